@@ -1,0 +1,336 @@
+//! A checked configuration: what the proxy runs on. Every value is parsed, every reference holds.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use portcullis_policy::PolicySet;
+use portcullis_policy::model::AuthenticationContext;
+
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Process-wide settings; a change of these needs a restart.
+    pub server: Server,
+    /// Networks whose peers may tell the client's address by header. Empty: nobody.
+    pub trusted_proxies: TrustedProxies,
+    /// Token issuers.
+    pub issuers: Vec<Issuer>,
+    /// Applications, in the order of `policies.apps`: `apps[i]` is `AppIndex(i)`.
+    pub apps: Vec<App>,
+    /// The country database.
+    pub geo: Option<Geo>,
+    /// Denial page and branding.
+    pub denial: Denial,
+    /// Apps, locations, strengths, evidence and policies for the engine.
+    pub policies: PolicySet,
+    /// Every file that was read, to be watched.
+    pub files: Vec<PathBuf>,
+}
+
+/// Process-wide settings.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Public listeners; at least one.
+    pub listeners: Vec<Listener>,
+    /// Where metrics and health answer; never on a public listener.
+    pub admin: SocketAddr,
+    /// Worker threads; `None` is one per core.
+    pub threads: Option<usize>,
+    /// How long requests under way may take after a stop was asked for.
+    pub grace: Duration,
+    /// Where a successor asks for the listening sockets.
+    pub upgrade_socket: PathBuf,
+    /// File with the process id.
+    pub pid_file: PathBuf,
+    /// How long an idle client connection is kept.
+    pub client_idle: Duration,
+    /// Idle upstream connections kept.
+    pub upstream_pool: usize,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: u64,
+    /// Where decisions are logged.
+    pub decision_log: DecisionLog,
+}
+
+/// Where the decision log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecisionLog {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to this file.
+    File(PathBuf),
+}
+
+/// A public listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Certificate and key; `None` is plain HTTP.
+    pub tls: Option<ListenerTls>,
+}
+
+/// Certificate chain and private key, as PEM files that were seen to be readable.
+#[derive(Clone, Debug)]
+pub struct ListenerTls {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Who may tell the client's address, and how.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    /// Networks of trusted peers.
+    pub networks: Vec<IpNet>,
+    /// The header they use.
+    pub header: ForwardedHeader,
+}
+
+/// The header that tells the client's address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded`, RFC 7239
+    Forwarded,
+}
+
+/// An issuer of tokens.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Its short name in metrics and logs.
+    pub name: String,
+    /// The exact `iss`.
+    pub issuer: String,
+    /// Accepted `aud` values; at least one.
+    pub audiences: Vec<String>,
+    /// Accepted signature algorithms (`RS256`, `ES256`, …); asymmetric only; at least one.
+    pub algorithms: Vec<String>,
+    /// Accepted `typ` header values, lower case; a token without `typ` is accepted as `jwt`.
+    pub types: Vec<String>,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// Clock difference that is forgiven; at most 30 s.
+    pub leeway: Duration,
+    /// The longest that a token may have been issued ago; `None` is no limit beyond `exp`.
+    pub max_age: Option<Duration>,
+    /// How often keys are fetched anew.
+    pub refresh: Duration,
+    /// The least time between two fetches for an unknown `kid`.
+    pub refresh_min: Duration,
+    /// How long the last good keys are used while the source does not answer.
+    pub stale_max: Duration,
+    /// Which claims say what.
+    pub claims: Claims,
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A JWKS file.
+    File(PathBuf),
+    /// A JWKS document at this URL (https, or http on loopback).
+    Url(String),
+    /// OpenID Connect discovery: `{issuer}/.well-known/openid-configuration` at this URL.
+    Discovery(String),
+}
+
+/// Names of claims. A dotted name walks into objects; a literal name with dots or slashes is tried
+/// first.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    /// The user's id; policies name users by it.
+    pub user_id: String,
+    /// The name shown on the page.
+    pub user_name: String,
+    /// Groups.
+    pub groups: String,
+    /// Directory roles.
+    pub roles: String,
+    /// Authentication methods.
+    pub methods: String,
+    /// Authentication context class.
+    pub acr: String,
+    /// Satisfied authentication contexts.
+    pub contexts: String,
+    /// Time of the sign-in.
+    pub auth_time: String,
+    /// Device id: its presence makes a device registered.
+    pub device_id: String,
+    /// Whether the device is compliant (boolean or `"true"`).
+    pub device_compliant: String,
+    /// The device's join type.
+    pub device_trust_type: String,
+    /// The device's operating system.
+    pub device_os: String,
+    /// The device's operating system version.
+    pub device_os_version: String,
+    /// Sign-in risk.
+    pub sign_in_risk: Option<String>,
+    /// User risk.
+    pub user_risk: Option<String>,
+    /// Terms of use that were accepted.
+    pub terms: Option<String>,
+    /// External controls that were satisfied.
+    pub custom_controls: Option<String>,
+    /// Time of the last password change.
+    pub password_changed: Option<String>,
+    /// Further claims that rules may ask for as `user.NAME`.
+    pub extra: Vec<String>,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            user_id: "sub".into(),
+            user_name: "preferred_username".into(),
+            groups: "groups".into(),
+            roles: "wids".into(),
+            methods: "amr".into(),
+            acr: "acr".into(),
+            contexts: "acrs".into(),
+            auth_time: "auth_time".into(),
+            device_id: "deviceid".into(),
+            device_compliant: "device_compliant".into(),
+            device_trust_type: "device_trust_type".into(),
+            device_os: "device_os".into(),
+            device_os_version: "device_os_version".into(),
+            sign_in_risk: None,
+            user_risk: None,
+            terms: None,
+            custom_controls: None,
+            password_changed: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// A protected application: how it is reached. Who may open it is in `policies.apps`.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// The name on the page.
+    pub name: String,
+    /// Host names, lower case, without port; at least one.
+    pub hosts: Vec<String>,
+    /// The path prefix, starting and not ending with `/`; `/` alone is everything.
+    pub path_prefix: String,
+    /// Parts of the app that ask for an authentication context: path prefix and context.
+    pub contexts: Vec<(String, AuthenticationContext)>,
+    /// Upstreams, tried in turn; at least one.
+    pub upstreams: Vec<Upstream>,
+    /// Where the token is looked for.
+    pub token: TokenPlaces,
+    /// Issuers whose tokens are accepted, as positions in `Config::issuers`; at least one.
+    pub issuers: Vec<usize>,
+    /// Where a browser without a token can sign in.
+    pub sign_in_url: Option<String>,
+    /// Identity headers for the app: name and what it carries.
+    pub identity_headers: Vec<(String, IdentityValue)>,
+    /// Whether the `Authorization` header reaches the app.
+    pub forward_authorization: bool,
+    /// Methods that are accepted; empty is any.
+    pub methods: Vec<String>,
+    /// Whether WebSocket upgrades pass.
+    pub websocket: bool,
+    /// Upstream timeouts.
+    pub timeouts: Timeouts,
+}
+
+/// One upstream server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Server name to verify; `None` is plain HTTP, and a TLS upstream always has one.
+    pub tls_name: Option<String>,
+}
+
+/// Where the token is looked for, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPlaces {
+    /// `Authorization: Bearer`.
+    pub bearer: bool,
+    /// A cookie of this name; it never reaches the app.
+    pub cookie: Option<String>,
+    /// A header of this name; it never reaches the app.
+    pub header: Option<String>,
+}
+
+/// What an identity header carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityValue {
+    /// The user's id.
+    UserId,
+    /// The user's display name.
+    UserName,
+    /// Group ids, joined with commas.
+    Groups,
+    /// The device id.
+    DeviceId,
+    /// A claim of this name, if it is among the extra claims.
+    Claim(String),
+}
+
+/// Upstream timeouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// Between two reads.
+    pub read: Duration,
+    /// Between two writes.
+    pub write: Duration,
+    /// How long an idle upstream connection is kept.
+    pub idle: Duration,
+}
+
+/// The country database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Geo {
+    /// MMDB file.
+    pub database: PathBuf,
+    /// Path to the ISO code within a record, such as `country.iso_code`.
+    pub country_path: Vec<String>,
+}
+
+/// Denial page and branding.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// Who decides: the installation's name on the page.
+    pub installation: String,
+    /// How much is shown.
+    pub disclosure: Disclosure,
+    /// Help desk's mail address.
+    pub contact_mail: Option<String>,
+    /// Help desk's page.
+    pub contact_url: Option<String>,
+    /// Where a device is made compliant.
+    pub remediation_url: Option<String>,
+    /// Accent colour, `#rrggbb`.
+    pub accent: Option<String>,
+    /// Logo as `data:image/…` URI.
+    pub logo: Option<String>,
+}
+
+/// How much a denial shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disclosure {
+    /// Code and request id.
+    Minimal,
+    /// Also the user's own facts and what the user can do.
+    #[default]
+    Standard,
+    /// Also operator texts.
+    Full,
+}

@@ -1,0 +1,370 @@
+//! The answer: granted with a permit, or refused with reasons.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::model::Persistence;
+use crate::signals::{AppIndex, RequestId};
+
+/// What the policies say about one request.
+#[derive(Debug)]
+pub struct Decision {
+    /// In or out.
+    pub outcome: Outcome,
+    /// Policies that applied, enforced and report-only, each with its result; in order of position.
+    /// Empty when nothing applied. Disabled policies and those that did not apply are left out.
+    pub applied: Applied,
+}
+
+/// In or out. Exhaustive on purpose: a new outcome must break every `match`.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Let in.
+    Grant(Permit),
+    /// The user can do something now that would let this in.
+    Challenge(Refused),
+    /// A state (of the device, of the client) is not what it must be.
+    Deny(Refused),
+    /// A policy blocks, or none speaks for this request.
+    Block(Refused),
+}
+
+impl Decision {
+    /// The permit, or why there is none.
+    ///
+    /// # Errors
+    /// What was refused, for every outcome but a grant.
+    pub fn into_granted(self) -> Result<Permit, Refused> {
+        match self.outcome {
+            Outcome::Grant(permit) => Ok(permit),
+            Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => Err(refused),
+        }
+    }
+}
+
+/// The right to reach one app's upstream once. Made by `CompiledPolicies::decide` and nowhere else.
+///
+/// ```compile_fail,E0451
+/// use portcullis_policy::{Permit, decision::{Generation, SessionLimits}, signals::{AppIndex, RequestId}};
+/// let forged = Permit {
+///     app: AppIndex(0),
+///     generation: Generation(1),
+///     request_id: RequestId(7),
+///     session: SessionLimits { sign_in_until: None, persistent_browser: None },
+/// };
+/// ```
+///
+/// The same names without the construction compile, so the example above fails for the right reason:
+/// ```
+/// use portcullis_policy::{Permit, decision::{Generation, SessionLimits}, signals::{AppIndex, RequestId}};
+/// fn app_of(permit: &Permit) -> (AppIndex, Generation, RequestId, SessionLimits) {
+///     (permit.app(), permit.generation(), permit.request_id(), permit.session())
+/// }
+/// ```
+pub struct Permit {
+    app: AppIndex,
+    generation: Generation,
+    request_id: RequestId,
+    session: SessionLimits,
+}
+
+impl Permit {
+    /// INVARIANT: called by `decide` alone, at the end of a decision that granted.
+    pub(crate) const fn grant(
+        app: AppIndex,
+        generation: Generation,
+        request_id: RequestId,
+        session: SessionLimits,
+    ) -> Self {
+        Self { app, generation, request_id, session }
+    }
+
+    /// The app that it opens.
+    #[must_use]
+    pub const fn app(&self) -> AppIndex {
+        self.app
+    }
+
+    /// The generation of policies that granted it.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The request that it was granted to.
+    #[must_use]
+    pub const fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
+    /// What holds for the session.
+    #[must_use]
+    pub const fn session(&self) -> SessionLimits {
+        self.session
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+/// Which load of the policies is meant; grows by one with each load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u64);
+
+/// Session controls of all policies that applied, merged; the strictest value won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Unix second at which the sign-in will be too old; `None` when nothing limits it.
+    pub sign_in_until: Option<i64>,
+    /// Whether the session may outlive the browser.
+    pub persistent_browser: Option<Persistence>,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The reason that is shown first.
+    pub primary: ReasonCode,
+    /// Every reason that failed, `primary` included.
+    pub reasons: ReasonSet,
+    /// Whether the refusal turned on a fact that was unavailable: with the fact at hand the answer
+    /// could be another, so waiting may help. False: a rule said no to real inputs.
+    pub temporary: bool,
+}
+
+/// Why, as a closed vocabulary for page, log and metric.
+///
+/// The order is the order in which reasons are shown when several failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ReasonCode {
+    /// The person is not assigned to the app.
+    NotAssigned = 0,
+    /// A block policy applied whose decisive condition is the location.
+    BlockedByLocation = 1,
+    /// … the platform or operating system version (platform condition).
+    BlockedByPlatform = 2,
+    /// … the client app type.
+    BlockedByClientApp = 3,
+    /// … the device filter.
+    BlockedByDevice = 4,
+    /// … the authentication flow.
+    BlockedByFlow = 5,
+    /// … a risk. Never shown as risk.
+    BlockedByRisk = 6,
+    /// … method or path, or the time.
+    BlockedByRequest = 7,
+    /// A block policy applied for who the person is, or for no condition at all.
+    Blocked = 8,
+    /// No enabled policy applied, and the app refuses then.
+    NoPolicy = 9,
+    /// Compliant device required; the device is known and is not compliant.
+    DeviceNotCompliant = 10,
+    /// Compliant or joined device required; the request carried no device evidence.
+    DeviceUnknown = 11,
+    /// Hybrid joined device required.
+    DeviceNotJoined = 12,
+    /// Approved client app required.
+    ClientNotApproved = 13,
+    /// App protection policy required.
+    ClientNotProtected = 14,
+    /// Multifactor authentication required.
+    MfaRequired = 15,
+    /// A stronger authentication required.
+    StrengthRequired = 16,
+    /// The sign-in is too old.
+    SignInTooOld = 17,
+    /// Password change required.
+    PasswordChangeRequired = 18,
+    /// Terms of use to be accepted.
+    TermsRequired = 19,
+    /// An external control to be satisfied.
+    ExternalControlRequired = 20,
+    /// A fact that the decision turned on was unavailable.
+    FactUnavailable = 21,
+}
+
+impl ReasonCode {
+    /// Every reason, in order.
+    pub const ALL: [Self; 22] = [
+        Self::NotAssigned,
+        Self::BlockedByLocation,
+        Self::BlockedByPlatform,
+        Self::BlockedByClientApp,
+        Self::BlockedByDevice,
+        Self::BlockedByFlow,
+        Self::BlockedByRisk,
+        Self::BlockedByRequest,
+        Self::Blocked,
+        Self::NoPolicy,
+        Self::DeviceNotCompliant,
+        Self::DeviceUnknown,
+        Self::DeviceNotJoined,
+        Self::ClientNotApproved,
+        Self::ClientNotProtected,
+        Self::MfaRequired,
+        Self::StrengthRequired,
+        Self::SignInTooOld,
+        Self::PasswordChangeRequired,
+        Self::TermsRequired,
+        Self::ExternalControlRequired,
+        Self::FactUnavailable,
+    ];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAssigned => "not-assigned",
+            Self::BlockedByLocation => "blocked-location",
+            Self::BlockedByPlatform => "blocked-platform",
+            Self::BlockedByClientApp => "blocked-client-app",
+            Self::BlockedByDevice => "blocked-device",
+            Self::BlockedByFlow => "blocked-flow",
+            Self::BlockedByRisk => "blocked-risk",
+            Self::BlockedByRequest => "blocked-request",
+            Self::Blocked => "blocked",
+            Self::NoPolicy => "no-policy",
+            Self::DeviceNotCompliant => "device-not-compliant",
+            Self::DeviceUnknown => "device-unknown",
+            Self::DeviceNotJoined => "device-not-joined",
+            Self::ClientNotApproved => "client-not-approved",
+            Self::ClientNotProtected => "client-not-protected",
+            Self::MfaRequired => "mfa-required",
+            Self::StrengthRequired => "strength-required",
+            Self::SignInTooOld => "sign-in-too-old",
+            Self::PasswordChangeRequired => "password-change-required",
+            Self::TermsRequired => "terms-required",
+            Self::ExternalControlRequired => "external-control-required",
+            Self::FactUnavailable => "fact-unavailable",
+        }
+    }
+}
+
+/// A set of reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReasonSet(u32);
+
+impl ReasonSet {
+    /// No reason.
+    pub const EMPTY: Self = Self(0);
+
+    /// Whether `reason` is among them.
+    #[must_use]
+    pub const fn contains(self, reason: ReasonCode) -> bool {
+        self.0 & (1 << reason as u8) != 0
+    }
+
+    /// These and `reason`.
+    #[must_use]
+    pub const fn with(self, reason: ReasonCode) -> Self {
+        Self(self.0 | (1 << reason as u8))
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The reasons, in the order in which they are shown.
+    pub fn iter(self) -> impl Iterator<Item = ReasonCode> {
+        ReasonCode::ALL.into_iter().filter(move |reason| self.contains(*reason))
+    }
+}
+
+/// What one policy came to, in Entra's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PolicyResult {
+    /// Enforced, applied, satisfied: `success`.
+    Success,
+    /// Enforced, applied, and refuses: `failure`.
+    Failure,
+    /// Enforced, applied, and asks for something that can be done now: `interrupted`.
+    Interrupted,
+    /// Report-only, would have been satisfied: `reportOnlySuccess`.
+    ReportOnlySuccess,
+    /// Report-only, would have refused: `reportOnlyFailure`.
+    ReportOnlyFailure,
+    /// Report-only, would have asked: `reportOnlyInterrupted`.
+    ReportOnlyInterrupted,
+}
+
+impl PolicyResult {
+    /// Every result.
+    pub const ALL: [Self; 6] = [
+        Self::Success,
+        Self::Failure,
+        Self::Interrupted,
+        Self::ReportOnlySuccess,
+        Self::ReportOnlyFailure,
+        Self::ReportOnlyInterrupted,
+    ];
+
+    /// Entra's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Interrupted => "interrupted",
+            Self::ReportOnlySuccess => "reportOnlySuccess",
+            Self::ReportOnlyFailure => "reportOnlyFailure",
+            Self::ReportOnlyInterrupted => "reportOnlyInterrupted",
+        }
+    }
+}
+
+/// The position of a policy in its [`PolicySet`](crate::model::PolicySet).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PolicyIndex(pub u32);
+
+/// Policies that applied, with their results. The first few are kept in place, so that a request
+/// touched by few policies allocates nothing.
+#[derive(Debug)]
+pub struct Applied {
+    inline: [(PolicyIndex, PolicyResult); Self::INLINE],
+    len: usize,
+    spilled: Vec<(PolicyIndex, PolicyResult)>,
+}
+
+impl Applied {
+    /// How many are kept without allocating.
+    pub const INLINE: usize = 8;
+
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { inline: [(PolicyIndex(0), PolicyResult::Success); Self::INLINE], len: 0, spilled: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, policy: PolicyIndex, result: PolicyResult) {
+        match self.inline.get_mut(self.len) {
+            Some(slot) => {
+                *slot = (policy, result);
+                self.len += 1;
+            }
+            None => self.spilled.push((policy, result)),
+        }
+    }
+
+    /// Each policy with its result.
+    pub fn iter(&self) -> impl Iterator<Item = (PolicyIndex, PolicyResult)> {
+        self.inline.iter().take(self.len).chain(&self.spilled).copied()
+    }
+}
+
+impl Default for Applied {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,292 @@
+//! The circumstances under which a policy speaks.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::small_set;
+use crate::rule::Rule;
+
+/// The conditions of a policy. They are ANDed; an absent one matches anything.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// Client app types; `None` is any. A type that could not be told counts as
+    /// [`ClientAppType::Other`].
+    pub client_apps: Option<ClientAppSet>,
+    /// Device platforms.
+    pub platforms: Option<Platforms>,
+    /// Named locations.
+    pub locations: Option<Locations>,
+    /// Sign-in risk levels.
+    pub sign_in_risk: Option<RiskSet>,
+    /// User risk levels.
+    pub user_risk: Option<RiskSet>,
+    /// Insider risk levels.
+    pub insider_risk: Option<RiskSet>,
+    /// Service principal risk levels.
+    pub service_principal_risk: Option<RiskSet>,
+    /// A rule over the device's attributes.
+    pub device: Option<DeviceFilter>,
+    /// Authentication flows.
+    pub flows: Option<FlowSet>,
+    /// Method and path.
+    pub request: Option<RequestCondition>,
+    /// Time of day, day of week, dates.
+    pub time: Option<TimeCondition>,
+    /// A rule over the token's claims (`user.*`), and over `request.*` and `app.*`.
+    pub claims: Option<Rule>,
+}
+
+/// Kinds of clients, in Entra's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ClientAppType {
+    /// A web browser.
+    Browser = 0,
+    /// Mobile apps and desktop clients with modern authentication.
+    MobileAndDesktop = 1,
+    /// Exchange ActiveSync.
+    ExchangeActiveSync = 2,
+    /// Anything else, and anything that could not be told.
+    Other = 3,
+}
+
+impl ClientAppType {
+    /// Every type.
+    pub const ALL: [Self; 4] = [Self::Browser, Self::MobileAndDesktop, Self::ExchangeActiveSync, Self::Other];
+
+    /// The word used in files and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Browser => "browser",
+            Self::MobileAndDesktop => "mobile-apps-and-desktop-clients",
+            Self::ExchangeActiveSync => "exchange-active-sync",
+            Self::Other => "other",
+        }
+    }
+}
+
+small_set! {
+    /// Client app types.
+    ClientAppSet of ClientAppType: u8
+}
+
+/// Device platforms, in Entra's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Platform {
+    /// Android.
+    Android = 0,
+    /// iOS and iPadOS.
+    Ios = 1,
+    /// Windows.
+    Windows = 2,
+    /// macOS.
+    MacOs = 3,
+    /// Linux, ChromeOS not included.
+    Linux = 4,
+    /// Windows Phone.
+    WindowsPhone = 5,
+}
+
+impl Platform {
+    /// Every platform.
+    pub const ALL: [Self; 6] =
+        [Self::Android, Self::Ios, Self::Windows, Self::MacOs, Self::Linux, Self::WindowsPhone];
+
+    /// The word used in files and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Android => "android",
+            Self::Ios => "ios",
+            Self::Windows => "windows",
+            Self::MacOs => "macos",
+            Self::Linux => "linux",
+            Self::WindowsPhone => "windows-phone",
+        }
+    }
+}
+
+/// Platforms included and excluded.
+#[derive(Clone, Debug, Default)]
+pub struct Platforms {
+    /// Any platform that one of these matches,
+    pub include: Vec<PlatformSelector>,
+    /// unless one of these matches.
+    pub exclude: Vec<PlatformSelector>,
+}
+
+/// One way of naming platforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlatformSelector {
+    /// Any platform, an unknown one included.
+    All,
+    /// This platform. An unknown one does not match.
+    Named(Platform),
+}
+
+/// Locations included and excluded.
+#[derive(Clone, Debug, Default)]
+pub struct Locations {
+    /// Any place that one of these matches,
+    pub include: Vec<LocationSelector>,
+    /// unless one of these matches.
+    pub exclude: Vec<LocationSelector>,
+}
+
+/// One way of naming places.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LocationSelector {
+    /// Anywhere.
+    All,
+    /// Any location that is marked trusted.
+    AllTrusted,
+    /// The named location.
+    Named(String),
+}
+
+/// How risky something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum RiskLevel {
+    /// No risk was found.
+    None = 0,
+    /// Low; insider risk `minor`.
+    Low = 1,
+    /// Medium; insider risk `moderate`.
+    Medium = 2,
+    /// High; insider risk `elevated`.
+    High = 3,
+}
+
+impl RiskLevel {
+    /// Every level.
+    pub const ALL: [Self; 4] = [Self::None, Self::Low, Self::Medium, Self::High];
+
+    /// The word used in files and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+small_set! {
+    /// Risk levels.
+    RiskSet of RiskLevel: u8
+}
+
+/// A rule over the device's attributes.
+#[derive(Clone, Debug)]
+pub struct DeviceFilter {
+    /// Whether devices that match are meant, or all others.
+    pub mode: FilterMode,
+    /// The rule; every attribute of an unregistered device is null.
+    pub rule: Rule,
+}
+
+/// How a filter is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterMode {
+    /// The condition matches what the rule matches.
+    Include,
+    /// The condition matches what the rule does not match.
+    Exclude,
+}
+
+/// Ways of authenticating that policies can single out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Flow {
+    /// Device code flow, RFC 8628.
+    DeviceCode = 0,
+    /// Authentication transfer from one device to another.
+    AuthenticationTransfer = 1,
+}
+
+impl Flow {
+    /// Every flow.
+    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::AuthenticationTransfer];
+
+    /// The word used in files and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device-code-flow",
+            Self::AuthenticationTransfer => "authentication-transfer",
+        }
+    }
+}
+
+small_set! {
+    /// Authentication flows.
+    FlowSet of Flow: u8
+}
+
+/// What is being done, by method and path.
+#[derive(Clone, Debug, Default)]
+pub struct RequestCondition {
+    /// Methods, upper case; empty is any.
+    pub methods: Vec<String>,
+    /// Path patterns of which one must match; empty is any.
+    pub paths: Vec<PathPattern>,
+    /// Path patterns of which none may match.
+    pub exclude_paths: Vec<PathPattern>,
+}
+
+/// A pattern over the normalised path. Segments compare exactly, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathPattern {
+    /// `/admin`: this path alone.
+    Exact(String),
+    /// `/admin/**`: this path (without a slash at its end) and everything below it.
+    Subtree(String),
+}
+
+/// When a policy speaks.
+#[derive(Clone, Debug)]
+pub struct TimeCondition {
+    /// Where the clock on the wall hangs.
+    pub zone: TimeZone,
+    /// Weekly windows of which one must hold; empty is any time of the week.
+    pub windows: Vec<WeekWindow>,
+    /// First second (Unix) at which the condition can match.
+    pub from: Option<i64>,
+    /// First second (Unix) at which it no longer can.
+    pub until: Option<i64>,
+}
+
+/// A span within each week, in minutes from Monday 00:00 local time; at most 10,080. A window
+/// with `end <= start` runs over the end of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeekWindow {
+    /// First minute inside.
+    pub start_minute: u16,
+    /// First minute outside.
+    pub end_minute: u16,
+}
+
+/// The rules of a time zone, as data: this crate reads no time zone database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeZone {
+    /// Its IANA name.
+    pub name: String,
+    /// Seconds east of UTC before the first transition.
+    pub first_offset_secs: i32,
+    /// Changes of the offset, by time.
+    pub transitions: Vec<Transition>,
+}
+
+/// From `at` (Unix seconds) on, local time is UTC plus `offset_secs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Unix seconds.
+    pub at: i64,
+    /// Seconds east of UTC.
+    pub offset_secs: i32,
+}

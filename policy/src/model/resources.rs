@@ -1,0 +1,124 @@
+//! What is protected, and the places and proofs that policies speak of.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use ipnet::IpNet;
+
+use super::{AuthenticationContext, CountryCode, UserSelector};
+use crate::rule::Rule;
+use crate::signals::Value;
+
+/// A protected application.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its id in files, metrics and logs.
+    pub id: String,
+    /// Names of the app groups that it belongs to.
+    pub groups: Vec<String>,
+    /// Attributes for app filters (`app.*`); names compare without case.
+    pub attributes: Vec<(String, Value)>,
+    /// Who may open it at all; `None` means everybody whose token is valid.
+    /// Somebody not matched is refused before any policy is asked (50105).
+    pub assigned: Option<Vec<UserSelector>>,
+    /// What happens when no enabled policy applies.
+    pub unmatched: Unmatched,
+}
+
+/// What an app does with a request that no enabled policy speaks about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// Refuse it.
+    #[default]
+    Deny,
+    /// Let it through, as Entra does.
+    Allow,
+}
+
+/// What a policy protects.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// Applications.
+    Apps(Apps),
+    /// Routes that ask for one of these authentication contexts.
+    Contexts(Vec<AuthenticationContext>),
+}
+
+/// Applications included and excluded. An exclusion wins over any inclusion.
+#[derive(Clone, Debug, Default)]
+pub struct Apps {
+    /// Any app that one of these matches,
+    pub include: Vec<AppSelector>,
+    /// unless one of these matches.
+    pub exclude: Vec<AppSelector>,
+    /// A filter over the app's attributes. In mode include it adds the apps that match to
+    /// `include`; in mode exclude it adds them to `exclude`, as Entra's application filter does.
+    pub filter: Option<(super::FilterMode, Rule)>,
+}
+
+/// One way of naming apps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AppSelector {
+    /// Every app.
+    All,
+    /// No app.
+    None,
+    /// The app with this id.
+    App(String),
+    /// Every app in this group.
+    Group(String),
+}
+
+/// A place, by address.
+#[derive(Clone, Debug)]
+pub struct NamedLocation {
+    /// How policies refer to it.
+    pub name: String,
+    /// What it is made of.
+    pub place: Place,
+}
+
+/// What makes a request be in a named location.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// The client's address is in one of these networks. An IPv4-mapped IPv6 address is the
+    /// IPv4 address.
+    Networks {
+        /// IPv4 and IPv6 networks.
+        networks: Vec<IpNet>,
+        /// Whether `all-trusted` includes this location.
+        trusted: bool,
+    },
+    /// The client's address belongs to one of these countries.
+    Countries {
+        /// The countries.
+        countries: Vec<CountryCode>,
+        /// Whether an address of no known country counts too.
+        include_unknown: bool,
+    },
+}
+
+/// Which evidence in a token counts as proof that a control is met. Without evidence a control is
+/// unmet.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// `amr` values that prove multifactor authentication (RFC 8176 has `mfa`).
+    pub mfa_methods: Vec<String>,
+    /// `acr` values that prove multifactor authentication.
+    pub mfa_acrs: Vec<String>,
+    /// Client ids of approved client apps.
+    pub approved_clients: Vec<String>,
+    /// Client ids of apps under an app protection policy.
+    pub protected_clients: Vec<String>,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            mfa_methods: alloc::vec![String::from("mfa"), String::from("ngcmfa")],
+            mfa_acrs: Vec::new(),
+            approved_clients: Vec::new(),
+            protected_clients: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What is known about a request when the question is asked.
+//!
+//! [`Signals`] borrows; nothing is copied to be asked. A fact is known, unknown, or *unavailable*:
+//! owed by a source that does not answer. The last is never the same as unknown.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::model::{AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel};
+
+/// Everything a decision looks at, borrowed for the time of asking.
+#[derive(Clone, Copy, Debug)]
+pub struct Signals<'r> {
+    /// Who asks.
+    pub principal: &'r Principal,
+    /// For what.
+    pub target: Target,
+    /// Doing what.
+    pub action: Action<'r>,
+    /// In which circumstances.
+    pub context: &'r ClientContext<'r>,
+    /// The request's id; the permit carries it.
+    pub request_id: RequestId,
+    /// The time of asking, in Unix seconds, read once per request.
+    pub now: i64,
+}
+
+/// A request's id, as 128 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u128);
+
+/// A fact, or the kind of its absence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// Known.
+    Known(T),
+    /// No source has it, and none should: it simply is not known.
+    #[default]
+    Unknown,
+    /// A configured source should have it and did not answer. Decided the way that refuses more.
+    Unavailable,
+}
+
+impl<T> Fact<T> {
+    /// The value, if known.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown | Self::Unavailable => None,
+        }
+    }
+
+    /// The same fact, borrowed.
+    pub const fn as_ref(&self) -> Fact<&T> {
+        match self {
+            Self::Known(value) => Fact::Known(value),
+            Self::Unknown => Fact::Unknown,
+            Self::Unavailable => Fact::Unavailable,
+        }
+    }
+}
+
+/// Somebody whose token was verified: a person or a program. Kept with the token, and bound once
+/// to the policies (`CompiledPolicies::bind`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Principal {
+    /// Person or program.
+    pub identity: Identity,
+    /// Group ids. [`Fact::Unavailable`] when the token says that there are more than it holds.
+    pub groups: Fact<Vec<String>>,
+    /// Directory role ids.
+    pub roles: Fact<Vec<String>>,
+    /// How the sign-in was done.
+    pub sign_in: SignIn,
+    /// The token's claims that rules may ask for (`user.*`), sorted by name.
+    pub claims: Vec<(Box<str>, Value)>,
+}
+
+/// Person or program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A person.
+    User {
+        /// The id that policies name. Compares without regard to ASCII case.
+        id: String,
+        /// How the person is external, if at all.
+        guest: Option<GuestKind>,
+        /// The tenant that the person comes from.
+        home_tenant: Option<String>,
+    },
+    /// A program acting for itself.
+    Workload {
+        /// Its service principal id. Compares without regard to ASCII case.
+        id: String,
+    },
+}
+
+/// The evidence that a sign-in left in the token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignIn {
+    /// `auth_time`, Unix seconds (OpenID Connect Core 1.0, section 2).
+    pub auth_time: Option<i64>,
+    /// `amr` values (RFC 8176).
+    pub methods: Vec<String>,
+    /// `acr` value.
+    pub acr: Option<String>,
+    /// Authentication contexts that were satisfied (`acrs`).
+    pub contexts: Vec<AuthenticationContext>,
+    /// `azp`, `appid` or `client_id`: the client that the token was issued to.
+    pub client_id: Option<String>,
+    /// The authentication flow, where the token tells.
+    pub flow: Option<Flow>,
+    /// When the password was last changed, Unix seconds.
+    pub password_changed: Option<i64>,
+    /// When the user's risk was seen, Unix seconds.
+    pub risk_seen: Option<i64>,
+    /// Terms of use that were accepted.
+    pub terms: Vec<String>,
+    /// External controls that were satisfied.
+    pub custom_controls: Vec<String>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The app, by its position in [`PolicySet::apps`](crate::model::PolicySet::apps).
+    pub app: AppIndex,
+    /// The authentication context that the route asks for.
+    pub context: Option<AuthenticationContext>,
+}
+
+/// The position of an app in its policy set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AppIndex(pub u32);
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action<'r> {
+    /// Method, upper case.
+    pub method: &'r str,
+    /// The path that the app will see.
+    pub path: &'r str,
+}
+
+/// The circumstances of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClientContext<'r> {
+    /// The client's address; IPv4-mapped IPv6 addresses are IPv4 ones already.
+    pub address: Fact<IpAddr>,
+    /// The country of that address.
+    pub country: Fact<CountryCode>,
+    /// The platform.
+    pub platform: Fact<Platform>,
+    /// The kind of client; not known counts as [`ClientAppType::Other`].
+    pub client_app: Fact<ClientAppType>,
+    /// The device; [`Fact::Unknown`] is an unregistered device, of which nothing is known.
+    pub device: Fact<Device<'r>>,
+    /// Risk of this sign-in; not known counts as [`RiskLevel::None`].
+    pub sign_in_risk: Fact<RiskLevel>,
+    /// Risk of this user.
+    pub user_risk: Fact<RiskLevel>,
+    /// Insider risk.
+    pub insider_risk: Fact<RiskLevel>,
+    /// Risk of this service principal.
+    pub service_principal_risk: Fact<RiskLevel>,
+}
+
+impl ClientContext<'_> {
+    /// Circumstances of which nothing is known.
+    pub const UNKNOWN: Self = Self {
+        address: Fact::Unknown,
+        country: Fact::Unknown,
+        platform: Fact::Unknown,
+        client_app: Fact::Unknown,
+        device: Fact::Unknown,
+        sign_in_risk: Fact::Unknown,
+        user_risk: Fact::Unknown,
+        insider_risk: Fact::Unknown,
+        service_principal_risk: Fact::Unknown,
+    };
+}
+
+/// A registered device, in Entra's attributes. Absent attributes are null.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Device<'r> {
+    /// `deviceId`
+    pub device_id: Option<&'r str>,
+    /// `displayName`
+    pub display_name: Option<&'r str>,
+    /// `deviceOwnership`
+    pub ownership: Option<&'r str>,
+    /// `enrollmentProfileName`
+    pub enrollment_profile: Option<&'r str>,
+    /// `isCompliant`
+    pub compliant: Option<bool>,
+    /// `manufacturer`
+    pub manufacturer: Option<&'r str>,
+    /// `mdmAppId`
+    pub mdm_app_id: Option<&'r str>,
+    /// `model`
+    pub model: Option<&'r str>,
+    /// `operatingSystem`
+    pub operating_system: Option<&'r str>,
+    /// `operatingSystemVersion`
+    pub operating_system_version: Option<&'r str>,
+    /// `physicalIds`
+    pub physical_ids: &'r [String],
+    /// `profileType`
+    pub profile_type: Option<&'r str>,
+    /// `systemLabels`
+    pub system_labels: &'r [String],
+    /// `trustType`: `AzureAD` joined, `ServerAD` hybrid joined, `Workplace` registered.
+    pub trust_type: Option<&'r str>,
+    /// `extensionAttribute1` … `15`; null unless the device is managed, compliant or hybrid joined.
+    pub extension_attributes: [Option<&'r str>; 15],
+}
+
+impl Device<'_> {
+    /// Whether the device is hybrid joined (`trustType` is `ServerAD`).
+    #[must_use]
+    pub fn is_hybrid_joined(&self) -> bool {
+        self.trust_type.is_some_and(|kind| kind.eq_ignore_ascii_case("ServerAD"))
+    }
+}
+
+/// A claim's or attribute's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A collection of texts.
+    List(Vec<String>),
+}

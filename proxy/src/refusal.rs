@@ -1,0 +1,302 @@
+//! Every reason a request stops: its code, status, class and resolution. The one place that owns
+//! the table of `denial`'s codes. A *decision* is what policies say, a *refusal* is why a request
+//! stops, a *denial* is what the user is shown.
+
+use portcullis_policy::decision::{ReasonCode, Refused};
+
+/// Why a request stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request is ambiguous or malformed (400). Nothing of it is judged.
+    BadRequest(BadRequest),
+    /// No app answers to this host and path (404).
+    NoApp,
+    /// No token came (401).
+    NoToken,
+    /// The token is not valid (401).
+    BadToken(BadToken),
+    /// The keys to verify the token are not at hand: temporary (503).
+    KeysUnavailable,
+    /// The policies refuse.
+    Policy(Refused),
+    /// No permit, or one that does not fit, where one is needed: a fault of ours (500).
+    Internal,
+    /// The upstream does not answer (502, 504).
+    Upstream {
+        /// 502 or 504.
+        status: u16,
+    },
+    /// The request body is too large (413).
+    BodyTooLarge,
+}
+
+/// What makes a request ambiguous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadRequest {
+    /// Host missing, doubled or malformed.
+    Host,
+    /// The target is no plain path, or not a normalised one.
+    Target,
+    /// Transfer-Encoding or Content-Length are unusual.
+    Framing,
+    /// A header name or value that could be read in two ways.
+    Header,
+    /// A doubled credential.
+    Credential,
+    /// The method is not accepted.
+    Method,
+    /// The forwarded address of a trusted proxy cannot be read.
+    ForwardedAddress,
+    /// The head is too large.
+    TooLarge,
+}
+
+impl BadRequest {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Host,
+        Self::Target,
+        Self::Framing,
+        Self::Header,
+        Self::Credential,
+        Self::Method,
+        Self::ForwardedAddress,
+        Self::TooLarge,
+    ];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "bad-host",
+            Self::Target => "bad-target",
+            Self::Framing => "bad-framing",
+            Self::Header => "bad-header",
+            Self::Credential => "bad-credential",
+            Self::Method => "bad-method",
+            Self::ForwardedAddress => "bad-forwarded-address",
+            Self::TooLarge => "head-too-large",
+        }
+    }
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadToken {
+    /// It is no signed JWT, or too long.
+    Malformed,
+    /// Algorithm, type or critical header that is not accepted.
+    Header,
+    /// Its issuer is not one of the app's.
+    Issuer,
+    /// No key of its issuer has this `kid`.
+    UnknownKey,
+    /// The signature does not verify.
+    Signature,
+    /// It has expired, or is too old.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It is for another audience.
+    Audience,
+    /// A required claim is missing or of the wrong type.
+    Claims,
+}
+
+impl BadToken {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::Header,
+        Self::Issuer,
+        Self::UnknownKey,
+        Self::Signature,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Audience,
+        Self::Claims,
+    ];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "token-malformed",
+            Self::Header => "token-header",
+            Self::Issuer => "token-issuer",
+            Self::UnknownKey => "token-unknown-key",
+            Self::Signature => "token-signature",
+            Self::Expired => "token-expired",
+            Self::NotYetValid => "token-not-yet-valid",
+            Self::Audience => "token-audience",
+            Self::Claims => "token-claims",
+        }
+    }
+}
+
+/// What kind of fact failed, as shown to users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Address, network, country.
+    Location,
+    /// Device identity, compliance, join.
+    Device,
+    /// Kind of client.
+    ClientApp,
+    /// Platform or operating system version.
+    Platform,
+    /// Way of signing in.
+    Flow,
+    /// Strength of the sign-in.
+    Authentication,
+    /// Age or validity of token or session.
+    Session,
+    /// Assignment to the app.
+    Assignment,
+    /// A rule that is not explained (risk included).
+    Policy,
+    /// Something of ours does not answer.
+    Unavailable,
+    /// The request itself.
+    Request,
+}
+
+impl Class {
+    /// The word in JSON and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Device => "device",
+            Self::ClientApp => "client_app",
+            Self::Platform => "platform",
+            Self::Flow => "flow",
+            Self::Authentication => "authentication",
+            Self::Session => "session",
+            Self::Assignment => "assignment",
+            Self::Policy => "policy",
+            Self::Unavailable => "unavailable",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// What would end the refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resolution {
+    /// Another network, device or client.
+    ChangeContext,
+    /// Mend the device.
+    Remediate,
+    /// Sign in again, or stronger.
+    Reauthenticate,
+    /// Sign in.
+    SignIn,
+    /// Only an administrator can.
+    ContactAdmin,
+    /// It passes by itself.
+    RetryLater,
+    /// Send a proper request.
+    FixRequest,
+}
+
+impl Resolution {
+    /// The word in JSON and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChangeContext => "change_context",
+            Self::Remediate => "remediate",
+            Self::Reauthenticate => "reauthenticate",
+            Self::SignIn => "sign_in",
+            Self::ContactAdmin => "contact_admin",
+            Self::RetryLater => "retry_later",
+            Self::FixRequest => "fix_request",
+        }
+    }
+}
+
+/// One row of the table of codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The number shown; Microsoft's where the meaning is theirs. Zero: no code, plain HTTP.
+    pub code: u32,
+    /// Kind of fact.
+    pub class: Class,
+    /// What would end it.
+    pub resolution: Resolution,
+    /// HTTP status.
+    pub status: u16,
+}
+
+const fn row(code: u32, class: Class, resolution: Resolution, status: u16) -> Row {
+    Row { code, class, resolution, status }
+}
+
+/// The row of one reason given by policies.
+#[must_use]
+pub const fn reason_row(reason: ReasonCode) -> Row {
+    use Resolution::{ChangeContext, ContactAdmin, Reauthenticate, Remediate, RetryLater};
+    match reason {
+        ReasonCode::NotAssigned => row(50105, Class::Assignment, ContactAdmin, 403),
+        ReasonCode::BlockedByLocation => row(53003, Class::Location, ChangeContext, 403),
+        ReasonCode::BlockedByPlatform => row(50005, Class::Platform, Remediate, 403),
+        ReasonCode::BlockedByClientApp => row(53003, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::BlockedByDevice => row(53003, Class::Device, ChangeContext, 403),
+        ReasonCode::BlockedByFlow => row(530_033, Class::Flow, ChangeContext, 403),
+        ReasonCode::BlockedByRisk => row(53004, Class::Policy, ContactAdmin, 403),
+        ReasonCode::BlockedByRequest | ReasonCode::Blocked | ReasonCode::NoPolicy => {
+            row(53003, Class::Policy, ContactAdmin, 403)
+        }
+        ReasonCode::DeviceNotCompliant => row(53000, Class::Device, Remediate, 403),
+        ReasonCode::DeviceUnknown => row(50097, Class::Device, ChangeContext, 403),
+        ReasonCode::DeviceNotJoined => row(53001, Class::Device, Remediate, 403),
+        ReasonCode::ClientNotApproved => row(53002, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::ClientNotProtected => row(53009, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::MfaRequired => row(50076, Class::Authentication, Reauthenticate, 401),
+        ReasonCode::StrengthRequired => row(50074, Class::Authentication, Reauthenticate, 401),
+        ReasonCode::SignInTooOld => row(70044, Class::Session, Reauthenticate, 401),
+        ReasonCode::PasswordChangeRequired => row(50142, Class::Authentication, Reauthenticate, 401),
+        ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => {
+            row(50158, Class::Authentication, Reauthenticate, 401)
+        }
+        ReasonCode::FactUnavailable => row(90033, Class::Unavailable, RetryLater, 503),
+    }
+}
+
+impl Refusal {
+    /// The row that decides code, status and resolution. A refusal that turned on an unavailable
+    /// fact is temporary, whatever policy said it.
+    #[must_use]
+    pub const fn row(&self) -> Row {
+        match self {
+            Self::BadRequest(_) => row(0, Class::Request, Resolution::FixRequest, 400),
+            Self::NoApp => row(0, Class::Request, Resolution::FixRequest, 404),
+            Self::NoToken => row(50058, Class::Session, Resolution::SignIn, 401),
+            Self::BadToken(BadToken::Expired) => row(70043, Class::Session, Resolution::SignIn, 401),
+            Self::BadToken(_) => row(50013, Class::Session, Resolution::SignIn, 401),
+            Self::KeysUnavailable => row(90033, Class::Unavailable, Resolution::RetryLater, 503),
+            Self::Policy(refused) if refused.temporary => reason_row(ReasonCode::FactUnavailable),
+            Self::Policy(refused) => reason_row(refused.primary),
+            Self::Internal => row(0, Class::Unavailable, Resolution::RetryLater, 500),
+            Self::Upstream { status } => row(0, Class::Unavailable, Resolution::RetryLater, *status),
+            Self::BodyTooLarge => row(0, Class::Request, Resolution::FixRequest, 413),
+        }
+    }
+
+    /// The word for logs and metrics; a closed set.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(bad) => bad.as_str(),
+            Self::NoApp => "no-app",
+            Self::NoToken => "no-token",
+            Self::BadToken(bad) => bad.as_str(),
+            Self::KeysUnavailable => "keys-unavailable",
+            Self::Policy(refused) => refused.primary.as_str(),
+            Self::Internal => "internal",
+            Self::Upstream { .. } => "upstream",
+            Self::BodyTooLarge => "body-too-large",
+        }
+    }
+}
