@@ -334,3 +334,12 @@ pub enum Disclosure {
     /// Also operator texts.
     Full,
 }
+
+impl Server {
+    /// Those settings that only a restart can change; equal before and after a reload that needs
+    /// none.
+    #[must_use]
+    pub fn restart_key(&self) -> String {
+        format!("{:?}", (&self.listeners, self.admin, self.threads, self.upstream_pool, &self.decision_log))
+    }
+}

@@ -1,0 +1,58 @@
+//! Metrics and health, on a listener of their own that is never a public one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Method, Response, StatusCode, header};
+use pingora::apps::http_app::ServeHttp;
+use pingora::protocols::http::ServerSession;
+
+use crate::state::State;
+
+/// Answers `/metrics`, `/healthz` and `/readyz` to GET and HEAD, and nothing else.
+#[derive(Debug)]
+pub struct Admin {
+    state: Arc<State>,
+}
+
+impl Admin {
+    /// Tells about `state`.
+    #[must_use]
+    pub const fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let length = response.body().len();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from(length));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let head = session.req_header();
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
+        }
+        match head.uri.path() {
+            "/metrics" => {
+                self.state.refresh_gauges();
+                answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.state.metrics.text().into_bytes())
+            }
+            "/healthz" => answer(StatusCode::OK, TEXT, b"ok\n".to_vec()),
+            "/readyz" if self.state.is_ready() => answer(StatusCode::OK, TEXT, b"ready\n".to_vec()),
+            "/readyz" => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, b"an issuer has no keys yet\n".to_vec()),
+            _ => answer(StatusCode::NOT_FOUND, TEXT, b"/metrics, /healthz, /readyz\n".to_vec()),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The command line: one file for each command. Exit status 0: done; 1: refused, with the reason
+//! on standard error; 2: the arguments are wrong.
+
+mod check;
+mod demo;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A conditional-access reverse proxy: identity is not enough, the context must be right too.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a configuration.
+    Run(run::Arguments),
+    /// Say everything that is wrong with a configuration.
+    Check(check::Arguments),
+    /// Print the JSON Schema of the configuration format, for editors.
+    Schema,
+    /// Serve a complete demonstration on loopback: no set-up, no network.
+    Demo(demo::Arguments),
+}
+
+/// Why a command failed, for standard error.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => return check::run(&arguments),
+        Command::Schema => schema::run(),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error(&format!("portcullis: {problem}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command line's own output")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own output")]
+fn error(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,529 @@
+//! Pingora's hooks: the order of steps, and nothing else.
+//!
+//! `judge` is the one screen that matters: admit, route, authenticate, gather, decide. Its only
+//! way out with a [`Permit`] is a decision that granted; every other way ends in a refusal, and
+//! `denial` writes the answer. A request that dies on the way (a panic included) is counted by the
+//! `Drop` of its [`Passage`].
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderName, Method, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
+use pingora::proxy::FailToProxy;
+use portcullis_policy::decision::{PolicyIndex, PolicyResult};
+use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::remedy::{self, Remedies};
+use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, RequestId, Target};
+use portcullis_policy::{Decision, Permit, Signals};
+
+use crate::admit::{AdmittedRequest, Head, admit};
+use crate::context;
+use crate::denial::{Answer, Asked, DeviceState, Facts};
+use crate::record::{AppliedPolicy, Entry, Outcome};
+use crate::refusal::Refusal;
+use crate::state::{Snapshot, State};
+use crate::token::{self, Caller};
+use crate::upstream;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// The proxy, as pingora sees it.
+#[derive(Debug)]
+pub struct Gateway {
+    state: Arc<State>,
+}
+
+impl Gateway {
+    /// Serves what `state` holds.
+    #[must_use]
+    pub const fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+}
+
+/// What one request has come to, hook after hook.
+#[derive(Debug)]
+pub struct Passage {
+    state: Arc<State>,
+    snapshot: Arc<Snapshot>,
+    started: Instant,
+    request_id: RequestId,
+    now_unix_ms: i64,
+    peer: Option<IpAddr>,
+    tls: bool,
+    progress: Progress,
+    seen: Seen,
+    attempts: usize,
+    body_bytes: u64,
+    recorded: bool,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// Nothing is decided.
+    Received,
+    /// Refused; the answer is written.
+    Answered(Refusal),
+    /// Let in.
+    Permitted { permit: Permit, caller: Arc<Caller> },
+}
+
+/// What was learned of the request along the way; for page, log and metrics.
+#[derive(Debug, Default)]
+struct Seen {
+    app: Option<AppIndex>,
+    client: Option<IpAddr>,
+    caller: Option<Arc<Caller>>,
+    country: Fact<CountryCode>,
+    platform: Option<Platform>,
+    client_app: Option<ClientAppType>,
+    applied: Vec<(PolicyIndex, PolicyResult)>,
+    remedies: Remedies,
+    had_bearer: bool,
+    host: Option<String>,
+}
+
+impl Passage {
+    const fn now(&self) -> i64 {
+        self.now_unix_ms.div_euclid(1_000)
+    }
+
+    fn id_text(&self) -> String {
+        uuid::Uuid::from_u128(self.request_id.0).to_string()
+    }
+
+    /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
+    fn judge(&mut self, head: &RequestHeader) -> Result<(Permit, Arc<Caller>), Refusal> {
+        let snapshot = Arc::clone(&self.snapshot);
+        let state = Arc::clone(&self.state);
+        let now = self.now();
+        let seen = &mut self.seen;
+
+        let target = request_target(head);
+        let raw = Head {
+            method: &head.method,
+            target,
+            version: head.version,
+            headers: &head.headers,
+            authority: head.uri.authority().map(http::uri::Authority::as_str),
+            peer: self.peer.ok_or(Refusal::Internal)?,
+            tls: self.tls,
+        };
+        let request = admit(&raw, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
+        seen.client = Some(request.client());
+        seen.had_bearer = head.headers.contains_key(header::AUTHORIZATION);
+
+        let route = snapshot.routes.find(request.host(), request.path()).ok_or(Refusal::NoApp)?;
+        seen.app = Some(route.app);
+        let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
+        if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
+            return Err(Refusal::BadRequest(crate::refusal::BadRequest::Method));
+        }
+
+        let asked = Instant::now();
+        let caller = authenticate(&state, &snapshot, &request, app, now)?;
+        let authenticated = Instant::now();
+        state.metrics.token_duration.observe((authenticated - asked).as_secs_f64());
+        seen.caller = Some(Arc::clone(&caller));
+
+        let context = context::gather(&request, &caller.token, &snapshot.geo);
+        seen.country = context.country;
+        seen.platform = context.platform.known();
+        seen.client_app = context.client_app.known();
+        let signals = Signals {
+            principal: caller.token.principal(),
+            target: Target { app: route.app, context: route.context },
+            action: Action { method: request.method(), path: request.path() },
+            context: &context,
+            request_id: self.request_id,
+            now,
+        };
+        let decision = snapshot.policies.decide(&caller.scope, &signals);
+        state.metrics.decision_duration.observe(authenticated.elapsed().as_secs_f64());
+        count_policies(&snapshot, &decision, state.log.is_on(), seen);
+        match decision.into_granted() {
+            Ok(permit) => {
+                seen.host = Some(request.host().to_owned());
+                Ok((permit, caller))
+            }
+            Err(refused) => {
+                if !refused.temporary {
+                    seen.remedies = remedy::find(&snapshot.policies, &caller.scope, &signals);
+                }
+                Err(Refusal::Policy(refused))
+            }
+        }
+    }
+
+    fn answer(&self, refusal: &Refusal, head: &RequestHeader) -> Answer {
+        let snapshot = &self.snapshot;
+        let seen = &self.seen;
+        let app = seen.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
+        let token = seen.caller.as_ref().map(|caller| &caller.token);
+        let device = token.map_or(DeviceState::NotAvailable, |token| match token.device() {
+            None => DeviceState::Unregistered,
+            Some(device) => DeviceState::of(
+                &device.id,
+                device.compliant,
+                device.trust_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("ServerAD")),
+            ),
+        });
+        let facts = Facts {
+            request_id: self.request_id.0,
+            now_unix_ms: self.now_unix_ms,
+            app: app.map(|app| (app.id.as_str(), app.name.as_str())),
+            user: token.and_then(|token| token.user_name()),
+            client: seen.client,
+            country: seen.country.known(),
+            country_unavailable: seen.country == Fact::Unavailable,
+            platform: seen.platform,
+            client_app: seen.client_app,
+            device,
+            os_version: token.and_then(|token| token.device()).and_then(|device| device.os_version.as_deref()),
+            remedies: &seen.remedies,
+            sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+        };
+        snapshot.denials.render(refusal, &facts, &asked(head, seen.had_bearer), snapshot.config.denial.disclosure)
+    }
+
+    /// Tells metrics and log how the request ended; once.
+    fn record(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) {
+        if std::mem::replace(&mut self.recorded, true) {
+            return;
+        }
+        let meters = self.snapshot.meters(self.seen.app.map(|app| app.0));
+        meters.count(outcome);
+        meters.duration.observe(self.started.elapsed().as_secs_f64());
+        if let Some(refusal) = refusal {
+            meters.refuse(refusal);
+        }
+        let noteworthy = refusal.is_some()
+            || self.seen.applied.iter().any(|(_, result)| {
+                matches!(result, PolicyResult::ReportOnlyFailure | PolicyResult::ReportOnlyInterrupted)
+            });
+        if noteworthy && self.state.log.is_on() {
+            let entry = self.entry(outcome, refusal, head);
+            self.state.log.push(entry);
+        }
+    }
+
+    fn entry(&self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
+        let seen = &self.seen;
+        let token = seen.caller.as_ref().map(|caller| &caller.token);
+        let row = refusal.map(Refusal::row);
+        let reasons = match refusal {
+            Some(Refusal::Policy(refused)) => refused.reasons.iter().map(|reason| reason.as_str()).collect(),
+            _ => Vec::new(),
+        };
+        let policies = &self.snapshot.policies.set().policies;
+        let applied = seen.applied.iter().filter_map(|(policy, result)| {
+            let policy = policies.get(policy.0 as usize)?;
+            Some(AppliedPolicy { id: policy.id.to_string(), result: result.as_str() })
+        });
+        let app = seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
+        Entry {
+            version: 1,
+            created_date_time: crate::denial::timestamp(self.now_unix_ms),
+            request_id: self.id_text(),
+            outcome: outcome.as_str(),
+            reason: refusal.map(Refusal::reason),
+            error_code: row.map(|row| row.code).filter(|code| *code != 0),
+            status: row.map(|row| row.status),
+            reasons,
+            app_id: app.map(|app| app.id.clone()),
+            user_id: token.map(|token| match &token.principal().identity {
+                Identity::User { id, .. } | Identity::Workload { id } => id.clone(),
+            }),
+            ip_address: seen.client.map(|client| client.to_string()),
+            country: seen.country.known().map(|country| country.as_str().to_owned()),
+            device_platform: seen.platform.map(Platform::as_str),
+            client_app_used: seen.client_app.map(ClientAppType::as_str),
+            device_id: token.and_then(|token| token.device()).map(|device| device.id.clone()),
+            device_compliant: token.and_then(|token| token.device()).and_then(|device| device.compliant),
+            // Before admission the path is not to be trusted, not even with a log.
+            method: seen.app.and(head).map(|head| head.method.as_str().to_owned()),
+            path: seen.app.and(head).map(|head| head.uri.path().to_owned()),
+            policy_generation: self.snapshot.generation.0,
+            applied_conditional_access_policies: applied.collect(),
+        }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        if !self.recorded {
+            self.state.metrics.unfinished.inc();
+            self.record(Outcome::Failed, None, None);
+        }
+    }
+}
+
+/// The target as it was sent; an absolute one is shown as such, so that `admit` refuses it.
+fn request_target(head: &RequestHeader) -> &[u8] {
+    let raw = head.raw_path();
+    if head.version != Version::HTTP_2 && head.uri.authority().is_some() { b"absolute:" } else { raw }
+}
+
+fn authenticate(
+    state: &State,
+    snapshot: &Snapshot,
+    request: &AdmittedRequest<'_>,
+    app: &portcullis_config::settings::App,
+    now: i64,
+) -> Result<Arc<Caller>, Refusal> {
+    let places = &app.token;
+    let bearer = if places.bearer { request.bearer() } else { None };
+    let token = match bearer {
+        Some(token) => Some(token),
+        None => match &places.cookie {
+            Some(name) => request.cookie(name).map_err(Refusal::BadRequest)?,
+            None => None,
+        },
+    };
+    let token = token.or_else(|| {
+        let name = HeaderName::from_bytes(places.header.as_ref()?.as_bytes()).ok()?;
+        request.header(&name)
+    });
+    let token = token.ok_or(Refusal::NoToken)?;
+    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)
+        .map_err(Refusal::from)
+}
+
+fn count_policies(snapshot: &Snapshot, decision: &Decision, keep: bool, seen: &mut Seen) {
+    for (policy, result) in decision.applied.iter() {
+        if let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
+            meters.count(result);
+        }
+        if keep && result != PolicyResult::Success && result != PolicyResult::ReportOnlySuccess {
+            seen.applied.push((policy, result));
+        }
+    }
+}
+
+fn text<'r>(head: &'r RequestHeader, name: &HeaderName) -> Option<&'r str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn asked(head: &RequestHeader, had_bearer: bool) -> Asked<'_> {
+    Asked {
+        method: head.method.as_str(),
+        is_upgrade: head.headers.contains_key(header::UPGRADE),
+        accept: text(head, &header::ACCEPT),
+        accept_language: text(head, &header::ACCEPT_LANGUAGE),
+        sec_fetch_mode: text(head, &SEC_FETCH_MODE),
+        sec_fetch_dest: text(head, &SEC_FETCH_DEST),
+        x_requested_with: text(head, &X_REQUESTED_WITH),
+        hx_request: text(head, &HX_REQUEST),
+        content_type: text(head, &header::CONTENT_TYPE),
+        user_agent: text(head, &header::USER_AGENT),
+        had_bearer,
+    }
+}
+
+async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
+    let mut head = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 2))?;
+    for (name, value) in answer.headers {
+        head.insert_header(name, value)?;
+    }
+    head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    if close {
+        // Nothing that follows an ambiguous head on this connection can be trusted.
+        session.set_keepalive(None);
+    }
+    let body = if session.req_header().method == Method::HEAD { Bytes::new() } else { answer.body };
+    session.write_response_header(Box::new(head), body.is_empty()).await?;
+    if !body.is_empty() {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// A fault of ours where a permit should be: never a way through.
+fn no_permit() -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(500), "no permit")
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Passage;
+
+    #[expect(clippy::disallowed_methods, reason = "the one place where a request reads the clocks")]
+    fn new_ctx(&self) -> Passage {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
+        Passage {
+            state: Arc::clone(&self.state),
+            snapshot: self.state.snapshot(),
+            started: Instant::now(),
+            request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
+            now_unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            peer: None,
+            tls: false,
+            progress: Progress::Received,
+            seen: Seen::default(),
+            attempts: 0,
+            body_bytes: 0,
+            recorded: false,
+        }
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, way: &mut Passage) -> Result<()> {
+        let idle = way.snapshot.config.server.client_idle;
+        session.set_keepalive(Some(idle.as_secs().max(1)));
+        way.peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        way.tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, way: &mut Passage) -> Result<bool> {
+        let length = session
+            .req_header()
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let verdict = way.judge(session.req_header()).and_then(|granted| {
+            let limit = way.snapshot.config.server.body_bytes_max;
+            if length.is_some_and(|length| length > limit) { Err(Refusal::BodyTooLarge) } else { Ok(granted) }
+        });
+        match verdict {
+            Ok((permit, caller)) => {
+                way.progress = Progress::Permitted { permit, caller };
+                Ok(false)
+            }
+            Err(refusal) => {
+                let answer = way.answer(&refusal, session.req_header());
+                let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);
+                way.progress = Progress::Answered(refusal);
+                write(session, answer, close).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, way: &mut Passage) -> Result<Box<HttpPeer>> {
+        let Progress::Permitted { permit, .. } = &way.progress else { return Err(no_permit()) };
+        // A permit for one app, load or request opens no other.
+        if Some(permit.app()) != way.seen.app || permit.request_id() != way.request_id {
+            return Err(no_permit());
+        }
+        let attempt = way.attempts;
+        way.attempts += 1;
+        way.snapshot.upstreams.peer(permit, attempt).ok_or_else(|| {
+            Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
+        })
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        header: &mut RequestHeader,
+        way: &mut Passage,
+    ) -> Result<()> {
+        let Progress::Permitted { permit, caller } = &way.progress else { return Err(no_permit()) };
+        let app = way.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
+        if !app.websocket && header.headers.contains_key(http::header::UPGRADE) {
+            header.remove_header(&http::header::UPGRADE);
+        }
+        upstream::prepare(
+            header,
+            &upstream::Prepared {
+                app,
+                token: &caller.token,
+                client: way.seen.client.ok_or_else(no_permit)?,
+                host: way.seen.host.as_deref().unwrap_or_default(),
+                request_id: &way.id_text(),
+                tls: way.tls,
+            },
+        )
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        way: &mut Passage,
+    ) -> Result<()> {
+        way.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if way.body_bytes > way.snapshot.config.server.body_bytes_max {
+            return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        way: &mut Passage,
+    ) -> Result<()> {
+        response.insert_header(X_REQUEST_ID, way.id_text())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        way: &mut Passage,
+        mut problem: Box<Error>,
+    ) -> Box<Error> {
+        if let Progress::Permitted { permit, .. } = &way.progress
+            && way.attempts < way.snapshot.upstreams.count(permit)
+        {
+            problem.set_retry(true);
+        }
+        problem
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, problem: &Error, way: &mut Passage) -> FailToProxy {
+        let refusal = match problem.etype() {
+            ErrorType::HTTPStatus(413) => Refusal::BodyTooLarge,
+            ErrorType::HTTPStatus(500) => Refusal::Internal,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+                Refusal::Upstream { status: 504 }
+            }
+            _ if *problem.esource() == pingora::ErrorSource::Downstream => {
+                // The client went away or spoke nonsense: nobody is left to read an answer.
+                way.progress = Progress::Answered(Refusal::BadRequest(crate::refusal::BadRequest::Framing));
+                return FailToProxy { error_code: 0, can_reuse_downstream: false };
+            }
+            _ => Refusal::Upstream { status: 502 },
+        };
+        let status = refusal.row().status;
+        if session.response_written().is_none() {
+            let answer = way.answer(&refusal, session.req_header());
+            if let Err(problem) = write(session, answer, true).await {
+                tracing::debug!(%problem, "an answer could not be written");
+            }
+        }
+        way.progress = Progress::Answered(refusal);
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _problem: Option<&Error>, way: &mut Passage) {
+        match way.progress {
+            Progress::Answered(refusal) => {
+                way.record(Outcome::of(&refusal), Some(&refusal), Some(session.req_header()));
+            }
+            Progress::Permitted { .. } => way.record(Outcome::Granted, None, Some(session.req_header())),
+            Progress::Received => way.record(Outcome::Failed, None, None),
+        }
+    }
+
+    /// Pingora's own lines about a request: never with a query, which may hold secrets.
+    fn request_summary(&self, session: &Session, way: &Passage) -> String {
+        format!("{} {} {}", way.id_text(), session.req_header().method, session.req_header().uri.path())
+    }
+}

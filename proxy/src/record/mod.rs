@@ -1,0 +1,11 @@
+//! What happened, told once at the end of each request: metrics and the decision log.
+//!
+//! Counters are looked up when a configuration is loaded and kept in [`AppMeters`] and
+//! [`PolicyMeters`], so that the request path touches no map and no lock.
+
+mod log;
+mod metrics;
+pub mod names;
+
+pub use log::{AppliedPolicy, DecisionLog, Entry};
+pub use metrics::{AppMeters, Metrics, Outcome, PolicyMeters};

@@ -1,0 +1,130 @@
+//! The process: listeners, runtimes, signals, and the hand-over to a successor.
+
+use std::sync::Arc;
+
+use pingora::listeners::tls::TlsSettings;
+use pingora::proxy::http_proxy_service_with_name;
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server};
+use pingora::services::ServiceWithDependents;
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::admin::Admin;
+use crate::gateway::Gateway;
+use crate::state::{State, Watch};
+
+/// How to start.
+pub struct Start {
+    /// Take the sockets over from the process that serves now.
+    pub upgrade: bool,
+    /// Further services that live and end with the proxy.
+    pub extra: Vec<Box<dyn ServiceWithDependents>>,
+}
+
+/// Why the process could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The process that serves now could not be asked to hand over.
+    #[error("no process to take over from: {0}")]
+    Predecessor(String),
+    /// A TLS listener's files are no good.
+    #[error("TLS for {address}: {problem}")]
+    Tls {
+        /// The listener.
+        address: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {problem}")]
+    Listen {
+        /// The listener.
+        address: String,
+        /// What is wrong.
+        problem: std::io::Error,
+    },
+}
+
+/// Installs the one crypto library and the log, both before anything else.
+pub fn prepare_process() {
+    // A second call finds it installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    // Pingora reports client disconnects as errors; they say nothing to an operator.
+    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,portcullis=info,pingora_core=error,pingora_proxy=off"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish().try_init();
+}
+
+fn ask_predecessor(pid_file: &std::path::Path) -> Result<(), ServeError> {
+    let fail = |problem: &dyn std::fmt::Display| ServeError::Predecessor(format!("{}: {problem}", pid_file.display()));
+    let text = std::fs::read_to_string(pid_file).map_err(|problem| fail(&problem))?;
+    let number: i32 = text.trim().parse().map_err(|problem| fail(&problem))?;
+    let pid = rustix::process::Pid::from_raw(number).ok_or_else(|| fail(&"no process id"))?;
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).map_err(|problem| fail(&problem))
+}
+
+/// Serves until a signal ends it: SIGTERM finishes what is under way, SIGINT does not, SIGQUIT
+/// hands the sockets to a successor.
+///
+/// # Errors
+/// When an address or a TLS file is no good, or there is nobody to take over from.
+pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
+    let settings = state.snapshot().config.server.clone();
+    let conf = ServerConf {
+        threads: settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        work_stealing: false,
+        pid_file: settings.pid_file.display().to_string(),
+        upgrade_sock: settings.upgrade_socket.display().to_string(),
+        grace_period_seconds: Some(if start.upgrade { 0 } else { 0 }.max(0)),
+        graceful_shutdown_timeout_seconds: Some(settings.grace.as_secs()),
+        upstream_keepalive_pool_size: settings.upstream_pool,
+        max_retries: 4,
+        ..ServerConf::default()
+    };
+    if start.upgrade {
+        ask_predecessor(&settings.pid_file)?;
+    } else {
+        // Pingora panics on an address in use; say it in words first.
+        let addresses = settings.listeners.iter().map(|listener| listener.address).chain([settings.admin]);
+        for address in addresses {
+            std::net::TcpListener::bind(address)
+                .map_err(|problem| ServeError::Listen { address: address.to_string(), problem })?;
+        }
+    }
+    let mut server =
+        Server::new_with_opt_and_conf(Some(Opt { upgrade: start.upgrade, ..Opt::default() }), conf);
+    server.bootstrap();
+
+    let gateway = Gateway::new(Arc::clone(&state));
+    let mut proxy = http_proxy_service_with_name(&server.configuration, gateway, "portcullis");
+    for listener in &settings.listeners {
+        let address = listener.address.to_string();
+        match &listener.tls {
+            None => proxy.add_tcp(&address),
+            Some(tls) => {
+                let fail = |problem: &dyn std::fmt::Display| ServeError::Tls { address: address.clone(), problem: problem.to_string() };
+                let certificate = tls.certificate.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
+                let key = tls.key.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
+                let mut acceptor = TlsSettings::intermediate(certificate, key).map_err(|problem| fail(&problem))?;
+                acceptor.enable_h2();
+                proxy.add_tls_with_settings(&address, None, acceptor);
+            }
+        }
+    }
+    let mut admin = Service::new("portcullis admin".to_owned(), Admin::new(Arc::clone(&state)));
+    admin.threads = Some(1);
+    admin.add_tcp(&settings.admin.to_string());
+
+    server.add_service(background_service("watch", Watch::new(state)));
+    server.add_boxed_service(Box::new(proxy));
+    server.add_service(admin);
+    for service in start.extra {
+        server.add_boxed_service(service);
+    }
+    server.run(RunArgs::default());
+    Ok(())
+}

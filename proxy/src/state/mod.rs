@@ -1,0 +1,256 @@
+//! One immutable [`Snapshot`] of everything a request is judged with, behind one atomic pointer.
+//!
+//! A reload builds a whole new snapshot and swaps the pointer, or changes nothing. A request takes
+//! its snapshot first and sees no other; no request waits for a reload.
+
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use portcullis_config::diagnose::{Diagnostic, render_text};
+use portcullis_config::{Config, load, settings};
+use portcullis_policy::CompiledPolicies;
+use portcullis_policy::decision::Generation;
+
+pub use watch::Watch;
+
+use crate::context::geo::{GeoDatabase, GeoState};
+use crate::denial::Denials;
+use crate::record::{AppMeters, DecisionLog, Metrics, PolicyMeters};
+use crate::route::Routes;
+use crate::token::{KeyStore, TokenCache, Verifier};
+use crate::upstream::Upstreams;
+
+/// Verified tokens kept at most.
+const CACHED_TOKENS: usize = 100_000;
+
+/// Everything that one request is judged with.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Which load this is.
+    pub generation: Generation,
+    /// The settings it was made of; its policies are in `policies`.
+    pub config: Config,
+    /// The decision.
+    pub policies: CompiledPolicies,
+    /// Host and path to app.
+    pub routes: Routes,
+    /// Token verification.
+    pub verifier: Verifier,
+    /// Keys of each issuer, by position.
+    pub stores: Vec<Arc<KeyStore>>,
+    /// Address to country.
+    pub geo: GeoState,
+    /// Refusals to answers.
+    pub denials: Denials,
+    /// Ways to the apps.
+    pub upstreams: Upstreams,
+    /// Counters by app.
+    pub app_meters: Vec<AppMeters>,
+    /// Counters for requests that reach no app.
+    pub no_app_meters: AppMeters,
+    /// Counters by policy.
+    pub policy_meters: Vec<PolicyMeters>,
+}
+
+impl Snapshot {
+    /// The counters of an app, or those of none.
+    #[must_use]
+    pub fn meters(&self, app: Option<u32>) -> &AppMeters {
+        app.and_then(|app| self.app_meters.get(app as usize)).unwrap_or(&self.no_app_meters)
+    }
+}
+
+/// What outlives a reload, and the snapshot that serves.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    current: ArcSwap<Snapshot>,
+    /// Verified tokens; entries of former generations are not used.
+    pub cache: TokenCache,
+    /// All metrics.
+    pub metrics: Metrics,
+    /// The decision log.
+    pub log: DecisionLog,
+    // Held by reloads alone, never by a request.
+    reloading: Mutex<()>,
+}
+
+/// Why there is no state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The configuration is not fit; the text shows each problem with its place.
+    #[error("{0}")]
+    Configuration(String),
+    /// Two metrics have one name.
+    #[error("the metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The decision log cannot be opened.
+    #[error("the decision log cannot be opened: {0}")]
+    Log(std::io::Error),
+}
+
+/// Seconds since 1970, for the rooms around a request; requests read their own clock once.
+#[must_use]
+pub fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Reads a configuration and says everything that is wrong with it.
+///
+/// # Errors
+/// The diagnostics, rendered as text.
+pub fn read(path: &Path) -> Result<Config, StateError> {
+    let loaded = load::load(path);
+    let text = |diagnostics: &[Diagnostic]| render_text(diagnostics, &loaded.sources);
+    match loaded.config {
+        Some(config) => {
+            if !loaded.diagnostics.is_empty() {
+                tracing::warn!("{}", text(&loaded.diagnostics));
+            }
+            Ok(config)
+        }
+        None => Err(StateError::Configuration(text(&loaded.diagnostics))),
+    }
+}
+
+fn geo(config: &Config) -> Result<GeoState, StateError> {
+    match &config.geo {
+        None => Ok(GeoState::NotConfigured),
+        Some(geo) => match GeoDatabase::open(&geo.database, &geo.country_path) {
+            Ok(database) => Ok(GeoState::Ready(database)),
+            Err(problem) => Err(StateError::Configuration(format!(
+                "error[geo/unreadable]: {}: {problem}\n  = help: replace the file, or remove [geo]\n",
+                geo.database.display()
+            ))),
+        },
+    }
+}
+
+fn build(
+    config: Config,
+    generation: Generation,
+    former: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Result<(Snapshot, f64), StateError> {
+    let started = Instant::now();
+    let policies = CompiledPolicies::compile(config.policies.clone(), generation).map_err(|problems| {
+        let lines = problems.iter().map(|problem| format!("error[policy/compile]: {problem}\n"));
+        StateError::Configuration(lines.collect())
+    })?;
+    let compile_secs = started.elapsed().as_secs_f64();
+    // An issuer whose settings did not change keeps its keys.
+    let store = |issuer: &settings::Issuer| {
+        let kept = former.and_then(|former| {
+            let position = former.config.issuers.iter().position(|old| {
+                old.name == issuer.name
+                    && old.issuer == issuer.issuer
+                    && old.keys == issuer.keys
+                    && old.algorithms == issuer.algorithms
+                    && (old.refresh, old.refresh_min, old.stale_max)
+                        == (issuer.refresh, issuer.refresh_min, issuer.stale_max)
+            })?;
+            former.stores.get(position).cloned()
+        });
+        kept.unwrap_or_else(|| Arc::new(KeyStore::new(issuer)))
+    };
+    let stores: Vec<_> = config.issuers.iter().map(store).collect();
+    let snapshot = Snapshot {
+        generation,
+        routes: Routes::new(&config.apps),
+        verifier: Verifier::new(&config.issuers, stores.clone()),
+        stores,
+        geo: geo(&config)?,
+        denials: Denials::new(&config.denial, &config.apps),
+        upstreams: Upstreams::new(generation, &config.apps),
+        app_meters: config.apps.iter().map(|app| metrics.app(Some(app))).collect(),
+        no_app_meters: metrics.app(None),
+        policy_meters: metrics.policies(policies.set()),
+        policies,
+        config,
+    };
+    Ok((snapshot, compile_secs))
+}
+
+impl State {
+    /// Loads a configuration for the first time.
+    ///
+    /// # Errors
+    /// When it is not fit to serve.
+    pub fn start(path: &Path) -> Result<Self, StateError> {
+        let config = read(path)?;
+        let metrics = Metrics::new()?;
+        let log = DecisionLog::open(&config.server.decision_log, metrics.log_dropped.clone())
+            .map_err(StateError::Log)?;
+        let (snapshot, compile_secs) = build(config, Generation(1), None, &metrics)?;
+        metrics.reloaded(1, unix_now(), compile_secs);
+        Ok(Self {
+            path: path.to_owned(),
+            current: ArcSwap::from_pointee(snapshot),
+            cache: TokenCache::new(CACHED_TOKENS),
+            metrics,
+            log,
+            reloading: Mutex::new(()),
+        })
+    }
+
+    /// The snapshot that serves. A request calls this once.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Reads the files anew and serves them, or keeps what serves. Blocks; never on the request
+    /// path.
+    ///
+    /// # Errors
+    /// What is wrong; the former configuration goes on serving.
+    pub fn reload(&self) -> Result<Arc<Snapshot>, StateError> {
+        let _one_at_a_time = self.reloading.lock();
+        let former = self.snapshot();
+        let built = read(&self.path).and_then(|config| {
+            build(config, Generation(former.generation.0 + 1), Some(&former), &self.metrics)
+        });
+        let (snapshot, compile_secs) = built.inspect_err(|_| self.metrics.reload_refused())?;
+        if snapshot.config.server.restart_key() != former.config.server.restart_key() {
+            tracing::warn!("[server] has changed: listeners, threads and the log need a restart; the rest serves");
+        }
+        let snapshot = Arc::new(snapshot);
+        self.forget_removed(&former, &snapshot);
+        self.metrics.reloaded(snapshot.generation.0, unix_now(), compile_secs);
+        self.current.store(Arc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    fn forget_removed(&self, former: &Snapshot, next: &Snapshot) {
+        let gone = |old: Vec<String>, new: Vec<String>| -> Vec<String> {
+            old.into_iter().filter(|name| !new.contains(name)).collect()
+        };
+        let apps = |snapshot: &Snapshot| snapshot.config.apps.iter().map(|app| app.id.clone()).collect();
+        let policies = |snapshot: &Snapshot| {
+            snapshot.policies.set().policies.iter().map(|policy| policy.id.to_string()).collect()
+        };
+        self.metrics.forget(&gone(apps(former), apps(next)), &gone(policies(former), policies(next)));
+    }
+
+    /// Brings the gauges up to date that nobody sets along the way; for a scrape.
+    pub fn refresh_gauges(&self) {
+        let snapshot = self.snapshot();
+        let now = unix_now();
+        for (issuer, store) in snapshot.config.issuers.iter().zip(&snapshot.stores) {
+            self.metrics.issuer(&issuer.name, store.keys(), store.age_secs(now), store.failures());
+        }
+        self.metrics.cached(self.cache.len());
+    }
+
+    /// Whether every issuer has keys: before that, requests are refused as temporary.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.snapshot().stores.iter().all(|store| store.keys() > 0)
+    }
+}
