@@ -1,0 +1,62 @@
+//! `portcullis demo`: the proxy, an identity issuer, an app and sample policies, all on loopback.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::{BackgroundService, background_service};
+
+use super::Failure;
+use crate::demo::{Demo, Options};
+use crate::server::{self, Start};
+use crate::state::State;
+
+/// Where the demonstration listens and what it prints.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Where the proxy listens; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where metrics and health answer; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    admin_listen: SocketAddr,
+    /// Where the configuration files go; a fresh folder when left out.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Print addresses and requests as JSON, for scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The demo's issuer, front door and app, beside the proxy.
+struct Neighbours(Arc<Demo>);
+
+#[async_trait]
+impl BackgroundService for Neighbours {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        self.0.run(shutdown).await;
+    }
+}
+
+/// A port that is free now; 0 in a configuration file would listen on another.
+fn settled(address: SocketAddr) -> std::io::Result<SocketAddr> {
+    if address.port() == 0 { std::net::TcpListener::bind(address)?.local_addr() } else { Ok(address) }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    server::prepare_process();
+    let demo = Demo::prepare(Options {
+        proxy: settled(arguments.listen)?,
+        admin: settled(arguments.admin_listen)?,
+        folder: arguments.dir.clone(),
+    })?;
+    let demo = Arc::new(demo);
+    let state = Arc::new(State::start(demo.config())?);
+    super::print(&if arguments.json { demo.json() } else { demo.text() });
+    let neighbours = background_service("demo", Neighbours(demo));
+    server::serve(state, Start { upgrade: false, extra: vec![Box::new(neighbours)] })?;
+    Ok(())
+}

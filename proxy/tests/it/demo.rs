@@ -1,0 +1,77 @@
+//! What a newcomer sees in the first minute.
+
+use crate::running::Running;
+
+#[test]
+fn the_three_requests_of_the_demo_are_let_in_blocked_by_place_and_blocked_for_the_device() {
+    let running = Running::start();
+    let allowed = running.ask("allowed", "/", "");
+    assert_eq!(allowed.status, 200, "{}", allowed.body);
+    assert!(allowed.header("x-request-id").is_some());
+
+    let json = "Accept: application/json\r\n";
+    let place = running.ask("blocked-location", "/", json);
+    assert_eq!(place.status, 403, "{}", place.body);
+    let twin: serde_json::Value = serde_json::from_str(&place.body).unwrap();
+    assert_eq!(twin["code"], 53003);
+    assert_eq!(place.header("content-type"), Some("application/problem+json"));
+    assert_eq!(place.header("cache-control"), Some("no-store"));
+    assert_eq!(twin["request_id"].as_str(), place.header("x-request-id"));
+
+    let device = running.ask("blocked-device", "/", json);
+    assert_eq!(device.status, 403, "{}", device.body);
+    let twin: serde_json::Value = serde_json::from_str(&device.body).unwrap();
+    assert_eq!(twin["code"], 53000);
+
+    for (series, least) in [
+        ("portcullis_requests_total{app=\"wiki\",outcome=\"granted\"}", 1.0),
+        ("portcullis_requests_total{app=\"wiki\",outcome=\"denied\"}", 2.0),
+    ] {
+        running.wait_for(series, |running| running.metric(series) >= least);
+    }
+}
+
+#[test]
+fn a_browser_gets_a_page_that_says_what_it_saw_and_names_no_policy() {
+    let running = Running::start();
+    let page = running.ask("blocked-location", "/", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n");
+    assert_eq!(page.status, 403);
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    for wanted in ["53003", "192.0.2.10", page.header("x-request-id").unwrap()] {
+        assert!(page.body.contains(wanted), "`{wanted}` is missing:\n{}", page.body);
+    }
+    for secret in ["block-other-countries", "office-munich", "allowed-countries", "203.0.113"] {
+        assert!(!page.body.contains(secret), "`{secret}` must not be shown");
+    }
+    assert!(page.body.len() < 12 * 1024);
+}
+
+#[test]
+fn without_a_valid_token_every_caller_gets_the_same_401() {
+    let running = Running::start();
+    let ask = |more: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n{more}\r\n", running.app_host);
+        running.raw(head.as_bytes())
+    };
+    let near = ask("X-Forwarded-For: 203.0.113.10\r\n");
+    let far = ask("X-Forwarded-For: 192.0.2.10\r\n");
+    assert_eq!((near.status, far.status), (401, 401));
+    assert!(near.header("www-authenticate").unwrap().starts_with("Bearer"));
+    let without_ids = |body: &str| {
+        let mut twin: serde_json::Value = serde_json::from_str(body).unwrap();
+        for varying in ["instance", "request_id", "timestamp", "correlation_id"] {
+            twin.as_object_mut().unwrap().remove(varying);
+        }
+        if let Some(support) = twin.get_mut("support") {
+            *support = serde_json::Value::Null;
+        }
+        twin
+    };
+    assert_eq!(without_ids(&near.body), without_ids(&far.body));
+    assert!(!near.body.contains("203.0.113.10") && !far.body.contains("wiki"));
+
+    let forged = ask("Authorization: Bearer eyJhbGciOiJub25lIn0.e30.x\r\n");
+    assert_eq!(forged.status, 401);
+    assert!(forged.header("www-authenticate").unwrap().contains("invalid_token"));
+}

@@ -1,0 +1,67 @@
+//! Configuration changes while requests run.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::running::Running;
+
+fn policy_files(running: &Running) -> Vec<std::path::PathBuf> {
+    fs::read_dir(running.file("policies")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn an_edited_policy_changes_the_decision_without_a_restart_and_without_a_failed_request() {
+    let running = Running::start();
+    assert_eq!(running.ask("blocked-location", "/", "").status, 403);
+    let stop = AtomicBool::new(false);
+    let (asked, failed) = (AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                asked.fetch_add(1, Ordering::Relaxed);
+                if running.ask("allowed", "/", "").status != 200 {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        for file in policy_files(&running) {
+            let text = fs::read_to_string(&file).unwrap();
+            if text.contains("block-other-countries") {
+                fs::write(&file, text.replace("state = \"enabled\"", "state = \"disabled\"")).unwrap();
+            }
+        }
+        running.wait_for("the edit to take effect", |running| running.ask("blocked-location", "/", "").status == 200);
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(asked.load(Ordering::Relaxed) > 0);
+    assert_eq!(failed.load(Ordering::Relaxed), 0, "of {} requests", asked.load(Ordering::Relaxed));
+    assert!(running.metric("portcullis_configuration_generation") >= 2.0);
+}
+
+#[test]
+fn a_broken_edit_keeps_the_last_good_configuration_and_shows_in_a_metric() {
+    let running = Running::start();
+    let main = running.file("portcullis.toml");
+    let good = fs::read_to_string(&main).unwrap();
+    fs::write(&main, format!("{good}\nthis is not = = toml\n")).unwrap();
+    let failures = "portcullis_configuration_reloads_total{result=\"failure\"}";
+    running.wait_for("the broken edit to be refused", |running| running.metric(failures) >= 1.0);
+    assert_eq!(running.metric("portcullis_configuration_last_reload_successful"), 0.0);
+    assert_eq!(running.ask("allowed", "/", "").status, 200);
+    assert_eq!(running.ask("blocked-location", "/", "").status, 403);
+
+    fs::write(&main, good).unwrap();
+    running.wait_for("the mended file to serve", |running| {
+        running.metric("portcullis_configuration_last_reload_successful") >= 1.0
+    });
+}
+
+#[test]
+fn sigterm_ends_the_process() {
+    let mut running = Running::start();
+    let pid = running.pid();
+    let killed = std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+    assert!(killed.success());
+    running.wait_for("the listener to close", |running| std::net::TcpStream::connect(&running.proxy).is_err());
+    assert!(running.ended());
+}

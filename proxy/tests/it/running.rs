@@ -1,0 +1,178 @@
+//! Starts `portcullis demo` on free ports and speaks to it in raw bytes.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A demo that runs until dropped.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) proxy: String,
+    pub(crate) admin: String,
+    pub(crate) app_host: String,
+    pub(crate) requests: BTreeMap<String, Vec<(String, String)>>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// An answer, read to the end of its declared length.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+impl Running {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["demo", "--json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--dir"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        let told: Value = loop {
+            let read = lines.read_line(&mut text).unwrap();
+            assert_ne!(read, 0, "the demo ended before it told where it listens: {text}");
+            if let Ok(value) = serde_json::from_str(&text) {
+                break value;
+            }
+        };
+        let word = |name: &str| told[name].as_str().unwrap().to_owned();
+        let address = |url: String| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let mut requests = BTreeMap::new();
+        for request in told["requests"].as_array().unwrap() {
+            let headers = request["headers"].as_object().unwrap();
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+            requests.insert(request["name"].as_str().unwrap().to_owned(), headers.collect());
+        }
+        let running = Self {
+            child,
+            proxy: address(word("proxy")),
+            admin: address(word("admin")),
+            app_host: word("app_host"),
+            requests,
+            folder,
+        };
+        running.wait_for("the keys to be loaded", |running| {
+            TcpStream::connect(&running.proxy).is_ok()
+                && TcpStream::connect(&running.admin).is_ok()
+                && running.admin_get("/readyz").status == 200
+        });
+        running
+    }
+
+    /// Looks until `holds`, or fails after a generous time.
+    pub(crate) fn wait_for(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !holds(self) {
+            assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the process to end by itself; whether it did in time.
+    pub(crate) fn ended(&mut self) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(60) {
+            if self.child.try_wait().unwrap().is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    pub(crate) fn token(&self, name: &str) -> String {
+        let headers = &self.requests[name];
+        let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization")).unwrap();
+        value.clone()
+    }
+
+    /// Sends raw bytes and reads one answer, or whatever came before the connection closed.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
+        exchange(&self.proxy, bytes)
+    }
+
+    /// One of the demo's three requests, with further header lines.
+    pub(crate) fn ask(&self, name: &str, path: &str, more: &str) -> Answer {
+        let mut head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.app_host);
+        for (name, value) in &self.requests[name] {
+            if !name.eq_ignore_ascii_case("host") {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        self.raw(format!("{head}{more}\r\n").as_bytes())
+    }
+
+    pub(crate) fn admin_get(&self, path: &str) -> Answer {
+        exchange(&self.admin, format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes())
+    }
+
+    /// The value of a series, 0 when it is not there.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let text = self.admin_get("/metrics").body;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn exchange(address: &str, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut received = Vec::new();
+    let mut chunk = [0; 16 * 1024];
+    let complete = |received: &[u8]| {
+        let text = String::from_utf8_lossy(received);
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let head_only = bytes.starts_with(b"HEAD ");
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+        });
+        let chunked_end = head.to_ascii_lowercase().contains("transfer-encoding: chunked") && body.ends_with("0\r\n\r\n");
+        (head_only || chunked_end || length.is_some_and(|length| body.len() >= length)).then_some(())
+    };
+    while complete(&received).is_none() {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => received.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let text = String::from_utf8_lossy(&received).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}

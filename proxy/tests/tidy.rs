@@ -1,0 +1,105 @@
+//! Walls between rooms and the small order of the house, as an ordinary test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["policy", "config", "proxy", "load-tests"] {
+        sources(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 30);
+    found
+}
+
+fn complain(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn every_module_says_in_its_first_line_why_it_exists() {
+    let silent = all_sources().into_iter().filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!"));
+    let problems: Vec<_> =
+        silent.map(|path| format!("{}:1: begins without `//!`; say why the room exists", path.display())).collect();
+    complain(&problems);
+}
+
+#[test]
+fn the_rooms_that_must_not_know_pingora_do_not_name_it() {
+    let mut problems = Vec::new();
+    for room in ["proxy/src/token", "proxy/src/context", "proxy/src/denial", "proxy/src/admit"] {
+        let mut found = Vec::new();
+        sources(&root().join(room), &mut found);
+        assert!(!found.is_empty(), "{room} is gone");
+        for path in found {
+            let text = fs::read_to_string(&path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                if line.contains("pingora::") || line.contains("use pingora") {
+                    problems.push(format!("{}:{}: {room} must not import pingora", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    complain(&problems);
+}
+
+#[test]
+fn the_policy_crate_links_what_its_list_says_and_nothing_else() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "-p", "portcullis-policy", "-e", "normal", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let mut linked: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    linked.sort_unstable();
+    linked.dedup();
+    let listed = fs::read_to_string(root().join("policy/dependencies.txt")).unwrap();
+    assert_eq!(linked.join("\n"), listed.trim(), "mend policy/Cargo.toml, or argue and change policy/dependencies.txt");
+}
+
+#[test]
+fn the_direction_of_imports_holds() {
+    let manifest = |name: &str| fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+    for banned in ["portcullis-config", "serde", "tracing", "tokio", "pingora"] {
+        assert!(!manifest("policy").contains(&format!("\n{banned}")), "policy must not depend on {banned}");
+    }
+    let config = manifest("config");
+    for banned in ["tokio", "pingora", "portcullis.workspace"] {
+        assert!(!config.contains(&format!("\n{banned}")), "config must not depend on {banned}");
+    }
+    assert!(!manifest("load-tests").contains("portcullis-policy"), "load-tests knows the binary as a process only");
+}
+
+#[test]
+fn every_ignored_test_says_why() {
+    let marker = concat!("#[", "ignore]");
+    let bare = all_sources().into_iter().filter(|path| fs::read_to_string(path).unwrap().contains(marker));
+    complain(&bare.map(|path| format!("{}: a bare {marker}; give the reason", path.display())).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_metric_of_the_code_is_documented() {
+    let page = fs::read_to_string(root().join("proxy/README.md")).unwrap();
+    let missing = portcullis::record::names::ALL.iter().filter(|(name, _)| !page.contains(name));
+    complain(&missing.map(|(name, _)| format!("proxy/README.md: `{name}` is missing")).collect::<Vec<_>>());
+}
