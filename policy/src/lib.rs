@@ -1,23 +1,27 @@
 //! The decision of Portcullis, and nothing else.
 //!
-//! Policies modelled on Microsoft Entra Conditional Access are written down as a
-//! [`PolicySet`], compiled once into [`CompiledPolicies`], and asked with [`Signals`].
-//! The answer is a [`Decision`]; the only [`Permit`] with which an upstream can be reached
-//! comes out of it.
+//! Policies modelled on Microsoft Entra Conditional Access are written down as a [`PolicySet`],
+//! compiled once into [`CompiledPolicies`], and asked with [`Signals`]. The answer is a [`Decision`];
+//! the only [`Permit`] with which an upstream can be reached comes out of it.
 //!
-//! This crate has no `std`: it can read no clock, no file and no socket, it cannot wait and it
-//! cannot log. Time, addresses and attributes come in as data.
+//! This crate has no `std`: it can read no clock, no file and no socket, it cannot wait and it cannot
+//! log. Time, addresses and attributes come in as data.
 #![no_std]
 
 extern crate alloc;
 
 mod compile;
+mod decide;
 pub mod decision;
 pub mod model;
+pub mod remedy;
 pub mod rule;
+mod scope;
 pub mod signals;
+mod tri;
 
-pub use compile::{CompileError, CompiledPolicies, Scope};
+pub use compile::{CompileError, CompiledPolicies};
 pub use decision::{Decision, Outcome, Permit};
 pub use model::PolicySet;
+pub use scope::Scope;
 pub use signals::Signals;

@@ -1,0 +1,201 @@
+//! A rule asked of a request. No allocation; numbers and booleans are compared as what they are.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::cmp::Ordering;
+
+use super::{Attribute, DeviceAttribute, Node, Operand, Operator, Rule, Test};
+use crate::signals::{Action, Device, Fact, Signals, Value};
+use crate::tri::Tri;
+
+/// What a rule can ask for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Environment<'r> {
+    device: Fact<&'r Device<'r>>,
+    claims: &'r [(Box<str>, Value)],
+    app: &'r [(String, Value)],
+    action: Action<'r>,
+}
+
+impl<'r> Environment<'r> {
+    pub(crate) const fn of(signals: &Signals<'r>, app: &'r [(String, Value)]) -> Self {
+        let device = signals.context.device.as_ref();
+        Self { device, claims: signals.principal.claims.as_slice(), app, action: signals.action }
+    }
+
+    /// Nothing but an app, for filters that are decided at load.
+    pub(crate) const fn of_app(app: &'r [(String, Value)]) -> Self {
+        Self { device: Fact::Unknown, claims: &[], app, action: Action { method: "", path: "" } }
+    }
+}
+
+/// An attribute's value, borrowed.
+#[derive(Clone, Copy)]
+enum Seen<'r> {
+    Null,
+    Text(&'r str),
+    Bool(bool),
+    Number(f64),
+    List(&'r [String]),
+}
+
+impl Rule {
+    /// Whether the rule matches.
+    pub(crate) fn holds(&self, environment: &Environment<'_>) -> Tri {
+        holds(&self.root, environment)
+    }
+}
+
+fn holds(node: &Node, environment: &Environment<'_>) -> Tri {
+    match node {
+        Node::And(nodes) => nodes.iter().fold(Tri::Yes, |so_far, node| so_far.and(holds(node, environment))),
+        Node::Or(nodes) => Tri::any(nodes, |node| holds(node, environment)),
+        Node::Not(node) => holds(node, environment).not(),
+        Node::Compare { attribute, operator, operand } => match seen(attribute, environment) {
+            None => Tri::Maybe,
+            Some(seen) => Tri::from_bool(compare(seen, *operator, operand)),
+        },
+    }
+}
+
+/// `None` when the fact is unavailable.
+fn seen<'r>(attribute: &Attribute, environment: &Environment<'r>) -> Option<Seen<'r>> {
+    let of_value = |value: &'r Value| match value {
+        Value::Text(text) => Seen::Text(text),
+        Value::Bool(flag) => Seen::Bool(*flag),
+        Value::Number(number) => Seen::Number(*number),
+        Value::List(items) => Seen::List(items),
+    };
+    Some(match attribute {
+        Attribute::Device(attribute) => match environment.device {
+            Fact::Known(device) => of_device(*attribute, device),
+            Fact::Unknown => Seen::Null,
+            Fact::Unavailable => return None,
+        },
+        Attribute::User(name) => environment
+            .claims
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map_or(Seen::Null, |(_, value)| of_value(value)),
+        Attribute::App(name) => environment
+            .app
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map_or(Seen::Null, |(_, value)| of_value(value)),
+        Attribute::Method => Seen::Text(environment.action.method),
+        Attribute::Path => Seen::Text(environment.action.path),
+    })
+}
+
+fn of_device<'r>(attribute: DeviceAttribute, device: &Device<'r>) -> Seen<'r> {
+    let text = |value: Option<&'r str>| value.map_or(Seen::Null, Seen::Text);
+    let list = |items: &'r [String]| if items.is_empty() { Seen::Null } else { Seen::List(items) };
+    match attribute {
+        DeviceAttribute::DeviceId => text(device.device_id),
+        DeviceAttribute::DisplayName => text(device.display_name),
+        DeviceAttribute::DeviceOwnership => text(device.ownership),
+        DeviceAttribute::EnrollmentProfileName => text(device.enrollment_profile),
+        DeviceAttribute::IsCompliant => device.compliant.map_or(Seen::Null, Seen::Bool),
+        DeviceAttribute::Manufacturer => text(device.manufacturer),
+        DeviceAttribute::MdmAppId => text(device.mdm_app_id),
+        DeviceAttribute::Model => text(device.model),
+        DeviceAttribute::OperatingSystem => text(device.operating_system),
+        DeviceAttribute::OperatingSystemVersion => text(device.operating_system_version),
+        DeviceAttribute::PhysicalIds => list(device.physical_ids),
+        DeviceAttribute::ProfileType => text(device.profile_type),
+        DeviceAttribute::SystemLabels => list(device.system_labels),
+        DeviceAttribute::TrustType => text(device.trust_type),
+        // Extension attributes have values only on a device that is managed, compliant or hybrid joined.
+        DeviceAttribute::Extension(number) => {
+            let managed =
+                device.mdm_app_id.is_some() || device.compliant == Some(true) || device.is_hybrid_joined();
+            if managed {
+                text(device.extension_attributes.get(number).copied().flatten())
+            } else {
+                Seen::Null
+            }
+        }
+    }
+}
+
+fn compare(seen: Seen<'_>, operator: Operator, operand: &Operand) -> bool {
+    let positive = match (seen, operand) {
+        (Seen::Null, Operand::Null) => true,
+        (Seen::Null, Operand::Text(_) | Operand::List(_)) => false,
+        (_, Operand::Null) => false,
+        (seen, Operand::List(items)) => items.iter().any(|item| equals(seen, item)),
+        (seen, Operand::Text(wanted)) => match operator.test {
+            Test::Equals | Test::In => equals(seen, wanted),
+            Test::StartsWith => on_text(seen, |text| {
+                head(text, wanted.len()).is_some_and(|head| head.eq_ignore_ascii_case(wanted))
+            }),
+            Test::EndsWith => on_text(seen, |text| {
+                tail(text, wanted.len()).is_some_and(|tail| tail.eq_ignore_ascii_case(wanted))
+            }),
+            Test::Contains => match seen {
+                // On a collection: one whole element.
+                Seen::List(items) => items.iter().any(|item| item.eq_ignore_ascii_case(wanted)),
+                Seen::Text(text) => contains(text, wanted),
+                Seen::Null | Seen::Bool(_) | Seen::Number(_) => false,
+            },
+            Test::Less => ordered(seen, wanted).is_some_and(Ordering::is_lt),
+            Test::LessOrEqual => ordered(seen, wanted).is_some_and(Ordering::is_le),
+            Test::Greater => ordered(seen, wanted).is_some_and(Ordering::is_gt),
+            Test::GreaterOrEqual => ordered(seen, wanted).is_some_and(Ordering::is_ge),
+        },
+    };
+    positive != operator.negated
+}
+
+fn equals(seen: Seen<'_>, wanted: &str) -> bool {
+    match seen {
+        Seen::Null => false,
+        Seen::Text(text) => text.eq_ignore_ascii_case(wanted),
+        Seen::Bool(flag) => wanted.eq_ignore_ascii_case(if flag { "true" } else { "false" }),
+        Seen::Number(number) => wanted.parse::<f64>().is_ok_and(|wanted| wanted.total_cmp(&number).is_eq()),
+        Seen::List(items) => items.iter().any(|item| item.eq_ignore_ascii_case(wanted)),
+    }
+}
+
+fn on_text(seen: Seen<'_>, holds: impl Fn(&str) -> bool) -> bool {
+    match seen {
+        Seen::Text(text) => holds(text),
+        Seen::List(items) => items.iter().any(|item| holds(item)),
+        Seen::Null | Seen::Bool(_) | Seen::Number(_) => false,
+    }
+}
+
+fn head(text: &str, len: usize) -> Option<&str> {
+    text.get(..len)
+}
+
+fn tail(text: &str, len: usize) -> Option<&str> {
+    text.get(text.len().checked_sub(len)?..)
+}
+
+fn contains(text: &str, wanted: &str) -> bool {
+    wanted.is_empty()
+        || text.as_bytes().windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
+}
+
+/// Versions compare number by number, so that `10.0.19045` is less than `10.0.22631` and `9` than `10`.
+fn ordered(seen: Seen<'_>, wanted: &str) -> Option<Ordering> {
+    match seen {
+        Seen::Number(number) => wanted.parse::<f64>().ok().map(|wanted| number.total_cmp(&wanted)),
+        Seen::Text(text) => {
+            let (mut left, mut right) = (text.split('.'), wanted.split('.'));
+            loop {
+                let (a, b) = (left.next(), right.next());
+                if a.is_none() && b.is_none() {
+                    return Some(Ordering::Equal);
+                }
+                let number = |part: Option<&str>| part.unwrap_or("0").trim().parse::<u64>().ok();
+                match number(a)?.cmp(&number(b)?) {
+                    Ordering::Equal => {}
+                    unequal => return Some(unequal),
+                }
+            }
+        }
+        Seen::Null | Seen::Bool(_) | Seen::List(_) => None,
+    }
+}

@@ -1,0 +1,264 @@
+//! Tokens to a checked tree: names known, operators allowed for the attribute, operands of the kind.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::lex::{Kind, Token, error, lex};
+use super::{Attribute, DeviceAttribute, Node, Operand, Operator, Rule, RuleError, Test};
+
+struct Parser<'t> {
+    tokens: &'t [Token],
+    next: usize,
+    end: usize,
+    depth: usize,
+}
+
+pub(super) fn parse(text: &str) -> Result<Node, RuleError> {
+    if text.len() > Rule::LEN_MAX {
+        let what = format!("the rule has {} bytes; {} are allowed", text.len(), Rule::LEN_MAX);
+        return Err(error(0, 0, what, "split it into several policies"));
+    }
+    let tokens = lex(text)?;
+    let mut parser = Parser { tokens: &tokens, next: 0, end: text.len(), depth: 0 };
+    let root = parser.alternatives()?;
+    match parser.peek() {
+        None => Ok(root),
+        Some(token) => Err(error(
+            token.offset,
+            token.len,
+            "the rule should end here",
+            "join conditions with `-and` or `-or`",
+        )),
+    }
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.next)
+    }
+
+    fn take(&mut self, expected: &str) -> Result<Token, RuleError> {
+        let token = self.tokens.get(self.next).cloned();
+        self.next += 1;
+        token.ok_or_else(|| {
+            error(
+                self.end,
+                0,
+                format!("the rule ends where {expected} is expected"),
+                format!("add {expected}"),
+            )
+        })
+    }
+
+    /// Takes the next token when it is this operator, with or without its dash.
+    fn takes(&mut self, wanted: &str) -> bool {
+        let found = self.peek().is_some_and(|token| match &token.kind {
+            Kind::Operator(word) | Kind::Word(word) => word.eq_ignore_ascii_case(wanted),
+            Kind::Open | Kind::Close | Kind::OpenList | Kind::CloseList | Kind::Comma | Kind::Text(_) => {
+                false
+            }
+        });
+        self.next += usize::from(found);
+        found
+    }
+
+    fn alternatives(&mut self) -> Result<Node, RuleError> {
+        let mut nodes = Vec::from([self.conjunction()?]);
+        while self.takes("or") {
+            nodes.push(self.conjunction()?);
+        }
+        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::Or(nodes) })
+    }
+
+    fn conjunction(&mut self) -> Result<Node, RuleError> {
+        let mut nodes = Vec::from([self.term()?]);
+        while self.takes("and") {
+            nodes.push(self.term()?);
+        }
+        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::And(nodes) })
+    }
+
+    fn term(&mut self) -> Result<Node, RuleError> {
+        let here = self.peek().map_or(self.end, |token| token.offset);
+        if self.depth >= Rule::DEPTH_MAX {
+            let what = format!("the rule nests deeper than {}", Rule::DEPTH_MAX);
+            return Err(error(here, 1, what, "flatten it"));
+        }
+        if self.takes("not") {
+            self.depth += 1;
+            let inner = self.term()?;
+            self.depth -= 1;
+            return Ok(Node::Not(Box::new(inner)));
+        }
+        if self.peek().is_some_and(|token| token.kind == Kind::Open) {
+            self.next += 1;
+            self.depth += 1;
+            let inner = self.alternatives()?;
+            self.depth -= 1;
+            let close = self.take("`)`")?;
+            if close.kind != Kind::Close {
+                return Err(error(close.offset, close.len, "expected `)`", "close the parenthesis"));
+            }
+            return Ok(inner);
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Result<Node, RuleError> {
+        let name = self.take("an attribute such as `device.isCompliant`")?;
+        let Kind::Word(word) = &name.kind else {
+            return Err(error(
+                name.offset,
+                name.len,
+                "expected an attribute",
+                "begin with `device.`, `user.`, `app.` or `request.`",
+            ));
+        };
+        let attribute = attribute(word).ok_or_else(|| unknown(&name, word))?;
+        let sign = self.take("an operator such as `-eq`")?;
+        let (Kind::Operator(word) | Kind::Word(word)) = &sign.kind else {
+            return Err(error(
+                sign.offset,
+                sign.len,
+                "expected an operator",
+                "write `-eq`, `-ne`, `-in`, `-contains` …",
+            ));
+        };
+        let operator = operator(word).ok_or_else(|| {
+            let help = "operators are -eq -ne -startsWith -notStartsWith -endsWith -notEndsWith -contains -notContains -in -notIn -lt -le -gt -ge";
+            error(sign.offset, sign.len, format!("`{word}` is no operator"), help)
+        })?;
+        let operand = self.operand(&sign, operator)?;
+        Ok(Node::Compare { attribute, operator, operand })
+    }
+
+    fn operand(&mut self, sign: &Token, operator: Operator) -> Result<Operand, RuleError> {
+        let first = self.take("a value")?;
+        let value = |token: &Token| match &token.kind {
+            Kind::Text(text) | Kind::Word(text) => Some(text.clone()),
+            Kind::Open | Kind::Close | Kind::OpenList | Kind::CloseList | Kind::Comma | Kind::Operator(_) => {
+                None
+            }
+        };
+        let operand = match &first.kind {
+            Kind::OpenList => {
+                let mut items = Vec::new();
+                loop {
+                    let item = self.take("a value or `]`")?;
+                    if item.kind == Kind::CloseList {
+                        break;
+                    }
+                    items.push(value(&item).ok_or_else(|| {
+                        error(item.offset, item.len, "expected a value", "put text into double quotes")
+                    })?);
+                    let after = self.take("`,` or `]`")?;
+                    match after.kind {
+                        Kind::Comma => {}
+                        Kind::CloseList => break,
+                        _ => {
+                            return Err(error(
+                                after.offset,
+                                after.len,
+                                "expected `,` or `]`",
+                                "separate values with commas",
+                            ));
+                        }
+                    }
+                }
+                Operand::List(items)
+            }
+            Kind::Word(word) if word.eq_ignore_ascii_case("null") => Operand::Null,
+            _ => Operand::Text(value(&first).ok_or_else(|| {
+                error(first.offset, first.len, "expected a value", "put text into double quotes")
+            })?),
+        };
+        match (operator.test, &operand) {
+            (Test::In, Operand::List(_)) | (Test::Equals, Operand::Null) => Ok(operand),
+            (Test::In, Operand::Null | Operand::Text(_)) => {
+                Err(error(first.offset, first.len, "`-in` wants a list", "write [\"one\", \"two\"]"))
+            }
+            (_, Operand::List(_)) => Err(error(
+                first.offset,
+                first.len,
+                "only `-in` and `-notIn` take a list",
+                "use `-in`, or one value",
+            )),
+            (_, Operand::Null) => Err(error(
+                sign.offset,
+                sign.len,
+                "null can only be compared with `-eq` and `-ne`",
+                "use `-eq null`",
+            )),
+            (_, Operand::Text(_)) => Ok(operand),
+        }
+    }
+}
+
+fn unknown(name: &Token, word: &str) -> RuleError {
+    let help = if word.to_ascii_lowercase().starts_with("device.") {
+        "device attributes are deviceId, displayName, deviceOwnership, enrollmentProfileName, isCompliant, manufacturer, mdmAppId, model, operatingSystem, operatingSystemVersion, physicalIds, profileType, systemLabels, trustType, extensionAttribute1 to 15"
+    } else {
+        "attributes begin with `device.`, `user.`, `app.` or `request.` (method, path)"
+    };
+    error(name.offset, name.len, format!("no attribute `{word}`"), help)
+}
+
+fn attribute(word: &str) -> Option<Attribute> {
+    let (space, name) = word.split_once('.')?;
+    if name.is_empty() {
+        return None;
+    }
+    match space.to_ascii_lowercase().as_str() {
+        "device" => device_attribute(&name.to_ascii_lowercase()).map(Attribute::Device),
+        "user" => Some(Attribute::User(name.into())),
+        "app" => Some(Attribute::App(name.into())),
+        "request" if name.eq_ignore_ascii_case("method") => Some(Attribute::Method),
+        "request" if name.eq_ignore_ascii_case("path") => Some(Attribute::Path),
+        _ => None,
+    }
+}
+
+fn device_attribute(name: &str) -> Option<DeviceAttribute> {
+    Some(match name {
+        "deviceid" => DeviceAttribute::DeviceId,
+        "displayname" => DeviceAttribute::DisplayName,
+        "deviceownership" => DeviceAttribute::DeviceOwnership,
+        "enrollmentprofilename" => DeviceAttribute::EnrollmentProfileName,
+        "iscompliant" => DeviceAttribute::IsCompliant,
+        "manufacturer" => DeviceAttribute::Manufacturer,
+        "mdmappid" => DeviceAttribute::MdmAppId,
+        "model" => DeviceAttribute::Model,
+        "operatingsystem" => DeviceAttribute::OperatingSystem,
+        "operatingsystemversion" => DeviceAttribute::OperatingSystemVersion,
+        "physicalids" => DeviceAttribute::PhysicalIds,
+        "profiletype" => DeviceAttribute::ProfileType,
+        "systemlabels" => DeviceAttribute::SystemLabels,
+        "trusttype" => DeviceAttribute::TrustType,
+        other => {
+            let number: usize = other.strip_prefix("extensionattribute")?.parse().ok()?;
+            DeviceAttribute::Extension((1..=15).contains(&number).then(|| number - 1)?)
+        }
+    })
+}
+
+fn operator(word: &str) -> Option<Operator> {
+    let (test, negated) = match word.to_ascii_lowercase().as_str() {
+        "eq" | "equals" => (Test::Equals, false),
+        "ne" | "notequals" => (Test::Equals, true),
+        "startswith" => (Test::StartsWith, false),
+        "notstartswith" => (Test::StartsWith, true),
+        "endswith" => (Test::EndsWith, false),
+        "notendswith" => (Test::EndsWith, true),
+        "contains" | "any" => (Test::Contains, false),
+        "notcontains" => (Test::Contains, true),
+        "in" => (Test::In, false),
+        "notin" => (Test::In, true),
+        "lt" => (Test::Less, false),
+        "le" => (Test::LessOrEqual, false),
+        "gt" => (Test::Greater, false),
+        "ge" => (Test::GreaterOrEqual, false),
+        _ => return None,
+    };
+    Some(Operator { test, negated })
+}
