@@ -1,0 +1,84 @@
+//! Which hop of a forwarded chain is the client. Wrong here means every location policy is wrong.
+//!
+//! Only a trusted peer is listened to, and then the right-most hop that is not itself trusted counts:
+//! everything further left could have been sent by the client.
+
+use std::net::IpAddr;
+
+use http::{HeaderName, header};
+use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
+
+use super::Head;
+use crate::refusal::BadRequest;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Hops that are looked at; a longer chain is refused.
+const HOPS_MAX: usize = 32;
+
+/// The client's address. An IPv4-mapped IPv6 address is the IPv4 address.
+pub(super) fn client(head: &Head<'_>, proxies: &TrustedProxies) -> Result<IpAddr, BadRequest> {
+    let peer = head.peer.to_canonical();
+    let trusted = |address: &IpAddr| proxies.networks.iter().any(|network| network.contains(address));
+    if !trusted(&peer) {
+        return Ok(peer);
+    }
+    let name = match proxies.header {
+        ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+        ForwardedHeader::Forwarded => header::FORWARDED,
+    };
+    let mut leftmost = peer;
+    let mut hops = 0_usize;
+    // All lines of the header are one list, in their order; it is read from its end.
+    for line in head.headers.get_all(name).iter().rev() {
+        let line = line.to_str().map_err(|_| BadRequest::ForwardedAddress)?;
+        for element in line.rsplit(',') {
+            hops += 1;
+            if hops > HOPS_MAX {
+                return Err(BadRequest::ForwardedAddress);
+            }
+            let hop = match proxies.header {
+                ForwardedHeader::XForwardedFor => address(element.trim()),
+                ForwardedHeader::Forwarded => forwarded_for(element).and_then(address),
+            };
+            leftmost = hop.ok_or(BadRequest::ForwardedAddress)?.to_canonical();
+            if !trusted(&leftmost) {
+                return Ok(leftmost);
+            }
+        }
+    }
+    Ok(leftmost)
+}
+
+/// The `for` parameter of one element of `Forwarded` (RFC 7239, section 4), without its quotes. Quoted
+/// commas do not occur in addresses, so an element that holds one is not read.
+fn forwarded_for(element: &str) -> Option<&str> {
+    let mut found = None;
+    for pair in element.split(';') {
+        let (name, value) = pair.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("for") {
+            let value = match value.strip_prefix('"') {
+                Some(quoted) => quoted.strip_suffix('"')?,
+                None => value,
+            };
+            if found.replace(value).is_some() {
+                return None;
+            }
+        }
+    }
+    found
+}
+
+/// An address, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (inside, port) = rest.split_once(']')?;
+        let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        return inside.parse::<std::net::Ipv6Addr>().ok().filter(|_| port_fits).map(IpAddr::V6);
+    }
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (host, port) = text.split_once(':')?;
+    port.parse::<u16>().ok()?;
+    host.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::V4)
+}

@@ -1,0 +1,163 @@
+//! The only reading of a raw request head. What comes out is what the policies judge and what the app
+//! receives; whatever could be read in two ways is refused before anybody interprets it.
+
+mod forwarded;
+mod head;
+mod target;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, Method, Version, header};
+use portcullis_config::settings::TrustedProxies;
+
+use crate::refusal::BadRequest;
+
+/// Headers that never reach an app: they would change what it does after the policies judged, or pass
+/// for what only a proxy may say.
+pub const STRIPPED: &[&str] = &[
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-method",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-forwarded-uri",
+    "x-forwarded-method",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-user",
+    "x-envoy-original-path",
+    "x-envoy-external-address",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "trailer",
+    "proxy",
+];
+
+/// The longest credential, in bytes: `Authorization`, or all cookies together.
+const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
+/// Cookies looked at; more are refused.
+const COOKIES_MAX: usize = 128;
+/// The part of a user agent that anybody looks at, in bytes.
+const USER_AGENT_BYTES_MAX: usize = 512;
+
+/// A request head as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'r> {
+    /// Method.
+    pub method: &'r Method,
+    /// Path and query, byte for byte.
+    pub target: &'r [u8],
+    /// Protocol version.
+    pub version: Version,
+    /// Header fields.
+    pub headers: &'r HeaderMap,
+    /// `:authority` of an HTTP/2 request.
+    pub authority: Option<&'r str>,
+    /// The address of the connection's other end.
+    pub peer: IpAddr,
+}
+
+/// A request that can be read in one way only.
+#[derive(Clone, Debug)]
+pub struct AdmittedRequest<'r> {
+    headers: &'r HeaderMap,
+    method: &'r str,
+    host: Cow<'r, str>,
+    path: &'r str,
+    client: IpAddr,
+}
+
+/// Reads a head, or says what makes it ambiguous.
+///
+/// # Errors
+/// What is wrong with it; the request is to be refused with 400.
+pub fn admit<'r>(head: &Head<'r>, proxies: &TrustedProxies) -> Result<AdmittedRequest<'r>, BadRequest> {
+    head::check(head)?;
+    let path = target::path(head.target)?;
+    let host = head::host(head)?;
+    let client = forwarded::client(head, proxies)?;
+    Ok(AdmittedRequest { headers: head.headers, method: head.method.as_str(), host, path, client })
+}
+
+impl<'r> AdmittedRequest<'r> {
+    /// The host that was asked, lower case, without port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, as the app will receive it; never with a query.
+    #[must_use]
+    pub const fn path(&self) -> &'r str {
+        self.path
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &'r str {
+        self.method
+    }
+
+    /// The client's address: of the connection, or as told by a trusted proxy.
+    #[must_use]
+    pub const fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// The token of `Authorization: Bearer` (RFC 6750, section 2.1), not verified.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&'r str> {
+        let value = self.header(&header::AUTHORIZATION)?;
+        let (scheme, token) = value.split_once(' ')?;
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(is_token)).then_some(token)
+    }
+
+    /// The cookie of this name.
+    ///
+    /// # Errors
+    /// [`BadRequest::Credential`] when it came twice, or among too many.
+    pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
+        let mut found = None;
+        let mut count = 0_usize;
+        for line in self.headers.get_all(header::COOKIE) {
+            let line = line.to_str().map_err(|_| BadRequest::Credential)?;
+            for pair in line.split(';') {
+                count += 1;
+                if count > COOKIES_MAX {
+                    return Err(BadRequest::Credential);
+                }
+                let Some((key, value)) = pair.split_once('=') else { continue };
+                if key.trim() == name && found.replace(value.trim()).is_some() {
+                    return Err(BadRequest::Credential);
+                }
+            }
+        }
+        Ok(found.filter(|value| !value.is_empty()))
+    }
+
+    /// The value of a header that came once and is visible ASCII.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&'r str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+
+    /// The user agent, cut to a length that is worth reading.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&'r str> {
+        let agent = self.header(&header::USER_AGENT)?;
+        // INVARIANT: `header` admits ASCII only, so every place is a boundary.
+        Some(agent.get(..USER_AGENT_BYTES_MAX).unwrap_or(agent))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What is admitted and what is refused, as tables.
+
+use http::HeaderValue;
+use portcullis_config::settings::ForwardedHeader;
+use proptest::prelude::*;
+
+use super::*;
+
+struct Sent {
+    method: Method,
+    target: Vec<u8>,
+    headers: HeaderMap,
+    peer: IpAddr,
+    proxies: TrustedProxies,
+}
+
+impl Sent {
+    fn new(target: &str, lines: &[(&str, &str)]) -> Self {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("host", "wiki.test")].iter().chain(lines) {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let proxies = TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            header: ForwardedHeader::XForwardedFor,
+        };
+        Self { method: Method::GET, target: target.into(), headers, peer: "10.0.0.1".parse().unwrap(), proxies }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(Result<AdmittedRequest<'_>, BadRequest>) -> T) -> T {
+        let head = Head {
+            method: &self.method,
+            target: &self.target,
+            version: Version::HTTP_11,
+            headers: &self.headers,
+            authority: None,
+            peer: self.peer,
+        };
+        look(admit(&head, &self.proxies))
+    }
+
+    fn refusal(&self) -> Option<BadRequest> {
+        self.with(|admitted| admitted.err())
+    }
+}
+
+#[test]
+fn a_path_that_an_app_could_read_otherwise_is_refused() {
+    for target in ["/", "/a", "/a/", "/a/b.c", "/a%20b", "/~x/%C3%A9", "/a?x=/../..;", "/a?b=%2e%2e"] {
+        assert_eq!(Sent::new(target, &[]).refusal(), None, "{target}");
+    }
+    for target in [
+        "", "a", "*", "http://wiki.test/", "//a", "/a//b", "/.", "/..", "/a/../b", "/a/.", "/%2e%2e/b", "/%2E/b", "/a%2fb",
+        "/a%5cb", "/a\\b", "/a;b", "/a%3bb", "/a%00", "/a%2", "/a%zz", "/%252e", "/a#b", "/a%23b", "/a b", "/a\u{7f}", "/é",
+    ] {
+        assert_eq!(Sent::new(target, &[]).refusal(), Some(BadRequest::Target), "{target}");
+    }
+}
+
+#[test]
+fn a_host_is_one_plain_name() {
+    let host = |value: &str| {
+        let mut sent = Sent::new("/", &[]);
+        sent.headers.insert("host", HeaderValue::from_str(value).unwrap());
+        sent.with(|admitted| admitted.map(|request| request.host().to_owned()))
+    };
+    assert_eq!(host("WIKI.test:8443").unwrap(), "wiki.test");
+    assert_eq!(host("[2001:db8::1]:80").unwrap(), "[2001:db8::1]");
+    for bad in ["", "wiki.test.", "a..b", "user@wiki.test", "wiki.test/x", "wiki.test:x", "wiki.test:99999", "[::1", "a b"] {
+        assert_eq!(host(bad), Err(BadRequest::Host), "{bad}");
+    }
+    assert_eq!(Sent::new("/", &[("host", "wiki.test")]).refusal(), Some(BadRequest::Host), "two of them");
+}
+
+#[test]
+fn framing_credentials_and_look_alikes_are_read_in_one_way_only() {
+    use BadRequest::{Credential, Framing, Header};
+    let long = "x".repeat(CREDENTIAL_BYTES_MAX + 1);
+    let table: &[(&[(&str, &str)], BadRequest)] = &[
+        (&[("content-length", "3"), ("content-length", "3")], Framing),
+        (&[("content-length", "3, 3")], Framing),
+        (&[("content-length", "+3")], Framing),
+        (&[("content-length", "")], Framing),
+        (&[("transfer-encoding", "gzip, chunked")], Framing),
+        (&[("transfer-encoding", "chunked"), ("content-length", "3")], Framing),
+        (&[("x_user", "a")], Header),
+        (&[("connection", "x-user")], Header),
+        (&[("upgrade", "h2c")], Header),
+        (&[("authorization", "Bearer a"), ("authorization", "Bearer b")], Credential),
+        (&[("cookie", &long)], Credential),
+    ];
+    for (lines, expected) in table {
+        assert_eq!(Sent::new("/", lines).refusal(), Some(*expected), "{lines:?}");
+    }
+    assert_eq!(Sent::new("/", &[("connection", "Keep-Alive, Upgrade"), ("upgrade", "WebSocket")]).refusal(), None);
+    let many: Vec<_> = (0..101).map(|_| ("x-a", "b")).collect();
+    assert_eq!(Sent::new("/", &many).refusal(), Some(BadRequest::TooLarge));
+}
+
+#[test]
+fn the_client_is_the_right_most_hop_that_is_not_trusted() {
+    let client = |peer: &str, lines: &[&str]| {
+        let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+        let mut sent = Sent::new("/", &lines);
+        sent.peer = peer.parse().unwrap();
+        sent.with(|admitted| admitted.map(|request| request.client().to_string()))
+    };
+    assert_eq!(client("192.0.2.9", &["203.0.113.1"]).unwrap(), "192.0.2.9", "the peer is not trusted");
+    assert_eq!(client("::ffff:10.0.0.1", &["203.0.113.1"]).unwrap(), "203.0.113.1");
+    assert_eq!(client("10.0.0.1", &["1.1.1.1, 203.0.113.1, 10.0.0.2"]).unwrap(), "203.0.113.1");
+    assert_eq!(client("10.0.0.1", &["1.1.1.1", "203.0.113.1:4711"]).unwrap(), "203.0.113.1");
+    assert_eq!(client("10.0.0.1", &["::ffff:203.0.113.1"]).unwrap(), "203.0.113.1");
+    assert_eq!(client("10.0.0.1", &["[2001:db8::1]:80"]).unwrap(), "2001:db8::1");
+    assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]).unwrap(), "10.0.0.3");
+    assert_eq!(client("10.0.0.1", &[]).unwrap(), "10.0.0.1");
+    for bad in ["unknown", "", "203.0.113.1,", "_hidden", "203.0.113.999", "1.1.1.1:x"] {
+        assert_eq!(client("10.0.0.1", &[bad]), Err(BadRequest::ForwardedAddress), "{bad}");
+    }
+    assert_eq!(client("10.0.0.1", &["garbage, 203.0.113.1"]).unwrap(), "203.0.113.1", "what is left of it is not read");
+}
+
+#[test]
+fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
+    let client = |line: &str| {
+        let mut sent = Sent::new("/", &[("forwarded", line)]);
+        sent.proxies.header = ForwardedHeader::Forwarded;
+        sent.with(|admitted| admitted.map(|request| request.client().to_string()))
+    };
+    assert_eq!(client("for=1.1.1.1, For=\"[2001:db8::1]:80\";proto=https;by=10.0.0.1").unwrap(), "2001:db8::1");
+    for bad in ["for=_x", "for=unknown", "proto=http", "for=1.1.1.1;for=2.2.2.2", "for=\"1.1.1.1"] {
+        assert_eq!(client(bad), Err(BadRequest::ForwardedAddress), "{bad}");
+    }
+}
+
+#[test]
+fn a_cookie_that_came_twice_is_no_credential() {
+    let cookie = |lines: &[(&str, &str)]| {
+        Sent::new("/", lines).with(|admitted| admitted.unwrap().cookie("t").map(|found| found.map(str::to_owned)))
+    };
+    assert_eq!(cookie(&[("cookie", "a=1; t=x"), ("cookie", "b=2")]), Ok(Some("x".into())));
+    assert_eq!(cookie(&[("cookie", "t=x"), ("cookie", "t=x")]), Err(BadRequest::Credential));
+    assert_eq!(cookie(&[("cookie", "tt=x; xt=y")]), Ok(None));
+}
+
+proptest! {
+    #[test]
+    fn no_admitted_path_holds_a_form_that_could_be_read_twice(target in prop_oneof![
+        any::<Vec<u8>>(),
+        "/[a-z./%0-9;?\\\\#]{0,24}".prop_map(String::into_bytes),
+    ]) {
+        if let Ok(path) = target::path(&target) {
+            let decoded = percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
+            let text = String::from_utf8_lossy(&decoded).into_owned();
+            prop_assert!(path.starts_with('/') && !path.starts_with("//"));
+            for form in ["//", "/./", "/../", "\\", ";", "?", "#", "\0", "%"] {
+                prop_assert!(!text.contains(form), "{path} holds {form}");
+            }
+            prop_assert!(!text.ends_with("/..") && !text.ends_with("/."));
+        }
+    }
+}
