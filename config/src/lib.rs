@@ -1,7 +1,15 @@
 //! Configuration of Portcullis: files to checked settings and policies, or diagnoses.
 //!
-//! Synchronous, and reads only when asked.
+//! Synchronous, and reads only when asked. [`load::load`] is the way in; what it finds wrong comes
+//! back as [`diagnose::Diagnostic`]s, all at once, each with its place and its mend.
 
+pub mod diagnose;
+pub mod load;
+mod lower;
+pub mod reference;
+mod schema;
 pub mod settings;
 
+pub use diagnose::{Diagnostic, Severity, Sources};
+pub use load::{Loaded, load};
 pub use settings::Config;

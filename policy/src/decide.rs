@@ -298,7 +298,9 @@ impl CompiledPolicies {
             Control::CompliantDevice => {
                 by_device(|device| device.compliant == Some(true), ReasonCode::DeviceNotCompliant)
             }
-            Control::HybridJoinedDevice => by_device(|device| device.is_hybrid_joined(), ReasonCode::DeviceNotJoined),
+            Control::HybridJoinedDevice => {
+                by_device(|device| device.is_hybrid_joined(), ReasonCode::DeviceNotJoined)
+            }
             Control::ApprovedClientApp => {
                 (Tri::from_bool(scope.approved_client), ReasonCode::ClientNotApproved)
             }

@@ -84,7 +84,6 @@ fn signals<'r>(principal: &'r Principal, context: &'r ClientContext<'r>) -> Sign
     }
 }
 
-
 /// `None` when let in.
 fn refused(set: PolicySet, principal: &Principal, context: ClientContext<'_>) -> Option<Refused> {
     decide(set, principal, context).into_granted().err()
@@ -147,7 +146,8 @@ fn an_unavailable_fact_refuses_more_and_says_that_it_is_temporary() {
     let found = refused(set(vec![abroad_is_blocked(), ask_nothing()]), &alice(), nowhere).unwrap();
     assert!(found.temporary);
     // With a certain refusal beside it, waiting would not help.
-    let found = refused(set(vec![abroad_is_blocked(), policy("all", Grant::Block)]), &alice(), nowhere).unwrap();
+    let found =
+        refused(set(vec![abroad_is_blocked(), policy("all", Grant::Block)]), &alice(), nowhere).unwrap();
     assert!(!found.temporary);
     // Groups that a token could not carry do not exclude.
     let mut spared = policy("spared", Grant::Block);
@@ -239,7 +239,10 @@ fn a_sign_in_frequency_is_measured_from_auth_time_and_never_met_without_it() {
 fn a_workload_is_never_matched_by_all_users() {
     let mut program = alice();
     program.identity = Identity::Workload { id: "backup".into() };
-    assert_eq!(reason(set(vec![policy("all", Grant::Block)]), &program, at("192.0.2.1")), Some(ReasonCode::NoPolicy));
+    assert_eq!(
+        reason(set(vec![policy("all", Grant::Block)]), &program, at("192.0.2.1")),
+        Some(ReasonCode::NoPolicy)
+    );
     let mut workloads = policy("workloads", Grant::Block);
     workloads.subjects =
         Subjects::Workloads(Workloads { include: vec![WorkloadSelector::All], exclude: vec![] });
@@ -289,7 +292,8 @@ fn weekly_windows_follow_the_wall_clock_of_their_zone() {
     let compiled = CompiledPolicies::compile(set(vec![hours]), Generation(1)).unwrap();
     let (person, context) = (alice(), at("203.0.113.9"));
     let scope = compiled.bind(&person);
-    let open = |now| compiled.decide(&scope, &Signals { now, ..signals(&person, &context) }).into_granted().is_ok();
+    let open =
+        |now| compiled.decide(&scope, &Signals { now, ..signals(&person, &context) }).into_granted().is_ok();
     assert!(!open(1_768_805_999), "Monday 2026-01-19 07:59:59 in winter time");
     assert!(open(1_768_806_000), "Monday 2026-01-19 08:00:00 in winter time");
     assert!(open(1_784_527_200), "Monday 2026-07-20 08:00:00 in summer time");

@@ -47,11 +47,17 @@ impl ServeHttp for Admin {
         match head.uri.path() {
             "/metrics" => {
                 self.state.refresh_gauges();
-                answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.state.metrics.text().into_bytes())
+                answer(
+                    StatusCode::OK,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                    self.state.metrics.text().into_bytes(),
+                )
             }
             "/healthz" => answer(StatusCode::OK, TEXT, b"ok\n".to_vec()),
             "/readyz" if self.state.is_ready() => answer(StatusCode::OK, TEXT, b"ready\n".to_vec()),
-            "/readyz" => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, b"an issuer has no keys yet\n".to_vec()),
+            "/readyz" => {
+                answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, b"an issuer has no keys yet\n".to_vec())
+            }
             _ => answer(StatusCode::NOT_FOUND, TEXT, b"/metrics, /healthz, /readyz\n".to_vec()),
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::UPGRADE;
 use http::{HeaderName, Method, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -18,13 +19,13 @@ use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy::{self, Remedies};
+use portcullis_policy::remedy::{self, Remedies, Remedy};
 use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, RequestId, Target};
 use portcullis_policy::{Decision, Permit, Signals};
 
 use crate::admit::{AdmittedRequest, Head, admit};
 use crate::context;
-use crate::denial::{Answer, Asked, DeviceState, Facts};
+use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, StepUp};
 use crate::record::{AppliedPolicy, Entry, Outcome};
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, State};
@@ -117,7 +118,6 @@ impl Passage {
             headers: &head.headers,
             authority: head.uri.authority().map(http::uri::Authority::as_str),
             peer: self.peer.ok_or(Refusal::Internal)?,
-            tls: self.tls,
         };
         let request = admit(&raw, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
         seen.client = Some(request.client());
@@ -136,19 +136,19 @@ impl Passage {
         state.metrics.token_duration.observe((authenticated - asked).as_secs_f64());
         seen.caller = Some(Arc::clone(&caller));
 
-        let context = context::gather(&request, &caller.token, &snapshot.geo);
+        let context = context::gather(&request, caller.token(), &snapshot.geo);
         seen.country = context.country;
         seen.platform = context.platform.known();
         seen.client_app = context.client_app.known();
         let signals = Signals {
-            principal: caller.token.principal(),
+            principal: caller.token().principal(),
             target: Target { app: route.app, context: route.context },
             action: Action { method: request.method(), path: request.path() },
             context: &context,
             request_id: self.request_id,
             now,
         };
-        let decision = snapshot.policies.decide(&caller.scope, &signals);
+        let decision = snapshot.policies.decide(caller.scope(), &signals);
         state.metrics.decision_duration.observe(authenticated.elapsed().as_secs_f64());
         count_policies(&snapshot, &decision, state.log.is_on(), seen);
         match decision.into_granted() {
@@ -158,7 +158,7 @@ impl Passage {
             }
             Err(refused) => {
                 if !refused.temporary {
-                    seen.remedies = remedy::find(&snapshot.policies, &caller.scope, &signals);
+                    seen.remedies = remedy::find(&snapshot.policies, caller.scope(), &signals);
                 }
                 Err(Refusal::Policy(refused))
             }
@@ -169,15 +169,22 @@ impl Passage {
         let snapshot = &self.snapshot;
         let seen = &self.seen;
         let app = seen.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
-        let token = seen.caller.as_ref().map(|caller| &caller.token);
+        let token = seen.caller.as_ref().map(|caller| caller.token());
         let device = token.map_or(DeviceState::NotAvailable, |token| match token.device() {
             None => DeviceState::Unregistered,
-            Some(device) => DeviceState::of(
-                &device.id,
-                device.compliant,
-                device.trust_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("ServerAD")),
-            ),
+            Some(device) => {
+                let (id, joined) = (device.id.as_str(), device.as_device().is_hybrid_joined());
+                match device.compliant {
+                    Some(true) => DeviceState::Compliant { id },
+                    Some(false) => DeviceState::NotCompliant { id },
+                    None if joined => DeviceState::HybridJoined { id },
+                    None => DeviceState::Registered { id },
+                }
+            }
         });
+        let ways: Vec<Vec<RemedySuggestion>> =
+            seen.remedies.ways.iter().map(|way| way.iter().copied().map(suggestion).collect()).collect();
+        let ways: Vec<&[RemedySuggestion]> = ways.iter().map(Vec::as_slice).collect();
         let facts = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
@@ -189,11 +196,19 @@ impl Passage {
             platform: seen.platform,
             client_app: seen.client_app,
             device,
-            os_version: token.and_then(|token| token.device()).and_then(|device| device.os_version.as_deref()),
-            remedies: &seen.remedies,
+            os_version: token
+                .and_then(|token| token.device())
+                .and_then(|device| device.os_version.as_deref()),
+            remedies: &ways,
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+            step_up: StepUp::default(),
         };
-        snapshot.denials.render(refusal, &facts, &asked(head, seen.had_bearer), snapshot.config.denial.disclosure)
+        snapshot.denials.render(
+            refusal,
+            &facts,
+            &asked(head, seen.had_bearer),
+            snapshot.config.denial.disclosure,
+        )
     }
 
     /// Tells metrics and log how the request ended; once.
@@ -219,7 +234,7 @@ impl Passage {
 
     fn entry(&self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
         let seen = &self.seen;
-        let token = seen.caller.as_ref().map(|caller| &caller.token);
+        let token = seen.caller.as_ref().map(|caller| caller.token());
         let row = refusal.map(Refusal::row);
         let reasons = match refusal {
             Some(Refusal::Policy(refused)) => refused.reasons.iter().map(|reason| reason.as_str()).collect(),
@@ -317,16 +332,30 @@ fn text<'r>(head: &'r RequestHeader, name: &HeaderName) -> Option<&'r str> {
 fn asked(head: &RequestHeader, had_bearer: bool) -> Asked<'_> {
     Asked {
         method: head.method.as_str(),
-        is_upgrade: head.headers.contains_key(header::UPGRADE),
+        is_upgrade: head.headers.contains_key(UPGRADE),
         accept: text(head, &header::ACCEPT),
         accept_language: text(head, &header::ACCEPT_LANGUAGE),
         sec_fetch_mode: text(head, &SEC_FETCH_MODE),
         sec_fetch_dest: text(head, &SEC_FETCH_DEST),
         x_requested_with: text(head, &X_REQUESTED_WITH),
-        hx_request: text(head, &HX_REQUEST),
+        hx_request: head.headers.contains_key(&HX_REQUEST),
         content_type: text(head, &header::CONTENT_TYPE),
         user_agent: text(head, &header::USER_AGENT),
         had_bearer,
+    }
+}
+
+/// The engine's word for a change, in the page's.
+const fn suggestion(remedy: Remedy) -> RemedySuggestion {
+    match remedy {
+        Remedy::OtherNetwork => RemedySuggestion::OtherNetwork,
+        Remedy::CompliantDevice => RemedySuggestion::CompliantDevice,
+        Remedy::HybridJoinedDevice => RemedySuggestion::HybridJoinedDevice,
+        Remedy::RegisteredDevice => RemedySuggestion::RegisteredDevice,
+        Remedy::DesktopOrMobileApp => RemedySuggestion::DesktopOrMobileApp,
+        Remedy::Browser => RemedySuggestion::Browser,
+        Remedy::StrongerSignIn => RemedySuggestion::StrongerSignIn,
+        Remedy::SignInAgain => RemedySuggestion::SignInAgain,
     }
 }
 
@@ -433,14 +462,14 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Progress::Permitted { permit, caller } = &way.progress else { return Err(no_permit()) };
         let app = way.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
-        if !app.websocket && header.headers.contains_key(http::header::UPGRADE) {
-            header.remove_header(&http::header::UPGRADE);
+        if !app.websocket && header.headers.contains_key(UPGRADE) {
+            header.remove_header(&UPGRADE);
         }
         upstream::prepare(
             header,
             &upstream::Prepared {
                 app,
-                token: &caller.token,
+                token: caller.token(),
                 client: way.seen.client.ok_or_else(no_permit)?,
                 host: way.seen.host.as_deref().unwrap_or_default(),
                 request_id: &way.id_text(),

@@ -1,5 +1,19 @@
 //! Portcullis, the enforcement point: a conditional-access reverse proxy.
 //!
-//! Rooms, in the order in which a request walks through them; `gateway` has the order of steps.
+//! Rooms, in the order in which a request walks through them: `admit`, `route`, `token`, `context`, the
+//! decision of `portcullis_policy`, `upstream`, `denial`, `record`. `gateway` has their order.
 
+pub mod admin;
+pub mod admit;
+pub mod cli;
+pub mod context;
+pub mod demo;
+pub mod denial;
+pub mod gateway;
+pub mod record;
 pub mod refusal;
+pub mod route;
+pub mod server;
+pub mod state;
+pub mod token;
+pub mod upstream;

@@ -56,7 +56,8 @@ impl Routes {
     pub fn find(&self, host: &str, path: &str) -> Option<Route> {
         let candidates = self.hosts.get(host)?;
         let found = candidates.iter().find(|candidate| is_below(path, &candidate.prefix))?;
-        let context = found.contexts.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, context)| *context);
+        let context =
+            found.contexts.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, context)| *context);
         Some(Route { app: found.app, context })
     }
 }

@@ -30,6 +30,9 @@ pub enum ServeError {
     /// The process that serves now could not be asked to hand over.
     #[error("no process to take over from: {0}")]
     Predecessor(String),
+    /// The process id cannot be written.
+    #[error("the process id cannot be written to {0}: {1}")]
+    PidFile(String, std::io::Error),
     /// A TLS listener's files are no good.
     #[error("TLS for {address}: {problem}")]
     Tls {
@@ -56,11 +59,14 @@ pub fn prepare_process() {
     // Pingora reports client disconnects as errors; they say nothing to an operator.
     let filter = EnvFilter::try_from_env("PORTCULLIS_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,portcullis=info,pingora_core=error,pingora_proxy=off"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish().try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish().try_init();
 }
 
 fn ask_predecessor(pid_file: &std::path::Path) -> Result<(), ServeError> {
-    let fail = |problem: &dyn std::fmt::Display| ServeError::Predecessor(format!("{}: {problem}", pid_file.display()));
+    let fail = |problem: &dyn std::fmt::Display| {
+        ServeError::Predecessor(format!("{}: {problem}", pid_file.display()))
+    };
     let text = std::fs::read_to_string(pid_file).map_err(|problem| fail(&problem))?;
     let number: i32 = text.trim().parse().map_err(|problem| fail(&problem))?;
     let pid = rustix::process::Pid::from_raw(number).ok_or_else(|| fail(&"no process id"))?;
@@ -75,11 +81,14 @@ fn ask_predecessor(pid_file: &std::path::Path) -> Result<(), ServeError> {
 pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     let settings = state.snapshot().config.server.clone();
     let conf = ServerConf {
-        threads: settings.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        threads: settings
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         work_stealing: false,
         pid_file: settings.pid_file.display().to_string(),
         upgrade_sock: settings.upgrade_socket.display().to_string(),
-        grace_period_seconds: Some(if start.upgrade { 0 } else { 0 }.max(0)),
+        // What is under way may finish within `grace`; nothing new is waited for.
+        grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(settings.grace.as_secs()),
         upstream_keepalive_pool_size: settings.upstream_pool,
         max_retries: 4,
@@ -106,10 +115,14 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
         match &listener.tls {
             None => proxy.add_tcp(&address),
             Some(tls) => {
-                let fail = |problem: &dyn std::fmt::Display| ServeError::Tls { address: address.clone(), problem: problem.to_string() };
+                let fail = |problem: &dyn std::fmt::Display| ServeError::Tls {
+                    address: address.clone(),
+                    problem: problem.to_string(),
+                };
                 let certificate = tls.certificate.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
                 let key = tls.key.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
-                let mut acceptor = TlsSettings::intermediate(certificate, key).map_err(|problem| fail(&problem))?;
+                let mut acceptor =
+                    TlsSettings::intermediate(certificate, key).map_err(|problem| fail(&problem))?;
                 acceptor.enable_h2();
                 proxy.add_tls_with_settings(&address, None, acceptor);
             }
@@ -125,6 +138,14 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     for service in start.extra {
         server.add_boxed_service(service);
     }
+    std::fs::write(&settings.pid_file, format!("{}\n", std::process::id()))
+        .map_err(|problem| ServeError::PidFile(settings.pid_file.display().to_string(), problem))?;
     server.run(RunArgs::default());
+    let mine = std::fs::read_to_string(&settings.pid_file)
+        .is_ok_and(|text| text.trim() == std::process::id().to_string());
+    if mine {
+        // After an upgrade the file is the successor's. A file that stays is only untidy.
+        let _ = std::fs::remove_file(&settings.pid_file);
+    }
     Ok(())
 }

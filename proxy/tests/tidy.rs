@@ -36,9 +36,11 @@ fn complain(problems: &[String]) {
 
 #[test]
 fn every_module_says_in_its_first_line_why_it_exists() {
-    let silent = all_sources().into_iter().filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!"));
-    let problems: Vec<_> =
-        silent.map(|path| format!("{}:1: begins without `//!`; say why the room exists", path.display())).collect();
+    let silent =
+        all_sources().into_iter().filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!"));
+    let problems: Vec<_> = silent
+        .map(|path| format!("{}:1: begins without `//!`; say why the room exists", path.display()))
+        .collect();
     complain(&problems);
 }
 
@@ -53,7 +55,11 @@ fn the_rooms_that_must_not_know_pingora_do_not_name_it() {
             let text = fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
                 if line.contains("pingora::") || line.contains("use pingora") {
-                    problems.push(format!("{}:{}: {room} must not import pingora", path.display(), number + 1));
+                    problems.push(format!(
+                        "{}:{}: {room} must not import pingora",
+                        path.display(),
+                        number + 1
+                    ));
                 }
             }
         }
@@ -74,7 +80,11 @@ fn the_policy_crate_links_what_its_list_says_and_nothing_else() {
     linked.sort_unstable();
     linked.dedup();
     let listed = fs::read_to_string(root().join("policy/dependencies.txt")).unwrap();
-    assert_eq!(linked.join("\n"), listed.trim(), "mend policy/Cargo.toml, or argue and change policy/dependencies.txt");
+    assert_eq!(
+        linked.join("\n"),
+        listed.trim(),
+        "mend policy/Cargo.toml, or argue and change policy/dependencies.txt"
+    );
 }
 
 #[test]
@@ -87,14 +97,19 @@ fn the_direction_of_imports_holds() {
     for banned in ["tokio", "pingora", "portcullis.workspace"] {
         assert!(!config.contains(&format!("\n{banned}")), "config must not depend on {banned}");
     }
-    assert!(!manifest("load-tests").contains("portcullis-policy"), "load-tests knows the binary as a process only");
+    assert!(
+        !manifest("load-tests").contains("portcullis-policy"),
+        "load-tests knows the binary as a process only"
+    );
 }
 
 #[test]
 fn every_ignored_test_says_why() {
     let marker = concat!("#[", "ignore]");
     let bare = all_sources().into_iter().filter(|path| fs::read_to_string(path).unwrap().contains(marker));
-    complain(&bare.map(|path| format!("{}: a bare {marker}; give the reason", path.display())).collect::<Vec<_>>());
+    complain(
+        &bare.map(|path| format!("{}: a bare {marker}; give the reason", path.display())).collect::<Vec<_>>(),
+    );
 }
 
 #[test]

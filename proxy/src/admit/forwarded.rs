@@ -72,7 +72,8 @@ fn forwarded_for(element: &str) -> Option<&str> {
 fn address(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (inside, port) = rest.split_once(']')?;
-        let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        let port_fits =
+            port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
         return inside.parse::<std::net::Ipv6Addr>().ok().filter(|_| port_fits).map(IpAddr::V6);
     }
     if let Ok(address) = text.parse() {

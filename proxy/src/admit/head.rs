@@ -34,7 +34,8 @@ pub(super) fn check(head: &Head<'_>) -> Result<(), BadRequest> {
 fn framing(head: &Head<'_>) -> Result<(), BadRequest> {
     let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
     let length = lengths.next();
-    let is_number = |value: &http::HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    let is_number =
+        |value: &http::HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
     if lengths.next().is_some() || length.is_some_and(|value| !is_number(value)) {
         return Err(BadRequest::Framing);
     }
@@ -67,7 +68,8 @@ fn connection(headers: &HeaderMap) -> Result<(), BadRequest> {
     const KNOWN: [&str; 5] = ["close", "keep-alive", "upgrade", "te", "http2-settings"];
     for value in headers.get_all(header::CONNECTION) {
         let value = value.to_str().map_err(|_| BadRequest::Header)?;
-        let known = |token: &str| token.is_empty() || KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token));
+        let known =
+            |token: &str| token.is_empty() || KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token));
         if !value.split(',').map(str::trim).all(known) {
             return Err(BadRequest::Header);
         }

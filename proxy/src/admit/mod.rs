@@ -116,7 +116,8 @@ impl<'r> AdmittedRequest<'r> {
         let value = self.header(&header::AUTHORIZATION)?;
         let (scheme, token) = value.split_once(' ')?;
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(is_token)).then_some(token)
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(is_token))
+            .then_some(token)
     }
 
     /// The cookie of this name.

@@ -11,7 +11,10 @@ pub(super) fn path(target: &[u8]) -> Result<&str, BadRequest> {
     if !path.starts_with('/') || !text.bytes().all(is_plain) || query.contains('\\') {
         return Err(BadRequest::Target);
     }
-    if path.bytes().any(|byte| matches!(byte, b'\\' | b';' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')) {
+    if path
+        .bytes()
+        .any(|byte| matches!(byte, b'\\' | b';' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
+    {
         return Err(BadRequest::Target);
     }
     escapes(path)?;

@@ -18,13 +18,22 @@ impl Sent {
     fn new(target: &str, lines: &[(&str, &str)]) -> Self {
         let mut headers = HeaderMap::new();
         for (name, value) in [("host", "wiki.test")].iter().chain(lines) {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         let proxies = TrustedProxies {
             networks: vec!["10.0.0.0/8".parse().unwrap()],
             header: ForwardedHeader::XForwardedFor,
         };
-        Self { method: Method::GET, target: target.into(), headers, peer: "10.0.0.1".parse().unwrap(), proxies }
+        Self {
+            method: Method::GET,
+            target: target.into(),
+            headers,
+            peer: "10.0.0.1".parse().unwrap(),
+            proxies,
+        }
     }
 
     fn with<T>(&self, look: impl FnOnce(Result<AdmittedRequest<'_>, BadRequest>) -> T) -> T {
@@ -50,8 +59,32 @@ fn a_path_that_an_app_could_read_otherwise_is_refused() {
         assert_eq!(Sent::new(target, &[]).refusal(), None, "{target}");
     }
     for target in [
-        "", "a", "*", "http://wiki.test/", "//a", "/a//b", "/.", "/..", "/a/../b", "/a/.", "/%2e%2e/b", "/%2E/b", "/a%2fb",
-        "/a%5cb", "/a\\b", "/a;b", "/a%3bb", "/a%00", "/a%2", "/a%zz", "/%252e", "/a#b", "/a%23b", "/a b", "/a\u{7f}", "/é",
+        "",
+        "a",
+        "*",
+        "http://wiki.test/",
+        "//a",
+        "/a//b",
+        "/.",
+        "/..",
+        "/a/../b",
+        "/a/.",
+        "/%2e%2e/b",
+        "/%2E/b",
+        "/a%2fb",
+        "/a%5cb",
+        "/a\\b",
+        "/a;b",
+        "/a%3bb",
+        "/a%00",
+        "/a%2",
+        "/a%zz",
+        "/%252e",
+        "/a#b",
+        "/a%23b",
+        "/a b",
+        "/a\u{7f}",
+        "/é",
     ] {
         assert_eq!(Sent::new(target, &[]).refusal(), Some(BadRequest::Target), "{target}");
     }
@@ -66,7 +99,17 @@ fn a_host_is_one_plain_name() {
     };
     assert_eq!(host("WIKI.test:8443").unwrap(), "wiki.test");
     assert_eq!(host("[2001:db8::1]:80").unwrap(), "[2001:db8::1]");
-    for bad in ["", "wiki.test.", "a..b", "user@wiki.test", "wiki.test/x", "wiki.test:x", "wiki.test:99999", "[::1", "a b"] {
+    for bad in [
+        "",
+        "wiki.test.",
+        "a..b",
+        "user@wiki.test",
+        "wiki.test/x",
+        "wiki.test:x",
+        "wiki.test:99999",
+        "[::1",
+        "a b",
+    ] {
         assert_eq!(host(bad), Err(BadRequest::Host), "{bad}");
     }
     assert_eq!(Sent::new("/", &[("host", "wiki.test")]).refusal(), Some(BadRequest::Host), "two of them");
@@ -92,7 +135,10 @@ fn framing_credentials_and_look_alikes_are_read_in_one_way_only() {
     for (lines, expected) in table {
         assert_eq!(Sent::new("/", lines).refusal(), Some(*expected), "{lines:?}");
     }
-    assert_eq!(Sent::new("/", &[("connection", "Keep-Alive, Upgrade"), ("upgrade", "WebSocket")]).refusal(), None);
+    assert_eq!(
+        Sent::new("/", &[("connection", "Keep-Alive, Upgrade"), ("upgrade", "WebSocket")]).refusal(),
+        None
+    );
     let many: Vec<_> = (0..101).map(|_| ("x-a", "b")).collect();
     assert_eq!(Sent::new("/", &many).refusal(), Some(BadRequest::TooLarge));
 }
@@ -116,7 +162,11 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
     for bad in ["unknown", "", "203.0.113.1,", "_hidden", "203.0.113.999", "1.1.1.1:x"] {
         assert_eq!(client("10.0.0.1", &[bad]), Err(BadRequest::ForwardedAddress), "{bad}");
     }
-    assert_eq!(client("10.0.0.1", &["garbage, 203.0.113.1"]).unwrap(), "203.0.113.1", "what is left of it is not read");
+    assert_eq!(
+        client("10.0.0.1", &["garbage, 203.0.113.1"]).unwrap(),
+        "203.0.113.1",
+        "what is left of it is not read"
+    );
 }
 
 #[test]
@@ -126,7 +176,10 @@ fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
         sent.proxies.header = ForwardedHeader::Forwarded;
         sent.with(|admitted| admitted.map(|request| request.client().to_string()))
     };
-    assert_eq!(client("for=1.1.1.1, For=\"[2001:db8::1]:80\";proto=https;by=10.0.0.1").unwrap(), "2001:db8::1");
+    assert_eq!(
+        client("for=1.1.1.1, For=\"[2001:db8::1]:80\";proto=https;by=10.0.0.1").unwrap(),
+        "2001:db8::1"
+    );
     for bad in ["for=_x", "for=unknown", "proto=http", "for=1.1.1.1;for=2.2.2.2", "for=\"1.1.1.1"] {
         assert_eq!(client(bad), Err(BadRequest::ForwardedAddress), "{bad}");
     }
@@ -135,7 +188,8 @@ fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
 #[test]
 fn a_cookie_that_came_twice_is_no_credential() {
     let cookie = |lines: &[(&str, &str)]| {
-        Sent::new("/", lines).with(|admitted| admitted.unwrap().cookie("t").map(|found| found.map(str::to_owned)))
+        Sent::new("/", lines)
+            .with(|admitted| admitted.unwrap().cookie("t").map(|found| found.map(str::to_owned)))
     };
     assert_eq!(cookie(&[("cookie", "a=1; t=x"), ("cookie", "b=2")]), Ok(Some("x".into())));
     assert_eq!(cookie(&[("cookie", "t=x"), ("cookie", "t=x")]), Err(BadRequest::Credential));

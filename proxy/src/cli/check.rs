@@ -28,9 +28,9 @@ enum Format {
 
 /// Exit status 0 when the configuration could serve, 1 when not.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let loaded = load::load(&arguments.config);
+    let loaded = load(&arguments.config);
     match arguments.format {
-        Format::Json => super::print(&render_json(&loaded.diagnostics, &loaded.sources)),
+        Format::Json => super::print(&format!("{:#}", render_json(&loaded.diagnostics, &loaded.sources))),
         Format::Text => super::error(&render_text(&loaded.diagnostics, &loaded.sources)),
     }
     let Some(config) = loaded.config else { return ExitCode::FAILURE };

@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         folder: arguments.dir.clone(),
     })?;
     let demo = Arc::new(demo);
-    let state = Arc::new(State::start(demo.config())?);
+    let state = Arc::new(State::start(&demo.config())?);
     super::print(&if arguments.json { demo.json() } else { demo.text() });
     let neighbours = background_service("demo", Neighbours(demo));
     server::serve(state, Start { upgrade: false, extra: vec![Box::new(neighbours)] })?;

@@ -8,7 +8,18 @@ use portcullis_policy::signals::Fact;
 
 /// Desktop and mobile apps that say who they are; most also name a browser engine.
 const APPS: [&str; 12] = [
-    "Teams/", "Electron/", "Slack", "OneDrive", "Outlook", "Microsoft Office", "MSAL", "okhttp", "CFNetwork", "Dalvik/", "Dart/", "ZoomWebKit",
+    "Teams/",
+    "Electron/",
+    "Slack",
+    "OneDrive",
+    "Outlook",
+    "Microsoft Office",
+    "MSAL",
+    "okhttp",
+    "CFNetwork",
+    "Dalvik/",
+    "Dart/",
+    "ZoomWebKit",
 ];
 
 /// The platform and the kind of client.
@@ -67,15 +78,21 @@ fn platform(agent: &str) -> Option<Platform> {
 }
 
 fn client(agent: Option<&str>, path: &str) -> ClientAppType {
-    if path.get(..27).is_some_and(|head| head.eq_ignore_ascii_case("/Microsoft-Server-ActiveSync")) || path.starts_with("/Microsoft-Server-ActiveSync") {
+    if path.get(..27).is_some_and(|head| head.eq_ignore_ascii_case("/Microsoft-Server-ActiveSync"))
+        || path.starts_with("/Microsoft-Server-ActiveSync")
+    {
         return ClientAppType::ExchangeActiveSync;
     }
     let Some(agent) = agent else { return ClientAppType::Other };
     if APPS.iter().any(|app| agent.contains(app)) {
         return ClientAppType::MobileAndDesktop;
     }
-    let engine = ["Gecko/", "AppleWebKit/", "Trident/", "Presto/", "MSIE "].iter().any(|engine| agent.contains(engine));
-    if (agent.starts_with("Mozilla/5.0") || agent.starts_with("Mozilla/4.0") || agent.starts_with("Opera/")) && engine {
+    let engine = ["Gecko/", "AppleWebKit/", "Trident/", "Presto/", "MSIE "]
+        .iter()
+        .any(|engine| agent.contains(engine));
+    if (agent.starts_with("Mozilla/5.0") || agent.starts_with("Mozilla/4.0") || agent.starts_with("Opera/"))
+        && engine
+    {
         ClientAppType::Browser
     } else {
         ClientAppType::Other
@@ -104,6 +121,9 @@ mod tests {
         assert_eq!(kind(None), Fact::Known(ClientAppType::Other));
         let teams = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Teams/24 Chrome/120 Electron/28 Safari/537.36";
         assert_eq!(kind(Some(teams)), Fact::Known(ClientAppType::MobileAndDesktop));
-        assert_eq!(classify(Some(CHROME), None, "/Microsoft-Server-ActiveSync").1, Fact::Known(ClientAppType::ExchangeActiveSync));
+        assert_eq!(
+            classify(Some(CHROME), None, "/Microsoft-Server-ActiveSync").1,
+            Fact::Known(ClientAppType::ExchangeActiveSync)
+        );
     }
 }

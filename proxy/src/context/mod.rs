@@ -15,7 +15,11 @@ const SEC_CH_UA_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platfo
 
 /// Puts together what is known of a request.
 #[must_use]
-pub fn gather<'r>(request: &AdmittedRequest<'_>, token: &'r VerifiedToken, geo: &GeoState) -> ClientContext<'r> {
+pub fn gather<'r>(
+    request: &AdmittedRequest<'_>,
+    token: &'r VerifiedToken,
+    geo: &GeoState,
+) -> ClientContext<'r> {
     let (platform, client_app) =
         agent::classify(request.user_agent(), request.header(&SEC_CH_UA_PLATFORM), request.path());
     ClientContext {

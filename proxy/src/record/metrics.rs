@@ -146,7 +146,12 @@ fn opts((name, help): (&str, &str)) -> Opts {
     Opts::new(name, help)
 }
 
-fn histogram((name, help): (&str, &str), start: f64, factor: f64, count: usize) -> prometheus::Result<HistogramOpts> {
+fn histogram(
+    (name, help): (&str, &str),
+    start: f64,
+    factor: f64,
+    count: usize,
+) -> prometheus::Result<HistogramOpts> {
     Ok(HistogramOpts::new(name, help).buckets(prometheus::exponential_buckets(start, factor, count)?))
 }
 
@@ -161,9 +166,17 @@ impl Metrics {
             requests: IntCounterVec::new(opts(names::REQUESTS), &["app", "outcome"])?,
             refusals: IntCounterVec::new(opts(names::REFUSALS), &["app", "reason", "code"])?,
             policy_results: IntCounterVec::new(opts(names::POLICY_RESULTS), &["policy", "result"])?,
-            request_duration: HistogramVec::new(histogram(names::REQUEST_DURATION, 0.000_1, 2.5, 14)?, &["app"])?,
+            request_duration: HistogramVec::new(
+                histogram(names::REQUEST_DURATION, 0.000_1, 2.5, 14)?,
+                &["app"],
+            )?,
             token_duration: Histogram::with_opts(histogram(names::TOKEN_DURATION, 0.000_000_5, 2.0, 14)?)?,
-            decision_duration: Histogram::with_opts(histogram(names::DECISION_DURATION, 0.000_000_125, 2.0, 14)?)?,
+            decision_duration: Histogram::with_opts(histogram(
+                names::DECISION_DURATION,
+                0.000_000_125,
+                2.0,
+                14,
+            )?)?,
             keys: IntGaugeVec::new(opts(names::KEYS), &["issuer"])?,
             keys_age: GaugeVec::new(opts(names::KEYS_AGE), &["issuer"])?,
             key_failures: IntGaugeVec::new(opts(names::KEY_FETCH_FAILURES), &["issuer"])?,
@@ -287,7 +300,10 @@ impl Metrics {
     pub fn reloaded(&self, generation: u64, now_secs: i64, compile_secs: f64) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.reload_ok.set(1);
-        #[expect(clippy::cast_precision_loss, reason = "a Unix time fits an f64 exactly until the year 285 million")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a Unix time fits an f64 exactly until the year 285 million"
+        )]
         self.reload_time.set(now_secs as f64);
         self.compile_seconds.set(compile_secs);
         self.reloads.with_label_values(&["success"]).inc();
@@ -300,7 +316,7 @@ impl Metrics {
     }
 
     /// The state of an issuer's keys.
-    pub fn issuer(&self, name: &str, keys: usize, age_secs: Option<i64>, failures: u64) {
+    pub fn issuer(&self, name: &str, keys: usize, age_secs: Option<u64>, failures: u64) {
         self.keys.with_label_values(&[name]).set(i64::try_from(keys).unwrap_or(i64::MAX));
         #[expect(clippy::cast_precision_loss, reason = "an age in seconds fits")]
         self.keys_age.with_label_values(&[name]).set(age_secs.map_or(-1.0, |age| age as f64));

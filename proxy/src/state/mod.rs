@@ -106,7 +106,7 @@ pub fn unix_now() -> i64 {
 /// # Errors
 /// The diagnostics, rendered as text.
 pub fn read(path: &Path) -> Result<Config, StateError> {
-    let loaded = load::load(path);
+    let loaded = load(path);
     let text = |diagnostics: &[Diagnostic]| render_text(diagnostics, &loaded.sources);
     match loaded.config {
         Some(config) => {
@@ -218,7 +218,9 @@ impl State {
         });
         let (snapshot, compile_secs) = built.inspect_err(|_| self.metrics.reload_refused())?;
         if snapshot.config.server.restart_key() != former.config.server.restart_key() {
-            tracing::warn!("[server] has changed: listeners, threads and the log need a restart; the rest serves");
+            tracing::warn!(
+                "[server] has changed: listeners, threads and the log need a restart; the rest serves"
+            );
         }
         let snapshot = Arc::new(snapshot);
         self.forget_removed(&former, &snapshot);

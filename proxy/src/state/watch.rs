@@ -97,7 +97,11 @@ async fn reload(state: &Arc<State>) -> Option<Arc<Snapshot>> {
 }
 
 /// Starts the background refresh of key stores that are new.
-fn run_new(stores: &[Arc<KeyStore>], running: &mut Vec<(Arc<KeyStore>, tokio::task::JoinHandle<()>)>, shutdown: &ShutdownWatch) {
+fn run_new(
+    stores: &[Arc<KeyStore>],
+    running: &mut Vec<(Arc<KeyStore>, tokio::task::JoinHandle<()>)>,
+    shutdown: &ShutdownWatch,
+) {
     running.retain(|(store, task)| {
         let wanted = stores.iter().any(|other| Arc::ptr_eq(store, other));
         if !wanted {

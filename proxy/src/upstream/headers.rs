@@ -52,9 +52,16 @@ fn looks_like(name: &str, ours: &str) -> bool {
 fn is_forgeable(name: &HeaderName, app: &settings::App) -> bool {
     let name_text = name.as_str();
     name == FORWARDED
-        || [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_FORWARDED_PORT, &X_REAL_IP, &X_REQUEST_ID]
-            .into_iter()
-            .any(|ours| looks_like(name_text, ours.as_str()))
+        || [
+            &X_FORWARDED_FOR,
+            &X_FORWARDED_HOST,
+            &X_FORWARDED_PROTO,
+            &X_FORWARDED_PORT,
+            &X_REAL_IP,
+            &X_REQUEST_ID,
+        ]
+        .into_iter()
+        .any(|ours| looks_like(name_text, ours.as_str()))
         || STRIPPED.iter().any(|stripped| looks_like(name_text, stripped))
         || app.identity_headers.iter().any(|(ours, _)| looks_like(name_text, ours))
         || app.token.header.as_ref().is_some_and(|ours| looks_like(name_text, ours))
@@ -118,7 +125,8 @@ fn cookies(header: &RequestHeader, ours: Option<&str>) -> Option<HeaderValue> {
 /// When a configured header name cannot be set; the request then fails rather than pass without.
 pub(crate) fn prepare(header: &mut RequestHeader, passage: &Prepared<'_>) -> Result<()> {
     let app = passage.app;
-    let forged: Vec<HeaderName> = header.headers.keys().filter(|name| is_forgeable(name, app)).cloned().collect();
+    let forged: Vec<HeaderName> =
+        header.headers.keys().filter(|name| is_forgeable(name, app)).cloned().collect();
     for name in &forged {
         header.remove_header(name);
     }
@@ -139,7 +147,10 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: &Prepared<'_>) -> Res
     }
     header.insert_header(X_FORWARDED_FOR, header_value(&passage.client.to_string()))?;
     header.insert_header(X_FORWARDED_HOST, header_value(passage.host))?;
-    header.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static(if passage.tls { "https" } else { "http" }))?;
+    header.insert_header(
+        X_FORWARDED_PROTO,
+        HeaderValue::from_static(if passage.tls { "https" } else { "http" }),
+    )?;
     header.insert_header(X_REQUEST_ID, header_value(passage.request_id))?;
     Ok(())
 }

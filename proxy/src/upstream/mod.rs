@@ -45,7 +45,8 @@ impl Slot {
         let found = (self.upstream.host.as_str(), self.upstream.port).to_socket_addrs();
         match found.map(|mut addresses| addresses.next()) {
             Ok(Some(address)) => {
-                let same = self.peer.load().as_ref().is_some_and(|peer| peer._address.as_inet() == Some(&address));
+                let same =
+                    self.peer.load().as_ref().is_some_and(|peer| peer._address.as_inet() == Some(&address));
                 if !same {
                     self.peer.store(Some(Arc::new(self.peer_at(address))));
                 }

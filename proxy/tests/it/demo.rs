@@ -51,7 +51,8 @@ fn a_browser_gets_a_page_that_says_what_it_saw_and_names_no_policy() {
 fn without_a_valid_token_every_caller_gets_the_same_401() {
     let running = Running::start();
     let ask = |more: &str| {
-        let head = format!("GET / HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n{more}\r\n", running.app_host);
+        let head =
+            format!("GET / HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n{more}\r\n", running.app_host);
         running.raw(head.as_bytes())
     };
     let near = ask("X-Forwarded-For: 203.0.113.10\r\n");

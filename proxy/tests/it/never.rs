@@ -13,11 +13,32 @@ fn good(running: &Running, method: &str, target: &str, version: &str, lines: &st
 #[test]
 fn never_n01_to_n17_an_ambiguous_target_is_refused() {
     let running = Running::start();
-    assert_eq!(running.raw(&good(&running, "GET", "/a/b?x=1", "HTTP/1.1", "")).status, 200, "the twin that passes");
+    assert_eq!(
+        running.raw(&good(&running, "GET", "/a/b?x=1", "HTTP/1.1", "")).status,
+        200,
+        "the twin that passes"
+    );
     for target in [
-        "/public/../admin", "/public/%2e%2e/admin", "/public/%2E%2E/admin", "/./admin", "//admin", "/a//b",
-        "/%2fadmin", "/%2Fadmin", "/a%5cb", "/a\\b", "/admin;x=1", "/a%00b", "/%zz", "/a%", "/%252e%252e/admin",
-        "admin", "foo:bar", "http://other.test/", "*", "//evil.test/x",
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public/%2E%2E/admin",
+        "/./admin",
+        "//admin",
+        "/a//b",
+        "/%2fadmin",
+        "/%2Fadmin",
+        "/a%5cb",
+        "/a\\b",
+        "/admin;x=1",
+        "/a%00b",
+        "/%zz",
+        "/a%",
+        "/%252e%252e/admin",
+        "admin",
+        "foo:bar",
+        "http://other.test/",
+        "*",
+        "//evil.test/x",
     ] {
         let answer = running.raw(&good(&running, "GET", target, "HTTP/1.1", ""));
         assert!((400..=404).contains(&answer.status), "{target} -> {}", answer.status);
@@ -30,7 +51,12 @@ fn never_n15_n18_host_spellings_do_not_choose_another_reading() {
     let running = Running::start();
     let token = running.token("allowed");
     let ask = |hosts: &str| {
-        running.raw(format!("GET / HTTP/1.1\r\n{hosts}Authorization: {token}\r\nX-Forwarded-For: 203.0.113.10\r\n\r\n").as_bytes())
+        running.raw(
+            format!(
+                "GET / HTTP/1.1\r\n{hosts}Authorization: {token}\r\nX-Forwarded-For: 203.0.113.10\r\n\r\n"
+            )
+            .as_bytes(),
+        )
     };
     let host = running.app_host.clone();
     assert_eq!(ask(&format!("Host: {}\r\n", host.to_ascii_uppercase())).status, 200);
@@ -52,12 +78,20 @@ fn never_n25_a_spoofed_hop_left_of_the_real_one_does_not_choose_the_address() {
     let running = Running::start();
     let (host, token) = (&running.app_host, running.token("allowed"));
     let ask = |lines: &str| {
-        running.raw(format!("GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n{lines}\r\n").as_bytes()).status
+        running
+            .raw(
+                format!("GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n{lines}\r\n").as_bytes(),
+            )
+            .status
     };
     assert_eq!(ask("X-Forwarded-For: 203.0.113.10, 192.0.2.10\r\n"), 403);
     assert_eq!(ask("X-Forwarded-For: 203.0.113.10\r\nX-Forwarded-For: 192.0.2.10\r\n"), 403);
     assert_eq!(ask("X-Forwarded-For: 192.0.2.10, 203.0.113.10\r\n"), 200);
-    assert_eq!(ask("X-Forwarded-For: ::ffff:192.0.2.10\r\n"), 403, "N27: a mapped address is the IPv4 address");
+    assert_eq!(
+        ask("X-Forwarded-For: ::ffff:192.0.2.10\r\n"),
+        403,
+        "N27: a mapped address is the IPv4 address"
+    );
     assert_eq!(ask("X-Forwarded-For: not-an-address\r\n"), 400, "N26");
 }
 
@@ -98,7 +132,8 @@ fn never_n66_n68_n69_odd_framing_is_refused_and_the_connection_is_not_used_again
 fn never_n74_n84_tokens_do_not_reach_the_app_or_the_log() {
     let running = Running::start();
     let token = running.token("allowed");
-    let answer = running.raw(&good(&running, "GET", "/", "HTTP/1.1", "Cookie: a=1; portcullis_demo_token=secret\r\n"));
+    let answer =
+        running.raw(&good(&running, "GET", "/", "HTTP/1.1", "Cookie: a=1; portcullis_demo_token=secret\r\n"));
     assert_eq!(answer.status, 200);
     let secret = token.trim_start_matches("Bearer ");
     assert!(!answer.body.contains(secret) && !answer.body.contains("portcullis_demo_token=secret"));

@@ -30,7 +30,9 @@ fn an_edited_policy_changes_the_decision_without_a_restart_and_without_a_failed_
                 fs::write(&file, text.replace("state = \"enabled\"", "state = \"disabled\"")).unwrap();
             }
         }
-        running.wait_for("the edit to take effect", |running| running.ask("blocked-location", "/", "").status == 200);
+        running.wait_for("the edit to take effect", |running| {
+            running.ask("blocked-location", "/", "").status == 200
+        });
         stop.store(true, Ordering::Relaxed);
     });
     assert!(asked.load(Ordering::Relaxed) > 0);
@@ -62,6 +64,7 @@ fn sigterm_ends_the_process() {
     let pid = running.pid();
     let killed = std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
     assert!(killed.success());
-    running.wait_for("the listener to close", |running| std::net::TcpStream::connect(&running.proxy).is_err());
+    running
+        .wait_for("the listener to close", |running| std::net::TcpStream::connect(&running.proxy).is_err());
     assert!(running.ended());
 }

@@ -59,7 +59,8 @@ impl Running {
         let mut requests = BTreeMap::new();
         for request in told["requests"].as_array().unwrap() {
             let headers = request["headers"].as_object().unwrap();
-            let headers = headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+            let headers =
+                headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
             requests.insert(request["name"].as_str().unwrap().to_owned(), headers.collect());
         }
         let running = Self {
@@ -130,13 +131,17 @@ impl Running {
     }
 
     pub(crate) fn admin_get(&self, path: &str) -> Answer {
-        exchange(&self.admin, format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes())
+        exchange(
+            &self.admin,
+            format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
     }
 
     /// The value of a series, 0 when it is not there.
     pub(crate) fn metric(&self, series: &str) -> f64 {
         let text = self.admin_get("/metrics").body;
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 }
@@ -162,7 +167,8 @@ fn exchange(address: &str, bytes: &[u8]) -> Answer {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
         });
-        let chunked_end = head.to_ascii_lowercase().contains("transfer-encoding: chunked") && body.ends_with("0\r\n\r\n");
+        let chunked_end =
+            head.to_ascii_lowercase().contains("transfer-encoding: chunked") && body.ends_with("0\r\n\r\n");
         (head_only || chunked_end || length.is_some_and(|length| body.len() >= length)).then_some(())
     };
     while complete(&received).is_none() {

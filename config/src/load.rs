@@ -1,0 +1,183 @@
+//! The main file and what it includes, read once, when asked.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::diagnose::{At, Diagnostic, FileId, Severity, Sources};
+use crate::lower;
+use crate::schema::check;
+use crate::schema::tables::{INCLUDED, MAIN};
+use crate::schema::tree::{Node, View};
+use crate::settings::Config;
+
+/// The largest file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 8 << 20;
+/// The most files that are included.
+const FILES_MAX: usize = 10_000;
+/// The most bytes that are read in all.
+const TOTAL_BYTES_MAX: usize = 64 << 20;
+/// The most problems that are told; the rest would not be read.
+const DIAGNOSTICS_MAX: usize = 1_000;
+
+/// What came of loading.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration; `Some` only when there is no error among the diagnoses.
+    pub config: Option<Config>,
+    /// Every problem found, in the order of files and lines.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files that were read, for showing places.
+    pub sources: Sources,
+}
+
+/// Loads a configuration: the main file, the files that it includes, and a look at the files that
+/// it names (certificates, keys, databases), which must be readable.
+///
+/// Relative paths in it start from the main file's folder. Every problem is told, not only the
+/// first; when a file is no TOML, what depends on its meaning is not looked at.
+#[must_use]
+pub fn load(path: &Path) -> Loaded {
+    let mut loader = Loader::default();
+    let config = loader.main(path);
+    let Loader { sources, mut found, .. } = loader;
+    found.sort_by_key(|diagnostic| (diagnostic.file, diagnostic.span.start));
+    // Errors first when cutting, so that what is cut is never the only reason for a refusal.
+    let refused = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    if refused && found.len() > DIAGNOSTICS_MAX {
+        found.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    }
+    found.truncate(DIAGNOSTICS_MAX);
+    Loaded { config: config.filter(|_| !refused), diagnostics: found, sources }
+}
+
+#[derive(Default)]
+struct Loader {
+    sources: Sources,
+    found: Vec<Diagnostic>,
+    bytes: usize,
+}
+
+impl Loader {
+    fn main(&mut self, path: &Path) -> Option<Config> {
+        let main = self.file(path, None)?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        check::table(&MAIN, &main, &mut self.found);
+        let mut included = Vec::new();
+        let mut whole = true;
+        for path in self.includes(&main, path, &folder) {
+            match self.file(&path.0, Some(path.1)) {
+                Some(node) => {
+                    check::table(&INCLUDED, &node, &mut self.found);
+                    included.push(node);
+                }
+                None => whole = false,
+            }
+        }
+        // With a part missing, every reference into it would be told as unknown.
+        if !whole {
+            return None;
+        }
+        let (config, found, files) = lower::lower(&main, &included, folder, &self.sources);
+        self.found.extend(found);
+        let mut config = config?;
+        config.files = self.sources.paths().map(Path::to_path_buf).chain(files).collect();
+        Some(config)
+    }
+
+    /// The files that the main file includes, sorted, each once, with the place that asked.
+    fn includes(&mut self, main: &Node, main_path: &Path, folder: &Path) -> Vec<(PathBuf, At)> {
+        let view = View::new(&MAIN, main);
+        let mut paths: Vec<(PathBuf, At)> = Vec::new();
+        for (pattern, at) in view.texts("policies").chain(view.texts("locations")) {
+            match matches(folder, pattern) {
+                Ok(matched) if matched.is_empty() => self.found.push(
+                    Diagnostic::error("include/no-match", at, format!("no file matches `{pattern}`"))
+                        .label("matches nothing")
+                        .why("the policies meant by it would protect nothing")
+                        .help("paths are relative to the folder of the main file"),
+                ),
+                Ok(matched) => paths.extend(matched.into_iter().map(|path| (path, at))),
+                Err(problem) => {
+                    let what = format!("cannot look for `{pattern}`: {problem}");
+                    self.found.push(Diagnostic::error("include/pattern", at, what));
+                }
+            }
+        }
+        paths.sort_by(|(one, _), (other, _)| one.cmp(other));
+        paths.dedup_by(|(one, _), (other, _)| one == other);
+        paths.retain(|(path, _)| path != main_path);
+        if let Some((_, at)) = paths.get(FILES_MAX) {
+            let what = format!("more than {FILES_MAX} files are included");
+            self.found.push(Diagnostic::error("include/too-many", *at, what));
+            paths.truncate(FILES_MAX);
+        }
+        paths
+    }
+
+    /// Reads and parses one file. `asked` is the place that included it.
+    fn file(&mut self, path: &Path, asked: Option<At>) -> Option<Node> {
+        let text = match read(path) {
+            Ok(text) => text,
+            Err((code, problem)) => {
+                let file = self.sources.add(path.to_path_buf(), String::new());
+                let at = asked.unwrap_or(At { file, start: 0, end: 0 });
+                let what = format!("cannot read `{}`: {problem}", path.display());
+                self.found.push(Diagnostic::error(code, at, what));
+                return None;
+            }
+        };
+        self.bytes = self.bytes.saturating_add(text.len());
+        let too_much = self.bytes > TOTAL_BYTES_MAX;
+        let file = self.sources.add(path.to_path_buf(), if too_much { String::new() } else { text });
+        if too_much {
+            let at = asked.unwrap_or(At { file, start: 0, end: 0 });
+            self.found.push(Diagnostic::error("file/too-large", at, "all files together exceed 64MiB"));
+            return None;
+        }
+        parse(file, self.sources.text(file), &mut self.found)
+    }
+}
+
+fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    // The folder's own name may hold characters that mean something in a pattern.
+    let folder = glob::Pattern::escape(&folder.to_string_lossy());
+    let whole = Path::new(&folder).join(pattern);
+    let options = glob::MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let found = glob::glob_with(&whole.to_string_lossy(), options).map_err(|error| error.to_string())?;
+    found.take(FILES_MAX + 1).map(|path| path.map_err(|error| error.to_string())).collect()
+}
+
+fn read(path: &Path) -> Result<String, (&'static str, String)> {
+    let unreadable = |error: std::io::Error| ("file/unreadable", error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(("file/unreadable", "it is not a file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        return Err(("file/too-large", "it is larger than 8MiB".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|_| ("file/not-utf8", "it is not UTF-8".to_owned()))
+}
+
+/// Parses TOML; every syntax error is told, and then there is no tree.
+fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Some(Node::of_table(file, &table));
+    }
+    for error in errors.into_iter().take(DIAGNOSTICS_MAX) {
+        let span = error.span().unwrap_or(0..0);
+        let at = At { file, start: span.start, end: span.end };
+        found.push(Diagnostic::error("toml/syntax", at, error.message().to_lowercase()));
+    }
+    None
+}

@@ -1,0 +1,377 @@
+//! Applications: where they are reached, by whom, and what they are told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use portcullis_policy::model::{self, Unmatched, UserSelector};
+use portcullis_policy::signals::Value;
+use url::{Host, Url};
+
+use super::values::{self, Flaw};
+use super::{Context, Known, Names};
+use crate::diagnose::{At, Diagnostic};
+use crate::schema::check::shortened;
+use crate::schema::tables::{APP_CONTEXT, ASSIGNED, TIMEOUTS, TOKEN, UPSTREAM};
+use crate::schema::tree::{Kind, Node, View};
+use crate::settings::{App, IdentityValue, Issuer, Timeouts, TokenPlaces, Upstream};
+
+/// Headers that frame the message, route it, or carry other credentials: never identity.
+const FORBIDDEN_HEADERS: [&str; 16] = [
+    "host",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "forwarded",
+    "x-forwarded-for",
+    "keep-alive",
+];
+
+/// Which host and path lead to an app already.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    taken: BTreeMap<(String, String), At>,
+}
+
+pub(super) fn app(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    issuers: &[Issuer],
+    issuer_names: &Names,
+    known: &mut Known,
+    routes: &mut Routes,
+) -> Option<(App, model::App)> {
+    let id = cx.parse_key(view, "id", app_id).map(|id| id.as_str().to_owned());
+    if let Some(id) = &id {
+        known.apps.define(cx, "app", id, view.at_key("id"));
+    }
+    for (group, at) in view.texts("groups") {
+        if !known.app_groups.contains(group) {
+            known.app_groups.places.insert(group.to_owned(), Some(at));
+        }
+    }
+    let hosts = hosts(cx, view, routes);
+    cx.not_empty(view, "upstreams", "there would be nowhere to send requests to");
+    let upstreams: Vec<Upstream> =
+        view.items("upstreams").iter().filter_map(|node| upstream(cx, node)).collect();
+    let accepted = accepted_issuers(cx, view, issuers, issuer_names);
+    let identity_headers = identity_headers(cx, view, issuers, &accepted);
+    let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {
+        let path = cx.parse_key(context, "path", values::path_prefix);
+        let context = cx.parse_key(context, "context", values::context);
+        Some((path?, context?))
+    });
+    let contexts = contexts.collect();
+    let methods = cx.parse_list(view, "methods", values::method);
+    cx.not_empty(view, "methods", "leave it out to accept any method");
+    let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
+    let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
+    let token = token(cx, view);
+    let timeouts = timeouts(cx, view);
+    let assigned = assigned(cx, view);
+    let id = id?;
+    let settings = App {
+        name: view.text("name").unwrap_or(&id).to_owned(),
+        id: id.clone(),
+        hosts,
+        path_prefix,
+        contexts,
+        upstreams,
+        token,
+        issuers: accepted,
+        sign_in_url,
+        identity_headers,
+        forward_authorization: view.boolean("forward-authorization", false),
+        methods,
+        websocket: view.boolean("websocket", true),
+        timeouts,
+    };
+    let unmatched = match view.text("unmatched") {
+        Some("allow") => Unmatched::Allow,
+        _ => Unmatched::Deny,
+    };
+    let attributes = attributes(cx, view);
+    Some((settings, model::App { id, groups: view.owned("groups"), attributes, assigned, unmatched }))
+}
+
+/// Ids that policies' selectors use for something else cannot name an app.
+fn app_id(text: &str) -> Result<model::PolicyId, Flaw> {
+    if matches!(text, "all" | "none") {
+        return Err(Flaw::new("id/invalid", format!("`{text}` cannot be the id of an app"))
+            .why("policies say it to mean every app or none"));
+    }
+    values::id(text)
+}
+
+fn hosts(cx: &mut Context<'_>, view: View<'_>, routes: &mut Routes) -> Vec<String> {
+    cx.not_empty(view, "hosts", "no request would ever be for this app");
+    let path = view.text("path").unwrap_or("/");
+    let mut hosts = Vec::new();
+    for (text, at) in view.texts("hosts") {
+        let Some(host) = cx.parse(text, at, values::host) else { continue };
+        let route = (host.clone(), path.to_owned());
+        if let Some(first) = routes.taken.insert(route, at) {
+            let place = cx.sources.place(first.file, first.start);
+            cx.push(
+                Diagnostic::error(
+                    "host/duplicate",
+                    at,
+                    format!("`{host}` with path `{path}` is taken already"),
+                )
+                .label("leads to two apps")
+                .why("it would depend on their order whose policies protect it")
+                .help(format!("first used at {place}")),
+            );
+        }
+        hosts.push(host);
+    }
+    hosts
+}
+
+fn upstream(cx: &mut Context<'_>, node: &Node) -> Option<Upstream> {
+    if let Some(text) = node.text() {
+        return upstream_of(cx, text, node.at, None);
+    }
+    matches!(node.kind, Kind::Table(_)).then_some(())?;
+    let view = View::new(&UPSTREAM, node);
+    let name = match view.get("tls-name") {
+        Some(_) => Some(cx.parse_key(view, "tls-name", values::host)?),
+        None => None,
+    };
+    upstream_of(cx, view.text("url")?, view.at_key("url"), name.map(|name| (name, view.at_key("tls-name"))))
+}
+
+fn upstream_of(cx: &mut Context<'_>, text: &str, at: At, name: Option<(String, At)>) -> Option<Upstream> {
+    let url = cx.parse(text, at, upstream_url)?;
+    let host = match url.host()? {
+        Host::Ipv6(address) => address.to_string(),
+        host => host.to_string(),
+    };
+    let port = url.port_or_known_default()?;
+    let named = matches!(url.host(), Some(Host::Domain(_)));
+    match (url.scheme(), name) {
+        ("https", Some((name, _))) => Some(Upstream { host, port, tls_name: Some(name) }),
+        ("https", None) if named => Some(Upstream { tls_name: Some(host.clone()), host, port }),
+        ("https", None) => {
+            cx.push(
+                Diagnostic::error("upstream/tls-name", at, "a TLS upstream at an address has no server name")
+                    .why("its certificate could not be checked against anything")
+                    .help(format!("write `{{ url = \"{text}\", tls-name = \"wiki.corp\" }}`")),
+            );
+            None
+        }
+        (_, Some((_, at))) => {
+            cx.push(
+                Diagnostic::error("upstream/tls-name", at, "a plain HTTP upstream has a server name")
+                    .why("no certificate would be checked")
+                    .help("write `https://`, or take `tls-name` away"),
+            );
+            None
+        }
+        (_, None) => Some(Upstream { host, port, tls_name: None }),
+    }
+}
+
+fn upstream_url(text: &str) -> Result<Url, Flaw> {
+    let flaw = |what: String| {
+        Flaw::new("value/url", what).help("write `http://host:port` or `https://host:port`, without path")
+    };
+    let url = Url::parse(text).map_err(|error| flaw(format!("`{}` is no URL: {error}", shortened(text))))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(flaw("an upstream carries no user name or password".to_owned()));
+    }
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let port = url.port_or_known_default().is_some_and(|port| port != 0);
+    if !bare || !port || !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(flaw(format!("`{}` is no upstream", shortened(text))));
+    }
+    Ok(url)
+}
+
+fn accepted_issuers(cx: &mut Context<'_>, view: View<'_>, issuers: &[Issuer], names: &Names) -> Vec<usize> {
+    if view.get("issuers").is_none() {
+        return (0..issuers.len()).collect();
+    }
+    cx.not_empty(view, "issuers", "nobody could sign in; leave it out to accept all");
+    let mut accepted = Vec::new();
+    for (name, at) in view.texts("issuers") {
+        match issuers.iter().position(|issuer| issuer.name == name) {
+            Some(position) if !accepted.contains(&position) => accepted.push(position),
+            Some(_) => {}
+            // An issuer with problems of its own was told already.
+            None if names.contains(name) => {}
+            None => {
+                names.unknown(
+                    cx,
+                    "issuer/unknown",
+                    "issuer",
+                    name,
+                    at,
+                    "no token would be accepted because of it",
+                );
+            }
+        }
+    }
+    accepted
+}
+
+fn identity_headers(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    issuers: &[Issuer],
+    accepted: &[usize],
+) -> Vec<(String, IdentityValue)> {
+    let mut headers: Vec<(String, IdentityValue)> = Vec::new();
+    for entry in view.get("identity-headers").map_or(&[][..], Node::entries) {
+        let lower = entry.key.to_ascii_lowercase();
+        let twice = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&lower));
+        // Some servers read `_` as `-`, so a client could send a twin that is not removed.
+        if !values::is_token(&entry.key)
+            || FORBIDDEN_HEADERS.contains(&lower.as_str())
+            || twice
+            || lower.contains('_')
+        {
+            let what = format!("`{}` cannot carry identity", shortened(&entry.key));
+            cx.push(
+                Diagnostic::error("app/identity-header", entry.at, what)
+                    .why("it is no header name, is written twice, or means something else to proxies and servers")
+                    .help("use a name of your own with hyphens, such as `X-User`"),
+            );
+            continue;
+        }
+        let Some(text) = entry.value.text() else { continue };
+        let value = match text {
+            "user-id" => IdentityValue::UserId,
+            "user-name" => IdentityValue::UserName,
+            "groups" => IdentityValue::Groups,
+            "device-id" => IdentityValue::DeviceId,
+            _ => match text.strip_prefix("claim:") {
+                Some(claim) if !claim.is_empty() => {
+                    let mut accepted = accepted.iter().filter_map(|position| issuers.get(*position));
+                    if !accepted.any(|issuer| issuer.claims.extra.iter().any(|extra| extra == claim)) {
+                        let what = format!("claim `{}` is not kept by any accepted issuer", shortened(claim));
+                        cx.push(
+                            Diagnostic::error("app/identity-claim", entry.value.at, what)
+                                .why("the header would always be empty")
+                                .help(format!(
+                                    "add it to `[issuer.claims]`: `extra = [\"{}\"]`",
+                                    shortened(claim)
+                                )),
+                        );
+                    }
+                    IdentityValue::Claim(claim.to_owned())
+                }
+                _ => {
+                    cx.push(
+                        Diagnostic::error(
+                            "value/word",
+                            entry.value.at,
+                            format!("no identity value `{}`", shortened(text)),
+                        )
+                        .help("it is `user-id`, `user-name`, `groups`, `device-id` or `claim:NAME`"),
+                    );
+                    continue;
+                }
+            },
+        };
+        headers.push((entry.key.clone(), value));
+    }
+    headers
+}
+
+fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {
+    let Some(token) = view.table("token", &TOKEN) else {
+        return TokenPlaces { bearer: true, cookie: None, header: None };
+    };
+    let name = |text: &str| {
+        let fits = values::is_token(text) && !text.eq_ignore_ascii_case("authorization");
+        let flaw =
+            || Flaw::new("app/token", format!("`{}` is no name for a cookie or header", shortened(text)));
+        fits.then(|| text.to_owned()).ok_or_else(flaw)
+    };
+    let places = TokenPlaces {
+        bearer: token.boolean("bearer", true),
+        cookie: cx.parse_key(token, "cookie", name),
+        header: cx.parse_key(token, "header", name),
+    };
+    if !places.bearer && token.get("cookie").is_none() && token.get("header").is_none() {
+        cx.push(
+            Diagnostic::error("app/token", token.at(), "no place is left in which a token is looked for")
+                .why("nobody could ever open the app"),
+        );
+    }
+    places
+}
+
+fn timeouts(cx: &mut Context<'_>, view: View<'_>) -> Timeouts {
+    let view = view.table("timeouts", &TIMEOUTS);
+    let mut duration = |key: &str, secs: u64| {
+        let value = view.and_then(|view| cx.parse_key(view, key, values::duration));
+        value.unwrap_or(Duration::from_secs(secs))
+    };
+    Timeouts {
+        connect: duration("connect", 2),
+        read: duration("read", 60),
+        write: duration("write", 60),
+        idle: duration("idle", 60),
+    }
+}
+
+fn assigned(cx: &mut Context<'_>, view: View<'_>) -> Option<Vec<UserSelector>> {
+    let node = view.get("assigned")?;
+    // From here on the answer is never `None`: that would mean everybody.
+    let Some(table) = view.table("assigned", &ASSIGNED) else { return Some(Vec::new()) };
+    let users = table.owned("users").into_iter().map(UserSelector::User);
+    let groups = table.owned("groups").into_iter().map(UserSelector::Group);
+    let roles = table.owned("roles").into_iter().map(UserSelector::Role);
+    let selectors: Vec<UserSelector> = users.chain(groups).chain(roles).collect();
+    if selectors.is_empty() {
+        cx.push(
+            Diagnostic::error("value/empty", node.at, "`assigned` names nobody")
+                .why("nobody could open the app")
+                .help("name `users`, `groups` or `roles`, or leave `assigned` out for everybody"),
+        );
+    }
+    Some(selectors)
+}
+
+fn attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(String, Value)> {
+    let mut attributes: Vec<(String, Value)> = Vec::new();
+    for entry in view.get("attributes").map_or(&[][..], Node::entries) {
+        if attributes.iter().any(|(name, _)| name.eq_ignore_ascii_case(&entry.key)) {
+            let what = format!("attribute `{}` is written twice", shortened(&entry.key));
+            cx.push(Diagnostic::error("id/duplicate", entry.at, what).why("names compare without case"));
+            continue;
+        }
+        let value = match &entry.value.kind {
+            Kind::Text(text) => Value::Text(text.clone()),
+            Kind::Bool(boolean) => Value::Bool(*boolean),
+            Kind::Float(float) => Value::Number(*float),
+            Kind::Integer(Some(integer)) => match i32::try_from(*integer) {
+                Ok(integer) => Value::Number(f64::from(integer)),
+                Err(_) => {
+                    cx.push(Diagnostic::error(
+                        "value/range",
+                        entry.value.at,
+                        "the number does not fit in 32 bits",
+                    ));
+                    continue;
+                }
+            },
+            Kind::List(items) => {
+                Value::List(items.iter().filter_map(|item| item.text().map(ToOwned::to_owned)).collect())
+            }
+            Kind::Integer(None) | Kind::Date(_) | Kind::Table(_) => continue,
+        };
+        attributes.push((entry.key.clone(), value));
+    }
+    attributes
+}

@@ -1,0 +1,141 @@
+//! The circumstances under which a policy speaks.
+
+use portcullis_policy::model::{
+    ClientAppType, Conditions, DeviceFilter, Flow, LocationSelector, Locations, Platform, PlatformSelector,
+    Platforms, RequestCondition, RiskLevel, RiskSet,
+};
+
+use super::{Context, Known, policy, rule, time, values};
+use crate::diagnose::{At, Diagnostic};
+use crate::schema::policy_tables::{FILTER, LOCATIONS, PLATFORMS, REQUEST, TIME};
+use crate::schema::tree::View;
+
+/// `None` when a condition is not understood: a policy without it would be another policy.
+pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Conditions> {
+    let never = "the policy would never apply";
+    for key in ["client-apps", "sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"] {
+        cx.not_empty(view, key, never);
+    }
+    cx.not_empty(view, "authentication-flows", never);
+    untold_risk(cx, view, known);
+    let client_apps = view.get("client-apps").map(|_| {
+        words(view, "client-apps", &ClientAppType::ALL, ClientAppType::as_str).into_iter().collect()
+    });
+    let flows = view
+        .get("authentication-flows")
+        .map(|_| words(view, "authentication-flows", &Flow::ALL, Flow::as_str).into_iter().collect());
+    let risk = |key: &str| -> Option<RiskSet> {
+        view.get(key).map(|_| words(view, key, &RiskLevel::ALL, RiskLevel::as_str).into_iter().collect())
+    };
+    let platforms = view.table("platforms", &PLATFORMS).map(|table| platforms(cx, table));
+    let locations = view.table("locations", &LOCATIONS).map(|table| locations(cx, table, known));
+    let device = view.table("device-filter", &FILTER).map(|table| policy::filter(cx, table));
+    let request = view.table("request", &REQUEST).map(|table| request(cx, table));
+    let time = view.table("time", &TIME).map(|table| time::condition(cx, table));
+    let claims = view.text("claims").map(|text| rule::rule(cx, text, view.at_key("claims")));
+    Some(Conditions {
+        client_apps,
+        platforms,
+        locations,
+        sign_in_risk: risk("sign-in-risk"),
+        user_risk: risk("user-risk"),
+        insider_risk: risk("insider-risk"),
+        service_principal_risk: risk("service-principal-risk"),
+        device: whole(device)?.map(|(mode, rule)| DeviceFilter { mode, rule }),
+        flows,
+        request,
+        time: whole(time)?,
+        claims: whole(claims)?,
+    })
+}
+
+/// An absent condition stays absent; one that is there and not understood spoils all.
+fn whole<T>(condition: Option<Option<T>>) -> Option<Option<T>> {
+    match condition {
+        None => Some(None),
+        Some(None) => None,
+        Some(Some(condition)) => Some(Some(condition)),
+    }
+}
+
+/// The members of a list of words. Unknown words were told when shapes were compared.
+fn words<T: Copy>(view: View<'_>, key: &str, all: &[T], name: fn(T) -> &'static str) -> Vec<T> {
+    let find = |text: &str| all.iter().copied().find(|item| name(*item) == text);
+    view.texts(key).filter_map(|(text, _)| find(text)).collect()
+}
+
+/// A risk that no issuer tells counts as `none`, so the policy would look stricter than it is.
+fn untold_risk(cx: &mut Context<'_>, view: View<'_>, known: &Known) {
+    let told = |key: &str| match key {
+        "sign-in-risk" => known.claims.iter().any(|claims| claims.sign_in_risk.is_some()),
+        "user-risk" => known.claims.iter().any(|claims| claims.user_risk.is_some()),
+        _ => false,
+    };
+    for key in ["sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"] {
+        if view.get(key).is_some() && !told(key) && !known.claims.is_empty() {
+            let help = match key {
+                "sign-in-risk" | "user-risk" => {
+                    format!("name the claim that tells it in `[issuer.claims]`: `{key} = \"…\"`")
+                }
+                _ => "this risk has no source yet".to_owned(),
+            };
+            cx.push(
+                Diagnostic::warning("policy/no-signal", view.at_key(key), format!("no issuer tells `{key}`"))
+                    .why("an untold risk counts as `none`, so this policy would hardly ever apply")
+                    .help(help),
+            );
+        }
+    }
+}
+
+fn platforms(cx: &mut Context<'_>, view: View<'_>) -> Platforms {
+    cx.not_empty(view, "include", "the policy would never apply");
+    let side = |key: &str| {
+        let find = |text: &str| match text {
+            "all" => Some(PlatformSelector::All),
+            _ => Platform::ALL.into_iter().find(|item| item.as_str() == text).map(PlatformSelector::Named),
+        };
+        view.texts(key).filter_map(|(text, _)| find(text)).collect()
+    };
+    Platforms { include: side("include"), exclude: side("exclude") }
+}
+
+fn locations(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Locations {
+    cx.not_empty(view, "include", "the policy would never apply");
+    let mut side = |key: &str, why: &str| {
+        view.texts(key).filter_map(|(text, at)| location(cx, text, at, known, why)).collect()
+    };
+    Locations {
+        include: side("include", "the policy would not apply there"),
+        exclude: side("exclude", "this exclude would spare nobody, so people in that place would be stopped"),
+    }
+}
+
+fn location(cx: &mut Context<'_>, text: &str, at: At, known: &Known, why: &str) -> Option<LocationSelector> {
+    match text {
+        "all" => Some(LocationSelector::All),
+        "all-trusted" => Some(LocationSelector::AllTrusted),
+        name if known.locations.contains(name) => Some(LocationSelector::Named(name.to_owned())),
+        name => {
+            known.locations.unknown(cx, "location/unknown", "named location", name, at, why);
+            None
+        }
+    }
+}
+
+fn request(cx: &mut Context<'_>, view: View<'_>) -> RequestCondition {
+    for key in ["methods", "paths"] {
+        cx.not_empty(view, key, "leave it out to mean any");
+    }
+    let condition = RequestCondition {
+        methods: cx.parse_list(view, "methods", values::method),
+        paths: cx.parse_list(view, "paths", values::path_pattern),
+        exclude_paths: cx.parse_list(view, "exclude-paths", values::path_pattern),
+    };
+    if ["methods", "paths", "exclude-paths"].iter().all(|key| view.get(key).is_none()) {
+        cx.push(
+            Diagnostic::error("value/empty", view.at(), "`request` is empty").why("it would have no effect"),
+        );
+    }
+    condition
+}

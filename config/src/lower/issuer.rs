@@ -1,0 +1,197 @@
+//! Token issuers: whose word counts, and with which keys it is checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Context, Names, values};
+use crate::diagnose::{At, Diagnostic};
+use crate::schema::check::{nearest, shortened};
+use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
+use crate::schema::tree::View;
+use crate::settings::{Claims, Issuer, KeySource};
+
+/// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
+const ALGORITHMS: [&str; 9] =
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+const LEEWAY_MAX: Duration = Duration::from_secs(30);
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
+pub(super) fn issuer(cx: &mut Context<'_>, view: View<'_>, names: &mut Names) -> Option<Issuer> {
+    let name = cx.parse_key(view, "name", values::id);
+    if let Some(name) = &name {
+        names.define(cx, "issuer", name.as_str(), view.at_key("name"));
+    }
+    cx.not_empty(view, "audiences", "tokens made for other services would have to be accepted, or none");
+    for key in ["issuer", "audiences"] {
+        no_blank(cx, view, key);
+    }
+    cx.not_empty(view, "algorithms", "no token could be verified");
+    cx.not_empty(view, "types", "no token would be of an accepted type");
+    let algorithms = match view.get("algorithms") {
+        Some(_) => algorithms(cx, view),
+        None => vec!["RS256".to_owned(), "ES256".to_owned()],
+    };
+    let types = match view.get("types") {
+        Some(_) => view.texts("types").map(|(text, _)| text.to_ascii_lowercase()).collect(),
+        None => vec!["jwt".to_owned(), "at+jwt".to_owned()],
+    };
+    let keys = keys(cx, view);
+    let leeway = cx.parse_key(view, "leeway", values::duration).unwrap_or(LEEWAY_MAX);
+    if leeway > LEEWAY_MAX {
+        cx.push(
+            Diagnostic::error("issuer/leeway", view.at_key("leeway"), "`leeway` is more than 30s")
+                .why("a token that has ended would be accepted for that long")
+                .help("write at most `\"30s\"` and let clocks be synchronised"),
+        );
+    }
+    let max_age = cx.parse_key(view, "max-age", values::duration);
+    let mut duration =
+        |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
+    let (refresh, refresh_min, stale_max) =
+        (duration("refresh", 3_600), duration("refresh-min", 30), duration("stale-max", 86_400));
+    if refresh_min < Duration::from_secs(1) || refresh < refresh_min || stale_max < refresh {
+        cx.push(
+            Diagnostic::error("issuer/refresh", view.at_key("refresh"), "the times of fetching keys contradict each other")
+                .help("`refresh-min` is at least 1s, `refresh` at least `refresh-min`, `stale-max` at least `refresh`"),
+        );
+    }
+    let claims = view.table("claims", &CLAIMS).map_or_else(Claims::default, |view| claims(cx, view));
+    Some(Issuer {
+        name: name?.as_str().to_owned(),
+        issuer: view.text("issuer")?.to_owned(),
+        audiences: view.owned("audiences"),
+        algorithms,
+        types,
+        keys: keys?,
+        leeway,
+        max_age,
+        refresh,
+        refresh_min,
+        stale_max,
+        claims,
+    })
+}
+
+fn no_blank(cx: &mut Context<'_>, view: View<'_>, key: &str) {
+    let own = view.text(key).map(|text| (text, view.at_key(key)));
+    for (text, at) in own.into_iter().chain(view.texts(key)) {
+        if text.trim() != text || text.is_empty() {
+            cx.push(
+                Diagnostic::error("value/empty", at, format!("`{key}` is empty or has blanks at its ends"))
+                    .why("it compares exactly with what tokens say"),
+            );
+        }
+    }
+}
+
+fn algorithms(cx: &mut Context<'_>, view: View<'_>) -> Vec<String> {
+    let mut accepted = Vec::new();
+    for (text, at) in view.texts("algorithms") {
+        if ALGORITHMS.contains(&text) {
+            accepted.push(text.to_owned());
+            continue;
+        }
+        let lower = text.to_ascii_lowercase();
+        let (what, why) = if lower == "none" {
+            ("`none` is no signature", "everybody could write tokens")
+        } else if lower.starts_with("hs") {
+            ("a symmetrical algorithm is not accepted", "whoever can check such a token can also write one")
+        } else {
+            ("", "no token could be verified with it")
+        };
+        let what =
+            if what.is_empty() { format!("no algorithm `{}`", shortened(text)) } else { what.to_owned() };
+        let help = match nearest(text, ALGORITHMS.into_iter()) {
+            Some(near) if !lower.starts_with("hs") => format!("did you mean `{near}`?"),
+            _ => format!("accepted are {}", ALGORITHMS.join(", ")),
+        };
+        cx.push(Diagnostic::error("issuer/algorithm", at, what).why(why).help(help));
+    }
+    accepted
+}
+
+fn keys(cx: &mut Context<'_>, view: View<'_>) -> Option<KeySource> {
+    let keys = view.table("keys", &KEYS)?;
+    let given = ["file", "url", "discovery"].into_iter().filter(|key| keys.get(key).is_some());
+    if given.count() != 1 {
+        cx.push(
+            Diagnostic::error(
+                "issuer/keys",
+                keys.at(),
+                "`keys` has not exactly one of `file`, `url`, `discovery`",
+            )
+            .why("it must be clear which keys are trusted"),
+        );
+        return None;
+    }
+    if keys.get("file").is_some() {
+        return cx.readable(keys, "file").map(KeySource::File);
+    }
+    if keys.get("url").is_some() {
+        let url = cx.parse_key(keys, "url", values::secure_url)?;
+        return Some(KeySource::Url(url.into()));
+    }
+    let url = cx.parse_key(keys, "discovery", values::secure_url)?;
+    if !url.path().ends_with(DISCOVERY) {
+        let base = url.as_str().trim_end_matches('/');
+        cx.push(
+            Diagnostic::error("issuer/keys", keys.at_key("discovery"), "this is no discovery document")
+                .help(format!("did you mean `{base}{DISCOVERY}`?")),
+        );
+        return None;
+    }
+    Some(KeySource::Discovery(url.into()))
+}
+
+fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
+    let keys = CLAIMS.keys.iter().map(|key| key.name);
+    for key in keys.filter(|key| *key != "extra") {
+        no_blank(cx, view, key);
+    }
+    no_blank(cx, view, "extra");
+    let defaults = Claims::default();
+    let or = |key: &str, default: String| view.text(key).map_or(default, ToOwned::to_owned);
+    let maybe = |key: &str| view.text(key).map(ToOwned::to_owned);
+    Claims {
+        user_id: or("user-id", defaults.user_id),
+        user_name: or("user-name", defaults.user_name),
+        groups: or("groups", defaults.groups),
+        roles: or("roles", defaults.roles),
+        methods: or("methods", defaults.methods),
+        acr: or("acr", defaults.acr),
+        contexts: or("contexts", defaults.contexts),
+        auth_time: or("auth-time", defaults.auth_time),
+        device_id: or("device-id", defaults.device_id),
+        device_compliant: or("device-compliant", defaults.device_compliant),
+        device_trust_type: or("device-trust-type", defaults.device_trust_type),
+        device_os: or("device-os", defaults.device_os),
+        device_os_version: or("device-os-version", defaults.device_os_version),
+        sign_in_risk: maybe("sign-in-risk"),
+        user_risk: maybe("user-risk"),
+        terms: maybe("terms"),
+        custom_controls: maybe("custom-controls"),
+        password_changed: maybe("password-changed"),
+        extra: view.owned("extra"),
+    }
+}
+
+/// Two issuers with one `iss` would leave it to their order whose keys count.
+pub(super) fn same_iss(cx: &mut Context<'_>, main: View<'_>) {
+    let mut seen: BTreeMap<&str, At> = BTreeMap::new();
+    for view in main.tables("issuer", &ISSUER) {
+        let (Some(iss), at) = (view.text("issuer"), view.at_key("issuer")) else { continue };
+        if let Some(first) = seen.insert(iss, at) {
+            let place = cx.sources.place(first.file, first.start);
+            cx.push(
+                Diagnostic::error(
+                    "id/duplicate",
+                    at,
+                    format!("issuer `{}` is defined twice", shortened(iss)),
+                )
+                .label("defined again")
+                .why("it would depend on their order whose keys count")
+                .help(format!("first defined at {place}")),
+            );
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! From trees to settings and policies: the only place that speaks both.
+//!
+//! Shapes were compared before; what is missing or of a wrong type here was already told, so it is
+//! passed over in silence. Lowering adds what only meaning can tell.
+
+mod app;
+mod conditions;
+mod countries;
+mod denial;
+mod issuer;
+mod places;
+mod policy;
+mod rule;
+mod server;
+mod time;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use portcullis_policy::PolicySet;
+
+use crate::diagnose::{At, Diagnostic, Sources};
+use crate::schema::check::nearest;
+use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SERVER, TRUSTED_PROXIES};
+use crate::schema::tree::{Node, View};
+use crate::settings::{Config, TrustedProxies};
+use values::Flaw;
+
+/// What lowering needs to know and what it finds.
+pub(crate) struct Context<'s> {
+    sources: &'s Sources,
+    folder: PathBuf,
+    found: Vec<Diagnostic>,
+    files: Vec<PathBuf>,
+}
+
+impl Context<'_> {
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    fn flaw(&mut self, at: At, flaw: Flaw) {
+        let mut diagnostic = Diagnostic::error(flaw.code, at, flaw.what).maybe_help(flaw.help);
+        diagnostic.why = flaw.why.map(ToOwned::to_owned);
+        self.push(diagnostic);
+    }
+
+    /// Parses a string; a flaw is told at its place.
+    fn parse<T>(&mut self, text: &str, at: At, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<T> {
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(flaw) => {
+                self.flaw(at, flaw);
+                None
+            }
+        }
+    }
+
+    /// Parses the string under a key, if there is one.
+    fn parse_key<T>(
+        &mut self,
+        view: View<'_>,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, Flaw>,
+    ) -> Option<T> {
+        let text = view.text(key)?;
+        self.parse(text, view.at_key(key), parse)
+    }
+
+    /// Parses every string of a list under a key.
+    fn parse_list<T>(
+        &mut self,
+        view: View<'_>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, Flaw>,
+    ) -> Vec<T> {
+        view.texts(key).filter_map(|(text, at)| self.parse(text, at, &parse)).collect()
+    }
+
+    /// A list that is written down but empty says nothing that could be meant.
+    fn not_empty(&mut self, view: View<'_>, key: &str, why: &str) {
+        if let Some(node) = view.get(key)
+            && node.items().is_empty()
+            && matches!(node.kind, crate::schema::tree::Kind::List(_))
+        {
+            self.push(Diagnostic::error("value/empty", node.at, format!("`{key}` is empty")).why(why));
+        }
+    }
+
+    /// A path, relative to the main file's folder.
+    fn path(&self, text: &str) -> PathBuf {
+        self.folder.join(Path::new(text))
+    }
+
+    /// A file that must be there and readable; it is watched from now on.
+    fn readable(&mut self, view: View<'_>, key: &str) -> Option<PathBuf> {
+        let path = self.path(view.text(key)?);
+        let checked = std::fs::File::open(&path).and_then(|file| file.metadata());
+        let problem = match checked {
+            Ok(metadata) if metadata.is_file() => {
+                self.files.push(path.clone());
+                return Some(path);
+            }
+            Ok(_) => "it is not a file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let what = format!("cannot read `{}`: {problem}", path.display());
+        self.push(
+            Diagnostic::error("file/unreadable", view.at_key(key), what)
+                .why("it would be missed only when the first request needs it")
+                .help("paths are relative to the folder of the main file"),
+        );
+        None
+    }
+}
+
+/// Names of one kind, and where each was defined.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    places: BTreeMap<String, Option<At>>,
+}
+
+impl Names {
+    /// Adds a name; a second definition is told.
+    fn define(&mut self, cx: &mut Context<'_>, kind: &str, name: &str, at: At) -> bool {
+        if let Some(earlier) = self.places.get(name) {
+            let first = match earlier {
+                Some(at) => format!("first defined at {}", cx.sources.place(at.file, at.start)),
+                None => "it is built in".to_owned(),
+            };
+            let what = format!("{kind} `{name}` is defined twice");
+            cx.push(
+                Diagnostic::error("id/duplicate", at, what)
+                    .label("defined again")
+                    .why("it would depend on the order of files which one counts")
+                    .help(first),
+            );
+            return false;
+        }
+        self.places.insert(name.to_owned(), Some(at));
+        true
+    }
+
+    fn built_in(&mut self, name: &str) {
+        self.places.insert(name.to_owned(), None);
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Tells that a name is not defined, with the neighbour that was probably meant.
+    fn unknown(&self, cx: &mut Context<'_>, code: &'static str, kind: &str, name: &str, at: At, why: &str) {
+        let help = nearest(name, self.places.keys().map(String::as_str)).map(|near| {
+            let place = self.places.get(near).copied().flatten();
+            let place = place.map(|at| format!(", defined at {}", cx.sources.place(at.file, at.start)));
+            format!("did you mean `{near}`{}?", place.unwrap_or_default())
+        });
+        let help = help.or_else(|| {
+            let names: Vec<&str> = self.places.keys().map(String::as_str).take(10).collect();
+            (!names.is_empty()).then(|| format!("defined are `{}`", names.join("`, `")))
+        });
+        let name = crate::schema::check::shortened(name);
+        cx.push(
+            Diagnostic::error(code, at, format!("no {kind} `{name}`"))
+                .label("not defined in any loaded file")
+                .why(why)
+                .maybe_help(help),
+        );
+    }
+}
+
+/// Everything that policies may refer to.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    locations: Names,
+    strengths: Names,
+    apps: Names,
+    app_groups: Names,
+    policies: Names,
+    has_geo: bool,
+    claims: Vec<crate::settings::Claims>,
+}
+
+/// Turns the main file and the included ones into settings, and tells every problem. What comes
+/// back counts only if there is no error.
+pub(crate) fn lower(
+    main: &Node,
+    included: &[Node],
+    folder: PathBuf,
+    sources: &Sources,
+) -> (Option<Config>, Vec<Diagnostic>, Vec<PathBuf>) {
+    let mut cx = Context { sources, folder, found: Vec::new(), files: Vec::new() };
+    let config = whole(&mut cx, View::new(&MAIN, main), included);
+    (config, cx.found, cx.files)
+}
+
+fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Config> {
+    let insecure = main.table("insecure-options", &INSECURE);
+    let allows = |name: &str| insecure.is_some_and(|view| view.boolean(name, false));
+    let server =
+        main.table("server", &SERVER).and_then(|view| server::server(cx, view, allows("public-admin")));
+    let trusted_proxies = match main.table("trusted-proxies", &TRUSTED_PROXIES) {
+        Some(view) => server::trusted_proxies(cx, view, allows("trust-any-proxy")),
+        None => TrustedProxies::default(),
+    };
+    let geo = main.table("geo", &crate::schema::tables::GEO).and_then(|view| server::geo(cx, view));
+
+    cx.not_empty(main, "issuer", "no token would ever be accepted");
+    let mut issuer_names = Names::default();
+    let mut issuers = Vec::new();
+    for view in main.tables("issuer", &ISSUER) {
+        issuers.extend(issuer::issuer(cx, view, &mut issuer_names));
+    }
+    issuer::same_iss(cx, main);
+
+    let mut known = Known {
+        has_geo: main.get("geo").is_some(),
+        claims: issuers.iter().map(|issuer| issuer.claims.clone()).collect(),
+        ..Known::default()
+    };
+    let mut set = PolicySet::default();
+    if let Some(view) = main.table("evidence", &EVIDENCE) {
+        set.evidence = denial::evidence(view);
+    }
+    cx.not_empty(main, "app", "there would be nothing to protect");
+    let mut apps = Vec::new();
+    let mut routes = app::Routes::default();
+    for view in main.tables("app", &APP) {
+        if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, &mut known, &mut routes)
+        {
+            apps.push(settings);
+            set.apps.push(model);
+        }
+    }
+
+    let included = included.iter().map(|node| View::new(&INCLUDED, node));
+    let files: Vec<View<'_>> = std::iter::once(main).chain(included).collect();
+    places::built_in_strengths(&mut known, &mut set);
+    for file in &files {
+        places::places(cx, *file, &mut known, &mut set);
+    }
+    for file in &files {
+        policy::policies(cx, *file, &mut known, &mut set);
+    }
+    let denial = denial::denial(cx, main);
+    Some(Config {
+        server: server?,
+        trusted_proxies,
+        issuers,
+        apps,
+        geo,
+        denial: denial?,
+        policies: set,
+        files: Vec::new(),
+    })
+}

@@ -1,0 +1,139 @@
+//! The process, trusted proxies and the country database.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Context, values};
+use crate::diagnose::Diagnostic;
+use crate::schema::tables::{DECISION_LOG, LISTENER, LISTENER_TLS};
+use crate::schema::tree::{Kind, View};
+use crate::settings::{DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, Server, TrustedProxies};
+
+pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
+    cx.not_empty(view, "listeners", "nobody could reach any app");
+    let mut taken = BTreeSet::new();
+    let mut listeners = Vec::new();
+    for listener in view.tables("listeners", &LISTENER) {
+        listeners.extend(self::listener(cx, listener, &mut taken));
+    }
+    let admin = cx.parse_key(view, "admin", values::socket_address);
+    let admin = admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
+    if !admin.ip().is_loopback() && !public_admin {
+        cx.push(
+            Diagnostic::error(
+                "server/public-admin",
+                view.at_key("admin"),
+                format!("`{admin}` is not loopback"),
+            )
+            .label("metrics and health would answer strangers")
+            .why("metrics name policies and apps, which tells an attacker what is not protected")
+            .help("use a loopback address, or set `insecure-options = { public-admin = true }`"),
+        );
+    }
+    if taken.iter().any(|address| clash(*address, admin)) {
+        let what = format!("`{admin}` is a public listener too");
+        cx.push(
+            Diagnostic::error("server/address-twice", view.at_key("admin"), what)
+                .help("give metrics and health a port of their own"),
+        );
+    }
+    let mut duration =
+        |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
+    let (grace, client_idle) = (duration("grace", 30), duration("client-idle", 60));
+    let body_bytes_max = cx.parse_key(view, "body-max", values::size).unwrap_or(10 << 20);
+    Some(Server {
+        listeners,
+        admin,
+        threads: integer(view, "threads"),
+        grace,
+        upgrade_socket: cx.path(view.text("upgrade-socket").unwrap_or("/run/portcullis/upgrade.sock")),
+        pid_file: cx.path(view.text("pid-file").unwrap_or("/run/portcullis/portcullis.pid")),
+        client_idle,
+        upstream_pool: integer(view, "upstream-pool").unwrap_or(256),
+        body_bytes_max,
+        decision_log: decision_log(cx, view),
+    })
+}
+
+fn integer(view: View<'_>, key: &str) -> Option<usize> {
+    match view.get(key)?.kind {
+        Kind::Integer(integer) => usize::try_from(integer?).ok(),
+        _ => None,
+    }
+}
+
+/// Whether two addresses cannot both be listened on.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAddr>) -> Option<Listener> {
+    let tls = view.table("tls", &LISTENER_TLS).map(|tls| {
+        let certificate = cx.readable(tls, "certificate");
+        let key = cx.readable(tls, "key");
+        Some(ListenerTls { certificate: certificate?, key: key? })
+    });
+    let address = cx.parse_key(view, "address", values::socket_address)?;
+    if taken.iter().any(|earlier| clash(*earlier, address)) {
+        let what = format!("`{address}` is listened on twice");
+        cx.push(Diagnostic::error("server/address-twice", view.at_key("address"), what));
+    }
+    taken.insert(address);
+    match tls {
+        // A certificate that cannot be used never turns into plain HTTP.
+        Some(None) => None,
+        Some(tls) => Some(Listener { address, tls }),
+        None if view.get("tls").is_some() => None,
+        None => Some(Listener { address, tls: None }),
+    }
+}
+
+fn decision_log(cx: &Context<'_>, view: View<'_>) -> DecisionLog {
+    let file = view.table("decision-log", &DECISION_LOG).and_then(|table| table.text("file"));
+    match (file, view.text("decision-log")) {
+        (Some(file), _) => DecisionLog::File(cx.path(file)),
+        (None, Some("off")) => DecisionLog::Off,
+        (None, _) => DecisionLog::Stdout,
+    }
+}
+
+pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -> TrustedProxies {
+    let mut networks = Vec::new();
+    for (text, at) in view.texts("networks") {
+        let Some(network) = cx.parse(text, at, values::network) else { continue };
+        if network.prefix_len() == 0 && !any {
+            cx.push(
+                Diagnostic::error("trusted-proxies/everyone", at, format!("`{network}` trusts everybody"))
+                    .why("every client could claim any address and so be in any location")
+                    .help(
+                        "name the networks of your proxies, or set `insecure-options = { trust-any-proxy = true }`",
+                    ),
+            );
+        }
+        networks.push(network);
+    }
+    let header = match view.text("header") {
+        Some("forwarded") => ForwardedHeader::Forwarded,
+        _ => ForwardedHeader::XForwardedFor,
+    };
+    TrustedProxies { networks, header }
+}
+
+pub(super) fn geo(cx: &mut Context<'_>, view: View<'_>) -> Option<Geo> {
+    let database = cx.readable(view, "database");
+    let path = view.text("country-path").unwrap_or("country.iso_code");
+    let country_path: Vec<String> = path.split('.').map(ToOwned::to_owned).collect();
+    if country_path.len() > 16 || country_path.iter().any(String::is_empty) {
+        cx.push(
+            Diagnostic::error(
+                "geo/path",
+                view.at_key("country-path"),
+                "`country-path` has an empty name in it",
+            )
+            .help("write names with dots between them: `country.iso_code`"),
+        );
+    }
+    Some(Geo { database: database?, country_path })
+}

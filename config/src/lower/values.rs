@@ -1,0 +1,241 @@
+//! Strings of the format into values. Each problem says what is wrong and how to mend it; the
+//! caller knows the place.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use portcullis_policy::model::{AuthenticationContext, CountryCode, PathPattern, PolicyId};
+use url::{Host, Url};
+
+use crate::schema::check::shortened;
+
+/// A string that is not what it should be.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub(super) code: &'static str,
+    pub(super) what: String,
+    pub(super) why: Option<&'static str>,
+    pub(super) help: Option<String>,
+}
+
+impl Flaw {
+    pub(super) fn new(code: &'static str, what: impl Into<String>) -> Self {
+        Self { code, what: what.into(), why: None, help: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) const fn why(mut self, why: &'static str) -> Self {
+        self.why = Some(why);
+        self
+    }
+}
+
+/// Ten years: longer ones are slips of the keyboard.
+const DURATION_SECS_MAX: u64 = 3_650 * 86_400;
+const SIZE_MAX: u64 = 1 << 40;
+
+/// `30s`, `5m`, `8h`, `30d`, `500ms`.
+pub(super) fn duration(text: &str) -> Result<Duration, Flaw> {
+    let flaw = || {
+        Flaw::new("value/duration", format!("`{}` is no duration", shortened(text)))
+            .help("write a whole number and a unit: `500ms`, `30s`, `5m`, `8h`, `30d`")
+    };
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(flaw)?;
+    let number: u64 = number.parse().map_err(|_| flaw())?;
+    let (millis, secs) = match unit {
+        "ms" => (true, 1),
+        "s" => (false, 1),
+        "m" => (false, 60),
+        "h" => (false, 3_600),
+        "d" => (false, 86_400),
+        _ => return Err(flaw()),
+    };
+    let duration = if millis {
+        Duration::from_millis(number)
+    } else {
+        Duration::from_secs(number.checked_mul(secs).ok_or_else(flaw)?)
+    };
+    if duration.is_zero() || duration > Duration::from_secs(DURATION_SECS_MAX) {
+        let what = format!("`{}` is not between 1ms and 3650d", shortened(text));
+        return Err(Flaw::new("value/duration", what));
+    }
+    Ok(duration)
+}
+
+/// `512B`, `64KiB`, `10MiB`, `1GiB`, in bytes.
+pub(super) fn size(text: &str) -> Result<u64, Flaw> {
+    let flaw = || {
+        Flaw::new("value/size", format!("`{}` is no size", shortened(text)))
+            .help("write a whole number and a unit, at most 1024GiB: `512B`, `64KiB`, `10MiB`, `1GiB`")
+    };
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(flaw)?;
+    let number: u64 = number.parse().map_err(|_| flaw())?;
+    let factor: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(flaw()),
+    };
+    number.checked_mul(factor).filter(|bytes| *bytes <= SIZE_MAX).ok_or_else(flaw)
+}
+
+/// `127.0.0.1:8080`, `[::1]:8080`. Port 0 would be a different port at each start.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Flaw> {
+    let flaw = || {
+        Flaw::new("value/address", format!("`{}` is no address with port", shortened(text)))
+            .help("write `127.0.0.1:8080` or `[::1]:8080`")
+    };
+    let address: SocketAddr = text.parse().map_err(|_| flaw())?;
+    if address.port() == 0 { Err(flaw()) } else { Ok(address) }
+}
+
+/// A network in CIDR notation without host bits, or a single address.
+pub(super) fn network(text: &str) -> Result<IpNet, Flaw> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address));
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        Flaw::new("network/invalid", format!("`{}` is no network", shortened(text)))
+            .help("write `10.1.0.0/16`, `2001:db8::/32` or a single address")
+    })?;
+    if network.trunc() != network {
+        let what = format!("`{network}` has bits set beyond its prefix");
+        return Err(Flaw::new("network/host-bits", what)
+            .why("it is not clear whether one address or the whole network is meant")
+            .help(format!(
+                "write `{}` for the network or `{}` for the address",
+                network.trunc(),
+                network.addr()
+            )));
+    }
+    Ok(network)
+}
+
+/// An assigned ISO 3166-1 alpha-2 code.
+pub(super) fn country(text: &str) -> Result<CountryCode, Flaw> {
+    let flaw = || {
+        let what = format!("`{}` is no country code", shortened(text));
+        let help = match text.to_ascii_uppercase().as_str() {
+            "UK" => "the United Kingdom is `GB`".to_owned(),
+            "EL" => "Greece is `GR`".to_owned(),
+            _ => "write two letters of ISO 3166-1, such as `DE`".to_owned(),
+        };
+        Flaw::new("country/unknown", what).why("no address would ever be in it").help(help)
+    };
+    let code = CountryCode::new(text).ok_or_else(flaw)?;
+    super::countries::is_assigned(code.as_str()).then_some(code).ok_or_else(flaw)
+}
+
+/// An id of a policy, app or issuer.
+pub(super) fn id(text: &str) -> Result<PolicyId, Flaw> {
+    PolicyId::new(text).map_err(|invalid| {
+        Flaw::new("id/invalid", format!("`{}` is no id", shortened(text))).help(invalid.to_string())
+    })
+}
+
+/// `c1` to `c99`.
+pub(super) fn context(text: &str) -> Result<AuthenticationContext, Flaw> {
+    AuthenticationContext::new(text).ok_or_else(|| {
+        Flaw::new("context/invalid", format!("`{}` is no authentication context", shortened(text)))
+            .help("contexts are `c1` to `c99`")
+    })
+}
+
+/// A host name without port, lower case.
+pub(super) fn host(text: &str) -> Result<String, Flaw> {
+    let flaw = || {
+        Flaw::new("host/invalid", format!("`{}` is no host name", shortened(text)))
+            .help("write a name such as `wiki.example.com`, without scheme, port, path or `*`")
+    };
+    if text.is_empty() || text.len() > 253 || text.contains(['*', '%', '/', '@', '_']) || text.ends_with('.')
+    {
+        return Err(flaw());
+    }
+    Host::parse(text).map(|host| host.to_string()).map_err(|_| flaw())
+}
+
+/// A URL for people's browsers or for keys: https, or http on loopback.
+pub(super) fn secure_url(text: &str) -> Result<Url, Flaw> {
+    let url = Url::parse(text)
+        .map_err(|error| Flaw::new("value/url", format!("`{}` is no URL: {error}", shortened(text))))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // The text is not repeated: it may hold a password.
+        return Err(Flaw::new("value/url", "a URL here carries no user name or password"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err(Flaw::new("value/url", format!("`{}` is neither https nor on loopback", shortened(text)))
+            .why("what is fetched without TLS can be replaced on its way")
+            .help("write an https URL")),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// A path prefix: starts with `/`, does not end with it unless it is `/` alone.
+pub(super) fn path_prefix(text: &str) -> Result<String, Flaw> {
+    if text == "/" { Ok(text.to_owned()) } else { plain_path(text).map(ToOwned::to_owned) }
+}
+
+/// `/admin` or `/admin/**`; `/**` is every path.
+pub(super) fn path_pattern(text: &str) -> Result<PathPattern, Flaw> {
+    match text.strip_suffix("/**") {
+        // The root without the slash at its end is the empty path.
+        Some("") => Ok(PathPattern::Subtree(String::new())),
+        Some(base) => Ok(PathPattern::Subtree(plain_path(base)?.to_owned())),
+        None if text == "/" => Ok(PathPattern::Exact(text.to_owned())),
+        None => Ok(PathPattern::Exact(plain_path(text)?.to_owned())),
+    }
+}
+
+/// Paths are compared after normalisation, so one that normalisation would change never matches.
+fn plain_path(text: &str) -> Result<&str, Flaw> {
+    let normal = text.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|segment| !segment.is_empty() && segment != "." && segment != "..")
+    });
+    let clean = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#%\\".contains(&byte));
+    if normal && clean && text.len() <= 1_024 {
+        return Ok(text);
+    }
+    Err(Flaw::new("path/pattern", format!("`{}` is no path that could match", shortened(text)))
+        .why("paths compare after normalisation: without empty, `.` or `..` segments, query or escapes")
+        .help(
+            "write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too",
+        ))
+}
+
+/// A name of a header, cookie or method: RFC 9110, `token`.
+pub(super) fn is_token(text: &str) -> bool {
+    let extra = b"!#$%&'*+-.^_`|~";
+    !text.is_empty()
+        && text.len() <= 128
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
+}
+
+/// A method, upper case.
+pub(super) fn method(text: &str) -> Result<String, Flaw> {
+    let flaw = || {
+        Flaw::new("method/invalid", format!("`{}` is no method", shortened(text)))
+            .help("write upper-case methods such as `GET`; they compare exactly")
+    };
+    if !is_token(text) || text.bytes().any(|byte| byte.is_ascii_lowercase()) || text == "CONNECT" {
+        return Err(flaw());
+    }
+    Ok(text.to_owned())
+}

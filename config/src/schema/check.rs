@@ -1,0 +1,179 @@
+//! Compares a tree with the description of the format: unknown and missing keys, wrong types,
+//! unknown words. What strings mean is lowering's business.
+
+use super::tree::{Kind, Node};
+use super::{Form, Need, Shape, Table};
+use crate::diagnose::Diagnostic;
+
+/// Longer words are not compared with others: nobody mistypes a novel.
+const WORD_LEN_MAX: usize = 64;
+
+/// Compares a table with its description and adds every problem found.
+pub(crate) fn table(table: &Table, node: &Node, found: &mut Vec<Diagnostic>) {
+    for entry in node.entries() {
+        match table.keys.iter().find(|key| key.name == entry.key) {
+            Some(key) => value(&key.shape, &format!("`{}`", key.name), &entry.value, found),
+            None => {
+                let names = table.keys.iter().map(|key| key.name);
+                let help = match nearest(&entry.key, names.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known keys are {}", listed(names)),
+                };
+                found.push(
+                    Diagnostic::error("key/unknown", entry.at, format!("unknown key `{}`", entry.key))
+                        .label(format!("not a key of {}", table.title))
+                        .why("a setting that is not understood would silently protect nothing")
+                        .help(help),
+                );
+            }
+        }
+    }
+    for key in table.keys {
+        let present = node.entries().iter().any(|entry| entry.key == key.name);
+        if key.need == Need::Required && !present {
+            let what = format!("{} has no `{}`", table.title, key.name);
+            found.push(
+                Diagnostic::error("key/missing", node.at, what)
+                    .label(format!("needs `{}`", key.name))
+                    .help(format!("`{}` is: {}", key.name, key.doc)),
+            );
+        }
+    }
+}
+
+fn value(shape: &Shape, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
+    match (shape, &node.kind) {
+        (Shape::Text(_), Kind::Text(_)) | (Shape::Bool, Kind::Bool(_)) | (Shape::Date, Kind::Date(_)) => {}
+        (Shape::Number, Kind::Integer(Some(_))) => {}
+        (Shape::Number, Kind::Float(float)) if float.is_finite() => {}
+        (Shape::Word(words), Kind::Text(text)) => {
+            if !words.contains(&text.as_str()) {
+                unknown_word(name, words, text, node, found);
+            }
+        }
+        (Shape::Integer { min, max }, Kind::Integer(integer)) => {
+            if !integer.is_some_and(|integer| (*min..=*max).contains(&integer)) {
+                let what = format!("{name} is out of range");
+                found.push(
+                    Diagnostic::error("value/range", node.at, what)
+                        .help(format!("it lies between {min} and {max}")),
+                );
+            }
+        }
+        (Shape::List(item), Kind::List(items)) => {
+            for node in items {
+                value(item, name, node, found);
+            }
+        }
+        (Shape::Table(inner), Kind::Table(_)) => table(inner, node, found),
+        (Shape::Map(inner), Kind::Table(entries)) => {
+            for entry in entries {
+                value(inner, &format!("`{}`", entry.key), &entry.value, found);
+            }
+        }
+        (Shape::Either(shapes), _) => either(shapes, name, node, found),
+        (Shape::Text(Form::Duration), Kind::Integer(_) | Kind::Float(_)) => {
+            found.push(
+                Diagnostic::error("value/duration", node.at, format!("{name} is a number without a unit"))
+                    .why("seconds and milliseconds would look the same")
+                    .help("write a string with a unit: `\"30s\"`, `\"5m\"`, `\"8h\"`, `\"30d\"`"),
+            );
+        }
+        (Shape::Text(Form::Size), Kind::Integer(_) | Kind::Float(_)) => {
+            found.push(
+                Diagnostic::error("value/size", node.at, format!("{name} is a number without a unit"))
+                    .help("write a string with a unit: `\"64KiB\"`, `\"10MiB\"`"),
+            );
+        }
+        _ => wrong_type(&expected(shape), name, node, found),
+    }
+}
+
+fn either(shapes: &[Shape], name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
+    let mut attempts = shapes.iter().filter(|shape| type_fits(shape, node)).map(|shape| {
+        let mut problems = Vec::new();
+        value(shape, name, node, &mut problems);
+        problems
+    });
+    let Some(first) = attempts.next() else {
+        let names: Vec<String> = shapes.iter().map(expected).collect();
+        return wrong_type(&names.join(" or "), name, node, found);
+    };
+    if first.is_empty() || attempts.any(|problems| problems.is_empty()) {
+        return;
+    }
+    found.extend(first);
+}
+
+const fn type_fits(shape: &Shape, node: &Node) -> bool {
+    matches!(
+        (shape, &node.kind),
+        (Shape::Text(_) | Shape::Word(_), Kind::Text(_))
+            | (Shape::Text(Form::Duration | Form::Size), Kind::Integer(_) | Kind::Float(_))
+            | (Shape::Bool, Kind::Bool(_))
+            | (Shape::Integer { .. }, Kind::Integer(_))
+            | (Shape::Number, Kind::Integer(_) | Kind::Float(_))
+            | (Shape::List(_), Kind::List(_))
+            | (Shape::Table(_) | Shape::Map(_), Kind::Table(_))
+            | (Shape::Date, Kind::Date(_))
+    )
+}
+
+fn expected(shape: &Shape) -> String {
+    match shape {
+        Shape::Text(_) => "a string".to_owned(),
+        Shape::Word(words) => listed(words.iter().copied()),
+        Shape::Bool => "a boolean".to_owned(),
+        Shape::Integer { .. } => "an integer".to_owned(),
+        Shape::Number => "a finite number".to_owned(),
+        Shape::List(item) => match item {
+            Shape::Table(_) => "a list of tables".to_owned(),
+            _ => "a list".to_owned(),
+        },
+        Shape::Table(_) | Shape::Map(_) => "a table".to_owned(),
+        Shape::Either(shapes) => shapes.iter().map(expected).collect::<Vec<_>>().join(" or "),
+        Shape::Date => "a date".to_owned(),
+    }
+}
+
+fn wrong_type(expected: &str, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
+    let what = format!("{name} is {}, not {expected}", node.type_name());
+    found.push(Diagnostic::error("value/type", node.at, what).label(format!("expected {expected}")));
+}
+
+fn unknown_word(name: &str, words: &[&str], text: &str, node: &Node, found: &mut Vec<Diagnostic>) {
+    let help = match nearest(text, words.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it is one of {}", listed(words.iter().copied())),
+    };
+    found.push(
+        Diagnostic::error("value/word", node.at, format!("{name} knows no `{}`", shortened(text))).help(help),
+    );
+}
+
+/// Words in backticks, with commas.
+pub(crate) fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Their words, cut where they would fill the screen.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(WORD_LEN_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The candidate that a mistyped word probably meant: at most a third of its letters differ.
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > WORD_LEN_MAX {
+        return None;
+    }
+    let lower = word.to_ascii_lowercase().replace('_', "-");
+    candidates
+        .filter(|candidate| candidate.len() <= WORD_LEN_MAX)
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,373 @@
+//! The keys of the main file, except those of policies.
+
+use super::policy_tables::POLICY;
+use super::{Form, Key, Shape, Table, default, optional, required};
+
+const TEXT: Shape = Shape::Text(Form::Plain);
+pub(crate) const TEXTS: Shape = Shape::List(&TEXT);
+const DURATION: Shape = Shape::Text(Form::Duration);
+const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
+static LOCATION_SHAPE: Shape = Shape::Table(&LOCATION);
+static STRENGTH_SHAPE: Shape = Shape::Table(&STRENGTH);
+static POLICY_SHAPE: Shape = Shape::Table(&POLICY);
+const LOCATION_KEY: Key = optional("location", Shape::List(&LOCATION_SHAPE), "A named location.");
+const STRENGTH_KEY: Key = optional("strength", Shape::List(&STRENGTH_SHAPE), "An authentication strength.");
+const POLICY_KEY: Key = optional("policy", Shape::List(&POLICY_SHAPE), "A policy.");
+
+/// The main file.
+pub(crate) static MAIN: Table = Table {
+    title: "the main file",
+    keys: &[
+        optional(
+            "policies",
+            Shape::List(&Shape::Text(Form::Glob)),
+            "Files with policies, relative to this file.",
+        ),
+        optional(
+            "locations",
+            Shape::List(&Shape::Text(Form::Glob)),
+            "Files with locations, relative to this file.",
+        ),
+        required("server", Shape::Table(&SERVER), "The process."),
+        optional("trusted-proxies", Shape::Table(&TRUSTED_PROXIES), "Who may tell the client's address."),
+        required("issuer", Shape::List(&Shape::Table(&ISSUER)), "An issuer of tokens."),
+        required("app", Shape::List(&Shape::Table(&APP)), "A protected application."),
+        optional("geo", Shape::Table(&GEO), "The country database."),
+        optional("denial", Shape::Table(&DENIAL), "The denial page."),
+        optional("evidence", Shape::Table(&EVIDENCE), "What counts as proof that a control is met."),
+        optional(
+            "insecure-options",
+            Shape::Table(&INSECURE),
+            "Switches that lower the protection, each by name.",
+        ),
+        LOCATION_KEY,
+        STRENGTH_KEY,
+        POLICY_KEY,
+    ],
+};
+
+/// An included file.
+pub(crate) static INCLUDED: Table =
+    Table { title: "an included file", keys: &[LOCATION_KEY, STRENGTH_KEY, POLICY_KEY] };
+
+pub(crate) static SERVER: Table = Table {
+    title: "[server]",
+    keys: &[
+        required("listeners", Shape::List(&Shape::Table(&LISTENER)), "Public listeners."),
+        default(
+            "admin",
+            "\"127.0.0.1:9090\"",
+            Shape::Text(Form::SocketAddress),
+            "Metrics and health; loopback unless `insecure-options` says otherwise.",
+        ),
+        optional("threads", Shape::Integer { min: 1, max: 1024 }, "Worker threads; one per core if absent."),
+        default(
+            "grace",
+            "\"30s\"",
+            DURATION,
+            "How long requests under way may take after a stop was asked for.",
+        ),
+        default(
+            "upgrade-socket",
+            "\"/run/portcullis/upgrade.sock\"",
+            Shape::Text(Form::Path),
+            "Where a successor asks for the listening sockets.",
+        ),
+        default(
+            "pid-file",
+            "\"/run/portcullis/portcullis.pid\"",
+            Shape::Text(Form::Path),
+            "File with the process id.",
+        ),
+        default("client-idle", "\"60s\"", DURATION, "How long an idle client connection is kept."),
+        default(
+            "upstream-pool",
+            "256",
+            Shape::Integer { min: 0, max: 1_000_000 },
+            "Idle upstream connections kept.",
+        ),
+        default("body-max", "\"10MiB\"", Shape::Text(Form::Size), "Largest request body."),
+        default(
+            "decision-log",
+            "\"stdout\"",
+            Shape::Either(&[Shape::Word(&["stdout", "off"]), Shape::Table(&DECISION_LOG)]),
+            "Where decisions are logged.",
+        ),
+    ],
+};
+
+pub(crate) static DECISION_LOG: Table = Table {
+    title: "decision-log",
+    keys: &[required("file", Shape::Text(Form::Path), "Appended to this file.")],
+};
+
+pub(crate) static LISTENER: Table = Table {
+    title: "a listener",
+    keys: &[
+        required("address", Shape::Text(Form::SocketAddress), "Address and port."),
+        optional("tls", Shape::Table(&LISTENER_TLS), "Certificate and key; plain HTTP if absent."),
+    ],
+};
+
+pub(crate) static LISTENER_TLS: Table = Table {
+    title: "tls",
+    keys: &[
+        required("certificate", Shape::Text(Form::Path), "PEM file with the certificate chain."),
+        required("key", Shape::Text(Form::Path), "PEM file with the private key."),
+    ],
+};
+
+pub(crate) static TRUSTED_PROXIES: Table = Table {
+    title: "[trusted-proxies]",
+    keys: &[
+        required("networks", NETWORKS, "Networks of trusted peers."),
+        default(
+            "header",
+            "\"x-forwarded-for\"",
+            Shape::Word(&["x-forwarded-for", "forwarded"]),
+            "The header that they use.",
+        ),
+    ],
+};
+
+pub(crate) static ISSUER: Table = Table {
+    title: "[[issuer]]",
+    keys: &[
+        required("name", Shape::Text(Form::Id), "Short name in metrics and logs."),
+        required("issuer", TEXT, "The exact `iss` of its tokens."),
+        required("audiences", TEXTS, "Accepted `aud` values."),
+        default(
+            "algorithms",
+            "[\"RS256\", \"ES256\"]",
+            TEXTS,
+            "Accepted signature algorithms; asymmetric only.",
+        ),
+        default("types", "[\"jwt\", \"at+jwt\"]", TEXTS, "Accepted `typ` header values."),
+        required(
+            "keys",
+            Shape::Table(&KEYS),
+            "Where its keys are: exactly one of `file`, `url`, `discovery`.",
+        ),
+        default("leeway", "\"30s\"", DURATION, "Clock difference that is forgiven; at most 30s."),
+        optional("max-age", DURATION, "How long ago a token may have been issued."),
+        default("refresh", "\"1h\"", DURATION, "How often keys are fetched anew."),
+        default("refresh-min", "\"30s\"", DURATION, "Least time between two fetches for an unknown key id."),
+        default(
+            "stale-max",
+            "\"24h\"",
+            DURATION,
+            "How long the last good keys are used while the source is silent.",
+        ),
+        optional("claims", Shape::Table(&CLAIMS), "Which claims say what."),
+    ],
+};
+
+pub(crate) static KEYS: Table = Table {
+    title: "keys",
+    keys: &[
+        optional("file", Shape::Text(Form::Path), "A JWKS file."),
+        optional("url", Shape::Text(Form::Url), "A JWKS document; https, or http on loopback."),
+        optional(
+            "discovery",
+            Shape::Text(Form::Url),
+            "An OpenID Connect discovery document; https, or http on loopback.",
+        ),
+    ],
+};
+
+pub(crate) static CLAIMS: Table = Table {
+    title: "[issuer.claims]",
+    keys: &[
+        default("user-id", "\"sub\"", TEXT, "The user's id."),
+        default("user-name", "\"preferred_username\"", TEXT, "The name shown on the page."),
+        default("groups", "\"groups\"", TEXT, "Groups."),
+        default("roles", "\"wids\"", TEXT, "Directory roles."),
+        default("methods", "\"amr\"", TEXT, "Authentication methods."),
+        default("acr", "\"acr\"", TEXT, "Authentication context class."),
+        default("contexts", "\"acrs\"", TEXT, "Satisfied authentication contexts."),
+        default("auth-time", "\"auth_time\"", TEXT, "Time of the sign-in."),
+        default("device-id", "\"deviceid\"", TEXT, "Device id."),
+        default("device-compliant", "\"device_compliant\"", TEXT, "Whether the device is compliant."),
+        default("device-trust-type", "\"device_trust_type\"", TEXT, "The device's join type."),
+        default("device-os", "\"device_os\"", TEXT, "The device's operating system."),
+        default("device-os-version", "\"device_os_version\"", TEXT, "The version of that."),
+        optional("sign-in-risk", TEXT, "Sign-in risk."),
+        optional("user-risk", TEXT, "User risk."),
+        optional("terms", TEXT, "Accepted terms of use."),
+        optional("custom-controls", TEXT, "Satisfied external controls."),
+        optional("password-changed", TEXT, "Time of the last password change."),
+        optional("extra", TEXTS, "Further claims that rules may ask for as `user.NAME`."),
+    ],
+};
+
+pub(crate) static APP: Table = Table {
+    title: "[[app]]",
+    keys: &[
+        required("id", Shape::Text(Form::Id), "Its id in policies, metrics and logs."),
+        optional("name", TEXT, "Its name on the page; the id if absent."),
+        required("hosts", Shape::List(&Shape::Text(Form::Host)), "Host names, without port."),
+        default("path", "\"/\"", TEXT, "Path prefix."),
+        optional("groups", TEXTS, "App groups that it belongs to."),
+        optional("attributes", Shape::Map(&ATTRIBUTE), "Attributes for app filters, `app.NAME`."),
+        required(
+            "upstreams",
+            Shape::List(&Shape::Either(&[Shape::Text(Form::Url), Shape::Table(&UPSTREAM)])),
+            "Servers, tried in turn.",
+        ),
+        optional("assigned", Shape::Table(&ASSIGNED), "Who may open it at all; everybody if absent."),
+        default(
+            "unmatched",
+            "\"deny\"",
+            Shape::Word(&["deny", "allow"]),
+            "What happens when no policy applies.",
+        ),
+        optional(
+            "token",
+            Shape::Table(&TOKEN),
+            "Where the token is looked for; `Authorization: Bearer` if absent.",
+        ),
+        optional("issuers", TEXTS, "Names of accepted issuers; all if absent."),
+        optional("sign-in-url", Shape::Text(Form::Url), "Where a browser without a token can sign in."),
+        optional(
+            "identity-headers",
+            Shape::Map(&Shape::Text(Form::Identity)),
+            "Headers that tell the app who asks.",
+        ),
+        default("forward-authorization", "false", Shape::Bool, "Whether `Authorization` reaches the app."),
+        optional("methods", TEXTS, "Accepted methods; any if absent."),
+        default("websocket", "true", Shape::Bool, "Whether WebSocket upgrades pass."),
+        optional("timeouts", Shape::Table(&TIMEOUTS), "Upstream timeouts."),
+        optional(
+            "contexts",
+            Shape::List(&Shape::Table(&APP_CONTEXT)),
+            "Parts that ask for an authentication context.",
+        ),
+    ],
+};
+
+static ATTRIBUTE: Shape = Shape::Either(&[TEXT, Shape::Bool, Shape::Number, TEXTS]);
+
+pub(crate) static UPSTREAM: Table = Table {
+    title: "an upstream",
+    keys: &[
+        required("url", Shape::Text(Form::Url), "`http://host:port` or `https://host:port`."),
+        optional(
+            "tls-name",
+            Shape::Text(Form::Host),
+            "The name that its certificate must carry; the host of the URL if absent.",
+        ),
+    ],
+};
+
+pub(crate) static ASSIGNED: Table = Table {
+    title: "assigned",
+    keys: &[
+        optional("users", TEXTS, "User ids."),
+        optional("groups", TEXTS, "Group ids."),
+        optional("roles", TEXTS, "Directory role ids."),
+    ],
+};
+
+pub(crate) static TOKEN: Table = Table {
+    title: "token",
+    keys: &[
+        default("bearer", "true", Shape::Bool, "`Authorization: Bearer`."),
+        optional("cookie", TEXT, "A cookie of this name."),
+        optional("header", TEXT, "A header of this name."),
+    ],
+};
+
+pub(crate) static TIMEOUTS: Table = Table {
+    title: "timeouts",
+    keys: &[
+        default("connect", "\"2s\"", DURATION, "To connect."),
+        default("read", "\"60s\"", DURATION, "Between two reads."),
+        default("write", "\"60s\"", DURATION, "Between two writes."),
+        default("idle", "\"60s\"", DURATION, "How long an idle upstream connection is kept."),
+    ],
+};
+
+pub(crate) static APP_CONTEXT: Table = Table {
+    title: "a context of an app",
+    keys: &[
+        required("path", TEXT, "Path prefix within the host."),
+        required("context", Shape::Text(Form::Context), "`c1` to `c99`."),
+    ],
+};
+
+pub(crate) static GEO: Table = Table {
+    title: "[geo]",
+    keys: &[
+        required("database", Shape::Text(Form::Path), "An MMDB file."),
+        default("country-path", "\"country.iso_code\"", TEXT, "Path to the ISO code within a record."),
+    ],
+};
+
+pub(crate) static DENIAL: Table = Table {
+    title: "[denial]",
+    keys: &[
+        default("installation", "\"Portcullis\"", TEXT, "Who decides, on the page."),
+        default(
+            "disclosure",
+            "\"standard\"",
+            Shape::Word(&["minimal", "standard", "full"]),
+            "How much is shown.",
+        ),
+        optional("contact-mail", TEXT, "Help desk's mail address."),
+        optional("contact-url", Shape::Text(Form::Url), "Help desk's page."),
+        optional("remediation-url", Shape::Text(Form::Url), "Where a device is made compliant."),
+        optional("accent", Shape::Text(Form::Colour), "Accent colour, `#rrggbb`."),
+        optional("logo", Shape::Text(Form::Path), "PNG, JPEG or WebP file, at most 64KiB."),
+    ],
+};
+
+pub(crate) static EVIDENCE: Table = Table {
+    title: "[evidence]",
+    keys: &[
+        default(
+            "mfa-methods",
+            "[\"mfa\", \"ngcmfa\"]",
+            TEXTS,
+            "`amr` values that prove multifactor authentication.",
+        ),
+        optional("mfa-acrs", TEXTS, "`acr` values that prove multifactor authentication."),
+        optional("approved-clients", TEXTS, "Client ids of approved client apps."),
+        optional("protected-clients", TEXTS, "Client ids of apps under an app protection policy."),
+    ],
+};
+
+pub(crate) static INSECURE: Table = Table {
+    title: "[insecure-options]",
+    keys: &[
+        default("public-admin", "false", Shape::Bool, "Lets `server.admin` be more than loopback."),
+        default("trust-any-proxy", "false", Shape::Bool, "Lets every peer tell the client's address."),
+    ],
+};
+
+pub(crate) static LOCATION: Table = Table {
+    title: "[[location]]",
+    keys: &[
+        required("name", TEXT, "How policies refer to it."),
+        optional("networks", NETWORKS, "IPv4 and IPv6 networks; either these or `countries`."),
+        optional("trusted", Shape::Bool, "Whether `all-trusted` includes it; with `networks` only."),
+        optional("countries", Shape::List(&Shape::Text(Form::Country)), "ISO 3166-1 alpha-2 codes."),
+        optional(
+            "include-unknown",
+            Shape::Bool,
+            "Whether addresses of no known country count; with `countries` only.",
+        ),
+    ],
+};
+
+pub(crate) static STRENGTH: Table = Table {
+    title: "[[strength]]",
+    keys: &[
+        required("name", TEXT, "How controls refer to it."),
+        optional(
+            "combinations",
+            Shape::List(&TEXTS),
+            "Each list is a combination of `amr` methods that is enough.",
+        ),
+        optional("acrs", TEXTS, "`acr` values that are enough."),
+    ],
+};

@@ -1,0 +1,171 @@
+//! Everything that `portcullis demo` needs beside the proxy: an identity issuer to play with, a front
+//! door that plays the company's border, an internal wiki, a small country database, sample policies.
+//! All of it on loopback; nothing of it is used when a configuration is served.
+
+mod files;
+mod issuer;
+mod mmdb;
+mod pages;
+mod servers;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::watch;
+
+pub use mmdb::write as write_mmdb;
+
+use issuer::Issuer;
+
+/// The demo app's host.
+const APP_HOST: &str = "wiki.localhost";
+
+/// Why there is no demo.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A port or a file.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The folder holds a configuration already.
+    #[error("{} exists already; name an empty folder with --dir", .0.display())]
+    Exists(PathBuf),
+    /// The signing key could not be made.
+    #[error("no signing key could be made")]
+    Key,
+}
+
+/// Where the demo is to listen and to write.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The proxy's address.
+    pub proxy: SocketAddr,
+    /// The admin listener's address.
+    pub admin: SocketAddr,
+    /// Where the files go; a fresh folder when left out.
+    pub folder: Option<PathBuf>,
+}
+
+/// A place that a visitor of the demo can pretend to come from.
+struct Place {
+    id: &'static str,
+    label: &'static str,
+    address: &'static str,
+}
+
+const PLACES: [Place; 3] = [
+    Place { id: "office", label: "The office in Munich", address: "203.0.113.10" },
+    Place { id: "home", label: "At home, in the USA", address: "198.51.100.20" },
+    Place { id: "abroad", label: "A country that is not allowed", address: "192.0.2.10" },
+];
+
+/// A demo whose ports are bound and whose files are written.
+pub struct Demo {
+    options: Options,
+    folder: PathBuf,
+    front: TcpListener,
+    wiki: TcpListener,
+    issuer: Arc<Issuer>,
+}
+
+impl Demo {
+    /// Binds ports for issuer and app, makes a key and writes the configuration.
+    ///
+    /// # Errors
+    /// When a port cannot be bound, or a file not be written, or the folder is in use.
+    pub fn prepare(options: Options) -> Result<Self, DemoError> {
+        let front = TcpListener::bind("127.0.0.1:0")?;
+        let wiki = TcpListener::bind("127.0.0.1:0")?;
+        front.set_nonblocking(true)?;
+        wiki.set_nonblocking(true)?;
+        let issuer = Arc::new(Issuer::new(format!("http://{}", front.local_addr()?)).ok_or(DemoError::Key)?);
+        let folder = options
+            .folder
+            .clone()
+            .unwrap_or_else(|| std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id())));
+        let demo = Self { options, folder, front, wiki, issuer };
+        files::write(&demo.folder, &demo.options, demo.issuer.url(), demo.wiki.local_addr()?)?;
+        Ok(demo)
+    }
+
+    /// The main configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("portcullis.toml")
+    }
+
+    /// Serves issuer, front door and app until told to stop.
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        let (front, wiki) = match (self.front.try_clone(), self.wiki.try_clone()) {
+            (Ok(front), Ok(wiki)) => (front, wiki),
+            (Err(problem), _) | (_, Err(problem)) => {
+                tracing::error!(%problem, "the demo's neighbours cannot be served");
+                return;
+            }
+        };
+        tokio::join!(
+            servers::front_door(front, Arc::clone(&self.issuer), self.options.proxy, shutdown.clone()),
+            servers::wiki(wiki, shutdown),
+        );
+    }
+
+    fn requests(&self) -> Vec<(&'static str, &'static str, String, &'static str)> {
+        let now = crate::state::unix_now();
+        let token = |device| self.issuer.sign("alice", device, now);
+        vec![
+            ("allowed", "let in", token("compliant"), "203.0.113.10"),
+            ("blocked-location", "blocked for its place", token("compliant"), "192.0.2.10"),
+            ("blocked-device", "blocked for its device", token("not-compliant"), "203.0.113.10"),
+        ]
+    }
+
+    /// What scripts need, as one line of JSON.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let requests: Vec<_> = self
+            .requests()
+            .into_iter()
+            .map(|(name, _, token, address)| {
+                let headers = json!({
+                    "Host": APP_HOST,
+                    "Authorization": format!("Bearer {token}"),
+                    "X-Forwarded-For": address,
+                });
+                json!({ "name": name, "headers": headers })
+            })
+            .collect();
+        json!({
+            "proxy": format!("http://{}", self.options.proxy),
+            "admin": format!("http://{}", self.options.admin),
+            "app_host": APP_HOST,
+            "front_door": self.issuer.url(),
+            "config": self.config(),
+            "requests": requests,
+        })
+        .to_string()
+    }
+
+    /// What a person needs.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "Portcullis demo\n\n  Open {}/ in a browser: pick a person, a device and a place.\n  Metrics: http://{}/metrics\n  Policies: {} (edit one, save, try again)\n\nOr by curl:\n",
+            self.issuer.url(),
+            self.options.admin,
+            self.policies().display(),
+        );
+        for (_, what, token, address) in self.requests() {
+            text.push_str(&format!(
+                "\n# {what}\ncurl -i http://{} -H 'Host: {APP_HOST}' -H 'X-Forwarded-For: {address}' -H 'Authorization: Bearer {token}'\n",
+                self.options.proxy
+            ));
+        }
+        text.push_str("\nCtrl-C ends it.\n");
+        text
+    }
+
+    fn policies(&self) -> PathBuf {
+        Path::new(&self.folder).join("policies")
+    }
+}

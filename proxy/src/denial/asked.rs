@@ -1,0 +1,328 @@
+//! Which form an answer takes: read from the request's hints, in a fixed order.
+//!
+//! The hints are forgeable and decide nothing but the form: every form says the same.
+
+/// What a request tells about the answer that it can read. Header values as they came; nothing of
+/// it is ever reflected.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'r> {
+    /// Method, upper case.
+    pub method: &'r str,
+    /// Whether an upgrade (WebSocket) is asked for, by `Upgrade` or extended `CONNECT`.
+    pub is_upgrade: bool,
+    /// `Accept`
+    pub accept: Option<&'r str>,
+    /// `Accept-Language`
+    pub accept_language: Option<&'r str>,
+    /// `Sec-Fetch-Mode`
+    pub sec_fetch_mode: Option<&'r str>,
+    /// `Sec-Fetch-Dest`
+    pub sec_fetch_dest: Option<&'r str>,
+    /// `X-Requested-With`
+    pub x_requested_with: Option<&'r str>,
+    /// Whether `HX-Request: true` came.
+    pub hx_request: bool,
+    /// `Content-Type`
+    pub content_type: Option<&'r str>,
+    /// `User-Agent`
+    pub user_agent: Option<&'r str>,
+    /// Whether the token came, or was to come, in `Authorization: Bearer`.
+    pub had_bearer: bool,
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Negotiated {
+    /// The page.
+    Html,
+    /// `application/problem+json` (RFC 9457).
+    Json,
+    /// Short text for terminals.
+    Plain,
+    /// gRPC, trailers only: the content type that the caller speaks.
+    Grpc(&'static str),
+}
+
+/// Longest `Accept` that is read, in bytes, and the most ranges of it. What is beyond is ignored:
+/// a form is always found.
+const ACCEPT_BYTES_MAX: usize = 2048;
+const ACCEPT_RANGES_MAX: usize = 32;
+
+impl Asked<'_> {
+    /// The form of the answer.
+    #[must_use]
+    pub fn negotiate(&self) -> Negotiated {
+        if let Some(kind) = self.content_type.and_then(grpc_kind) {
+            return Negotiated::Grpc(kind);
+        }
+        if self.is_upgrade {
+            return Negotiated::Json;
+        }
+        if self.hx_request || self.is_navigation() {
+            return Negotiated::Html;
+        }
+        let accept = self.accept.map(Accept::parse).unwrap_or_default();
+        let scripted = self.had_bearer
+            || self.x_requested_with.is_some_and(|by| by.trim().eq_ignore_ascii_case("XMLHttpRequest"));
+        let html_wins =
+            accept.html > 0 && (accept.html > accept.json || (accept.html == accept.json && !scripted));
+        if html_wins && accept.html >= accept.plain {
+            return Negotiated::Html;
+        }
+        if accept.json > 0 && accept.json >= accept.plain {
+            return Negotiated::Json;
+        }
+        if accept.plain > 0 {
+            return Negotiated::Plain;
+        }
+        // Nothing that we have was named. Scripts in browsers send Sec-Fetch-Mode, terminals do not.
+        let reads = matches!(self.method, "GET" | "HEAD");
+        if reads && !scripted && self.sec_fetch_mode.is_none() && self.is_terminal() {
+            Negotiated::Plain
+        } else {
+            Negotiated::Json
+        }
+    }
+
+    /// Whether a person can simply ask again: a read, which is safe to repeat.
+    pub(super) fn is_get(&self) -> bool {
+        self.method == "GET"
+    }
+
+    fn is_navigation(&self) -> bool {
+        let is = |value: Option<&str>, words: &[&str]| {
+            value.is_some_and(|value| words.iter().any(|word| value.trim().eq_ignore_ascii_case(word)))
+        };
+        is(self.sec_fetch_mode, &["navigate", "nested-navigate"])
+            || is(self.sec_fetch_dest, &["document", "iframe", "frame"])
+    }
+
+    fn is_terminal(&self) -> bool {
+        const AGENTS: [&str; 6] = ["curl/", "wget/", "httpie/", "xh/", "fetch libfetch/", "lwp-request/"];
+        let Some(agent) = self.user_agent else { return false };
+        AGENTS.iter().any(|name| agent.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name)))
+            || agent.contains("PowerShell/")
+    }
+}
+
+/// `application/grpc`, `application/grpc+proto`, `application/grpc-web…`; not `application/grpcx`.
+fn grpc_kind(content_type: &str) -> Option<&'static str> {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let base = kind.split('+').next().unwrap_or_default();
+    match base {
+        "application/grpc" => Some("application/grpc"),
+        "application/grpc-web" => Some("application/grpc-web"),
+        "application/grpc-web-text" => Some("application/grpc-web-text"),
+        _ => None,
+    }
+}
+
+/// How much each of our forms is wanted *by name*, in thousandths; `*/*` names nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Accept {
+    html: u16,
+    json: u16,
+    plain: u16,
+}
+
+impl Accept {
+    /// Reads `Accept` (RFC 9110, section 12.5.1). A range that is no media range, or whose weight
+    /// is none, is skipped. For each form the most specific range counts, so that
+    /// `text/*, text/html;q=0` refuses HTML.
+    fn parse(text: &str) -> Self {
+        let mut html = Wanted::default();
+        let mut json = Wanted::default();
+        let mut plain = Wanted::default();
+        let mut end = text.len().min(ACCEPT_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        for range in split_unquoted(text.get(..end).unwrap_or_default(), ',').take(ACCEPT_RANGES_MAX) {
+            let Some((kind, weight)) = parse_range(range) else { continue };
+            match kind.as_str() {
+                "text/html" | "application/xhtml+xml" => html.see(2, weight),
+                "text/plain" => plain.see(2, weight),
+                "text/*" => {
+                    html.see(1, weight);
+                    plain.see(1, weight);
+                }
+                "application/*" => json.see(1, weight),
+                "application/json" | "application/problem+json" | "text/json" => json.see(2, weight),
+                other if other.starts_with("application/") && other.ends_with("+json") => json.see(2, weight),
+                _ => {}
+            }
+        }
+        Self { html: html.weight, json: json.weight, plain: plain.weight }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    specificity: u8,
+    weight: u16,
+}
+
+impl Wanted {
+    fn see(&mut self, specificity: u8, weight: u16) {
+        if specificity > self.specificity {
+            *self = Self { specificity, weight };
+        } else if specificity == self.specificity {
+            self.weight = self.weight.max(weight);
+        }
+    }
+}
+
+/// The parts of `text` between separators outside of quoted strings.
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    text.split(move |char: char| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match char {
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            other => return other == separator && !quoted,
+        }
+        false
+    })
+}
+
+/// Type in lower case, and weight in thousandths.
+fn parse_range(range: &str) -> Option<(String, u16)> {
+    let mut parts = split_unquoted(range, ';').map(str::trim);
+    let kind = parts.next()?;
+    let (main, sub) = kind.split_once('/')?;
+    let is_token = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    if !is_token(main) || !is_token(sub) {
+        return None;
+    }
+    for parameter in parts {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        if name.trim_end().eq_ignore_ascii_case("q") {
+            return Some((kind.to_ascii_lowercase(), parse_weight(value.trim_start())?));
+        }
+    }
+    Some((kind.to_ascii_lowercase(), 1000))
+}
+
+/// `qvalue` of RFC 9110, section 12.4.2: `0` to `1` with at most three digits after the point.
+fn parse_weight(text: &str) -> Option<u16> {
+    let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
+    if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let thousandths = digits
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(3)
+        .fold(0_u16, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    match whole {
+        "0" => Some(thousandths),
+        "1" if thousandths == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Accept, Asked, Negotiated, parse_weight};
+
+    fn get<'r>(accept: &'r str) -> Asked<'r> {
+        Asked { method: "GET", accept: Some(accept), ..Asked::default() }
+    }
+
+    #[test]
+    fn weights_are_those_of_rfc_9110() {
+        for (text, weight) in [
+            ("1", Some(1000)),
+            ("1.000", Some(1000)),
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            ("0.5", Some(500)),
+            ("0.123", Some(123)),
+            ("0.1234", None),
+            ("1.001", None),
+            ("2", None),
+            ("-1", None),
+            ("", None),
+            (".5", None),
+            ("0.5x", None),
+            ("1e0", None),
+        ] {
+            assert_eq!(parse_weight(text), weight, "{text}");
+        }
+    }
+
+    #[test]
+    fn accept_decides_the_form() {
+        use Negotiated::{Html, Json, Plain};
+        for (accept, form) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Html),
+            ("application/json, text/plain, */*", Json),
+            ("application/json", Json),
+            ("application/problem+json", Json),
+            ("application/vnd.api+json", Json),
+            ("APPLICATION/JSON", Json),
+            ("text/html;q=0.5, application/json;q=0.9", Json),
+            ("text/html;q=0.9, application/json;q=0.5", Html),
+            ("text/html, application/json", Html),
+            ("text/plain", Plain),
+            ("text/plain;q=0.9, text/html;q=0.1", Plain),
+            ("text/*, text/html;q=0", Plain),
+            ("text/html;q=0, */*", Json),
+            ("text/html;level=\"a,b;q=0\", application/json;q=0.9", Html),
+            ("image/png", Json),
+            ("*/*", Json),
+            ("", Json),
+            (",,;;q=1,/", Json),
+            ("text/html;q=nonsense, application/json;q=0.1", Json),
+        ] {
+            assert_eq!(get(accept).negotiate(), form, "{accept}");
+        }
+    }
+
+    #[test]
+    fn an_endless_accept_is_read_to_its_limit_only() {
+        let long = "é".repeat(100_000) + ",text/html";
+        assert_eq!(Accept::parse(&long), Accept::default());
+        let many = "a/b,".repeat(40) + "text/html";
+        assert_eq!(Accept::parse(&many), Accept::default());
+    }
+
+    #[test]
+    fn hints_are_asked_in_their_order() {
+        let browser = Asked { sec_fetch_mode: Some("navigate"), ..get("application/json") };
+        assert_eq!(browser.negotiate(), Negotiated::Html);
+        let frame = Asked { sec_fetch_dest: Some("iframe"), ..get("*/*") };
+        assert_eq!(frame.negotiate(), Negotiated::Html);
+        let htmx = Asked { hx_request: true, sec_fetch_mode: Some("cors"), ..get("*/*") };
+        assert_eq!(htmx.negotiate(), Negotiated::Html);
+        let socket = Asked { is_upgrade: true, ..browser };
+        assert_eq!(socket.negotiate(), Negotiated::Json);
+        let grpc = Asked { content_type: Some("Application/gRPC+proto; x=y"), ..socket };
+        assert_eq!(grpc.negotiate(), Negotiated::Grpc("application/grpc"));
+        let web = Asked { content_type: Some("application/grpc-web-text"), ..socket };
+        assert_eq!(web.negotiate(), Negotiated::Grpc("application/grpc-web-text"));
+        let other = Asked { content_type: Some("application/grpcx"), ..get("text/html") };
+        assert_eq!(other.negotiate(), Negotiated::Html);
+    }
+
+    #[test]
+    fn who_names_nothing_gets_json_and_a_terminal_gets_text() {
+        let curl = Asked { user_agent: Some("curl/8.5.0"), ..get("*/*") };
+        assert_eq!(curl.negotiate(), Negotiated::Plain);
+        assert_eq!(Asked { accept: None, ..curl }.negotiate(), Negotiated::Plain);
+        assert_eq!(Asked { had_bearer: true, ..curl }.negotiate(), Negotiated::Json);
+        assert_eq!(Asked { method: "POST", ..curl }.negotiate(), Negotiated::Json);
+        assert_eq!(Asked { sec_fetch_mode: Some("cors"), ..curl }.negotiate(), Negotiated::Json);
+        let ajax = Asked { x_requested_with: Some("XMLHttpRequest"), ..get("text/html, application/json") };
+        assert_eq!(ajax.negotiate(), Negotiated::Json);
+        assert_eq!(Asked { method: "GET", ..Asked::default() }.negotiate(), Negotiated::Json);
+    }
+}

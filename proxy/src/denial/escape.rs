@@ -1,0 +1,92 @@
+//! What makes foreign text harmless: capped, freed of characters that steer, escaped for its place.
+
+use std::fmt::Write as _;
+
+/// The longest texts that are shown, in characters.
+pub(super) mod cap {
+    pub(in super::super) const USER: usize = 128;
+    pub(in super::super) const APP_NAME: usize = 128;
+    /// In headline and title, where a longer name would push everything else off the screen.
+    pub(in super::super) const APP_NAME_HEADLINE: usize = 64;
+    pub(in super::super) const APP_ID: usize = 64;
+    pub(in super::super) const DEVICE_ID: usize = 64;
+    pub(in super::super) const OS_VERSION: usize = 32;
+    pub(in super::super) const INSTALLATION: usize = 64;
+    /// A link that is longer is left out: half a link is worse than none.
+    pub(in super::super) const LINK: usize = 1024;
+    /// A logo that is longer, in bytes, is left out, so that the page stays below 12 KB.
+    pub(in super::super) const LOGO: usize = 2048;
+}
+
+/// `text` as one line of at most `max` characters. Characters that steer instead of show (controls,
+/// line and paragraph separators, marks of writing direction, invisible joiners, tags) become
+/// U+FFFD: a name must not add a line to the text block, or turn its neighbours around.
+pub(super) fn one_line(text: &str, max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(max * 4) + 3);
+    let mut chars = text.chars();
+    for char in chars.by_ref().take(max) {
+        out.push(if steers(char) { char::REPLACEMENT_CHARACTER } else { char });
+    }
+    if chars.next().is_some() {
+        out.push('…');
+    }
+    out
+}
+
+fn steers(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Appends `text`, escaped for HTML text and for attribute values in quotes.
+pub(super) fn push_html(out: &mut String, text: &str) {
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+}
+
+/// `text`, escaped for HTML text and for attribute values in quotes.
+pub(super) fn escape_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    push_html(&mut out, text);
+    out
+}
+
+/// Appends `text` with everything but unreserved characters (RFC 3986, section 2.3) and `keep`
+/// percent-encoded.
+pub(super) fn push_percent(out: &mut String, text: &str, keep: &[u8]) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // INVARIANT: writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+/// Whether `url` may be a link on the page: absolute http(s) in printable ASCII, not too long.
+/// `javascript:` and kin are no links.
+pub(super) fn is_web_link(url: &str) -> bool {
+    (url.starts_with("https://") || url.starts_with("http://")) && is_link_text(url)
+}
+
+/// Whether `url` points into this very host: `/path`, but neither `//host` nor `/\host`, which
+/// browsers read as another host.
+pub(super) fn is_own_path(url: &str) -> bool {
+    url.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])) && is_link_text(url)
+}
+
+fn is_link_text(url: &str) -> bool {
+    url.len() <= cap::LINK
+        && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte))
+}

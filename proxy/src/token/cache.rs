@@ -1,0 +1,286 @@
+//! Verified tokens, remembered for a short while: a signature costs twenty times what the rest of
+//! a request does. An entry is found by the digest of the whole token and believed only while
+//! everything that made it true still holds.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use portcullis_policy::decision::Generation;
+use portcullis_policy::signals::Principal;
+use portcullis_policy::{CompiledPolicies, Scope};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::claims::VerifiedToken;
+use super::verify::Verifier;
+use super::{TOKEN_BYTES_MAX, TokenProblem};
+use crate::refusal::BadToken;
+
+/// How long an entry is believed, in seconds: the longest that claims outlive a change which the
+/// keys do not show.
+const LIFE_SECS: i64 = 5 * 60;
+/// What an entry weighs beside its token's claims, in bytes.
+const ENTRY_BYTES: u64 = 512;
+/// What an entry weighs on average, in bytes.
+const ENTRY_BYTES_MEAN: u64 = 2048;
+
+/// Somebody known, with what the policies make of them.
+#[derive(Debug)]
+pub struct Caller<S = Scope> {
+    token: Arc<VerifiedToken>,
+    scope: Arc<S>,
+    scope_generation: Generation,
+    verifier: u64,
+    verified_at: i64,
+    token_bytes: u64,
+}
+
+impl<S> Caller<S> {
+    /// The verified token.
+    #[must_use]
+    pub fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+
+    /// The principal, bound to the policies.
+    #[must_use]
+    pub const fn scope(&self) -> &Arc<S> {
+        &self.scope
+    }
+
+    /// The generation of the policies that the scope is bound to.
+    #[must_use]
+    pub const fn policies_generation(&self) -> Generation {
+        self.scope_generation
+    }
+
+    /// Whether the token is still as good as when it was verified, for an app that accepts these
+    /// issuers.
+    fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
+        let issuer = self.token.issuer_index();
+        let age = now.saturating_sub(self.verified_at);
+        self.verifier == verifier.instance()
+            && accepted.contains(&issuer)
+            && (0..LIFE_SECS).contains(&age)
+            && self.token.is_current(now, verifier.leeway(issuer))
+            && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
+    }
+}
+
+/// A bounded cache of [`Caller`]s. The key is the SHA-256 of the whole token: a part of it, or a
+/// digest that can be forged, would let one token answer for another.
+#[derive(Debug)]
+pub struct TokenCache<S = Scope> {
+    entries: Cache<[u8; 32], Arc<Caller<S>>, ByBytes>,
+}
+
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl<S> Weighter<[u8; 32], Arc<Caller<S>>> for ByBytes {
+    fn weight(&self, _: &[u8; 32], caller: &Arc<Caller<S>>) -> u64 {
+        caller.token_bytes + ENTRY_BYTES
+    }
+}
+
+impl<S> TokenCache<S> {
+    /// A cache for about this many tokens, bounded by weight (2 KiB each).
+    #[must_use]
+    pub fn new(tokens: usize) -> Self {
+        let tokens = tokens.max(1);
+        let bytes = (tokens as u64).saturating_mul(ENTRY_BYTES_MEAN);
+        Self { entries: Cache::with_weighter(tokens, bytes, ByBytes) }
+    }
+
+    /// How many tokens are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Who this token makes known, at `now` (Unix seconds), to an app that accepts these issuers:
+/// verified or remembered, and bound to these policies. Never waits.
+///
+/// # Errors
+/// As [`Verifier::verify`]. Refusals are not remembered.
+pub fn authenticate(
+    verifier: &Verifier,
+    cache: &TokenCache,
+    policies: &CompiledPolicies,
+    token: &str,
+    accepted: &[usize],
+    now: i64,
+) -> Result<Arc<Caller>, TokenProblem> {
+    let bind = |principal: &Principal| policies.bind(principal);
+    authenticate_bound(verifier, cache, policies.generation(), bind, token, accepted, now)
+}
+
+fn authenticate_bound<S>(
+    verifier: &Verifier,
+    cache: &TokenCache<S>,
+    generation: Generation,
+    bind: impl FnOnce(&Principal) -> S,
+    token: &str,
+    accepted: &[usize],
+    now: i64,
+) -> Result<Arc<Caller<S>>, TokenProblem> {
+    // Before the digest: what is never accepted shall cost nothing.
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(BadToken::Malformed.into());
+    }
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    let key: [u8; 32] = digest.as_ref().try_into().map_err(|_| BadToken::Malformed)?;
+    let known = cache.entries.get(&key).filter(|caller| caller.holds(verifier, accepted, now));
+    let (verified, verified_at) = match known {
+        Some(caller) if caller.scope_generation == generation => return Ok(caller),
+        // New policies: what the token says stays true, what follows from it does not. The time
+        // of verification stays too, or reloads would prolong the entry.
+        Some(caller) => (Arc::clone(&caller.token), caller.verified_at),
+        None => (Arc::new(verifier.verify(token, accepted, now)?), now),
+    };
+    let caller = Arc::new(Caller {
+        scope: Arc::new(bind(verified.principal())),
+        token: verified,
+        scope_generation: generation,
+        verifier: verifier.instance(),
+        verified_at,
+        token_bytes: token.len() as u64,
+    });
+    cache.entries.insert(key, Arc::clone(&caller));
+    Ok(caller)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use portcullis_policy::decision::Generation;
+    use serde_json::json;
+
+    use super::super::TokenProblem;
+    use super::super::fixtures::{
+        EC, ISSUER, RSA, issuer, now, nowhere, set, token, verifier, verifier_with,
+    };
+    use super::super::keys::KeyStore;
+    use super::super::verify::Verifier;
+    use super::{Caller, TokenCache, authenticate_bound};
+    use crate::refusal::BadToken;
+
+    type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
+
+    struct Bench {
+        cache: TokenCache<u32>,
+        bound: Cell<u32>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { cache: TokenCache::new(100), bound: Cell::new(0) }
+        }
+
+        fn ask(
+            &self,
+            verifier: &Verifier,
+            generation: u64,
+            token: &str,
+            accepted: &[usize],
+            now: i64,
+        ) -> Answer {
+            let bind = |_: &_| {
+                self.bound.set(self.bound.get() + 1);
+                self.bound.get()
+            };
+            authenticate_bound(verifier, &self.cache, Generation(generation), bind, token, accepted, now)
+        }
+    }
+
+    #[test]
+    fn a_remembered_token_is_neither_verified_nor_bound_again() {
+        let (verifier, _) = verifier();
+        let (bench, token, now) = (Bench::new(), token(|_| {}), now());
+        let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
+        let second = bench.ask(&verifier, 1, &token, &[0], now + 1).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!((bench.cache.len(), bench.bound.get()), (1, 1));
+    }
+
+    #[test]
+    fn new_policies_bind_anew_without_prolonging_the_entry() {
+        let (verifier, _) = verifier();
+        let (bench, token, now) = (Bench::new(), token(|_| {}), now());
+        let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
+        let second = bench.ask(&verifier, 2, &token, &[0], now + 200).unwrap();
+        assert_eq!(second.policies_generation(), Generation(2));
+        assert_eq!(**second.scope(), 2);
+        assert!(std::ptr::eq(first.token(), second.token()));
+        let third = bench.ask(&verifier, 2, &token, &[0], now + 301).unwrap();
+        assert!(!std::ptr::eq(first.token(), third.token()));
+    }
+
+    #[test]
+    fn a_remembered_token_does_not_pass_for_an_app_of_another_issuer() {
+        let main = issuer("main", ISSUER, nowhere());
+        let other = issuer("other", "https://other.example", nowhere());
+        let stores: Vec<_> = [&main, &other].map(|settings| Arc::new(KeyStore::new(settings))).into();
+        for store in &stores {
+            store.install(Ok(set(&[RSA.jwk("rsa")])), now()).unwrap();
+        }
+        let verifier = Verifier::new(&[main, other], stores);
+        let (bench, token) = (Bench::new(), token(|_| {}));
+        assert!(bench.ask(&verifier, 1, &token, &[0, 1], now()).is_ok());
+        for accepted in [&[1][..], &[]] {
+            let answer = bench.ask(&verifier, 1, &token, accepted, now());
+            assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
+        }
+    }
+
+    #[test]
+    fn a_withdrawn_key_kills_its_remembered_tokens() {
+        let (verifier, store) = verifier();
+        let (bench, token) = (Bench::new(), token(|_| {}));
+        assert!(bench.ask(&verifier, 1, &token, &[0], now()).is_ok());
+        store.install(Ok(set(&[EC.jwk("ec")])), now()).unwrap();
+        let answer = bench.ask(&verifier, 1, &token, &[0], now());
+        assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::UnknownKey)));
+    }
+
+    #[test]
+    fn a_remembered_token_dies_with_its_time_its_keys_and_its_verifier() {
+        let mut settings = issuer("main", ISSUER, nowhere());
+        settings.stale_max = std::time::Duration::from_secs(100);
+        let (verifier, _) = verifier_with(&settings);
+        let (bench, now) = (Bench::new(), now());
+        let brief = token(|claims| claims["exp"] = json!(now + 20));
+        assert!(bench.ask(&verifier, 1, &brief, &[0], now).is_ok());
+        let answer = bench.ask(&verifier, 1, &brief, &[0], now + 31);
+        assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Expired)));
+        let lasting = token(|_| {});
+        assert!(bench.ask(&verifier, 1, &lasting, &[0], now).is_ok());
+        let answer = bench.ask(&verifier, 1, &lasting, &[0], now + 200);
+        assert_eq!(answer.err(), Some(TokenProblem::KeysUnavailable));
+        // A reloaded configuration may have other issuers at the same positions.
+        let strange = issuer("strange", "https://strange.example", nowhere());
+        let (reloaded, _) = verifier_with(&strange);
+        let answer = bench.ask(&reloaded, 1, &lasting, &[0], now);
+        assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
+    }
+
+    #[test]
+    fn the_cache_is_bounded() {
+        let (verifier, _) = verifier();
+        let bench = Bench { cache: TokenCache::new(4), bound: Cell::new(0) };
+        for number in 0..20 {
+            let token = token(|claims| claims["jti"] = json!(number));
+            assert!(bench.ask(&verifier, 1, &token, &[0], now()).is_ok());
+        }
+        assert!(bench.cache.len() <= 12, "{}", bench.cache.len());
+    }
+}

@@ -1,0 +1,378 @@
+//! What a verified token says, in the words of the policies. A claim that is missing is unknown; a
+//! claim that is there and cannot be read is never taken for one that is missing.
+
+use portcullis_config::settings::{Claims, Issuer};
+use portcullis_policy::model::{AuthenticationContext, GuestKind, RiskLevel};
+use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Value as Attribute};
+use serde_json::{Map, Value};
+
+use super::verify::Times;
+use crate::refusal::BadToken;
+
+/// The longest id, in bytes.
+const ID_BYTES_MAX: usize = 512;
+
+/// A token whose signature and claims were verified. Only [`Verifier::verify`](super::Verifier::verify)
+/// makes one.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    principal: Principal,
+    user_name: Option<String>,
+    device: Option<DeviceClaims>,
+    sign_in_risk: Fact<RiskLevel>,
+    user_risk: Fact<RiskLevel>,
+    times: Times,
+    issuer_index: usize,
+    key_generation: u64,
+}
+
+/// What a token says about a registered device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceClaims {
+    /// Its id.
+    pub id: String,
+    /// Whether it is compliant; `None` when the token does not say, or not clearly.
+    pub compliant: Option<bool>,
+    /// How it is joined.
+    pub trust_type: Option<String>,
+    /// Its operating system.
+    pub os: Option<String>,
+    /// The version of it.
+    pub os_version: Option<String>,
+}
+
+impl DeviceClaims {
+    /// The same as the policies see it.
+    #[must_use]
+    pub fn as_device(&self) -> Device<'_> {
+        Device {
+            device_id: Some(&self.id),
+            compliant: self.compliant,
+            trust_type: self.trust_type.as_deref(),
+            operating_system: self.os.as_deref(),
+            operating_system_version: self.os_version.as_deref(),
+            ..Device::default()
+        }
+    }
+}
+
+impl VerifiedToken {
+    /// INVARIANT: called by `Verifier::verify` alone, at its end.
+    pub(super) fn read(
+        claims: &Map<String, Value>,
+        settings: &Issuer,
+        times: Times,
+        issuer_index: usize,
+        key_generation: u64,
+        now: i64,
+    ) -> Result<Self, BadToken> {
+        let names = &settings.claims;
+        let source = Source { claims };
+        let past = |name: &str| source.time(name).filter(|&at| at <= now.saturating_add(30));
+        let identity = source.identity(names)?;
+        let principal = Principal {
+            identity,
+            groups: source.memberships(&names.groups),
+            roles: source.memberships(&names.roles),
+            sign_in: SignIn {
+                // A sign-in in the future would stay fresh for as long as it likes.
+                auth_time: past(&names.auth_time),
+                methods: source.texts(&names.methods),
+                acr: source.text(&names.acr),
+                contexts: source
+                    .texts(&names.contexts)
+                    .iter()
+                    .filter_map(|text| AuthenticationContext::new(text))
+                    .collect(),
+                client_id: source.client_id(),
+                flow: None,
+                password_changed: names.password_changed.as_deref().and_then(past),
+                risk_seen: None,
+                terms: names.terms.as_deref().map(|name| source.texts(name)).unwrap_or_default(),
+                custom_controls: names
+                    .custom_controls
+                    .as_deref()
+                    .map(|name| source.texts(name))
+                    .unwrap_or_default(),
+            },
+            claims: source.extra(&names.extra)?,
+        };
+        Ok(Self {
+            user_name: source.text(&names.user_name),
+            device: source.device(names)?,
+            sign_in_risk: source.risk(names.sign_in_risk.as_deref()),
+            user_risk: source.risk(names.user_risk.as_deref()),
+            principal,
+            times,
+            issuer_index,
+            key_generation,
+        })
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The name to show; never decides anything.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&str> {
+        self.user_name.as_deref()
+    }
+
+    /// The registered device, if the token names one.
+    #[must_use]
+    pub const fn device(&self) -> Option<&DeviceClaims> {
+        self.device.as_ref()
+    }
+
+    /// Risk of the sign-in.
+    #[must_use]
+    pub const fn sign_in_risk(&self) -> Fact<RiskLevel> {
+        self.sign_in_risk
+    }
+
+    /// Risk of the user.
+    #[must_use]
+    pub const fn user_risk(&self) -> Fact<RiskLevel> {
+        self.user_risk
+    }
+
+    /// `exp`, Unix seconds.
+    #[must_use]
+    pub const fn expires_at(&self) -> i64 {
+        self.times.expires_at
+    }
+
+    /// Position of its issuer in the configuration.
+    #[must_use]
+    pub const fn issuer_index(&self) -> usize {
+        self.issuer_index
+    }
+
+    /// Generation of the issuer's keys that verified it.
+    #[must_use]
+    pub const fn key_generation(&self) -> u64 {
+        self.key_generation
+    }
+
+    /// Whether it is valid at this time (Unix seconds), forgiving so many seconds.
+    pub(super) fn is_current(&self, now: i64, leeway: i64) -> bool {
+        let Times { expires_at, not_before, too_old_at } = self.times;
+        now < expires_at.saturating_add(leeway)
+            && not_before.is_none_or(|from| from <= now.saturating_add(leeway))
+            && too_old_at.is_none_or(|end| now < end.saturating_add(leeway))
+    }
+}
+
+/// The claims, asked by name.
+struct Source<'c> {
+    claims: &'c Map<String, Value>,
+}
+
+impl<'c> Source<'c> {
+    /// The claim of this very name, or else the value at this dotted path; may be null.
+    fn raw(&self, name: &str) -> Option<&'c Value> {
+        if let Some(value) = self.claims.get(name) {
+            return Some(value);
+        }
+        let mut segments = name.split('.');
+        let first = self.claims.get(segments.next()?)?;
+        segments.try_fold(first, |value, segment| value.as_object()?.get(segment))
+    }
+
+    /// As [`raw`](Self::raw), where null is absence.
+    fn get(&self, name: &str) -> Option<&'c Value> {
+        self.raw(name).filter(|value| !value.is_null())
+    }
+
+    /// A text, or an integer as text. A fraction has no certain text.
+    fn text(&self, name: &str) -> Option<String> {
+        self.get(name).and_then(scalar_text)
+    }
+
+    /// Texts that can only help: what cannot be read is left out and proves nothing.
+    fn texts(&self, name: &str) -> Vec<String> {
+        match self.get(name) {
+            Some(Value::Array(items)) => items.iter().filter_map(scalar_text).collect(),
+            Some(value) => scalar_text(value).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// An id that can be compared and put into a header.
+    fn id(&self, name: &str) -> Result<Option<String>, BadToken> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let id = scalar_text(value).ok_or(BadToken::Claims)?;
+        let fit = !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control);
+        if fit { Ok(Some(id)) } else { Err(BadToken::Claims) }
+    }
+
+    fn time(&self, name: &str) -> Option<i64> {
+        self.get(name)?.as_i64().filter(|&at| at > 0)
+    }
+
+    /// `azp` (OpenID Connect Core 1.0, section 2), Entra's `appid`, `client_id` (RFC 9068,
+    /// section 2.2).
+    fn client_id(&self) -> Option<String> {
+        ["azp", "appid", "client_id"].into_iter().find_map(|name| self.text(name))
+    }
+
+    /// Person or program, by `idtyp` where the issuer has it, and otherwise by RFC 9068, section
+    /// 2.2: a client that acts for itself is its own subject.
+    fn identity(&self, names: &Claims) -> Result<Identity, BadToken> {
+        let kind = match self.get("idtyp") {
+            None => None,
+            Some(Value::String(kind)) => Some(kind.to_ascii_lowercase()),
+            Some(_) => return Err(BadToken::Claims),
+        };
+        let program = match kind.as_deref() {
+            Some("app") => true,
+            Some(_) => false,
+            None => {
+                let subject = self.text("sub");
+                let own = ["azp", "appid", "client_id"]
+                    .into_iter()
+                    .any(|name| subject.is_some() && self.text(name) == subject);
+                let named = [names.user_name.as_str(), "preferred_username", "upn", "unique_name", "email"]
+                    .into_iter()
+                    .any(|name| self.get(name).is_some());
+                own && !named
+            }
+        };
+        if program {
+            for name in ["oid", names.user_id.as_str(), "sub", "azp", "appid", "client_id"] {
+                if let Some(id) = self.id(name)? {
+                    return Ok(Identity::Workload { id });
+                }
+            }
+            return Err(BadToken::Claims);
+        }
+        let id = self.id(&names.user_id)?.ok_or(BadToken::Claims)?;
+        let guest = self.guest()?.then_some(GuestKind::B2bCollaborationGuest);
+        let home_tenant = if guest.is_some() { self.home_of_guest() } else { self.text("tid") };
+        Ok(Identity::User { id, guest, home_tenant })
+    }
+
+    /// Entra's `acct` (0 member, 1 guest), or `userType`. Unreadable is not "no guest".
+    fn guest(&self) -> Result<bool, BadToken> {
+        let by_account = match self.get("acct") {
+            None => false,
+            Some(value) => match scalar_text(value).as_deref() {
+                Some("0") => false,
+                Some("1") => true,
+                _ => return Err(BadToken::Claims),
+            },
+        };
+        let by_type = match self.get("userType") {
+            None => false,
+            Some(Value::String(kind)) => kind.eq_ignore_ascii_case("guest"),
+            Some(_) => return Err(BadToken::Claims),
+        };
+        Ok(by_account || by_type)
+    }
+
+    /// The tenant in a guest's `idp`, such as `https://sts.windows.net/{tenant}/`; `tid` names
+    /// the tenant that is visited.
+    fn home_of_guest(&self) -> Option<String> {
+        let provider = self.get("idp")?.as_str()?;
+        let path = ["https://sts.windows.net/", "https://login.microsoftonline.com/"]
+            .into_iter()
+            .find_map(|prefix| provider.strip_prefix(prefix))?;
+        path.split('/').next().filter(|tenant| !tenant.is_empty()).map(str::to_owned)
+    }
+
+    /// Ids of groups or roles. A token that holds only some of them, or says them in a way that
+    /// cannot be read, leaves them unavailable.
+    fn memberships(&self, name: &str) -> Fact<Vec<String>> {
+        if self.has_more(name) {
+            return Fact::Unavailable;
+        }
+        match self.raw(name) {
+            None => Fact::Unknown,
+            Some(Value::Array(items)) => match items.iter().map(scalar_text).collect() {
+                Some(ids) => Fact::Known(ids),
+                None => Fact::Unavailable,
+            },
+            Some(value) => scalar_text(value).map_or(Fact::Unavailable, |id| Fact::Known(vec![id])),
+        }
+    }
+
+    /// Whether the token says that it does not hold all members: distributed claims (OpenID
+    /// Connect Core 1.0, section 5.6.2), or Entra's `hasgroups`.
+    fn has_more(&self, name: &str) -> bool {
+        let short = name.rsplit('.').next().unwrap_or(name);
+        let head = name.split('.').next().unwrap_or(name);
+        let elsewhere = match self.claims.get("_claim_names") {
+            None | Some(Value::Null) => false,
+            Some(Value::Object(names)) => [name, short, head].iter().any(|name| names.contains_key(*name)),
+            Some(_) => true,
+        };
+        let hinted = match self.claims.get("hasgroups") {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.eq_ignore_ascii_case("false"),
+            Some(_) => true,
+        };
+        elsewhere || (hinted && short.eq_ignore_ascii_case("groups"))
+    }
+
+    fn device(&self, names: &Claims) -> Result<Option<DeviceClaims>, BadToken> {
+        let Some(id) = self.id(&names.device_id)? else { return Ok(None) };
+        let compliant = match self.get(&names.device_compliant) {
+            Some(Value::Bool(compliant)) => Some(*compliant),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Some(true),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        };
+        Ok(Some(DeviceClaims {
+            id,
+            compliant,
+            trust_type: self.text(&names.device_trust_type),
+            os: self.text(&names.device_os),
+            os_version: self.text(&names.device_os_version),
+        }))
+    }
+
+    /// A risk level. Words that are not known (`hidden`, `unknownFutureValue`) are no low risk.
+    fn risk(&self, name: Option<&str>) -> Fact<RiskLevel> {
+        let Some(value) = name.and_then(|name| self.raw(name)) else { return Fact::Unknown };
+        let word = value.as_str().unwrap_or_default();
+        RiskLevel::ALL
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(word))
+            .map_or(Fact::Unavailable, Fact::Known)
+    }
+
+    /// The claims that rules ask for. One that has no value a rule could compare would make
+    /// negative rules hold, so the token is refused.
+    fn extra(&self, names: &[String]) -> Result<Vec<(Box<str>, Attribute)>, BadToken> {
+        let mut extra: Vec<(Box<str>, Attribute)> = Vec::with_capacity(names.len());
+        for name in names {
+            let value = match self.get(name) {
+                None => continue,
+                Some(Value::String(text)) => Attribute::Text(text.clone()),
+                Some(Value::Bool(truth)) => Attribute::Bool(*truth),
+                Some(Value::Number(number)) => Attribute::Number(number.as_f64().ok_or(BadToken::Claims)?),
+                Some(Value::Array(items)) => {
+                    let texts: Option<Vec<String>> = items.iter().map(scalar_text).collect();
+                    Attribute::List(texts.ok_or(BadToken::Claims)?)
+                }
+                Some(_) => return Err(BadToken::Claims),
+            };
+            extra.push((name.as_str().into(), value));
+        }
+        extra.sort_by(|(left, _), (right, _)| left.cmp(right));
+        extra.dedup_by(|(left, _), (right, _)| left == right);
+        Ok(extra)
+    }
+}
+
+/// The text of a text or an integer.
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}

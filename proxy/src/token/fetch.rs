@@ -1,0 +1,265 @@
+//! Fetching a key document from where the configuration says, and from nowhere else: no redirect,
+//! no address out of a token, bounded in time and size.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis_config::settings::KeySource;
+use reqwest::header::CACHE_CONTROL;
+use reqwest::{Client, StatusCode, Url, redirect};
+use serde_json::Value;
+
+use super::jwk::KeySetError;
+use super::strict::StrictObject;
+
+/// The largest document, in bytes.
+pub(super) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+/// The longest that one request may take, body included.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// What a source may ask to be kept for.
+const MAX_AGE: (u64, u64) = (5 * 60, 24 * 60 * 60);
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
+/// Why keys could not be fetched. Says nothing that the source sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The source cannot be reached, or not in time.
+    #[error("the key source does not answer")]
+    Unreachable,
+    /// It answered with another status than 200; redirects are not followed.
+    #[error("the key source answered with status {0}")]
+    Status(u16),
+    /// The document is larger than 1 MiB.
+    #[error("the key document is too large")]
+    TooLarge,
+    /// The address is neither https nor http on loopback.
+    #[error("the key source's address is neither https nor http on loopback")]
+    Insecure,
+    /// The discovery document is malformed (OpenID Connect Discovery 1.0, section 3).
+    #[error("the discovery document is malformed")]
+    Discovery,
+    /// The discovery document is about another issuer (same, section 4.3).
+    #[error("the discovery document is about another issuer")]
+    OtherIssuer,
+    /// The file cannot be read, or is no regular file.
+    #[error("the key file cannot be read")]
+    File,
+    /// The document is no usable key set.
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
+}
+
+/// A document, and how long its source asks to keep it.
+pub(super) struct Document {
+    pub(super) body: Vec<u8>,
+    /// `max-age` (RFC 9111, section 5.2.2.1), clamped to 5 minutes … 24 hours.
+    pub(super) max_age: Option<Duration>,
+}
+
+/// What tells that a file is another one than before. Changes when a file is written in place,
+/// renamed over, or its link is turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileMark {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl FileMark {
+    /// The mark of the file at this path; `None` when there is none.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let data = std::fs::metadata(path).ok()?;
+        Some(Self {
+            device: data.dev(),
+            inode: data.ino(),
+            length: data.len(),
+            modified: (data.mtime(), data.mtime_nsec()),
+        })
+    }
+}
+
+/// Fetches from one source; keeps its connections.
+pub(super) struct Fetcher {
+    source: KeySource,
+    issuer: String,
+    client: Option<Client>,
+}
+
+impl Fetcher {
+    pub(super) fn new(source: KeySource, issuer: String) -> Self {
+        Self { source, issuer, client: None }
+    }
+
+    /// Fetches the key document once.
+    pub(super) async fn fetch(&mut self) -> Result<Document, FetchError> {
+        match self.source.clone() {
+            KeySource::File(path) => tokio::task::spawn_blocking(move || read_file(&path))
+                .await
+                .unwrap_or(Err(FetchError::File))
+                .map(|body| Document { body, max_age: None }),
+            KeySource::Url(url) => {
+                let url = permitted(&url, true)?;
+                self.get(url).await
+            }
+            KeySource::Discovery(base) => {
+                let base = base.trim_end_matches('/');
+                let url =
+                    if base.ends_with(WELL_KNOWN) { base.to_owned() } else { format!("{base}{WELL_KNOWN}") };
+                let url = permitted(&url, true)?;
+                // A document from elsewhere must not send us to services on this machine.
+                let loopback = url.scheme() == "http";
+                let document = self.get(url).await?;
+                let keys = jwks_uri(&document.body, &self.issuer)?;
+                self.get(permitted(&keys, loopback)?).await
+            }
+        }
+    }
+
+    async fn get(&mut self, url: Url) -> Result<Document, FetchError> {
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => self.client.insert(client(url.scheme() == "http")?).clone(),
+        };
+        let mut response = client.get(url).send().await.map_err(|_| FetchError::Unreachable)?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        if response.content_length().is_some_and(|length| length > DOCUMENT_BYTES_MAX as u64) {
+            return Err(FetchError::TooLarge);
+        }
+        let max_age = response.headers().get(CACHE_CONTROL).and_then(|value| max_age(value.to_str().ok()?));
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::Unreachable)? {
+            if body.len() + chunk.len() > DOCUMENT_BYTES_MAX {
+                return Err(FetchError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Document { body, max_age })
+    }
+}
+
+fn client(loopback: bool) -> Result<Client, FetchError> {
+    // The client panics without a provider; the binary has installed this one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .timeout(TIMEOUT)
+        .connect_timeout(TIMEOUT)
+        .pool_max_idle_per_host(1)
+        .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
+        .https_only(!loopback);
+    // A proxy from the environment may carry TLS, and must not see plain text.
+    let builder = if loopback { builder.no_proxy() } else { builder };
+    builder.build().map_err(|_| FetchError::Unreachable)
+}
+
+/// The address, if keys may come from there: https, or http on loopback where that is admitted.
+fn permitted(url: &str, loopback: bool) -> Result<Url, FetchError> {
+    let url = Url::parse(url).map_err(|_| FetchError::Insecure)?;
+    let host = url.host_str().ok_or(FetchError::Insecure)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(FetchError::Insecure);
+    }
+    let local = host == "localhost"
+        || host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback && local => Ok(url),
+        _ => Err(FetchError::Insecure),
+    }
+}
+
+/// Reads `jwks_uri` out of a discovery document about exactly this issuer.
+fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
+    let StrictObject(members) = serde_json::from_slice(document).map_err(|_| FetchError::Discovery)?;
+    let text = |name: &str| members.get(name).and_then(Value::as_str).ok_or(FetchError::Discovery);
+    if text("issuer")? != issuer {
+        return Err(FetchError::OtherIssuer);
+    }
+    text("jwks_uri").map(str::to_owned)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, FetchError> {
+    // Looked at before it is opened: to open a pipe would wait for its writer.
+    if !std::fs::metadata(path).is_ok_and(|data| data.is_file()) {
+        return Err(FetchError::File);
+    }
+    let file = File::open(path).map_err(|_| FetchError::File)?;
+    let mut body = Vec::new();
+    file.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut body).map_err(|_| FetchError::File)?;
+    if body.len() > DOCUMENT_BYTES_MAX { Err(FetchError::TooLarge) } else { Ok(body) }
+}
+
+fn max_age(value: &str) -> Option<Duration> {
+    let (least, most) = MAX_AGE;
+    value.split(',').find_map(|directive| {
+        let (name, seconds) = directive.trim().split_once('=')?;
+        let seconds: u64 =
+            name.eq_ignore_ascii_case("max-age").then(|| seconds.trim_matches('"').parse().ok())??;
+        Some(Duration::from_secs(seconds.clamp(least, most)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{FetchError, jwks_uri, max_age, permitted};
+
+    #[test]
+    fn keys_come_by_https_or_from_loopback_only() {
+        for good in
+            ["https://id.example/keys", "http://127.0.0.1:8/k", "http://[::1]/k", "http://localhost/k"]
+        {
+            assert!(permitted(good, true).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://id.example/keys",
+            "http://127.0.0.1.example/k",
+            "http://localhost.example/k",
+            "http://10.0.0.1/k",
+            "http://user@127.0.0.1/k",
+            "https://user:word@id.example/k",
+            "file:///etc/passwd",
+            "ftp://id.example/",
+            "keys",
+            "",
+        ] {
+            assert_eq!(permitted(bad, true), Err(FetchError::Insecure), "{bad}");
+        }
+        assert_eq!(permitted("http://127.0.0.1/k", false), Err(FetchError::Insecure));
+    }
+
+    #[test]
+    fn a_discovery_document_about_another_issuer_is_refused() {
+        let issuer = "https://id.example";
+        let read = |text: &str| jwks_uri(text.as_bytes(), issuer);
+        assert_eq!(read(r#"{"issuer":"https://id.example","jwks_uri":"u"}"#), Ok("u".into()));
+        assert_eq!(read(r#"{"issuer":"https://id.example/","jwks_uri":"u"}"#), Err(FetchError::OtherIssuer));
+        assert_eq!(read(r#"{"issuer":["https://id.example"],"jwks_uri":"u"}"#), Err(FetchError::Discovery));
+        assert_eq!(read(r#"{"jwks_uri":"u"}"#), Err(FetchError::Discovery));
+        assert_eq!(
+            read(r#"{"issuer":"x","issuer":"https://id.example","jwks_uri":"u"}"#),
+            Err(FetchError::Discovery)
+        );
+    }
+
+    #[test]
+    fn max_age_is_clamped() {
+        assert_eq!(max_age("public, Max-Age=3600"), Some(Duration::from_secs(3600)));
+        assert_eq!(max_age("max-age=0"), Some(Duration::from_secs(300)));
+        assert_eq!(max_age("max-age=99999999"), Some(Duration::from_secs(86400)));
+        assert_eq!(max_age("s-maxage=1, no-store"), None);
+        assert_eq!(max_age("max-age=-1"), None);
+    }
+}

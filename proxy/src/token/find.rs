@@ -1,0 +1,65 @@
+//! Where a request's token is looked for. The first place that holds one decides; what is in the
+//! others is not tried.
+
+use portcullis_config::settings::TokenPlaces;
+
+/// The token of a request, from the first configured place that holds one.
+///
+/// `authorization` is the value of the `Authorization` header, `cookie` and `header` look up one
+/// value by name; the caller has already refused requests in which one of these is doubled. A
+/// `Bearer` credential (RFC 6750, section 2.1) that is malformed is returned as it is and fails to
+/// verify, instead of letting another place answer for it.
+#[must_use]
+pub fn find_token<'r>(
+    places: &TokenPlaces,
+    authorization: Option<&'r str>,
+    cookie: impl FnOnce(&str) -> Option<&'r str>,
+    header: impl FnOnce(&str) -> Option<&'r str>,
+) -> Option<&'r str> {
+    let bearer = if places.bearer { authorization.and_then(bearer) } else { None };
+    bearer
+        .or_else(|| places.cookie.as_deref().and_then(cookie).filter(|value| !value.is_empty()))
+        .or_else(|| places.header.as_deref().and_then(header).filter(|value| !value.is_empty()))
+}
+
+/// The credential of a `Bearer` header; schemes compare without case (RFC 9110, section 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, credential) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_config::settings::TokenPlaces;
+
+    use super::find_token;
+
+    fn everywhere() -> TokenPlaces {
+        TokenPlaces { bearer: true, cookie: Some("session".into()), header: Some("x-token".into()) }
+    }
+
+    #[test]
+    fn the_first_place_that_holds_a_token_decides() {
+        let find = |authorization, cookie: Option<&'static str>, header: Option<&'static str>| {
+            find_token(&everywhere(), authorization, |_| cookie, |_| header)
+        };
+        assert_eq!(find(Some("Bearer a"), Some("b"), Some("c")), Some("a"));
+        assert_eq!(find(Some("bEARER  a"), None, None), Some("a"));
+        assert_eq!(find(Some("Basic a"), Some("b"), Some("c")), Some("b"));
+        assert_eq!(find(None, Some(""), Some("c")), Some("c"));
+        assert_eq!(find(None, None, None), None);
+    }
+
+    #[test]
+    fn a_malformed_bearer_credential_is_not_replaced_by_a_cookie() {
+        let find = |authorization| find_token(&everywhere(), Some(authorization), |_| Some("b"), |_| None);
+        assert_eq!(find("Bearer"), Some(""));
+        assert_eq!(find("Bearer x y"), Some("x y"));
+    }
+
+    #[test]
+    fn a_place_that_is_not_configured_is_not_looked_at() {
+        let places = TokenPlaces { bearer: false, cookie: None, header: None };
+        assert_eq!(find_token(&places, Some("Bearer a"), |_| Some("b"), |_| Some("c")), None);
+    }
+}

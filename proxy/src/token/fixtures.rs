@@ -1,0 +1,143 @@
+//! Keys, issuers and tokens for the tests of this room, made anew in each run.
+
+use std::sync::{Arc, LazyLock, Once};
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_config::settings::{Claims, Issuer, KeySource};
+use serde_json::{Value, json};
+
+use super::fetch::Document;
+use super::keys::KeyStore;
+use super::verify::Verifier;
+
+pub(super) const ISSUER: &str = "https://id.example/tenant";
+pub(super) const AUDIENCE: &str = "api://portcullis";
+
+/// A private key and its public half as a JWK without `kid`.
+pub(super) struct TestKey {
+    private: Private,
+    pub(super) public: Value,
+}
+
+enum Private {
+    Rsa(RsaKeyPair),
+    Ec(EcdsaKeyPair),
+}
+
+pub(super) static RSA: LazyLock<TestKey> = LazyLock::new(rsa);
+pub(super) static RSA_OTHER: LazyLock<TestKey> = LazyLock::new(rsa);
+pub(super) static EC: LazyLock<TestKey> = LazyLock::new(|| {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let point = pair.public_key().as_ref();
+    let public = json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..65])});
+    TestKey { private: Private::Ec(pair), public }
+});
+
+fn rsa() -> TestKey {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let public = json!({
+        "kty": "RSA",
+        "use": "sig",
+        "n": b64(pair.public_key().modulus().big_endian_without_leading_zero()),
+        "e": b64(pair.public_key().exponent().big_endian_without_leading_zero()),
+    });
+    TestKey { private: Private::Rsa(pair), public }
+}
+
+impl TestKey {
+    pub(super) fn jwk(&self, kid: &str) -> Value {
+        let mut jwk = self.public.clone();
+        jwk["kid"] = json!(kid);
+        jwk
+    }
+
+    /// A token over these very texts.
+    pub(super) fn sign(&self, header: &str, payload: &str) -> String {
+        install();
+        let message = format!("{}.{}", b64(header.as_bytes()), b64(payload.as_bytes()));
+        let random = SystemRandom::new();
+        let signature = match &self.private {
+            Private::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).unwrap();
+                signature
+            }
+            Private::Ec(pair) => pair.sign(&random, message.as_bytes()).unwrap().as_ref().to_vec(),
+        };
+        format!("{message}.{}", b64(&signature))
+    }
+}
+
+pub(super) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    });
+}
+
+pub(super) fn b64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub(super) fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+pub(super) fn issuer(name: &str, issuer: &str, keys: KeySource) -> Issuer {
+    Issuer {
+        name: name.into(),
+        issuer: issuer.into(),
+        audiences: vec![AUDIENCE.into()],
+        algorithms: vec!["RS256".into(), "ES256".into()],
+        types: vec!["jwt".into(), "at+jwt".into()],
+        keys,
+        leeway: Duration::from_secs(10),
+        max_age: None,
+        refresh: Duration::from_secs(3600),
+        refresh_min: Duration::from_secs(30),
+        stale_max: Duration::from_secs(7200),
+        claims: Claims::default(),
+    }
+}
+
+pub(super) fn nowhere() -> KeySource {
+    KeySource::Url("https://unused.invalid/".into())
+}
+
+pub(super) fn set(keys: &[Value]) -> Document {
+    Document { body: json!({ "keys": keys }).to_string().into_bytes(), max_age: None }
+}
+
+/// A verifier for one issuer, whose keys are `rsa` and `ec`.
+pub(super) fn verifier_with(settings: &Issuer) -> (Verifier, Arc<KeyStore>) {
+    let store = Arc::new(KeyStore::new(settings));
+    store.install(Ok(set(&[RSA.jwk("rsa"), EC.jwk("ec")])), now()).unwrap();
+    (Verifier::new(std::slice::from_ref(settings), vec![Arc::clone(&store)]), store)
+}
+
+pub(super) fn verifier() -> (Verifier, Arc<KeyStore>) {
+    verifier_with(&issuer("main", ISSUER, nowhere()))
+}
+
+/// Claims of a good token, changed by `change`.
+pub(super) fn claims(change: impl FnOnce(&mut Value)) -> Value {
+    let now = now();
+    let mut claims = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "anna", "preferred_username": "anna@example.org",
+        "iat": now - 60, "nbf": now - 60, "exp": now + 600, "groups": ["g1", "g2"],
+    });
+    change(&mut claims);
+    claims
+}
+
+pub(super) const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"rsa"}"#;
+
+pub(super) fn token(change: impl FnOnce(&mut Value)) -> String {
+    RSA.sign(HEADER, &claims(change).to_string())
+}

@@ -1,0 +1,271 @@
+//! The keys of one issuer, kept fresh behind the requests. A request reads what is there and never
+//! waits; an unknown `kid` only asks for a look, and any number of them ask for one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use portcullis_config::settings::{Issuer, KeySource};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::fetch::{Document, FetchError, Fetcher, FileMark};
+use super::jwk::KeySet;
+
+/// Between attempts while the source fails: doubled from the first to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often a key file is looked at.
+const FILE_POLL: Duration = Duration::from_secs(2);
+/// No configuration makes fetches more frequent than this.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// What is known of an issuer's keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeyState {
+    /// The last good set; `None` until the first fetch succeeded.
+    pub set: Option<Arc<KeySet>>,
+    /// Grows whenever the keys become other ones; zero before the first.
+    pub generation: u64,
+    /// When the source last gave a good set, in Unix seconds.
+    pub fetched_at: Option<i64>,
+    /// Why the latest fetch failed; `None` when it succeeded.
+    pub last_error: Option<FetchError>,
+}
+
+/// The keys of one issuer and the loop that keeps them fresh.
+#[derive(Debug)]
+pub struct KeyStore {
+    name: String,
+    issuer: String,
+    source: KeySource,
+    algorithms: Vec<String>,
+    refresh: Duration,
+    refresh_min: Duration,
+    stale_max: Duration,
+    state: ArcSwap<KeyState>,
+    failures: AtomicU64,
+    wanted: AtomicBool,
+    wake: Notify,
+}
+
+impl KeyStore {
+    /// A store without keys; [`run`](Self::run) fills it.
+    #[must_use]
+    pub fn new(issuer: &Issuer) -> Self {
+        Self {
+            name: issuer.name.clone(),
+            issuer: issuer.issuer.clone(),
+            source: issuer.keys.clone(),
+            algorithms: issuer.algorithms.clone(),
+            refresh: issuer.refresh,
+            refresh_min: issuer.refresh_min.max(PAUSE_MIN),
+            stale_max: issuer.stale_max,
+            state: ArcSwap::from_pointee(KeyState::default()),
+            failures: AtomicU64::new(0),
+            wanted: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The issuer's short name, for metrics and logs.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Everything known at this moment.
+    #[must_use]
+    pub fn state(&self) -> Arc<KeyState> {
+        self.state.load_full()
+    }
+
+    /// Seconds since the source last gave a good set; `None` before the first.
+    #[must_use]
+    pub fn age_secs(&self, now: i64) -> Option<u64> {
+        age(&self.state.load(), now)
+    }
+
+    /// How many keys are in use.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.state.load().set.as_ref().map_or(0, |set| set.count())
+    }
+
+    /// Fetches that failed since the start.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Grows whenever the keys become other ones.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.state.load().generation
+    }
+
+    /// Whether keys are at hand that may be trusted at this time.
+    #[must_use]
+    pub fn available(&self, now: i64) -> bool {
+        self.usable_generation(now).is_some()
+    }
+
+    /// Asks for a fetch soon, at most one per `refresh_min`. Never waits; for the request path.
+    pub fn request_refresh(&self) {
+        // Read first: under a flood of unknown keys the line stays shared between cores.
+        if !self.wanted.load(Ordering::Relaxed) && !self.wanted.swap(true, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether a refresh is asked for and not yet begun.
+    #[must_use]
+    pub fn refresh_requested(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// The keys, unless there are none or they are too old to be trusted.
+    pub(super) fn usable(&self, now: i64) -> Option<(Arc<KeySet>, u64)> {
+        let state = self.state.load();
+        self.fresh(&state, now).then_some(())?;
+        state.set.clone().map(|set| (set, state.generation))
+    }
+
+    /// The generation of the keys, unless there are none or they are too old to be trusted.
+    pub(super) fn usable_generation(&self, now: i64) -> Option<u64> {
+        let state = self.state.load();
+        (state.set.is_some() && self.fresh(&state, now)).then_some(state.generation)
+    }
+
+    fn fresh(&self, state: &KeyState, now: i64) -> bool {
+        age(state, now).is_some_and(|age| age <= self.stale_max.as_secs())
+    }
+
+    /// Keeps the keys fresh until shutdown is told or its sender is gone: fetches at once, retries
+    /// quickly until that succeeds, then follows the configured schedule.
+    pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+        let mut fetcher = Fetcher::new(self.source.clone(), self.issuer.clone());
+        let mut backoff = RETRY.0;
+        loop {
+            // The flag falls before the fetch begins: who asks during it may need a later one.
+            self.wanted.store(false, Ordering::Release);
+            let began = Instant::now();
+            let mark = self.file_mark();
+            let outcome = tokio::select! {
+                biased;
+                () = stopped(&mut shutdown) => return,
+                outcome = fetcher.fetch() => outcome,
+            };
+            let pause = match self.install(outcome, unix_now()) {
+                Ok(max_age) => {
+                    backoff = RETRY.0;
+                    self.pause(max_age)
+                }
+                Err(error) => {
+                    tracing::warn!(issuer = %self.name, %error, "keys could not be fetched");
+                    let pause = backoff;
+                    backoff = (backoff * 2).min(RETRY.1);
+                    pause
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stopped(&mut shutdown) => return,
+                () = self.due(began, pause, mark) => {}
+            }
+        }
+    }
+
+    /// Takes a document, or notes why there is none. The last good set stays in both cases where
+    /// there is no better one.
+    pub(super) fn install(
+        &self,
+        outcome: Result<Document, FetchError>,
+        now: i64,
+    ) -> Result<Option<Duration>, FetchError> {
+        let parsed = outcome.and_then(|document| {
+            let set = KeySet::parse(&document.body, &self.algorithms)?;
+            Ok((set, document.max_age))
+        });
+        // INVARIANT: `run` is the only writer, so reading and storing need not be one step.
+        let mut state = KeyState::clone(&self.state.load());
+        match parsed {
+            Ok((set, max_age)) => {
+                // Equal keys keep their generation, or each refresh would empty the cache.
+                if state.set.as_ref().is_none_or(|old| !old.same_keys(&set)) {
+                    state.generation += 1;
+                    tracing::info!(issuer = %self.name, keys = set.count(), "keys changed");
+                    state.set = Some(Arc::new(set));
+                }
+                state.fetched_at = Some(now);
+                state.last_error = None;
+                self.state.store(Arc::new(state));
+                Ok(max_age)
+            }
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                state.last_error = Some(error);
+                self.state.store(Arc::new(state));
+                Err(error)
+            }
+        }
+    }
+
+    /// How long after a good fetch the next one is due.
+    fn pause(&self, max_age: Option<Duration>) -> Duration {
+        let wished = max_age.map_or(self.refresh, |age| age.min(self.refresh));
+        // Keys must not grow stale merely because nobody asked for them.
+        wished.min(self.stale_max / 2).max(PAUSE_MIN)
+    }
+
+    /// Waits until the next fetch is due: by time, by an unknown `kid`, or by a changed file.
+    async fn due(&self, began: Instant, pause: Duration, mark: Option<FileMark>) {
+        let scheduled = began + pause;
+        let asked = async {
+            while !self.refresh_requested() {
+                self.wake.notified().await;
+            }
+            tokio::time::sleep_until(began + self.refresh_min).await;
+        };
+        let changed = async {
+            if !matches!(self.source, KeySource::File(_)) {
+                std::future::pending::<()>().await;
+            }
+            while self.file_mark() == mark {
+                tokio::time::sleep(FILE_POLL).await;
+            }
+            // A writer in place may not have finished.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(scheduled) => {}
+            () = asked => {}
+            () = changed => {}
+        }
+    }
+
+    fn file_mark(&self) -> Option<FileMark> {
+        match &self.source {
+            KeySource::File(path) => FileMark::of(path),
+            KeySource::Url(_) | KeySource::Discovery(_) => None,
+        }
+    }
+}
+
+fn age(state: &KeyState, now: i64) -> Option<u64> {
+    state.fetched_at.map(|at| u64::try_from(now.saturating_sub(at)).unwrap_or(0))
+}
+
+/// Returns when shutdown is told, or can no longer be told.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone: there is nobody left to serve.
+    let _ = shutdown.wait_for(|told| *told).await;
+}
+
+fn unix_now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .unwrap_or(0)
+}
