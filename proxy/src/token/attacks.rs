@@ -401,3 +401,18 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
     let odd = verifier.verify(&token(|c| c["tier"] = json!({"a": 1})), &[0], now());
     assert_eq!(odd.err(), Some(TokenProblem::Bad(BadToken::Claims)));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_verifier_panic(header in ".{0,80}", payload in ".{0,80}", raw in ".{0,200}") {
+        let (verifier, _) = verifier();
+        proptest::prop_assert!(verifier.verify(&raw, &[0, 7], i64::MAX).is_err());
+        let payload = format!(r#"{{"iss":"{ISSUER}","exp":{payload}}}"#);
+        for header in [header.as_str(), HEADER] {
+            let token = format!("{}.{}.AAAA", b64(header.as_bytes()), b64(payload.as_bytes()));
+            for now in [i64::MIN, 0, i64::MAX] {
+                proptest::prop_assert!(verifier.verify(&token, &[0], now).is_err());
+            }
+        }
+    }
+}

@@ -98,7 +98,8 @@ impl VerifiedToken {
             claims: source.extra(&names.extra)?,
         };
         Ok(Self {
-            user_name: source.text(&names.user_name),
+            // A name decides nothing, so an unfit one is left out rather than refused.
+            user_name: source.id(&names.user_name).unwrap_or_default(),
             device: source.device(names)?,
             sign_in_risk: source.risk(names.sign_in_risk.as_deref()),
             user_risk: source.risk(names.user_risk.as_deref()),
@@ -201,7 +202,7 @@ impl<'c> Source<'c> {
         }
     }
 
-    /// An id that can be compared and put into a header.
+    /// An id or a name that can be compared and put into a header.
     fn id(&self, name: &str) -> Result<Option<String>, BadToken> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let id = scalar_text(value).ok_or(BadToken::Claims)?;

@@ -17,8 +17,8 @@ use super::jwk::KeySet;
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How often a key file is looked at.
 const FILE_POLL: Duration = Duration::from_secs(2);
-/// No configuration makes fetches more frequent than this.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// No configuration makes fetches more frequent than the first, or rarer than the second.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
 
 /// What is known of an issuer's keys.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,7 @@ impl KeyStore {
             source: issuer.keys.clone(),
             algorithms: issuer.algorithms.clone(),
             refresh: issuer.refresh,
-            refresh_min: issuer.refresh_min.max(PAUSE_MIN),
+            refresh_min: issuer.refresh_min.clamp(PAUSE.0, PAUSE.1),
             stale_max: issuer.stale_max,
             state: ArcSwap::from_pointee(KeyState::default()),
             failures: AtomicU64::new(0),
@@ -215,7 +215,7 @@ impl KeyStore {
     fn pause(&self, max_age: Option<Duration>) -> Duration {
         let wished = max_age.map_or(self.refresh, |age| age.min(self.refresh));
         // Keys must not grow stale merely because nobody asked for them.
-        wished.min(self.stale_max / 2).max(PAUSE_MIN)
+        wished.min(self.stale_max / 2).clamp(PAUSE.0, PAUSE.1)
     }
 
     /// Waits until the next fetch is due: by time, by an unknown `kid`, or by a changed file.

@@ -1,7 +1,8 @@
 //! Key sources that fail, lie or send us elsewhere, over real sockets.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis_config::settings::KeySource;
@@ -125,4 +126,41 @@ async fn a_changed_key_file_is_taken_up_and_a_broken_one_is_not() {
     // The loop ends with its owner, too.
     drop(stop);
     tokio::time::timeout(Duration::from_secs(2), running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_new_key_is_learnt_by_its_use_and_a_flood_of_unknown_ones_fetches_seldom() {
+    install();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let body = Arc::new(Mutex::new(set(&[EC.jwk("ec")]).body));
+    let (counter, current) = (Arc::clone(&fetches), Arc::clone(&body));
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let mut request = [0; 2048];
+            let _ = socket.read(&mut request).await;
+            let body = current.lock().unwrap().clone();
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
+            let _ = socket.write_all(&body).await;
+        }
+    });
+    let mut settings = issuer("main", ISSUER, KeySource::Url(format!("http://{address}/")));
+    settings.refresh_min = Duration::from_secs(1);
+    let store = Arc::new(KeyStore::new(&settings));
+    let verifier = Verifier::new(&[settings], vec![Arc::clone(&store)]);
+    let (_stop, shutdown) = watch::channel(false);
+    tokio::spawn(Arc::clone(&store).run(shutdown));
+    until(|| store.keys() == 1).await;
+    let token = token(|_| {});
+    let began = std::time::Instant::now();
+    while began.elapsed() < Duration::from_millis(2500) {
+        assert!(verifier.verify(&token, &[0], now()).is_err());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!((2..=4).contains(&fetches.load(Ordering::Relaxed)), "{fetches:?}");
+    *body.lock().unwrap() = set(&[EC.jwk("ec"), RSA.jwk("rsa")]).body;
+    until(|| verifier.verify(&token, &[0], now()).is_ok()).await;
+    assert_eq!(store.generation(), 2);
 }
