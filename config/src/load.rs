@@ -82,8 +82,17 @@ impl Loader {
         }
         let (config, found, files) = lower::lower(&main, &included, folder, &self.sources);
         self.found.extend(found);
-        let mut config = config?;
+        let Some(mut config) = config else {
+            // INVARIANT: what lowering leaves out was told. Should that ever fail, nothing is run.
+            if !self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+                let what = "a part of the configuration was not understood";
+                self.found.push(Diagnostic::error("config/incomplete", main.at, what));
+            }
+            return None;
+        };
         config.files = self.sources.paths().map(Path::to_path_buf).chain(files).collect();
+        config.files.sort();
+        config.files.dedup();
         Some(config)
     }
 
@@ -156,6 +165,10 @@ fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
 
 fn read(path: &Path) -> Result<String, (&'static str, String)> {
     let unreadable = |error: std::io::Error| ("file/unreadable", error.to_string());
+    // Asked before opening: to open a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(("file/unreadable", "it is not a file".to_owned()));
+    }
     let file = File::open(path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
         return Err(("file/unreadable", "it is not a file".to_owned()));

@@ -296,19 +296,13 @@ fn authenticate(
     app: &portcullis_config::settings::App,
     now: i64,
 ) -> Result<Arc<Caller>, Refusal> {
-    let places = &app.token;
-    let bearer = if places.bearer { request.bearer() } else { None };
-    let token = match bearer {
-        Some(token) => Some(token),
-        None => match &places.cookie {
-            Some(name) => request.cookie(name).map_err(Refusal::BadRequest)?,
-            None => None,
-        },
+    let cookie = match &app.token.cookie {
+        Some(name) => request.cookie(name).map_err(Refusal::BadRequest)?,
+        None => None,
     };
-    let token = token.or_else(|| {
-        let name = HeaderName::from_bytes(places.header.as_ref()?.as_bytes()).ok()?;
-        request.header(&name)
-    });
+    let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
+    let authorization = request.header(&header::AUTHORIZATION);
+    let token = token::find_token(&app.token, authorization, |_| cookie, by_header);
     let token = token.ok_or(Refusal::NoToken)?;
     token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)
         .map_err(Refusal::from)
@@ -386,7 +380,7 @@ fn no_permit() -> Box<Error> {
 impl ProxyHttp for Gateway {
     type CTX = Passage;
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where a request reads the clocks")]
+    // The one place where a request reads the clock on the wall.
     fn new_ctx(&self) -> Passage {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);

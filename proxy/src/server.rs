@@ -57,8 +57,11 @@ pub fn prepare_process() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     // Pingora reports client disconnects as errors; they say nothing to an operator.
-    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,portcullis=info,pingora_core=error,pingora_proxy=off"));
+    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| {
+        EnvFilter::new(
+            "warn,portcullis=info,pingora_core=error,pingora_core::connectors=off,pingora_proxy=off",
+        )
+    });
     let _ =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish().try_init();
 }

@@ -1,4 +1,5 @@
 //! Walls between rooms and the small order of the house, as an ordinary test.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -64,15 +64,25 @@ pub(super) fn app(
         view.items("upstreams").iter().filter_map(|node| upstream(cx, node)).collect();
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
+    let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
     let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {
         let path = cx.parse_key(context, "path", values::path_prefix);
+        if let Some(path) = &path
+            && !lies_below(path, &path_prefix)
+        {
+            let what = format!("`{}` is not below the app's path `{path_prefix}`", shortened(path));
+            cx.push(
+                Diagnostic::error("app/context-path", context.at_key("path"), what)
+                    .why("no request would ever ask for the context")
+                    .help("write the whole path, beginning with the app's own"),
+            );
+        }
         let context = cx.parse_key(context, "context", values::context);
         Some((path?, context?))
     });
-    let contexts = contexts.collect();
+    let contexts: Vec<_> = contexts.collect();
     let methods = cx.parse_list(view, "methods", values::method);
     cx.not_empty(view, "methods", "leave it out to accept any method");
-    let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let token = token(cx, view);
     let timeouts = timeouts(cx, view);
@@ -100,6 +110,11 @@ pub(super) fn app(
     };
     let attributes = attributes(cx, view);
     Some((settings, model::App { id, groups: view.owned("groups"), attributes, assigned, unmatched }))
+}
+
+/// Whether a path is a prefix's own or lies below it, by whole segments.
+fn lies_below(path: &str, prefix: &str) -> bool {
+    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Ids that policies' selectors use for something else cannot name an app.

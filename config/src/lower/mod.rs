@@ -22,6 +22,7 @@ use portcullis_policy::PolicySet;
 
 use crate::diagnose::{At, Diagnostic, Sources};
 use crate::schema::check::nearest;
+use crate::schema::policy_tables::POLICY;
 use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SERVER, TRUSTED_PROXIES};
 use crate::schema::tree::{Node, View};
 use crate::settings::{Config, TrustedProxies};
@@ -96,7 +97,11 @@ impl Context<'_> {
     /// A file that must be there and readable; it is watched from now on.
     fn readable(&mut self, view: View<'_>, key: &str) -> Option<PathBuf> {
         let path = self.path(view.text(key)?);
-        let checked = std::fs::File::open(&path).and_then(|file| file.metadata());
+        // Asked before opening: to open a pipe would wait for its writer.
+        let checked = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
+            true => std::fs::File::open(&path)?.metadata(),
+            false => Ok(metadata),
+        });
         let problem = match checked {
             Ok(metadata) if metadata.is_file() => {
                 self.files.push(path.clone());
@@ -245,6 +250,14 @@ fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Conf
         policy::policies(cx, *file, &mut known, &mut set);
     }
     let denial = denial::denial(cx, main);
+    unused_contexts(cx, &files, &apps);
+    // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
+    let written = |key: &str| files.iter().map(|file| file.items(key).len()).sum::<usize>();
+    let complete = issuers.len() == main.items("issuer").len()
+        && apps.len() == main.items("app").len()
+        && set.locations.len() == written("location")
+        && set.policies.len() == written("policy");
+    complete.then_some(())?;
     Some(Config {
         server: server?,
         trusted_proxies,
@@ -255,4 +268,21 @@ fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Conf
         policies: set,
         files: Vec::new(),
     })
+}
+
+/// A policy for a context that no app asks for is never consulted.
+fn unused_contexts(cx: &mut Context<'_>, files: &[View<'_>], apps: &[crate::settings::App]) {
+    let asked: Vec<String> =
+        apps.iter().flat_map(|app| app.contexts.iter().map(|(_, context)| context.to_string())).collect();
+    for view in files.iter().flat_map(|file| file.tables("policy", &POLICY)) {
+        for (text, at) in view.texts("authentication-contexts") {
+            if values::context(text).is_ok() && !asked.iter().any(|context| context == text) {
+                cx.push(
+                    Diagnostic::warning("context/unused", at, format!("no app asks for context `{text}`"))
+                        .why("the policy would never apply because of it")
+                        .help("name it in an app: `contexts = [{ path = \"/admin\", context = \"c1\" }]`"),
+                );
+            }
+        }
+    }
 }

@@ -87,9 +87,11 @@ fn one_of(
         (true, false) => Some(first),
         (false, true) => Some(second),
         (both, _) => {
-            let how = if both { "both" } else { "neither" };
-            let what = format!("the policy has {how} `{first}` and `{second}`");
-            let what = if both { what } else { format!("the policy has neither `{first}` nor `{second}`") };
+            let what = if both {
+                format!("the policy has both `{first}` and `{second}`")
+            } else {
+                format!("the policy has neither `{first}` nor `{second}`")
+            };
             cx.push(Diagnostic::error(code, view.at(), what).help("a policy has exactly one of them"));
             None
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::{Context, values};
 use crate::diagnose::Diagnostic;
 use crate::schema::tables::{DECISION_LOG, LISTENER, LISTENER_TLS};
@@ -100,10 +102,13 @@ fn decision_log(cx: &Context<'_>, view: View<'_>) -> DecisionLog {
 }
 
 pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -> TrustedProxies {
-    let mut networks = Vec::new();
+    let (mut networks, mut told) = (Vec::new(), false);
     for (text, at) in view.texts("networks") {
         let Some(network) = cx.parse(text, at, values::network) else { continue };
-        if network.prefix_len() == 0 && !any {
+        networks.push(network);
+        // Two halves are a whole too.
+        let everybody = IpNet::aggregate(&networks).iter().any(|network| network.prefix_len() == 0);
+        if everybody && !told && !any {
             cx.push(
                 Diagnostic::error("trusted-proxies/everyone", at, format!("`{network}` trusts everybody"))
                     .why("every client could claim any address and so be in any location")
@@ -112,7 +117,7 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
                     ),
             );
         }
-        networks.push(network);
+        told |= everybody;
     }
     let header = match view.text("header") {
         Some("forwarded") => ForwardedHeader::Forwarded,

@@ -100,7 +100,7 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Flaw> {
 /// A network in CIDR notation without host bits, or a single address.
 pub(super) fn network(text: &str) -> Result<IpNet, Flaw> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(IpNet::from(address));
+        return Ok(IpNet::from(address.to_canonical()));
     }
     let network: IpNet = text.parse().map_err(|_| {
         Flaw::new("network/invalid", format!("`{}` is no network", shortened(text)))
@@ -116,7 +116,14 @@ pub(super) fn network(text: &str) -> Result<IpNet, Flaw> {
                 network.addr()
             )));
     }
-    Ok(network)
+    Ok(unmapped(network))
+}
+
+/// An IPv4-mapped IPv6 address is the IPv4 address, so a network of such is an IPv4 network.
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    v4.and_then(|(address, prefix)| IpNet::new(IpAddr::V4(address), prefix).ok()).unwrap_or(network)
 }
 
 /// An assigned ISO 3166-1 alpha-2 code.
@@ -155,7 +162,12 @@ pub(super) fn host(text: &str) -> Result<String, Flaw> {
         Flaw::new("host/invalid", format!("`{}` is no host name", shortened(text)))
             .help("write a name such as `wiki.example.com`, without scheme, port, path or `*`")
     };
-    if text.is_empty() || text.len() > 253 || text.contains(['*', '%', '/', '@', '_']) || text.ends_with('.')
+    if text.is_empty()
+        || text.len() > 253
+        || text.contains(['*', '%', '/', '@', '_'])
+        || text.ends_with('.')
+        || text.starts_with('.')
+        || text.contains("..")
     {
         return Err(flaw());
     }

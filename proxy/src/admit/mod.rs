@@ -110,16 +110,6 @@ impl<'r> AdmittedRequest<'r> {
         self.client
     }
 
-    /// The token of `Authorization: Bearer` (RFC 6750, section 2.1), not verified.
-    #[must_use]
-    pub fn bearer(&self) -> Option<&'r str> {
-        let value = self.header(&header::AUTHORIZATION)?;
-        let (scheme, token) = value.split_once(' ')?;
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(is_token))
-            .then_some(token)
-    }
-
     /// The cookie of this name.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub enum GeoState {
     /// No database is configured: no country is known, and none is owed.
     NotConfigured,
     /// A database is at hand.
-    Ready(GeoDatabase),
+    Ready(Box<GeoDatabase>),
 }
 
 impl GeoState {

@@ -123,7 +123,7 @@ fn geo(config: &Config) -> Result<GeoState, StateError> {
     match &config.geo {
         None => Ok(GeoState::NotConfigured),
         Some(geo) => match GeoDatabase::open(&geo.database, &geo.country_path) {
-            Ok(database) => Ok(GeoState::Ready(database)),
+            Ok(database) => Ok(GeoState::Ready(Box::new(database))),
             Err(problem) => Err(StateError::Configuration(format!(
                 "error[geo/unreadable]: {}: {problem}\n  = help: replace the file, or remove [geo]\n",
                 geo.database.display()

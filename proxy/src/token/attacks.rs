@@ -1,4 +1,5 @@
 //! Tokens that must not be believed, and the few that must.
+#![expect(clippy::string_slice, reason = "tests cut texts of their own making")]
 
 use std::time::Duration;
 

@@ -84,7 +84,12 @@ fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Option<Header
         },
         IdentityValue::UserName => token.user_name().map(header_value),
         IdentityValue::Groups => match &principal.groups {
-            Fact::Known(groups) if !groups.is_empty() => Some(header_value(&groups.join(","))),
+            // A comma inside a group's name would make two groups of it.
+            Fact::Known(groups) if !groups.is_empty() => {
+                let plain: Vec<&str> =
+                    groups.iter().map(String::as_str).filter(|group| !group.contains(',')).collect();
+                Some(header_value(&plain.join(",")))
+            }
             Fact::Known(_) | Fact::Unknown | Fact::Unavailable => None,
         },
         IdentityValue::DeviceId => token.device().map(|device| header_value(&device.id)),

@@ -1,6 +1,7 @@
 //! The real binary over loopback: one process for each test, nothing faked.
 //!
 //! One test binary with modules, because linking the proxy's dependencies once is enough.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod demo;
 mod never;

@@ -1,0 +1,116 @@
+//! A configuration with every key: each is taken, and each arrives.
+#![expect(clippy::expect_used, reason = "a test that cannot read its own files should stop")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis_config::load::load;
+use portcullis_config::settings::{Config, DecisionLog, Disclosure, IdentityValue, KeySource};
+use portcullis_config::{Severity, reference::json_schema};
+use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
+
+fn complete() -> Config {
+    let loaded = load(Path::new("tests/complete/main.toml"));
+    let text = portcullis_config::diagnose::render_text(&loaded.diagnostics, &loaded.sources);
+    assert!(loaded.diagnostics.iter().all(|found| found.severity == Severity::Warning), "{text}");
+    loaded.config.expect(&text)
+}
+
+#[test]
+fn every_key_of_settings_arrives() {
+    let config = complete();
+    assert_eq!(config.files.len(), 8, "{:?}", config.files);
+    assert_eq!(config.server.listeners[0].tls.as_ref().unwrap().key, Path::new("tests/complete/key.pem"));
+    assert_eq!(config.server.decision_log, DecisionLog::File("tests/complete/decisions.log".into()));
+    assert_eq!((config.server.threads, config.server.upstream_pool), (Some(2), 7));
+    assert_eq!(config.server.body_bytes_max, 1_024);
+    assert_eq!(config.trusted_proxies.networks[1].to_string(), "192.0.2.0/24");
+    assert_eq!(config.issuers[0].keys, KeySource::File("tests/complete/keys.json".into()));
+    assert_eq!(config.issuers[0].types, ["at+jwt"]);
+    assert_eq!(config.issuers[0].max_age, Some(Duration::from_secs(28_800)));
+    assert_eq!(config.issuers[0].claims.password_changed.as_deref(), Some("r"));
+    let app = &config.apps[0];
+    assert_eq!((app.hosts[0].as_str(), app.path_prefix.as_str()), ("wiki.example.com", "/wiki"));
+    let names: Vec<_> = app.upstreams.iter().map(|upstream| upstream.tls_name.as_deref()).collect();
+    assert_eq!(names, [None, Some("wiki.corp"), Some("wiki.corp")]);
+    assert_eq!((app.upstreams[0].host.as_str(), app.upstreams[2].port), ("::1", 443));
+    assert_eq!(app.identity_headers[4].1, IdentityValue::Claim("email".into()));
+    assert_eq!(app.timeouts.idle, Duration::from_secs(4));
+    assert!(!app.token.bearer && !app.websocket && app.forward_authorization);
+    assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);
+    assert_eq!(config.denial.disclosure, Disclosure::Minimal);
+    assert!(config.denial.logo.as_ref().unwrap().starts_with("data:image/png;base64,iVBOR"));
+    assert_eq!(config.policies.evidence.mfa_methods, ["otp"]);
+}
+
+#[test]
+fn every_key_of_policies_arrives() {
+    let set = complete().policies;
+    assert_eq!(set.apps[0].unmatched, Unmatched::Allow);
+    assert_eq!(set.apps[0].assigned.as_ref().unwrap().len(), 3);
+    assert_eq!(set.apps[0].attributes.len(), 4);
+    assert!(
+        set.locations.iter().any(|location| matches!(location.place, Place::Networks { trusted: true, .. }))
+    );
+    let policy = &set.policies[0];
+    let Subjects::Users(users) = &policy.subjects else { panic!() };
+    assert_eq!((users.include.len(), users.exclude.len()), (4, 2));
+    let Targets::Apps(apps) = &policy.targets else { panic!() };
+    assert_eq!((apps.include.len(), apps.exclude.len()), (2, 1));
+    let Grant::Require { operator: Operator::Or, controls } = &policy.grant else { panic!() };
+    assert_eq!(controls.len(), 8);
+    let request = policy.conditions.request.as_ref().unwrap();
+    assert_eq!(request.paths[0], PathPattern::Subtree(String::new()));
+    assert_eq!(request.paths[1], PathPattern::Subtree("/wiki/a".into()));
+    assert_eq!(request.paths[2], PathPattern::Exact("/wiki/b".into()));
+    let time = policy.conditions.time.as_ref().unwrap();
+    assert_eq!((time.windows.len(), time.from, time.until), (5, Some(1_767_222_000), Some(1_798_801_200)));
+    assert!(matches!(set.policies[1].targets, Targets::Contexts(_)));
+    assert_eq!(set.policies[1].grant, Grant::Block);
+}
+
+/// Paths of all keys that a schema knows.
+fn known(schema: &serde_json::Value, path: &str, out: &mut BTreeSet<String>) {
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        out.insert(format!("{path}{key}"));
+        known(inner, &format!("{path}{key}."), out);
+    }
+    for inner in schema["anyOf"].as_array().into_iter().flatten() {
+        known(inner, path, out);
+    }
+    if schema["items"].is_object() {
+        known(&schema["items"], path, out);
+    }
+}
+
+/// Paths of all keys that a document uses.
+fn used(document: &toml::Value, path: &str, out: &mut BTreeSet<String>) {
+    match document {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                out.insert(format!("{path}{key}"));
+                used(value, &format!("{path}{key}."), out);
+            }
+        }
+        toml::Value::Array(items) => items.iter().for_each(|item| used(item, path, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_of_the_schema_is_taken_by_the_loader() {
+    let (mut all, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    known(&json_schema(), "", &mut all);
+    for file in ["main", "policies", "extra"] {
+        let text = std::fs::read_to_string(format!("tests/complete/{file}.toml")).unwrap();
+        used(&toml::from_str(&text).unwrap(), "", &mut seen);
+    }
+    let holds_rules = |key: &&String| {
+        ["policy.apps.filter", "policy.conditions.device-filter", "policy.conditions.claims"]
+            .iter()
+            .any(|rule| key.starts_with(rule))
+    };
+    let missing: Vec<_> = all.difference(&seen).filter(|key| !holds_rules(key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
