@@ -244,8 +244,8 @@ fn device_attribute(name: &str) -> Option<DeviceAttribute> {
 
 fn operator(word: &str) -> Option<Operator> {
     let (test, negated) = match word.to_ascii_lowercase().as_str() {
-        "eq" | "equals" => (Test::Equals, false),
-        "ne" | "notequals" => (Test::Equals, true),
+        "eq" => (Test::Equals, false),
+        "ne" => (Test::Equals, true),
         "startswith" => (Test::StartsWith, false),
         "notstartswith" => (Test::StartsWith, true),
         "endswith" => (Test::EndsWith, false),
