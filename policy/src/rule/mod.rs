@@ -1,6 +1,6 @@
 //! The filter language: Entra's rule syntax for devices, with our namespaces beside it.
 //!
-//! A rule is parsed and checked once, at load, and asked with an [`Environment`]. Strings compare
+//! A rule is parsed and checked once, at load, and asked with an `Environment`. Strings compare
 //! without ASCII case. Every attribute of an unregistered device is null: positive operators do not
 //! match null, negative ones do (Entra documentation, "Filter for devices as a condition").
 
