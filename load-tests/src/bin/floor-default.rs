@@ -1,0 +1,7 @@
+//! Bare pingora with its default settings and the platform's allocator.
+
+use portcullis_load_tests::floor::{Settings, serve};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    serve(Settings::Default)
+}
