@@ -3,6 +3,8 @@
 //! All of it is chosen by the client: good enough to target a policy, never to satisfy one. Where hint
 //! and user agent contradict each other the platform is unknown, which no named platform matches.
 
+use std::cell::RefCell;
+
 use portcullis_policy::model::{ClientAppType, Platform};
 use portcullis_policy::signals::Fact;
 
@@ -22,6 +24,38 @@ const APPS: [&str; 12] = [
     "ZoomWebKit",
 ];
 
+/// User agents whose reading each thread remembers; a power of two.
+const REMEMBERED: usize = 64;
+
+/// What a user agent says by itself.
+#[derive(Clone, Copy)]
+struct Reading {
+    platform: Option<Platform>,
+    client: ClientAppType,
+}
+
+impl Reading {
+    fn of(agent: &str) -> Self {
+        Self { platform: platform(agent), client: client(agent) }
+    }
+
+    /// The same, remembered: reading takes a dozen searches, and most clients of an installation
+    /// send one of few texts.
+    fn remembered(agent: &str) -> Self {
+        thread_local! {
+            static SLOTS: RefCell<[Option<(Box<str>, Reading)>; REMEMBERED]> =
+                const { RefCell::new([const { None }; REMEMBERED]) };
+            static HASHES: ahash::RandomState = ahash::RandomState::new();
+        }
+        let slot = HASHES.with(|hashes| hashes.hash_one(agent)) as usize % REMEMBERED;
+        SLOTS.with_borrow_mut(|slots| match slots.get_mut(slot) {
+            Some(Some((known, reading))) if **known == *agent => *reading,
+            Some(slot) => slot.insert((agent.into(), Self::of(agent))).1,
+            None => Self::of(agent),
+        })
+    }
+}
+
 /// The platform and the kind of client.
 #[must_use]
 pub fn classify(
@@ -29,7 +63,8 @@ pub fn classify(
     hint: Option<&str>,
     path: &str,
 ) -> (Fact<Platform>, Fact<ClientAppType>) {
-    let by_agent = user_agent.and_then(platform);
+    let reading = user_agent.map(Reading::remembered);
+    let by_agent = reading.and_then(|reading| reading.platform);
     let by_hint = hint.map(hinted);
     let platform = match (by_hint, by_agent) {
         (None, None) | (Some(None), None) => Fact::Unknown,
@@ -38,7 +73,17 @@ pub fn classify(
         (Some(Some(told)), Some(seen)) if told == seen => Fact::Known(told),
         (Some(_), Some(_)) => Fact::Unknown,
     };
-    (platform, Fact::Known(client(user_agent, path)))
+    let client = if is_active_sync(path) {
+        ClientAppType::ExchangeActiveSync
+    } else {
+        reading.map_or(ClientAppType::Other, |reading| reading.client)
+    };
+    (platform, Fact::Known(client))
+}
+
+fn is_active_sync(path: &str) -> bool {
+    const PATH: &str = "/Microsoft-Server-ActiveSync";
+    path.get(..PATH.len()).is_some_and(|head| head.eq_ignore_ascii_case(PATH))
 }
 
 /// `Sec-CH-UA-Platform`, a structured string (User-Agent Client Hints, section 3.8).
@@ -54,21 +99,54 @@ fn hinted(hint: &str) -> Option<Platform> {
 }
 
 fn platform(agent: &str) -> Option<Platform> {
+    /// Televisions, sticks and phones of their own kind; most also say Linux or Android.
+    const OTHERS: [&str; 23] = [
+        "CrOS",
+        "X11; Windows",
+        "Tizen",
+        "Web0S",
+        "webOS",
+        "hpwOS",
+        "KAIOS",
+        "GoogleTV",
+        "Apple TV",
+        "HbbTV",
+        "NetCast",
+        "SMART-TV",
+        "CrKey",
+        "Sailfish",
+        "Maemo",
+        "MeeGo",
+        "WeTab",
+        "Kindle/",
+        "FreeBSD",
+        "Windows CE",
+        "Symbian",
+        "BlackBerry",
+        "PlayStation",
+    ];
     let has = |word: &str| memchr::memmem::find(agent.as_bytes(), word.as_bytes()).is_some();
-    // The order matters: Windows Phones and Tizen claim Android, Androids claim Linux, iPhones claim Mac OS X.
-    if has("Windows Phone") || has("IEMobile") {
+    let any = |words: &[&str]| words.iter().any(|word| has(word));
+    // The order matters: Windows Phones claim Android, Androids claim Linux, iPhones claim Mac OS X.
+    if has("Windows Phone") || has("wds ") || (has("IEMobile") && !has("Windows CE")) || has("XBLWP7") {
         Some(Platform::WindowsPhone)
-    } else if has("CrOS") || has("Tizen") || has("Web0S") || has("webOS") || has("KAIOS") {
+    } else if any(&OTHERS) {
         None
-    } else if has("Android") {
-        Some(Platform::Android)
-    } else if has("iPhone") || has("iPad") || has("iPod") || has("CPU OS ") {
+    } else if any(&["CriOS/", "FxiOS/", "EdgiOS/", "Outlook-iOS"]) {
+        // Asked for the desktop's page, these browsers say Macintosh.
         Some(Platform::Ios)
-    } else if has("Windows NT") || has("Windows 9") || has("Win64") || has("Win32") {
+    } else if any(&["Android", "Adr ", "android mobile", "JUC", "Silk/"]) {
+        Some(Platform::Android)
+    } else if any(&["iPhone", "iPad", "iPod", "CPU OS ", "iPh OS", "; iOS ", ";iOS ", "(iOS"]) {
+        Some(Platform::Ios)
+    } else if any(&["Windows NT", "Windows 9", "Win64", "Win32"]) {
         Some(Platform::Windows)
-    } else if has("Macintosh") || has("Mac OS X") || has("Mac_PowerPC") {
+    } else if any(&["Macintosh", "Mac OS X", "Mac_PowerPC", "os/macos"]) {
         Some(Platform::MacOs)
-    } else if has("Linux") || has("X11; Ubuntu") {
+    } else if has("CFNetwork/") && has("Darwin/") {
+        // Apple's network library: macOS names the processor, iOS does not.
+        Some(if any(&["(x86_64)", "(i386)", "(arm64)"]) { Platform::MacOs } else { Platform::Ios })
+    } else if any(&["Linux", "X11; Ubuntu", "linux"]) {
         Some(Platform::Linux)
     } else if has("Windows") {
         Some(Platform::Windows)
@@ -77,13 +155,7 @@ fn platform(agent: &str) -> Option<Platform> {
     }
 }
 
-fn client(agent: Option<&str>, path: &str) -> ClientAppType {
-    if path.get(..27).is_some_and(|head| head.eq_ignore_ascii_case("/Microsoft-Server-ActiveSync"))
-        || path.starts_with("/Microsoft-Server-ActiveSync")
-    {
-        return ClientAppType::ExchangeActiveSync;
-    }
-    let Some(agent) = agent else { return ClientAppType::Other };
+fn client(agent: &str) -> ClientAppType {
     if APPS.iter().any(|app| agent.contains(app)) {
         return ClientAppType::MobileAndDesktop;
     }
@@ -125,5 +197,66 @@ mod tests {
             classify(Some(CHROME), None, "/Microsoft-Server-ActiveSync").1,
             Fact::Known(ClientAppType::ExchangeActiveSync)
         );
+    }
+
+    /// What the community's name for an operating system is in ours; `None` is a platform that no
+    /// policy can name.
+    fn named(family: &str) -> Option<Platform> {
+        match family {
+            "iOS" => Some(Platform::Ios),
+            "Android" => Some(Platform::Android),
+            "Windows" => Some(Platform::Windows),
+            "Mac OS X" | "Mac OS" => Some(Platform::MacOs),
+            "Windows Phone" => Some(Platform::WindowsPhone),
+            "Linux" | "Ubuntu" | "Debian" | "Fedora" | "Red Hat" | "CentOS" | "Gentoo" | "Mandriva"
+            | "Slackware" | "Linux Mint" | "PCLinuxOS" | "Puppy" => Some(Platform::Linux),
+            _ => None,
+        }
+    }
+
+    /// Holds the reading against (family, user agent) pairs: the share that agrees, and those that do not.
+    fn agreement<'c>(cases: impl Iterator<Item = (&'c str, &'c str)>) -> (f64, Vec<String>) {
+        let (mut all, mut wrong) = (0_u32, Vec::new());
+        for (family, agent) in cases {
+            all += 1;
+            let seen = platform(agent);
+            if seen != named(family) {
+                wrong.push(format!("{family}: read as {seen:?}: {agent}"));
+            }
+        }
+        assert!(all > 100, "only {all} cases");
+        (1.0 - wrong.len() as f64 / f64::from(all), wrong)
+    }
+
+    #[test]
+    fn platforms_are_read_as_the_community_reads_them() {
+        let (share, wrong) = agreement(
+            include_str!("../../tests/data/user-agents.tsv").lines().filter_map(|line| line.split_once('\t')),
+        );
+        assert!(share >= 0.97, "{share}: {wrong:#?}");
+    }
+
+    #[test]
+    fn platforms_are_read_as_the_whole_public_corpus_reads_them() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/user-agents");
+        let Ok(text) = std::fs::read_to_string(folder.join("test_os.yaml")) else {
+            println!("skipped: {} is not there", folder.display());
+            return;
+        };
+        let value = |line: &'static str, key: &str| line.trim().strip_prefix(key).map(str::trim);
+        let text: &'static str = text.leak();
+        let mut agent = None;
+        let mut cases = Vec::new();
+        for line in text.lines() {
+            if let Some(found) = value(line, "- user_agent_string:") {
+                agent = Some(found.trim_matches(['\'', '"']));
+            } else if let (Some(family), Some(found)) = (value(line, "family:"), agent) {
+                cases.push((family.trim_matches(['\'', '"']), found));
+                agent = None;
+            }
+        }
+        let (share, wrong) = agreement(cases.into_iter());
+        println!("{share:.4} of the corpus; {wrong:#?}");
+        assert!(share >= 0.97, "{share}: {wrong:#?}");
     }
 }
