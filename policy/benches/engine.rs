@@ -3,6 +3,8 @@
 //! `decide` times requests that are let in (the path that most requests take) and, apart, all requests
 //! as they come; `worst` is an organisation in which every policy is about every app.
 
+#![expect(clippy::print_stderr, reason = "a bench says what it measures")]
+
 mod world;
 
 use std::hint::black_box;

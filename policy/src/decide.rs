@@ -25,16 +25,26 @@ impl CompiledPolicies {
     /// are left. No lock, no clock, and no allocation unless more than [`Applied::INLINE`] policies apply.
     #[must_use]
     pub fn decide(&self, scope: &Scope, signals: &Signals<'_>) -> Decision {
+        let mut decision = Decision {
+            outcome: unasked(Outcome::Block, ReasonCode::NoPolicy, false),
+            applied: Applied::new(),
+        };
+        decision.outcome = self.judge(scope, signals, &mut decision.applied);
+        decision.applied.sort();
+        decision
+    }
+
+    fn judge(&self, scope: &Scope, signals: &Signals<'_>, applied: &mut Applied) -> Outcome {
         let app = signals.target.app;
         let (Some(plan), Some(target)) = (self.plan(app), self.set().apps.get(app.0 as usize)) else {
-            return refuse_unasked(Outcome::Block, ReasonCode::NoPolicy, false);
+            return unasked(Outcome::Block, ReasonCode::NoPolicy, false);
         };
         if scope.generation() != self.generation() {
-            return refuse_unasked(Outcome::Deny, ReasonCode::FactUnavailable, true);
+            return unasked(Outcome::Deny, ReasonCode::FactUnavailable, true);
         }
         match plan.assigned.map_or(Tri::Yes, |bit| scope.assigned(bit)) {
             Tri::Yes => {}
-            unsure => return refuse_unasked(Outcome::Deny, ReasonCode::NotAssigned, unsure == Tri::Maybe),
+            unsure => return unasked(Outcome::Deny, ReasonCode::NotAssigned, unsure == Tri::Maybe),
         }
 
         let narrowing = self.facts.narrow(signals);
@@ -62,7 +72,11 @@ impl CompiledPolicies {
                         continue;
                     }
                 }
-                tally.add(demand, applies, &self.verdict(demand, scope, signals), signals);
+                let verdict = self.verdict(demand, scope, signals);
+                applied.push(demand.policy, result(demand.enforced, verdict.kind));
+                if demand.enforced {
+                    tally.add(demand, applies, &verdict, signals);
+                }
             }
         }
         tally.conclude(target.unmatched, |limits| {
@@ -174,9 +188,8 @@ fn is_fresh(age_max_secs: i64, signals: &Signals<'_>) -> bool {
     age >= -AHEAD_MAX_SECS && age <= age_max_secs
 }
 
-/// All policies that applied so far.
+/// All enforced policies that applied so far.
 struct Tally {
-    applied: Applied,
     /// Whether an enabled policy applied.
     spoken: Tri,
     limits: SessionLimits,
@@ -190,7 +203,6 @@ struct Tally {
 impl Tally {
     const fn new() -> Self {
         Self {
-            applied: Applied::new(),
             spoken: Tri::No,
             limits: SessionLimits { sign_in_until: None, persistent_browser: None },
             blocks: ReasonSet::EMPTY,
@@ -202,10 +214,6 @@ impl Tally {
 
     #[inline]
     fn add(&mut self, demand: &Demand, applies: Tri, verdict: &Verdict, signals: &Signals<'_>) {
-        self.applied.push(demand.policy, result(demand.enforced, verdict.kind));
-        if !demand.enforced {
-            return;
-        }
         self.spoken = self.spoken.or(applies);
         self.limit(demand, signals);
         let reasons = match verdict.kind {
@@ -234,47 +242,37 @@ impl Tally {
         };
     }
 
-    fn conclude(self, unmatched: Unmatched, permit: impl FnOnce(SessionLimits) -> Permit) -> Decision {
-        let mut applied = self.applied;
-        applied.sort();
+    fn conclude(&self, unmatched: Unmatched, permit: impl FnOnce(SessionLimits) -> Permit) -> Outcome {
         // The refusal is temporary only when no policy refuses for certain.
         let temporary = !self.certain;
         if !self.blocks.is_empty() {
-            return refuse(Outcome::Block, self.blocks, temporary, applied);
+            return Outcome::Block(refused(self.blocks, temporary));
         }
         if !self.denies.is_empty() {
-            return refuse(Outcome::Deny, self.denies.union(self.challenges), temporary, applied);
+            return Outcome::Deny(refused(self.denies.union(self.challenges), temporary));
         }
         if !self.challenges.is_empty() {
-            return refuse(Outcome::Challenge, self.challenges, temporary, applied);
+            return Outcome::Challenge(refused(self.challenges, temporary));
         }
         match (self.spoken, unmatched) {
             (Tri::Yes, Unmatched::Allow | Unmatched::Deny) | (Tri::No | Tri::Maybe, Unmatched::Allow) => {
-                Decision { outcome: Outcome::Grant(permit(self.limits)), applied }
+                Outcome::Grant(permit(self.limits))
             }
             // Whether any policy speaks turns on an unavailable fact: no.
-            (unsure, Unmatched::Deny) => {
-                let reasons = ReasonSet::EMPTY.with(ReasonCode::NoPolicy);
-                refuse(Outcome::Block, reasons, unsure == Tri::Maybe, applied)
-            }
+            (unsure, Unmatched::Deny) => unasked(Outcome::Block, ReasonCode::NoPolicy, unsure == Tri::Maybe),
         }
     }
 }
 
-/// Refuses before any policy is asked.
-fn refuse_unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool) -> Decision {
-    refuse(outcome, ReasonSet::EMPTY.with(reason), temporary, Applied::new())
+/// A refusal that comes of no policy.
+fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool) -> Outcome {
+    outcome(refused(ReasonSet::EMPTY.with(reason), temporary))
 }
 
-fn refuse(
-    outcome: fn(Refused) -> Outcome,
-    reasons: ReasonSet,
-    temporary: bool,
-    applied: Applied,
-) -> Decision {
+fn refused(reasons: ReasonSet, temporary: bool) -> Refused {
     // The set's order is the order in which reasons are shown.
     let primary = reasons.iter().next().unwrap_or(ReasonCode::Blocked);
-    Decision { outcome: outcome(Refused { primary, reasons, temporary }), applied }
+    Refused { primary, reasons, temporary }
 }
 
 const fn result(enforced: bool, kind: Kind) -> PolicyResult {

@@ -72,7 +72,7 @@ impl Table {
             Fact::Unknown => narrowing.possible.push(self.rows.row(self.values)),
             Fact::Unavailable => {
                 narrowing.possible.push(self.rows.row(self.values + 1));
-                narrowing.certain.push(self.rows.row(self.values + 2));
+                narrowing.certain.get_or_insert(Picked::NONE).push(self.rows.row(self.values + 2));
             }
         }
     }
@@ -157,7 +157,7 @@ impl Facts {
     #[inline]
     pub(crate) fn narrow<'p>(&'p self, signals: &Signals<'_>) -> Narrowing<'p> {
         let context = signals.context;
-        let mut narrowing = Narrowing { possible: Picked::NONE, certain: Picked::NONE, places: None };
+        let mut narrowing = Narrowing { possible: Picked::NONE, certain: None, places: None };
         if let Some(contexts) = &self.contexts {
             narrowing.possible.push(contexts.row(signals.target.context));
         }
@@ -198,8 +198,8 @@ fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> 
 /// The rows that one request picks.
 pub(crate) struct Narrowing<'p> {
     possible: Picked<'p>,
-    /// Rows of unavailable facts: where the condition holds all the same.
-    certain: Picked<'p>,
+    /// Rows of unavailable facts, if there are any: where the condition holds all the same.
+    certain: Option<Picked<'p>>,
     places: Option<PlaceRows<'p>>,
 }
 
@@ -217,7 +217,7 @@ impl Narrowing<'_> {
     /// Of the possible ones, those whose conditions hold whatever the unavailable facts are.
     #[inline]
     pub(crate) fn certain(&self, word: usize) -> u64 {
-        let found = self.certain.and(word);
+        let found = self.certain.as_ref().map_or(u64::MAX, |rows| rows.and(word));
         match &self.places {
             Some(places) => found & places.certain(word),
             None => found,

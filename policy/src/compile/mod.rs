@@ -9,6 +9,7 @@ mod bits;
 mod check;
 mod demands;
 mod facts;
+mod intervals;
 mod layout;
 mod places;
 mod remainder;

@@ -1,27 +1,22 @@
-//! Where an address is: one search among sorted intervals, whose leaves name the set of named locations
-//! that hold there, and through it the policies.
-//!
-//! Networks are nested or apart, never crossing, so their edges cut the address space into intervals
-//! within which the set of locations is one. A location condition holds when some include matches, by
-//! address or by country, and no exclude does: four rows.
+//! Where an address is: one look-up gives its class, which is the set of named locations that hold there,
+//! and through it the policies. A location condition holds when some include matches, by address or by
+//! country, and no exclude does: four rows.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use super::bits::{Masked, Postings, Rows, add, set_bit};
+use super::intervals::Intervals;
 use super::layout::Layout;
 use crate::model::{CountryCode, LocationSelector, NamedLocation, Place, PolicySet};
 use crate::signals::Fact;
 
 /// How many words of rows are kept ready (8 MiB); beyond, a row is put together word by word.
 const ROWS_MAX_WORDS: usize = 1 << 20;
-/// Pairs of letters.
-const COUNTRIES: usize = 26 * 26;
 
 /// Where every policy about places stands.
 #[derive(Debug)]
@@ -67,8 +62,8 @@ impl Places {
     pub(crate) fn rows(&self, address: Fact<IpAddr>, country: Fact<CountryCode>) -> PlaceRows<'_> {
         let address = match address {
             Fact::Known(address) => Fact::Known(match address.to_canonical() {
-                IpAddr::V4(address) => self.v4.class(address.to_bits()),
-                IpAddr::V6(address) => self.v6.class(address.to_bits()),
+                IpAddr::V4(address) => self.v4.class(address.to_bits()).unwrap_or(NOWHERE),
+                IpAddr::V6(address) => self.v6.class(address.to_bits()).unwrap_or(NOWHERE),
             }),
             // An address that nobody knows is in no network.
             Fact::Unknown => Fact::Known(NOWHERE),
@@ -76,8 +71,7 @@ impl Places {
         };
         let country = match country {
             Fact::Known(country) => {
-                let class = letters(country).and_then(|letters| self.class_of_country.get(letters));
-                Fact::Known(class.copied().unwrap_or(NOWHERE))
+                Fact::Known(self.class_of_country.get(country.index()).copied().unwrap_or(NOWHERE))
             }
             Fact::Unknown => Fact::Known(self.class_of_unknown),
             Fact::Unavailable => Fact::Unavailable,
@@ -137,7 +131,11 @@ impl Quad<'_> {
 #[derive(Clone, Copy)]
 enum Row<'p> {
     Ready(&'p [u64]),
-    Parts { always: &'p [u64], postings: &'p Postings, locations: &'p [u32] },
+    /// To be put together.
+    Parts {
+        sheet: &'p Sheet,
+        class: u32,
+    },
 }
 
 impl Row<'_> {
@@ -145,10 +143,10 @@ impl Row<'_> {
     fn word(&self, word: usize, missing: u64) -> u64 {
         match self {
             Row::Ready(row) => row.get(word).copied().unwrap_or(missing),
-            Row::Parts { always, postings, locations } => {
-                let found =
-                    locations.iter().fold(0, |found, location| found | word_of(postings.of(*location), word));
-                found | always.get(word).copied().unwrap_or(missing)
+            Row::Parts { sheet, class } => {
+                let locations = sheet.classes.get(*class as usize).into_iter().flatten();
+                let found = locations.fold(0, |found, one| found | word_of(sheet.postings.of(*one), word));
+                found | sheet.always.get(word).copied().unwrap_or(missing)
             }
         }
     }
@@ -212,11 +210,7 @@ impl Sheet {
     fn row(&self, class: Fact<u32>, perhaps: bool) -> Row<'_> {
         match (class.known(), &self.rows) {
             (Some(class), Some(rows)) => Row::Ready(rows.row(class as usize)),
-            (Some(class), None) => Row::Parts {
-                always: &self.always,
-                postings: &self.postings,
-                locations: self.classes.get(class as usize).map_or(&[], |locations| locations),
-            },
+            (Some(class), None) => Row::Parts { sheet: self, class },
             (None, _) => Row::Ready(if perhaps { &self.any } else { &self.always }),
         }
     }
@@ -323,6 +317,11 @@ impl Classes {
         classes
     }
 
+    /// The class of a place within all of these ranges.
+    fn around<T>(&mut self, ranges: &[(T, [Option<u32>; 2])]) -> u32 {
+        self.intern(ranges.iter().flat_map(|(_, locations)| locations).flatten().copied().collect())
+    }
+
     fn intern(&mut self, mut locations: Vec<u32>) -> u32 {
         locations.sort_unstable();
         locations.dedup();
@@ -337,7 +336,7 @@ impl Classes {
 
 /// The class of each country, and of an unknown one.
 fn countries(locations: &[(u32, &NamedLocation)], classes: &mut Classes) -> (Box<[u32]>, u32) {
-    let mut sets: Vec<Vec<u32>> = alloc::vec![Vec::new(); COUNTRIES];
+    let mut sets: Vec<Vec<u32>> = alloc::vec![Vec::new(); CountryCode::COUNT];
     let mut unknown = Vec::new();
     for (position, location) in locations {
         let Place::Countries { countries, include_unknown } = &location.place else { continue };
@@ -345,87 +344,13 @@ fn countries(locations: &[(u32, &NamedLocation)], classes: &mut Classes) -> (Box
             unknown.push(*position);
         }
         for country in countries {
-            if let Some(set) = letters(*country).and_then(|letters| sets.get_mut(letters)) {
+            if let Some(set) = sets.get_mut(country.index()) {
                 set.push(*position);
             }
         }
     }
     let by_country = sets.into_iter().map(|set| classes.intern(set)).collect();
     (by_country, classes.intern(unknown))
-}
-
-fn letters(country: CountryCode) -> Option<usize> {
-    match country.as_str().as_bytes() {
-        [first, second] => {
-            Some(usize::from(first.checked_sub(b'A')?) * 26 + usize::from(second.checked_sub(b'A')?))
-        }
-        _ => None,
-    }
-}
-
-/// A number line cut into pieces, each of one class.
-#[derive(Debug)]
-struct Intervals<T> {
-    /// Where each piece begins, ascending; before the first lies [`NOWHERE`].
-    starts: Box<[T]>,
-    classes: Box<[u32]>,
-}
-
-impl<T: Copy + Ord> Intervals<T> {
-    #[inline]
-    fn class(&self, address: T) -> u32 {
-        let past = self.starts.partition_point(|start| *start <= address);
-        past.checked_sub(1).and_then(|piece| self.classes.get(piece)).copied().unwrap_or(NOWHERE)
-    }
-
-    /// From ranges (both ends inside) that are nested or apart, each with what holds in it.
-    fn new(
-        mut ranges: Vec<(T, T, [Option<u32>; 2])>,
-        after: impl Fn(T) -> Option<T>,
-        classes: &mut Classes,
-    ) -> Self {
-        ranges.sort_unstable_by_key(|(start, end, _)| (*start, Reverse(*end)));
-        let mut pieces: Vec<(T, u32)> = Vec::new();
-        // The ranges around the current place, the innermost last.
-        let mut around: Vec<(T, [Option<u32>; 2])> = Vec::new();
-        let mut ranges = ranges.into_iter().peekable();
-        loop {
-            let next = ranges.peek().map(|(start, ..)| *start);
-            // Leave the ranges that end before the next one begins.
-            while let Some((end, _)) = around.last().copied()
-                && next.is_none_or(|next| end < next)
-            {
-                while around.pop_if(|(other, _)| *other == end).is_some() {}
-                if let Some(start) = after(end) {
-                    push_piece(&mut pieces, start, &around, classes);
-                }
-            }
-            let Some(start) = next else { break };
-            while let Some((_, end, locations)) = ranges.next_if(|(other, ..)| *other == start) {
-                around.push((end, locations));
-            }
-            push_piece(&mut pieces, start, &around, classes);
-        }
-        let (starts, classes): (Vec<T>, Vec<u32>) = pieces.into_iter().unzip();
-        Self { starts: starts.into(), classes: classes.into() }
-    }
-}
-
-fn push_piece<T: Copy + PartialEq>(
-    pieces: &mut Vec<(T, u32)>,
-    start: T,
-    around: &[(T, [Option<u32>; 2])],
-    classes: &mut Classes,
-) {
-    let class =
-        classes.intern(around.iter().flat_map(|(_, locations)| locations).flatten().copied().collect());
-    // A range that begins where another ends: the later word is the right one.
-    if pieces.last().is_some_and(|(last, _)| *last == start) {
-        pieces.pop();
-    }
-    if pieces.last().map_or(NOWHERE, |(_, last)| *last) != class {
-        pieces.push((start, class));
-    }
 }
 
 fn intervals(
@@ -448,6 +373,5 @@ fn intervals(
             }
         }
     }
-    let v4 = Intervals::new(v4, |end| end.checked_add(1), classes);
-    (v4, Intervals::new(v6, |end| end.checked_add(1), classes))
+    (Intervals::new(v4, |around| classes.around(around)), Intervals::new(v6, |around| classes.around(around)))
 }
