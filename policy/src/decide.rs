@@ -1,43 +1,18 @@
-//! The hot path. Policies that speak of the app and the principal are asked in turn; a block wins, then
-//! every other one must be satisfied. Nothing here allocates for a request that few policies touch.
+//! The hot path, readable in one sitting. Each fact of the request picks a row of policies; their AND
+//! says which apply. A block wins, then every other one must be satisfied.
 
-use core::net::IpAddr;
-
-use crate::compile::CompiledPolicies;
+use crate::compile::{Answers, CompiledPolicies, ControlCode, ControlTest, Demand, GrantCode, Masked, Ones};
 use crate::decision::{
-    Applied, Decision, Outcome, Permit, PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused,
-    SessionLimits,
+    Applied, Decision, Outcome, Permit, PolicyResult, ReasonCode, ReasonSet, Refused, SessionLimits,
 };
-use crate::model::{
-    ClientAppType, Conditions, Control, FilterMode, Grant, LocationSelector, NamedLocation, Operator,
-    PathPattern, Persistence, Place, Platform, PlatformSelector, Policy, PolicyState, RequestCondition,
-    RiskLevel, RiskSet, SessionControls, SignInFrequency, Targets, TimeCondition, Unmatched, WeekWindow,
-};
+use crate::model::{Operator, Persistence, Unmatched};
 use crate::rule::Environment;
-use crate::scope::{Scope, proves_strength};
-use crate::signals::{ClientContext, Device, Fact, Signals};
+use crate::scope::Scope;
+use crate::signals::{Device, Fact, Signals};
 use crate::tri::Tri;
 
-/// Clock skew that `everyTime` forgives, in seconds (Entra: five minutes).
-const EVERY_TIME_SKEW_SECS: i64 = 300;
 /// How far `auth_time` may lie ahead of our clock before it proves nothing, in seconds.
 const AHEAD_MAX_SECS: i64 = 60;
-
-/// What one policy that applies comes to.
-pub(crate) struct Verdict {
-    pub(crate) kind: Kind,
-    pub(crate) reasons: ReasonSet,
-    /// Whether the refusal would stand whatever the unavailable facts are.
-    pub(crate) certain: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Satisfied,
-    Blocks,
-    Denies,
-    Challenges,
-}
 
 impl CompiledPolicies {
     /// Decides one request.
@@ -46,471 +21,267 @@ impl CompiledPolicies {
     /// is refused.
     ///
     /// # Cost
-    /// Linear in the policies that target the app; no lock, no clock, and no allocation unless more
-    /// than [`Applied::INLINE`] policies apply.
+    /// One AND for each fact and each 64 policies that target the app; then linear in the policies that
+    /// are left. No lock, no clock, and no allocation unless more than [`Applied::INLINE`] policies apply.
     #[must_use]
     pub fn decide(&self, scope: &Scope, signals: &Signals<'_>) -> Decision {
-        let app_position = signals.target.app.0 as usize;
-        let (Some(app), Some(policies)) = (self.set.apps.get(app_position), self.by_app.get(app_position))
-        else {
-            return refuse(
-                Outcome::Block,
-                ReasonSet::EMPTY.with(ReasonCode::NoPolicy),
-                false,
-                Applied::new(),
-            );
+        let mut decision = Decision {
+            outcome: unasked(Outcome::Block, ReasonCode::NoPolicy, false),
+            applied: Applied::new(),
+        };
+        decision.outcome = self.judge(scope, signals, &mut decision.applied);
+        decision.applied.sort();
+        decision
+    }
+
+    fn judge(&self, scope: &Scope, signals: &Signals<'_>, applied: &mut Applied) -> Outcome {
+        let app = signals.target.app;
+        let (Some(plan), Some(target)) = (self.plan(app), self.set().apps.get(app.0 as usize)) else {
+            return unasked(Outcome::Block, ReasonCode::NoPolicy, false);
         };
         if scope.generation() != self.generation() {
-            return refuse(
-                Outcome::Deny,
-                ReasonSet::EMPTY.with(ReasonCode::FactUnavailable),
-                true,
-                Applied::new(),
-            );
+            return unasked(Outcome::Deny, ReasonCode::FactUnavailable, true);
         }
-        match scope.assigned(app_position) {
+        match plan.assigned.map_or(Tri::Yes, |bit| scope.assigned(bit)) {
             Tri::Yes => {}
-            unsure => {
-                let reasons = ReasonSet::EMPTY.with(ReasonCode::NotAssigned);
-                return refuse(Outcome::Deny, reasons, unsure == Tri::Maybe, Applied::new());
-            }
+            unsure => return unasked(Outcome::Deny, ReasonCode::NotAssigned, unsure == Tri::Maybe),
         }
 
-        let mut applied = Applied::new();
-        let mut spoken = Tri::No;
-        let mut limits = SessionLimits { sign_in_until: None, persistent_browser: None };
-        let (mut block, mut deny, mut challenge) = (Tally::NONE, Tally::NONE, Tally::NONE);
-        for index in policies {
-            let Some(policy) = self.set.policies.get(index.0 as usize) else { continue };
-            let applies = self.applies(policy, *index, scope, signals);
-            if applies == Tri::No {
+        let narrowing = self.facts.narrow(signals);
+        let environment = Environment::of(signals, &target.attributes);
+        let mut answers = Answers::default();
+        let mut tally = Tally::new();
+        for Masked { word, bits } in self.words(plan) {
+            let word = *word as usize;
+            let about = bits & scope.possible(word);
+            if about == 0 {
                 continue;
             }
-            let verdict = self.verdict(policy, applies, scope, signals);
-            applied.push(*index, result(policy.state, verdict.kind));
-            if policy.state != PolicyState::Enabled {
+            let possible = about & narrowing.possible(word);
+            if possible == 0 {
                 continue;
             }
-            spoken = spoken.or(applies);
-            limit(&mut limits, &policy.session, signals);
-            match verdict.kind {
-                Kind::Satisfied => {}
-                Kind::Blocks => block.add(&verdict),
-                Kind::Denies => deny.add(&verdict),
-                Kind::Challenges => challenge.add(&verdict),
-            }
-        }
-
-        let all = block.reasons.union(deny.reasons).union(challenge.reasons);
-        // The refusal is temporary only when no policy refuses for certain.
-        let temporary = !(block.certain || deny.certain || challenge.certain);
-        if !block.reasons.is_empty() {
-            return refuse(Outcome::Block, block.reasons, temporary, applied);
-        }
-        if !deny.reasons.is_empty() {
-            return refuse(Outcome::Deny, all, temporary, applied);
-        }
-        if !challenge.reasons.is_empty() {
-            return refuse(Outcome::Challenge, all, temporary, applied);
-        }
-        match (spoken, app.unmatched) {
-            (Tri::Yes, Unmatched::Allow | Unmatched::Deny) | (Tri::No | Tri::Maybe, Unmatched::Allow) => {
-                let permit = Permit::grant(signals.target.app, self.generation(), signals.request_id, limits);
-                Decision { outcome: Outcome::Grant(permit), applied }
-            }
-            // Whether any policy speaks turns on an unavailable fact: no.
-            (unsure, Unmatched::Deny) => refuse(
-                Outcome::Block,
-                ReasonSet::EMPTY.with(ReasonCode::NoPolicy),
-                unsure == Tri::Maybe,
-                applied,
-            ),
-        }
-    }
-
-    /// Whether a policy applies: every assignment and every configured condition matches.
-    pub(crate) fn applies(
-        &self,
-        policy: &Policy,
-        index: PolicyIndex,
-        scope: &Scope,
-        signals: &Signals<'_>,
-    ) -> Tri {
-        let mut applies = scope.subject(index.0 as usize);
-        if applies == Tri::No {
-            return Tri::No;
-        }
-        if let Targets::Contexts(contexts) = &policy.targets
-            && !signals.target.context.is_some_and(|asked| contexts.contains(&asked))
-        {
-            return Tri::No;
-        }
-        let context = signals.context;
-        let conditions = &policy.conditions;
-        if let Some(wanted) = conditions.client_apps {
-            applies = applies.and(match context.client_app {
-                Fact::Known(kind) => Tri::from_bool(wanted.contains(kind)),
-                Fact::Unknown => Tri::from_bool(wanted.contains(ClientAppType::Other)),
-                Fact::Unavailable => Tri::Maybe,
-            });
-        }
-        if let Some(platforms) = &conditions.platforms {
-            let holds = |selector: &PlatformSelector| platform(selector, context.platform);
-            applies =
-                applies.and(Tri::any(&platforms.include, holds).unless(Tri::any(&platforms.exclude, holds)));
-        }
-        for (wanted, risk) in [
-            (conditions.sign_in_risk, context.sign_in_risk),
-            (conditions.user_risk, context.user_risk),
-            (conditions.insider_risk, context.insider_risk),
-            (conditions.service_principal_risk, context.service_principal_risk),
-        ] {
-            applies = applies.and(risk_matches(wanted, risk));
-        }
-        if let Some(flows) = conditions.flows {
-            applies = applies
-                .and(Tri::from_bool(signals.principal.sign_in.flow.is_some_and(|flow| flows.contains(flow))));
-        }
-        if applies == Tri::No {
-            return Tri::No;
-        }
-        if let Some(locations) = &conditions.locations {
-            let holds = |selector: &LocationSelector| self.located(selector, context);
-            applies =
-                applies.and(Tri::any(&locations.include, holds).unless(Tri::any(&locations.exclude, holds)));
-        }
-        if let Some(request) = &conditions.request {
-            applies = applies.and(Tri::from_bool(request_matches(request, signals)));
-        }
-        if let Some(time) = &conditions.time {
-            applies = applies.and(Tri::from_bool(time_matches(time, signals.now)));
-        }
-        if applies == Tri::No {
-            return Tri::No;
-        }
-        applies.and(self.rules(conditions, signals))
-    }
-
-    fn rules(&self, conditions: &Conditions, signals: &Signals<'_>) -> Tri {
-        let attributes =
-            self.set.apps.get(signals.target.app.0 as usize).map_or(&[][..], |app| &app.attributes);
-        let environment = Environment::of(signals, attributes);
-        let mut holds = Tri::Yes;
-        if let Some(filter) = &conditions.device {
-            let found = filter.rule.holds(&environment);
-            holds = holds.and(match filter.mode {
-                FilterMode::Include => found,
-                FilterMode::Exclude => found.not(),
-            });
-        }
-        if let Some(rule) = &conditions.claims {
-            holds = holds.and(rule.holds(&environment));
-        }
-        holds
-    }
-
-    pub(crate) fn located(&self, selector: &LocationSelector, context: &ClientContext<'_>) -> Tri {
-        match selector {
-            LocationSelector::All => Tri::Yes,
-            LocationSelector::AllTrusted => Tri::any(self.trusted(), |location| in_place(location, context)),
-            // INVARIANT: `compile` refuses a name that nobody defines.
-            LocationSelector::Named(name) => {
-                self.location(name).map_or(Tri::Maybe, |location| in_place(location, context))
-            }
-        }
-    }
-
-    /// What a policy that applies (or may) comes to.
-    pub(crate) fn verdict(
-        &self,
-        policy: &Policy,
-        applies: Tri,
-        scope: &Scope,
-        signals: &Signals<'_>,
-    ) -> Verdict {
-        let certain = applies == Tri::Yes;
-        let fresh = fresh(&policy.session, signals);
-        let stale = if fresh { ReasonSet::EMPTY } else { ReasonSet::EMPTY.with(ReasonCode::SignInTooOld) };
-        let (kind, reasons, unsure) = match &policy.grant {
-            Grant::Block => (Kind::Blocks, ReasonSet::EMPTY.with(block_reason(&policy.conditions)), false),
-            Grant::SessionOnly => (Kind::Satisfied, ReasonSet::EMPTY, false),
-            Grant::Require { operator, controls } => self.require(*operator, controls, scope, signals),
-        };
-        let kind = if kind == Kind::Satisfied && !fresh { Kind::Challenges } else { kind };
-        let reasons = if kind == Kind::Blocks { reasons } else { reasons.union(stale) };
-        // A stale sign-in refuses whatever the device is.
-        Verdict { kind, reasons, certain: certain && (!unsure || !fresh) }
-    }
-
-    /// The kind, the reasons, and whether an unavailable fact could have satisfied it.
-    fn require(
-        &self,
-        operator: Operator,
-        controls: &[Control],
-        scope: &Scope,
-        signals: &Signals<'_>,
-    ) -> (Kind, ReasonSet, bool) {
-        let (mut met, mut unsure, mut sure_unmet) = (0_usize, false, false);
-        let (mut states, mut performable) = (ReasonSet::EMPTY, ReasonSet::EMPTY);
-        for control in controls {
-            let (holds, reason) = self.control(control, scope, signals);
-            match holds {
-                Tri::Yes => {
-                    met += 1;
-                    continue;
+            let certain = scope.certain(word) & narrowing.certain(word);
+            for bit in Ones(possible) {
+                // A bit without a policy is a gap; nothing sets it.
+                let Some(demand) = self.demands.of(word * 64 + bit as usize) else { continue };
+                let mut applies = if certain >> bit & 1 == 1 { Tri::Yes } else { Tri::Maybe };
+                if let Some(question) = demand.question {
+                    applies = applies.and(self.questions.ask(question, &environment, &mut answers));
+                    if applies == Tri::No {
+                        continue;
+                    }
                 }
-                Tri::Maybe => unsure = true,
-                Tri::No => sure_unmet = true,
-            }
-            if is_performable(control) {
-                performable = performable.with(reason)
-            } else {
-                states = states.with(reason)
+                let verdict = self.verdict(demand, scope, signals);
+                applied.push(demand.policy, result(demand.enforced, verdict.kind));
+                if demand.enforced {
+                    tally.add(demand, applies, &verdict, signals);
+                }
             }
         }
-        let satisfied = match operator {
-            Operator::And => met == controls.len(),
-            Operator::Or => met > 0,
-        };
-        if satisfied {
-            return (Kind::Satisfied, ReasonSet::EMPTY, false);
-        }
-        match operator {
-            // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
-            Operator::And if !states.is_empty() => {
-                (Kind::Denies, states.union(performable), unsure && !sure_unmet)
-            }
-            Operator::And => (Kind::Challenges, performable, unsure && !sure_unmet),
-            Operator::Or if !performable.is_empty() => (Kind::Challenges, performable, unsure),
-            Operator::Or => (Kind::Denies, states, unsure),
-        }
+        tally.conclude(target.unmatched, |limits| {
+            Permit::grant(app, self.generation(), signals.request_id, limits)
+        })
     }
 
-    fn control(&self, control: &Control, scope: &Scope, signals: &Signals<'_>) -> (Tri, ReasonCode) {
-        let sign_in = &signals.principal.sign_in;
-        let by_device = |holds: fn(&Device<'_>) -> bool, unmet: ReasonCode| match &signals.context.device {
-            Fact::Known(device) => (Tri::from_bool(holds(device)), unmet),
-            Fact::Unknown => (Tri::No, ReasonCode::DeviceUnknown),
-            Fact::Unavailable => (Tri::Maybe, unmet),
+    /// What a policy that applies comes to.
+    fn verdict(&self, demand: &Demand, scope: &Scope, signals: &Signals<'_>) -> Verdict {
+        let verdict = match demand.grant {
+            // Nothing that the user could do now is asked beside a block.
+            GrantCode::Block(reason) => {
+                return Verdict { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(reason), unsure: false };
+            }
+            GrantCode::Nothing => Verdict::SATISFIED,
+            GrantCode::Require { operator, start, end } => {
+                require(operator, self.demands.controls(start, end), scope, &signals.context.device)
+            }
         };
-        match control {
-            Control::Mfa => (Tri::from_bool(scope.mfa), ReasonCode::MfaRequired),
-            Control::CompliantDevice => {
-                by_device(|device| device.compliant == Some(true), ReasonCode::DeviceNotCompliant)
+        match demand.sign_in_age_max_secs {
+            Some(max) if !is_fresh(max, signals) => {
+                let kind = if verdict.kind == Kind::Satisfied { Kind::Challenges } else { verdict.kind };
+                let reasons = verdict.reasons.with(ReasonCode::SignInTooOld);
+                // A stale sign-in refuses whatever the device is.
+                Verdict { kind, reasons, unsure: false }
             }
-            Control::HybridJoinedDevice => {
-                by_device(|device| device.is_hybrid_joined(), ReasonCode::DeviceNotJoined)
-            }
-            Control::ApprovedClientApp => {
-                (Tri::from_bool(scope.approved_client), ReasonCode::ClientNotApproved)
-            }
-            Control::AppProtection => {
-                (Tri::from_bool(scope.protected_client), ReasonCode::ClientNotProtected)
-            }
-            Control::PasswordChange => {
-                let newer = match (sign_in.password_changed, sign_in.risk_seen) {
-                    (Some(changed), Some(seen)) => changed > seen,
-                    // Without both times there is no evidence.
-                    (None | Some(_), None) | (None, Some(_)) => false,
-                };
-                (Tri::from_bool(newer), ReasonCode::PasswordChangeRequired)
-            }
-            Control::Strength(name) => {
-                let proven = self.strength(name).is_some_and(|strength| proves_strength(strength, sign_in));
-                (Tri::from_bool(proven), ReasonCode::StrengthRequired)
-            }
-            Control::TermsOfUse(name) => {
-                (Tri::from_bool(sign_in.terms.contains(name)), ReasonCode::TermsRequired)
-            }
-            Control::Custom(name) => {
-                (Tri::from_bool(sign_in.custom_controls.contains(name)), ReasonCode::ExternalControlRequired)
-            }
+            Some(_) | None => verdict,
         }
     }
 }
 
-struct Tally {
+/// What one policy that applies comes to.
+struct Verdict {
+    kind: Kind,
     reasons: ReasonSet,
+    /// Whether an unavailable fact could have satisfied it.
+    unsure: bool,
+}
+
+impl Verdict {
+    const SATISFIED: Self = Self { kind: Kind::Satisfied, reasons: ReasonSet::EMPTY, unsure: false };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Satisfied,
+    Blocks,
+    Denies,
+    Challenges,
+}
+
+fn require(
+    operator: Operator,
+    controls: &[ControlCode],
+    scope: &Scope,
+    device: &Fact<Device<'_>>,
+) -> Verdict {
+    let (mut some_met, mut unsure, mut sure_unmet) = (false, false, false);
+    let (mut states, mut performable) = (ReasonSet::EMPTY, ReasonSet::EMPTY);
+    for control in controls {
+        let (holds, reason) = met(control, scope, device);
+        match holds {
+            Tri::Yes => {
+                some_met = true;
+                continue;
+            }
+            Tri::Maybe => unsure = true,
+            Tri::No => sure_unmet = true,
+        }
+        if control.performable {
+            performable = performable.with(reason);
+        } else {
+            states = states.with(reason);
+        }
+    }
+    let all_met = !unsure && !sure_unmet;
+    match operator {
+        Operator::And if all_met => Verdict::SATISFIED,
+        Operator::Or if some_met => Verdict::SATISFIED,
+        // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
+        Operator::And if states.is_empty() => {
+            Verdict { kind: Kind::Challenges, reasons: performable, unsure: unsure && !sure_unmet }
+        }
+        Operator::And => {
+            Verdict { kind: Kind::Denies, reasons: states.union(performable), unsure: unsure && !sure_unmet }
+        }
+        Operator::Or if performable.is_empty() => Verdict { kind: Kind::Denies, reasons: states, unsure },
+        Operator::Or => Verdict { kind: Kind::Challenges, reasons: performable, unsure },
+    }
+}
+
+fn met(control: &ControlCode, scope: &Scope, device: &Fact<Device<'_>>) -> (Tri, ReasonCode) {
+    let by_device = |holds: fn(&Device<'_>) -> bool| match device {
+        Fact::Known(device) => (Tri::from_bool(holds(device)), control.reason),
+        Fact::Unknown => (Tri::No, ReasonCode::DeviceUnknown),
+        Fact::Unavailable => (Tri::Maybe, control.reason),
+    };
+    match control.test {
+        ControlTest::Proof(proof) => (Tri::from_bool(scope.proves(proof)), control.reason),
+        ControlTest::Compliant => by_device(|device| device.compliant == Some(true)),
+        ControlTest::HybridJoined => by_device(|device| device.is_hybrid_joined()),
+    }
+}
+
+/// Whether the sign-in is at most so many seconds old. Without `auth_time` it never is.
+fn is_fresh(age_max_secs: i64, signals: &Signals<'_>) -> bool {
+    let Some(signed_in) = signals.principal.sign_in.auth_time else { return false };
+    let age = signals.now.saturating_sub(signed_in);
+    age >= -AHEAD_MAX_SECS && age <= age_max_secs
+}
+
+/// All enforced policies that applied so far.
+struct Tally {
+    /// Whether an enabled policy applied.
+    spoken: Tri,
+    limits: SessionLimits,
+    blocks: ReasonSet,
+    denies: ReasonSet,
+    challenges: ReasonSet,
+    /// Whether some policy refuses whatever the unavailable facts are.
     certain: bool,
 }
 
 impl Tally {
-    const NONE: Self = Self { reasons: ReasonSet::EMPTY, certain: false };
+    const fn new() -> Self {
+        Self {
+            spoken: Tri::No,
+            limits: SessionLimits { sign_in_until: None, persistent_browser: None },
+            blocks: ReasonSet::EMPTY,
+            denies: ReasonSet::EMPTY,
+            challenges: ReasonSet::EMPTY,
+            certain: false,
+        }
+    }
 
-    const fn add(&mut self, verdict: &Verdict) {
-        self.reasons = self.reasons.union(verdict.reasons);
-        self.certain = self.certain || verdict.certain;
+    #[inline]
+    fn add(&mut self, demand: &Demand, applies: Tri, verdict: &Verdict, signals: &Signals<'_>) {
+        self.spoken = self.spoken.or(applies);
+        self.limit(demand, signals);
+        let reasons = match verdict.kind {
+            Kind::Satisfied => return,
+            Kind::Blocks => &mut self.blocks,
+            Kind::Denies => &mut self.denies,
+            Kind::Challenges => &mut self.challenges,
+        };
+        *reasons = reasons.union(verdict.reasons);
+        self.certain = self.certain || (applies == Tri::Yes && !verdict.unsure);
+    }
+
+    /// Merges a policy's session controls into the limits; the strictest value wins.
+    fn limit(&mut self, demand: &Demand, signals: &Signals<'_>) {
+        if let (Some(max), Some(signed_in)) =
+            (demand.sign_in_age_max_secs, signals.principal.sign_in.auth_time)
+        {
+            let until = signed_in.saturating_add(max);
+            self.limits.sign_in_until =
+                Some(self.limits.sign_in_until.map_or(until, |other| other.min(until)));
+        }
+        self.limits.persistent_browser = match (self.limits.persistent_browser, demand.persistent_browser) {
+            (Some(Persistence::Never), _) | (_, Some(Persistence::Never)) => Some(Persistence::Never),
+            (Some(Persistence::Always), _) | (_, Some(Persistence::Always)) => Some(Persistence::Always),
+            (None, None) => None,
+        };
+    }
+
+    fn conclude(&self, unmatched: Unmatched, permit: impl FnOnce(SessionLimits) -> Permit) -> Outcome {
+        // The refusal is temporary only when no policy refuses for certain.
+        let temporary = !self.certain;
+        if !self.blocks.is_empty() {
+            return Outcome::Block(refused(self.blocks, temporary));
+        }
+        if !self.denies.is_empty() {
+            return Outcome::Deny(refused(self.denies.union(self.challenges), temporary));
+        }
+        if !self.challenges.is_empty() {
+            return Outcome::Challenge(refused(self.challenges, temporary));
+        }
+        match (self.spoken, unmatched) {
+            (Tri::Yes, Unmatched::Allow | Unmatched::Deny) | (Tri::No | Tri::Maybe, Unmatched::Allow) => {
+                Outcome::Grant(permit(self.limits))
+            }
+            // Whether any policy speaks turns on an unavailable fact: no.
+            (unsure, Unmatched::Deny) => unasked(Outcome::Block, ReasonCode::NoPolicy, unsure == Tri::Maybe),
+        }
     }
 }
 
-fn refuse(
-    outcome: fn(Refused) -> Outcome,
-    reasons: ReasonSet,
-    temporary: bool,
-    applied: Applied,
-) -> Decision {
+/// A refusal that comes of no policy.
+fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool) -> Outcome {
+    outcome(refused(ReasonSet::EMPTY.with(reason), temporary))
+}
+
+fn refused(reasons: ReasonSet, temporary: bool) -> Refused {
     // The set's order is the order in which reasons are shown.
     let primary = reasons.iter().next().unwrap_or(ReasonCode::Blocked);
-    Decision { outcome: outcome(Refused { primary, reasons, temporary }), applied }
+    Refused { primary, reasons, temporary }
 }
 
-const fn result(state: PolicyState, kind: Kind) -> PolicyResult {
-    match (state, kind) {
-        (PolicyState::Enabled, Kind::Satisfied) => PolicyResult::Success,
-        (PolicyState::Enabled, Kind::Blocks | Kind::Denies) => PolicyResult::Failure,
-        (PolicyState::Enabled, Kind::Challenges) => PolicyResult::Interrupted,
-        (PolicyState::ReportOnly | PolicyState::Disabled, Kind::Satisfied) => PolicyResult::ReportOnlySuccess,
-        (PolicyState::ReportOnly | PolicyState::Disabled, Kind::Blocks | Kind::Denies) => {
-            PolicyResult::ReportOnlyFailure
-        }
-        (PolicyState::ReportOnly | PolicyState::Disabled, Kind::Challenges) => {
-            PolicyResult::ReportOnlyInterrupted
-        }
+const fn result(enforced: bool, kind: Kind) -> PolicyResult {
+    match (enforced, kind) {
+        (true, Kind::Satisfied) => PolicyResult::Success,
+        (true, Kind::Blocks | Kind::Denies) => PolicyResult::Failure,
+        (true, Kind::Challenges) => PolicyResult::Interrupted,
+        (false, Kind::Satisfied) => PolicyResult::ReportOnlySuccess,
+        (false, Kind::Blocks | Kind::Denies) => PolicyResult::ReportOnlyFailure,
+        (false, Kind::Challenges) => PolicyResult::ReportOnlyInterrupted,
     }
-}
-
-const fn is_performable(control: &Control) -> bool {
-    match control {
-        Control::Mfa
-        | Control::PasswordChange
-        | Control::Strength(_)
-        | Control::TermsOfUse(_)
-        | Control::Custom(_) => true,
-        Control::CompliantDevice
-        | Control::HybridJoinedDevice
-        | Control::ApprovedClientApp
-        | Control::AppProtection => false,
-    }
-}
-
-/// What a user would have to change for a block to end, by the conditions that the policy rests on.
-const fn block_reason(conditions: &Conditions) -> ReasonCode {
-    if conditions.locations.is_some() {
-        ReasonCode::BlockedByLocation
-    } else if conditions.device.is_some() {
-        ReasonCode::BlockedByDevice
-    } else if conditions.platforms.is_some() {
-        ReasonCode::BlockedByPlatform
-    } else if conditions.client_apps.is_some() {
-        ReasonCode::BlockedByClientApp
-    } else if conditions.flows.is_some() {
-        ReasonCode::BlockedByFlow
-    } else if conditions.sign_in_risk.is_some()
-        || conditions.user_risk.is_some()
-        || conditions.insider_risk.is_some()
-        || conditions.service_principal_risk.is_some()
-    {
-        ReasonCode::BlockedByRisk
-    } else if conditions.request.is_some() || conditions.time.is_some() {
-        ReasonCode::BlockedByRequest
-    } else {
-        ReasonCode::Blocked
-    }
-}
-
-fn platform(selector: &PlatformSelector, seen: Fact<Platform>) -> Tri {
-    match (selector, seen) {
-        (PlatformSelector::All, _) => Tri::Yes,
-        (PlatformSelector::Named(wanted), Fact::Known(seen)) => Tri::from_bool(*wanted == seen),
-        (PlatformSelector::Named(_), Fact::Unknown) => Tri::No,
-        (PlatformSelector::Named(_), Fact::Unavailable) => Tri::Maybe,
-    }
-}
-
-const fn risk_matches(wanted: Option<RiskSet>, seen: Fact<RiskLevel>) -> Tri {
-    let Some(wanted) = wanted else { return Tri::Yes };
-    match seen {
-        Fact::Known(level) => Tri::from_bool(wanted.contains(level)),
-        Fact::Unknown => Tri::from_bool(wanted.contains(RiskLevel::None)),
-        Fact::Unavailable => Tri::Maybe,
-    }
-}
-
-fn in_place(location: &NamedLocation, context: &ClientContext<'_>) -> Tri {
-    match &location.place {
-        Place::Networks { networks, .. } => match context.address {
-            Fact::Known(address) => {
-                let address = canonical(address);
-                Tri::from_bool(networks.iter().any(|network| network.contains(&address)))
-            }
-            Fact::Unknown => Tri::No,
-            Fact::Unavailable => Tri::Maybe,
-        },
-        Place::Countries { countries, include_unknown } => match context.country {
-            Fact::Known(country) => Tri::from_bool(countries.contains(&country)),
-            Fact::Unknown => Tri::from_bool(*include_unknown),
-            Fact::Unavailable => Tri::Maybe,
-        },
-    }
-}
-
-/// An IPv4-mapped IPv6 address is the IPv4 address.
-const fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
-fn request_matches(condition: &RequestCondition, signals: &Signals<'_>) -> bool {
-    let path = |pattern: &PathPattern| match pattern {
-        PathPattern::Exact(wanted) => signals.action.path == wanted,
-        PathPattern::Subtree(wanted) => signals
-            .action
-            .path
-            .strip_prefix(wanted.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || wanted.ends_with('/')),
-    };
-    (condition.methods.is_empty() || condition.methods.iter().any(|method| method == signals.action.method))
-        && (condition.paths.is_empty() || condition.paths.iter().any(path))
-        && !condition.exclude_paths.iter().any(path)
-}
-
-fn time_matches(condition: &TimeCondition, now: i64) -> bool {
-    if condition.from.is_some_and(|from| now < from) || condition.until.is_some_and(|until| now >= until) {
-        return false;
-    }
-    if condition.windows.is_empty() {
-        return true;
-    }
-    let zone = &condition.zone;
-    let past = zone.transitions.partition_point(|transition| transition.at <= now);
-    let offset = past
-        .checked_sub(1)
-        .and_then(|last| zone.transitions.get(last))
-        .map_or(zone.first_offset_secs, |transition| transition.offset_secs);
-    // 1970-01-01 was a Thursday: three days into a week that begins on Monday.
-    let minute = (now.saturating_add(i64::from(offset)).div_euclid(60) + 3 * 1_440).rem_euclid(7 * 1_440);
-    let inside = |window: &WeekWindow| {
-        let (start, end) = (i64::from(window.start_minute), i64::from(window.end_minute));
-        if start < end { (start..end).contains(&minute) } else { minute >= start || minute < end }
-    };
-    condition.windows.iter().any(inside)
-}
-
-/// Whether the sign-in is as fresh as the session controls ask. Without `auth_time` it never is.
-fn fresh(session: &SessionControls, signals: &Signals<'_>) -> bool {
-    let Some(frequency) = session.sign_in_frequency else { return true };
-    let Some(signed_in) = signals.principal.sign_in.auth_time else { return false };
-    let age = signals.now.saturating_sub(signed_in);
-    age >= -AHEAD_MAX_SECS && age <= span_secs(frequency)
-}
-
-fn span_secs(frequency: SignInFrequency) -> i64 {
-    match frequency {
-        SignInFrequency::Every(span) => i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        SignInFrequency::EveryTime => EVERY_TIME_SKEW_SECS,
-    }
-}
-
-/// Merges a policy's session controls into the limits; the strictest value wins.
-fn limit(limits: &mut SessionLimits, session: &SessionControls, signals: &Signals<'_>) {
-    if let (Some(frequency), Some(signed_in)) =
-        (session.sign_in_frequency, signals.principal.sign_in.auth_time)
-    {
-        let until = signed_in.saturating_add(span_secs(frequency));
-        limits.sign_in_until = Some(limits.sign_in_until.map_or(until, |other| other.min(until)));
-    }
-    limits.persistent_browser = match (limits.persistent_browser, session.persistent_browser) {
-        (Some(Persistence::Never), _) | (_, Some(Persistence::Never)) => Some(Persistence::Never),
-        (Some(Persistence::Always), _) | (_, Some(Persistence::Always)) => Some(Persistence::Always),
-        (None, None) => None,
-    };
 }

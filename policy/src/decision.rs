@@ -284,19 +284,20 @@ impl ReasonSet {
 
 /// What one policy came to, in Entra's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum PolicyResult {
     /// Enforced, applied, satisfied: `success`.
-    Success,
+    Success = 0,
     /// Enforced, applied, and refuses: `failure`.
-    Failure,
+    Failure = 1,
     /// Enforced, applied, and asks for something that can be done now: `interrupted`.
-    Interrupted,
+    Interrupted = 2,
     /// Report-only, would have been satisfied: `reportOnlySuccess`.
-    ReportOnlySuccess,
+    ReportOnlySuccess = 3,
     /// Report-only, would have refused: `reportOnlyFailure`.
-    ReportOnlyFailure,
+    ReportOnlyFailure = 4,
     /// Report-only, would have asked: `reportOnlyInterrupted`.
-    ReportOnlyInterrupted,
+    ReportOnlyInterrupted = 5,
 }
 
 impl PolicyResult {
@@ -328,38 +329,90 @@ impl PolicyResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyIndex(pub u32);
 
-/// Policies that applied, with their results. The first few are kept in place, so that a request
-/// touched by few policies allocates nothing.
-#[derive(Debug)]
+/// Policies that applied, with their results, by position. The first few are kept in place, so that a
+/// request touched by few policies allocates nothing.
 pub struct Applied {
-    inline: [(PolicyIndex, PolicyResult); Self::INLINE],
+    /// Position and result in one number, ascending: so that order is by position.
+    inline: [u32; Self::INLINE],
     len: usize,
-    spilled: Vec<(PolicyIndex, PolicyResult)>,
+    /// All of them, once there are more than fit in place.
+    spilled: Vec<u32>,
 }
 
 impl Applied {
     /// How many are kept without allocating.
-    pub const INLINE: usize = 8;
+    pub const INLINE: usize = 32;
+    /// Bits of a result.
+    const RESULT_BITS: u32 = 3;
 
     /// None.
     #[must_use]
     pub const fn new() -> Self {
-        Self { inline: [(PolicyIndex(0), PolicyResult::Success); Self::INLINE], len: 0, spilled: Vec::new() }
+        Self { inline: [0; Self::INLINE], len: 0, spilled: Vec::new() }
     }
 
+    /// INVARIANT: positions fit, for `compile` refuses sets with more than a million policies.
     pub(crate) fn push(&mut self, policy: PolicyIndex, result: PolicyResult) {
-        match self.inline.get_mut(self.len) {
-            Some(slot) => {
-                *slot = (policy, result);
-                self.len += 1;
+        let packed = policy.0 << Self::RESULT_BITS | result as u32;
+        if let Some((free, kept)) = self.inline.get_mut(..=self.len).and_then(<[_]>::split_last_mut) {
+            // Policies come nearly in order: few have to move.
+            let mut free = free;
+            for other in kept.iter_mut().rev() {
+                if *other < packed {
+                    break;
+                }
+                *free = *other;
+                free = other;
             }
-            None => self.spilled.push((policy, result)),
+            *free = packed;
+            self.len += 1;
+        } else {
+            self.spill(packed);
         }
+    }
+
+    #[cold]
+    fn spill(&mut self, packed: u32) {
+        if self.spilled.is_empty() {
+            self.spilled.extend(self.inline);
+        }
+        self.spilled.push(packed);
+    }
+
+    /// Puts what did not fit in place into order.
+    pub(crate) fn sort(&mut self) {
+        self.spilled.sort_unstable();
+    }
+
+    /// How many policies applied.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.packed().len()
+    }
+
+    /// Whether none applied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Each policy with its result.
     pub fn iter(&self) -> impl Iterator<Item = (PolicyIndex, PolicyResult)> {
-        self.inline.iter().take(self.len).chain(&self.spilled).copied()
+        self.packed().iter().map(|packed| {
+            let result = PolicyResult::ALL.get((packed & ((1 << Self::RESULT_BITS) - 1)) as usize);
+            // INVARIANT: `push` packed it.
+            (PolicyIndex(packed >> Self::RESULT_BITS), result.copied().unwrap_or(PolicyResult::Failure))
+        })
+    }
+
+    fn packed(&self) -> &[u32] {
+        if self.spilled.is_empty() { self.inline.get(..self.len).unwrap_or(&[]) } else { &self.spilled }
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

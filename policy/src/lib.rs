@@ -13,6 +13,7 @@ extern crate alloc;
 mod compile;
 mod decide;
 pub mod decision;
+mod matching;
 pub mod model;
 pub mod remedy;
 pub mod rule;

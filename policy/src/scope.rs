@@ -1,50 +1,33 @@
 //! What a principal fixes: which policies speak of it, and which controls its token already proves.
 //! Bound once per token, stamped with the generation of the policies it was bound to.
 
-use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
-use crate::compile::{CompiledPolicies, subjects_match, user_matches};
+use crate::compile::{CompiledPolicies, has_bit};
 use crate::decision::Generation;
-use crate::model::{AuthenticationStrength, Evidence};
-use crate::signals::{Identity, Principal, SignIn};
+use crate::signals::Principal;
 use crate::tri::Tri;
 
 /// A principal, bound to one load of the policies.
 #[derive(Debug)]
 pub struct Scope {
     generation: Generation,
-    subjects: Vec<Tri>,
-    assigned: Vec<Tri>,
-    pub(crate) mfa: bool,
-    pub(crate) approved_client: bool,
-    pub(crate) protected_client: bool,
+    /// Policies that are, or may be, about the principal.
+    possible: Box<[u64]>,
+    /// Those of which that is certain; `None` when all of them are.
+    certain: Option<Box<[u64]>>,
+    /// Which proofs the token brings.
+    proven: Box<[u64]>,
 }
 
 impl Scope {
     pub(crate) fn bind(policies: &CompiledPolicies, principal: &Principal) -> Self {
-        let set = policies.set();
-        let assigned = set.apps.iter().map(|app| match (&app.assigned, &principal.identity) {
-            (None, _) => Tri::Yes,
-            (Some(selectors), Identity::User { .. }) => {
-                Tri::any(selectors, |one| user_matches(one, principal))
-            }
-            (Some(_), Identity::Workload { .. }) => Tri::No,
-        });
-        let client = |clients: &[String]| {
-            principal
-                .sign_in
-                .client_id
-                .as_ref()
-                .is_some_and(|id| clients.iter().any(|one| one.eq_ignore_ascii_case(id)))
-        };
+        let about = policies.subjects.about(principal);
         Self {
             generation: policies.generation(),
-            subjects: set.policies.iter().map(|policy| subjects_match(&policy.subjects, principal)).collect(),
-            assigned: assigned.collect(),
-            mfa: proves_mfa(&set.evidence, &principal.sign_in),
-            approved_client: client(&set.evidence.approved_clients),
-            protected_client: client(&set.evidence.protected_clients),
+            possible: about.possible,
+            certain: about.certain,
+            proven: policies.demands.proven(policies.set(), &principal.sign_in),
         }
     }
 
@@ -54,24 +37,32 @@ impl Scope {
         self.generation
     }
 
-    pub(crate) fn subject(&self, policy: usize) -> Tri {
-        // A policy that the scope does not know could be about anybody.
-        self.subjects.get(policy).copied().unwrap_or(Tri::Maybe)
+    /// A word of the policies that may be about the principal. One that does not exist could be about
+    /// anybody.
+    #[inline]
+    pub(crate) fn possible(&self, word: usize) -> u64 {
+        self.possible.get(word).copied().unwrap_or(u64::MAX)
     }
 
-    pub(crate) fn assigned(&self, app: usize) -> Tri {
-        self.assigned.get(app).copied().unwrap_or(Tri::No)
+    /// A word of the policies that are certainly about the principal, if they are possible at all.
+    #[inline]
+    pub(crate) fn certain(&self, word: usize) -> u64 {
+        match &self.certain {
+            None => u64::MAX,
+            Some(certain) => certain.get(word).copied().unwrap_or(0),
+        }
     }
-}
 
-fn proves_mfa(evidence: &Evidence, sign_in: &SignIn) -> bool {
-    let method = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
-    let acr = |wanted: &String| sign_in.acr.as_ref() == Some(wanted);
-    evidence.mfa_methods.iter().any(method) || evidence.mfa_acrs.iter().any(acr)
-}
+    /// Whether the principal is assigned to the app whose bit this is.
+    pub(crate) fn assigned(&self, bit: u32) -> Tri {
+        if !has_bit(&self.possible, bit) {
+            return Tri::No;
+        }
+        if self.certain.as_ref().is_none_or(|certain| has_bit(certain, bit)) { Tri::Yes } else { Tri::Maybe }
+    }
 
-pub(crate) fn proves_strength(strength: &AuthenticationStrength, sign_in: &SignIn) -> bool {
-    let used = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
-    strength.combinations.iter().any(|combination| !combination.is_empty() && combination.iter().all(used))
-        || sign_in.acr.as_ref().is_some_and(|acr| strength.acrs.contains(acr))
+    #[inline]
+    pub(crate) fn proves(&self, proof: u32) -> bool {
+        has_bit(&self.proven, proof)
+    }
 }

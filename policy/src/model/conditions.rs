@@ -229,7 +229,7 @@ small_set! {
 }
 
 /// What is being done, by method and path.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RequestCondition {
     /// Methods, upper case; empty is any.
     pub methods: Vec<String>,
@@ -249,7 +249,7 @@ pub enum PathPattern {
 }
 
 /// When a policy speaks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TimeCondition {
     /// Where the clock on the wall hangs.
     pub zone: TimeZone,
@@ -263,7 +263,7 @@ pub struct TimeCondition {
 
 /// A span within each week, in minutes from Monday 00:00 local time; at most 10,080. A window
 /// with `end <= start` runs over the end of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WeekWindow {
     /// First minute inside.
     pub start_minute: u16,
@@ -272,7 +272,7 @@ pub struct WeekWindow {
 }
 
 /// The rules of a time zone, as data: this crate reads no time zone database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TimeZone {
     /// Its IANA name.
     pub name: String,
@@ -283,7 +283,7 @@ pub struct TimeZone {
 }
 
 /// From `at` (Unix seconds) on, local time is UTC plus `offset_secs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transition {
     /// Unix seconds.
     pub at: i64,

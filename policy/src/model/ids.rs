@@ -75,6 +75,16 @@ impl CountryCode {
         }
     }
 
+    /// How many codes there could be.
+    pub(crate) const COUNT: usize = 26 * 26;
+
+    /// Its place among all codes, by the alphabet.
+    pub(crate) const fn index(self) -> usize {
+        // INVARIANT: `new` admits ASCII letters only and makes them upper case.
+        let [first, second] = self.0;
+        (first as usize).wrapping_sub(b'A' as usize) * 26 + (second as usize).wrapping_sub(b'A' as usize)
+    }
+
     /// The two letters.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::cmp::Ordering;
 
-use super::{Attribute, DeviceAttribute, Node, Operand, Operator, Rule, Test};
+use super::Rule;
+use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
 use crate::signals::{Action, Device, Fact, Signals, Value};
 use crate::tri::Tri;
 
@@ -14,18 +15,21 @@ pub(crate) struct Environment<'r> {
     device: Fact<&'r Device<'r>>,
     claims: &'r [(Box<str>, Value)],
     app: &'r [(String, Value)],
-    action: Action<'r>,
+    pub(crate) action: Action<'r>,
+    /// Unix seconds.
+    pub(crate) now: i64,
 }
 
 impl<'r> Environment<'r> {
     pub(crate) const fn of(signals: &Signals<'r>, app: &'r [(String, Value)]) -> Self {
         let device = signals.context.device.as_ref();
-        Self { device, claims: signals.principal.claims.as_slice(), app, action: signals.action }
+        let claims = signals.principal.claims.as_slice();
+        Self { device, claims, app, action: signals.action, now: signals.now }
     }
 
     /// Nothing but an app, for filters that are decided at load.
     pub(crate) const fn of_app(app: &'r [(String, Value)]) -> Self {
-        Self { device: Fact::Unknown, claims: &[], app, action: Action { method: "", path: "" } }
+        Self { device: Fact::Unknown, claims: &[], app, action: Action { method: "", path: "" }, now: 0 }
     }
 }
 
@@ -51,10 +55,25 @@ fn holds(node: &Node, environment: &Environment<'_>) -> Tri {
         Node::And(nodes) => nodes.iter().fold(Tri::Yes, |so_far, node| so_far.and(holds(node, environment))),
         Node::Or(nodes) => Tri::any(nodes, |node| holds(node, environment)),
         Node::Not(node) => holds(node, environment).not(),
-        Node::Compare { attribute, operator, operand } => match seen(attribute, environment) {
-            None => Tri::Maybe,
-            Some(seen) => Tri::from_bool(compare(seen, *operator, operand)),
-        },
+        Node::Compare(comparison) => comparison.holds(environment),
+    }
+}
+
+impl Comparison {
+    pub(crate) fn holds(&self, environment: &Environment<'_>) -> Tri {
+        let Some(seen) = seen(&self.attribute, environment) else { return Tri::Maybe };
+        let compare = |seen: Seen<'_>| compare(seen, self.operator, &self.operand);
+        Tri::from_bool(match (self.reach, seen) {
+            (Reach::Any | Reach::All, Seen::Null) => false,
+            (Reach::Any, Seen::List(items)) => items.iter().any(|item| compare(Seen::Text(item))),
+            (Reach::All, Seen::List(items)) => {
+                !items.is_empty() && items.iter().all(|item| compare(Seen::Text(item)))
+            }
+            // A single value is a collection of one.
+            (Reach::Whole, seen) | (_, seen @ (Seen::Text(_) | Seen::Bool(_) | Seen::Number(_))) => {
+                compare(seen)
+            }
+        })
     }
 }
 

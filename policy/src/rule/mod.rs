@@ -3,16 +3,33 @@
 //! A rule is parsed and checked once, at load, and asked with an `Environment`. Strings compare
 //! without ASCII case. Every attribute of an unregistered device is null: positive operators do not
 //! match null, negative ones do (Entra documentation, "Filter for devices as a condition").
+//!
+//! | attributes | operators |
+//! |---|---|
+//! | `device.displayName`, `enrollmentProfileName`, `manufacturer`, `model`, `operatingSystem`; `request.path` | `-eq -ne -in -notIn -startsWith -notStartsWith -endsWith -notEndsWith -contains -notContains` |
+//! | `device.operatingSystemVersion`, `extensionAttribute1` to `15` | these, and `-lt -le -gt -ge` |
+//! | `device.deviceId`, `mdmAppId`, `deviceOwnership`, `profileType`, `trustType`; `request.method` | `-eq -ne -in -notIn` |
+//! | `device.isCompliant` | `-eq -ne`, with `True` or `False` |
+//! | `device.physicalIds`, `systemLabels` | `-contains -notContains`, which ask for one whole element, and `-any`, `-all` |
+//! | `user.`, `app.` and a name | all |
+//!
+//! Every attribute can be compared with `null` by `-eq` and `-ne`. `-any` and `-all` ask each element:
+//! `device.physicalIds -any (_ -startsWith "[OrderID]:")`. They are positive operators: a collection that
+//! is null or empty matches neither. `-lt` and its kin compare versions and numbers part by part.
+//! Entra's dash may be left out (`device.model eq "x"`), and `==` and `!=` stand for `-eq` and `-ne`.
 
+mod check;
 mod evaluate;
 mod lex;
 mod parse;
+mod tree;
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 pub(crate) use evaluate::Environment;
+use tree::Attribute;
+pub(crate) use tree::{Comparison, Node};
 
 /// A parsed and checked rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,76 +73,18 @@ impl Rule {
         parse::parse(text).map(|root| Self { source: text.into(), root })
     }
 
+    pub(crate) const fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// Whether it asks for nothing but attributes of an app, which are known at load.
+    pub(crate) fn is_about_apps(&self) -> bool {
+        self.root.comparisons(&mut |comparison| matches!(comparison.attribute, Attribute::App(_)))
+    }
+
     /// The rule as it was written.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
-}
-
-/// A rule's tree.
-#[derive(Clone, Debug, PartialEq)]
-enum Node {
-    And(Vec<Node>),
-    Or(Vec<Node>),
-    Not(Box<Node>),
-    Compare { attribute: Attribute, operator: Operator, operand: Operand },
-}
-
-/// What is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Attribute {
-    Device(DeviceAttribute),
-    User(Box<str>),
-    App(Box<str>),
-    Method,
-    Path,
-}
-
-/// The attributes of a device, by Entra's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DeviceAttribute {
-    DeviceId,
-    DisplayName,
-    DeviceOwnership,
-    EnrollmentProfileName,
-    IsCompliant,
-    Manufacturer,
-    MdmAppId,
-    Model,
-    OperatingSystem,
-    OperatingSystemVersion,
-    PhysicalIds,
-    ProfileType,
-    SystemLabels,
-    TrustType,
-    Extension(usize),
-}
-
-/// How it is compared. `negated` is the operator's `not` form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Operator {
-    test: Test,
-    negated: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Test {
-    Equals,
-    StartsWith,
-    EndsWith,
-    Contains,
-    In,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-/// What it is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Operand {
-    Null,
-    Text(Box<str>),
-    List(Vec<Box<str>>),
 }

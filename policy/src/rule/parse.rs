@@ -4,8 +4,10 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::check::{Wrong, check};
 use super::lex::{Kind, Token, error, lex};
-use super::{Attribute, DeviceAttribute, Node, Operand, Operator, Rule, RuleError, Test};
+use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
+use super::{Rule, RuleError};
 
 struct Parser<'t> {
     tokens: &'t [Token],
@@ -96,10 +98,7 @@ impl Parser<'_> {
             self.depth += 1;
             let inner = self.alternatives()?;
             self.depth -= 1;
-            let close = self.take("`)`")?;
-            if close.kind != Kind::Close {
-                return Err(error(close.offset, close.len, "expected `)`", "close the parenthesis"));
-            }
+            self.close()?;
             return Ok(inner);
         }
         self.comparison()
@@ -116,8 +115,47 @@ impl Parser<'_> {
             ));
         };
         let attribute = attribute(word).ok_or_else(|| unknown(&name, word))?;
+        let reach = if self.takes("any") {
+            Reach::Any
+        } else if self.takes("all") {
+            Reach::All
+        } else {
+            let (operator, operand) = self.test(&name, word, &attribute, Reach::Whole)?;
+            return Ok(Node::Compare(Comparison { attribute, reach: Reach::Whole, operator, operand }));
+        };
+        // Each element is called `_`; exports write it with and without parentheses.
+        let opened = self.peek().is_some_and(|token| token.kind == Kind::Open);
+        self.next += usize::from(opened);
+        let element = self.take("`_`, the element,")?;
+        if !matches!(&element.kind, Kind::Word(word) if **word == *"_") {
+            let help = "write `-any (_ -startsWith \"…\")`";
+            return Err(error(element.offset, element.len, "expected `_`, the element", help));
+        }
+        let (operator, operand) = self.test(&name, word, &attribute, reach)?;
+        if opened {
+            self.close()?;
+        }
+        Ok(Node::Compare(Comparison { attribute, reach, operator, operand }))
+    }
+
+    fn close(&mut self) -> Result<(), RuleError> {
+        let close = self.take("`)`")?;
+        if close.kind == Kind::Close {
+            return Ok(());
+        }
+        Err(error(close.offset, close.len, "expected `)`", "close the parenthesis"))
+    }
+
+    /// An operator and its value, which must fit the attribute.
+    fn test(
+        &mut self,
+        name: &Token,
+        word: &str,
+        attribute: &Attribute,
+        reach: Reach,
+    ) -> Result<(Operator, Operand), RuleError> {
         let sign = self.take("an operator such as `-eq`")?;
-        let (Kind::Operator(word) | Kind::Word(word)) = &sign.kind else {
+        let (Kind::Operator(found) | Kind::Word(found)) = &sign.kind else {
             return Err(error(
                 sign.offset,
                 sign.len,
@@ -125,18 +163,36 @@ impl Parser<'_> {
                 "write `-eq`, `-ne`, `-in`, `-contains` …",
             ));
         };
-        let operator = operator(word).ok_or_else(|| {
-            let help = "operators are -eq -ne -startsWith -notStartsWith -endsWith -notEndsWith -contains -notContains -in -notIn -lt -le -gt -ge";
-            error(sign.offset, sign.len, format!("`{word}` is no operator"), help)
+        let operator = operator(found).ok_or_else(|| {
+            let help = if found.eq_ignore_ascii_case("match") || found.eq_ignore_ascii_case("notMatch") {
+                "patterns are not supported: use -startsWith, -endsWith or -contains"
+            } else {
+                "operators are -eq -ne -startsWith -notStartsWith -endsWith -notEndsWith -contains -notContains -in -notIn -any -all -lt -le -gt -ge"
+            };
+            error(sign.offset, sign.len, format!("`{found}` is no operator"), help)
         })?;
+        let value = self.peek().map_or((self.end, 0), |token| (token.offset, token.len));
         let operand = self.operand(&sign, operator)?;
-        Ok(Node::Compare { attribute, operator, operand })
+        match check(attribute, reach, operator, &operand) {
+            Ok(()) => Ok((operator, operand)),
+            Err(Wrong::Operator(help)) => {
+                // With `-any` and `-all` it is the attribute that does not fit.
+                let (offset, len) =
+                    if reach == Reach::Whole { (sign.offset, sign.len) } else { (name.offset, name.len) };
+                let what = match reach {
+                    Reach::Whole => format!("`{word}` does not allow `-{found}`"),
+                    Reach::Any | Reach::All => format!("`{word}` is no collection"),
+                };
+                Err(error(offset, len, what, help))
+            }
+            Err(Wrong::Value(what, help)) => Err(error(value.0, value.1, what, help)),
+        }
     }
 
     fn operand(&mut self, sign: &Token, operator: Operator) -> Result<Operand, RuleError> {
         let first = self.take("a value")?;
         let value = |token: &Token| match &token.kind {
-            Kind::Text(text) | Kind::Word(text) => Some(text.clone()),
+            Kind::Text(text) | Kind::Word(text) => Some(text.to_ascii_lowercase().into_boxed_str()),
             Kind::Open | Kind::Close | Kind::OpenList | Kind::CloseList | Kind::Comma | Kind::Operator(_) => {
                 None
             }
@@ -149,6 +205,10 @@ impl Parser<'_> {
                     if item.kind == Kind::CloseList {
                         break;
                     }
+                    if matches!(&item.kind, Kind::Word(word) if word.eq_ignore_ascii_case("null")) {
+                        let help = "add `-or … -eq null`";
+                        return Err(error(item.offset, item.len, "null cannot be in a list", help));
+                    }
                     items.push(value(&item).ok_or_else(|| {
                         error(item.offset, item.len, "expected a value", "put text into double quotes")
                     })?);
@@ -156,7 +216,12 @@ impl Parser<'_> {
                     match after.kind {
                         Kind::Comma => {}
                         Kind::CloseList => break,
-                        _ => {
+                        Kind::Open
+                        | Kind::Close
+                        | Kind::OpenList
+                        | Kind::Word(_)
+                        | Kind::Operator(_)
+                        | Kind::Text(_) => {
                             return Err(error(
                                 after.offset,
                                 after.len,
@@ -211,8 +276,8 @@ fn attribute(word: &str) -> Option<Attribute> {
     }
     match space.to_ascii_lowercase().as_str() {
         "device" => device_attribute(&name.to_ascii_lowercase()).map(Attribute::Device),
-        "user" => Some(Attribute::User(name.into())),
-        "app" => Some(Attribute::App(name.into())),
+        "user" => Some(Attribute::User(name.to_ascii_lowercase().into())),
+        "app" => Some(Attribute::App(name.to_ascii_lowercase().into())),
         "request" if name.eq_ignore_ascii_case("method") => Some(Attribute::Method),
         "request" if name.eq_ignore_ascii_case("path") => Some(Attribute::Path),
         _ => None,
@@ -250,7 +315,7 @@ fn operator(word: &str) -> Option<Operator> {
         "notstartswith" => (Test::StartsWith, true),
         "endswith" => (Test::EndsWith, false),
         "notendswith" => (Test::EndsWith, true),
-        "contains" | "any" => (Test::Contains, false),
+        "contains" => (Test::Contains, false),
         "notcontains" => (Test::Contains, true),
         "in" => (Test::In, false),
         "notin" => (Test::In, true),

@@ -1,0 +1,110 @@
+//! How long compiling, binding and deciding take, and how that grows with the policies.
+//!
+//! `decide` times requests that are let in (the path that most requests take) and, apart, all requests
+//! as they come; `worst` is an organisation in which every policy is about every app.
+
+#![expect(clippy::print_stderr, reason = "a bench says what it measures")]
+
+mod world;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BatchSize, BenchmarkId, Criterion};
+use portcullis_policy::decision::Generation;
+use portcullis_policy::{CompiledPolicies, Outcome, Scope};
+use world::{Request, Shape};
+
+const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+const GROUPS: [usize; 2] = [10, 200];
+
+fn compiled(shape: Shape) -> CompiledPolicies {
+    CompiledPolicies::compile(world::set(shape), Generation(1))
+        .unwrap_or_else(|problems| unreachable!("a generated set is sound: {problems:?}"))
+}
+
+/// Requests with their bound scopes.
+fn bound(policies: &CompiledPolicies, shape: Shape, groups: usize, let_in: bool) -> Vec<(Request, Scope)> {
+    let all = world::requests(shape, groups, 512).into_iter().map(|request| {
+        let scope = policies.bind(&request.principal);
+        (request, scope)
+    });
+    let meant = all.filter(|(request, scope)| {
+        !let_in || matches!(policies.decide(scope, &request.signals()).outcome, Outcome::Grant(_))
+    });
+    meant.take(64).collect()
+}
+
+fn decide(criterion: &mut Criterion) {
+    for (name, every_app, let_in) in
+        [("decide", false, true), ("decide-mixed", false, false), ("decide-worst", true, false)]
+    {
+        let mut group = criterion.benchmark_group(name);
+        for (size, groups) in SIZES.into_iter().flat_map(|size| GROUPS.map(|groups| (size, groups))) {
+            let shape = Shape { every_app, ..Shape::realistic(size) };
+            let policies = compiled(shape);
+            let requests = bound(&policies, shape, groups, let_in);
+            let applied: usize = requests
+                .iter()
+                .map(|(request, scope)| policies.decide(scope, &request.signals()).applied.len())
+                .sum();
+            let each = applied as f64 / requests.len().max(1) as f64;
+            eprintln!(
+                "{name}/{size}/{groups}: {} requests, {each:.1} policies apply to each",
+                requests.len()
+            );
+            let mut next = requests.iter().cycle();
+            group.bench_function(BenchmarkId::new(size.to_string(), format!("{groups} groups")), |bench| {
+                bench.iter(|| {
+                    let Some((request, scope)) = next.next() else { return };
+                    black_box(policies.decide(black_box(scope), black_box(&request.signals())));
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn bind(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("bind");
+    for (size, groups) in SIZES.into_iter().flat_map(|size| GROUPS.map(|groups| (size, groups))) {
+        let shape = Shape::realistic(size);
+        let policies = compiled(shape);
+        let requests = world::requests(shape, groups, 64);
+        let mut next = requests.iter().cycle();
+        group.bench_function(BenchmarkId::new(size.to_string(), format!("{groups} groups")), |bench| {
+            bench.iter(|| {
+                let Some(request) = next.next() else { return };
+                black_box(policies.bind(black_box(&request.principal)));
+            });
+        });
+    }
+    group.finish();
+}
+
+fn compile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("compile");
+    group.sample_size(10);
+    for size in SIZES {
+        let set = world::set(Shape::realistic(size));
+        group.bench_function(size.to_string(), |bench| {
+            bench.iter_batched(
+                || set.clone(),
+                |set| CompiledPolicies::compile(set, Generation(1)),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    decide(&mut criterion);
+    bind(&mut criterion);
+    compile(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,0 +1,103 @@
+//! What a rule is made of, once it is parsed.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// A rule's tree.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Compare(Comparison),
+}
+
+impl Node {
+    /// Whether every comparison in the tree is such.
+    pub(super) fn comparisons(&self, holds: &mut impl FnMut(&Comparison) -> bool) -> bool {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().all(|node| node.comparisons(holds)),
+            Self::Not(node) => node.comparisons(holds),
+            Self::Compare(comparison) => holds(comparison),
+        }
+    }
+}
+
+/// One attribute compared with one value or several. Text is in lower case, so that two comparisons
+/// that mean the same are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Comparison {
+    pub(super) attribute: Attribute,
+    /// What of the attribute is compared.
+    pub(super) reach: Reach,
+    pub(super) operator: Operator,
+    pub(super) operand: Operand,
+}
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Attribute {
+    Device(DeviceAttribute),
+    User(Box<str>),
+    App(Box<str>),
+    Method,
+    Path,
+}
+
+/// The attributes of a device, by Entra's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum DeviceAttribute {
+    DeviceId,
+    DisplayName,
+    DeviceOwnership,
+    EnrollmentProfileName,
+    IsCompliant,
+    Manufacturer,
+    MdmAppId,
+    Model,
+    OperatingSystem,
+    OperatingSystemVersion,
+    PhysicalIds,
+    ProfileType,
+    SystemLabels,
+    TrustType,
+    Extension(usize),
+}
+
+/// Whether the attribute itself is compared, or the elements of a collection one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reach {
+    Whole,
+    /// `-any (_ …)`
+    Any,
+    /// `-all (_ …)`
+    All,
+}
+
+/// How it is compared. `negated` is the operator's `not` form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Operator {
+    pub(super) test: Test,
+    pub(super) negated: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Test {
+    Equals,
+    StartsWith,
+    EndsWith,
+    Contains,
+    In,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// What it is compared with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Operand {
+    Null,
+    Text(Box<str>),
+    List(Vec<Box<str>>),
+}
