@@ -176,6 +176,20 @@ pub struct Claims {
     pub sign_in_risk: Option<String>,
     /// User risk.
     pub user_risk: Option<String>,
+    /// Insider risk.
+    pub insider_risk: Option<String>,
+    /// Service principal risk.
+    pub service_principal_risk: Option<String>,
+    /// When the user's risk was seen; a later password change answers it.
+    pub risk_seen: Option<String>,
+    /// The authentication flow: `deviceCodeFlow` or `authenticationTransfer`, as Graph writes them.
+    pub flow: Option<String>,
+    /// How a user is external, in Graph's words; `acct` and `userType` tell of B2B guests without it.
+    pub guest_kind: Option<String>,
+    /// The tenant that a user comes from.
+    pub home_tenant: Option<String>,
+    /// Further attributes of the device: Entra's name, and the claim that tells it.
+    pub device_attributes: Vec<(DeviceAttribute, String)>,
     /// Terms of use that were accepted.
     pub terms: Option<String>,
     /// External controls that were satisfied.
@@ -204,11 +218,69 @@ impl Default for Claims {
             device_os_version: "device_os_version".into(),
             sign_in_risk: None,
             user_risk: None,
+            insider_risk: None,
+            service_principal_risk: None,
+            risk_seen: None,
+            flow: None,
+            guest_kind: None,
+            home_tenant: None,
+            device_attributes: Vec::new(),
             terms: None,
             custom_controls: None,
             password_changed: None,
             extra: Vec::new(),
         }
+    }
+}
+
+/// An attribute of a device that has no key of its own, by Entra's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceAttribute {
+    /// `displayName`
+    DisplayName,
+    /// `deviceOwnership`
+    Ownership,
+    /// `enrollmentProfileName`
+    EnrollmentProfile,
+    /// `manufacturer`
+    Manufacturer,
+    /// `mdmAppId`
+    MdmAppId,
+    /// `model`
+    Model,
+    /// `physicalIds`
+    PhysicalIds,
+    /// `profileType`
+    ProfileType,
+    /// `systemLabels`
+    SystemLabels,
+    /// `extensionAttribute1` … `15`, counted from 0.
+    Extension(usize),
+}
+
+impl DeviceAttribute {
+    /// Entra's names of those without a number.
+    pub const NAMES: [(&'static str, Self); 9] = [
+        ("displayName", Self::DisplayName),
+        ("deviceOwnership", Self::Ownership),
+        ("enrollmentProfileName", Self::EnrollmentProfile),
+        ("manufacturer", Self::Manufacturer),
+        ("mdmAppId", Self::MdmAppId),
+        ("model", Self::Model),
+        ("physicalIds", Self::PhysicalIds),
+        ("profileType", Self::ProfileType),
+        ("systemLabels", Self::SystemLabels),
+    ];
+
+    /// The attribute of this name, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        if let Some((_, found)) = Self::NAMES.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
+            return Some(found);
+        }
+        let number: usize = name.to_ascii_lowercase().strip_prefix("extensionattribute")?.parse().ok()?;
+        number.checked_sub(1).filter(|number| *number < 15).map(Self::Extension)
     }
 }
 

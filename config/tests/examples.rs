@@ -32,3 +32,33 @@ fn the_first_example_says_what_it_says() {
     assert_eq!(config.files.len(), 4);
     assert!(config.trusted_proxies.networks.is_empty());
 }
+
+/// The README's fenced TOML, each with the file name that stands before it.
+fn readme_files() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string("../README.md").unwrap();
+    let mut files = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("```toml\n") {
+        let (body, next) = after.split_once("```").unwrap();
+        let name = before.trim_end().rsplit('\n').next().unwrap();
+        files.push((name.trim_matches(['`', ':']).to_owned(), body.to_owned()));
+        rest = next;
+    }
+    files
+}
+
+#[test]
+fn the_configuration_in_the_readme_loads_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("policies")).unwrap();
+    for (name, body) in readme_files() {
+        std::fs::write(folder.path().join(name), body).unwrap();
+    }
+    for (file, like) in [("wiki.pem", "chain.pem"), ("wiki.key", "key.pem")] {
+        std::fs::copy(format!("tests/complete/{like}"), folder.path().join(file)).unwrap();
+    }
+    let loaded = load(&folder.path().join("portcullis.toml"));
+    let text = render_text(&loaded.diagnostics, &loaded.sources);
+    assert!(text.is_empty(), "{text}");
+    assert_eq!(loaded.config.unwrap().policies.policies.len(), 1);
+}

@@ -8,7 +8,7 @@ use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
 use crate::schema::tree::View;
-use crate::settings::{Claims, Issuer, KeySource};
+use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource};
 
 /// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
 const ALGORITHMS: [&str; 9] =
@@ -145,10 +145,11 @@ fn keys(cx: &mut Context<'_>, view: View<'_>) -> Option<KeySource> {
 
 fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
     let keys = CLAIMS.keys.iter().map(|key| key.name);
-    for key in keys.filter(|key| *key != "extra") {
+    for key in keys.filter(|key| !matches!(*key, "extra" | "device-attributes")) {
         no_blank(cx, view, key);
     }
     no_blank(cx, view, "extra");
+    let device_attributes = device_attributes(cx, view);
     let defaults = Claims::default();
     let or = |key: &str, default: String| view.text(key).map_or(default, ToOwned::to_owned);
     let maybe = |key: &str| view.text(key).map(ToOwned::to_owned);
@@ -168,11 +169,49 @@ fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
         device_os_version: or("device-os-version", defaults.device_os_version),
         sign_in_risk: maybe("sign-in-risk"),
         user_risk: maybe("user-risk"),
+        insider_risk: maybe("insider-risk"),
+        service_principal_risk: maybe("service-principal-risk"),
+        risk_seen: maybe("risk-seen"),
+        flow: maybe("flow"),
+        guest_kind: maybe("guest-kind"),
+        home_tenant: maybe("home-tenant"),
+        device_attributes,
         terms: maybe("terms"),
         custom_controls: maybe("custom-controls"),
         password_changed: maybe("password-changed"),
         extra: view.owned("extra"),
     }
+}
+
+fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribute, String)> {
+    let mut found = Vec::new();
+    for entry in view.get("device-attributes").map_or(&[][..], |node| node.entries()) {
+        let Some(claim) = entry.value.text() else { continue };
+        match DeviceAttribute::named(&entry.key) {
+            Some(attribute) if found.iter().any(|(known, _)| *known == attribute) => cx.push(
+                Diagnostic::error(
+                    "id/duplicate",
+                    entry.at,
+                    format!("`{}` is told twice", shortened(&entry.key)),
+                )
+                .why("it would depend on their order which claim counts"),
+            ),
+            Some(attribute) => found.push((attribute, claim.to_owned())),
+            None => {
+                let names = DeviceAttribute::NAMES.into_iter().map(|(name, _)| name);
+                let what = format!("no device attribute `{}`", shortened(&entry.key));
+                let help = match nearest(&entry.key, names.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "they are {}, extensionAttribute1 to 15; compliance, join type and system have keys of their own",
+                        names.collect::<Vec<_>>().join(", ")
+                    ),
+                };
+                cx.push(Diagnostic::error("key/unknown", entry.at, what).help(help));
+            }
+        }
+    }
+    found
 }
 
 /// Two issuers with one `iss` would leave it to their order whose keys count.

@@ -5,7 +5,7 @@ pub mod agent;
 pub mod geo;
 
 use http::HeaderName;
-use portcullis_policy::signals::{ClientContext, Device, Fact};
+use portcullis_policy::signals::{ClientContext, Fact};
 
 use crate::admit::AdmittedRequest;
 use crate::token::VerifiedToken;
@@ -22,23 +22,16 @@ pub fn gather<'r>(
 ) -> ClientContext<'r> {
     let (platform, client_app) =
         agent::classify(request.user_agent(), request.header(&SEC_CH_UA_PLATFORM), request.path());
+    let risks = token.risks();
     ClientContext {
         address: Fact::Known(request.client()),
         country: geo.country(request.client()),
         platform,
         client_app,
-        device: token.device().map_or(Fact::Unknown, |device| {
-            Fact::Known(Device {
-                device_id: Some(&device.id),
-                compliant: device.compliant,
-                trust_type: device.trust_type.as_deref(),
-                operating_system: device.os.as_deref(),
-                operating_system_version: device.os_version.as_deref(),
-                ..Device::default()
-            })
-        }),
-        sign_in_risk: token.sign_in_risk(),
-        user_risk: token.user_risk(),
-        ..ClientContext::UNKNOWN
+        device: token.device().map_or(Fact::Unknown, |device| Fact::Known(device.as_device())),
+        sign_in_risk: risks.sign_in,
+        user_risk: risks.user,
+        insider_risk: risks.insider,
+        service_principal_risk: risks.service_principal,
     }
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use portcullis_policy::model::{GuestKind, RiskLevel};
+use portcullis_config::settings::DeviceAttribute;
+use portcullis_policy::model::{Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
 
@@ -368,6 +369,14 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
     settings.claims.device_id = "dev.id".into();
     settings.claims.sign_in_risk = Some("https://x.example/risk".into());
     settings.claims.user_risk = Some("user.risk".into());
+    settings.claims.service_principal_risk = Some("sp".into());
+    settings.claims.flow = Some("transferMethod".into());
+    settings.claims.guest_kind = Some("kind".into());
+    settings.claims.device_attributes = vec![
+        (DeviceAttribute::Model, "model".into()),
+        (DeviceAttribute::PhysicalIds, "ids".into()),
+        (DeviceAttribute::Extension(14), "last".into()),
+    ];
     settings.claims.extra = vec!["tier".into(), "b".into(), "list".into(), "absent".into()];
     let (verifier, _) = verifier_with(&settings);
     let verified = verifier
@@ -377,6 +386,12 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
                 c["device_compliant"] = json!("True");
                 c["https://x.example/risk"] = json!("HIGH");
                 c["user"] = json!({"risk": "hidden"});
+                c["sp"] = json!("low");
+                c["transferMethod"] = json!("deviceCodeFlow");
+                c["kind"] = json!("b2bDirectConnectUser");
+                c["model"] = json!("Surface");
+                c["ids"] = json!(["[ZTDID]:x"]);
+                c["last"] = json!("fifteen");
                 c["tier"] = json!(3);
                 c["b"] = json!(true);
                 c["list"] = json!(["x", 1]);
@@ -388,8 +403,16 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
         .unwrap();
     let device = verified.device().unwrap();
     assert_eq!((device.id.as_str(), device.compliant), ("d-1", Some(true)));
-    assert_eq!(verified.sign_in_risk(), Fact::Known(RiskLevel::High));
-    assert_eq!(verified.user_risk(), Fact::Unavailable);
+    assert_eq!(verified.risks().sign_in, Fact::Known(RiskLevel::High));
+    assert_eq!(verified.risks().user, Fact::Unavailable);
+    assert_eq!(verified.risks().service_principal, Fact::Known(RiskLevel::Low));
+    assert_eq!(verified.risks().insider, Fact::Unknown);
+    let seen = device.as_device();
+    assert_eq!((seen.model, seen.extension_attributes[14]), (Some("Surface"), Some("fifteen")));
+    assert_eq!((seen.physical_ids, seen.display_name), (&["[ZTDID]:x".to_owned()][..], None));
+    assert_eq!(verified.principal().sign_in.flow, Some(Flow::DeviceCode));
+    let Identity::User { guest, .. } = &verified.principal().identity else { panic!("no user") };
+    assert_eq!(*guest, Some(GuestKind::B2bDirectConnectUser));
     assert_eq!(verified.principal().sign_in.auth_time, None);
     assert_eq!(
         verified.principal().claims,
@@ -399,8 +422,11 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
             ("tier".into(), Attribute::Number(3.0)),
         ]
     );
-    let odd = verifier.verify(&token(|c| c["tier"] = json!({"a": 1})), &[0], now());
-    assert_eq!(odd.err(), Some(TokenProblem::Bad(BadToken::Claims)));
+    // What cannot be read is never taken for absent: a flow or a kind of guest could be the blocked one.
+    for (claim, value) in [("tier", json!({"a": 1})), ("transferMethod", json!("new")), ("kind", json!(7))] {
+        let odd = verifier.verify(&token(|c| c[claim] = value.clone()), &[0], now());
+        assert_eq!(odd.err(), Some(TokenProblem::Bad(BadToken::Claims)), "{claim}");
+    }
 }
 
 proptest::proptest! {

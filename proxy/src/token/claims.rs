@@ -1,8 +1,8 @@
 //! What a verified token says, in the words of the policies. A claim that is missing is unknown; a
 //! claim that is there and cannot be read is never taken for one that is missing.
 
-use portcullis_config::settings::{Claims, Issuer};
-use portcullis_policy::model::{AuthenticationContext, GuestKind, RiskLevel};
+use portcullis_config::settings::{Claims, DeviceAttribute, Issuer};
+use portcullis_policy::model::{AuthenticationContext, Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Value as Attribute};
 use serde_json::{Map, Value};
 
@@ -19,15 +19,27 @@ pub struct VerifiedToken {
     principal: Principal,
     user_name: Option<String>,
     device: Option<DeviceClaims>,
-    sign_in_risk: Fact<RiskLevel>,
-    user_risk: Fact<RiskLevel>,
+    risks: Risks,
     times: Times,
     issuer_index: usize,
     key_generation: u64,
 }
 
+/// The levels that a token tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Risks {
+    /// Of the sign-in.
+    pub sign_in: Fact<RiskLevel>,
+    /// Of the user.
+    pub user: Fact<RiskLevel>,
+    /// That an insider means harm.
+    pub insider: Fact<RiskLevel>,
+    /// Of the service principal.
+    pub service_principal: Fact<RiskLevel>,
+}
+
 /// What a token says about a registered device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceClaims {
     /// Its id.
     pub id: String,
@@ -39,6 +51,16 @@ pub struct DeviceClaims {
     pub os: Option<String>,
     /// The version of it.
     pub os_version: Option<String>,
+    display_name: Option<String>,
+    ownership: Option<String>,
+    enrollment_profile: Option<String>,
+    manufacturer: Option<String>,
+    mdm_app_id: Option<String>,
+    model: Option<String>,
+    profile_type: Option<String>,
+    physical_ids: Vec<String>,
+    system_labels: Vec<String>,
+    extension_attributes: [Option<String>; 15],
 }
 
 impl DeviceClaims {
@@ -51,7 +73,16 @@ impl DeviceClaims {
             trust_type: self.trust_type.as_deref(),
             operating_system: self.os.as_deref(),
             operating_system_version: self.os_version.as_deref(),
-            ..Device::default()
+            display_name: self.display_name.as_deref(),
+            ownership: self.ownership.as_deref(),
+            enrollment_profile: self.enrollment_profile.as_deref(),
+            manufacturer: self.manufacturer.as_deref(),
+            mdm_app_id: self.mdm_app_id.as_deref(),
+            model: self.model.as_deref(),
+            profile_type: self.profile_type.as_deref(),
+            physical_ids: &self.physical_ids,
+            system_labels: &self.system_labels,
+            extension_attributes: self.extension_attributes.each_ref().map(Option::as_deref),
         }
     }
 }
@@ -85,9 +116,9 @@ impl VerifiedToken {
                     .filter_map(|text| AuthenticationContext::new(text))
                     .collect(),
                 client_id: source.client_id(),
-                flow: None,
+                flow: source.flow(names.flow.as_deref())?,
                 password_changed: names.password_changed.as_deref().and_then(past),
-                risk_seen: None,
+                risk_seen: names.risk_seen.as_deref().and_then(past),
                 terms: names.terms.as_deref().map(|name| source.texts(name)).unwrap_or_default(),
                 custom_controls: names
                     .custom_controls
@@ -101,8 +132,12 @@ impl VerifiedToken {
             // A name decides nothing, so an unfit one is left out rather than refused.
             user_name: source.id(&names.user_name).unwrap_or_default(),
             device: source.device(names)?,
-            sign_in_risk: source.risk(names.sign_in_risk.as_deref()),
-            user_risk: source.risk(names.user_risk.as_deref()),
+            risks: Risks {
+                sign_in: source.risk(names.sign_in_risk.as_deref()),
+                user: source.risk(names.user_risk.as_deref()),
+                insider: source.risk(names.insider_risk.as_deref()),
+                service_principal: source.risk(names.service_principal_risk.as_deref()),
+            },
             principal,
             times,
             issuer_index,
@@ -128,16 +163,10 @@ impl VerifiedToken {
         self.device.as_ref()
     }
 
-    /// Risk of the sign-in.
+    /// The risks that it tells.
     #[must_use]
-    pub const fn sign_in_risk(&self) -> Fact<RiskLevel> {
-        self.sign_in_risk
-    }
-
-    /// Risk of the user.
-    #[must_use]
-    pub const fn user_risk(&self) -> Fact<RiskLevel> {
-        self.user_risk
+    pub const fn risks(&self) -> Risks {
+        self.risks
     }
 
     /// `exp`, Unix seconds.
@@ -251,9 +280,30 @@ impl<'c> Source<'c> {
             return Err(BadToken::Claims);
         }
         let id = self.id(&names.user_id)?.ok_or(BadToken::Claims)?;
-        let guest = self.guest()?.then_some(GuestKind::B2bCollaborationGuest);
-        let home_tenant = if guest.is_some() { self.home_of_guest() } else { self.text("tid") };
+        let guest = match names.guest_kind.as_deref().and_then(|name| self.get(name)) {
+            Some(kind) => guest_kind(kind)?,
+            None => self.guest()?.then_some(GuestKind::B2bCollaborationGuest),
+        };
+        let told = names.home_tenant.as_deref().and_then(|name| self.text(name));
+        let home_tenant = match guest {
+            _ if told.is_some() => told,
+            Some(_) => self.home_of_guest(),
+            None => self.text("tid"),
+        };
         Ok(Identity::User { id, guest, home_tenant })
+    }
+
+    /// The way of signing in. A word that is not known could be any of them: the token is refused.
+    fn flow(&self, name: Option<&str>) -> Result<Option<Flow>, BadToken> {
+        let Some(value) = name.and_then(|name| self.get(name)) else { return Ok(None) };
+        match value.as_str() {
+            Some("" | "none") => Ok(None),
+            Some(word) if word.eq_ignore_ascii_case("deviceCodeFlow") => Ok(Some(Flow::DeviceCode)),
+            Some(word) if word.eq_ignore_ascii_case("authenticationTransfer") => {
+                Ok(Some(Flow::AuthenticationTransfer))
+            }
+            _ => Err(BadToken::Claims),
+        }
     }
 
     /// Entra's `acct` (0 member, 1 guest), or `userType`. Unreadable is not "no guest".
@@ -326,13 +376,33 @@ impl<'c> Source<'c> {
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         };
-        Ok(Some(DeviceClaims {
+        let mut device = DeviceClaims {
             id,
             compliant,
             trust_type: self.text(&names.device_trust_type),
             os: self.text(&names.device_os),
             os_version: self.text(&names.device_os_version),
-        }))
+            ..DeviceClaims::default()
+        };
+        for (attribute, claim) in &names.device_attributes {
+            match attribute {
+                DeviceAttribute::DisplayName => device.display_name = self.text(claim),
+                DeviceAttribute::Ownership => device.ownership = self.text(claim),
+                DeviceAttribute::EnrollmentProfile => device.enrollment_profile = self.text(claim),
+                DeviceAttribute::Manufacturer => device.manufacturer = self.text(claim),
+                DeviceAttribute::MdmAppId => device.mdm_app_id = self.text(claim),
+                DeviceAttribute::Model => device.model = self.text(claim),
+                DeviceAttribute::ProfileType => device.profile_type = self.text(claim),
+                DeviceAttribute::PhysicalIds => device.physical_ids = self.texts(claim),
+                DeviceAttribute::SystemLabels => device.system_labels = self.texts(claim),
+                DeviceAttribute::Extension(number) => {
+                    if let Some(slot) = device.extension_attributes.get_mut(*number) {
+                        *slot = self.text(claim);
+                    }
+                }
+            }
+        }
+        Ok(Some(device))
     }
 
     /// A risk level. Words that are not known (`hidden`, `unknownFutureValue`) are no low risk.
@@ -376,4 +446,21 @@ fn scalar_text(value: &Value) -> Option<String> {
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// How somebody is external, in Graph's words; `member` and `none` are nobody external.
+fn guest_kind(value: &Value) -> Result<Option<GuestKind>, BadToken> {
+    let word = value.as_str().ok_or(BadToken::Claims)?;
+    let is = |name: &str| word.eq_ignore_ascii_case(name);
+    Ok(Some(match () {
+        () if is("internalGuest") => GuestKind::InternalGuest,
+        () if is("b2bCollaborationGuest") || is("guest") => GuestKind::B2bCollaborationGuest,
+        () if is("b2bCollaborationMember") => GuestKind::B2bCollaborationMember,
+        () if is("b2bDirectConnectUser") => GuestKind::B2bDirectConnectUser,
+        () if is("serviceProvider") => GuestKind::ServiceProvider,
+        () if is("otherExternalUser") => GuestKind::OtherExternalUser,
+        () if is("member") || is("none") || word.is_empty() => return Ok(None),
+        // A kind that is not known is not "no guest".
+        () => return Err(BadToken::Claims),
+    }))
 }

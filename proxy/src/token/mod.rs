@@ -22,7 +22,7 @@ mod fixtures;
 mod outage;
 
 pub use cache::{Caller, TokenCache, authenticate};
-pub use claims::{DeviceClaims, VerifiedToken};
+pub use claims::{DeviceClaims, Risks, VerifiedToken};
 pub use fetch::FetchError;
 pub use find::find_token;
 pub use jwk::{KeySet, KeySetError};
