@@ -65,7 +65,28 @@ impl Rows {
         self.cells.extend_from_slice(row);
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        match self.width {
+            0 => 0,
+            width => self.cells.len() / width,
+        }
+    }
+
+    /// Where a row begins.
+    #[inline]
+    pub(crate) const fn offset(&self, row: usize) -> usize {
+        row * self.width
+    }
+
+    /// A word of the row that begins at `offset`. One that does not exist rules nothing out: a policy too
+    /// many refuses more.
+    #[inline]
+    pub(crate) fn word(&self, offset: usize, word: usize) -> u64 {
+        self.cells.get(offset + word).copied().unwrap_or(u64::MAX)
+    }
+
     /// A row that does not exist is empty; readers take a missing word for the stricter answer.
+    #[inline]
     pub(crate) fn row(&self, index: usize) -> &[u64] {
         let start = index * self.width;
         self.cells.get(start..start + self.width).unwrap_or(&[])
