@@ -25,10 +25,8 @@ impl CompiledPolicies {
     /// are left. No lock, no clock, and no allocation unless more than [`Applied::INLINE`] policies apply.
     #[must_use]
     pub fn decide(&self, scope: &Scope, signals: &Signals<'_>) -> Decision {
-        let mut decision = Decision {
-            outcome: unasked(Outcome::Block, ReasonCode::NoPolicy, false),
-            applied: Applied::new(),
-        };
+        // Filled in place: moving it about costs more than deciding.
+        let mut decision = Decision { outcome: Outcome::Block(UNASKED), applied: Applied::new() };
         decision.outcome = self.judge(scope, signals, &mut decision.applied);
         decision.applied.sort();
         decision
@@ -193,6 +191,13 @@ const fn stricter(one: Option<Persistence>, other: Option<Persistence>) -> Optio
     }
 }
 
+/// What a decision is before anything was asked.
+const UNASKED: Refused = Refused {
+    primary: ReasonCode::NoPolicy,
+    reasons: ReasonSet::EMPTY.with(ReasonCode::NoPolicy),
+    temporary: false,
+};
+
 /// A refusal that comes of no policy.
 fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool) -> Outcome {
     outcome(refused(ReasonSet::EMPTY.with(reason), temporary))
@@ -200,7 +205,7 @@ fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool)
 
 fn refused(reasons: ReasonSet, temporary: bool) -> Refused {
     // The set's order is the order in which reasons are shown.
-    let primary = reasons.iter().next().unwrap_or(ReasonCode::Blocked);
+    let primary = reasons.first().unwrap_or(ReasonCode::Blocked);
     Refused { primary, reasons, temporary }
 }
 

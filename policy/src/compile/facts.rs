@@ -13,7 +13,7 @@ use crate::model::{
     AuthenticationContext, ClientAppType, Conditions, Flow, Platform, Policy, PolicySet, RiskLevel, RiskSet,
     Targets,
 };
-use crate::signals::{ClientContext, Fact, Signals};
+use crate::signals::{Fact, Signals};
 use crate::tri::Tri;
 
 /// Rows for each fact that some policy speaks of.
@@ -32,29 +32,30 @@ pub(crate) struct Facts {
 /// the condition may hold, and where it does all the same.
 #[derive(Clone, Copy, Debug)]
 struct Table {
-    first: usize,
+    first_row: usize,
     values: usize,
 }
 
 impl Table {
+    /// Where the row of a fact begins.
     #[inline]
-    fn narrow(self, narrowing: &mut Narrowing<'_>, fact: Fact<usize>) {
+    fn pick(self, rows: &Rows, certain: &mut Picked, fact: Fact<usize>) -> usize {
         let row = match fact {
             Fact::Known(value) => value,
             Fact::Unknown => self.values,
             Fact::Unavailable => {
-                narrowing.doubt(self.first + self.values + 2);
+                certain.doubt(rows.below(self.first_row, self.values + 2));
                 self.values + 1
             }
         };
-        narrowing.possible.push(narrowing.table.offset(self.first + row));
+        rows.below(self.first_row, row)
     }
 }
 
 /// The rows of the authentication contexts that policies speak of; the first is for all others.
 #[derive(Debug)]
 struct Contexts {
-    first: usize,
+    first_row: usize,
     known: Vec<AuthenticationContext>,
 }
 
@@ -83,7 +84,7 @@ impl Builder<'_> {
         if !self.layout.policies(self.set).any(used) {
             return None;
         }
-        let table = Table { first: self.rows.len(), values: values.len() };
+        let table = Table { first_row: self.rows.end(), values: values.len() };
         let holds = |policy: &Policy, fact| holds(&policy.conditions, fact).unwrap_or(Tri::Yes);
         for value in values {
             self.row(|policy| holds(policy, Fact::Known(*value)) == Tri::Yes);
@@ -105,14 +106,14 @@ impl Builder<'_> {
         let mut known: Vec<AuthenticationContext> = contexts.flatten().copied().collect();
         known.sort_unstable();
         known.dedup();
-        let first = self.rows.len();
+        let first_row = self.rows.end();
         for asked in core::iter::once(None).chain(known.iter().map(Some)) {
             self.row(|policy| match &policy.targets {
                 Targets::Apps(_) => true,
                 Targets::Contexts(contexts) => asked.is_some_and(|asked| contexts.contains(asked)),
             });
         }
-        Some(Contexts { first, known })
+        Some(Contexts { first_row, known })
     }
 }
 
@@ -139,7 +140,7 @@ impl Facts {
                 risk(&mut builder, |conditions| conditions.insider_risk),
                 risk(&mut builder, |conditions| conditions.service_principal_risk),
             ],
-            places: Places::new(set, layout),
+            places: Places::new(set, layout, &mut builder.rows),
             rows: builder.rows,
         }
     }
@@ -147,36 +148,33 @@ impl Facts {
     /// The rows of this request.
     #[inline]
     pub(crate) fn narrow(&self, signals: &Signals<'_>) -> Narrowing<'_> {
-        let context = signals.context;
-        let places = self.places.as_ref().map(|places| places.rows(context.address, context.country));
-        let mut narrowing =
-            Narrowing { table: &self.rows, possible: Picked::NONE, certain: Picked::NONE, places };
-        if let Some(contexts) = &self.contexts {
-            let known = signals.target.context.and_then(|asked| contexts.known.binary_search(&asked).ok());
-            let row = contexts.first + known.map_or(0, |position| position + 1);
-            narrowing.possible.push(self.rows.offset(row));
-        }
-        if let Some(table) = self.client_app {
-            table.narrow(&mut narrowing, position(context.client_app, |kind| kind as usize));
-        }
-        if let Some(table) = self.platform {
-            table.narrow(&mut narrowing, position(context.platform, |platform| platform as usize));
-        }
-        if let Some(table) = self.flow {
-            let used = signals.principal.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
-            table.narrow(&mut narrowing, position(used, |flow| flow as usize));
-        }
-        for (table, risk) in self.risks.iter().zip(risks(context)) {
-            if let Some(table) = table {
-                table.narrow(&mut narrowing, position(risk, |level| level as usize));
-            }
-        }
-        narrowing
+        let (context, rows) = (signals.context, &self.rows);
+        let mut certain = Picked::NONE;
+        let mut pick = |table: Option<Table>, fact: Fact<usize>| {
+            table.map_or(Rows::ALL, |table| table.pick(rows, &mut certain, fact))
+        };
+        let [sign_in, user, insider, service_principal] = self.risks;
+        let flow = signals.principal.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
+        let possible = Picked([
+            pick(self.client_app, position(context.client_app, |kind| kind as usize)),
+            pick(self.platform, position(context.platform, |platform| platform as usize)),
+            pick(self.flow, position(flow, |flow| flow as usize)),
+            pick(sign_in, position(context.sign_in_risk, |level| level as usize)),
+            pick(user, position(context.user_risk, |level| level as usize)),
+            pick(insider, position(context.insider_risk, |level| level as usize)),
+            pick(service_principal, position(context.service_principal_risk, |level| level as usize)),
+            self.contexts.as_ref().map_or(Rows::ALL, |contexts| contexts.row(rows, signals.target.context)),
+        ]);
+        let places = self.places.as_ref().map(|places| places.rows(rows, context.address, context.country));
+        Narrowing { rows, possible, certain, places }
     }
 }
 
-const fn risks(context: &ClientContext<'_>) -> [Fact<RiskLevel>; 4] {
-    [context.sign_in_risk, context.user_risk, context.insider_risk, context.service_principal_risk]
+impl Contexts {
+    fn row(&self, rows: &Rows, asked: Option<AuthenticationContext>) -> usize {
+        let known = asked.and_then(|asked| self.known.binary_search(&asked).ok());
+        rows.below(self.first_row, known.map_or(0, |position| position + 1))
+    }
 }
 
 fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> {
@@ -189,7 +187,7 @@ fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> 
 
 /// The rows that one request picks.
 pub(crate) struct Narrowing<'p> {
-    table: &'p Rows,
+    rows: &'p Rows,
     possible: Picked,
     /// Rows of unavailable facts: where the condition holds all the same.
     certain: Picked,
@@ -197,17 +195,12 @@ pub(crate) struct Narrowing<'p> {
 }
 
 impl Narrowing<'_> {
-    #[cold]
-    fn doubt(&mut self, row: usize) {
-        self.certain.push(self.table.offset(row));
-    }
-
     /// The policies of one word whose conditions hold or may hold.
     #[inline]
     pub(crate) fn possible(&self, word: usize) -> u64 {
-        let found = self.possible.and(self.table, word);
+        let found = self.possible.and(self.rows, word);
         match &self.places {
-            Some(places) if found != 0 => found & places.possible(word),
+            Some(places) if found != 0 => found & places.possible(self.rows, word),
             Some(_) | None => found,
         }
     }
@@ -215,34 +208,32 @@ impl Narrowing<'_> {
     /// Of the possible ones, those whose conditions hold whatever the unavailable facts are.
     #[inline]
     pub(crate) fn certain(&self, word: usize) -> u64 {
-        let found = self.certain.and(self.table, word);
+        let found = self.certain.and(self.rows, word);
         match &self.places {
-            Some(places) => found & places.certain(word),
+            Some(places) => found & places.certain(self.rows, word),
             None => found,
         }
     }
 }
 
-/// Where the row of each fact begins: context, client app, platform, flow, four risks.
-struct Picked {
-    offsets: [usize; 8],
-    len: usize,
-}
+/// Where the row of each fact begins. Always eight, for a loop of known length: facts that no policy
+/// speaks of pick the row that rules nothing out.
+struct Picked([usize; 8]);
 
 impl Picked {
-    const NONE: Self = Self { offsets: [0; 8], len: 0 };
+    const NONE: Self = Self([Rows::ALL; 8]);
 
-    #[inline]
-    fn push(&mut self, offset: usize) {
-        if let Some(place) = self.offsets.get_mut(self.len) {
-            *place = offset;
-            self.len += 1;
+    /// Remembers the row of one more unavailable fact.
+    #[cold]
+    fn doubt(&mut self, offset: usize) {
+        if let Some(free) = self.0.iter_mut().find(|one| **one == Rows::ALL) {
+            *free = offset;
         }
     }
 
+    /// A word that is missing rules nothing out: a policy too many refuses more.
     #[inline]
-    fn and(&self, table: &Rows, word: usize) -> u64 {
-        let rows = self.offsets.iter().take(self.len);
-        rows.fold(u64::MAX, |found, offset| found & table.word(*offset, word))
+    fn and(&self, rows: &Rows, word: usize) -> u64 {
+        self.0.iter().fold(u64::MAX, |found, offset| found & rows.word(*offset, word, u64::MAX))
     }
 }
