@@ -1,14 +1,14 @@
 //! The hot path, readable in one sitting. Each fact of the request picks a row of policies; their AND
 //! says which apply. A block wins, then every other one must be satisfied.
 
-use crate::compile::{Answers, CompiledPolicies, ControlCode, ControlTest, Demand, GrantCode, Masked, Ones};
+use crate::compile::{Answers, CompiledPolicies, DeviceState, Kind, Masked, Ones, Session, Verdict};
 use crate::decision::{
     Applied, Decision, Outcome, Permit, PolicyResult, ReasonCode, ReasonSet, Refused, SessionLimits,
 };
-use crate::model::{Operator, Persistence, Unmatched};
+use crate::model::{Persistence, Unmatched};
 use crate::rule::Environment;
 use crate::scope::Scope;
-use crate::signals::{Device, Fact, Signals};
+use crate::signals::Signals;
 use crate::tri::Tri;
 
 /// How far `auth_time` may lie ahead of our clock before it proves nothing, in seconds.
@@ -25,10 +25,8 @@ impl CompiledPolicies {
     /// are left. No lock, no clock, and no allocation unless more than [`Applied::INLINE`] policies apply.
     #[must_use]
     pub fn decide(&self, scope: &Scope, signals: &Signals<'_>) -> Decision {
-        let mut decision = Decision {
-            outcome: unasked(Outcome::Block, ReasonCode::NoPolicy, false),
-            applied: Applied::new(),
-        };
+        // Filled in place: moving it about costs more than deciding.
+        let mut decision = Decision { outcome: Outcome::Block(UNASKED), applied: Applied::new() };
         decision.outcome = self.judge(scope, signals, &mut decision.applied);
         decision.applied.sort();
         decision
@@ -49,8 +47,9 @@ impl CompiledPolicies {
 
         let narrowing = self.facts.narrow(signals);
         let environment = Environment::of(signals, &target.attributes);
+        let device = DeviceState::of(&signals.context.device).position();
         let mut answers = Answers::default();
-        let mut tally = Tally::new();
+        let mut tally = Tally::NONE;
         for Masked { word, bits } in self.words(plan) {
             let word = *word as usize;
             let about = bits & scope.possible(word);
@@ -63,7 +62,7 @@ impl CompiledPolicies {
             }
             let certain = scope.certain(word) & narrowing.certain(word);
             for bit in Ones(possible) {
-                // A bit without a policy is a gap; nothing sets it.
+                // INVARIANT: every bit that an app looks at has a policy, and every policy its grant.
                 let Some(demand) = self.demands.of(word * 64 + bit as usize) else { continue };
                 let mut applies = if certain >> bit & 1 == 1 { Tri::Yes } else { Tri::Maybe };
                 if let Some(question) = demand.question {
@@ -72,112 +71,19 @@ impl CompiledPolicies {
                         continue;
                     }
                 }
-                let verdict = self.verdict(demand, scope, signals);
+                let mut verdict = scope.verdicts.of(demand.grant, device).copied().unwrap_or(Verdict::LOST);
+                if let Some(session) = self.demands.session(demand) {
+                    verdict = tally.session(session, verdict, demand.enforced, signals);
+                }
                 applied.push(demand.policy, result(demand.enforced, verdict.kind));
                 if demand.enforced {
-                    tally.add(demand, applies, &verdict, signals);
+                    tally.add(applies, &verdict);
                 }
             }
         }
         tally.conclude(target.unmatched, |limits| {
             Permit::grant(app, self.generation(), signals.request_id, limits)
         })
-    }
-
-    /// What a policy that applies comes to.
-    fn verdict(&self, demand: &Demand, scope: &Scope, signals: &Signals<'_>) -> Verdict {
-        let verdict = match demand.grant {
-            // Nothing that the user could do now is asked beside a block.
-            GrantCode::Block(reason) => {
-                return Verdict { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(reason), unsure: false };
-            }
-            GrantCode::Nothing => Verdict::SATISFIED,
-            GrantCode::Require { operator, start, end } => {
-                require(operator, self.demands.controls(start, end), scope, &signals.context.device)
-            }
-        };
-        match demand.sign_in_age_max_secs {
-            Some(max) if !is_fresh(max, signals) => {
-                let kind = if verdict.kind == Kind::Satisfied { Kind::Challenges } else { verdict.kind };
-                let reasons = verdict.reasons.with(ReasonCode::SignInTooOld);
-                // A stale sign-in refuses whatever the device is.
-                Verdict { kind, reasons, unsure: false }
-            }
-            Some(_) | None => verdict,
-        }
-    }
-}
-
-/// What one policy that applies comes to.
-struct Verdict {
-    kind: Kind,
-    reasons: ReasonSet,
-    /// Whether an unavailable fact could have satisfied it.
-    unsure: bool,
-}
-
-impl Verdict {
-    const SATISFIED: Self = Self { kind: Kind::Satisfied, reasons: ReasonSet::EMPTY, unsure: false };
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Satisfied,
-    Blocks,
-    Denies,
-    Challenges,
-}
-
-fn require(
-    operator: Operator,
-    controls: &[ControlCode],
-    scope: &Scope,
-    device: &Fact<Device<'_>>,
-) -> Verdict {
-    let (mut some_met, mut unsure, mut sure_unmet) = (false, false, false);
-    let (mut states, mut performable) = (ReasonSet::EMPTY, ReasonSet::EMPTY);
-    for control in controls {
-        let (holds, reason) = met(control, scope, device);
-        match holds {
-            Tri::Yes => {
-                some_met = true;
-                continue;
-            }
-            Tri::Maybe => unsure = true,
-            Tri::No => sure_unmet = true,
-        }
-        if control.performable {
-            performable = performable.with(reason);
-        } else {
-            states = states.with(reason);
-        }
-    }
-    let all_met = !unsure && !sure_unmet;
-    match operator {
-        Operator::And if all_met => Verdict::SATISFIED,
-        Operator::Or if some_met => Verdict::SATISFIED,
-        // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
-        Operator::And if states.is_empty() => {
-            Verdict { kind: Kind::Challenges, reasons: performable, unsure: unsure && !sure_unmet }
-        }
-        Operator::And => {
-            Verdict { kind: Kind::Denies, reasons: states.union(performable), unsure: unsure && !sure_unmet }
-        }
-        Operator::Or if performable.is_empty() => Verdict { kind: Kind::Denies, reasons: states, unsure },
-        Operator::Or => Verdict { kind: Kind::Challenges, reasons: performable, unsure },
-    }
-}
-
-fn met(control: &ControlCode, scope: &Scope, device: &Fact<Device<'_>>) -> (Tri, ReasonCode) {
-    let by_device = |holds: fn(&Device<'_>) -> bool| match device {
-        Fact::Known(device) => (Tri::from_bool(holds(device)), control.reason),
-        Fact::Unknown => (Tri::No, ReasonCode::DeviceUnknown),
-        Fact::Unavailable => (Tri::Maybe, control.reason),
-    };
-    match control.test {
-        ControlTest::Proof(proof) => (Tri::from_bool(scope.proves(proof)), control.reason),
-        ControlTest::Compliant => by_device(|device| device.compliant == Some(true)),
-        ControlTest::HybridJoined => by_device(|device| device.is_hybrid_joined()),
     }
 }
 
@@ -201,21 +107,18 @@ struct Tally {
 }
 
 impl Tally {
-    const fn new() -> Self {
-        Self {
-            spoken: Tri::No,
-            limits: SessionLimits { sign_in_until: None, persistent_browser: None },
-            blocks: ReasonSet::EMPTY,
-            denies: ReasonSet::EMPTY,
-            challenges: ReasonSet::EMPTY,
-            certain: false,
-        }
-    }
+    const NONE: Self = Self {
+        spoken: Tri::No,
+        limits: SessionLimits { sign_in_until: None, persistent_browser: None },
+        blocks: ReasonSet::EMPTY,
+        denies: ReasonSet::EMPTY,
+        challenges: ReasonSet::EMPTY,
+        certain: false,
+    };
 
     #[inline]
-    fn add(&mut self, demand: &Demand, applies: Tri, verdict: &Verdict, signals: &Signals<'_>) {
+    fn add(&mut self, applies: Tri, verdict: &Verdict) {
         self.spoken = self.spoken.or(applies);
-        self.limit(demand, signals);
         let reasons = match verdict.kind {
             Kind::Satisfied => return,
             Kind::Blocks => &mut self.blocks,
@@ -226,20 +129,36 @@ impl Tally {
         self.certain = self.certain || (applies == Tri::Yes && !verdict.unsure);
     }
 
-    /// Merges a policy's session controls into the limits; the strictest value wins.
-    fn limit(&mut self, demand: &Demand, signals: &Signals<'_>) {
-        if let (Some(max), Some(signed_in)) =
-            (demand.sign_in_age_max_secs, signals.principal.sign_in.auth_time)
-        {
-            let until = signed_in.saturating_add(max);
-            self.limits.sign_in_until =
-                Some(self.limits.sign_in_until.map_or(until, |other| other.min(until)));
+    /// Merges a policy's session controls into the limits, the strictest value wins; and says what the
+    /// policy comes to when the sign-in is too old.
+    fn session(
+        &mut self,
+        session: &Session,
+        verdict: Verdict,
+        enforced: bool,
+        signals: &Signals<'_>,
+    ) -> Verdict {
+        let auth_time = signals.principal.sign_in.auth_time;
+        if enforced {
+            if let (Some(max), Some(signed_in)) = (session.sign_in_age_max_secs, auth_time) {
+                let until = signed_in.saturating_add(max);
+                let other = self.limits.sign_in_until;
+                self.limits.sign_in_until = Some(other.map_or(until, |other| other.min(until)));
+            }
+            self.limits.persistent_browser =
+                stricter(self.limits.persistent_browser, session.persistent_browser);
         }
-        self.limits.persistent_browser = match (self.limits.persistent_browser, demand.persistent_browser) {
-            (Some(Persistence::Never), _) | (_, Some(Persistence::Never)) => Some(Persistence::Never),
-            (Some(Persistence::Always), _) | (_, Some(Persistence::Always)) => Some(Persistence::Always),
-            (None, None) => None,
-        };
+        match (session.sign_in_age_max_secs, verdict.kind) {
+            // Nothing that the user could do now is asked beside a block.
+            (None, _) | (Some(_), Kind::Blocks) => verdict,
+            (Some(max), _) if is_fresh(max, signals) => verdict,
+            (Some(_), kind) => {
+                let kind = if kind == Kind::Satisfied { Kind::Challenges } else { kind };
+                let reasons = verdict.reasons.with(ReasonCode::SignInTooOld);
+                // A stale sign-in refuses whatever the device is.
+                Verdict { kind, reasons, unsure: false }
+            }
+        }
     }
 
     fn conclude(&self, unmatched: Unmatched, permit: impl FnOnce(SessionLimits) -> Permit) -> Outcome {
@@ -264,6 +183,21 @@ impl Tally {
     }
 }
 
+const fn stricter(one: Option<Persistence>, other: Option<Persistence>) -> Option<Persistence> {
+    match (one, other) {
+        (Some(Persistence::Never), _) | (_, Some(Persistence::Never)) => Some(Persistence::Never),
+        (Some(Persistence::Always), _) | (_, Some(Persistence::Always)) => Some(Persistence::Always),
+        (None, None) => None,
+    }
+}
+
+/// What a decision is before anything was asked.
+const UNASKED: Refused = Refused {
+    primary: ReasonCode::NoPolicy,
+    reasons: ReasonSet::EMPTY.with(ReasonCode::NoPolicy),
+    temporary: false,
+};
+
 /// A refusal that comes of no policy.
 fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool) -> Outcome {
     outcome(refused(ReasonSet::EMPTY.with(reason), temporary))
@@ -271,7 +205,7 @@ fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool)
 
 fn refused(reasons: ReasonSet, temporary: bool) -> Refused {
     // The set's order is the order in which reasons are shown.
-    let primary = reasons.iter().next().unwrap_or(ReasonCode::Blocked);
+    let primary = reasons.first().unwrap_or(ReasonCode::Blocked);
     Refused { primary, reasons, temporary }
 }
 

@@ -276,6 +276,13 @@ impl ReasonSet {
         self.0 == 0
     }
 
+    /// The reason that is shown first.
+    #[must_use]
+    pub fn first(self) -> Option<ReasonCode> {
+        // INVARIANT: the discriminants are the positions in `ALL`.
+        ReasonCode::ALL.get(self.0.trailing_zeros() as usize).copied()
+    }
+
     /// The reasons, in the order in which they are shown.
     pub fn iter(self) -> impl Iterator<Item = ReasonCode> {
         ReasonCode::ALL.into_iter().filter(move |reason| self.contains(*reason))

@@ -1,9 +1,9 @@
-//! What a principal fixes: which policies speak of it, and which controls its token already proves.
+//! What a principal fixes: which policies speak of it, and what their grants come to.
 //! Bound once per token, stamped with the generation of the policies it was bound to.
 
 use alloc::boxed::Box;
 
-use crate::compile::{CompiledPolicies, has_bit};
+use crate::compile::{CompiledPolicies, Verdicts, has_bit};
 use crate::decision::Generation;
 use crate::signals::Principal;
 use crate::tri::Tri;
@@ -16,8 +16,7 @@ pub struct Scope {
     possible: Box<[u64]>,
     /// Those of which that is certain; `None` when all of them are.
     certain: Option<Box<[u64]>>,
-    /// Which proofs the token brings.
-    proven: Box<[u64]>,
+    pub(crate) verdicts: Verdicts,
 }
 
 impl Scope {
@@ -27,7 +26,7 @@ impl Scope {
             generation: policies.generation(),
             possible: about.possible,
             certain: about.certain,
-            proven: policies.demands.proven(policies.set(), &principal.sign_in),
+            verdicts: policies.demands.verdicts(policies.set(), &principal.sign_in),
         }
     }
 
@@ -59,10 +58,5 @@ impl Scope {
             return Tri::No;
         }
         if self.certain.as_ref().is_none_or(|certain| has_bit(certain, bit)) { Tri::Yes } else { Tri::Maybe }
-    }
-
-    #[inline]
-    pub(crate) fn proves(&self, proof: u32) -> bool {
-        has_bit(&self.proven, proof)
     }
 }

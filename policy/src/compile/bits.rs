@@ -56,19 +56,37 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) const fn new(width: usize) -> Self {
-        Self { width, cells: Vec::new() }
+    /// Where the first row begins, in which every bit is set: it rules nothing out.
+    pub(crate) const ALL: usize = 0;
+
+    /// A table with the row [`ALL`](Self::ALL) alone.
+    pub(crate) fn new(width: usize) -> Self {
+        Self { width, cells: alloc::vec![u64::MAX; width] }
     }
 
-    pub(crate) fn push(&mut self, row: &[u64]) {
+    /// Adds a row and says where it begins.
+    pub(crate) fn push(&mut self, row: &[u64]) -> usize {
         debug_assert_eq!(row.len(), self.width, "rows of one table are equally wide");
+        let offset = self.cells.len();
         self.cells.extend_from_slice(row);
+        offset
     }
 
-    /// A row that does not exist is empty; readers take a missing word for the stricter answer.
-    pub(crate) fn row(&self, index: usize) -> &[u64] {
-        let start = index * self.width;
-        self.cells.get(start..start + self.width).unwrap_or(&[])
+    /// Where the next row will begin.
+    pub(crate) const fn end(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Where the row begins that lies `rows` below the one at `offset`.
+    #[inline]
+    pub(crate) const fn below(&self, offset: usize, rows: usize) -> usize {
+        offset + rows * self.width
+    }
+
+    /// A word of the row that begins at `offset`, or `missing` where there is none: give what refuses more.
+    #[inline]
+    pub(crate) fn word(&self, offset: usize, word: usize, missing: u64) -> u64 {
+        self.cells.get(offset + word).copied().unwrap_or(missing)
     }
 }
 

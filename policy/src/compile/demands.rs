@@ -1,20 +1,26 @@
 //! What each policy asks, its names resolved: grant controls, session limits, and the reason that is
 //! given when it refuses.
+//!
+//! What a grant comes to depends on the sign-in and on the state of the device. The sign-in is fixed by
+//! the token, and a device has six states: so `bind` works the answers out, and a request looks them up.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::hash::Hash;
+use core::num::NonZeroU32;
 
 use hashbrown::HashMap;
 
 use super::layout::Layout;
 use super::remainder::{QuestionIndex, QuestionsBuilder};
-use crate::decision::{PolicyIndex, ReasonCode};
+use crate::decision::{PolicyIndex, ReasonCode, ReasonSet};
 use crate::model::{
     AuthenticationStrength, Conditions, Control, Evidence, Grant, Operator, Persistence, Policy, PolicySet,
-    PolicyState, SignInFrequency,
+    PolicyState, SessionControls, SignInFrequency,
 };
-use crate::signals::SignIn;
+use crate::signals::{Device, Fact, SignIn};
+use crate::tri::Tri;
 
 /// Clock skew that `everyTime` forgives, in seconds (Entra: five minutes).
 const EVERY_TIME_SKEW_SECS: i64 = 300;
@@ -26,39 +32,114 @@ pub(crate) struct Demand {
     pub(crate) enforced: bool,
     /// What the tables do not tell.
     pub(crate) question: Option<QuestionIndex>,
-    pub(crate) grant: GrantCode,
+    /// What it grants for, by its place.
+    pub(crate) grant: u32,
+    /// Its session controls, if it has any.
+    session: Option<SessionIndex>,
+}
+
+/// The place of session controls among all, from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SessionIndex(NonZeroU32);
+
+/// Session controls, as the request path reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Session {
     /// The oldest sign-in that will do, in seconds.
     pub(crate) sign_in_age_max_secs: Option<i64>,
     pub(crate) persistent_browser: Option<Persistence>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum GrantCode {
+/// A grant, its names resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum GrantCode {
     Block(ReasonCode),
     Nothing,
-    /// Controls, by their place in [`Demands::controls`].
-    Require {
-        operator: Operator,
-        start: u32,
-        end: u32,
-    },
+    Require { operator: Operator, controls: Box<[ControlCode]> },
 }
 
 /// A grant control.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ControlCode {
-    pub(crate) test: ControlTest,
-    pub(crate) reason: ReasonCode,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ControlCode {
+    test: ControlTest,
+    reason: ReasonCode,
     /// Whether the user can do it now; otherwise it is a state.
-    pub(crate) performable: bool,
+    performable: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ControlTest {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum ControlTest {
     /// Told by the token: a proof, by its place.
     Proof(u32),
     Compliant,
     HybridJoined,
+}
+
+/// All that a grant control asks of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceState {
+    Known { compliant: bool, joined: bool },
+    Unknown,
+    Unavailable,
+}
+
+impl DeviceState {
+    /// Every state, by its place.
+    const ALL: [Self; 6] = [
+        Self::Known { compliant: false, joined: false },
+        Self::Known { compliant: true, joined: false },
+        Self::Known { compliant: false, joined: true },
+        Self::Known { compliant: true, joined: true },
+        Self::Unknown,
+        Self::Unavailable,
+    ];
+
+    pub(crate) fn of(device: &Fact<Device<'_>>) -> Self {
+        match device {
+            Fact::Known(device) => {
+                Self::Known { compliant: device.compliant == Some(true), joined: device.is_hybrid_joined() }
+            }
+            Fact::Unknown => Self::Unknown,
+            Fact::Unavailable => Self::Unavailable,
+        }
+    }
+
+    pub(crate) const fn position(self) -> usize {
+        match self {
+            Self::Known { compliant, joined } => compliant as usize + 2 * joined as usize,
+            Self::Unknown => 4,
+            Self::Unavailable => 5,
+        }
+    }
+}
+
+/// What a policy that applies comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) kind: Kind,
+    pub(crate) reasons: ReasonSet,
+    /// Whether an unavailable fact could have satisfied it.
+    pub(crate) unsure: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Satisfied,
+    Blocks,
+    Denies,
+    Challenges,
+}
+
+/// What each grant comes to for one principal, for each state of the device.
+#[derive(Debug)]
+pub(crate) struct Verdicts(Box<[Verdict]>);
+
+impl Verdicts {
+    /// `None` for a grant that does not exist.
+    #[inline]
+    pub(crate) fn of(&self, grant: u32, device: usize) -> Option<&Verdict> {
+        self.0.get(grant as usize * DeviceState::ALL.len() + device)
+    }
 }
 
 /// Something that a token can prove, the same for every request that carries it.
@@ -76,56 +157,125 @@ enum Proof {
 /// What all policies ask.
 #[derive(Debug)]
 pub(crate) struct Demands {
-    by_bit: Box<[Option<Demand>]>,
-    controls: Box<[ControlCode]>,
+    by_bit: Box<[Demand]>,
+    sessions: Box<[Session]>,
+    grants: Box<[GrantCode]>,
     proofs: Box<[Proof]>,
 }
 
 impl Demands {
     pub(super) fn new(set: &PolicySet, layout: &Layout, questions: &mut QuestionsBuilder) -> Self {
-        let mut grants = Grants::default();
+        let mut names = Names::default();
         let mut by_policy: Vec<Option<Demand>> = alloc::vec![None; set.policies.len()];
-        let mut demand = |owner: &PolicyIndex| {
-            let policy = set.policies.get(owner.0 as usize)?;
-            let known = by_policy.get_mut(owner.0 as usize)?;
-            Some(*known.get_or_insert_with(|| Demand {
+        let by_bit = layout.owners.iter().map(|owner| {
+            // A gap: no set has its bit.
+            let gap =
+                Demand { policy: *owner, enforced: false, question: None, grant: u32::MAX, session: None };
+            let position = owner.0 as usize;
+            let (Some(policy), Some(known)) = (set.policies.get(position), by_policy.get_mut(position))
+            else {
+                return gap;
+            };
+            *known.get_or_insert_with(|| Demand {
                 policy: *owner,
                 enforced: policy.state == PolicyState::Enabled,
                 question: questions.of(&policy.conditions),
-                grant: grants.of(policy),
-                sign_in_age_max_secs: policy.session.sign_in_frequency.map(span_secs),
-                persistent_browser: policy.session.persistent_browser,
-            }))
-        };
-        let by_bit = layout.owners.iter().map(&mut demand).collect();
-        let mut proofs: Vec<(Proof, u32)> = grants.proofs.into_iter().collect();
-        proofs.sort_unstable_by_key(|(_, place)| *place);
+                grant: names.grant(policy),
+                session: names.session(&policy.session),
+            })
+        });
+        let by_bit = by_bit.collect();
         Self {
             by_bit,
-            controls: grants.controls.into(),
-            proofs: proofs.into_iter().map(|(proof, _)| proof).collect(),
+            sessions: names.sessions.into_list(),
+            grants: names.grants.into_list(),
+            proofs: names.proofs.into_list(),
         }
     }
 
     #[inline]
     pub(crate) fn of(&self, bit: usize) -> Option<&Demand> {
-        self.by_bit.get(bit).and_then(Option::as_ref)
+        self.by_bit.get(bit)
     }
 
     #[inline]
-    pub(crate) fn controls(&self, start: u32, end: u32) -> &[ControlCode] {
-        self.controls.get(start as usize..end as usize).unwrap_or(&[])
+    pub(crate) fn session(&self, demand: &Demand) -> Option<&Session> {
+        self.sessions.get(demand.session?.0.get() as usize - 1)
     }
 
-    /// Which proofs a sign-in brings, a bit for each.
-    pub(crate) fn proven(&self, set: &PolicySet, sign_in: &SignIn) -> Box<[u64]> {
-        let mut proven: Box<[u64]> = alloc::vec![0; self.proofs.len().div_ceil(64)].into();
-        for (proof, place) in self.proofs.iter().zip(0_u32..) {
-            if proof.is_in(sign_in, set) {
-                super::bits::set_bit(&mut proven, place);
+    /// What each grant comes to for whoever signed in so.
+    pub(crate) fn verdicts(&self, set: &PolicySet, sign_in: &SignIn) -> Verdicts {
+        let proven: Vec<bool> = self.proofs.iter().map(|proof| proof.is_in(sign_in, set)).collect();
+        let verdict = |grant: &GrantCode, device: DeviceState| match grant {
+            GrantCode::Block(reason) => {
+                Verdict { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(*reason), unsure: false }
             }
+            GrantCode::Nothing => Verdict::SATISFIED,
+            GrantCode::Require { operator, controls } => require(*operator, controls, &proven, device),
+        };
+        let each = self.grants.iter().flat_map(|grant| DeviceState::ALL.map(|device| verdict(grant, device)));
+        Verdicts(each.collect())
+    }
+}
+
+impl Verdict {
+    /// For a grant that cannot be found: a refusal.
+    pub(crate) const LOST: Self =
+        Self { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(ReasonCode::Blocked), unsure: false };
+    const SATISFIED: Self = Self { kind: Kind::Satisfied, reasons: ReasonSet::EMPTY, unsure: false };
+}
+
+fn require(operator: Operator, controls: &[ControlCode], proven: &[bool], device: DeviceState) -> Verdict {
+    let (mut some_met, mut unsure, mut sure_unmet) = (false, false, false);
+    let (mut states, mut performable) = (ReasonSet::EMPTY, ReasonSet::EMPTY);
+    for control in controls {
+        let (holds, reason) = control.is_met(proven, device);
+        match holds {
+            Tri::Yes => {
+                some_met = true;
+                continue;
+            }
+            Tri::Maybe => unsure = true,
+            Tri::No => sure_unmet = true,
         }
-        proven
+        if control.performable {
+            performable = performable.with(reason);
+        } else {
+            states = states.with(reason);
+        }
+    }
+    let all_met = !unsure && !sure_unmet;
+    match operator {
+        Operator::And if all_met => Verdict::SATISFIED,
+        Operator::Or if some_met => Verdict::SATISFIED,
+        // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
+        Operator::And if states.is_empty() => {
+            Verdict { kind: Kind::Challenges, reasons: performable, unsure: unsure && !sure_unmet }
+        }
+        Operator::And => {
+            Verdict { kind: Kind::Denies, reasons: states.union(performable), unsure: unsure && !sure_unmet }
+        }
+        Operator::Or if performable.is_empty() => Verdict { kind: Kind::Denies, reasons: states, unsure },
+        Operator::Or => Verdict { kind: Kind::Challenges, reasons: performable, unsure },
+    }
+}
+
+impl ControlCode {
+    fn is_met(&self, proven: &[bool], device: DeviceState) -> (Tri, ReasonCode) {
+        let by_device = |holds: fn(bool, bool) -> bool| match device {
+            DeviceState::Known { compliant, joined } => {
+                (Tri::from_bool(holds(compliant, joined)), self.reason)
+            }
+            DeviceState::Unknown => (Tri::No, ReasonCode::DeviceUnknown),
+            DeviceState::Unavailable => (Tri::Maybe, self.reason),
+        };
+        match self.test {
+            ControlTest::Proof(proof) => {
+                (Tri::from_bool(proven.get(proof as usize).copied().unwrap_or(false)), self.reason)
+            }
+            ControlTest::Compliant => by_device(|compliant, _| compliant),
+            ControlTest::HybridJoined => by_device(|_, joined| joined),
+        }
     }
 }
 
@@ -175,65 +325,78 @@ fn span_secs(frequency: SignInFrequency) -> i64 {
     }
 }
 
-/// Controls and proofs, each list of controls once.
-#[derive(Default)]
-struct Grants {
-    known: HashMap<Vec<Control>, (u32, u32)>,
-    controls: Vec<ControlCode>,
-    proofs: HashMap<Proof, u32>,
+/// Things that are kept once each, and named by their place.
+struct Interner<T>(HashMap<T, u32>);
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
 }
 
-impl Grants {
-    fn of(&mut self, policy: &Policy) -> GrantCode {
-        match &policy.grant {
+impl<T: Eq + Hash> Interner<T> {
+    fn place(&mut self, item: T) -> u32 {
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        *self.0.entry(item).or_insert(next)
+    }
+
+    fn into_list(self) -> Box<[T]> {
+        let mut list: Vec<(T, u32)> = self.0.into_iter().collect();
+        list.sort_unstable_by_key(|(_, place)| *place);
+        list.into_iter().map(|(item, _)| item).collect()
+    }
+}
+
+#[derive(Default)]
+struct Names {
+    grants: Interner<GrantCode>,
+    sessions: Interner<Session>,
+    proofs: Interner<Proof>,
+}
+
+impl Names {
+    fn grant(&mut self, policy: &Policy) -> u32 {
+        let code = match &policy.grant {
             Grant::Block => GrantCode::Block(block_reason(&policy.conditions)),
             Grant::SessionOnly => GrantCode::Nothing,
             Grant::Require { operator, controls } => {
-                let (start, end) = match self.known.get(controls) {
-                    Some(range) => *range,
-                    None => {
-                        let start = u32::try_from(self.controls.len()).unwrap_or(u32::MAX);
-                        for control in controls {
-                            let code = self.control(control);
-                            self.controls.push(code);
-                        }
-                        let range = (start, u32::try_from(self.controls.len()).unwrap_or(u32::MAX));
-                        self.known.insert(controls.clone(), range);
-                        range
-                    }
-                };
-                GrantCode::Require { operator: *operator, start, end }
+                let controls = controls.iter().map(|control| self.control(control)).collect();
+                GrantCode::Require { operator: *operator, controls }
             }
-        }
+        };
+        self.grants.place(code)
     }
 
-    fn proof(&mut self, proof: Proof) -> ControlTest {
-        let next = u32::try_from(self.proofs.len()).unwrap_or(u32::MAX);
-        ControlTest::Proof(*self.proofs.entry(proof).or_insert(next))
+    fn session(&mut self, session: &SessionControls) -> Option<SessionIndex> {
+        if *session == SessionControls::default() {
+            return None;
+        }
+        let place = self.sessions.place(Session {
+            sign_in_age_max_secs: session.sign_in_frequency.map(span_secs),
+            persistent_browser: session.persistent_browser,
+        });
+        NonZeroU32::new(place.saturating_add(1)).map(SessionIndex)
     }
 
     fn control(&mut self, control: &Control) -> ControlCode {
+        let mut proof = |proof: Proof| ControlTest::Proof(self.proofs.place(proof));
         let (test, reason, performable) = match control {
-            Control::Mfa => (self.proof(Proof::Mfa), ReasonCode::MfaRequired, true),
+            Control::Mfa => (proof(Proof::Mfa), ReasonCode::MfaRequired, true),
             Control::CompliantDevice => (ControlTest::Compliant, ReasonCode::DeviceNotCompliant, false),
             Control::HybridJoinedDevice => (ControlTest::HybridJoined, ReasonCode::DeviceNotJoined, false),
             Control::ApprovedClientApp => {
-                (self.proof(Proof::ApprovedClient), ReasonCode::ClientNotApproved, false)
+                (proof(Proof::ApprovedClient), ReasonCode::ClientNotApproved, false)
             }
-            Control::AppProtection => {
-                (self.proof(Proof::ProtectedClient), ReasonCode::ClientNotProtected, false)
-            }
+            Control::AppProtection => (proof(Proof::ProtectedClient), ReasonCode::ClientNotProtected, false),
             Control::PasswordChange => {
-                (self.proof(Proof::PasswordChange), ReasonCode::PasswordChangeRequired, true)
+                (proof(Proof::PasswordChange), ReasonCode::PasswordChangeRequired, true)
             }
             Control::Strength(name) => {
-                (self.proof(Proof::Strength(name.clone())), ReasonCode::StrengthRequired, true)
+                (proof(Proof::Strength(name.clone())), ReasonCode::StrengthRequired, true)
             }
-            Control::TermsOfUse(name) => {
-                (self.proof(Proof::Terms(name.clone())), ReasonCode::TermsRequired, true)
-            }
+            Control::TermsOfUse(name) => (proof(Proof::Terms(name.clone())), ReasonCode::TermsRequired, true),
             Control::Custom(name) => {
-                (self.proof(Proof::Custom(name.clone())), ReasonCode::ExternalControlRequired, true)
+                (proof(Proof::Custom(name.clone())), ReasonCode::ExternalControlRequired, true)
             }
         };
         ControlCode { test, reason, performable }

@@ -10,14 +10,16 @@ use super::layout::Layout;
 use super::places::{PlaceRows, Places};
 use crate::matching;
 use crate::model::{
-    AuthenticationContext, ClientAppType, Conditions, Flow, Platform, PolicySet, RiskLevel, RiskSet, Targets,
+    AuthenticationContext, ClientAppType, Conditions, Flow, Platform, Policy, PolicySet, RiskLevel, RiskSet,
+    Targets,
 };
-use crate::signals::{ClientContext, Fact, Signals};
+use crate::signals::{Fact, Signals};
 use crate::tri::Tri;
 
 /// Rows for each fact that some policy speaks of.
 #[derive(Debug)]
 pub(crate) struct Facts {
+    rows: Rows,
     contexts: Option<Contexts>,
     client_app: Option<Table>,
     platform: Option<Table>,
@@ -26,165 +28,153 @@ pub(crate) struct Facts {
     places: Option<Places>,
 }
 
-/// The rows of one fact: one for each value, one for unknown, and two for unavailable: where the
-/// condition may hold, and where it does all the same.
-#[derive(Debug)]
+/// Where the rows of one fact are: one for each value, one for unknown, and two for unavailable: where
+/// the condition may hold, and where it does all the same.
+#[derive(Clone, Copy, Debug)]
 struct Table {
-    rows: Rows,
+    first_row: usize,
     values: usize,
 }
 
 impl Table {
-    /// `None` when no policy has the condition.
-    fn new<V: Copy>(
-        set: &PolicySet,
-        layout: &Layout,
-        values: &[V],
-        holds: impl Fn(&Conditions, Fact<V>) -> Option<Tri>,
-    ) -> Option<Self> {
-        let words = layout.words();
-        let mut rows = Rows::new(words);
-        let mut used = false;
-        let mut push = |fact: Fact<V>, at_least: Tri| {
-            let mut row: Vec<u64> = alloc::vec![0; words];
-            for (bit, policy) in layout.policies(set) {
-                let found = holds(&policy.conditions, fact);
-                used |= found.is_some();
-                match found.unwrap_or(Tri::Yes) {
-                    Tri::Yes => set_bit(&mut row, bit),
-                    Tri::Maybe if at_least == Tri::Maybe => set_bit(&mut row, bit),
-                    Tri::Maybe | Tri::No => {}
-                }
-            }
-            rows.push(&row);
-        };
-        values.iter().for_each(|value| push(Fact::Known(*value), Tri::Yes));
-        push(Fact::Unknown, Tri::Yes);
-        push(Fact::Unavailable, Tri::Maybe);
-        push(Fact::Unavailable, Tri::Yes);
-        used.then_some(Self { rows, values: values.len() })
-    }
-
+    /// Where the row of a fact begins.
     #[inline]
-    fn narrow<'p>(&'p self, narrowing: &mut Narrowing<'p>, fact: Fact<usize>) {
-        match fact {
-            Fact::Known(value) => narrowing.possible.push(self.rows.row(value)),
-            Fact::Unknown => narrowing.possible.push(self.rows.row(self.values)),
+    fn pick(self, rows: &Rows, certain: &mut Picked, fact: Fact<usize>) -> usize {
+        let row = match fact {
+            Fact::Known(value) => value,
+            Fact::Unknown => self.values,
             Fact::Unavailable => {
-                narrowing.possible.push(self.rows.row(self.values + 1));
-                narrowing.certain.get_or_insert(Picked::NONE).push(self.rows.row(self.values + 2));
+                certain.doubt(rows.below(self.first_row, self.values + 2));
+                self.values + 1
             }
-        }
+        };
+        rows.below(self.first_row, row)
     }
 }
 
 /// The rows of the authentication contexts that policies speak of; the first is for all others.
 #[derive(Debug)]
 struct Contexts {
-    rows: Rows,
+    first_row: usize,
     known: Vec<AuthenticationContext>,
 }
 
-impl Contexts {
-    fn new(set: &PolicySet, layout: &Layout) -> Option<Self> {
-        let targets = set.policies.iter().map(|policy| &policy.targets);
-        let mut known: Vec<_> = targets
-            .filter_map(|targets| match targets {
-                Targets::Contexts(contexts) => Some(contexts),
-                Targets::Apps(_) => None,
-            })
-            .flatten()
-            .copied()
-            .collect();
-        known.sort_unstable();
-        known.dedup();
-        // A policy about no context at all still needs the row that rules it out.
-        if !set.policies.iter().any(|policy| matches!(policy.targets, Targets::Contexts(_))) {
-            return None;
-        }
-        let mut rows = Rows::new(layout.words());
-        for asked in core::iter::once(None).chain(known.iter().map(Some)) {
-            let mut row: Vec<u64> = alloc::vec![0; layout.words()];
-            for (bit, policy) in layout.policies(set) {
-                let meant = match &policy.targets {
-                    Targets::Apps(_) => true,
-                    Targets::Contexts(contexts) => asked.is_some_and(|asked| contexts.contains(asked)),
-                };
-                if meant {
-                    set_bit(&mut row, bit);
-                }
-            }
-            rows.push(&row);
-        }
-        Some(Self { rows, known })
+struct Builder<'s> {
+    set: &'s PolicySet,
+    layout: &'s Layout,
+    rows: Rows,
+}
+
+impl Builder<'_> {
+    /// Adds the row of the policies that match.
+    fn row(&mut self, matches: impl Fn(&Policy) -> bool) {
+        let mut row: Vec<u64> = alloc::vec![0; self.layout.words()];
+        let policies = self.layout.policies(self.set).filter(|(_, policy)| matches(policy));
+        policies.for_each(|(bit, _)| set_bit(&mut row, bit));
+        self.rows.push(&row);
     }
 
-    fn row(&self, asked: Option<AuthenticationContext>) -> &[u64] {
-        let position = asked.and_then(|asked| self.known.binary_search(&asked).ok());
-        self.rows.row(position.map_or(0, |position| position + 1))
+    /// The rows of one condition; `holds` says `None` of a policy without it. No rows when no policy has it.
+    fn table<V: Copy>(
+        &mut self,
+        values: &[V],
+        holds: impl Fn(&Conditions, Fact<V>) -> Option<Tri>,
+    ) -> Option<Table> {
+        let used = |(_, policy): (u32, &Policy)| holds(&policy.conditions, Fact::Unknown).is_some();
+        if !self.layout.policies(self.set).any(used) {
+            return None;
+        }
+        let table = Table { first_row: self.rows.end(), values: values.len() };
+        let holds = |policy: &Policy, fact| holds(&policy.conditions, fact).unwrap_or(Tri::Yes);
+        for value in values {
+            self.row(|policy| holds(policy, Fact::Known(*value)) == Tri::Yes);
+        }
+        self.row(|policy| holds(policy, Fact::Unknown) == Tri::Yes);
+        self.row(|policy| holds(policy, Fact::Unavailable) != Tri::No);
+        self.row(|policy| holds(policy, Fact::Unavailable) == Tri::Yes);
+        Some(table)
+    }
+
+    fn contexts(&mut self) -> Option<Contexts> {
+        let contexts = self.layout.policies(self.set).filter_map(|(_, policy)| match &policy.targets {
+            Targets::Contexts(contexts) => Some(contexts),
+            Targets::Apps(_) => None,
+        });
+        let mut contexts = contexts.peekable();
+        // A policy about no context at all still needs the row that rules it out.
+        contexts.peek()?;
+        let mut known: Vec<AuthenticationContext> = contexts.flatten().copied().collect();
+        known.sort_unstable();
+        known.dedup();
+        let first_row = self.rows.end();
+        for asked in core::iter::once(None).chain(known.iter().map(Some)) {
+            self.row(|policy| match &policy.targets {
+                Targets::Apps(_) => true,
+                Targets::Contexts(contexts) => asked.is_some_and(|asked| contexts.contains(asked)),
+            });
+        }
+        Some(Contexts { first_row, known })
     }
 }
 
 impl Facts {
     pub(super) fn new(set: &PolicySet, layout: &Layout) -> Self {
-        let risk = |of: fn(&Conditions) -> Option<RiskSet>| {
-            Table::new(set, layout, &RiskLevel::ALL, move |conditions, seen| {
-                Some(matching::risk(of(conditions)?, seen))
-            })
+        let mut builder = Builder { set, layout, rows: Rows::new(layout.words()) };
+        let risk = |builder: &mut Builder<'_>, of: fn(&Conditions) -> Option<RiskSet>| {
+            builder
+                .table(&RiskLevel::ALL, move |conditions, seen| Some(matching::risk(of(conditions)?, seen)))
         };
         Self {
-            contexts: Contexts::new(set, layout),
-            client_app: Table::new(set, layout, &ClientAppType::ALL, |conditions, seen| {
+            contexts: builder.contexts(),
+            client_app: builder.table(&ClientAppType::ALL, |conditions, seen| {
                 Some(matching::client_app(conditions.client_apps?, seen))
             }),
-            platform: Table::new(set, layout, &Platform::ALL, |conditions, seen| {
+            platform: builder.table(&Platform::ALL, |conditions, seen| {
                 Some(matching::platform(conditions.platforms.as_ref()?, seen))
             }),
-            flow: Table::new(set, layout, &Flow::ALL, |conditions, seen| {
-                Some(matching::flow(conditions.flows?, seen.known()))
-            }),
+            flow: builder
+                .table(&Flow::ALL, |conditions, seen| Some(matching::flow(conditions.flows?, seen.known()))),
             risks: [
-                risk(|conditions| conditions.sign_in_risk),
-                risk(|conditions| conditions.user_risk),
-                risk(|conditions| conditions.insider_risk),
-                risk(|conditions| conditions.service_principal_risk),
+                risk(&mut builder, |conditions| conditions.sign_in_risk),
+                risk(&mut builder, |conditions| conditions.user_risk),
+                risk(&mut builder, |conditions| conditions.insider_risk),
+                risk(&mut builder, |conditions| conditions.service_principal_risk),
             ],
-            places: Places::new(set, layout),
+            places: Places::new(set, layout, &mut builder.rows),
+            rows: builder.rows,
         }
     }
 
     /// The rows of this request.
     #[inline]
-    pub(crate) fn narrow<'p>(&'p self, signals: &Signals<'_>) -> Narrowing<'p> {
-        let context = signals.context;
-        let mut narrowing = Narrowing { possible: Picked::NONE, certain: None, places: None };
-        if let Some(contexts) = &self.contexts {
-            narrowing.possible.push(contexts.row(signals.target.context));
-        }
-        if let Some(table) = &self.client_app {
-            table.narrow(&mut narrowing, position(context.client_app, |kind| kind as usize));
-        }
-        if let Some(table) = &self.platform {
-            table.narrow(&mut narrowing, position(context.platform, |platform| platform as usize));
-        }
-        if let Some(table) = &self.flow {
-            let used = signals.principal.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
-            table.narrow(&mut narrowing, position(used, |flow| flow as usize));
-        }
-        for (table, risk) in self.risks.iter().zip(risks(context)) {
-            if let Some(table) = table {
-                table.narrow(&mut narrowing, position(risk, |level| level as usize));
-            }
-        }
-        if let Some(places) = &self.places {
-            narrowing.places = Some(places.rows(context.address, context.country));
-        }
-        narrowing
+    pub(crate) fn narrow(&self, signals: &Signals<'_>) -> Narrowing<'_> {
+        let (context, rows) = (signals.context, &self.rows);
+        let mut certain = Picked::NONE;
+        let mut pick = |table: Option<Table>, fact: Fact<usize>| {
+            table.map_or(Rows::ALL, |table| table.pick(rows, &mut certain, fact))
+        };
+        let [sign_in, user, insider, service_principal] = self.risks;
+        let flow = signals.principal.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
+        let possible = Picked([
+            pick(self.client_app, position(context.client_app, |kind| kind as usize)),
+            pick(self.platform, position(context.platform, |platform| platform as usize)),
+            pick(self.flow, position(flow, |flow| flow as usize)),
+            pick(sign_in, position(context.sign_in_risk, |level| level as usize)),
+            pick(user, position(context.user_risk, |level| level as usize)),
+            pick(insider, position(context.insider_risk, |level| level as usize)),
+            pick(service_principal, position(context.service_principal_risk, |level| level as usize)),
+            self.contexts.as_ref().map_or(Rows::ALL, |contexts| contexts.row(rows, signals.target.context)),
+        ]);
+        let places = self.places.as_ref().map(|places| places.rows(rows, context.address, context.country));
+        Narrowing { rows, possible, certain, places }
     }
 }
 
-const fn risks(context: &ClientContext<'_>) -> [Fact<RiskLevel>; 4] {
-    [context.sign_in_risk, context.user_risk, context.insider_risk, context.service_principal_risk]
+impl Contexts {
+    fn row(&self, rows: &Rows, asked: Option<AuthenticationContext>) -> usize {
+        let known = asked.and_then(|asked| self.known.binary_search(&asked).ok());
+        rows.below(self.first_row, known.map_or(0, |position| position + 1))
+    }
 }
 
 fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> {
@@ -197,9 +187,10 @@ fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> 
 
 /// The rows that one request picks.
 pub(crate) struct Narrowing<'p> {
-    possible: Picked<'p>,
-    /// Rows of unavailable facts, if there are any: where the condition holds all the same.
-    certain: Option<Picked<'p>>,
+    rows: &'p Rows,
+    possible: Picked,
+    /// Rows of unavailable facts: where the condition holds all the same.
+    certain: Picked,
     places: Option<PlaceRows<'p>>,
 }
 
@@ -207,9 +198,9 @@ impl Narrowing<'_> {
     /// The policies of one word whose conditions hold or may hold.
     #[inline]
     pub(crate) fn possible(&self, word: usize) -> u64 {
-        let found = self.possible.and(word);
+        let found = self.possible.and(self.rows, word);
         match &self.places {
-            Some(places) if found != 0 => found & places.possible(word),
+            Some(places) if found != 0 => found & places.possible(self.rows, word),
             Some(_) | None => found,
         }
     }
@@ -217,35 +208,32 @@ impl Narrowing<'_> {
     /// Of the possible ones, those whose conditions hold whatever the unavailable facts are.
     #[inline]
     pub(crate) fn certain(&self, word: usize) -> u64 {
-        let found = self.certain.as_ref().map_or(u64::MAX, |rows| rows.and(word));
+        let found = self.certain.and(self.rows, word);
         match &self.places {
-            Some(places) => found & places.certain(word),
+            Some(places) => found & places.certain(self.rows, word),
             None => found,
         }
     }
 }
 
-/// One row for each fact: context, client app, platform, flow, four risks.
-struct Picked<'p> {
-    rows: [&'p [u64]; 8],
-    len: usize,
-}
+/// Where the row of each fact begins. Always eight, for a loop of known length: facts that no policy
+/// speaks of pick the row that rules nothing out.
+struct Picked([usize; 8]);
 
-impl<'p> Picked<'p> {
-    const NONE: Self = Self { rows: [&[]; 8], len: 0 };
+impl Picked {
+    const NONE: Self = Self([Rows::ALL; 8]);
 
-    #[inline]
-    fn push(&mut self, row: &'p [u64]) {
-        if let Some(place) = self.rows.get_mut(self.len) {
-            *place = row;
-            self.len += 1;
+    /// Remembers the row of one more unavailable fact.
+    #[cold]
+    fn doubt(&mut self, offset: usize) {
+        if let Some(free) = self.0.iter_mut().find(|one| **one == Rows::ALL) {
+            *free = offset;
         }
     }
 
-    /// A word that does not exist rules nothing out: a policy too many refuses more.
+    /// A word that is missing rules nothing out: a policy too many refuses more.
     #[inline]
-    fn and(&self, word: usize) -> u64 {
-        let rows = self.rows.iter().take(self.len);
-        rows.fold(u64::MAX, |found, row| found & row.get(word).copied().unwrap_or(u64::MAX))
+    fn and(&self, rows: &Rows, word: usize) -> u64 {
+        self.0.iter().fold(u64::MAX, |found, offset| found & rows.word(*offset, word, u64::MAX))
     }
 }

@@ -24,7 +24,7 @@ use remainder::QuestionsBuilder;
 
 pub(crate) use bits::{Masked, Ones, has_bit};
 pub use check::CompileError;
-pub(crate) use demands::{ControlCode, ControlTest, Demand, Demands, GrantCode};
+pub(crate) use demands::{Demands, DeviceState, Kind, Session, Verdict, Verdicts};
 pub(crate) use facts::Facts;
 pub(crate) use layout::Plan;
 pub(crate) use remainder::{Answers, Questions};

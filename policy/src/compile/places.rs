@@ -3,13 +3,14 @@
 //! country, and no exclude does: four rows.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
-use super::bits::{Masked, Postings, Rows, add, set_bit};
+use super::bits::{Postings, Rows, add, set_bit};
 use super::intervals::Intervals;
 use super::layout::Layout;
 use crate::model::{CountryCode, LocationSelector, NamedLocation, Place, PolicySet};
@@ -32,7 +33,7 @@ pub(crate) struct Places {
 
 impl Places {
     /// `None` when no policy has a location condition.
-    pub(super) fn new(set: &PolicySet, layout: &Layout) -> Option<Self> {
+    pub(super) fn new(set: &PolicySet, layout: &Layout, rows: &mut Rows) -> Option<Self> {
         if !layout.policies(set).any(|(_, policy)| policy.conditions.locations.is_some()) {
             return None;
         }
@@ -49,17 +50,22 @@ impl Places {
 
         let mut classes = Classes::new();
         let (v4, v6) = intervals(&locations, uses.trusted, &mut classes);
-        let addresses = Sides::new(uses.addresses, classes.sets, layout.words(), set.locations.len());
+        let addresses = Sides::new(uses.addresses, classes.sets, set.locations.len(), rows);
 
         let mut classes = Classes::new();
         let (class_of_country, class_of_unknown) = countries(&locations, &mut classes);
-        let countries = Sides::new(uses.countries, classes.sets, layout.words(), set.locations.len());
+        let countries = Sides::new(uses.countries, classes.sets, set.locations.len(), rows);
         Some(Self { v4, v6, addresses, class_of_country, class_of_unknown, countries })
     }
 
     /// The rows of a place. An IPv4-mapped IPv6 address is the IPv4 address.
     #[inline]
-    pub(crate) fn rows(&self, address: Fact<IpAddr>, country: Fact<CountryCode>) -> PlaceRows<'_> {
+    pub(crate) fn rows(
+        &self,
+        rows: &Rows,
+        address: Fact<IpAddr>,
+        country: Fact<CountryCode>,
+    ) -> PlaceRows<'_> {
         let address = match address {
             Fact::Known(address) => Fact::Known(match address.to_canonical() {
                 IpAddr::V4(address) => self.v4.class(address.to_bits()).unwrap_or(NOWHERE),
@@ -76,18 +82,29 @@ impl Places {
             Fact::Unknown => Fact::Known(self.class_of_unknown),
             Fact::Unavailable => Fact::Unavailable,
         };
-        let unsure = address == Fact::Unavailable || country == Fact::Unavailable;
-        let pick = |certain: bool| Quad {
+        PlaceRows {
+            possible: self.quad(rows, address, country, false),
+            certain: if address == Fact::Unavailable || country == Fact::Unavailable {
+                Some(self.quad(rows, address, country, true))
+            } else {
+                None
+            },
+        }
+    }
+
+    /// What includes and excludes at a place; of unavailable facts, what may or what does for certain.
+    #[inline]
+    fn quad(&self, rows: &Rows, address: Fact<u32>, country: Fact<u32>, certain: bool) -> Quad<'_> {
+        Quad {
             include: [
-                self.addresses.include.row(address, !certain),
-                self.countries.include.row(country, !certain),
+                self.addresses.include.row(rows, address, !certain),
+                self.countries.include.row(rows, country, !certain),
             ],
             exclude: [
-                self.addresses.exclude.row(address, certain),
-                self.countries.exclude.row(country, certain),
+                self.addresses.exclude.row(rows, address, certain),
+                self.countries.exclude.row(rows, country, certain),
             ],
-        };
-        PlaceRows { possible: pick(false), certain: unsure.then(|| pick(true)) }
+        }
     }
 }
 
@@ -100,13 +117,13 @@ pub(crate) struct PlaceRows<'p> {
 
 impl PlaceRows<'_> {
     #[inline]
-    pub(crate) fn possible(&self, word: usize) -> u64 {
-        self.possible.word(word)
+    pub(crate) fn possible(&self, rows: &Rows, word: usize) -> u64 {
+        self.possible.word(rows, word)
     }
 
     #[inline]
-    pub(crate) fn certain(&self, word: usize) -> u64 {
-        self.certain.as_ref().map_or(u64::MAX, |rows| rows.word(word))
+    pub(crate) fn certain(&self, rows: &Rows, word: usize) -> u64 {
+        self.certain.as_ref().map_or(u64::MAX, |quad| quad.word(rows, word))
     }
 }
 
@@ -117,44 +134,31 @@ struct Quad<'p> {
 }
 
 impl Quad<'_> {
-    /// A word that does not exist includes all and excludes nothing: a policy too many refuses more.
+    /// A word that is missing includes all and excludes nothing: a policy too many refuses more.
     #[inline]
-    fn word(&self, word: usize) -> u64 {
+    fn word(&self, rows: &Rows, word: usize) -> u64 {
         let [address, country] = &self.include;
-        let include = address.word(word, u64::MAX) | country.word(word, u64::MAX);
+        let include = address.word(rows, word, u64::MAX) | country.word(rows, word, u64::MAX);
         let [address, country] = &self.exclude;
-        include & !(address.word(word, 0) | country.word(word, 0))
+        include & !(address.word(rows, word, 0) | country.word(rows, word, 0))
     }
 }
 
-/// The policies of one class.
+/// The policies of one class: where their row begins, or how to put it together.
 #[derive(Clone, Copy)]
 enum Row<'p> {
-    Ready(&'p [u64]),
-    /// To be put together.
-    Parts {
-        sheet: &'p Sheet,
-        class: u32,
-    },
+    At(usize),
+    Parts(&'p Sheet, u32),
 }
 
 impl Row<'_> {
     #[inline]
-    fn word(&self, word: usize, missing: u64) -> u64 {
+    fn word(&self, rows: &Rows, word: usize, missing: u64) -> u64 {
         match self {
-            Row::Ready(row) => row.get(word).copied().unwrap_or(missing),
-            Row::Parts { sheet, class } => {
-                let locations = sheet.classes.get(*class as usize).into_iter().flatten();
-                let found = locations.fold(0, |found, one| found | word_of(sheet.postings.of(*one), word));
-                found | sheet.always.get(word).copied().unwrap_or(missing)
-            }
+            Row::At(offset) => rows.word(*offset, word, missing),
+            Row::Parts(sheet, class) => sheet.word(rows, *class, word, missing),
         }
     }
-}
-
-fn word_of(list: &[Masked], word: usize) -> u64 {
-    let found = list.binary_search_by_key(&word, |some| some.word as usize);
-    found.ok().and_then(|at| list.get(at)).map_or(0, |some| some.bits)
 }
 
 /// What includes and what excludes, by one kind of fact.
@@ -165,54 +169,71 @@ struct Sides {
 }
 
 impl Sides {
-    fn new(pairs: SidePairs, classes: Vec<Box<[u32]>>, words: usize, locations: usize) -> Self {
-        let classes: alloc::sync::Arc<[Box<[u32]>]> = classes.into();
-        let sheet = |(always, pairs): (Vec<u64>, Vec<(u32, u32)>)| {
-            // One more than there are locations: the trusted ones together.
-            let postings = Postings::new(locations + 1, pairs);
-            let mut any = always.clone();
-            (0_u32..).take(locations + 1).for_each(|location| add(&mut any, postings.of(location)));
-            let rows = (classes.len().saturating_mul(words) <= ROWS_MAX_WORDS).then(|| {
-                let mut rows = Rows::new(words);
-                for locations in classes.iter() {
-                    let mut row = always.clone();
-                    locations.iter().for_each(|location| add(&mut row, postings.of(*location)));
-                    rows.push(&row);
-                }
-                rows
-            });
-            Sheet { always: always.into(), any: any.into(), postings, classes: classes.clone(), rows }
-        };
+    fn new(pairs: SidePairs, classes: Vec<Box<[u32]>>, locations: usize, rows: &mut Rows) -> Self {
+        let classes: Arc<[Box<[u32]>]> = classes.into();
         Self {
-            include: sheet((pairs.include_always, pairs.include)),
-            exclude: sheet((pairs.exclude_always, pairs.exclude)),
+            include: Sheet::new(pairs.include_always, pairs.include, locations, classes.clone(), rows),
+            exclude: Sheet::new(pairs.exclude_always, pairs.exclude, locations, classes, rows),
         }
     }
 }
 
 #[derive(Debug)]
 struct Sheet {
-    /// Policies that match in every class.
-    always: Box<[u64]>,
-    /// Policies that match in some class.
-    any: Box<[u64]>,
+    /// The row of the policies that match in every class, and of those that match in some.
+    always: usize,
+    some: usize,
+    /// The first of the rows by class, unless they would be too many words.
+    ready: Option<usize>,
     /// Policies by location.
     postings: Postings,
     /// Locations by class, ascending.
-    classes: alloc::sync::Arc<[Box<[u32]>]>,
-    /// Policies by class, unless they would be too many words.
-    rows: Option<Rows>,
+    classes: Arc<[Box<[u32]>]>,
 }
 
 impl Sheet {
+    fn new(
+        always: Vec<u64>,
+        pairs: Vec<(u32, u32)>,
+        locations: usize,
+        classes: Arc<[Box<[u32]>]>,
+        rows: &mut Rows,
+    ) -> Self {
+        // One more than there are locations: the trusted ones together.
+        let postings = Postings::new(locations + 1, pairs);
+        let mut some = always.clone();
+        (0_u32..).take(locations + 1).for_each(|location| add(&mut some, postings.of(location)));
+        let (some, always_row) = (rows.push(&some), rows.push(&always));
+        let ready = (classes.len().saturating_mul(always.len()) <= ROWS_MAX_WORDS).then(|| {
+            let first = rows.end();
+            for locations in classes.iter() {
+                let mut row = always.clone();
+                locations.iter().for_each(|location| add(&mut row, postings.of(*location)));
+                rows.push(&row);
+            }
+            first
+        });
+        Self { always: always_row, some, ready, postings, classes }
+    }
+
     /// The row of a class; of an unavailable one, what may match or what does all the same.
     #[inline]
-    fn row(&self, class: Fact<u32>, perhaps: bool) -> Row<'_> {
-        match (class.known(), &self.rows) {
-            (Some(class), Some(rows)) => Row::Ready(rows.row(class as usize)),
-            (Some(class), None) => Row::Parts { sheet: self, class },
-            (None, _) => Row::Ready(if perhaps { &self.any } else { &self.always }),
+    fn row(&self, rows: &Rows, class: Fact<u32>, perhaps: bool) -> Row<'_> {
+        match (class.known(), self.ready) {
+            (Some(class), Some(first)) => Row::At(rows.below(first, class as usize)),
+            (Some(class), None) => Row::Parts(self, class),
+            (None, _) => Row::At(if perhaps { self.some } else { self.always }),
         }
+    }
+
+    /// One word of a row that is not kept ready.
+    fn word(&self, rows: &Rows, class: u32, word: usize, missing: u64) -> u64 {
+        let locations = self.classes.get(class as usize).into_iter().flatten();
+        locations.fold(rows.word(self.always, word, missing), |found, location| {
+            let list = self.postings.of(*location);
+            let place = list.binary_search_by_key(&word, |some| some.word as usize);
+            found | place.ok().and_then(|place| list.get(place)).map_or(0, |some| some.bits)
+        })
     }
 }
 

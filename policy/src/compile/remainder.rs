@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use hashbrown::HashMap;
 
@@ -11,9 +12,15 @@ use crate::model::{Conditions, FilterMode, RequestCondition, TimeCondition};
 use crate::rule::{Comparison, Environment, Node, Rule};
 use crate::tri::Tri;
 
-/// A question, by its place among the questions.
+/// A question, by its place among the questions, from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct QuestionIndex(u32);
+pub(crate) struct QuestionIndex(NonZeroU32);
+
+impl QuestionIndex {
+    const fn position(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// Every question that some policy asks, each once.
 #[derive(Debug)]
@@ -80,7 +87,7 @@ impl Questions {
         environment: &Environment<'_>,
         answers: &mut Answers,
     ) -> Tri {
-        let position = question.0 as usize;
+        let position = question.position();
         // INVARIANT: indexes come from `QuestionsBuilder`. A question that is lost could be anything.
         let (Some(asked), Some(place)) = (self.questions.get(position), self.places.get(position)) else {
             return Tri::Maybe;
@@ -154,13 +161,14 @@ impl QuestionsBuilder {
     }
 
     fn intern(&mut self, question: Question) -> QuestionIndex {
-        let next = QuestionIndex(u32::try_from(self.questions.len()).unwrap_or(u32::MAX));
+        let number = u32::try_from(self.questions.len()).unwrap_or(u32::MAX);
+        let next = QuestionIndex(NonZeroU32::MIN.saturating_add(number));
         let index = *self.known.entry(question).or_insert_with_key(|question| {
             self.questions.push(question.clone());
             self.uses.push(0);
             next
         });
-        if let Some(uses) = self.uses.get_mut(index.0 as usize) {
+        if let Some(uses) = self.uses.get_mut(index.position()) {
             *uses += 1;
         }
         index

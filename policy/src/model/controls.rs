@@ -21,7 +21,7 @@ pub enum Grant {
 }
 
 /// How the controls of one policy combine. Policies among themselves are always ANDed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// All controls.
     #[default]
@@ -85,7 +85,7 @@ pub enum SignInFrequency {
 }
 
 /// Whether a browser session survives closing the browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Persistence {
     /// It may.
     Always,
