@@ -14,6 +14,7 @@ mod compile;
 mod decide;
 pub mod decision;
 pub mod model;
+pub mod reference;
 pub mod remedy;
 pub mod rule;
 mod scope;
