@@ -169,7 +169,7 @@ pub(crate) fn policy_set(choices: &mut Choices<'_>, most: usize) -> PolicySet {
 pub(crate) fn policy(choices: &mut Choices<'_>, id: &str) -> Policy {
     let grant = grant(choices);
     let mut session = SessionControls {
-        sign_in_frequency: choices.maybe(5, |choices| {
+        sign_in_frequency: choices.maybe(3, |choices| {
             choices.of(&[
                 SignInFrequency::EveryTime,
                 SignInFrequency::Every(Duration::from_secs(3_600)),
@@ -458,7 +458,8 @@ pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
             }),
         }
     };
-    let when = |choices: &mut Choices<'_>| NOW + choices.of(&[-600, -7_200, -100_000, 0, 60, 61, 3_600]);
+    let when =
+        |choices: &mut Choices<'_>| NOW + choices.of(&[-100, -100, -600, -7_200, -100_000, 0, 60, 61, 3_600]);
     let mut claims: Vec<(Box<str>, Value)> = Vec::new();
     if choices.one_in(2) {
         claims.push(("department".into(), Value::Text(choices.of(&["Sales", "research"]).into())));
@@ -478,7 +479,7 @@ pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
         groups: choices.fact(|choices| choices.words(&GROUPS, 2)),
         roles: choices.fact(|choices| choices.words(&ROLES, 1)),
         sign_in: SignIn {
-            auth_time: choices.maybe(2, when),
+            auth_time: if choices.one_in(5) { None } else { Some(when(choices)) },
             methods: choices.words(&METHODS, 3),
             acr: choices.maybe(4, |choices| choices.of(&["urn:mfa", "phr", "URN:MFA"]).to_owned()),
             contexts: vec![],
