@@ -15,6 +15,7 @@ mod decide;
 pub mod decision;
 mod matching;
 pub mod model;
+pub mod reference;
 pub mod remedy;
 pub mod rule;
 mod scope;

@@ -2,7 +2,7 @@
 
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tri {
+pub enum Tri {
     /// It does not.
     No,
     /// It would depend on a fact that is unavailable.
