@@ -4,6 +4,7 @@
 //! back as [`diagnose::Diagnostic`]s, all at once, each with its place and its mend.
 
 pub mod diagnose;
+pub mod import;
 pub mod load;
 mod lower;
 pub mod reference;

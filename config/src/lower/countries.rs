@@ -11,7 +11,7 @@ const ASSIGNED: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD
     VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
 /// Whether an upper-case code is assigned.
-pub(super) fn is_assigned(code: &str) -> bool {
+pub(crate) fn is_assigned(code: &str) -> bool {
     ASSIGNED.split_ascii_whitespace().any(|assigned| assigned == code)
 }
 

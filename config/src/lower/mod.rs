@@ -5,7 +5,7 @@
 
 mod app;
 mod conditions;
-mod countries;
+pub(crate) mod countries;
 mod denial;
 mod issuer;
 mod places;

@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod import;
 mod run;
 mod schema;
 
@@ -24,6 +25,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     Check(check::Arguments),
+    /// Bring policies in from another product, with an account of every property.
+    Import(import::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -40,6 +43,10 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => return check::run(&arguments),
+        Command::Import(arguments) => match import::run(&arguments) {
+            Ok(status) => return status,
+            Err(problem) => Err(problem),
+        },
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -1,0 +1,462 @@
+//! Conditional Access policies as Microsoft Graph exports them, into files of this format.
+//!
+//! Every property of every policy is accounted for: taken, adapted or refused. A policy that cannot
+//! be enforced as it was meant is written as `disabled`, with the reason above it; nothing is
+//! dropped in silence, and what is not known is refused. [`Importer`] is fed with files and does no
+//! I/O; [`read`] finds and reads them, and writes what came of it.
+
+mod account;
+mod assignments;
+mod conditions;
+mod controls;
+mod json;
+mod names;
+mod places;
+mod policy;
+pub mod read;
+mod reading;
+mod report;
+mod write;
+
+use std::collections::BTreeMap;
+
+pub use account::{Outcome, Property};
+pub use report::{Item, NotPolicy, Problem, Report};
+
+use account::{Account, Field};
+use json::Json;
+use names::Wanted;
+use policy::Draft;
+use reading::{Needs, Reading, World, key};
+use report::printable;
+
+/// The most policies of one import; each becomes a file.
+const POLICIES_MAX: usize = 5_000;
+/// The largest file written, in bytes: the most that the loader reads.
+const FILE_BYTES_MAX: usize = 8 << 20;
+/// The most bytes that the files written may have together: the most that the loader reads.
+const OUTPUT_BYTES_MAX: usize = 60 << 20;
+/// The most bytes that the paths of all properties may take together.
+const PATH_BYTES_MAX: usize = 256 << 20;
+
+/// The account of properties, and the files of a whole configuration by their relative path.
+#[derive(Clone, Debug, Default)]
+pub struct Import {
+    /// What became of everything.
+    pub report: Report,
+    /// Relative path and content; `portcullis.toml` is the main file.
+    pub files: BTreeMap<String, String>,
+}
+
+/// Takes files one after the other and makes a configuration of them.
+///
+/// ```
+/// use portcullis_config::import::entra::Importer;
+/// let mut importer = Importer::new(false);
+/// importer.add("mfa.json", br#"{"displayName": "MFA for all", "state": "enabled", "conditions": {
+///     "users": {"includeUsers": ["All"]}, "applications": {"includeApplications": ["All"]}},
+///     "grantControls": {"operator": "OR", "builtInControls": ["mfa"]}}"#);
+/// let import = importer.finish();
+/// assert!(import.files.contains_key("policies/mfa-for-all.toml"));
+/// assert_eq!(import.report.policies[0].state, "enabled");
+/// ```
+#[derive(Debug, Default)]
+pub struct Importer {
+    partial: bool,
+    files: usize,
+    path_bytes: usize,
+    policies: Vec<Raw>,
+    locations: Vec<Raw>,
+    strengths: Vec<Raw>,
+    apps: Vec<Raw>,
+    not_policies: Vec<NotPolicy>,
+    errors: Vec<Problem>,
+}
+
+/// An object as it was found.
+#[derive(Debug)]
+struct Raw {
+    file: String,
+    position: usize,
+    json: Json,
+}
+
+impl Raw {
+    /// A name in Entra, or nothing.
+    fn text(&self, key: &str) -> Option<&str> {
+        self.json.get(key).and_then(Json::text)
+    }
+}
+
+impl Importer {
+    /// An importer. With `partial`, policies are enforced without the parts that cannot be, where
+    /// something is left of them; the files and the report say so.
+    #[must_use]
+    pub fn new(partial: bool) -> Self {
+        Self { partial, ..Self::default() }
+    }
+
+    /// Takes one file's content.
+    pub fn add(&mut self, file: &str, bytes: &[u8]) {
+        self.files += 1;
+        match Json::parse(bytes) {
+            Ok((json, doubled)) => {
+                let told = doubled.into_iter().map(|key| printable(&key));
+                let problem = |message| Problem { file: file.to_owned(), message, lost: false };
+                self.errors.extend(told.map(problem));
+                self.document(file, json);
+            }
+            Err(message) => self.lost(file, message),
+        }
+    }
+
+    /// Takes note of a file that could not be read.
+    pub fn add_unreadable(&mut self, file: &str, problem: &str) {
+        self.files += 1;
+        self.lost(file, format!("cannot be read: {problem}"));
+    }
+
+    fn lost(&mut self, file: &str, message: String) {
+        self.errors.push(Problem { file: file.to_owned(), message, lost: true });
+    }
+
+    /// One object, a list, or a page of a list.
+    fn document(&mut self, file: &str, json: Json) {
+        let items = match json {
+            Json::List(items) => items,
+            Json::Object(entries) => match entries
+                .iter()
+                .position(|(key, value)| key.eq_ignore_ascii_case("value") && matches!(value, Json::List(_)))
+            {
+                None => vec![Json::Object(entries)],
+                Some(position) => {
+                    if entries.iter().any(|(key, value)| key == "@odata.nextLink" && *value != Json::Null) {
+                        let message =
+                            "is one page of several: export the pages that follow too (`@odata.nextLink`)";
+                        self.lost(file, message.to_owned());
+                    }
+                    for (key, _) in entries.iter().filter(|(key, _)| !key.starts_with('@') && key != "value")
+                    {
+                        let why = format!("`{}` beside the list of a page", printable(key));
+                        self.not_policies.push(NotPolicy { file: file.to_owned(), why });
+                    }
+                    match entries.into_iter().nth(position) {
+                        Some((_, Json::List(items))) => items,
+                        _ => Vec::new(),
+                    }
+                }
+            },
+            other => vec![other],
+        };
+        if items.is_empty() {
+            self.not_policies.push(NotPolicy { file: file.to_owned(), why: "an empty list".to_owned() });
+        }
+        let many = items.len() > 1;
+        for (position, json) in items.into_iter().enumerate() {
+            self.item(file, position, json, many);
+        }
+    }
+
+    fn item(&mut self, file: &str, position: usize, json: Json, many: bool) {
+        let raw = Raw { file: file.to_owned(), position, json };
+        let list = if places::is_location(&raw.json) {
+            &mut self.locations
+        } else if raw.json.get("allowedCombinations").is_some() {
+            &mut self.strengths
+        } else if policy::is_policy(&raw.json) {
+            &mut self.policies
+        } else if raw.text("appId").is_some() {
+            self.apps.push(raw);
+            return;
+        } else {
+            let place = if many { format!("item {position}: ") } else { String::new() };
+            let why = format!("{place}{}", seems(&raw.json));
+            self.not_policies.push(NotPolicy { file: raw.file, why });
+            return;
+        };
+        // The account names each property by its path, which nesting can make long.
+        self.path_bytes = self.path_bytes.saturating_add(account::path_bytes(&raw.json, 0));
+        if self.path_bytes > PATH_BYTES_MAX || list.len() >= POLICIES_MAX {
+            let message =
+                format!("item {position}: this is more than one import takes; import in several parts");
+            self.lost(file, message);
+        } else {
+            list.push(raw);
+        }
+    }
+
+    /// Makes the configuration.
+    #[must_use]
+    pub fn finish(mut self) -> Import {
+        let order = |one: &Raw, other: &Raw| (&one.file, one.position).cmp(&(&other.file, other.position));
+        for list in [&mut self.policies, &mut self.locations, &mut self.strengths, &mut self.apps] {
+            list.sort_by(order);
+        }
+        let mut world = World::default();
+        self.apps(&mut world);
+        self.strengths(&mut world);
+        let (locations, location_items) = self.locations(&mut world);
+        let mut files = BTreeMap::new();
+        let (items, needs) = self.policies(&world, &mut files);
+        let has_countries = locations.iter().any(|location| location.content.contains_key("countries"));
+        let mut put = |name: &str, content: String| {
+            if content.len() > FILE_BYTES_MAX {
+                let message = format!("`{name}` would be larger than can be loaded; import in several parts");
+                self.errors.push(Problem { file: name.to_owned(), message, lost: true });
+            }
+            files.insert(name.to_owned(), content);
+        };
+        put("locations.toml", write::locations(&locations, &needs));
+        put("portcullis.toml", write::main(&needs, !items.is_empty(), has_countries));
+        if has_countries {
+            put(
+                "country.mmdb",
+                "Put a country database in MMDB format in the place of this file.\n".to_owned(),
+            );
+        }
+        self.errors.sort_by(|one, other| (&one.file, &one.message).cmp(&(&other.file, &other.message)));
+        self.not_policies.sort_by(|one, other| (&one.file, &one.why).cmp(&(&other.file, &other.why)));
+        let report = Report {
+            files: self.files,
+            policies: items,
+            locations: location_items,
+            not_policies: self.not_policies,
+            errors: self.errors,
+        };
+        Import { report, files }
+    }
+
+    /// Names of apps, from lists of applications or service principals.
+    fn apps(&mut self, world: &mut World) {
+        for raw in std::mem::take(&mut self.apps) {
+            let name = raw.text("displayName").unwrap_or_default();
+            if let Some(id) = raw.text("appId") {
+                world.apps.entry(key(id)).or_insert_with(|| printable(name));
+            }
+            let why = format!("an app, whose name is used: {}", printable(name));
+            self.not_policies.push(NotPolicy { file: raw.file, why });
+        }
+    }
+
+    /// Strengths that policies refer to by id.
+    fn strengths(&mut self, world: &mut World) {
+        for raw in std::mem::take(&mut self.strengths) {
+            let why = format!(
+                "an authentication strength, which policies may name: {}",
+                printable(raw.text("displayName").unwrap_or_default())
+            );
+            if let Some(id) = raw.text("id").map(key) {
+                let same = |other: &Option<Json>| {
+                    let other = other.as_ref().and_then(|json| json.get("allowedCombinations"));
+                    other == raw.json.get("allowedCombinations")
+                };
+                if world.strengths.get(&id).is_some_and(|other| !same(other)) {
+                    let message =
+                        format!("the strength `{id}` is in the export twice, and differs: export it anew");
+                    self.errors.push(Problem { file: raw.file.clone(), message, lost: true });
+                    world.strengths.insert(id, None);
+                } else {
+                    world.strengths.insert(id, Some(raw.json));
+                }
+            }
+            self.not_policies.push(NotPolicy { file: raw.file, why });
+        }
+    }
+
+    /// Named locations, so that policies find them by Entra's id.
+    fn locations(&mut self, world: &mut World) -> (Vec<write::Location>, Vec<Item>) {
+        let found = std::mem::take(&mut self.locations);
+        let mut by_id: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (position, raw) in found.iter().enumerate() {
+            let id = raw.text("id").map_or_else(|| format!("#{position}"), key);
+            by_id.entry(id).or_default().push(position);
+        }
+        // The same location may come with several files; two that differ contradict each other.
+        let mut chosen: Vec<(&str, &Raw)> = Vec::new();
+        let (mut written, mut items) = (Vec::new(), Vec::new());
+        for (id, positions) in &by_id {
+            let raws: Vec<&Raw> = positions.iter().filter_map(|position| found.get(*position)).collect();
+            let Some(first) = raws.first() else { continue };
+            if raws.iter().all(|raw| raw.json == first.json) {
+                chosen.push((id, first));
+                continue;
+            }
+            for raw in raws {
+                let message = format!(
+                    "the location `{}` is in the export twice, and differs: export it anew",
+                    printable(id)
+                );
+                self.errors.push(Problem { file: raw.file.clone(), message, lost: true });
+                let mut account = Account::open(&raw.json);
+                let note = "another location has the same id and says something else";
+                account.mark(&Field::root(&raw.json), Outcome::Refused, note);
+                items.push(location_item(raw, String::new(), vec![note.to_owned()], account));
+            }
+        }
+        let wanted: Vec<Wanted> = chosen
+            .iter()
+            .map(|(id, raw)| {
+                let mut identity = json::Fnv::new();
+                identity.feed(id.as_bytes());
+                let slug = places::wanted_name(raw.text("displayName").unwrap_or_default());
+                Wanted {
+                    slug,
+                    identity: if id.starts_with('#') { raw.json.fingerprint() } else { identity.0 },
+                }
+            })
+            .collect();
+        for ((id, first), name) in chosen.into_iter().zip(names::distinct(&wanted)) {
+            let nothing = World::default();
+            let mut reading = Reading::open(&nothing, &first.json);
+            let content = places::location(&mut reading, &Field::root(&first.json));
+            let reasons: Vec<String> = reading.reasons.into_iter().map(|reason| reason.text).collect();
+            let display = first.text("displayName").unwrap_or("unnamed location");
+            let entra_id = first.text("id").unwrap_or("not told");
+            let mut comment = vec![format!("{display}; in Entra {entra_id}")];
+            if !reasons.is_empty() {
+                comment
+                    .push("NOT WHOLE: policies that include it are written as disabled, because".to_owned());
+                comment.extend(reasons.iter().map(|reason| format!("- {reason}")));
+            }
+            world.locations.insert(id.to_owned(), (name.clone(), reasons.is_empty()));
+            written.push(write::Location { comment, name: name.clone(), content });
+            items.push(location_item(first, name.clone(), reasons.clone(), reading.account));
+            for position in by_id.get(id).into_iter().flatten().skip(1) {
+                if let Some(raw) = found.get(*position) {
+                    let mut account = Account::open(&raw.json);
+                    let note = format!("the same as in {}", printable(&first.file));
+                    account.mark(&Field::root(&raw.json), Outcome::Taken, &note);
+                    items.push(location_item(raw, name.clone(), reasons.clone(), account));
+                }
+            }
+        }
+        (written, items)
+    }
+
+    /// Policies, each into a file of its own.
+    fn policies(&mut self, world: &World, files: &mut BTreeMap<String, String>) -> (Vec<Item>, Needs) {
+        let raws = std::mem::take(&mut self.policies);
+        self.twice(&raws);
+        let drafts: Vec<Draft> =
+            raws.iter().map(|raw| policy::read(world, &raw.json, self.partial)).collect();
+        let wanted: Vec<Wanted> = raws
+            .iter()
+            .zip(&drafts)
+            .map(|(raw, draft)| {
+                let mut identity = json::Fnv::new();
+                match &draft.entra_id {
+                    Some(id) => identity.feed(key(id).as_bytes()),
+                    None => identity = json::Fnv(raw.json.fingerprint()),
+                }
+                Wanted { slug: names::slug(&draft.name, "policy"), identity: identity.0 }
+            })
+            .collect();
+        let (mut items, mut needs, mut bytes) = (Vec::new(), Needs::default(), 0_usize);
+        for ((raw, draft), id) in raws.iter().zip(drafts).zip(names::distinct(&wanted)) {
+            let content = write::policy(&draft, &id, &raw.file);
+            bytes = bytes.saturating_add(content.len());
+            if content.len() > FILE_BYTES_MAX || bytes > OUTPUT_BYTES_MAX {
+                let message =
+                    format!("the policy `{id}` is larger than can be loaded; import in several parts");
+                self.lost(&raw.file, message);
+                continue;
+            }
+            if !draft.placeholders.is_empty() {
+                let list: Vec<String> =
+                    draft.placeholders.iter().map(|text| format!("`{}`", printable(text))).collect();
+                let message = format!(
+                    "the policy `{}` has {} where object ids belong: replace them in the export, or in \
+                     `policies/{id}.toml`",
+                    printable(&draft.name),
+                    list.join(", ")
+                );
+                self.errors.push(Problem { file: raw.file.clone(), message, lost: false });
+            }
+            needs.join(draft.needs);
+            files.insert(format!("policies/{id}.toml"), content);
+            items.push(Item {
+                file: raw.file.clone(),
+                name: draft.name,
+                id,
+                entra_id: draft.entra_id,
+                state: draft.state.to_owned(),
+                entra_state: draft.entra_state,
+                reasons: draft.reasons.into_iter().map(|reason| reason.text).collect(),
+                properties: draft.properties,
+            });
+        }
+        items.sort_by(|one, other| one.id.cmp(&other.id));
+        (items, needs)
+    }
+
+    /// Tells of policies whose id appears twice. Both are written: one more can only refuse more.
+    fn twice(&mut self, raws: &[Raw]) {
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for raw in raws {
+            let Some(id) = raw.text("id").map(key) else { continue };
+            if let Some(first) = seen.get(&id) {
+                let message = format!(
+                    "the policy with id `{}` is in {} too: both are written; delete one of them",
+                    printable(&id),
+                    printable(first)
+                );
+                self.errors.push(Problem { file: raw.file.clone(), message, lost: false });
+            } else {
+                seen.insert(id, &raw.file);
+            }
+        }
+    }
+}
+
+impl Needs {
+    fn join(&mut self, other: Self) {
+        for (id, name) in other.apps {
+            self.apps.entry(id).or_insert(name);
+        }
+        self.groups.extend(other.groups);
+        self.locations.extend(other.locations);
+        for (name, strength) in other.strengths {
+            self.strengths.entry(name).or_insert(strength);
+        }
+    }
+}
+
+fn location_item(raw: &Raw, id: String, reasons: Vec<String>, account: Account) -> Item {
+    Item {
+        file: raw.file.clone(),
+        name: printable(raw.text("displayName").unwrap_or("unnamed location")),
+        id,
+        entra_id: raw.text("id").map(ToOwned::to_owned),
+        state: String::new(),
+        entra_state: String::new(),
+        reasons,
+        properties: account.close(),
+    }
+}
+
+/// What a document that is no policy seems to be.
+fn seems(json: &Json) -> String {
+    let schema = json.get("$schema").and_then(Json::text).unwrap_or_default();
+    let resources = match json.get("resources") {
+        Some(Json::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let workflow = resources.iter().any(|item| {
+        item.get("type").and_then(Json::text).is_some_and(|text| text.starts_with("Microsoft.Logic/"))
+    });
+    if workflow || schema.contains("workflowdefinition") {
+        return "a Logic App workflow definition, which is no policy".to_owned();
+    }
+    if schema.contains("deploymentTemplate") {
+        return "an Azure deployment template, which is no policy".to_owned();
+    }
+    match json {
+        Json::Object(entries) if entries.is_empty() => "an empty object".to_owned(),
+        Json::Object(entries) => {
+            let keys: Vec<String> =
+                entries.iter().take(5).map(|(key, _)| format!("`{}`", printable(key))).collect();
+            format!("an object with {}, without the `conditions` of a policy", keys.join(", "))
+        }
+        other => format!("{} where a policy is expected", other.kind()),
+    }
+}

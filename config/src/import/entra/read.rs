@@ -1,0 +1,110 @@
+//! Finds and reads exports, and writes the configuration made of them.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{Import, Importer};
+
+/// The largest export that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+/// The most bytes that are read in all.
+const TOTAL_BYTES_MAX: usize = 128 << 20;
+/// The most files that are read.
+const FILES_MAX: usize = 20_000;
+/// The deepest folder below a given one.
+const DEPTH_MAX: usize = 32;
+
+/// Imports files, and all files named `*.json` in folders, however deep. Links are followed where
+/// they are named, but not inside folders.
+#[must_use]
+pub fn import(paths: &[PathBuf], partial: bool) -> Import {
+    let mut importer = Importer::new(partial);
+    let mut found = Vec::new();
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => folder(path, 0, &mut found, &mut importer),
+            Ok(_) => found.push(path.clone()),
+            Err(error) => importer.add_unreadable(&path.to_string_lossy(), &error.to_string()),
+        }
+    }
+    found.sort();
+    found.dedup();
+    let mut bytes = 0_usize;
+    for (position, path) in found.iter().enumerate() {
+        let name = path.to_string_lossy();
+        if position >= FILES_MAX || bytes > TOTAL_BYTES_MAX {
+            importer.add_unreadable(&name, "this is more than one import takes; import in several parts");
+            // One word for all that follow: a list of them would be no help.
+            break;
+        }
+        match content(path) {
+            Ok(content) => {
+                bytes = bytes.saturating_add(content.len());
+                importer.add(&name, &content);
+            }
+            Err(error) => importer.add_unreadable(&name, &error.to_string()),
+        }
+    }
+    importer.finish()
+}
+
+/// The `*.json` files below a folder.
+fn folder(path: &Path, depth: usize, found: &mut Vec<PathBuf>, importer: &mut Importer) {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) if depth < DEPTH_MAX => entries,
+        Ok(_) => return importer.add_unreadable(&path.to_string_lossy(), "the folder lies too deep"),
+        Err(error) => return importer.add_unreadable(&path.to_string_lossy(), &error.to_string()),
+    };
+    for entry in entries {
+        let entry = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+        match entry {
+            Ok((path, kind)) if kind.is_dir() => folder(&path, depth + 1, found, importer),
+            Ok((path, kind)) if kind.is_file() => {
+                let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+                if json && found.len() <= FILES_MAX {
+                    found.push(path);
+                }
+            }
+            // Links inside a folder could lead in circles, and pipes never end.
+            Ok(_) => {}
+            Err(error) => importer.add_unreadable(&path.to_string_lossy(), &error.to_string()),
+        }
+    }
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked before opening: to open a pipe would wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        return Err(io::Error::other("it is larger than 16MiB; export it in several parts"));
+    }
+    Ok(bytes)
+}
+
+/// Writes the files of an import into a folder that is empty or does not exist yet, so that nothing
+/// of an earlier import is loaded together with it.
+///
+/// # Errors
+/// When the folder holds something, or cannot be written.
+pub fn write(import: &Import, folder: &Path) -> io::Result<()> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                let told = format!("`{}` is not empty: name a new folder", folder.display());
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, told));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::create_dir_all(folder.join("policies"))?;
+    for (name, content) in &import.files {
+        fs::write(folder.join(name), content)?;
+    }
+    Ok(())
+}

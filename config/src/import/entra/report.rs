@@ -1,0 +1,188 @@
+//! The account of an import: for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::account::{Outcome, Property};
+
+/// What became of everything that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Files that were looked at.
+    pub files: usize,
+    /// Every policy found, in the order of the ids written.
+    pub policies: Vec<Item>,
+    /// Every named location found.
+    pub locations: Vec<Item>,
+    /// Documents that are no policies.
+    pub not_policies: Vec<NotPolicy>,
+    /// What a person must look at.
+    pub errors: Vec<Problem>,
+}
+
+/// A policy or a location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The file it came from.
+    pub file: String,
+    /// Its display name.
+    pub name: String,
+    /// Its id in the files written.
+    pub id: String,
+    /// Its id in Entra, if the export has it.
+    pub entra_id: Option<String>,
+    /// The state in which it was written; empty for a location.
+    pub state: String,
+    /// Its state in Entra; empty for a location.
+    pub entra_state: String,
+    /// Why it is not, or not wholly, enforced.
+    pub reasons: Vec<String>,
+    /// What became of each property, in the order of the input.
+    pub properties: Vec<Property>,
+}
+
+/// A document that is no policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPolicy {
+    /// The file it came from.
+    pub file: String,
+    /// What it seems to be.
+    pub why: String,
+}
+
+/// Something wrong in the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file it is in.
+    pub file: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+    /// Whether something is missing from the output because of it.
+    pub lost: bool,
+}
+
+impl Report {
+    /// Whether something that was asked for is not in the output.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.errors.iter().any(|problem| problem.lost)
+    }
+
+    /// The report for programs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let not_policies = self.not_policies.iter().map(|one| json!({ "file": one.file, "why": one.why }));
+        let errors = self.errors.iter();
+        let errors = errors.map(|one| json!({ "file": one.file, "message": one.message, "lost": one.lost }));
+        json!({
+            "files": self.files,
+            "policies": self.policies.iter().map(Item::to_json).collect::<Vec<_>>(),
+            "locations": self.locations.iter().map(Item::to_json).collect::<Vec<_>>(),
+            "not_policies": not_policies.collect::<Vec<_>>(),
+            "errors": errors.collect::<Vec<_>>(),
+        })
+    }
+
+    /// The report for people: totals, what is not enforced and why, and what to mend.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        let state = |state: &str| self.policies.iter().filter(|item| item.state == state).count();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(
+            out,
+            "{} files: {} policies ({} enabled, {} report-only, {} disabled), {} named locations, {} other documents",
+            self.files,
+            self.policies.len(),
+            state("enabled"),
+            state("report-only"),
+            state("disabled"),
+            self.locations.len(),
+            self.not_policies.len()
+        );
+        let items = || self.policies.iter().chain(&self.locations);
+        let outcome = |outcome: Outcome| {
+            items().flat_map(|item| &item.properties).filter(|property| property.outcome == outcome).count()
+        };
+        let _ = writeln!(
+            out,
+            "{} properties: {} taken, {} adapted, {} refused",
+            items().map(|item| item.properties.len()).sum::<usize>(),
+            outcome(Outcome::Taken),
+            outcome(Outcome::Adapted),
+            outcome(Outcome::Refused)
+        );
+        let mut refused: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for item in items() {
+            let mut here: BTreeMap<String, usize> = BTreeMap::new();
+            for property in item.properties.iter().filter(|property| property.outcome == Outcome::Refused) {
+                *here
+                    .entry(format!("{}: {}", without_positions(&property.path), property.note))
+                    .or_default() += 1;
+            }
+            for (what, count) in here {
+                let entry = refused.entry(what).or_default();
+                *entry = (entry.0 + count, entry.1 + 1);
+            }
+        }
+        if !refused.is_empty() {
+            let _ = writeln!(out, "\nrefused (properties, in how many policies or locations):");
+        }
+        for (what, (properties, items)) in refused {
+            let _ = writeln!(out, "{properties:>6} {items:>5}  {}", printable(&what));
+        }
+        for item in self.policies.iter().filter(|item| !item.reasons.is_empty() && item.state != "disabled") {
+            let _ = writeln!(out, "\nwarning: `{}` is {} without a part of it:", item.id, item.state);
+            for reason in &item.reasons {
+                let _ = writeln!(out, "  {}", printable(reason));
+            }
+        }
+        for problem in &self.errors {
+            let _ = writeln!(out, "\nerror: {}\n  {}", printable(&problem.file), printable(&problem.message));
+        }
+        out
+    }
+}
+
+impl Item {
+    fn to_json(&self) -> Value {
+        let property = |property: &Property| json!({ "path": property.path, "outcome": property.outcome.as_str(), "note": property.note });
+        let mut value = json!({
+            "file": self.file,
+            "name": self.name,
+            "id": self.id,
+            "entra_id": self.entra_id,
+            "reasons": self.reasons,
+            "properties": self.properties.iter().map(property).collect::<Vec<_>>(),
+        });
+        if let Value::Object(object) = &mut value
+            && !self.state.is_empty()
+        {
+            object.insert("state".to_owned(), self.state.clone().into());
+            object.insert("entra_state".to_owned(), self.entra_state.clone().into());
+        }
+        value
+    }
+}
+
+/// A path without the positions in lists, so that like is counted with like.
+fn without_positions(path: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// One line that cannot forge another, nor drive a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if super::names::is_hidden(c) { '\u{fffd}' } else { c }).take(2_000).collect()
+}

@@ -1,0 +1,3 @@
+//! Policies that were written elsewhere, brought into this format with an account of every property.
+
+pub mod entra;

@@ -1,0 +1,753 @@
+//! Import from Entra: every property is accounted for, and what comes out can be loaded.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test that cannot go on ends"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use portcullis_config::diagnose::render_text;
+use portcullis_config::import::entra::read::{import, write};
+use portcullis_config::import::entra::{Import, Importer, Outcome};
+use portcullis_config::load::load;
+use portcullis_policy::CompiledPolicies;
+use portcullis_policy::decision::Generation;
+use portcullis_policy::model::{PolicyState, Unmatched};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// A policy that this format can say whole.
+fn plain() -> Value {
+    json!({
+        "id": "11111111-2222-3333-4444-555555555555",
+        "displayName": "MFA for all",
+        "state": "enabled",
+        "conditions": {
+            "users": { "includeUsers": ["All"] },
+            "applications": { "includeApplications": ["All"] },
+        },
+        "grantControls": { "operator": "OR", "builtInControls": ["mfa"] },
+    })
+}
+
+/// A policy with one value set, by a path with dots; missing objects are made.
+fn with(mut policy: Value, path: &str, value: Value) -> Value {
+    let mut at = &mut policy;
+    for key in path.split('.') {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[key];
+    }
+    *at = value;
+    policy
+}
+
+fn imported(documents: &[Value], partial: bool) -> Import {
+    let mut importer = Importer::new(partial);
+    for (position, document) in documents.iter().enumerate() {
+        importer.add(&format!("{position}.json"), document.to_string().as_bytes());
+    }
+    importer.finish()
+}
+
+/// Writes and loads; what is refused here would be refused by `portcullis check`.
+fn loaded(import: &Import) -> portcullis_config::Config {
+    let folder = tempfile::tempdir().unwrap();
+    write(import, folder.path()).unwrap();
+    let loaded = load(&folder.path().join("portcullis.toml"));
+    let told = render_text(&loaded.diagnostics, &loaded.sources);
+    let config = loaded.config.unwrap_or_else(|| panic!("{told}\n{:#?}", import.files));
+    assert_eq!(config.policies.policies.len(), import.report.policies.len());
+    if let Err(problems) = CompiledPolicies::compile(config.policies.clone(), Generation(1)) {
+        panic!("{problems:?}");
+    }
+    config
+}
+
+fn leaf_count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) if !items.is_empty() => items.iter().map(leaf_count).sum(),
+        Value::Object(entries) if !entries.is_empty() => entries.values().map(leaf_count).sum(),
+        _ => 1,
+    }
+}
+
+/// Where a path of the report leads in the input.
+fn resolve<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    let mut at = value;
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('[') {
+            let mut items = serde_json::Deserializer::from_str(after).into_iter::<Value>();
+            let step = items.next()?.ok()?;
+            rest = after[items.byte_offset()..].strip_prefix(']')?;
+            at = match step {
+                Value::String(key) => at.get(key)?,
+                step => at.get(usize::try_from(step.as_u64()?).ok()?)?,
+            };
+            continue;
+        }
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        let (key, value) =
+            at.as_object()?.iter().filter(|(key, _)| rest.starts_with(key.as_str())).find(|(key, _)| {
+                let after = &rest[key.len()..];
+                after.is_empty() || after.starts_with(['.', '['])
+            })?;
+        rest = &rest[key.len()..];
+        at = value;
+    }
+    Some(at)
+}
+
+/// The law: every leaf of the input is in the report exactly once.
+fn check_accounted(document: &Value, import: &Import) {
+    assert_eq!(import.report.policies.len(), 1, "{document}: {:?}", import.report);
+    let properties = &import.report.policies[0].properties;
+    let mut seen = BTreeSet::new();
+    for property in properties {
+        assert!(seen.insert(&property.path), "`{}` twice: {document}", property.path);
+        let leaf =
+            resolve(document, &property.path).unwrap_or_else(|| panic!("`{}`: {document}", property.path));
+        assert_eq!(leaf_count(leaf), 1, "`{}` is no leaf: {document}", property.path);
+        assert_ne!(property.note, "not accounted for", "`{}`: {document}", property.path);
+    }
+    assert_eq!(seen.len(), leaf_count(document), "{document}: {properties:#?}");
+    let refused = properties.iter().any(|property| property.outcome == Outcome::Refused);
+    let item = &import.report.policies[0];
+    assert!(!refused || item.state == "disabled", "enforced with a refused part: {document}: {item:#?}");
+}
+
+/// Imports one policy, checks the law and that it loads, and gives state, file and reasons.
+fn one(policy: &Value) -> (String, String, Vec<String>) {
+    one_of(policy, false)
+}
+
+fn one_of(policy: &Value, partial: bool) -> (String, String, Vec<String>) {
+    let import = imported(std::slice::from_ref(policy), partial);
+    if !partial {
+        check_accounted(policy, &import);
+    }
+    loaded(&import);
+    let item = &import.report.policies[0];
+    (item.state.clone(), import.files[&format!("policies/{}.toml", item.id)].clone(), item.reasons.clone())
+}
+
+#[test]
+fn a_policy_that_can_be_said_whole_is_enforced_as_it_was() {
+    let import = imported(&[plain()], false);
+    check_accounted(&plain(), &import);
+    let config = loaded(&import);
+    let policy = &config.policies.policies[0];
+    assert_eq!((policy.id.as_str(), policy.name.as_str()), ("mfa-for-all", "MFA for all"));
+    assert_eq!(policy.state, PolicyState::Enabled);
+    assert!(import.report.errors.is_empty() && !import.report.is_incomplete());
+    assert_eq!(config.policies.apps[0].unmatched, Unmatched::Allow);
+    for (theirs, ours) in [
+        ("enabledForReportingButNotEnforced", PolicyState::ReportOnly),
+        ("disabled", PolicyState::Disabled),
+        ("enabled", PolicyState::Enabled),
+    ] {
+        let config = loaded(&imported(&[with(plain(), "state", json!(theirs))], false));
+        assert_eq!(config.policies.policies[0].state, ours);
+    }
+}
+
+#[test]
+fn what_can_be_said_is_said_in_the_words_of_the_format() {
+    let cases = [
+        ("conditions.users.includeUsers", json!(["GuestsOrExternalUsers"]), "include = [\"guests\"]"),
+        (
+            "conditions.users.excludeGuestsOrExternalUsers",
+            json!({ "guestOrExternalUserTypes": "internalGuest,serviceProvider",
+                "externalTenants": { "@odata.type": "#microsoft.graph.conditionalAccessEnumeratedExternalTenants",
+                    "membershipKind": "enumerated", "members": ["9a6d1bf4-7a5a-4f4c-8ac6-d9a9b3a0f111"] } }),
+            "exclude = [\"guests:internal-guest\", \"guests:service-provider@9a6d1bf4-7a5a-4f4c-8ac6-d9a9b3a0f111\"]",
+        ),
+        ("conditions.applications.includeApplications", json!(["None"]), "include = [\"none\"]"),
+        (
+            "conditions.applications.includeApplications",
+            json!(["Office365"]),
+            "include = [\"group:office365\"]",
+        ),
+        (
+            "conditions.applications.excludeApplications",
+            json!(["797f4846-ba00-4fd7-ba43-dac1f8f63013"]),
+            "exclude = [\"797f4846-ba00-4fd7-ba43-dac1f8f63013\"]",
+        ),
+        (
+            "conditions.applications",
+            json!({ "includeAuthenticationContextClassReferences": ["c1"] }),
+            "authentication-contexts = [\"c1\"]",
+        ),
+        ("conditions.clientAppTypes", json!(["browser", "other"]), "client-apps = [\"browser\", \"other\"]"),
+        (
+            "conditions.platforms",
+            json!({ "includePlatforms": ["iOS", "macOS"] }),
+            "include = [\"ios\", \"macos\"]",
+        ),
+        ("conditions.signInRiskLevels", json!(["high"]), "sign-in-risk = [\"high\"]"),
+        ("conditions.insiderRiskLevels", json!("moderate,elevated"), "insider-risk = [\"medium\", \"high\"]"),
+        (
+            "conditions.authenticationFlows",
+            json!({ "transferMethods": "deviceCodeFlow,authenticationTransfer" }),
+            "authentication-flows = [\"device-code-flow\", \"authentication-transfer\"]",
+        ),
+        (
+            "conditions.devices",
+            json!({ "deviceFilter": { "mode": "exclude", "rule": "device.trustType -eq \"ServerAD\"" } }),
+            "mode = \"exclude\"",
+        ),
+        (
+            "conditions.deviceStates",
+            json!({ "includeStates": ["All"], "excludeStates": ["Compliant", "DomainJoined"] }),
+            "rule = 'device.isCompliant -eq True -or device.trustType -eq \"ServerAD\"'",
+        ),
+        (
+            "grantControls",
+            json!({ "operator": "AND", "builtInControls": ["compliantDevice", "domainJoinedDevice"] }),
+            "controls = [\"compliant-device\", \"hybrid-joined-device\"]",
+        ),
+        (
+            "grantControls.authenticationStrength",
+            json!({ "id": "00000000-0000-0000-0000-000000000004" }),
+            "\"strength:phishing-resistant-mfa\"",
+        ),
+        ("grantControls.termsOfUse", json!(["7d4a"]), "\"terms-of-use:7d4a\""),
+        (
+            "sessionControls.signInFrequency",
+            json!({ "isEnabled": true, "type": "hours", "value": 4, "frequencyInterval": "timeBased",
+                "authenticationType": "primaryAndSecondaryAuthentication" }),
+            "sign-in-frequency = \"4h\"",
+        ),
+        (
+            "sessionControls.signInFrequency",
+            json!({ "isEnabled": true, "frequencyInterval": "everyTime", "type": null, "value": null }),
+            "sign-in-frequency = \"every-time\"",
+        ),
+        (
+            "sessionControls.persistentBrowser",
+            json!({ "isEnabled": true, "mode": "never" }),
+            "persistent-browser = \"never\"",
+        ),
+    ];
+    for (path, value, wanted) in cases {
+        let (state, text, reasons) = one(&with(plain(), path, value));
+        assert_eq!(state, "enabled", "{path}: {reasons:?}");
+        assert!(text.contains(wanted), "`{wanted}` is missing for {path}:\n{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_enforced_disables_the_policy_and_says_why() {
+    let on = json!({ "isEnabled": true });
+    let cases = [
+        (
+            "conditions.applications",
+            json!({ "includeUserActions": ["urn:user:registersecurityinfo"] }),
+            "Microsoft's own pages",
+        ),
+        ("conditions.times", json!({ "allDay": true }), "write `time` by hand"),
+        ("conditions.agentIdRiskLevels", json!("high"), "no counterpart"),
+        ("conditions.signInRiskLevels", json!(["hidden"]), "not known here"),
+        ("conditions.clientAppTypes", json!(["easSupported"]), "not known here"),
+        ("conditions.somethingNew", json!({ "mode": "strict" }), "unknown property"),
+        ("conditions.users.includeUsers", json!(["<Admins>"]), "until it is replaced"),
+        ("conditions.users", json!("@{includeUsers=System.Object[]}"), "ConvertTo-Json -Depth"),
+        ("conditions.users", json!(null), "includes nobody"),
+        (
+            "conditions.locations",
+            json!({ "includeLocations": ["6c96716b-b32b-40b8-9009-49748bb6fcd5"] }),
+            "not in the export",
+        ),
+        (
+            "conditions.devices.deviceFilter",
+            json!({ "mode": "include", "rule": "device.colour -eq \"red\"" }),
+            "no attribute",
+        ),
+        (
+            "conditions.applications.applicationFilter",
+            json!({ "mode": "include", "rule": "CustomSecurityAttribute.Eng_Project -eq \"x\"" }),
+            "rule over `app.*`",
+        ),
+        ("grantControls.builtInControls", json!(["mfa", "riskRemediation"]), "remediation"),
+        ("grantControls.builtInControls", json!(["unknownFutureValue"]), "not known here"),
+        ("grantControls.builtInControls", json!(["mfa", "passwordChange"]), "goes with `mfa`"),
+        (
+            "grantControls.authenticationStrength",
+            json!({ "id": "6c96716b-b32b-40b8-9009-49748bb6fcd5" }),
+            "not in the export",
+        ),
+        (
+            "sessionControls.cloudAppSecurity",
+            json!({ "isEnabled": true, "cloudAppSecurityType": "blockDownloads" }),
+            "Defender",
+        ),
+        ("sessionControls.applicationEnforcedRestrictions", on.clone(), "Exchange and SharePoint"),
+        ("sessionControls.secureSignInSession", on.clone(), "token protection"),
+        ("sessionControls.continuousAccessEvaluation", json!({ "mode": "strictLocation" }), "judged anew"),
+        ("sessionControls.disableResilienceDefaults", json!(true), "outage"),
+        ("sessionControls.globalSecureAccessFilteringProfile", on, "Global Secure Access"),
+        (
+            "sessionControls.signInFrequency",
+            json!({ "isEnabled": true, "type": "weeks", "value": 4 }),
+            "hours or days",
+        ),
+        (
+            "sessionControls.signInFrequency",
+            json!({ "isEnabled": true, "type": "days", "value": -1 }),
+            "hours or days",
+        ),
+        ("state", json!("unknownFutureValue"), "not known here"),
+        ("deletedDateTime", json!("2026-01-01T00:00:00Z"), "deleted"),
+        ("newTopLevel", json!([1]), "unknown property"),
+    ];
+    for (path, value, wanted) in cases {
+        let (state, text, reasons) = one(&with(plain(), path, value));
+        assert_eq!(state, "disabled", "{path}: {reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains(wanted)), "`{wanted}` for {path}: {reasons:?}");
+        assert!(text.contains("# NOT ENFORCED"), "{text}");
+    }
+}
+
+#[test]
+fn null_and_empty_and_switched_off_parts_change_nothing() {
+    let mut policy = plain();
+    for path in [
+        "conditions.somethingNew",
+        "conditions.times",
+        "conditions.deviceStates",
+        "grantControls.authenticationStrength",
+        "sessionControls.cloudAppSecurity",
+        "partialEnablementStrategy",
+    ] {
+        policy = with(policy, path, json!(null));
+    }
+    policy = with(policy, "conditions.locations", json!([]));
+    policy = with(policy, "GrantControls", json!({}));
+    policy = with(policy, "sessionControls.secureSignInSession", json!({ "isEnabled": false }));
+    policy = with(policy, "sessionControls.disableResilienceDefaults", json!(false));
+    policy["grantControls"]["authenticationStrength@odata.context"] = json!("https://graph/$metadata");
+    let (state, text, reasons) = one(&policy);
+    assert_eq!((state.as_str(), reasons.len()), ("enabled", 0), "{reasons:?}");
+    assert_eq!(text, one(&plain()).1);
+}
+
+#[test]
+fn a_partial_import_never_weakens_in_silence_and_never_guesses() {
+    let monitored = with(plain(), "sessionControls.cloudAppSecurity", json!({ "isEnabled": true }));
+    let (state, text, reasons) = one_of(&monitored, true);
+    assert_eq!((state.as_str(), reasons.len()), ("enabled", 1));
+    assert!(text.contains("# WEAKER THAN IN ENTRA"), "{text}");
+    assert!(imported(&[monitored], true).report.to_text().contains("without a part of it"));
+
+    let stricter = with(plain(), "grantControls.builtInControls", json!(["mfa", "riskRemediation"]));
+    let (state, text, _) = one_of(&stricter, true);
+    assert_eq!(state, "enabled");
+    assert!(text.contains("# STRICTER THAN IN ENTRA"), "{text}");
+
+    // Without its time a block would shut everybody out, always.
+    let timed = with(plain(), "conditions.times", json!({ "allDay": true }));
+    assert_eq!(one_of(&timed, true).0, "enabled");
+    let blocking = with(timed, "grantControls.builtInControls", json!(["block"]));
+    assert_eq!(one_of(&blocking, true).0, "disabled");
+
+    for (path, value) in [
+        ("conditions.somethingNew", json!(1)),
+        ("conditions.users.includeUsers", json!(["<Admins>"])),
+        ("conditions.applications", json!({ "includeUserActions": ["urn:user:registerdevice"] })),
+        ("grantControls", json!(null)),
+    ] {
+        assert_eq!(one_of(&with(plain(), path, value), true).0, "disabled", "{path}");
+    }
+}
+
+#[test]
+fn a_policy_that_asks_for_nothing_enforceable_lets_nobody_in_when_enabled_by_mistake() {
+    let policy = with(plain(), "grantControls", json!(null));
+    let policy = with(policy, "sessionControls.cloudAppSecurity", json!({ "isEnabled": true }));
+    let (state, text, _) = one(&policy);
+    assert_eq!(state, "disabled");
+    assert!(text.contains("grant = \"block\""), "{text}");
+}
+
+#[test]
+fn a_placeholder_in_an_exclude_is_kept_and_told() {
+    let policy = with(plain(), "conditions.users.excludeGroups", json!(["<EmergencyAccess>"]));
+    let import = imported(&[policy], false);
+    let item = &import.report.policies[0];
+    assert_eq!(item.state, "enabled");
+    assert!(import.files["policies/mfa-for-all.toml"].contains("exclude = [\"group:<EmergencyAccess>\"]"));
+    let told = &import.report.errors[0];
+    assert_eq!(told.file, "0.json");
+    assert!(told.message.contains("`<EmergencyAccess>`") && told.message.contains("replace"), "{told:?}");
+    assert!(!import.report.is_incomplete());
+}
+
+#[test]
+fn named_locations_are_found_by_their_id() {
+    let office = json!({ "@odata.type": "#microsoft.graph.ipNamedLocation", "id": "A1111111-2222-3333-4444-555555555555",
+        "displayName": "Office \"Nord\"\nmunich", "isTrusted": true, "ipRanges": [
+            { "@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "198.51.100.7/24" },
+            { "@odata.type": "#microsoft.graph.iPv6CidrRange", "cidrAddress": "2001:db8::/32" } ] });
+    let abroad = json!({ "@odata.type": "#microsoft.graph.countryNamedLocation", "id": "b1111111-2222-3333-4444-555555555555",
+        "displayName": "Abroad", "countriesAndRegions": ["no", "SE"], "includeUnknownCountriesAndRegions": true,
+        "countryLookupMethod": "clientIpAddress" });
+    let gps = json!({ "@odata.type": "#microsoft.graph.countryNamedLocation", "id": "c1111111-2222-3333-4444-555555555555",
+        "displayName": "By GPS", "countriesAndRegions": ["NO"], "countryLookupMethod": "authenticatorAppGps" });
+    let policy = |include: &str, exclude: &str| {
+        let locations = json!({ "includeLocations": [include], "excludeLocations": [exclude] });
+        with(plain(), "conditions.locations", locations)
+    };
+    let page = json!({ "@odata.context": "x", "value": [office, abroad, gps,
+        policy("b1111111-2222-3333-4444-555555555555", "a1111111-2222-3333-4444-555555555555"),
+        policy("All", "c1111111-2222-3333-4444-555555555555"),
+        policy("c1111111-2222-3333-4444-555555555555", "AllTrusted")] });
+    let import = imported(&[page], false);
+    let config = loaded(&import);
+    assert_eq!(config.policies.locations.len(), 3);
+    let states: Vec<&str> = import.report.policies.iter().map(|item| item.state.as_str()).collect();
+    assert_eq!(
+        states.iter().filter(|state| **state == "disabled").count(),
+        1,
+        "{:#?}",
+        import.report.policies
+    );
+    let names: Vec<&str> = config.policies.locations.iter().map(|location| location.name.as_str()).collect();
+    assert_eq!(names, ["office-nord-munich", "abroad", "by-gps"]);
+    assert!(import.files.values().any(|text| text.contains("include = [\"abroad\"]")));
+    assert!(import.files["locations.toml"].contains("\"198.51.100.0/24\""));
+    assert!(import.files.contains_key("country.mmdb"));
+}
+
+#[test]
+fn a_strength_counts_only_combinations_that_tokens_tell() {
+    let strength = |combinations: Value| {
+        let strength = json!({ "id": "6c96716b-b32b-40b8-9009-49748bb6fcd5", "displayName": "House",
+            "allowedCombinations": combinations });
+        with(plain(), "grantControls.authenticationStrength", strength)
+    };
+    let import =
+        imported(&[strength(json!(["fido2", "password,hardwareOath", "temporaryAccessPassOneTime"]))], false);
+    assert_eq!(import.report.policies[0].state, "enabled");
+    assert!(
+        import.files["locations.toml"].contains("combinations = [[\"fido\"]]"),
+        "{}",
+        import.files["locations.toml"]
+    );
+    // One word of RFC 8176 stands for both, so both must be allowed.
+    let import = imported(&[strength(json!(["password,hardwareOath", "softwareOath,password"]))], false);
+    assert!(
+        import.files["locations.toml"].contains("[[\"otp\", \"pwd\"]"),
+        "{}",
+        import.files["locations.toml"]
+    );
+    let (state, ..) = one(&strength(json!(["federatedMultiFactor"])));
+    assert_eq!(state, "disabled");
+    let restricted =
+        json!([{ "@odata.type": "#microsoft.graph.fido2CombinationConfiguration", "allowedAAGUIDs": ["x"] }]);
+    let policy = with(
+        strength(json!(["fido2"])),
+        "grantControls.authenticationStrength.combinationConfigurations",
+        restricted,
+    );
+    assert_eq!(one(&policy).0, "disabled");
+}
+
+#[test]
+fn workload_policies_are_about_programs() {
+    let policy = with(plain(), "conditions.users.includeUsers", json!(["None"]));
+    let programs = json!({ "includeServicePrincipals": ["ServicePrincipalsInMyTenant"],
+        "excludeServicePrincipals": ["6c96716b-b32b-40b8-9009-49748bb6fcd5"] });
+    let policy = with(policy, "conditions.clientApplications", programs);
+    let policy = with(policy, "conditions.servicePrincipalRiskLevels", json!(["high"]));
+    let policy = with(policy, "grantControls.builtInControls", json!(["block"]));
+    let (state, text, reasons) = one(&policy);
+    assert_eq!(state, "enabled", "{reasons:?}");
+    assert!(text.contains("[policy.workloads]\ninclude = [\"all\"]"), "{text}");
+    let both = with(policy, "conditions.users.includeUsers", json!(["All"]));
+    assert_eq!(one(&both).0, "disabled");
+}
+
+#[test]
+fn a_password_change_is_taken_where_graph_allows_it() {
+    let policy = with(plain(), "conditions.userRiskLevels", json!(["high"]));
+    let policy = with(
+        policy,
+        "grantControls",
+        json!({ "operator": "AND", "builtInControls": ["passwordChange", "mfa"] }),
+    );
+    let (state, text, _) = one(&policy);
+    assert_eq!(state, "enabled");
+    assert!(text.contains("controls = [\"mfa\", \"password-change\"]"), "{text}");
+}
+
+#[test]
+fn ids_do_not_depend_on_the_order_of_files_and_never_collide() {
+    let other = with(plain(), "id", json!("22222222-2222-3333-4444-555555555555"));
+    let long = with(plain(), "displayName", json!("A".repeat(300)));
+    let copy = with(long.clone(), "id", json!(null));
+    let documents = [plain(), other, long, copy.clone(), copy];
+    let ids = |documents: &[Value]| {
+        let import = imported(documents, false);
+        loaded(&import);
+        import.report.policies.iter().map(|item| item.id.clone()).collect::<BTreeSet<_>>()
+    };
+    let forward = ids(&documents);
+    assert_eq!(forward.len(), documents.len());
+    let mut turned = documents.to_vec();
+    turned.reverse();
+    assert_eq!(ids(&turned), forward);
+    assert_eq!(ids(&[plain()]).first().map(String::as_str), Some("mfa-for-all"));
+}
+
+#[test]
+fn a_display_name_cannot_write_configuration() {
+    let name = "x\n[[policy]]\nid = \"evil\"\r\u{2028}\u{202e}\"\"\" # '''\u{7f}\0";
+    let policy = with(plain(), "displayName", json!(name));
+    let policy = with(policy, "description", json!("\n]\nstate = \"disabled\"\n#"));
+    let policy =
+        with(policy, "conditions.users.excludeGroups", json!(["a\"]\nx = [\"", "\u{7}", " ", "q\"]#"]));
+    let import = imported(&[policy], false);
+    let config = loaded(&import);
+    assert_eq!(config.policies.policies.len(), 1);
+    for text in import.files.values() {
+        for line in text.lines().filter(|line| line.starts_with('#')) {
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn broken_and_foreign_files_are_told_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    std::fs::create_dir(folder.path().join("deeper")).unwrap();
+    let wide: Vec<u8> = plain().to_string().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    put("deeper/wide.JSON", &[&[0xff, 0xfe], &*wide].concat());
+    put("broken.json", b"{\"displayName\": ");
+    put("twice.json", b"{\"conditions\": {\"a\": 1}, \"conditions\": {\"a\": 2}}");
+    put("deep.json", "[".repeat(5_000).as_bytes());
+    put("workflow.json", br#"{"$schema": "x", "resources": [{"type": "Microsoft.Logic/workflows"}]}"#);
+    put("number.json", b"7");
+    put("page.json", br#"{"value": [], "@odata.nextLink": "https://graph.microsoft.com/next"}"#);
+    put("notes.txt", b"not looked at");
+    std::fs::File::create(folder.path().join("huge.json")).unwrap().set_len(17 << 20).unwrap();
+    let import = import(&[folder.path().to_owned(), folder.path().join("absent.json")], false);
+    let report = &import.report;
+    assert_eq!(report.policies.len(), 1, "{report:#?}");
+    assert_eq!(report.files, 9);
+    let told = |name: &str| {
+        let found = report.errors.iter().find(|problem| problem.file.ends_with(name));
+        found.map(|problem| problem.message.as_str()).unwrap_or_default()
+    };
+    for (name, wanted) in [
+        ("broken.json", "EOF"),
+        ("twice.json", "twice"),
+        ("deep.json", "nests deeper"),
+        ("page.json", "nextLink"),
+        ("huge.json", "16MiB"),
+        ("absent.json", "cannot be read"),
+    ] {
+        assert!(told(name).contains(wanted), "{name}: {:#?}", report.errors);
+    }
+    let foreign: Vec<&str> = report.not_policies.iter().map(|one| one.why.as_str()).collect();
+    assert!(foreign.iter().any(|why| why.contains("Logic App")), "{foreign:?}");
+    assert!(foreign.iter().any(|why| why.contains("a number")), "{foreign:?}");
+    assert!(report.is_incomplete());
+    loaded(&import);
+}
+
+#[test]
+fn an_import_of_nothing_loads_and_a_used_folder_is_left_alone() {
+    let import = imported(&[], false);
+    loaded(&import);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine"), "x").unwrap();
+    assert!(write(&import, folder.path()).unwrap_err().to_string().contains("not empty"));
+}
+
+#[test]
+fn the_report_has_the_shape_that_programs_expect() {
+    let report = imported(&[plain(), json!(1)], false).report.to_json();
+    assert_eq!(report["files"], 2);
+    let policy = &report["policies"][0];
+    assert_eq!(
+        (&policy["file"], &policy["name"], &policy["id"]),
+        (&json!("0.json"), &json!("MFA for all"), &json!("mfa-for-all"))
+    );
+    assert_eq!(policy["state"], "enabled");
+    let property = json!({ "path": "conditions.users.includeUsers[0]", "outcome": "taken", "note": "" });
+    assert!(policy["properties"].as_array().unwrap().contains(&property), "{policy:#}");
+    assert_eq!(report["not_policies"][0]["file"], "1.json");
+    assert!(report["locations"].is_array() && report["errors"].is_array());
+}
+
+#[test]
+fn the_fixtures_import_as_their_source_means_them() {
+    let import = import(&[PathBuf::from("tests/import")], false);
+    let config = loaded(&import);
+    let report = &import.report;
+    assert!(report.policies.len() >= 5 && !report.is_incomplete(), "{:#?}", report.errors);
+    assert!(config.policies.policies.iter().any(|policy| policy.state == PolicyState::ReportOnly));
+    for item in &report.policies {
+        let text = std::fs::read_to_string(&item.file).unwrap();
+        let document: Value = serde_json::from_str(&text).unwrap();
+        check_accounted(&document, &import_of(&item.file));
+    }
+}
+
+fn import_of(file: &str) -> Import {
+    import(&[PathBuf::from(file)], false)
+}
+
+/// Real exports of others lie beside the project where they are at hand.
+#[test]
+fn every_policy_of_the_public_repositories_is_accounted_for_and_loads() {
+    let folder = Path::new("../../shared/data/entra");
+    if !folder.is_dir() {
+        println!("SKIPPED: {} is not here", folder.display());
+        return;
+    }
+    for partial in [false, true] {
+        let import = import(&[folder.to_owned()], partial);
+        println!("partial: {partial}\n{}", import.report.to_text());
+        assert_eq!(import.report.policies.len(), 220);
+        assert!(!import.report.is_incomplete(), "{:#?}", import.report.errors);
+        assert!(
+            import.report.not_policies.iter().all(|one| one.why.contains("Logic App")),
+            "{:#?}",
+            import.report.not_policies
+        );
+        loaded(&import);
+        if !partial {
+            for item in &import.report.policies {
+                let text = std::fs::read_to_string(&item.file).unwrap();
+                let document: Value = serde_json::from_str(&text).unwrap();
+                check_accounted(&document, &import_of(&item.file));
+            }
+        }
+    }
+}
+
+/// Words that mean something to the importer, so that made-up policies reach its corners.
+const WORDS: [&str; 40] = [
+    "id",
+    "displayName",
+    "state",
+    "conditions",
+    "users",
+    "applications",
+    "locations",
+    "platforms",
+    "devices",
+    "deviceFilter",
+    "mode",
+    "rule",
+    "includeUsers",
+    "excludeUsers",
+    "includeGuestsOrExternalUsers",
+    "guestOrExternalUserTypes",
+    "externalTenants",
+    "members",
+    "membershipKind",
+    "includeApplications",
+    "excludeApplications",
+    "includeLocations",
+    "includePlatforms",
+    "clientAppTypes",
+    "signInRiskLevels",
+    "authenticationFlows",
+    "transferMethods",
+    "clientApplications",
+    "includeServicePrincipals",
+    "grantControls",
+    "operator",
+    "builtInControls",
+    "authenticationStrength",
+    "allowedCombinations",
+    "termsOfUse",
+    "sessionControls",
+    "signInFrequency",
+    "value",
+    "type",
+    "isEnabled",
+];
+const VALUES: [&str; 22] = [
+    "All",
+    "None",
+    "AllTrusted",
+    "enabled",
+    "disabled",
+    "OR",
+    "AND",
+    "mfa",
+    "block",
+    "passwordChange",
+    "high",
+    "browser",
+    "all",
+    "hours",
+    "include",
+    "device.isCompliant -eq True",
+    "enumerated",
+    "internalGuest",
+    "<Group>",
+    "6c96716b-b32b-40b8-9009-49748bb6fcd5",
+    "Office365",
+    "c1",
+];
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::sample::select(VALUES.to_vec()).prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 48, 6, |inner| {
+        let key = prop_oneof![
+            8 => prop::sample::select(WORDS.to_vec()).prop_map(ToOwned::to_owned),
+            1 => "[a-zA-Z@.\\[\\]\" ]{0,8}",
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..6)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_leaf_of_any_policy_is_in_the_report_exactly_once_and_the_output_loads(
+        conditions in any_json(), grant in any_json(), session in any_json(), extra in any_json(),
+        path in prop::sample::select(WORDS.to_vec()), partial in any::<bool>(),
+    ) {
+        let mut policy = plain();
+        match extra.as_bool() {
+            Some(true) => policy["conditions"] = conditions,
+            _ => policy["conditions"][path] = conditions,
+        }
+        policy["grantControls"] = grant;
+        policy["sessionControls"] = session;
+        policy["extra"] = extra;
+        let import = imported(std::slice::from_ref(&policy), partial);
+        if !partial {
+            check_accounted(&policy, &import);
+        }
+        loaded(&import);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("PORTCULLIS_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+}

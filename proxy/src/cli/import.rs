@@ -1,0 +1,88 @@
+//! `portcullis import`: policies of another product as files of this one, with an account of what
+//! became of every property.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use portcullis_config::diagnose::{Severity, render_text};
+use portcullis_config::import::entra::{Import, read};
+use portcullis_config::load;
+use portcullis_policy::CompiledPolicies;
+use portcullis_policy::decision::Generation;
+
+use super::Failure;
+
+/// Where policies come from.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    source: Source,
+}
+
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// Conditional Access policies, named locations and strengths as Microsoft Graph JSON.
+    Entra(Entra),
+}
+
+#[derive(Debug, Args)]
+struct Entra {
+    /// Exports: files, or folders whose `*.json` files are read, however deep.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The folder to write; it must not exist yet, or be empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Also write the account of every property as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Enforce policies without the parts that cannot be enforced, instead of disabling them. The
+    /// files and the report say what is missing.
+    #[arg(long)]
+    partial: bool,
+}
+
+/// Exit status 0 when everything that was found is in the output, 1 when something is missing.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let Source::Entra(arguments) = &arguments.source;
+    let import = read::import(&arguments.paths, arguments.partial);
+    let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", path.display());
+    read::write(&import, &arguments.out).map_err(|error| to(&arguments.out, error))?;
+    if let Some(path) = &arguments.report {
+        let text = serde_json::to_string_pretty(&import.report.to_json())?;
+        fs::write(path, text + "\n").map_err(|error| to(path, error))?;
+    }
+    super::print(import.report.to_text().trim_end());
+    check(&import, &arguments.out)?;
+    Ok(if import.report.is_incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Loads what was written, as `portcullis check` would.
+fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
+    let main = folder.join("portcullis.toml");
+    let loaded = load(&main);
+    let Some(config) = loaded.config else {
+        let mut errors = loaded.diagnostics;
+        errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
+        let told = render_text(&errors, &loaded.sources);
+        return Err(format!("what was written does not load; please report this:\n{told}").into());
+    };
+    if let Err(problems) = CompiledPolicies::compile(config.policies, Generation(1)) {
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Err(
+            format!("what was written does not compile; please report this:\n{}", told.join("\n")).into()
+        );
+    }
+    let warnings = loaded.diagnostics.len();
+    let policies = import.report.policies.len();
+    super::print(&format!(
+        "\nwritten to {}: {policies} policies; it loads, with {warnings} warnings. What Entra does not know is \
+         marked FILL IN; then: portcullis check --config {}",
+        folder.display(),
+        main.display()
+    ));
+    Ok(())
+}
