@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod healthcheck;
 mod run;
 mod schema;
 
@@ -24,6 +25,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     Check(check::Arguments),
+    /// Ask a running proxy whether it is ready; exit status 0 or 1.
+    Healthcheck(healthcheck::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -40,6 +43,7 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => return check::run(&arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };
