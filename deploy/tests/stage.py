@@ -36,7 +36,7 @@ def wait_for(what, holds, seconds=60, every=0.1):
             if found:
                 return found
         time.sleep(every)
-    sys.exit(f"waited in vain for {what}")
+    sys.exit(f"waited in vain for {what() if callable(what) else what}")
 
 
 def get(url, headers=None, timeout=10):
@@ -45,9 +45,6 @@ def get(url, headers=None, timeout=10):
 
 
 class Quiet(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    body = b"ok\n"
-
     def do_GET(self):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -66,9 +63,9 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
 
-def serve(body, port=0):
+def serve(body, port=0, version="HTTP/1.1"):
     """A server, on a free port if none is named, that answers everything with `body`; gives it and its address."""
-    handler = type("Handler", (Quiet,), {"body": body})
+    handler = type("Handler", (Quiet,), {"body": body, "protocol_version": version})
     server = Server(("127.0.0.1", port), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server, f"127.0.0.1:{server.server_address[1]}"
@@ -83,14 +80,15 @@ class Stage(contextlib.ExitStack):
         demo = self.start(
             [self.binary, "demo", "--json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--dir",
              str(self.folder / "demo")],
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )
         told = json.loads(demo.stdout.readline())
         self.issuer = told["front_door"]
         self.tokens = {request["name"]: request["headers"]["Authorization"] for request in told["requests"]}
         keys = wait_for("the demo's keys", lambda: get(f"{self.issuer}/jwks.json"))
         self.key_document = keys.encode()
-        self.key_server, self.keys = serve(self.key_document)
+        # One connection for each answer: a server that ends leaves none open that would go on answering.
+        self.key_server, self.keys = serve(self.key_document, version="HTTP/1.0")
         self.app_server, self.app = serve(b"ok\n")
 
     def kill_key_server(self):
@@ -98,7 +96,7 @@ class Stage(contextlib.ExitStack):
         self.key_server.server_close()
 
     def revive_key_server(self):
-        self.key_server, _ = serve(self.key_document, int(self.keys.rsplit(":", 1)[1]))
+        self.key_server, _ = serve(self.key_document, int(self.keys.rsplit(":", 1)[1]), "HTTP/1.0")
 
     def start(self, command, **options):
         process = subprocess.Popen(command, **options)

@@ -73,7 +73,8 @@ def panels():
 
 
 def selectors(text):
-    return set(re.findall(r"\b[a-z_]+(?::[a-z_0-9]+)*:?portcullis_[a-z0-9_]+(?::[a-z0-9_]+)?(?:\{[^}]*\})?|up\{[^}]*\}", text))
+    """The series that a query asks for, with their matchers."""
+    return set(re.findall(r"\b(?:[a-z_]+:)?portcullis_[a-z0-9_]+(?::[a-z0-9_]+)?(?:\{[^}]*\})?|\bup\{[^}]*\}", text))
 
 
 def everything_gives_data(prometheus):
@@ -119,7 +120,7 @@ def incident(prometheus, kind, wanted, begin, mend):
         fired.update(prometheus.firing() - before)
         return wanted <= {name for name, _ in fired}
 
-    wait_for(f"{sorted(wanted)} to fire; fired: {sorted(fired)}", all_wanted, seconds=60)
+    wait_for(lambda: f"{sorted(wanted)} to fire; so far: {sorted(fired)}", all_wanted, seconds=60)
     took = time.monotonic() - started
     mend()
     wait_for(f"{kind} to be over", lambda: all_wanted() and not any(
