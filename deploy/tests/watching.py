@@ -138,9 +138,10 @@ def plot(prometheus, path, begun):
     colours = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
     now = time.time()
     for title, text in panels():
-        series = prometheus.ask("query_range", query=text, start=begun, end=now, step=0.5)["result"][:6]
+        series = prometheus.ask("query_range", query=text, start=begun, end=now, step=0.5)["result"]
         points = [[(float(at), float(value)) for at, value in line["values"] if value not in ("NaN", "+Inf")]
                   for line in series]
+        points = sorted(filter(None, points), key=lambda line: -max(value for _, value in line))[:len(colours)]
         highest = max((value for line in points for _, value in line), default=0) or 1
         left, top = shown % columns * (width + 20) + 10, shown // columns * (height + 45) + 30
         parts.append(f'<text x="{left}" y="{top - 6}" font-size="11">{title[:44]} (max {highest:.3g})</text>'
