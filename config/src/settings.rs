@@ -54,15 +54,42 @@ pub struct Server {
     pub decision_log: DecisionLog,
 }
 
+/// Which decisions are logged, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionLog {
+    /// Where they go.
+    pub sink: LogSink,
+    /// One in so many requests that were let in is logged too; `None` is none of them. At least 1.
+    pub grants_one_in: Option<u32>,
+}
+
 /// Where the decision log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecisionLog {
+pub enum LogSink {
     /// Nowhere.
     Off,
     /// Standard output.
     Stdout,
-    /// Appended to this file.
-    File(PathBuf),
+    /// Appended to a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// At this size a new one is begun; `None` is never.
+        bytes_max: Option<u64>,
+        /// How many full ones are kept, as `NAME.1` (the newest) to `NAME.KEEP`.
+        keep: u32,
+    },
+    /// To a syslog daemon.
+    Syslog(SyslogTarget),
+}
+
+/// Where a syslog daemon listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyslogTarget {
+    /// A datagram socket on this machine, such as `/dev/log`.
+    Socket(PathBuf),
+    /// RFC 5424 over UDP.
+    Udp(SocketAddr),
 }
 
 /// A public listener.

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use portcullis_config::load::load;
-use portcullis_config::settings::{Config, DecisionLog, Disclosure, IdentityValue, KeySource};
+use portcullis_config::settings::{
+    Config, DecisionLog, Disclosure, IdentityValue, KeySource, LogSink, SyslogTarget,
+};
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
 
@@ -22,7 +24,9 @@ fn every_key_of_settings_arrives() {
     let config = complete();
     assert_eq!(config.files.len(), 8, "{:?}", config.files);
     assert_eq!(config.server.listeners[0].tls.as_ref().unwrap().key, Path::new("tests/complete/key.pem"));
-    assert_eq!(config.server.decision_log, DecisionLog::File("tests/complete/decisions.log".into()));
+    let sink =
+        LogSink::File { path: "tests/complete/decisions.log".into(), bytes_max: Some(64 << 20), keep: 3 };
+    assert_eq!(config.server.decision_log, DecisionLog { sink, grants_one_in: Some(100) });
     assert_eq!((config.server.threads, config.server.upstream_pool), (Some(2), 7));
     assert_eq!(config.server.body_bytes_max, 1_024);
     assert_eq!(config.trusted_proxies.networks[1].to_string(), "192.0.2.0/24");
@@ -106,11 +110,49 @@ fn every_key_of_the_schema_is_taken_by_the_loader() {
         let text = std::fs::read_to_string(format!("tests/complete/{file}.toml")).unwrap();
         used(&toml::from_str(&text).unwrap(), "", &mut seen);
     }
-    let holds_rules = |key: &&String| {
-        ["policy.apps.filter", "policy.conditions.device-filter", "policy.conditions.claims"]
-            .iter()
-            .any(|rule| key.starts_with(rule))
+    // Keys that hold rules, and one that excludes another: each has tests of its own.
+    let elsewhere = |key: &&String| {
+        [
+            "policy.apps.filter",
+            "policy.conditions.device-filter",
+            "policy.conditions.claims",
+            "server.decision-log.syslog",
+        ]
+        .iter()
+        .any(|other| key.starts_with(other))
     };
-    let missing: Vec<_> = all.difference(&seen).filter(|key| !holds_rules(key)).collect();
+    let missing: Vec<_> = all.difference(&seen).filter(|key| !elsewhere(key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_decision_log_goes_to_one_place() {
+    let sink = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let main = folder.path().join("main.toml");
+        let rest = r#"
+            [[issuer]]
+            name = "idp"
+            issuer = "https://idp.example.com"
+            audiences = ["api"]
+            keys = { url = "https://idp.example.com/jwks" }
+            [[app]]
+            id = "wiki"
+            hosts = ["wiki.example.com"]
+            upstreams = ["http://127.0.0.1:3000"]
+        "#;
+        let listeners = r#"listeners = [{ address = "127.0.0.1:8080" }]"#;
+        std::fs::write(&main, format!("[server]\n{listeners}\n{text}\n{rest}")).unwrap();
+        let loaded = load(&main);
+        let problems = portcullis_config::diagnose::render_text(&loaded.diagnostics, &loaded.sources);
+        loaded.config.expect(&problems).server.decision_log
+    };
+    assert_eq!(sink("").sink, LogSink::Stdout);
+    assert_eq!(sink(r#"decision-log = "off""#).sink, LogSink::Off);
+    let sampled = DecisionLog { sink: LogSink::Stdout, grants_one_in: Some(10) };
+    assert_eq!(sink("decision-log = { grants-one-in = 10 }"), sampled);
+    let local = LogSink::Syslog(SyslogTarget::Socket("/dev/log".into()));
+    assert_eq!(sink(r#"decision-log = { syslog = "/dev/log" }"#).sink, local);
+    let remote = LogSink::Syslog(SyslogTarget::Udp("192.0.2.1:514".parse().unwrap()));
+    assert_eq!(sink(r#"decision-log = { syslog = "udp://192.0.2.1:514" }"#).sink, remote);
 }

@@ -7,6 +7,7 @@ use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
+use crate::record::Format;
 use crate::state::State;
 
 /// Answers `/metrics`, `/healthz` and `/readyz` to GET and HEAD, and nothing else.
@@ -46,12 +47,10 @@ impl ServeHttp for Admin {
         }
         match head.uri.path() {
             "/metrics" => {
-                self.state.refresh_gauges();
-                answer(
-                    StatusCode::OK,
-                    "text/plain; version=0.0.4; charset=utf-8",
-                    self.state.metrics.text().into_bytes(),
-                )
+                let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+                let format = Format::accepted(accept);
+                let page = self.state.metrics_page(format);
+                answer(StatusCode::OK, format.content_type(), page.into_bytes())
             }
             "/healthz" => answer(StatusCode::OK, TEXT, b"ok\n".to_vec()),
             "/readyz" if self.state.is_ready() => answer(StatusCode::OK, TEXT, b"ready\n".to_vec()),

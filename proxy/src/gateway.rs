@@ -16,6 +16,7 @@ use http::{HeaderName, Method, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
+use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
@@ -26,7 +27,7 @@ use portcullis_policy::{Decision, Permit, Signals};
 use crate::admit::{AdmittedRequest, Head, admit};
 use crate::context;
 use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, StepUp};
-use crate::record::{AppliedPolicy, Entry, Outcome};
+use crate::record::{AppMeters, AppliedPolicy, Ended, Entry, Outcome, UpstreamFailure};
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller};
@@ -65,6 +66,7 @@ pub struct Passage {
     progress: Progress,
     seen: Seen,
     attempts: usize,
+    asked_upstream: Option<Instant>,
     body_bytes: u64,
     recorded: bool,
 }
@@ -133,7 +135,7 @@ impl Passage {
         let asked = Instant::now();
         let caller = authenticate(&state, &snapshot, &request, app, now)?;
         let authenticated = Instant::now();
-        state.metrics.token_duration.observe((authenticated - asked).as_secs_f64());
+        state.metrics.authenticated(authenticated - asked);
         seen.caller = Some(Arc::clone(&caller));
 
         let context = context::gather(&request, caller.token(), &snapshot.geo);
@@ -149,7 +151,7 @@ impl Passage {
             now,
         };
         let decision = snapshot.policies.decide(caller.scope(), &signals);
-        state.metrics.decision_duration.observe(authenticated.elapsed().as_secs_f64());
+        state.metrics.decided(authenticated.elapsed());
         count_policies(&snapshot, &decision, state.log.is_on(), seen);
         match decision.into_granted() {
             Ok(permit) => {
@@ -211,18 +213,24 @@ impl Passage {
         )
     }
 
+    fn meters(&self) -> &AppMeters {
+        self.snapshot.meters(self.seen.app.map(|app| app.0))
+    }
+
     /// Tells metrics and log how the request ended; once.
     fn record(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) {
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
-        let meters = self.snapshot.meters(self.seen.app.map(|app| app.0));
-        meters.count(outcome);
-        meters.duration.observe(self.started.elapsed().as_secs_f64());
-        if let Some(refusal) = refusal {
-            meters.refuse(refusal);
-        }
+        self.meters().ended(Ended {
+            outcome,
+            refusal,
+            took: self.started.elapsed(),
+            request_id: self.request_id.0,
+            unix_ms: self.now_unix_ms,
+        });
         let noteworthy = refusal.is_some()
+            || self.state.log.samples(self.request_id.0)
             || self.seen.applied.iter().any(|(_, result)| {
                 matches!(result, PolicyResult::ReportOnlyFailure | PolicyResult::ReportOnlyInterrupted)
             });
@@ -277,9 +285,10 @@ impl Passage {
 impl Drop for Passage {
     fn drop(&mut self) {
         if !self.recorded {
-            self.state.metrics.unfinished.inc();
+            self.state.metrics.unfinished();
             self.record(Outcome::Failed, None, None);
         }
+        self.state.metrics.gone();
     }
 }
 
@@ -382,6 +391,7 @@ impl ProxyHttp for Gateway {
 
     // The one place where a request reads the clock on the wall.
     fn new_ctx(&self) -> Passage {
+        self.state.metrics.begun();
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
         Passage {
@@ -395,6 +405,7 @@ impl ProxyHttp for Gateway {
             progress: Progress::Received,
             seen: Seen::default(),
             attempts: 0,
+            asked_upstream: None,
             body_bytes: 0,
             recorded: false,
         }
@@ -443,6 +454,7 @@ impl ProxyHttp for Gateway {
         }
         let attempt = way.attempts;
         way.attempts += 1;
+        way.asked_upstream = Some(Instant::now());
         way.snapshot.upstreams.peer(permit, attempt).ok_or_else(|| {
             Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
         })
@@ -492,7 +504,23 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         way: &mut Passage,
     ) -> Result<()> {
+        if let Some(asked) = way.asked_upstream {
+            way.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
+        }
         response.insert_header(X_REQUEST_ID, way.id_text())
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        _digest: Option<&Digest>,
+        way: &mut Passage,
+    ) -> Result<()> {
+        way.meters().upstream_connected(reused);
+        Ok(())
     }
 
     fn fail_to_connect(
@@ -502,6 +530,9 @@ impl ProxyHttp for Gateway {
         way: &mut Passage,
         mut problem: Box<Error>,
     ) -> Box<Error> {
+        // This attempt is over and counted.
+        way.asked_upstream = None;
+        way.meters().upstream_failed(UpstreamFailure::Connect);
         if let Progress::Permitted { permit, .. } = &way.progress
             && way.attempts < way.snapshot.upstreams.count(permit)
         {
@@ -525,6 +556,12 @@ impl ProxyHttp for Gateway {
             _ => Refusal::Upstream { status: 502 },
         };
         let status = refusal.row().status;
+        if way.asked_upstream.is_some() && matches!(refusal, Refusal::Upstream { .. }) {
+            way.meters().upstream_failed(match status {
+                504 => UpstreamFailure::Timeout,
+                _ => UpstreamFailure::Broken,
+            });
+        }
         if session.response_written().is_none() {
             let answer = way.answer(&refusal, session.req_header());
             if let Err(problem) = write(session, answer, true).await {

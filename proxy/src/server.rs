@@ -135,6 +135,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     admin.threads = Some(1);
     admin.add_tcp(&settings.admin.to_string());
 
+    let at_last = Arc::clone(&state);
     server.add_service(background_service("watch", Watch::new(state)));
     server.add_boxed_service(Box::new(proxy));
     server.add_service(admin);
@@ -144,6 +145,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     std::fs::write(&settings.pid_file, format!("{}\n", std::process::id()))
         .map_err(|problem| ServeError::PidFile(settings.pid_file.display().to_string(), problem))?;
     server.run(RunArgs::default());
+    at_last.log.flush();
     let mine = std::fs::read_to_string(&settings.pid_file)
         .is_ok_and(|text| text.trim() == std::process::id().to_string());
     if mine {

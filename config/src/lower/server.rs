@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::values::Flaw;
 use super::{Context, values};
 use crate::diagnose::Diagnostic;
 use crate::schema::tables::{DECISION_LOG, LISTENER, LISTENER_TLS};
 use crate::schema::tree::{Kind, View};
-use crate::settings::{DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, Server, TrustedProxies};
+use crate::settings::{
+    DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, Server, SyslogTarget, TrustedProxies,
+};
 
 pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
     cx.not_empty(view, "listeners", "nobody could reach any app");
@@ -92,12 +95,44 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
     }
 }
 
-fn decision_log(cx: &Context<'_>, view: View<'_>) -> DecisionLog {
-    let file = view.table("decision-log", &DECISION_LOG).and_then(|table| table.text("file"));
-    match (file, view.text("decision-log")) {
-        (Some(file), _) => DecisionLog::File(cx.path(file)),
-        (None, Some("off")) => DecisionLog::Off,
-        (None, _) => DecisionLog::Stdout,
+fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
+    let Some(table) = view.table("decision-log", &DECISION_LOG) else {
+        let off = view.text("decision-log") == Some("off");
+        return DecisionLog { sink: if off { LogSink::Off } else { LogSink::Stdout }, grants_one_in: None };
+    };
+    let syslog = cx.parse_key(table, "syslog", syslog_target);
+    let bytes_max = cx.parse_key(table, "max-size", values::size);
+    let sink = match (table.text("file"), syslog) {
+        (Some(_), Some(_)) => {
+            cx.push(
+                Diagnostic::error(
+                    "decision-log/two-places",
+                    table.at_key("syslog"),
+                    "a file and syslog are both named",
+                )
+                .help("name one of them; a syslog daemon can write files, and a file can be forwarded"),
+            );
+            LogSink::Off
+        }
+        (Some(file), None) => LogSink::File {
+            path: cx.path(file),
+            bytes_max,
+            keep: integer(table, "keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5),
+        },
+        (None, Some(target)) => LogSink::Syslog(target),
+        (None, None) => LogSink::Stdout,
+    };
+    let one_in = integer(table, "grants-one-in").and_then(|one_in| u32::try_from(one_in).ok());
+    DecisionLog { sink, grants_one_in: one_in }
+}
+
+/// `/dev/log`, or `udp://192.0.2.1:514`. No names: the log must not hang on a resolver.
+fn syslog_target(text: &str) -> Result<SyslogTarget, Flaw> {
+    match text.strip_prefix("udp://") {
+        Some(address) => values::socket_address(address).map(SyslogTarget::Udp),
+        None if text.starts_with('/') => Ok(SyslogTarget::Socket(text.into())),
+        None => Err(Flaw::new("decision-log/syslog", "neither a socket on this machine nor `udp://`")
+            .help("write `/dev/log` or `udp://192.0.2.1:514`")),
     }
 }
 

@@ -98,7 +98,25 @@ pub(crate) static SERVER: Table = Table {
 
 pub(crate) static DECISION_LOG: Table = Table {
     title: "decision-log",
-    keys: &[required("file", Shape::Text(Form::Path), "Appended to this file.")],
+    keys: &[
+        optional("file", Shape::Text(Form::Path), "Appended to this file; standard output if absent."),
+        optional(
+            "max-size",
+            Shape::Text(Form::Size),
+            "At this size the file becomes `NAME.1` and a new one is begun; never if absent.",
+        ),
+        default("keep", "5", Shape::Integer { min: 0, max: 1_000 }, "How many full files are kept."),
+        optional(
+            "syslog",
+            TEXT,
+            "Instead of a file: a socket on this machine (`/dev/log`), or `udp://ADDRESS:PORT` (RFC 5424).",
+        ),
+        optional(
+            "grants-one-in",
+            Shape::Integer { min: 1, max: 1_000_000_000 },
+            "Log one in so many requests that were let in, too; none if absent.",
+        ),
+    ],
 };
 
 pub(crate) static LISTENER: Table = Table {

@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod healthcheck;
 mod import;
 mod run;
 mod schema;
@@ -27,6 +28,8 @@ enum Command {
     Check(check::Arguments),
     /// Bring policies in from another product, with an account of every property.
     Import(import::Arguments),
+    /// Ask a running proxy whether it is ready; exit status 0 or 1.
+    Healthcheck(healthcheck::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -47,6 +50,7 @@ pub fn run() -> ExitCode {
             Ok(status) => return status,
             Err(problem) => Err(problem),
         },
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -17,6 +17,15 @@ pub enum GeoState {
 }
 
 impl GeoState {
+    /// When the database was built by its maker, in Unix seconds.
+    #[must_use]
+    pub fn built(&self) -> Option<u64> {
+        match self {
+            Self::NotConfigured => None,
+            Self::Ready(database) => Some(database.reader.metadata().build_epoch),
+        }
+    }
+
     /// The country of an address.
     #[must_use]
     pub fn country(&self, address: IpAddr) -> Fact<CountryCode> {

@@ -1,22 +1,27 @@
-//! The decision log: one line of JSON for each refusal and each report-only finding.
+//! The decision log: one line of JSON for each refusal, each report-only finding and, where asked
+//! for, a sample of the requests that were let in.
 //!
 //! Writing never holds a request up: entries go through a bounded queue to one thread, and what
 //! does not fit is counted. Values are JSON-escaped, so no client can forge a line. Tokens,
 //! cookies and query strings are never in it.
 
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::time::{Duration, Instant};
 
 use portcullis_config::settings;
-use prometheus::IntCounter;
 use serde::Serialize;
 
-/// Entries that may wait for the disk.
+use super::sink::Sink;
+
+/// Entries that may wait for the sink.
 const QUEUE: usize = 8_192;
+/// The longest that the end of the process waits for entries under way.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One decision, in Entra's field names where Entra has them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// Version of this format.
@@ -87,28 +92,41 @@ pub struct AppliedPolicy {
 /// Where entries go.
 #[derive(Debug)]
 pub struct DecisionLog {
-    queue: Option<SyncSender<Entry>>,
-    dropped: IntCounter,
+    queue: Option<SyncSender<Message>>,
+    grants_one_in: Option<u32>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Entry(Box<Entry>),
+    /// Answered when everything before it is written.
+    Flush(std::sync::mpsc::Sender<()>),
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    written: AtomicU64,
+    dropped: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl DecisionLog {
     /// Opens the log and starts its thread.
     ///
     /// # Errors
-    /// When the file cannot be opened for appending, or no thread can be started.
-    pub fn open(place: &settings::DecisionLog, dropped: IntCounter) -> std::io::Result<Self> {
-        let sink: Box<dyn Write + Send> = match place {
-            settings::DecisionLog::Off => return Ok(Self { queue: None, dropped }),
-            settings::DecisionLog::Stdout => Box::new(std::io::stdout()),
-            settings::DecisionLog::File(path) => {
-                Box::new(OpenOptions::new().create(true).append(true).open(path)?)
-            }
+    /// When the sink cannot be opened, or no thread can be started.
+    pub fn open(settings: &settings::DecisionLog) -> std::io::Result<Self> {
+        let (grants_one_in, counts) = (settings.grants_one_in, Arc::new(Counts::default()));
+        let Some(sink) = Sink::open(&settings.sink)? else {
+            return Ok(Self { queue: None, grants_one_in: None, counts });
         };
-        let (queue, entries) = sync_channel(QUEUE);
+        let (queue, messages) = sync_channel(QUEUE);
+        let counting = Arc::clone(&counts);
         std::thread::Builder::new()
             .name("decision-log".into())
-            .spawn(move || write(&entries, BufWriter::new(sink)))?;
-        Ok(Self { queue: Some(queue), dropped })
+            .spawn(move || write(&messages, sink, &counting))?;
+        Ok(Self { queue: Some(queue), grants_one_in, counts })
     }
 
     /// Whether anybody reads: without, entries need not be made.
@@ -117,31 +135,140 @@ impl DecisionLog {
         self.queue.is_some()
     }
 
+    /// Whether a request that was let in is one of the sample. The choice hangs on the random part
+    /// of its id alone, so that it can be told from the id and nobody can avoid it.
+    #[must_use]
+    pub const fn samples(&self, request_id: u128) -> bool {
+        match self.grants_one_in {
+            Some(one_in) => {
+                // The low 62 bits of a version 7 UUID are random (RFC 9562, section 5.7).
+                (request_id & ((1 << 62) - 1)).is_multiple_of(one_in as u128)
+            }
+            None => false,
+        }
+    }
+
     /// Hands an entry over, or counts it as dropped.
     pub fn push(&self, entry: Entry) {
         if let Some(queue) = &self.queue {
-            match queue.try_send(entry) {
+            match queue.try_send(Message::Entry(Box::new(entry))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.dropped.inc(),
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                }
             }
+        }
+    }
+
+    /// Waits until what was handed over is written, but not long. Blocks: for the end of the
+    /// process.
+    pub fn flush(&self) {
+        let Some(queue) = &self.queue else { return };
+        let (done, told) = channel();
+        let started = Instant::now();
+        while let Err(TrySendError::Full(_)) = queue.try_send(Message::Flush(done.clone())) {
+            if started.elapsed() > LAST_WORDS {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // In vain when the sink hangs: what it did not take is lost with the process.
+        let _ = told.recv_timeout(LAST_WORDS);
+    }
+
+    /// Entries so far: written, dropped, failed.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 3] {
+        [&self.counts.written, &self.counts.dropped, &self.counts.failed]
+            .map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+fn write(messages: &Receiver<Message>, mut sink: Sink, counts: &Counts) {
+    let mut told = false;
+    while let Ok(first) = messages.recv() {
+        let (mut next, mut batch, mut waiting) = (Some(first), 0, Vec::new());
+        let mut problem = None;
+        while let Some(message) = next {
+            match message {
+                Message::Entry(entry) => {
+                    let line = serde_json::to_vec(&entry).map_err(std::io::Error::from);
+                    match line.and_then(|line| sink.line(&line)) {
+                        Ok(()) => batch += 1,
+                        Err(found) => {
+                            counts.failed.fetch_add(1, Ordering::Relaxed);
+                            problem = Some(found);
+                        }
+                    }
+                }
+                Message::Flush(done) => waiting.push(done),
+            }
+            next = messages.try_recv().ok();
+        }
+        match sink.flush() {
+            Ok(()) => counts.written.fetch_add(batch, Ordering::Relaxed),
+            Err(found) => {
+                problem = Some(found);
+                counts.failed.fetch_add(batch, Ordering::Relaxed)
+            }
+        };
+        // Once for each time that it begins to fail: the counter has the number.
+        if let (Some(problem), false) = (&problem, told) {
+            tracing::error!(%problem, "the decision log cannot be written");
+        }
+        told = problem.is_some();
+        for done in waiting {
+            // Nobody may be left to hear.
+            let _ = done.send(());
         }
     }
 }
 
-fn write(entries: &Receiver<Entry>, mut sink: BufWriter<Box<dyn Write + Send>>) {
-    while let Ok(first) = entries.recv() {
-        let mut next = Some(first);
-        while let Some(entry) = next {
-            if let Ok(mut line) = serde_json::to_vec(&entry) {
-                line.push(b'\n');
-                if let Err(problem) = sink.write_all(&line) {
-                    tracing::error!(%problem, "the decision log cannot be written");
-                }
-            }
-            next = entries.try_recv().ok();
-        }
-        if let Err(problem) = sink.flush() {
-            tracing::error!(%problem, "the decision log cannot be written");
-        }
+#[cfg(test)]
+mod tests {
+    use portcullis_config::settings::LogSink;
+
+    use super::*;
+
+    fn entry(id: usize) -> Entry {
+        Entry { request_id: id.to_string(), ..Entry::default() }
+    }
+
+    fn log(sink: LogSink, grants_one_in: Option<u32>) -> DecisionLog {
+        DecisionLog::open(&settings::DecisionLog { sink, grants_one_in }).unwrap()
+    }
+
+    #[test]
+    fn what_was_handed_over_is_in_the_file_when_the_process_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("decisions.ndjson");
+        let log = log(LogSink::File { path: path.clone(), bytes_max: None, keep: 0 }, None);
+        (0..500).for_each(|id| log.push(entry(id)));
+        log.flush();
+        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 500);
+        assert_eq!(log.counts(), [500, 0, 0]);
+    }
+
+    #[test]
+    fn a_sink_that_does_not_take_lines_holds_nobody_up_and_every_line_is_accounted_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        // A daemon that never reads: its socket takes a few datagrams, then the thread waits.
+        let _daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let log = log(LogSink::Syslog(settings::SyslogTarget::Socket(path)), None);
+        let pushed = 3 * QUEUE;
+        (0..pushed).for_each(|id| log.push(entry(id)));
+        let [written, dropped, failed] = log.counts();
+        assert!(dropped >= u64::try_from(QUEUE).unwrap(), "{written} {dropped} {failed}");
+        assert!(written + dropped + failed <= u64::try_from(pushed).unwrap());
+    }
+
+    #[test]
+    fn a_sample_is_about_as_large_as_was_asked_for_and_known_from_the_id() {
+        let log = log(LogSink::Stdout, Some(10));
+        let ids: Vec<u128> = (0..10_000).map(|_| uuid::Uuid::now_v7().as_u128()).collect();
+        let sampled = ids.iter().filter(|id| log.samples(**id)).count();
+        assert!((700..1_300).contains(&sampled), "{sampled} of 10,000");
+        assert!(ids.iter().all(|id| log.samples(*id) == log.samples(*id | 1 << 127)));
     }
 }

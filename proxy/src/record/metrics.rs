@@ -1,17 +1,44 @@
-//! The metrics, and the handles that requests count with.
+//! What requests count with, and the page that a scrape reads.
+//!
+//! The counters of an app or a policy live with the snapshot that serves it, are handed on to the
+//! next snapshot and vanish with the app: series are what serves, and a refused reload leaves no
+//! trace. Every series is there from the start, at zero.
 
-use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use portcullis_config::settings;
-use portcullis_policy::decision::{PolicyResult, ReasonCode, Refused};
-use portcullis_policy::model::{PolicySet, PolicyState};
-use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use parking_lot::Mutex;
+use portcullis_policy::decision::{PolicyResult, ReasonCode, ReasonSet, Refused};
+use portcullis_policy::model::PolicyState;
 
-use super::names;
+use super::cells::{Cells, Timing};
+use super::exposition::{Exemplar, Format, Page};
+use super::{names, process};
 use crate::refusal::{BadRequest, BadToken, Refusal};
+
+/// From 100 µs to 30 s: whole requests and the app's part of them.
+const REQUEST_BOUNDS: &[u64] = &[
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+];
+/// From 250 ns to 10 ms: steps of ours.
+const STEP_BOUNDS: &[u64] =
+    &[250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000];
 
 /// How a request ended, for the label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,265 +102,599 @@ impl Outcome {
     }
 }
 
-/// The counters of one app.
-#[derive(Debug)]
-pub struct AppMeters {
-    outcomes: Vec<IntCounter>,
-    refusals: Vec<(Refusal, IntCounter)>,
-    other: IntCounter,
-    /// Time of whole requests.
-    pub duration: Histogram,
+/// Why an attempt got no answer of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum UpstreamFailure {
+    /// No connection.
+    Connect = 0,
+    /// No answer in time.
+    Timeout = 1,
+    /// The connection broke, or what came was no HTTP.
+    Broken = 2,
 }
 
-impl AppMeters {
-    /// Counts the end of a request.
-    pub fn count(&self, outcome: Outcome) {
-        if let Some(counter) = self.outcomes.get(outcome as usize) {
-            counter.inc();
+/// Every refusal that is counted on its own, in the order of [`position`].
+fn refusals() -> Vec<Refusal> {
+    let mut all = Vec::new();
+    all.extend(BadRequest::ALL.map(Refusal::BadRequest));
+    all.extend(BadToken::ALL.map(Refusal::BadToken));
+    all.extend(
+        ReasonCode::ALL
+            .map(|primary| Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false })),
+    );
+    all.extend([Refusal::NoApp, Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Internal]);
+    all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge]);
+    all
+}
+
+/// Where a refusal is counted; the reverse of [`refusals`].
+const fn position(refusal: &Refusal) -> usize {
+    const TOKENS: usize = BadRequest::ALL.len();
+    const POLICIES: usize = TOKENS + BadToken::ALL.len();
+    const OTHERS: usize = POLICIES + ReasonCode::ALL.len();
+    match refusal {
+        Refusal::BadRequest(bad) => *bad as usize,
+        Refusal::BadToken(bad) => TOKENS + *bad as usize,
+        // The reason that a person on call looks for, and the code that the page shows.
+        Refusal::Policy(refused) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
+        Refusal::Policy(refused) => POLICIES + refused.primary as usize,
+        Refusal::NoApp => OTHERS,
+        Refusal::NoToken => OTHERS + 1,
+        Refusal::KeysUnavailable => OTHERS + 2,
+        Refusal::Internal => OTHERS + 3,
+        // 502 and 504 have one reason and one code.
+        Refusal::Upstream { .. } => OTHERS + 4,
+        Refusal::BodyTooLarge => OTHERS + 5,
+    }
+}
+
+const REFUSALS: usize = BadRequest::ALL.len() + BadToken::ALL.len() + ReasonCode::ALL.len() + 6;
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
+const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
+
+// Where an app's counters lie within its group.
+const OUTCOMES_AT: usize = 0;
+const STATUS_AT: usize = OUTCOMES_AT + Outcome::ALL.len();
+const FAILURES_AT: usize = STATUS_AT + STATUS_CLASSES.len();
+const CONNECTIONS_AT: usize = FAILURES_AT + FAILURE_KINDS.len();
+const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CONNECTIONS_AT + CONNECTION_KINDS.len() };
+const UPSTREAM: Timing =
+    Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::cells(REQUEST_BOUNDS) };
+const UNMET_AT: usize = UPSTREAM.first + Timing::cells(REQUEST_BOUNDS);
+const REFUSALS_AT: usize = UNMET_AT + ReasonCode::ALL.len();
+const APP_CELLS: usize = REFUSALS_AT + REFUSALS;
+
+/// One request for each of some counts, the first after a scrape. Never waits: a request that finds
+/// a slot taken or in use goes on.
+#[derive(Debug)]
+struct Exemplars(Box<[Slot]>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    filled: AtomicBool,
+    kept: Mutex<Option<Exemplar>>,
+}
+
+impl Exemplars {
+    fn new(count: usize) -> Self {
+        Self(std::iter::repeat_with(Slot::default).take(count).collect())
+    }
+
+    fn offer(&self, at: usize, exemplar: Exemplar) {
+        let Some(slot) = self.0.get(at) else { return };
+        if !slot.filled.load(Ordering::Relaxed)
+            && let Some(mut kept) = slot.kept.try_lock()
+        {
+            *kept = Some(exemplar);
+            slot.filled.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Counts a refusal by its reason.
-    pub fn refuse(&self, refusal: &Refusal) {
-        let reason = refusal.reason();
-        let found = self.refusals.iter().find(|(known, _)| known.reason() == reason);
-        found.map_or(&self.other, |(_, counter)| counter).inc();
+    /// The exemplars as they are; the next request to come replaces each.
+    fn read(&self) -> Vec<Option<Exemplar>> {
+        let read = |slot: &Slot| {
+            slot.filled.store(false, Ordering::Relaxed);
+            *slot.kept.lock()
+        };
+        self.0.iter().map(read).collect()
+    }
+}
+
+/// How a request ended, for its app's counters.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'r> {
+    /// How.
+    pub outcome: Outcome,
+    /// Why it stopped, if it did.
+    pub refusal: Option<&'r Refusal>,
+    /// The time since its head came.
+    pub took: Duration,
+    /// Its id.
+    pub request_id: u128,
+    /// When it began, in Unix milliseconds.
+    pub unix_ms: i64,
+}
+
+/// The counters of one app, or of the requests that reach none.
+#[derive(Debug)]
+pub struct AppMeters {
+    id: Option<String>,
+    cells: Cells,
+    by_duration: Exemplars,
+    by_refusal: Exemplars,
+}
+
+impl AppMeters {
+    /// Counters at zero; `None` is for requests that reach no app.
+    #[must_use]
+    pub fn new(id: Option<&str>) -> Self {
+        Self {
+            id: id.map(ToOwned::to_owned),
+            cells: Cells::new(APP_CELLS),
+            by_duration: Exemplars::new(REQUEST_BOUNDS.len() + 1),
+            by_refusal: Exemplars::new(REFUSALS),
+        }
+    }
+
+    /// The app's id.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Counts the end of a request.
+    pub fn ended(&self, ended: Ended<'_>) {
+        let Ended { outcome, refusal, took, request_id, unix_ms } = ended;
+        let exemplar = |value| Exemplar { request_id, value, unix_ms };
+        self.cells.add(OUTCOMES_AT + outcome as usize, 1);
+        let bucket = REQUEST.observe(&self.cells, took);
+        self.by_duration.offer(bucket, exemplar(took.as_secs_f64()));
+        let Some(refusal) = refusal else { return };
+        self.cells.add(REFUSALS_AT + position(refusal), 1);
+        self.by_refusal.offer(position(refusal), exemplar(1.0));
+        if let Refusal::Policy(refused) = refusal {
+            for reason in refused.reasons.iter() {
+                self.cells.add(UNMET_AT + reason as usize, 1);
+            }
+        }
+    }
+
+    /// Counts an answer of the app and the time to its head. An interim answer (1xx but 101) is
+    /// none.
+    pub fn upstream_answered(&self, status: u16, took: Duration) {
+        if status >= 200 || status == 101 {
+            self.cells.add(STATUS_AT + usize::from(status / 100).clamp(1, 5) - 1, 1);
+            UPSTREAM.observe(&self.cells, took);
+        }
+    }
+
+    /// Counts an attempt that got no answer.
+    pub fn upstream_failed(&self, kind: UpstreamFailure) {
+        self.cells.add(FAILURES_AT + kind as usize, 1);
+    }
+
+    /// Counts a connection to the app.
+    pub fn upstream_connected(&self, reused: bool) {
+        self.cells.add(CONNECTIONS_AT + usize::from(reused), 1);
+    }
+
+    fn label(&self) -> &str {
+        // No app can be called so: ids are of letters, digits, `-`, `_` and `.`.
+        self.id.as_deref().unwrap_or("(none)")
     }
 }
 
 /// The counters of one policy, one for each result.
 #[derive(Debug)]
-pub struct PolicyMeters(Vec<IntCounter>);
+pub struct PolicyMeters(Cells);
+
+impl Default for PolicyMeters {
+    fn default() -> Self {
+        Self(Cells::new(PolicyResult::ALL.len()))
+    }
+}
 
 impl PolicyMeters {
     /// Counts one result.
     pub fn count(&self, result: PolicyResult) {
-        if let Some(counter) = self.0.get(result as usize) {
-            counter.inc();
-        }
+        self.0.add(result as usize, 1);
     }
 }
 
-/// Every metric, in a registry of their own.
+const TOKEN: Timing = Timing { bounds: STEP_BOUNDS, first: 0 };
+const DECISION: Timing = Timing { bounds: STEP_BOUNDS, first: Timing::cells(STEP_BOUNDS) };
+const IN_FLIGHT_AT: usize = DECISION.first + Timing::cells(STEP_BOUNDS);
+const UNFINISHED_AT: usize = IN_FLIGHT_AT + 1;
+
+/// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
-    requests: IntCounterVec,
-    refusals: IntCounterVec,
-    policy_results: IntCounterVec,
-    request_duration: HistogramVec,
-    /// Time to authenticate.
-    pub token_duration: Histogram,
-    /// Time to decide.
-    pub decision_duration: Histogram,
-    keys: IntGaugeVec,
-    keys_age: GaugeVec,
-    key_failures: IntGaugeVec,
-    generation: IntGauge,
-    reloads: IntCounterVec,
-    reload_ok: IntGauge,
-    reload_time: Gauge,
-    compile_seconds: Gauge,
-    policies: IntGaugeVec,
-    cache_entries: IntGauge,
-    /// Log entries that were dropped.
-    pub log_dropped: IntCounter,
-    /// Requests that ended without an answer.
-    pub unfinished: IntCounter,
-}
-
-fn opts((name, help): (&str, &str)) -> Opts {
-    Opts::new(name, help)
-}
-
-fn histogram(
-    (name, help): (&str, &str),
-    start: f64,
-    factor: f64,
-    count: usize,
-) -> prometheus::Result<HistogramOpts> {
-    Ok(HistogramOpts::new(name, help).buckets(prometheus::exponential_buckets(start, factor, count)?))
+    cells: Cells,
+    started: i64,
+    loads: AtomicU64,
+    refused_loads: AtomicU64,
+    last_refused: AtomicBool,
+    loaded_at: AtomicU64,
+    compile_nanos: AtomicU64,
 }
 
 impl Metrics {
-    /// Makes and registers every metric.
-    ///
-    /// # Errors
-    /// When two metrics have one name: a fault in [`names`], seen at start.
-    pub fn new() -> prometheus::Result<Self> {
-        let metrics = Self {
-            registry: Registry::new(),
-            requests: IntCounterVec::new(opts(names::REQUESTS), &["app", "outcome"])?,
-            refusals: IntCounterVec::new(opts(names::REFUSALS), &["app", "reason", "code"])?,
-            policy_results: IntCounterVec::new(opts(names::POLICY_RESULTS), &["policy", "result"])?,
-            request_duration: HistogramVec::new(
-                histogram(names::REQUEST_DURATION, 0.000_1, 2.5, 14)?,
-                &["app"],
-            )?,
-            token_duration: Histogram::with_opts(histogram(names::TOKEN_DURATION, 0.000_000_5, 2.0, 14)?)?,
-            decision_duration: Histogram::with_opts(histogram(
-                names::DECISION_DURATION,
-                0.000_000_125,
-                2.0,
-                14,
-            )?)?,
-            keys: IntGaugeVec::new(opts(names::KEYS), &["issuer"])?,
-            keys_age: GaugeVec::new(opts(names::KEYS_AGE), &["issuer"])?,
-            key_failures: IntGaugeVec::new(opts(names::KEY_FETCH_FAILURES), &["issuer"])?,
-            generation: IntGauge::with_opts(opts(names::GENERATION))?,
-            reloads: IntCounterVec::new(opts(names::RELOADS), &["result"])?,
-            reload_ok: IntGauge::with_opts(opts(names::RELOAD_OK))?,
-            reload_time: Gauge::with_opts(opts(names::RELOAD_TIME))?,
-            compile_seconds: Gauge::with_opts(opts(names::COMPILE_SECONDS))?,
-            policies: IntGaugeVec::new(opts(names::POLICIES), &["state"])?,
-            cache_entries: IntGauge::with_opts(opts(names::CACHE_ENTRIES))?,
-            log_dropped: IntCounter::with_opts(opts(names::LOG_DROPPED))?,
-            unfinished: IntCounter::with_opts(opts(names::UNFINISHED))?,
-        };
-        let build = IntGaugeVec::new(opts(names::BUILD_INFO), &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let all: [Box<dyn prometheus::core::Collector>; 20] = [
-            Box::new(metrics.requests.clone()),
-            Box::new(metrics.refusals.clone()),
-            Box::new(metrics.policy_results.clone()),
-            Box::new(metrics.request_duration.clone()),
-            Box::new(metrics.token_duration.clone()),
-            Box::new(metrics.decision_duration.clone()),
-            Box::new(metrics.keys.clone()),
-            Box::new(metrics.keys_age.clone()),
-            Box::new(metrics.key_failures.clone()),
-            Box::new(metrics.generation.clone()),
-            Box::new(metrics.reloads.clone()),
-            Box::new(metrics.reload_ok.clone()),
-            Box::new(metrics.reload_time.clone()),
-            Box::new(metrics.compile_seconds.clone()),
-            Box::new(metrics.policies.clone()),
-            Box::new(metrics.cache_entries.clone()),
-            Box::new(metrics.log_dropped.clone()),
-            Box::new(metrics.unfinished.clone()),
-            Box::new(build),
-            Box::new(prometheus::process_collector::ProcessCollector::for_self()),
-        ];
-        for collector in all {
-            metrics.registry.register(collector)?;
-        }
-        for result in ["success", "failure"] {
-            metrics.reloads.with_label_values(&[result]);
-        }
-        Ok(metrics)
-    }
-
-    /// Handles for one app; `None` stands for requests that reach no app.
+    /// Counters at zero, of a process that started at this Unix second.
     #[must_use]
-    pub fn app(&self, app: Option<&settings::App>) -> AppMeters {
-        let name = app.map_or("none", |app| app.id.as_str());
-        let counter = |refusal: Refusal| {
-            let code = refusal.row().code.to_string();
-            let labels: &[&str] = &[name, refusal.reason(), &code];
-            (refusal, self.refusals.with_label_values(labels))
-        };
-        let mut possible: Vec<Refusal> = Vec::new();
-        possible.extend(BadRequest::ALL.map(Refusal::BadRequest));
-        if app.is_some() {
-            possible.extend([Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Upstream { status: 502 }]);
-            possible.extend([Refusal::BodyTooLarge, Refusal::Internal]);
-            possible.extend(BadToken::ALL.map(Refusal::BadToken));
-            possible.extend(ReasonCode::ALL.map(|primary| {
-                Refusal::Policy(Refused { primary, reasons: Default::default(), temporary: false })
-            }));
-        } else {
-            possible.push(Refusal::NoApp);
-        }
-        AppMeters {
-            outcomes: Outcome::ALL
-                .map(|outcome| self.requests.with_label_values(&[name, outcome.as_str()]))
-                .to_vec(),
-            refusals: possible.into_iter().map(counter).collect(),
-            other: self.refusals.with_label_values(&[name, "other", "0"]),
-            duration: self.request_duration.with_label_values(&[name]),
+    pub fn new(started: i64) -> Self {
+        Self {
+            cells: Cells::new(UNFINISHED_AT + 1),
+            started,
+            loads: AtomicU64::new(0),
+            refused_loads: AtomicU64::new(0),
+            last_refused: AtomicBool::new(false),
+            loaded_at: AtomicU64::new(0),
+            compile_nanos: AtomicU64::new(0),
         }
     }
 
-    /// Handles for each policy, in order; sets the gauges that count policies.
-    #[must_use]
-    pub fn policies(&self, set: &PolicySet) -> Vec<PolicyMeters> {
-        let mut states = BTreeMap::from([("enabled", 0), ("report-only", 0), ("disabled", 0)]);
-        let meters = set.policies.iter().map(|policy| {
-            let state = match policy.state {
-                PolicyState::Enabled => "enabled",
-                PolicyState::ReportOnly => "report-only",
-                PolicyState::Disabled => "disabled",
-            };
-            *states.entry(state).or_insert(0) += 1;
-            PolicyMeters(
-                PolicyResult::ALL
-                    .map(|result| {
-                        self.policy_results.with_label_values(&[policy.id.as_str(), result.as_str()])
-                    })
-                    .to_vec(),
-            )
-        });
-        let meters = meters.collect();
-        for (state, count) in states {
-            self.policies.with_label_values(&[state]).set(count);
-        }
-        meters
+    /// A request has come.
+    pub fn begun(&self) {
+        self.cells.add(IN_FLIGHT_AT, 1);
     }
 
-    /// Drops the series of apps and policies that a reload removed.
-    pub fn forget(&self, apps: &[String], policies: &[String]) {
-        for app in apps {
-            for outcome in Outcome::ALL {
-                // A series that was never made needs no removal.
-                let _ = self.requests.remove_label_values(&[app, outcome.as_str()]);
-            }
-            let _ = self.request_duration.remove_label_values(&[app]);
-        }
-        for policy in policies {
-            for result in PolicyResult::ALL {
-                let _ = self.policy_results.remove_label_values(&[policy, result.as_str()]);
-            }
-        }
+    /// A request has gone.
+    pub fn gone(&self) {
+        self.cells.subtract(IN_FLIGHT_AT);
+    }
+
+    /// A request ended without an answer.
+    pub fn unfinished(&self) {
+        self.cells.add(UNFINISHED_AT, 1);
+    }
+
+    /// A request was authenticated.
+    pub fn authenticated(&self, took: Duration) {
+        TOKEN.observe(&self.cells, took);
+    }
+
+    /// A request was decided.
+    pub fn decided(&self, took: Duration) {
+        DECISION.observe(&self.cells, took);
     }
 
     /// A configuration was loaded and serves.
-    pub fn reloaded(&self, generation: u64, now_secs: i64, compile_secs: f64) {
-        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
-        self.reload_ok.set(1);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a Unix time fits an f64 exactly until the year 285 million"
-        )]
-        self.reload_time.set(now_secs as f64);
-        self.compile_seconds.set(compile_secs);
-        self.reloads.with_label_values(&["success"]).inc();
+    pub fn reloaded(&self, now: i64, compile: Duration) {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        self.loaded_at.store(now.unsigned_abs(), Ordering::Relaxed);
+        self.compile_nanos.store(u64::try_from(compile.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_refused.store(false, Ordering::Relaxed);
     }
 
     /// A configuration was refused; the former one goes on.
     pub fn reload_refused(&self) {
-        self.reload_ok.set(0);
-        self.reloads.with_label_values(&["failure"]).inc();
+        self.refused_loads.fetch_add(1, Ordering::Relaxed);
+        self.last_refused.store(true, Ordering::Relaxed);
     }
 
-    /// The state of an issuer's keys.
-    pub fn issuer(&self, name: &str, keys: usize, age_secs: Option<u64>, failures: u64) {
-        self.keys.with_label_values(&[name]).set(i64::try_from(keys).unwrap_or(i64::MAX));
-        #[expect(clippy::cast_precision_loss, reason = "an age in seconds fits")]
-        self.keys_age.with_label_values(&[name]).set(age_secs.map_or(-1.0, |age| age as f64));
-        self.key_failures.with_label_values(&[name]).set(i64::try_from(failures).unwrap_or(i64::MAX));
-    }
-
-    /// How many verified tokens are cached.
-    pub fn cached(&self, entries: usize) {
-        self.cache_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
-    }
-
-    /// Everything in Prometheus' text format.
+    /// The page of a scrape.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing into a `String` fails only for a family without metrics, which is then left out.
-        let _ = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text);
-        text
+    pub fn page(&self, serving: &Serving<'_>, format: Format) -> String {
+        let mut page = Page::new(format);
+        write_apps(&mut page, &serving.apps);
+        page.family(&names::IN_FLIGHT).value(&[], self.cells.sum(IN_FLIGHT_AT).cast_signed().max(0));
+        page.family(&names::UNFINISHED).value(&[], self.cells.sum(UNFINISHED_AT));
+        write_policies(&mut page, &serving.policies);
+        for (family, timing) in [(&names::TOKEN_DURATION, TOKEN), (&names::DECISION_DURATION, DECISION)] {
+            page.family(family).histogram(&[], timing.bounds, &timing.read(&self.cells), &[]);
+        }
+        let mut lookups = page.family(&names::CACHE_LOOKUPS);
+        for (result, count) in ["hit", "rebound", "miss"].into_iter().zip(serving.cache_lookups) {
+            lookups.value(&[result], count);
+        }
+        page.family(&names::CACHE_ENTRIES).value(&[], serving.cached);
+        write_issuers(&mut page, &serving.issuers);
+        self.write_configuration(&mut page, serving);
+        if let Some(built) = serving.geo_built {
+            page.family(&names::GEO_BUILT).value(&[], built);
+        }
+        let mut certificates = page.family(&names::CERTIFICATE);
+        for (listener, not_after) in serving.certificates {
+            certificates.value(&[listener], not_after);
+        }
+        let mut entries = page.family(&names::LOG_ENTRIES);
+        for (result, count) in ["written", "dropped", "failed"].into_iter().zip(serving.log_entries) {
+            entries.value(&[result], count);
+        }
+        page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1);
+        process::write(&mut page);
+        page.family(&names::START_TIME).value(&[], self.started);
+        page.end()
+    }
+
+    fn write_configuration(&self, page: &mut Page, serving: &Serving<'_>) {
+        page.family(&names::GENERATION).value(&[], serving.generation);
+        page.family(&names::RELOADS)
+            .value(&["success"], self.loads.load(Ordering::Relaxed))
+            .value(&["failure"], self.refused_loads.load(Ordering::Relaxed));
+        page.family(&names::RELOAD_OK).value(&[], u8::from(!self.last_refused.load(Ordering::Relaxed)));
+        page.family(&names::RELOAD_TIME).value(&[], self.loaded_at.load(Ordering::Relaxed));
+        let compile = Duration::from_nanos(self.compile_nanos.load(Ordering::Relaxed));
+        page.family(&names::COMPILE_SECONDS).value(&[], compile.as_secs_f64());
+        page.family(&names::APPS).value(&[], serving.apps.iter().filter(|app| app.id.is_some()).count());
+        let mut policies = page.family(&names::POLICIES);
+        for (state, word) in [
+            (PolicyState::Enabled, "enabled"),
+            (PolicyState::ReportOnly, "report-only"),
+            (PolicyState::Disabled, "disabled"),
+        ] {
+            policies.value(&[word], serving.policies.iter().filter(|policy| policy.state == state).count());
+        }
+    }
+}
+
+/// What serves at the moment of a scrape.
+#[derive(Debug)]
+pub struct Serving<'s> {
+    /// The number of the configuration.
+    pub generation: u64,
+    /// The counters of every app, and of none.
+    pub apps: Vec<&'s AppMeters>,
+    /// Every policy.
+    pub policies: Vec<PolicyReading<'s>>,
+    /// Every issuer.
+    pub issuers: Vec<IssuerReading<'s>>,
+    /// When the country database was built, in Unix seconds.
+    pub geo_built: Option<u64>,
+    /// Listeners with TLS, and when their certificates expire, in Unix seconds.
+    pub certificates: &'s [(String, i64)],
+    /// Verified tokens that are remembered.
+    pub cached: usize,
+    /// Look-ups of tokens: hits, known but bound anew, misses.
+    pub cache_lookups: [u64; 3],
+    /// Log entries: written, dropped, failed.
+    pub log_entries: [u64; 3],
+}
+
+/// A policy at the moment of a scrape.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyReading<'s> {
+    /// Its id.
+    pub id: &'s str,
+    /// Its state; only results that this state can give become series.
+    pub state: PolicyState,
+    /// Its counters.
+    pub meters: &'s PolicyMeters,
+}
+
+/// An issuer at the moment of a scrape.
+#[derive(Clone, Copy, Debug)]
+pub struct IssuerReading<'s> {
+    /// Its short name.
+    pub name: &'s str,
+    /// Keys held.
+    pub keys: usize,
+    /// Seconds since its source last gave a good set.
+    pub age_secs: Option<u64>,
+    /// Whether the keys may be trusted.
+    pub usable: bool,
+    /// Fetches that failed.
+    pub failures: u64,
+}
+
+fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
+    let mut group = |family: &'static names::Family, first: usize, words: &[&str]| {
+        let mut samples = page.family(family);
+        for app in apps {
+            for (at, word) in words.iter().enumerate() {
+                samples.value(&[app.label(), word], app.cells.sum(first + at));
+            }
+        }
+    };
+    group(&names::REQUESTS, OUTCOMES_AT, &Outcome::ALL.map(Outcome::as_str));
+    group(&names::UNMET, UNMET_AT, &ReasonCode::ALL.map(ReasonCode::as_str));
+    group(&names::UPSTREAM_RESPONSES, STATUS_AT, &STATUS_CLASSES);
+    group(&names::UPSTREAM_FAILURES, FAILURES_AT, &FAILURE_KINDS);
+    group(&names::UPSTREAM_CONNECTIONS, CONNECTIONS_AT, &CONNECTION_KINDS);
+
+    let mut refused = page.family(&names::REFUSALS);
+    let refusals = refusals();
+    for app in apps {
+        let exemplars = app.by_refusal.read();
+        for (at, refusal) in refusals.iter().enumerate() {
+            let code = refusal.row().code.to_string();
+            let exemplar = exemplars.get(at).copied().flatten();
+            refused.counted(
+                &[app.label(), refusal.reason(), &code],
+                app.cells.sum(REFUSALS_AT + at),
+                exemplar,
+            );
+        }
+    }
+    let mut requests = page.family(&names::REQUEST_DURATION);
+    for app in apps {
+        let exemplars = app.by_duration.read();
+        requests.histogram(&[app.label()], REQUEST.bounds, &REQUEST.read(&app.cells), &exemplars);
+    }
+    let mut upstream = page.family(&names::UPSTREAM_DURATION);
+    for app in apps {
+        upstream.histogram(&[app.label()], UPSTREAM.bounds, &UPSTREAM.read(&app.cells), &[]);
+    }
+}
+
+fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {
+    let mut results = page.family(&names::POLICY_RESULTS);
+    for PolicyReading { id, state, meters } in policies {
+        for result in PolicyResult::ALL {
+            let reported = match result {
+                PolicyResult::Success | PolicyResult::Failure | PolicyResult::Interrupted => false,
+                PolicyResult::ReportOnlySuccess
+                | PolicyResult::ReportOnlyFailure
+                | PolicyResult::ReportOnlyInterrupted => true,
+            };
+            let possible = match state {
+                PolicyState::Enabled => !reported,
+                PolicyState::ReportOnly => reported,
+                PolicyState::Disabled => false,
+            };
+            if possible {
+                results.value(&[id, result.as_str()], meters.0.sum(result as usize));
+            }
+        }
+    }
+}
+
+fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
+    let mut group = |family: &'static names::Family, value: &dyn Fn(&IssuerReading<'_>) -> String| {
+        let mut samples = page.family(family);
+        for issuer in issuers {
+            samples.value(&[issuer.name], value(issuer));
+        }
+    };
+    group(&names::KEYS, &|issuer| issuer.keys.to_string());
+    group(&names::KEYS_AGE, &|issuer| issuer.age_secs.map_or("NaN".to_owned(), |age| age.to_string()));
+    group(&names::KEYS_USABLE, &|issuer| u8::from(issuer.usable).to_string());
+    group(&names::KEY_FETCH_FAILURES, &|issuer| issuer.failures.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serving<'s>(app: &'s AppMeters, policy: &'s PolicyMeters) -> Serving<'s> {
+        let meters = policy;
+        Serving {
+            generation: 1,
+            apps: vec![app],
+            policies: vec![PolicyReading { id: "watch-mfa", state: PolicyState::ReportOnly, meters }],
+            issuers: vec![IssuerReading {
+                name: "entra",
+                keys: 0,
+                age_secs: None,
+                usable: false,
+                failures: 3,
+            }],
+            geo_built: Some(1_700_000_000),
+            certificates: &[],
+            cached: 0,
+            cache_lookups: [0; 3],
+            log_entries: [0; 3],
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_counted_under_its_own_reason() {
+        for (at, refusal) in refusals().iter().enumerate() {
+            assert_eq!(position(refusal), at, "{refusal:?}");
+        }
+        assert_eq!(refusals().len(), REFUSALS);
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_a_fact_is_counted_as_such_and_every_failed_reason_is_unmet() {
+        let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
+        let reasons = ReasonSet::EMPTY.with(ReasonCode::MfaRequired).with(ReasonCode::DeviceNotCompliant);
+        let refused = |temporary| {
+            Refusal::Policy(Refused { primary: ReasonCode::DeviceNotCompliant, reasons, temporary })
+        };
+        for refusal in [refused(true), refused(false)] {
+            let outcome = Outcome::of(&refusal);
+            let took = Duration::from_millis(3);
+            app.ended(Ended { outcome, refusal: Some(&refusal), took, request_id: 9, unix_ms: 1_000 });
+        }
+        let text = Metrics::new(0).page(&serving(&app, &policy), Format::OpenMetrics);
+        for line in [
+            r#"portcullis_requests_total{app="wiki",outcome="unavailable"} 1"#,
+            r#"portcullis_requests_total{app="wiki",outcome="denied"} 1"#,
+            r#"portcullis_refusals_total{app="wiki",reason="fact-unavailable",code="90033"} 1 #"#,
+            r#"portcullis_refusals_total{app="wiki",reason="device-not-compliant",code="53000"} 1 # {request_id="00000000-0000-0000-0000-000000000009"} 1.0 1.000"#,
+            r#"portcullis_unmet_requirements_total{app="wiki",reason="mfa-required"} 2"#,
+            r#"portcullis_unmet_requirements_total{app="wiki",reason="device-not-compliant"} 2"#,
+            r#"portcullis_request_duration_seconds_bucket{app="wiki",le="0.005"} 2 # {request_id="#,
+            r#"portcullis_issuer_keys_age_seconds{issuer="entra"} NaN"#,
+        ] {
+            assert!(text.lines().any(|found| found.starts_with(line)), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_has_series_for_the_results_that_its_state_can_give() {
+        let (app, policy) = (AppMeters::new(None), PolicyMeters::default());
+        policy.count(PolicyResult::ReportOnlyFailure);
+        let text = Metrics::new(0).page(&serving(&app, &policy), Format::Text);
+        let results: Vec<_> =
+            text.lines().filter(|line| line.starts_with("portcullis_policy_results_total{")).collect();
+        assert_eq!(results.len(), 3, "{results:?}");
+        assert!(results.iter().all(|line| line.contains("reportOnly")), "{results:?}");
+        assert!(
+            text.contains(
+                r#"portcullis_policy_results_total{policy="watch-mfa",result="reportOnlyFailure"} 1"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_million_requests_of_every_kind_make_no_new_series() {
+        let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
+        let metrics = Metrics::new(0);
+        let series = || {
+            let text = metrics.page(&serving(&app, &policy), Format::Text);
+            text.lines().filter(|line| !line.starts_with('#')).count()
+        };
+        let (before, refusals) = (series(), refusals());
+        // A xorshift: the same million on every run.
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        for _ in 0..1_000_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let refusal = refusals.get(usize::try_from(random >> 40).unwrap() % (2 * refusals.len()));
+            let outcome = refusal.map_or(Outcome::Granted, Outcome::of);
+            let took = Duration::from_nanos(random >> 30);
+            app.ended(Ended { outcome, refusal, took, request_id: random.into(), unix_ms: 0 });
+            app.upstream_answered(u16::try_from(random & 0xFFFF).unwrap(), took);
+            app.upstream_connected(random & 1 == 0);
+            policy.count(PolicyResult::ALL[usize::try_from(random % 6).unwrap()]);
+            metrics.begun();
+            metrics.decided(took);
+            metrics.gone();
+        }
+        assert_eq!(series(), before);
+        let text = metrics.page(&serving(&app, &policy), Format::Text);
+        assert!(text.contains("portcullis_request_duration_seconds_count{app=\"wiki\"} 1000000\n"), "{text}");
+        assert!(text.contains("portcullis_requests_in_flight 0\n"), "{text}");
+    }
+
+    /// Run by hand, as a ratio on one machine:
+    /// `cargo test --release -p portcullis --lib counting_costs -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "measures; a busy machine says nothing"]
+    fn counting_costs_little_alone_and_together() {
+        let app = AppMeters::new(Some("wiki"));
+        let shared = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
+        let own = || {
+            let took = Duration::from_micros(300);
+            let outcome = Outcome::Granted;
+            app.ended(Ended { outcome, refusal: None, took, request_id: 1, unix_ms: 1 });
+        };
+        let plain = || {
+            for counter in &shared {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a measurement")]
+        let time = |threads: usize, work: &(dyn Fn() + Sync)| {
+            const ROUNDS: u32 = 2_000_000;
+            let started = std::time::Instant::now();
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| (0..ROUNDS).for_each(|_| work()));
+                }
+            });
+            started.elapsed().as_nanos() as f64 / f64::from(ROUNDS)
+        };
+        for threads in [1, 2] {
+            let (sharded, atomics) = (time(threads, &own), time(threads, &plain));
+            println!(
+                "{threads} threads: a request's end {sharded:.1} ns; three shared atomics {atomics:.1} ns"
+            );
+        }
     }
 }

@@ -1,11 +1,20 @@
 //! What happened, told once at the end of each request: metrics and the decision log.
 //!
-//! Counters are looked up when a configuration is loaded and kept in [`AppMeters`] and
-//! [`PolicyMeters`], so that the request path touches no map and no lock.
+//! Counters are found when a configuration is loaded and kept in [`AppMeters`] and
+//! [`PolicyMeters`], so that the request path touches no map and no lock, and threads do not fight
+//! for a counter.
 
+mod cells;
+mod exposition;
 mod log;
 mod metrics;
 pub mod names;
+mod process;
+mod sink;
 
+pub use cells::Lookups;
+pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry};
-pub use metrics::{AppMeters, Metrics, Outcome, PolicyMeters};
+pub use metrics::{
+    AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyMeters, PolicyReading, Serving, UpstreamFailure,
+};

@@ -1,34 +1,134 @@
-//! Every metric's name and help, in one place. `portcullis_<noun>_<unit>_total`; label values come
-//! from configuration or from closed sets of words, never from a client.
+//! Every metric in one table: name, kind, labels and help. The scrape writes from it, the page
+//! `proxy/README.md` is generated from it. `portcullis_<noun>_<unit>_total`; label values come from
+//! configuration or from closed sets of words, never from a client.
 
-macro_rules! names {
-    ($($(#[$doc:meta])* $constant:ident = $name:literal, $help:literal;)*) => {
-        $($(#[$doc])* pub(crate) const $constant: (&str, &str) = ($name, $help);)*
+/// What kind of metric a family is, in Prometheus' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations in buckets, with their sum.
+    Histogram,
+}
 
-        /// Name and help of every metric of ours.
-        pub const ALL: &[(&str, &str)] = &[$(($name, $help)),*];
+impl Kind {
+    /// The word in the exposition formats.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One family of metrics.
+#[derive(Debug)]
+pub struct Family {
+    /// Its full name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// The names of its labels, in the order in which their values are given.
+    pub labels: &'static [&'static str],
+    /// What it says, for people.
+    pub help: &'static str,
+}
+
+macro_rules! families {
+    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub(super) const $constant: Family =
+            Family { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)*
+
+        /// Every family, in the order of the page.
+        pub const ALL: &[Family] = &[$($constant),*];
     };
 }
 
-names! {
-    REQUESTS = "portcullis_requests_total", "Requests by app and outcome.";
-    REFUSALS = "portcullis_refusals_total", "Refused requests by app, reason and code.";
-    POLICY_RESULTS = "portcullis_policy_results_total",
-        "Results of policies that applied, in Entra's words; report-only results are apart.";
-    REQUEST_DURATION = "portcullis_request_duration_seconds", "Time from the request's head to the end of its answer.";
-    TOKEN_DURATION = "portcullis_token_verification_duration_seconds", "Time to authenticate a request, cached tokens included.";
-    DECISION_DURATION = "portcullis_decision_duration_seconds", "Time to gather the context and to decide.";
-    KEYS = "portcullis_issuer_keys", "Keys held for an issuer.";
-    KEYS_AGE = "portcullis_issuer_keys_age_seconds", "Age of an issuer's key set; -1 when there is none.";
-    KEY_FETCH_FAILURES = "portcullis_issuer_key_fetch_failures", "Failed attempts to fetch an issuer's keys since start.";
-    GENERATION = "portcullis_configuration_generation", "Number of the configuration that serves.";
-    RELOADS = "portcullis_configuration_reloads_total", "Reloads by result.";
-    RELOAD_OK = "portcullis_configuration_last_reload_successful", "1 when the newest configuration serves, 0 when a broken one was refused.";
-    RELOAD_TIME = "portcullis_configuration_last_reload_success_timestamp_seconds", "When the serving configuration was loaded.";
-    COMPILE_SECONDS = "portcullis_configuration_compile_duration_seconds", "Time to compile the policies that serve.";
-    POLICIES = "portcullis_policies", "Policies by state.";
-    CACHE_ENTRIES = "portcullis_token_cache_entries", "Verified tokens in the cache.";
-    LOG_DROPPED = "portcullis_decision_log_dropped_total", "Decisions that the log could not take.";
-    UNFINISHED = "portcullis_requests_unfinished_total", "Requests whose handling ended without an answer; a panic is one.";
-    BUILD_INFO = "portcullis_build_info", "Always 1; the label has the version.";
+families! {
+    REQUESTS: Counter "portcullis_requests_total" ["app", "outcome"]
+        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, failed.";
+    REQUEST_DURATION: Histogram "portcullis_request_duration_seconds" ["app"]
+        "Time from the request's head to the end of its answer.";
+    IN_FLIGHT: Gauge "portcullis_requests_in_flight" []
+        "Requests under way.";
+    UNFINISHED: Counter "portcullis_requests_unfinished_total" []
+        "Requests whose handling ended without an answer; a panic is one.";
+    REFUSALS: Counter "portcullis_refusals_total" ["app", "reason", "code"]
+        "Refused requests by first reason and the code on the page; a refusal for want of a fact counts as fact-unavailable.";
+    UNMET: Counter "portcullis_unmet_requirements_total" ["app", "reason"]
+        "Every reason that failed in refused decisions, not only the first.";
+    POLICY_RESULTS: Counter "portcullis_policy_results_total" ["policy", "result"]
+        "Results of policies that applied, in Entra's words; those of report-only policies begin with reportOnly.";
+    UPSTREAM_RESPONSES: Counter "portcullis_upstream_responses_total" ["app", "status"]
+        "Answers of an app by class of status.";
+    UPSTREAM_FAILURES: Counter "portcullis_upstream_failures_total" ["app", "kind"]
+        "Attempts that got no answer of an app: connect, timeout, broken.";
+    UPSTREAM_DURATION: Histogram "portcullis_upstream_response_duration_seconds" ["app"]
+        "Time from choosing an app's server to the head of its answer.";
+    UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["app", "kind"]
+        "Connections to an app by whether they were new or reused.";
+    TOKEN_DURATION: Histogram "portcullis_token_verification_duration_seconds" []
+        "Time to authenticate a request, remembered tokens included.";
+    DECISION_DURATION: Histogram "portcullis_decision_duration_seconds" []
+        "Time to gather the context and to decide.";
+    CACHE_LOOKUPS: Counter "portcullis_token_cache_lookups_total" ["result"]
+        "Look-ups of tokens: hit, rebound (known, but bound anew to changed policies), miss.";
+    CACHE_ENTRIES: Gauge "portcullis_token_cache_entries" []
+        "Verified tokens in the cache.";
+    KEYS: Gauge "portcullis_issuer_keys" ["issuer"]
+        "Keys held for an issuer.";
+    KEYS_AGE: Gauge "portcullis_issuer_keys_age_seconds" ["issuer"]
+        "Seconds since an issuer's key source last gave a good set; NaN before the first.";
+    KEYS_USABLE: Gauge "portcullis_issuer_keys_usable" ["issuer"]
+        "1 while an issuer's keys may be trusted; 0 without keys, or when they are older than stale-max.";
+    KEY_FETCH_FAILURES: Counter "portcullis_issuer_key_fetch_failures_total" ["issuer"]
+        "Failed attempts to fetch an issuer's keys.";
+    GENERATION: Gauge "portcullis_configuration_generation" []
+        "Number of the configuration that serves.";
+    RELOADS: Counter "portcullis_configuration_reloads_total" ["result"]
+        "Loads of a configuration by result: success, failure. The first load counts.";
+    RELOAD_OK: Gauge "portcullis_configuration_last_reload_successful" []
+        "1 when the newest configuration serves, 0 when a broken one was refused.";
+    RELOAD_TIME: Gauge "portcullis_configuration_last_reload_success_timestamp_seconds" []
+        "When the serving configuration was loaded.";
+    COMPILE_SECONDS: Gauge "portcullis_configuration_compile_duration_seconds" []
+        "Time to compile the policies that serve.";
+    APPS: Gauge "portcullis_apps" []
+        "Apps of the configuration that serves.";
+    POLICIES: Gauge "portcullis_policies" ["state"]
+        "Policies of the configuration that serves, by state.";
+    GEO_BUILT: Gauge "portcullis_geo_database_build_timestamp_seconds" []
+        "When the country database was built by its maker; absent without one.";
+    CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener"]
+        "When the certificate that a listener was started with expires.";
+    LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]
+        "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them).";
+    BUILD_INFO: Gauge "portcullis_build_info" ["version"]
+        "Always 1; the label has the version.";
+    CPU: Counter "process_cpu_seconds_total" []
+        "Processor time of the process.";
+    OPEN_FDS: Gauge "process_open_fds" []
+        "Open file descriptors; most are connections.";
+    MAX_FDS: Gauge "process_max_fds" []
+        "The most file descriptors that the process may open.";
+    RESIDENT: Gauge "process_resident_memory_bytes" []
+        "Memory of the process that is in RAM.";
+    THREADS: Gauge "process_threads" []
+        "Threads of the process.";
+    START_TIME: Gauge "process_start_time_seconds" []
+        "When the process started.";
+}
+
+/// The table of all metrics as Markdown, for the page.
+#[must_use]
+pub fn table() -> String {
+    let mut text = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    for Family { name, kind, labels, help } in ALL {
+        text.push_str(&format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", ")));
+    }
+    text
 }

@@ -3,11 +3,13 @@
 //! A reload builds a whole new snapshot and swaps the pointer, or changes nothing. A request takes
 //! its snapshot first and sees no other; no request waits for a reload.
 
+mod certificates;
 mod watch;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -20,7 +22,9 @@ pub use watch::Watch;
 
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
-use crate::record::{AppMeters, DecisionLog, Metrics, PolicyMeters};
+use crate::record::{
+    AppMeters, DecisionLog, Format, IssuerReading, Metrics, PolicyMeters, PolicyReading, Serving,
+};
 use crate::route::Routes;
 use crate::token::{KeyStore, TokenCache, Verifier};
 use crate::upstream::Upstreams;
@@ -50,11 +54,11 @@ pub struct Snapshot {
     /// Ways to the apps.
     pub upstreams: Upstreams,
     /// Counters by app.
-    pub app_meters: Vec<AppMeters>,
+    pub app_meters: Vec<Arc<AppMeters>>,
     /// Counters for requests that reach no app.
-    pub no_app_meters: AppMeters,
+    pub no_app_meters: Arc<AppMeters>,
     /// Counters by policy.
-    pub policy_meters: Vec<PolicyMeters>,
+    pub policy_meters: Vec<Arc<PolicyMeters>>,
 }
 
 impl Snapshot {
@@ -76,6 +80,8 @@ pub struct State {
     pub metrics: Metrics,
     /// The decision log.
     pub log: DecisionLog,
+    /// Listeners with TLS, and when the certificates that they started with expire.
+    certificates: Vec<(String, i64)>,
     // Held by reloads alone, never by a request.
     reloading: Mutex<()>,
 }
@@ -86,9 +92,6 @@ pub enum StateError {
     /// The configuration is not fit; the text shows each problem with its place.
     #[error("{0}")]
     Configuration(String),
-    /// Two metrics have one name.
-    #[error("the metrics cannot be registered: {0}")]
-    Metrics(#[from] prometheus::Error),
     /// The decision log cannot be opened.
     #[error("the decision log cannot be opened: {0}")]
     Log(std::io::Error),
@@ -136,14 +139,13 @@ fn build(
     config: Config,
     generation: Generation,
     former: Option<&Snapshot>,
-    metrics: &Metrics,
-) -> Result<(Snapshot, f64), StateError> {
+) -> Result<(Snapshot, Duration), StateError> {
     let started = Instant::now();
     let policies = CompiledPolicies::compile(config.policies.clone(), generation).map_err(|problems| {
         let lines = problems.iter().map(|problem| format!("error[policy/compile]: {problem}\n"));
         StateError::Configuration(lines.collect())
     })?;
-    let compile_secs = started.elapsed().as_secs_f64();
+    let compile = started.elapsed();
     // An issuer whose settings did not change keeps its keys.
     let store = |issuer: &settings::Issuer| {
         let kept = former.and_then(|former| {
@@ -168,13 +170,31 @@ fn build(
         geo: geo(&config)?,
         denials: Denials::new(&config.denial, &config.apps),
         upstreams: Upstreams::new(generation, &config.apps),
-        app_meters: config.apps.iter().map(|app| metrics.app(Some(app))).collect(),
-        no_app_meters: metrics.app(None),
-        policy_meters: metrics.policies(policies.set()),
+        app_meters: config.apps.iter().map(|app| app_meters(&app.id, former)).collect(),
+        no_app_meters: former
+            .map_or_else(|| Arc::new(AppMeters::new(None)), |former| Arc::clone(&former.no_app_meters)),
+        policy_meters: policy_meters(&policies, former),
         policies,
         config,
     };
-    Ok((snapshot, compile_secs))
+    Ok((snapshot, compile))
+}
+
+/// The counters of an app, handed on from the former snapshot if it had the app.
+fn app_meters(id: &str, former: Option<&Snapshot>) -> Arc<AppMeters> {
+    let known = former.and_then(|former| former.app_meters.iter().find(|meters| meters.id() == Some(id)));
+    known.map_or_else(|| Arc::new(AppMeters::new(Some(id))), Arc::clone)
+}
+
+/// The counters of every policy, handed on likewise.
+fn policy_meters(policies: &CompiledPolicies, former: Option<&Snapshot>) -> Vec<Arc<PolicyMeters>> {
+    let known: HashMap<&str, &Arc<PolicyMeters>> = former
+        .into_iter()
+        .flat_map(|former| former.policies.set().policies.iter().zip(&former.policy_meters))
+        .map(|(policy, meters)| (policy.id.as_str(), meters))
+        .collect();
+    let meters = |id: &str| known.get(id).map_or_else(Arc::default, |meters| Arc::clone(meters));
+    policies.set().policies.iter().map(|policy| meters(policy.id.as_str())).collect()
 }
 
 impl State {
@@ -184,12 +204,13 @@ impl State {
     /// When it is not fit to serve.
     pub fn start(path: &Path) -> Result<Self, StateError> {
         let config = read(path)?;
-        let metrics = Metrics::new()?;
-        let log = DecisionLog::open(&config.server.decision_log, metrics.log_dropped.clone())
-            .map_err(StateError::Log)?;
-        let (snapshot, compile_secs) = build(config, Generation(1), None, &metrics)?;
-        metrics.reloaded(1, unix_now(), compile_secs);
+        let metrics = Metrics::new(unix_now());
+        let log = DecisionLog::open(&config.server.decision_log).map_err(StateError::Log)?;
+        let certificates = certificates::expiries(&config.server.listeners);
+        let (snapshot, compile) = build(config, Generation(1), None)?;
+        metrics.reloaded(unix_now(), compile);
         Ok(Self {
+            certificates,
             path: path.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
@@ -213,41 +234,50 @@ impl State {
     pub fn reload(&self) -> Result<Arc<Snapshot>, StateError> {
         let _one_at_a_time = self.reloading.lock();
         let former = self.snapshot();
-        let built = read(&self.path).and_then(|config| {
-            build(config, Generation(former.generation.0 + 1), Some(&former), &self.metrics)
-        });
-        let (snapshot, compile_secs) = built.inspect_err(|_| self.metrics.reload_refused())?;
+        let built = read(&self.path)
+            .and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
+        let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
         if snapshot.config.server.restart_key() != former.config.server.restart_key() {
             tracing::warn!(
                 "[server] has changed: listeners, threads and the log need a restart; the rest serves"
             );
         }
         let snapshot = Arc::new(snapshot);
-        self.forget_removed(&former, &snapshot);
-        self.metrics.reloaded(snapshot.generation.0, unix_now(), compile_secs);
+        self.metrics.reloaded(unix_now(), compile);
         self.current.store(Arc::clone(&snapshot));
         Ok(snapshot)
     }
 
-    fn forget_removed(&self, former: &Snapshot, next: &Snapshot) {
-        let gone = |old: Vec<String>, new: Vec<String>| -> Vec<String> {
-            old.into_iter().filter(|name| !new.contains(name)).collect()
-        };
-        let apps = |snapshot: &Snapshot| snapshot.config.apps.iter().map(|app| app.id.clone()).collect();
-        let policies = |snapshot: &Snapshot| {
-            snapshot.policies.set().policies.iter().map(|policy| policy.id.to_string()).collect()
-        };
-        self.metrics.forget(&gone(apps(former), apps(next)), &gone(policies(former), policies(next)));
-    }
-
-    /// Brings the gauges up to date that nobody sets along the way; for a scrape.
-    pub fn refresh_gauges(&self) {
+    /// The page of metrics.
+    #[must_use]
+    pub fn metrics_page(&self, format: Format) -> String {
         let snapshot = self.snapshot();
         let now = unix_now();
-        for (issuer, store) in snapshot.config.issuers.iter().zip(&snapshot.stores) {
-            self.metrics.issuer(&issuer.name, store.keys(), store.age_secs(now), store.failures());
-        }
-        self.metrics.cached(self.cache.len());
+        let apps = snapshot.app_meters.iter().map(Arc::as_ref).chain([snapshot.no_app_meters.as_ref()]);
+        let policies = snapshot.policies.set().policies.iter().zip(&snapshot.policy_meters);
+        let stores = snapshot.config.issuers.iter().zip(&snapshot.stores);
+        let serving = Serving {
+            generation: snapshot.generation.0,
+            apps: apps.collect(),
+            policies: policies
+                .map(|(policy, meters)| PolicyReading { id: policy.id.as_str(), state: policy.state, meters })
+                .collect(),
+            issuers: stores
+                .map(|(issuer, store)| IssuerReading {
+                    name: &issuer.name,
+                    keys: store.keys(),
+                    age_secs: store.age_secs(now),
+                    usable: store.available(now),
+                    failures: store.failures(),
+                })
+                .collect(),
+            geo_built: snapshot.geo.built(),
+            certificates: &self.certificates,
+            cached: self.cache.len(),
+            cache_lookups: self.cache.lookups(),
+            log_entries: self.log.counts(),
+        };
+        self.metrics.page(&serving, format)
     }
 
     /// Whether every issuer has keys: before that, requests are refused as temporary.

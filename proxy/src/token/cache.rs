@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use super::claims::VerifiedToken;
 use super::verify::Verifier;
 use super::{TOKEN_BYTES_MAX, TokenProblem};
+use crate::record::Lookups;
 use crate::refusal::BadToken;
 
 /// How long an entry is believed, in seconds: the longest that claims outlive a change which the
@@ -72,6 +73,7 @@ impl<S> Caller<S> {
 #[derive(Debug)]
 pub struct TokenCache<S = Scope> {
     entries: Cache<[u8; 32], Arc<Caller<S>>, ByBytes>,
+    lookups: Lookups,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +91,13 @@ impl<S> TokenCache<S> {
     pub fn new(tokens: usize) -> Self {
         let tokens = tokens.max(1);
         let bytes = (tokens as u64).saturating_mul(ENTRY_BYTES_MEAN);
-        Self { entries: Cache::with_weighter(tokens, bytes, ByBytes) }
+        Self { entries: Cache::with_weighter(tokens, bytes, ByBytes), lookups: Lookups::default() }
+    }
+
+    /// Look-ups so far: hits, tokens that were known but bound anew, misses.
+    #[must_use]
+    pub fn lookups(&self) -> [u64; 3] {
+        self.lookups.read()
     }
 
     /// How many tokens are remembered.
@@ -139,11 +147,20 @@ fn authenticate_bound<S>(
     let key: [u8; 32] = digest.as_ref().try_into().map_err(|_| BadToken::Malformed)?;
     let known = cache.entries.get(&key).filter(|caller| caller.holds(verifier, accepted, now));
     let (verified, verified_at) = match known {
-        Some(caller) if caller.scope_generation == generation => return Ok(caller),
+        Some(caller) if caller.scope_generation == generation => {
+            cache.lookups.hit();
+            return Ok(caller);
+        }
         // New policies: what the token says stays true, what follows from it does not. The time
         // of verification stays too, or reloads would prolong the entry.
-        Some(caller) => (Arc::clone(&caller.token), caller.verified_at),
-        None => (Arc::new(verifier.verify(token, accepted, now)?), now),
+        Some(caller) => {
+            cache.lookups.rebound();
+            (Arc::clone(&caller.token), caller.verified_at)
+        }
+        None => {
+            cache.lookups.miss();
+            (Arc::new(verifier.verify(token, accepted, now)?), now)
+        }
     };
     let caller = Arc::new(Caller {
         scope: Arc::new(bind(verified.principal())),
@@ -210,6 +227,7 @@ mod tests {
         let second = bench.ask(&verifier, 1, &token, &[0], now + 1).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!((bench.cache.len(), bench.bound.get()), (1, 1));
+        assert_eq!(bench.cache.lookups(), [1, 0, 1]);
     }
 
     #[test]
@@ -219,6 +237,7 @@ mod tests {
         let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
         let second = bench.ask(&verifier, 2, &token, &[0], now + 200).unwrap();
         assert_eq!(second.policies_generation(), Generation(2));
+        assert_eq!(bench.cache.lookups(), [0, 1, 1]);
         assert_eq!(**second.scope(), 2);
         assert!(std::ptr::eq(first.token(), second.token()));
         let third = bench.ask(&verifier, 2, &token, &[0], now + 301).unwrap();

@@ -7,3 +7,4 @@ mod demo;
 mod never;
 mod reload;
 mod running;
+mod watch;

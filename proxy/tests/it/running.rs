@@ -131,9 +131,14 @@ impl Running {
     }
 
     pub(crate) fn admin_get(&self, path: &str) -> Answer {
+        self.admin_get_with(path, "")
+    }
+
+    /// The same, with further header lines.
+    pub(crate) fn admin_get_with(&self, path: &str, more: &str) -> Answer {
         exchange(
             &self.admin,
-            format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes(),
+            format!("GET {path} HTTP/1.1\r\nHost: admin\r\n{more}Connection: close\r\n\r\n").as_bytes(),
         )
     }
 
@@ -153,7 +158,7 @@ impl Drop for Running {
     }
 }
 
-fn exchange(address: &str, bytes: &[u8]) -> Answer {
+pub(crate) fn exchange(address: &str, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(bytes).unwrap();

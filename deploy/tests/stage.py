@@ -1,0 +1,263 @@
+"""A stage for the tests of `deploy/`: a real Portcullis with a key server, an app and people, all on loopback.
+
+Standard library only. The demo's issuer signs the tokens; its keys are served again by a key server of our own, so
+that a test can let it die without losing the tokens.
+"""
+
+import contextlib
+import http.client
+import http.server
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+HOST = "wiki.localhost"
+OFFICE, HOME, ABROAD = "203.0.113.10", "198.51.100.20", "192.0.2.10"
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def wait_for(what, holds, seconds=60, every=0.1):
+    """Looks until `holds` gives something true, and gives it; ends the test when that takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            found = holds()
+            if found:
+                return found
+        time.sleep(every)
+    sys.exit(f"waited in vain for {what() if callable(what) else what}")
+
+
+def get(url, headers=None, timeout=10):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=timeout) as answer:
+        return answer.read().decode()
+
+
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+def serve(body, port=0, version="HTTP/1.1"):
+    """A server, on a free port if none is named, that answers everything with `body`; gives it and its address."""
+    handler = type("Handler", (Quiet,), {"body": body, "protocol_version": version})
+    server = Server(("127.0.0.1", port), handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return server, f"127.0.0.1:{server.server_address[1]}"
+
+
+class Stage(contextlib.ExitStack):
+    """Everything that was started ends with the stage."""
+
+    def __init__(self, binary, folder):
+        super().__init__()
+        self.binary, self.folder = str(pathlib.Path(binary).resolve()), pathlib.Path(folder)
+        demo = self.start(
+            [self.binary, "demo", "--json", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--dir",
+             str(self.folder / "demo")],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )
+        told = json.loads(demo.stdout.readline())
+        self.issuer = told["front_door"]
+        self.tokens = {request["name"]: request["headers"]["Authorization"] for request in told["requests"]}
+        keys = wait_for("the demo's keys", lambda: get(f"{self.issuer}/jwks.json"))
+        self.key_document = keys.encode()
+        # One connection for each answer: a server that ends leaves none open that would go on answering.
+        self.key_server, self.keys = serve(self.key_document, version="HTTP/1.0")
+        self.app_server, self.app = serve(b"ok\n")
+
+    def kill_key_server(self):
+        self.key_server.shutdown()
+        self.key_server.server_close()
+
+    def revive_key_server(self):
+        self.key_server, _ = serve(self.key_document, int(self.keys.rsplit(":", 1)[1]), "HTTP/1.0")
+
+    def start(self, command, **options):
+        process = subprocess.Popen(command, **options)
+        self.callback(end, process)
+        return process
+
+    def configuration(self, folder, listen, admin, more="", upstream=None, server=""):
+        """Writes a configuration with three policies: two enforced, one report-only."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "policies").mkdir(exist_ok=True)
+        main = MAIN.format(listen=listen, admin=admin, issuer=self.issuer, keys=self.keys, host=HOST, server=server,
+                           app=upstream or self.app, country=self.folder / "demo/country.mmdb", run=self.folder, more=more,
+                           name=listen.rsplit(":", 1)[1])
+        (folder / "portcullis.toml").write_text(main)
+        (folder / "policies/policies.toml").write_text(POLICIES)
+        return folder / "portcullis.toml"
+
+    def portcullis(self, config, admin):
+        process = self.start([self.binary, "run", "--config", str(config)])
+        wait_for("Portcullis to be ready", lambda: healthy(self.binary, admin))
+        return process
+
+    def headers(self, token="allowed", address=OFFICE):
+        return {"Host": HOST, "Authorization": self.tokens.get(token, token), "X-Forwarded-For": address}
+
+
+def healthy(binary, admin):
+    return subprocess.run([binary, "healthcheck", "--admin", admin], capture_output=True).returncode == 0
+
+
+def end(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Client:
+    """One connection that is kept; counts the answers by status, 0 for none."""
+
+    def __init__(self, address):
+        self.address, self.connection, self.seen = address, None, {}
+
+    def ask(self, headers, path="/"):
+        try:
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection(self.address, timeout=10)
+            self.connection.request("GET", path, headers=headers)
+            answer = self.connection.getresponse()
+            answer.read()
+            status = answer.status
+            if answer.will_close:
+                self.connection.close()
+                self.connection = None
+        except (OSError, http.client.HTTPException):
+            status, self.connection = 0, None
+        self.seen[status] = self.seen.get(status, 0) + 1
+        return status
+
+
+class Crowd:
+    """Threads that ask in turn until stopped."""
+
+    def __init__(self, address, kinds, pause, threads=1):
+        self.stopped = threading.Event()
+        self.clients = [Client(address) for _ in range(threads)]
+        self.threads = [threading.Thread(target=self.run, args=(client, kinds, pause), daemon=True)
+                        for client in self.clients]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, client, kinds, pause):
+        turn = 0
+        while not self.stopped.is_set():
+            client.ask(kinds[turn % len(kinds)])
+            turn += 1
+            if pause:
+                self.stopped.wait(pause)
+
+    def stop(self):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join()
+        total = {}
+        for client in self.clients:
+            for status, count in client.seen.items():
+                total[status] = total.get(status, 0) + count
+        return total
+
+
+MAIN = """policies = ["policies/*.toml"]
+
+[server]
+listeners = [{{ address = "{listen}" }}{server}]
+admin = "{admin}"
+threads = 1
+pid-file = "{run}/{name}.pid"
+upgrade-socket = "{run}/{name}.sock"
+decision-log = {{ file = "{run}/{name}.ndjson", max-size = "1MiB", keep = 1, grants-one-in = 10 }}
+
+[trusted-proxies]
+networks = ["127.0.0.0/8"]
+
+[[issuer]]
+name = "demo"
+issuer = "{issuer}"
+audiences = ["portcullis-demo"]
+algorithms = ["ES256"]
+keys = {{ url = "http://{keys}/jwks.json" }}
+refresh = "2s"
+refresh-min = "1s"
+stale-max = "12s"
+
+[[app]]
+id = "wiki"
+name = "Internal wiki"
+hosts = ["{host}"]
+upstreams = ["http://{app}"]
+
+[[location]]
+name = "office"
+networks = ["203.0.113.0/24"]
+trusted = true
+
+[[location]]
+name = "abroad"
+networks = ["192.0.2.0/24"]
+
+[geo]
+database = "{country}"
+{more}
+"""
+
+POLICIES = """[[policy]]
+id = "block-abroad"
+name = "Nobody from abroad"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = "block"
+[policy.conditions]
+locations = { include = ["abroad"] }
+
+[[policy]]
+id = "compliant-device"
+name = "Compliant devices"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { operator = "and", controls = ["compliant-device"] }
+
+[[policy]]
+id = "trial-office-only"
+name = "Only from the office"
+state = "report-only"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = "block"
+[policy.conditions]
+locations = { include = ["all"], exclude = ["office"] }
+"""

@@ -1,0 +1,48 @@
+//! When the certificates of the listeners expire, for the metric that an alert watches.
+
+use portcullis_config::settings::Listener;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+/// Each listener with TLS, and the Unix second at which the first certificate of its chain expires.
+/// A file that cannot be read is left out: the listener itself says so, in words.
+pub(super) fn expiries(listeners: &[Listener]) -> Vec<(String, i64)> {
+    let expiry = |listener: &Listener| {
+        let file = &listener.tls.as_ref()?.certificate;
+        let leaf = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
+        let (_, certificate) = X509Certificate::from_der(&leaf).ok()?;
+        Some((listener.address.to_string(), certificate.validity().not_after.timestamp()))
+    };
+    listeners.iter().filter_map(expiry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_config::settings::ListenerTls;
+
+    use super::*;
+
+    #[test]
+    fn the_first_certificate_of_the_chain_tells_when_a_listener_goes_dark() {
+        let folder = tempfile::tempdir().unwrap();
+        let pem = |year| {
+            let mut params = rcgen::CertificateParams::new(vec!["wiki.example.com".into()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        let certificate = folder.path().join("chain.pem");
+        std::fs::write(&certificate, pem(2030) + &pem(2050)).unwrap();
+        let listener = |certificate| Listener {
+            address: "127.0.0.1:443".parse().unwrap(),
+            tls: Some(ListenerTls { certificate, key: folder.path().join("key.pem") }),
+        };
+        let missing = folder.path().join("missing.pem");
+        let plain = Listener { address: "127.0.0.1:80".parse().unwrap(), tls: None };
+        assert_eq!(
+            expiries(&[listener(certificate), listener(missing), plain]),
+            [("127.0.0.1:443".to_owned(), 1_893_456_000)]
+        );
+    }
+}
