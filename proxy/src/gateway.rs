@@ -7,12 +7,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::UPGRADE;
-use http::{HeaderName, Method, Version, header};
+use http::{HeaderName, Method, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
@@ -23,11 +23,11 @@ use portcullis_policy::remedy::{self, Remedies, Remedy};
 use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, RequestId, Target};
 use portcullis_policy::{Decision, Permit, Signals};
 
-use crate::admit::{AdmittedRequest, Head, admit};
+use crate::admit::{AdmittedRequest, Head, admit, target_of};
 use crate::context;
 use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, StepUp};
 use crate::record::{AppliedPolicy, Entry, Outcome};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller};
 use crate::upstream;
@@ -37,6 +37,9 @@ const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
+const REJUDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// The proxy, as pingora sees it.
 #[derive(Debug)]
@@ -66,6 +69,7 @@ pub struct Passage {
     seen: Seen,
     attempts: usize,
     body_bytes: u64,
+    judged: Option<Instant>,
     recorded: bool,
 }
 
@@ -104,13 +108,13 @@ impl Passage {
     }
 
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
-    fn judge(&mut self, head: &RequestHeader) -> Result<(Permit, Arc<Caller>), Refusal> {
+    fn judge(&mut self, head: &RequestHeader, target: &[u8]) -> Result<(Permit, Arc<Caller>), Refusal> {
         let snapshot = Arc::clone(&self.snapshot);
         let state = Arc::clone(&self.state);
         let now = self.now();
+        let is_first = self.judged.replace(Instant::now()).is_none();
         let seen = &mut self.seen;
 
-        let target = request_target(head);
         let raw = Head {
             method: &head.method,
             target,
@@ -127,7 +131,7 @@ impl Passage {
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
-            return Err(Refusal::BadRequest(crate::refusal::BadRequest::Method));
+            return Err(Refusal::BadRequest(BadRequest::Method));
         }
 
         let asked = Instant::now();
@@ -150,7 +154,7 @@ impl Passage {
         };
         let decision = snapshot.policies.decide(caller.scope(), &signals);
         state.metrics.decision_duration.observe(authenticated.elapsed().as_secs_f64());
-        count_policies(&snapshot, &decision, state.log.is_on(), seen);
+        count_policies(&snapshot, &decision, is_first, state.log.is_on(), seen);
         match decision.into_granted() {
             Ok(permit) => {
                 seen.host = Some(request.host().to_owned());
@@ -163,6 +167,36 @@ impl Passage {
                 Err(Refusal::Policy(refused))
             }
         }
+    }
+
+    /// Judges anew what still flows, by the configuration, keys and clock of now: a WebSocket, a stream
+    /// or a long download ends when the request that began it would no longer be let in. Runs before a
+    /// byte passes in either direction; a connection that stays silent ends by the upstream's read
+    /// timeout.
+    fn judge_again(&mut self, head: &RequestHeader) -> Result<()> {
+        let due = self.judged.is_some_and(|judged| judged.elapsed() >= REJUDGE_EVERY);
+        if !due || !matches!(self.progress, Progress::Permitted { .. }) {
+            return Ok(());
+        }
+        let former = std::mem::replace(&mut self.snapshot, self.state.snapshot());
+        let id = |snapshot: &Snapshot, app: Option<AppIndex>| {
+            app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
+        };
+        let app = id(&former, self.seen.app);
+        self.seen = Seen::default();
+        self.now_unix_ms = millis(unix_now());
+        // INVARIANT: an admitted target is what the parser made of it.
+        let verdict = self.judge(head, head.raw_path());
+        let refusal = match verdict {
+            Ok((permit, caller)) if id(&self.snapshot, Some(permit.app())) == app => {
+                self.progress = Progress::Permitted { permit, caller };
+                return Ok(());
+            }
+            Ok(_) => Refusal::NoApp,
+            Err(refusal) => refusal,
+        };
+        self.progress = Progress::Answered(refusal);
+        Err(Error::explain(ErrorType::HTTPStatus(refusal.row().status), "no longer permitted"))
     }
 
     fn answer(&self, refusal: &Refusal, head: &RequestHeader) -> Answer {
@@ -283,12 +317,6 @@ impl Drop for Passage {
     }
 }
 
-/// The target as it was sent; an absolute one is shown as such, so that `admit` refuses it.
-fn request_target(head: &RequestHeader) -> &[u8] {
-    let raw = head.raw_path();
-    if head.version != Version::HTTP_2 && head.uri.authority().is_some() { b"absolute:" } else { raw }
-}
-
 fn authenticate(
     state: &State,
     snapshot: &Snapshot,
@@ -304,13 +332,19 @@ fn authenticate(
     let authorization = request.header(&header::AUTHORIZATION);
     let token = token::find_token(&app.token, authorization, |_| cookie, by_header);
     let token = token.ok_or(Refusal::NoToken)?;
-    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)
-        .map_err(Refusal::from)
+    let caller =
+        token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)?;
+    // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
+    let by_cookie = cookie.is_some_and(|cookie| std::ptr::eq(cookie, token));
+    if by_cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
+        return Err(Refusal::BadRequest(BadRequest::Origin));
+    }
+    Ok(caller)
 }
 
-fn count_policies(snapshot: &Snapshot, decision: &Decision, keep: bool, seen: &mut Seen) {
+fn count_policies(snapshot: &Snapshot, decision: &Decision, count: bool, keep: bool, seen: &mut Seen) {
     for (policy, result) in decision.applied.iter() {
-        if let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
+        if count && let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
             meters.count(result);
         }
         if keep && result != PolicyResult::Success && result != PolicyResult::ReportOnlySuccess {
@@ -371,6 +405,15 @@ async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()>
     Ok(())
 }
 
+/// The clock on the wall.
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(since: Duration) -> i64 {
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// A fault of ours where a permit should be: never a way through.
 fn no_permit() -> Box<Error> {
     Error::explain(ErrorType::HTTPStatus(500), "no permit")
@@ -380,22 +423,23 @@ fn no_permit() -> Box<Error> {
 impl ProxyHttp for Gateway {
     type CTX = Passage;
 
-    // The one place where a request reads the clock on the wall.
+    // Read once; only a judgement that comes later reads the clock again.
     fn new_ctx(&self) -> Passage {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = unix_now();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
         Passage {
             state: Arc::clone(&self.state),
             snapshot: self.state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
-            now_unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            now_unix_ms: millis(since),
             peer: None,
             tls: false,
             progress: Progress::Received,
             seen: Seen::default(),
             attempts: 0,
             body_bytes: 0,
+            judged: None,
             recorded: false,
         }
     }
@@ -416,7 +460,9 @@ impl ProxyHttp for Gateway {
             .headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let verdict = way.judge(session.req_header()).and_then(|granted| {
+        let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
+        let target = raw.as_deref().map_or_else(|| session.req_header().raw_path(), target_of);
+        let verdict = way.judge(session.req_header(), target).and_then(|granted| {
             let limit = way.snapshot.config.server.body_bytes_max;
             if length.is_some_and(|length| length > limit) { Err(Refusal::BodyTooLarge) } else { Ok(granted) }
         });
@@ -474,11 +520,16 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         way: &mut Passage,
     ) -> Result<()> {
+        way.judge_again(session.req_header())?;
+        // What follows an upgrade is no request body.
+        if session.was_upgraded() {
+            return Ok(());
+        }
         way.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if way.body_bytes > way.snapshot.config.server.body_bytes_max {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
@@ -493,6 +544,17 @@ impl ProxyHttp for Gateway {
         way: &mut Passage,
     ) -> Result<()> {
         response.insert_header(X_REQUEST_ID, way.id_text())
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        way: &mut Passage,
+    ) -> Result<Option<Duration>> {
+        way.judge_again(session.req_header())?;
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -512,6 +574,8 @@ impl ProxyHttp for Gateway {
 
     async fn fail_to_proxy(&self, session: &mut Session, problem: &Error, way: &mut Passage) -> FailToProxy {
         let refusal = match problem.etype() {
+            // Judged anew and refused.
+            ErrorType::HTTPStatus(_) if let Progress::Answered(refusal) = way.progress => refusal,
             ErrorType::HTTPStatus(413) => Refusal::BodyTooLarge,
             ErrorType::HTTPStatus(500) => Refusal::Internal,
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
@@ -519,7 +583,7 @@ impl ProxyHttp for Gateway {
             }
             _ if *problem.esource() == pingora::ErrorSource::Downstream => {
                 // The client went away or spoke nonsense: nobody is left to read an answer.
-                way.progress = Progress::Answered(Refusal::BadRequest(crate::refusal::BadRequest::Framing));
+                way.progress = Progress::Answered(Refusal::BadRequest(BadRequest::Framing));
                 return FailToProxy { error_code: 0, can_reuse_downstream: false };
             }
             _ => Refusal::Upstream { status: 502 },

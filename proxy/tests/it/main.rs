@@ -4,6 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod demo;
-mod never;
 mod reload;
 mod running;
+mod wire;
