@@ -17,6 +17,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
+use portcullis_config::settings::TokenPlaces;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::{self, Remedies, Remedy};
@@ -127,18 +128,20 @@ impl Passage {
         seen.client = Some(request.client());
         seen.had_bearer = head.headers.contains_key(header::AUTHORIZATION);
 
-        let route = snapshot.routes.find(request.host(), request.path()).ok_or(Refusal::NoApp)?;
+        let Some(route) = snapshot.routes.find(request.host(), request.path()) else {
+            return Err(nowhere(&state, &snapshot, &request, now));
+        };
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
-        if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
-            return Err(Refusal::BadRequest(BadRequest::Method));
-        }
 
         let asked = Instant::now();
         let caller = authenticate(&state, &snapshot, &request, app, now)?;
         let authenticated = Instant::now();
         state.metrics.token_duration.observe((authenticated - asked).as_secs_f64());
         seen.caller = Some(Arc::clone(&caller));
+        if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
+            return Err(Refusal::BadRequest(BadRequest::Method));
+        }
 
         let context = context::gather(&request, caller.token(), &snapshot.geo);
         seen.country = context.country;
@@ -340,6 +343,19 @@ fn authenticate(
         return Err(Refusal::BadRequest(BadRequest::Origin));
     }
     Ok(caller)
+}
+
+/// What a request for no app is told: that there is none, if it comes from somebody known; and else what
+/// any app would tell, so that nobody learns from outside which apps there are.
+fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, now: i64) -> Refusal {
+    let anywhere = TokenPlaces { bearer: true, cookie: None, header: None };
+    let issuers: Vec<usize> = (0..snapshot.config.issuers.len()).collect();
+    let authorization = request.header(&header::AUTHORIZATION);
+    let Some(token) = token::find_token(&anywhere, authorization, |_| None, |_| None) else {
+        return Refusal::NoToken;
+    };
+    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &issuers, now)
+        .map_or_else(Refusal::from, |_| Refusal::NoApp)
 }
 
 fn count_policies(snapshot: &Snapshot, decision: &Decision, count: bool, keep: bool, seen: &mut Seen) {

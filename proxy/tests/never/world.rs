@@ -278,10 +278,10 @@ impl World {
         exchange(&self.plain, text.as_bytes()).status
     }
 
-    /// Everything that comes back for these bytes until the connection closes or is silent for a second.
+    /// Everything that comes back for these bytes until the connection closes or is silent for half a second.
     pub(crate) fn all(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.plain).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let _ = std::io::Write::write_all(&mut stream, bytes);
         let mut received = Vec::new();
         let _ = stream.read_to_end(&mut received);
