@@ -1,5 +1,6 @@
 //! The process: listeners, runtimes, signals, and the hand-over to a successor.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerOptions;
@@ -13,7 +14,10 @@ use pingora::services::listening::Service;
 use portcullis_config::settings::ListenerTls;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::admin::Admin;
@@ -66,8 +70,12 @@ pub fn prepare_process() {
             "warn,portcullis=info,pingora_core=error,pingora_core::connectors=off,pingora_proxy=off",
         )
     });
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish().try_init();
+    // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
+    let discreet = filter_fn(|told| *told.level() <= Level::INFO || told.target().starts_with("portcullis"));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let _ = tracing_subscriber::registry().with(lines).with(filter).with(discreet).try_init();
 }
 
 /// Whether certificate and key are what they are said to be, and belong together. Pingora would panic in

@@ -93,12 +93,6 @@ impl Running {
         false
     }
 
-    pub(crate) fn token(&self, name: &str) -> String {
-        let headers = &self.requests[name];
-        let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization")).unwrap();
-        value.clone()
-    }
-
     /// Sends raw bytes and reads one answer, or whatever came before the connection closed.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         exchange(&self.proxy, bytes)

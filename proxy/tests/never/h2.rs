@@ -9,8 +9,8 @@ pub(crate) enum Answer {
         status: u16,
         body: String,
     },
-    /// `RST_STREAM` with this code.
-    Reset(u32),
+    /// `RST_STREAM`.
+    Reset,
     /// `GOAWAY` with this code before any answer.
     GoAway(u32),
     /// The connection closed without a word.
@@ -22,14 +22,14 @@ impl Answer {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Response { status, .. } => *status,
-            Self::Reset(_) | Self::GoAway(_) | Self::Closed => 0,
+            Self::Reset | Self::GoAway(_) | Self::Closed => 0,
         }
     }
 
     pub(crate) fn body(&self) -> &str {
         match self {
             Self::Response { body, .. } => body,
-            Self::Reset(_) | Self::GoAway(_) | Self::Closed => "",
+            Self::Reset | Self::GoAway(_) | Self::Closed => "",
         }
     }
 
@@ -37,7 +37,7 @@ impl Answer {
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Response { status, .. } => matches!(status, 400 | 403 | 404 | 405 | 431),
-            Self::Reset(_) | Self::GoAway(_) | Self::Closed => true,
+            Self::Reset | Self::GoAway(_) | Self::Closed => true,
         }
     }
 }
@@ -189,7 +189,7 @@ impl<S: Read + Write> Connection<S> {
             match kind {
                 HEADERS if stream == wanted && found.is_none() => found = Some(status(&payload)),
                 DATA if stream == wanted => body.extend(payload),
-                RST_STREAM if stream == wanted && found.is_none() => return Answer::Reset(code(&payload)),
+                RST_STREAM if stream == wanted && found.is_none() => return Answer::Reset,
                 RST_STREAM if stream == wanted => break,
                 GOAWAY if found.is_none() => return Answer::GoAway(code(&payload[4..])),
                 _ => {}

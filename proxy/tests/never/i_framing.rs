@@ -300,6 +300,15 @@ fn never_n71_connect_or_an_early_answer_poisons_a_pooled_connection() {
     }
 }
 
+/// Whether the server ended the connection for what came, and not because it was idle.
+fn is_driven_off(answer: &Answer) -> bool {
+    match answer {
+        Answer::GoAway(code) => *code != 0,
+        Answer::Closed => true,
+        Answer::Response { .. } | Answer::Reset => false,
+    }
+}
+
 /// Writes frames until the connection ends, and says how; `None` when it took them all.
 fn flood(world: &World, start: &[u8], more: impl Fn(u32) -> Vec<u8>, count: u32) -> Option<Answer> {
     let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
@@ -332,14 +341,14 @@ fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limi
         bytes
     };
     let ended = flood(&world, &[], reset, 3000);
-    assert!(matches!(ended, Some(Answer::GoAway(_) | Answer::Closed)), "rapid resets: {ended:?}");
+    assert!(ended.as_ref().is_some_and(is_driven_off), "rapid resets: {ended:?}");
     let start = frame(HEADERS, 0, 1, &head);
     let more =
         |number: u32| frame(CONTINUATION, 0, 1, &block(&[(format!("x-{number}").as_bytes(), &[b'a'; 8000])]));
     let ended = flood(&world, &start, more, 400);
-    assert!(matches!(ended, Some(Answer::GoAway(_) | Answer::Closed)), "continuations: {ended:?}");
+    assert!(ended.as_ref().is_some_and(is_driven_off), "continuations: {ended:?}");
     let ended = flood(&world, &start, |_| frame(CONTINUATION, 0, 1, &[]), 5000);
-    assert!(matches!(ended, Some(Answer::GoAway(_) | Answer::Closed)), "empty continuations: {ended:?}");
+    assert!(ended.as_ref().is_some_and(is_driven_off), "empty continuations: {ended:?}");
     // A request whose body is empty frames for ever has no more streams or memory than any other.
     let mut post = fields("POST", HOST, "/");
     post.push((b"authorization", bearer.as_bytes()));
