@@ -340,6 +340,9 @@ pub struct App {
     pub methods: Vec<String>,
     /// Whether WebSocket upgrades pass.
     pub websocket: bool,
+    /// Origins beside the app's own hosts whose pages may open a WebSocket with the user's cookie:
+    /// `https://host` or `https://host:port`, lower case.
+    pub allowed_origins: Vec<String>,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
 }

@@ -1,5 +1,6 @@
 //! Metrics and health, on a listener of their own that is never a public one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -36,6 +37,23 @@ fn answer(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Vec
     response
 }
 
+/// Whether a page in the operator's browser is behind this request. Such a page may name any host that
+/// resolves to us (DNS rebinding), so on a loopback listener the host must be an address or `localhost`;
+/// and no page has any business here (Fetch Metadata; RFC 6454, section 7).
+fn is_of_a_page(session: &ServerSession) -> bool {
+    let headers = &session.req_header().headers;
+    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin");
+    let local = session
+        .server_addr()
+        .and_then(|address| address.as_inet())
+        .is_some_and(|address| address.ip().is_loopback());
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name =
+        host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let plain = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    headers.contains_key(header::ORIGIN) || foreign || (local && !plain && name != "localhost")
+}
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 #[async_trait]
@@ -44,6 +62,9 @@ impl ServeHttp for Admin {
         let head = session.req_header();
         if !matches!(head.method, Method::GET | Method::HEAD) {
             return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
+        }
+        if is_of_a_page(session) {
+            return answer(StatusCode::FORBIDDEN, TEXT, b"not for pages of other hosts\n".to_vec());
         }
         match head.uri.path() {
             "/metrics" => {

@@ -7,28 +7,29 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::UPGRADE;
-use http::{HeaderName, Method, Version, header};
+use http::{HeaderName, Method, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
 use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
+use portcullis_config::settings::TokenPlaces;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::{self, Remedies, Remedy};
 use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, RequestId, Target};
 use portcullis_policy::{Decision, Permit, Signals};
 
-use crate::admit::{AdmittedRequest, Head, admit};
+use crate::admit::{AdmittedRequest, Head, admit, target_of};
 use crate::context;
 use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, StepUp};
 use crate::record::{AppMeters, AppliedPolicy, Ended, Entry, Outcome, UpstreamFailure};
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller};
 use crate::upstream;
@@ -38,6 +39,9 @@ const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
+const REJUDGE_EVERY: Duration = Duration::from_secs(1);
 
 /// The proxy, as pingora sees it.
 #[derive(Debug)]
@@ -68,6 +72,7 @@ pub struct Passage {
     attempts: usize,
     asked_upstream: Option<Instant>,
     body_bytes: u64,
+    judged: Option<Instant>,
     recorded: bool,
 }
 
@@ -106,13 +111,13 @@ impl Passage {
     }
 
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
-    fn judge(&mut self, head: &RequestHeader) -> Result<(Permit, Arc<Caller>), Refusal> {
+    fn judge(&mut self, head: &RequestHeader, target: &[u8]) -> Result<(Permit, Arc<Caller>), Refusal> {
         let snapshot = Arc::clone(&self.snapshot);
         let state = Arc::clone(&self.state);
         let now = self.now();
+        let is_first = self.judged.replace(Instant::now()).is_none();
         let seen = &mut self.seen;
 
-        let target = request_target(head);
         let raw = Head {
             method: &head.method,
             target,
@@ -125,18 +130,20 @@ impl Passage {
         seen.client = Some(request.client());
         seen.had_bearer = head.headers.contains_key(header::AUTHORIZATION);
 
-        let route = snapshot.routes.find(request.host(), request.path()).ok_or(Refusal::NoApp)?;
+        let Some(route) = snapshot.routes.find(request.host(), request.path()) else {
+            return Err(nowhere(&state, &snapshot, &request, now));
+        };
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
-        if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
-            return Err(Refusal::BadRequest(crate::refusal::BadRequest::Method));
-        }
 
         let asked = Instant::now();
         let caller = authenticate(&state, &snapshot, &request, app, now)?;
         let authenticated = Instant::now();
         state.metrics.authenticated(authenticated - asked);
         seen.caller = Some(Arc::clone(&caller));
+        if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
+            return Err(Refusal::BadRequest(BadRequest::Method));
+        }
 
         let context = context::gather(&request, caller.token(), &snapshot.geo);
         seen.country = context.country;
@@ -152,7 +159,7 @@ impl Passage {
         };
         let decision = snapshot.policies.decide(caller.scope(), &signals);
         state.metrics.decided(authenticated.elapsed());
-        count_policies(&snapshot, &decision, state.log.is_on(), seen);
+        count_policies(&snapshot, &decision, is_first, state.log.is_on(), seen);
         match decision.into_granted() {
             Ok(permit) => {
                 seen.host = Some(request.host().to_owned());
@@ -165,6 +172,36 @@ impl Passage {
                 Err(Refusal::Policy(refused))
             }
         }
+    }
+
+    /// Judges anew what still flows, by the configuration, keys and clock of now: a WebSocket, a stream
+    /// or a long download ends when the request that began it would no longer be let in. Runs before a
+    /// byte passes in either direction; a connection that stays silent ends by the upstream's read
+    /// timeout.
+    fn judge_again(&mut self, head: &RequestHeader) -> Result<()> {
+        let due = self.judged.is_some_and(|judged| judged.elapsed() >= REJUDGE_EVERY);
+        if !due || !matches!(self.progress, Progress::Permitted { .. }) {
+            return Ok(());
+        }
+        let former = std::mem::replace(&mut self.snapshot, self.state.snapshot());
+        let id = |snapshot: &Snapshot, app: Option<AppIndex>| {
+            app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
+        };
+        let app = id(&former, self.seen.app);
+        self.seen = Seen::default();
+        self.now_unix_ms = millis(unix_now());
+        // INVARIANT: an admitted target is what the parser made of it.
+        let verdict = self.judge(head, head.raw_path());
+        let refusal = match verdict {
+            Ok((permit, caller)) if id(&self.snapshot, Some(permit.app())) == app => {
+                self.progress = Progress::Permitted { permit, caller };
+                return Ok(());
+            }
+            Ok(_) => Refusal::NoApp,
+            Err(refusal) => refusal,
+        };
+        self.progress = Progress::Answered(refusal);
+        Err(Error::explain(ErrorType::HTTPStatus(refusal.row().status), "no longer permitted"))
     }
 
     fn answer(&self, refusal: &Refusal, head: &RequestHeader) -> Answer {
@@ -292,12 +329,6 @@ impl Drop for Passage {
     }
 }
 
-/// The target as it was sent; an absolute one is shown as such, so that `admit` refuses it.
-fn request_target(head: &RequestHeader) -> &[u8] {
-    let raw = head.raw_path();
-    if head.version != Version::HTTP_2 && head.uri.authority().is_some() { b"absolute:" } else { raw }
-}
-
 fn authenticate(
     state: &State,
     snapshot: &Snapshot,
@@ -313,13 +344,32 @@ fn authenticate(
     let authorization = request.header(&header::AUTHORIZATION);
     let token = token::find_token(&app.token, authorization, |_| cookie, by_header);
     let token = token.ok_or(Refusal::NoToken)?;
-    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)
-        .map_err(Refusal::from)
+    let caller =
+        token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)?;
+    // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
+    let by_cookie = cookie.is_some_and(|cookie| std::ptr::eq(cookie, token));
+    if by_cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
+        return Err(Refusal::BadRequest(BadRequest::Origin));
+    }
+    Ok(caller)
 }
 
-fn count_policies(snapshot: &Snapshot, decision: &Decision, keep: bool, seen: &mut Seen) {
+/// What a request for no app is told: that there is none, if it comes from somebody known; and else what
+/// any app would tell, so that nobody learns from outside which apps there are.
+fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, now: i64) -> Refusal {
+    let anywhere = TokenPlaces { bearer: true, cookie: None, header: None };
+    let issuers: Vec<usize> = (0..snapshot.config.issuers.len()).collect();
+    let authorization = request.header(&header::AUTHORIZATION);
+    let Some(token) = token::find_token(&anywhere, authorization, |_| None, |_| None) else {
+        return Refusal::NoToken;
+    };
+    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &issuers, now)
+        .map_or_else(Refusal::from, |_| Refusal::NoApp)
+}
+
+fn count_policies(snapshot: &Snapshot, decision: &Decision, count: bool, keep: bool, seen: &mut Seen) {
     for (policy, result) in decision.applied.iter() {
-        if let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
+        if count && let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
             meters.count(result);
         }
         if keep && result != PolicyResult::Success && result != PolicyResult::ReportOnlySuccess {
@@ -380,6 +430,15 @@ async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()>
     Ok(())
 }
 
+/// The clock on the wall.
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(since: Duration) -> i64 {
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// A fault of ours where a permit should be: never a way through.
 fn no_permit() -> Box<Error> {
     Error::explain(ErrorType::HTTPStatus(500), "no permit")
@@ -389,17 +448,17 @@ fn no_permit() -> Box<Error> {
 impl ProxyHttp for Gateway {
     type CTX = Passage;
 
-    // The one place where a request reads the clock on the wall.
+    // Read once; only a judgement that comes later reads the clock again.
     fn new_ctx(&self) -> Passage {
         self.state.metrics.begun();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = unix_now();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
         Passage {
             state: Arc::clone(&self.state),
             snapshot: self.state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
-            now_unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            now_unix_ms: millis(since),
             peer: None,
             tls: false,
             progress: Progress::Received,
@@ -407,6 +466,7 @@ impl ProxyHttp for Gateway {
             attempts: 0,
             asked_upstream: None,
             body_bytes: 0,
+            judged: None,
             recorded: false,
         }
     }
@@ -427,7 +487,9 @@ impl ProxyHttp for Gateway {
             .headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let verdict = way.judge(session.req_header()).and_then(|granted| {
+        let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
+        let target = raw.as_deref().map_or_else(|| session.req_header().raw_path(), target_of);
+        let verdict = way.judge(session.req_header(), target).and_then(|granted| {
             let limit = way.snapshot.config.server.body_bytes_max;
             if length.is_some_and(|length| length > limit) { Err(Refusal::BodyTooLarge) } else { Ok(granted) }
         });
@@ -486,11 +548,16 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         way: &mut Passage,
     ) -> Result<()> {
+        way.judge_again(session.req_header())?;
+        // What follows an upgrade is no request body.
+        if session.was_upgraded() {
+            return Ok(());
+        }
         way.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if way.body_bytes > way.snapshot.config.server.body_bytes_max {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
@@ -523,6 +590,17 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        way: &mut Passage,
+    ) -> Result<Option<Duration>> {
+        way.judge_again(session.req_header())?;
+        Ok(None)
+    }
+
     fn fail_to_connect(
         &self,
         _session: &mut Session,
@@ -543,6 +621,8 @@ impl ProxyHttp for Gateway {
 
     async fn fail_to_proxy(&self, session: &mut Session, problem: &Error, way: &mut Passage) -> FailToProxy {
         let refusal = match problem.etype() {
+            // Judged anew and refused.
+            ErrorType::HTTPStatus(_) if let Progress::Answered(refusal) = way.progress => refusal,
             ErrorType::HTTPStatus(413) => Refusal::BodyTooLarge,
             ErrorType::HTTPStatus(500) => Refusal::Internal,
             ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
@@ -550,7 +630,7 @@ impl ProxyHttp for Gateway {
             }
             _ if *problem.esource() == pingora::ErrorSource::Downstream => {
                 // The client went away or spoke nonsense: nobody is left to read an answer.
-                way.progress = Progress::Answered(Refusal::BadRequest(crate::refusal::BadRequest::Framing));
+                way.progress = Progress::Answered(Refusal::BadRequest(BadRequest::Framing));
                 return FailToProxy { error_code: 0, can_reuse_downstream: false };
             }
             _ => Refusal::Upstream { status: 502 },

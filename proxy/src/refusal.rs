@@ -49,11 +49,13 @@ pub enum BadRequest {
     ForwardedAddress,
     /// The head is too large.
     TooLarge,
+    /// A page of another origin opens a WebSocket with the user's cookie (403).
+    Origin,
 }
 
 impl BadRequest {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Host,
         Self::Target,
         Self::Framing,
@@ -62,6 +64,7 @@ impl BadRequest {
         Self::Method,
         Self::ForwardedAddress,
         Self::TooLarge,
+        Self::Origin,
     ];
 
     /// The word for logs and metrics.
@@ -76,6 +79,7 @@ impl BadRequest {
             Self::Method => "bad-method",
             Self::ForwardedAddress => "bad-forwarded-address",
             Self::TooLarge => "head-too-large",
+            Self::Origin => "foreign-origin",
         }
     }
 }
@@ -270,6 +274,8 @@ impl Refusal {
     #[must_use]
     pub const fn row(&self) -> Row {
         match self {
+            // RFC 6455, section 4.2.2.
+            Self::BadRequest(BadRequest::Origin) => row(0, Class::Request, Resolution::FixRequest, 403),
             Self::BadRequest(_) => row(0, Class::Request, Resolution::FixRequest, 400),
             Self::NoApp => row(0, Class::Request, Resolution::FixRequest, 404),
             Self::NoToken => row(50058, Class::Session, Resolution::SignIn, 401),

@@ -1,7 +1,9 @@
 //! The process: listeners, runtimes, signals, and the hand-over to a successor.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
+use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::http_proxy_service_with_name;
 use pingora::server::configuration::{Opt, ServerConf};
@@ -9,7 +11,13 @@ use pingora::server::{RunArgs, Server};
 use pingora::services::ServiceWithDependents;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
+use portcullis_config::settings::ListenerTls;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::admin::Admin;
@@ -62,8 +70,22 @@ pub fn prepare_process() {
             "warn,portcullis=info,pingora_core=error,pingora_core::connectors=off,pingora_proxy=off",
         )
     });
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).finish().try_init();
+    // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
+    let discreet = filter_fn(|told| *told.level() <= Level::INFO || told.target().starts_with("portcullis"));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let _ = tracing_subscriber::registry().with(lines).with(filter).with(discreet).try_init();
+}
+
+/// Whether certificate and key are what they are said to be, and belong together. Pingora would panic in
+/// the listener's own thread, and the process would live on without serving.
+fn check_pair(tls: &ListenerTls) -> Result<(), Box<dyn std::error::Error>> {
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&std::fs::read(&tls.certificate)?).collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(&std::fs::read(&tls.key)?)?;
+    rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    Ok(())
 }
 
 fn ask_predecessor(pid_file: &std::path::Path) -> Result<(), ServeError> {
@@ -113,6 +135,11 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
 
     let gateway = Gateway::new(Arc::clone(&state));
     let mut proxy = http_proxy_service_with_name(&server.configuration, gateway, "portcullis");
+    if let Some(app) = proxy.app_logic_mut() {
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(settings.client_idle);
+        app.server_options = Some(options);
+    }
     for listener in &settings.listeners {
         let address = listener.address.to_string();
         match &listener.tls {
@@ -122,6 +149,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
                     address: address.clone(),
                     problem: problem.to_string(),
                 };
+                check_pair(tls).map_err(|problem| fail(&problem))?;
                 let certificate = tls.certificate.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
                 let key = tls.key.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
                 let mut acceptor =

@@ -83,6 +83,7 @@ pub(super) fn app(
     let contexts: Vec<_> = contexts.collect();
     let methods = cx.parse_list(view, "methods", values::method);
     cx.not_empty(view, "methods", "leave it out to accept any method");
+    let allowed_origins = cx.parse_list(view, "allowed-origins", values::origin);
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let token = token(cx, view);
     let timeouts = timeouts(cx, view);
@@ -102,6 +103,7 @@ pub(super) fn app(
         forward_authorization: view.boolean("forward-authorization", false),
         methods,
         websocket: view.boolean("websocket", true),
+        allowed_origins,
         timeouts,
     };
     let unmatched = match view.text("unmatched") {

@@ -191,6 +191,19 @@ pub(super) fn secure_url(text: &str) -> Result<Url, Flaw> {
     }
 }
 
+/// The origin of pages, as browsers write it: scheme, host, and a port that is not the usual one.
+pub(super) fn origin(text: &str) -> Result<String, Flaw> {
+    let url = secure_url(text)?;
+    let origin = url.origin().ascii_serialization();
+    if origin == text.to_ascii_lowercase() {
+        Ok(origin)
+    } else {
+        Err(Flaw::new("value/url", format!("`{}` is no origin", shortened(text)))
+            .why("it would equal no `Origin` header")
+            .help(format!("write `{origin}`")))
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

@@ -269,6 +269,11 @@ pub(crate) static APP: Table = Table {
         default("forward-authorization", "false", Shape::Bool, "Whether `Authorization` reaches the app."),
         optional("methods", TEXTS, "Accepted methods; any if absent."),
         default("websocket", "true", Shape::Bool, "Whether WebSocket upgrades pass."),
+        optional(
+            "allowed-origins",
+            Shape::List(&Shape::Text(Form::Url)),
+            "Further origins whose pages may open a WebSocket with the user's cookie.",
+        ),
         optional("timeouts", Shape::Table(&TIMEOUTS), "Upstream timeouts."),
         optional(
             "contexts",

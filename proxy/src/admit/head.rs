@@ -27,6 +27,7 @@ pub(super) fn check(head: &Head<'_>) -> Result<(), BadRequest> {
         return Err(BadRequest::Header);
     }
     framing(head)?;
+    described(headers)?;
     credentials(headers)?;
     connection(headers)
 }
@@ -44,6 +45,18 @@ fn framing(head: &Head<'_>) -> Result<(), BadRequest> {
         let plain = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
         if !plain || codings.next().is_some() || length.is_some() || head.version != Version::HTTP_11 {
             return Err(BadRequest::Framing);
+        }
+    }
+    Ok(())
+}
+
+/// What the client says of itself is said once and can be read. A value that cannot be read must not
+/// pass for one that is missing: a condition would then not see it.
+fn described(headers: &HeaderMap) -> Result<(), BadRequest> {
+    for name in [header::USER_AGENT, HeaderName::from_static("sec-ch-ua-platform")] {
+        let mut values = headers.get_all(&name).iter();
+        if values.next().is_some_and(|value| value.to_str().is_err()) || values.next().is_some() {
+            return Err(BadRequest::Header);
         }
     }
     Ok(())
@@ -104,7 +117,7 @@ pub(super) fn host<'r>(head: &Head<'r>) -> Result<Cow<'r, str>, BadRequest> {
     }
 }
 
-fn without_port(stated: &str) -> Result<&str, BadRequest> {
+pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
     let (name, port) = if stated.starts_with('[') {
         let (address, rest) = stated.split_once(']').ok_or(BadRequest::Host)?;
         let inside = address.strip_prefix('[').ok_or(BadRequest::Host)?;

@@ -51,7 +51,7 @@ const USER_AGENT_BYTES_MAX: usize = 512;
 pub struct Head<'r> {
     /// Method.
     pub method: &'r Method,
-    /// Path and query, byte for byte.
+    /// The request target, byte for byte; see [`target_of`].
     pub target: &'r [u8],
     /// Protocol version.
     pub version: Version,
@@ -63,13 +63,28 @@ pub struct Head<'r> {
     pub peer: IpAddr,
 }
 
+/// The target in the first line of an HTTP/1 head as it was received. Parsers mend targets (they cut off
+/// a fragment, escape a space): what needs mending is to be refused, so it must be seen. Empty when the
+/// line cannot be read, or when any line ends in a bare LF, which other readers take for no end.
+#[must_use]
+pub fn target_of(head: &[u8]) -> &[u8] {
+    let bare = memchr::memchr_iter(b'\n', head)
+        .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'));
+    let line = head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let ends = (memchr::memchr(b' ', line), memchr::memrchr(b' ', line));
+    match ends {
+        (Some(first), Some(last)) if !bare => line.get(first + 1..last).unwrap_or_default(),
+        _ => b"",
+    }
+}
+
 /// A request that can be read in one way only.
 #[derive(Clone, Debug)]
 pub struct AdmittedRequest<'r> {
     headers: &'r HeaderMap,
     method: &'r str,
     host: Cow<'r, str>,
-    path: &'r str,
+    path: Cow<'r, str>,
     client: IpAddr,
 }
 
@@ -92,10 +107,10 @@ impl<'r> AdmittedRequest<'r> {
         &self.host
     }
 
-    /// The path, as the app will receive it; never with a query.
+    /// The path in its one spelling; never with a query. The app receives an equivalent one.
     #[must_use]
-    pub const fn path(&self) -> &'r str {
-        self.path
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The method.
@@ -139,6 +154,30 @@ impl<'r> AdmittedRequest<'r> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
+    }
+
+    /// Whether the client asks for a WebSocket; nothing else may be asked for.
+    #[must_use]
+    pub fn is_upgrade(&self) -> bool {
+        self.headers.contains_key(header::UPGRADE)
+    }
+
+    /// Whether no page of a strange origin is behind this request: none is named (no browser), or one of
+    /// the same host, or one of `allowed` (`https://host`, lower case). RFC 6454, section 7; RFC 6455,
+    /// section 10.2.
+    #[must_use]
+    pub fn is_from_own_page(&self, allowed: &[String]) -> bool {
+        if !self.headers.contains_key(header::ORIGIN) {
+            return true;
+        }
+        // Doubled or unreadable is strange.
+        let Some(origin) = self.header(&header::ORIGIN).map(str::to_ascii_lowercase) else { return false };
+        let own = origin
+            .split_once("://")
+            .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
+            .and_then(|(_, authority)| head::without_port(authority).ok())
+            .is_some_and(|host| host == self.host);
+        own || allowed.contains(&origin)
     }
 
     /// The user agent, cut to a length that is worth reading.

@@ -235,7 +235,10 @@ impl<'c> Source<'c> {
     fn id(&self, name: &str) -> Result<Option<String>, BadToken> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let id = scalar_text(value).ok_or(BadToken::Claims)?;
-        let fit = !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control);
+        let fit = !id.is_empty()
+            && id.len() <= ID_BYTES_MAX
+            && !id.chars().any(char::is_control)
+            && is_one_address(name, &id);
         if fit { Ok(Some(id)) } else { Err(BadToken::Claims) }
     }
 
@@ -422,6 +425,7 @@ impl<'c> Source<'c> {
         for name in names {
             let value = match self.get(name) {
                 None => continue,
+                Some(Value::String(text)) if !is_one_address(name, text) => return Err(BadToken::Claims),
                 Some(Value::String(text)) => Attribute::Text(text.clone()),
                 Some(Value::Bool(truth)) => Attribute::Bool(*truth),
                 Some(Value::Number(number)) => Attribute::Number(number.as_f64().ok_or(BadToken::Claims)?),
@@ -437,6 +441,14 @@ impl<'c> Source<'c> {
         extra.dedup_by(|(left, _), (right, _)| left == right);
         Ok(extra)
     }
+}
+
+/// Whether a text can be the value of this claim, as far as addresses go: one with two `@` belongs to
+/// another domain for each reader, and rules ask for domains.
+fn is_one_address(name: &str, text: &str) -> bool {
+    const ADDRESSES: [&str; 5] = ["email", "mail", "upn", "preferred_username", "unique_name"];
+    let short = name.rsplit(['.', '/']).next().unwrap_or(name);
+    !ADDRESSES.iter().any(|known| known.eq_ignore_ascii_case(short)) || text.matches('@').count() <= 1
 }
 
 /// The text of a text or an integer.

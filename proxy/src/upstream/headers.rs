@@ -37,14 +37,13 @@ pub(crate) struct Prepared<'r> {
     pub(crate) tls: bool,
 }
 
-/// Whether an app could take `name` for `ours`: the same but for case, `_` or `.` instead of `-`.
+/// Whether an app could take `name` for `ours`: the same but for case and for what stands between the
+/// words. CGI makes `_` of `-`, and some servers do so with every sign that is no letter or digit.
 fn looks_like(name: &str, ours: &str) -> bool {
     name.len() == ours.len()
         && name.bytes().zip(ours.bytes()).all(|(a, b)| {
-            let folded = |byte: u8| match byte {
-                b'_' | b'.' => b'-',
-                other => other.to_ascii_lowercase(),
-            };
+            let folded =
+                |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
             folded(a) == folded(b)
         })
 }
@@ -166,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_look_alike_of_an_identity_header_is_recognised() {
-        for name in ["x-user", "X_User", "x.user", "X-USER"] {
+        for name in ["x-user", "X_User", "x.user", "X-USER", "x~user", "x|user"] {
             assert!(looks_like(name, "X-User"), "{name}");
         }
         assert!(!looks_like("x-users", "X-User"));

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod demo;
-mod never;
 mod reload;
 mod running;
 mod watch;
+mod wire;

@@ -1,13 +1,15 @@
 //! Starts `portcullis demo` on free ports and speaks to it in raw bytes.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::wire::{Answer, exchange};
 
 /// A demo that runs until dropped.
 pub(crate) struct Running {
@@ -17,23 +19,6 @@ pub(crate) struct Running {
     pub(crate) app_host: String,
     pub(crate) requests: BTreeMap<String, Vec<(String, String)>>,
     pub(crate) folder: tempfile::TempDir,
-}
-
-/// An answer, read to the end of its declared length.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (found, value) = line.split_once(':')?;
-            found.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
 }
 
 impl Running {
@@ -138,7 +123,8 @@ impl Running {
     pub(crate) fn admin_get_with(&self, path: &str, more: &str) -> Answer {
         exchange(
             &self.admin,
-            format!("GET {path} HTTP/1.1\r\nHost: admin\r\n{more}Connection: close\r\n\r\n").as_bytes(),
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{more}Connection: close\r\n\r\n", self.admin)
+                .as_bytes(),
         )
     }
 
@@ -156,34 +142,4 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-pub(crate) fn exchange(address: &str, bytes: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(bytes).unwrap();
-    let mut received = Vec::new();
-    let mut chunk = [0; 16 * 1024];
-    let complete = |received: &[u8]| {
-        let text = String::from_utf8_lossy(received);
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let head_only = bytes.starts_with(b"HEAD ");
-        let length = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
-        });
-        let chunked_end =
-            head.to_ascii_lowercase().contains("transfer-encoding: chunked") && body.ends_with("0\r\n\r\n");
-        (head_only || chunked_end || length.is_some_and(|length| body.len() >= length)).then_some(())
-    };
-    while complete(&received).is_none() {
-        match stream.read(&mut chunk) {
-            Ok(0) | Err(_) => break,
-            Ok(read) => received.extend_from_slice(&chunk[..read]),
-        }
-    }
-    let text = String::from_utf8_lossy(&received).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }

@@ -1,0 +1,430 @@
+//! I. Protocol framing and exhaustion.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::h2::{
+    Answer, CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, Field, HEADERS, RST_STREAM, SETTINGS,
+    block, fields, frame,
+};
+use crate::keys;
+use crate::origin::{BODY, Counter};
+use crate::wire::answer;
+use crate::world::{HOST, Setup, World};
+
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: wiki.test\r\n\r\n";
+
+/// How many answers came back, and whether any request of the body's reached the app.
+fn answers(world: &World, bytes: &[u8]) -> usize {
+    let text = world.all(bytes);
+    assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
+    text.matches("HTTP/1.1 ").count()
+}
+
+#[test]
+fn never_n66_the_body_of_a_refused_request_is_read_as_the_next_one() {
+    let world = World::plain();
+    let length = format!("Content-Length: {}\r\n", SMUGGLED.len());
+    let chunked = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
+    let no_token = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\n");
+    for head in [
+        World::head("POST", "/admin", &length),
+        World::head("GET", "/admin", &length),
+        World::head("POST", "/../x", &length),
+        format!("{no_token}{length}\r\n").into_bytes(),
+        format!("POST / HTTP/1.1\r\nHost: unknown.test\r\n{length}\r\n").into_bytes(),
+    ] {
+        let mut whole = head.clone();
+        whole.extend_from_slice(SMUGGLED.as_bytes());
+        assert_eq!(answers(&world, &whole), 1, "{}", String::from_utf8_lossy(&head));
+    }
+    for head in [
+        World::head("POST", "/admin", "Transfer-Encoding: chunked\r\n"),
+        format!("{no_token}Transfer-Encoding: chunked\r\n\r\n").into_bytes(),
+    ] {
+        let mut whole = head.clone();
+        whole.extend_from_slice(chunked.as_bytes());
+        assert_eq!(answers(&world, &whole), 1, "{}", String::from_utf8_lossy(&head));
+        // The body comes after the answer.
+        let mut stream = TcpStream::connect(&world.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(&head).unwrap();
+        assert!(answer(&mut stream, false).status >= 400);
+        let _ = stream.write_all(SMUGGLED.as_bytes());
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1 200"));
+    }
+    assert_eq!(world.origin.hits(), 0);
+    let mut twin = World::head("POST", "/", &length);
+    twin.extend_from_slice(SMUGGLED.as_bytes());
+    assert!(world.all(&twin).starts_with("HTTP/1.1 200"));
+    assert_eq!(world.origin.hits(), 1, "the twin: the same bytes are a body");
+    assert_eq!(world.origin.last().body, SMUGGLED.as_bytes());
+}
+
+#[test]
+fn never_n67_what_follows_an_upgrade_passes_before_the_app_agreed() {
+    let world = World::plain();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let mut early = World::head("GET", "/ws-never", upgrade);
+    early.extend_from_slice(SMUGGLED.as_bytes());
+    answers(&world, &early);
+    assert_eq!(world.origin.hits(), 1, "one request, and nothing behind it");
+    for other in ["h2c", "TLS/1.0", "websocket, h2c", "foo"] {
+        world.refuses_lines(&format!("Connection: Upgrade\r\nUpgrade: {other}\r\n"));
+    }
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(&World::head("GET", "/ws", upgrade)).unwrap();
+    assert_eq!(answer(&mut stream, false).status, 101, "the twin");
+    stream.write_all(b"ping").unwrap();
+    let mut echo = [0; 4];
+    stream.read_exact(&mut echo).unwrap();
+    assert_eq!(&echo, b"ping");
+}
+
+#[test]
+fn never_n68_two_lengths_or_an_old_version_with_a_coding_are_passed_on() {
+    let world = World::plain();
+    let send = |method: &str, version: &str, lines: &str| {
+        let head = String::from_utf8(World::head(method, "/", lines)).unwrap();
+        let text = format!("{}abc{SMUGGLED}", head.replacen("HTTP/1.1", version, 1));
+        let back = world.all(text.as_bytes());
+        assert!(
+            back.is_empty() || back.starts_with("HTTP/1.1 400") || back.starts_with("HTTP/1.0 400"),
+            "{lines:?}: {back}"
+        );
+        assert_eq!(
+            back.matches("HTTP/1.").count().min(2),
+            usize::from(!back.is_empty()),
+            "{lines:?}: {back}"
+        );
+    };
+    for lines in [
+        "Content-Length: 3\r\nContent-Length: 3\r\n",
+        "Content-Length: 3\r\nContent-Length: 4\r\n",
+        "Content-Length: 3, 3\r\n",
+        "Content-Length: +3\r\n",
+        "Content-Length: -3\r\n",
+        "Content-Length: 0x3\r\n",
+        "Content-Length: 3 \r\n 4\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: \u{b}chunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer-Encoding:\r\n chunked\r\n",
+        "Transfer-Encoding\r\n: chunked\r\n",
+    ] {
+        send("POST", "HTTP/1.1", lines);
+    }
+    send("POST", "HTTP/1.0", "Transfer-Encoding: chunked\r\n");
+    send("GET", "HTTP/1.0", "Transfer-Encoding: chunked\r\n");
+    assert_eq!(world.origin.hits(), 0);
+    let mut twin = World::head("POST", "/", "Content-Length: 3\r\n");
+    twin.extend_from_slice(b"abc");
+    assert!(world.all(&twin).starts_with("HTTP/1.1 200"), "the twin");
+    // Odd chunks end the connection; none of their bytes becomes a request.
+    for chunks in [
+        "3;\nabc\r\n0\r\n\r\n",
+        "3\nabc\r\n0\r\n\r\n",
+        "0x3\r\nabc\r\n0\r\n\r\n",
+        "-3\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcX\r\n0\r\n\r\n",
+        "ffffffffffffffff1\r\nabc\r\n0\r\n\r\n",
+    ] {
+        let mut bytes = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
+        bytes.extend_from_slice(chunks.as_bytes());
+        bytes.extend_from_slice(SMUGGLED.as_bytes());
+        answers(&world, &bytes);
+    }
+}
+
+#[test]
+fn never_n69_an_empty_name_or_length_or_a_bare_line_end_shifts_what_is_read() {
+    let world = World::plain();
+    for lines in [
+        ": x\r\n",
+        ":\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: \r\n",
+        " : x\r\n",
+        "\r: x\r\n",
+        "X-Test: a\nX-User: forged\r\n",
+        "X-Test: a\rX-User: forged\r\n",
+        "X-Test: a\r\n folded\r\n",
+        "X-Test\r\n",
+        "X Test: a\r\n",
+        "X-Test\u{0}: a\r\n",
+    ] {
+        for method in ["GET", "POST"] {
+            let mut bytes = World::head(method, "/", lines);
+            bytes.extend_from_slice(SMUGGLED.as_bytes());
+            let back = world.all(&bytes);
+            assert!(back.is_empty() || back.starts_with("HTTP/1.1 400"), "{lines:?}: {back}");
+        }
+    }
+    let all_bare = String::from_utf8(World::head("GET", "/", "")).unwrap().replace("\r\n", "\n");
+    assert!(world.all(all_bare.as_bytes()).starts_with("HTTP/1.1 400"));
+    assert_eq!(world.origin.hits(), 0);
+    assert_eq!(world.get("/", "X-Empty:\r\n").status, 200, "the twin: an empty value is fine");
+}
+
+#[test]
+fn never_n70_forbidden_bytes_of_http2_are_translated_to_http1() {
+    let world = World::plain();
+    let bearer = format!("Bearer {}", keys::token());
+    let good = || {
+        let mut head = fields("GET", HOST, "/");
+        head.push((b"authorization", bearer.as_bytes()));
+        head
+    };
+    let mut heads: Vec<Vec<Field<'_>>> = Vec::new();
+    let odd: [Field<'_>; 22] = [
+        (b"x-a", b"1\r\nx-user: forged"),
+        (b"x-a", b"1\nx-user: forged"),
+        (b"x-a", b"1\rx"),
+        (b"x-a", b"1\0"),
+        (b"x-a\r\nx-user", b"forged"),
+        (b"x-a: 1\r\nx-user", b"forged"),
+        (b"X-User", b"forged"),
+        (b"x user", b"forged"),
+        (b"x-user:", b"forged"),
+        (b":x-user", b"forged"),
+        (b"", b"forged"),
+        (b"x-\xff", b"1"),
+        (b"transfer-encoding", b"chunked"),
+        (b"connection", b"x-user"),
+        (b"connection", b"close"),
+        (b"keep-alive", b"1"),
+        (b"proxy-connection", b"x"),
+        (b"upgrade", b"websocket"),
+        (b"te", b"gzip"),
+        (b"content-length", b"1, 2"),
+        (b"content-length", b"x"),
+        (b"host", b"other.test"),
+    ];
+    for field in odd {
+        let mut head = good();
+        head.push(field);
+        heads.push(head);
+    }
+    for (at, field) in [
+        (0, (&b":method"[..], &b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET"[..])),
+        (0, (b":method", b"")),
+        (1, (b":scheme", b"ht\r\ntp")),
+        (2, (b":authority", b"wiki.test\r\nx-user: forged")),
+        (2, (b":authority", b"a@wiki.test")),
+        (2, (b":authority", b"")),
+        (3, (b":path", b"/ HTTP/1.1\r\nx-user: forged\r\n\r\n")),
+        (3, (b":path", b"/a b")),
+        (3, (b":path", b"/\xff")),
+    ] {
+        let mut head = good();
+        head[at] = field;
+        heads.push(head);
+    }
+    for missing in 0..4 {
+        let mut head = good();
+        head.remove(missing);
+        heads.push(head);
+    }
+    for doubled in 0..4 {
+        let mut head = good();
+        head.insert(4, head[doubled]);
+        heads.push(head);
+    }
+    let mut late = good();
+    let path = late.remove(3);
+    late.push(path);
+    heads.push(late);
+    for head in &heads {
+        let answer = world.h2(head, None);
+        let shown: Vec<_> = head
+            .iter()
+            .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+            .collect();
+        assert!(answer.is_refusal(), "{answer:?} for {shown:?}");
+    }
+    assert_eq!(world.origin.hits(), 0, "{}", world.origin.raw());
+    // Lengths that do not fit the data end the stream, and nothing is left over for the next.
+    let mut head = fields("POST", HOST, "/");
+    head.extend([(&b"authorization"[..], bearer.as_bytes()), (b"content-length", b"3")]);
+    let answer = world.h2(&head, Some(format!("abc{SMUGGLED}").as_bytes()));
+    assert_ne!(answer.status(), 200, "{answer:?}");
+    assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
+    assert_eq!(world.h2(&good(), None).status(), 200, "the twin");
+    assert_eq!(world.h2(&head, Some(b"abc")).status(), 200, "the twin with a body");
+    assert_eq!(world.origin.last().body, b"abc");
+}
+
+#[test]
+fn never_n71_connect_or_an_early_answer_poisons_a_pooled_connection() {
+    let world = World::plain();
+    for target in ["127.0.0.1:22", "wiki.test:80", "/", "wiki.test"] {
+        let mut bytes = World::head("CONNECT", target, "");
+        bytes.extend_from_slice(SMUGGLED.as_bytes());
+        let back = world.all(&bytes);
+        assert!(back.is_empty() || back.starts_with("HTTP/1.1 4"), "{target}: {back}");
+    }
+    let bearer = format!("Bearer {}", keys::token());
+    for protocol in [None, Some(&b"websocket"[..])] {
+        let mut head = vec![(&b":method"[..], &b"CONNECT"[..]), (b":authority", b"wiki.test")];
+        if let Some(protocol) = protocol {
+            head.extend([(&b":protocol"[..], protocol), (b":scheme", b"https"), (b":path", b"/ws")]);
+        }
+        head.push((b"authorization", bearer.as_bytes()));
+        let answer = world.h2(&head, None);
+        assert!(answer.is_refusal(), "{answer:?}");
+    }
+    assert_eq!(world.origin.hits(), 0);
+    // The app answers before it has the body; what was left of that must not meet the next request.
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(&World::head("POST", "/early", "Content-Length: 1000\r\n")).unwrap();
+    stream.write_all(b"the first part").unwrap();
+    assert_eq!(answer(&mut stream, false).status, 413);
+    let _ = stream.write_all(b" and the second");
+    for _ in 0..3 {
+        assert_eq!(world.get("/next", "").status, 200);
+        assert!(world.origin.last().head.starts_with("GET /next "), "{}", world.origin.last().head);
+    }
+}
+
+/// Whether the server ended the connection for what came, and not because it was idle.
+fn is_driven_off(answer: &Answer) -> bool {
+    match answer {
+        Answer::GoAway(code) => *code != 0,
+        Answer::Closed => true,
+        Answer::Response { .. } | Answer::Reset => false,
+    }
+}
+
+/// Writes frames until the connection ends, and says how; `None` when it took them all.
+fn flood(world: &World, start: &[u8], more: impl Fn(u32) -> Vec<u8>, count: u32) -> Option<Answer> {
+    let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
+    connection.send(start);
+    for number in 0..count {
+        if !connection.send(&more(number)) {
+            return Some(Answer::Closed);
+        }
+    }
+    connection.stream.sock.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    while let Some((kind, _, _, payload)) = connection.next() {
+        if kind == 7 {
+            return Some(Answer::GoAway(u32::from_be_bytes(payload[4..8].try_into().unwrap())));
+        }
+    }
+    None
+}
+
+#[test]
+fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limit() {
+    let mut world = World::start(Setup { server: "client-idle = \"1s\"", ..Setup::default() });
+    let bearer = format!("Bearer {}", keys::token());
+    let mut head = fields("GET", HOST, "/");
+    head.push((b"authorization", bearer.as_bytes()));
+    let head = block(&head);
+    let reset = |number: u32| {
+        let stream = number * 2 + 1;
+        let mut bytes = frame(HEADERS, END_HEADERS | END_STREAM, stream, &head);
+        bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+        bytes
+    };
+    let ended = flood(&world, &[], reset, 3000);
+    assert!(ended.as_ref().is_some_and(is_driven_off), "rapid resets: {ended:?}");
+    let start = frame(HEADERS, 0, 1, &head);
+    let more =
+        |number: u32| frame(CONTINUATION, 0, 1, &block(&[(format!("x-{number}").as_bytes(), &[b'a'; 8000])]));
+    let ended = flood(&world, &start, more, 400);
+    assert!(ended.as_ref().is_some_and(is_driven_off), "continuations: {ended:?}");
+    let ended = flood(&world, &start, |_| frame(CONTINUATION, 0, 1, &[]), 5000);
+    assert!(ended.as_ref().is_some_and(is_driven_off), "empty continuations: {ended:?}");
+    // A request whose body is empty frames for ever has no more streams or memory than any other.
+    let mut post = fields("POST", HOST, "/");
+    post.push((b"authorization", bearer.as_bytes()));
+    let start = frame(HEADERS, END_HEADERS, 1, &block(&post));
+    flood(&world, &start, |_| frame(DATA, 0, 1, &[]), 5000);
+    // The server says how many streams at once it takes.
+    let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
+    let (_, _, _, settings) = std::iter::from_fn(|| connection.next())
+        .find(|(kind, flags, ..)| *kind == SETTINGS && flags & 1 == 0)
+        .unwrap();
+    let streams = settings
+        .chunks(6)
+        .find(|entry| entry[..2] == [0, 3])
+        .map(|entry| u32::from_be_bytes(entry[2..6].try_into().unwrap()));
+    assert!(streams.is_some_and(|streams| streams <= 128), "{streams:?}");
+    // Idle connections are closed, over both protocols.
+    let started = Instant::now();
+    while connection.next().is_some() {
+        assert!(started.elapsed() < Duration::from_secs(20), "an idle HTTP/2 connection stays open");
+    }
+    assert!(started.elapsed() < Duration::from_secs(9), "the read timed out here, not there");
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&World::head("GET", "/", "")).unwrap();
+    assert_eq!(answer(&mut stream, false).status, 200);
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "an idle HTTP/1 connection is closed");
+    // Heads have a budget far below what the parser would take.
+    let many: String = (0..200).map(|number| format!("X-{number}: a\r\n")).collect();
+    world.refuses_lines(&many);
+    world.refuses_lines(&format!("X-Long: {}\r\n", "a".repeat(60_000)));
+    let huge = world.all(&World::head("GET", "/", &format!("X-Huge: {}\r\n", "a".repeat(2_000_000))));
+    assert!(huge.is_empty() || huge.starts_with("HTTP/1.1 4"), "{huge:.200}");
+    // A body is bounded, whether it says its length or not.
+    let world_small = World::start(Setup { server: "body-max = \"1KiB\"", ..Setup::default() });
+    assert!(
+        world_small.all(&World::head("POST", "/", "Content-Length: 2000\r\n")).starts_with("HTTP/1.1 413")
+    );
+    let mut chunked = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
+    chunked.extend_from_slice(format!("800\r\n{}\r\n0\r\n\r\n", "a".repeat(2048)).as_bytes());
+    assert!(!world_small.all(&chunked).starts_with("HTTP/1.1 200"));
+    assert!(world.runs() && !world.said().contains("panicked"), "{}", world.said());
+    assert_eq!(world.get("/", "").body, BODY, "the twin: others are served");
+}
+
+#[test]
+fn never_n73_an_answer_of_a_key_server_is_read_without_limit() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let endless = Counter::start(move |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"keys\":[");
+        while stream.write_all(&[b' '; 16 * 1024]).is_ok() {
+            counted.fetch_add(16 * 1024, Ordering::Relaxed);
+        }
+    });
+    let silent = Counter::start(|_| std::thread::sleep(Duration::from_secs(60)));
+    let declared = Counter::start(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{");
+        std::thread::sleep(Duration::from_secs(60));
+    });
+    let moved = Counter::start(|stream| {
+        let _ = stream
+            .write_all(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n");
+    });
+    for server in [&endless, &silent, &declared, &moved] {
+        let world = World::launch(Setup {
+            keys: format!("{{ url = \"http://{}/\" }}", server.address),
+            ..Setup::default()
+        })
+        .unwrap();
+        world.wait_for("the fetch to fail", |world| {
+            world.metric("portcullis_issuer_key_fetch_failures{issuer=\"main\"}") >= 1.0
+        });
+        assert_eq!(world.with_token(&keys::token()), 503);
+        assert_eq!(world.origin.hits(), 0);
+    }
+    let sent = sent.load(Ordering::Relaxed) / endless.calls().max(1);
+    assert!(sent < 8 * 1024 * 1024, "{sent} bytes of one answer were taken");
+    assert_eq!(World::plain().with_token(&keys::token()), 200, "the twin");
+}

@@ -1,0 +1,459 @@
+//! K. Our own additions.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+
+use crate::h2::{self, Connection, DATA, END_HEADERS, END_STREAM, HEADERS, frame};
+use crate::j_leaks::without_ids;
+use crate::keys::{self, now, token, token_with};
+use crate::origin::Origin;
+use crate::wire::{Answer, exchange};
+use crate::world::{CERTIFICATE, HOST, POLICIES, Setup, TRUSTED, World};
+
+#[test]
+fn never_n80_an_error_in_deciding_lets_a_request_pass() {
+    // A key server without keys, with an empty set, with nonsense, with keys that may not sign.
+    for document in [
+        "{\"keys\":[]}".to_owned(),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        String::new(),
+        "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\",\"kid\":\"ec\"}]}".to_owned(),
+        keys::jwks().replace("\"sig\"", "\"enc\""),
+        keys::jwks().replace("\"kid\":\"rsa\"", "\"kid\":\"ec\""),
+    ] {
+        let Ok(world) = World::launch_with(Setup::default(), |folder| {
+            fs::write(folder.join("keys.json"), &document).unwrap();
+        }) else {
+            continue;
+        };
+        world.wait_for("the first look at the keys", |world| {
+            world.metric("portcullis_issuer_key_fetch_failures{issuer=\"main\"}") >= 1.0
+        });
+        assert_eq!(world.with_token(&token()), 503, "{document}");
+        assert_eq!(world.bare(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")), 401);
+        assert_eq!(world.origin.hits(), 0);
+    }
+    // Groups that the token does not hold are not "none": a block of a group stays in force.
+    let world = World::start(Setup {
+        policies: "[[policy]]\nid = \"no-contractors\"\nusers = { include = [\"group:contractors\"] }\napps = { include = [\"all\"] }\ngrant = \"block\"\n[[policy]]\nid = \"mfa\"\nusers = { include = [\"all\"], exclude = [\"group:staff\"] }\napps = { include = [\"all\"] }\ngrant = { controls = [\"mfa\"] }\n".to_owned(),
+        ..Setup::default()
+    });
+    let overage = token_with(|claims| {
+        claims.as_object_mut().unwrap().remove("groups");
+        claims["_claim_names"] = json!({ "groups": "src1" });
+    });
+    assert_eq!(world.with_token(&overage), 503, "temporary: the groups are elsewhere");
+    assert_eq!(world.origin.hits(), 0);
+    assert_eq!(world.with_token(&token()), 200, "the twin");
+    // Reloads without end, and not one request of a blocked path passes.
+    let world = World::plain();
+    let text = fs::read_to_string(world.file("policies.toml")).unwrap();
+    for round in 0..6 {
+        fs::write(world.file("policies.toml"), format!("# {round}\n{text}")).unwrap();
+        for _ in 0..20 {
+            assert_eq!(world.get("/admin", "").status, 403);
+            assert_eq!(world.get("/", "").status, 200, "the twin");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+
+fn head_with(token: &str, target: &str, lines: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n{lines}\r\n")
+        .into_bytes()
+}
+
+fn opened(world: &World, token: &str, target: &str, lines: &str) -> (TcpStream, Answer) {
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&head_with(token, target, lines)).unwrap();
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    (stream, Answer { status, head, body: String::new() })
+}
+
+/// How long bytes go on coming; the client speaks as well if `speaks`.
+fn lives(stream: &mut TcpStream, speaks: bool, most: Duration) -> Duration {
+    let started = Instant::now();
+    while started.elapsed() < most {
+        if speaks && stream.write_all(b"ping").is_err() {
+            break;
+        }
+        if !matches!(stream.read(&mut [0; 1024]), Ok(read) if read > 0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    started.elapsed()
+}
+
+#[test]
+fn never_n81_a_socket_or_stream_outlives_its_token() {
+    let world = World::plain();
+    let ends_soon = || token_with(|claims| claims["exp"] = json!(now() + 2));
+    for (target, lines, expected) in [("/ws", UPGRADE, 101), ("/stream", "", 200)] {
+        let (mut stream, head) = opened(&world, &ends_soon(), target, lines);
+        assert_eq!(head.status, expected, "{target}");
+        let lived = lives(&mut stream, target == "/ws", Duration::from_secs(15));
+        assert!(lived < Duration::from_secs(8), "{target} went on for {lived:?}");
+        let (mut stream, _) = opened(&world, &token(), target, lines);
+        let lived = lives(&mut stream, target == "/ws", Duration::from_secs(4));
+        assert!(lived >= Duration::from_secs(4), "the twin {target} was cut after {lived:?}");
+    }
+    // Over HTTP/2, where gRPC streams live.
+    let bearer = format!("Bearer {}", ends_soon());
+    let mut fields = h2::fields("GET", HOST, "/stream");
+    fields.push((b"authorization", bearer.as_bytes()));
+    let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
+    connection.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &h2::block(&fields)));
+    let started = Instant::now();
+    let (mut data, mut ended) = (0, false);
+    while let Some((kind, flags, stream, _)) = connection.next() {
+        data += usize::from(kind == DATA);
+        ended = stream == 1 && (kind == h2::RST_STREAM || flags & END_STREAM != 0 && kind == DATA);
+        if ended || started.elapsed() > Duration::from_secs(15) {
+            break;
+        }
+    }
+    assert!(
+        ended && data > 5 && started.elapsed() < Duration::from_secs(8),
+        "{data} {:?}",
+        started.elapsed()
+    );
+    world.wait_for("the cut to be counted", |world| {
+        world.metric("portcullis_requests_total{app=\"wiki\",outcome=\"unauthenticated\"}") >= 3.0
+    });
+}
+
+#[test]
+fn never_n81_a_socket_or_stream_outlives_a_policy_or_a_sign_in() {
+    let world = World::start(Setup {
+        policies: format!(
+            "{POLICIES}\n[[policy]]\nid = \"fresh\"\nusers = {{ include = [\"user:bob\"] }}\napps = {{ include = [\"all\"] }}\ngrant = {{ controls = [\"mfa\"] }}\nsession = {{ sign-in-frequency = \"1h\" }}\n"
+        ),
+        ..Setup::default()
+    });
+    // Signed in an hour ago, but for three seconds.
+    let bob = token_with(|claims| {
+        claims["sub"] = json!("bob");
+        claims["auth_time"] = json!(now() - 3600 + 3);
+    });
+    let (mut stream, head) = opened(&world, &bob, "/stream", "");
+    assert_eq!(head.status, 200);
+    let lived = lives(&mut stream, false, Duration::from_secs(15));
+    assert!(lived < Duration::from_secs(9), "it went on for {lived:?}");
+    // A reload that blocks.
+    let (mut socket, head) = opened(&world, &token(), "/ws", UPGRADE);
+    assert_eq!(head.status, 101);
+    let (mut other, head) =
+        opened(&world, &token_with(|claims| claims["sub"] = json!("cleo")), "/stream", "");
+    assert_eq!(head.status, 200);
+    let text = fs::read_to_string(world.file("policies.toml")).unwrap();
+    let block = "\n[[policy]]\nid = \"no-anna\"\nusers = { include = [\"user:anna\"] }\napps = { include = [\"all\"] }\ngrant = \"block\"\n";
+    fs::write(world.file("policies.toml"), format!("{text}{block}")).unwrap();
+    let lived = lives(&mut socket, true, Duration::from_secs(20));
+    assert!(lived < Duration::from_secs(12), "it went on for {lived:?}");
+    assert!(lives(&mut other, false, Duration::from_secs(2)) >= Duration::from_secs(2), "the twin goes on");
+    world.wait_for("the cut to be logged", |world| world.log().contains("no-anna"));
+}
+
+#[test]
+fn never_n81_a_silent_socket_has_no_end() {
+    let world = World::start(Setup { app: "timeouts = { read = \"2s\" }", ..Setup::default() });
+    let (mut stream, head) = opened(&world, &token(), "/ws", UPGRADE);
+    assert_eq!(head.status, 101);
+    stream.write_all(b"ping").unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    let started = Instant::now();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "the twin spoke, this one is silent");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
+
+#[test]
+fn never_n82_an_override_header_changes_what_the_app_does() {
+    let world = World::start(Setup { app: "methods = [\"GET\"]", ..Setup::default() });
+    let names = [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "X-Original-Method",
+        "X-Original-URL",
+        "X-Original-URI",
+        "X-Rewrite-URL",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Path",
+        "X.HTTP.Method.Override",
+    ];
+    for name in names {
+        assert_eq!(world.get("/", &format!("{name}: /admin\r\n")).status, 200, "{name}");
+        assert!(!world.origin.last().holds("/admin"), "{name}: {}", world.origin.last().head);
+        let lower = name.to_ascii_lowercase();
+        assert_eq!(world.h2_get("/", &[(lower.as_bytes(), b"DELETE")]).status(), 200, "{name}");
+        assert!(!world.origin.last().holds("DELETE"), "{name}: {}", world.origin.last().head);
+    }
+    assert_eq!(world.get("/", "X-Note: DELETE\r\n").status, 200);
+    assert!(world.origin.last().holds("DELETE"), "the twin: other headers are left alone");
+    let before = world.origin.hits();
+    assert_eq!(exchange(&world.plain, &World::head("DELETE", "/", "")).status, 400);
+    assert_eq!(world.origin.hits(), before);
+}
+
+#[test]
+fn never_n84_our_cookie_or_the_raw_token_reaches_the_app() {
+    let world = World::plain();
+    let good = token();
+    let signature = good.rsplit('.').next().unwrap();
+    let ask = |lines: &str| world.bare(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"));
+    for lines in [
+        format!("Cookie: session={good}\r\n"),
+        format!("Cookie: a=1; session={good}; b=2\r\n"),
+        format!("Cookie: a=1\r\nCookie: session={good}\r\nCookie: b=2\r\n"),
+        format!("Cookie:session = {good};a=1\r\n"),
+        format!("Authorization: Bearer {good}\r\nCookie: session=other; a=1\r\n"),
+        format!("Authorization: bearer   {good}\r\n"),
+    ] {
+        assert_eq!(ask(&lines), 200, "{lines:?}");
+        let seen = world.origin.last();
+        assert!(!seen.holds(signature) && !seen.holds("session"), "{lines:?}: {}", seen.head);
+        assert!(seen.values("authorization").is_empty(), "{}", seen.head);
+        assert!(!lines.contains("a=1") || seen.holds("a=1"), "the twin: other cookies arrive: {}", seen.head);
+    }
+    let answer = {
+        let crumbs = format!("session={good}");
+        let mut fields = h2::fields("GET", HOST, "/");
+        fields.extend([(&b"cookie"[..], &b"a=1"[..]), (b"cookie", crumbs.as_bytes()), (b"cookie", b"b=2")]);
+        world.h2(&fields, None)
+    };
+    assert_eq!(answer.status(), 200);
+    assert_eq!(world.origin.last().values("cookie"), ["a=1; b=2"]);
+    let asked = World::start(Setup { app: "forward-authorization = true", ..Setup::default() });
+    assert_eq!(asked.with_token(&good), 200);
+    assert!(asked.origin.last().holds(signature), "the twin: it was asked for");
+}
+
+#[test]
+fn never_n85_a_websocket_of_a_foreign_page_rides_on_the_cookie() {
+    let world = World::start(Setup {
+        app: "allowed-origins = [\"https://portal.test\", \"https://portal.test:8443\"]",
+        ..Setup::default()
+    });
+    let cookie = format!("Cookie: session={}\r\n", token());
+    let open = |lines: &str| {
+        let text = format!("GET /ws HTTP/1.1\r\nHost: {HOST}\r\n{UPGRADE}{lines}\r\n");
+        exchange(&world.plain, text.as_bytes()).status
+    };
+    for origin in [
+        "https://evil.test",
+        "https://wiki.test.evil.test",
+        "https://evilwiki.test",
+        "https://wiki.test@evil.test",
+        "https://evil.test/wiki.test",
+        "https://portal.test:9443",
+        "http://portal.test",
+        "https://sub.wiki.test",
+        "null",
+        "",
+        "file://",
+        "ftp://wiki.test",
+        "wiki.test",
+        "https://wiki.test, https://evil.test",
+    ] {
+        assert_eq!(open(&format!("{cookie}Origin: {origin}\r\n")), 403, "{origin}");
+    }
+    assert_eq!(open(&format!("{cookie}Origin: https://wiki.test\r\nOrigin: https://evil.test\r\n")), 403);
+    assert_eq!(world.origin.hits(), 0);
+    for origin in [
+        "https://wiki.test",
+        "https://WIKI.test:443",
+        "http://wiki.test:8080",
+        "https://portal.test",
+        "https://Portal.test:8443",
+    ] {
+        assert_eq!(open(&format!("{cookie}Origin: {origin}\r\n")), 101, "the twin {origin}");
+    }
+    assert_eq!(open(&cookie), 101, "the twin without a browser");
+    let bearer = format!("Authorization: Bearer {}\r\n", token());
+    assert_eq!(open(&format!("{bearer}Origin: https://evil.test\r\n")), 101, "no page can set this header");
+    assert_eq!(open("Origin: https://evil.test\r\n"), 401, "without a token nobody learns more");
+}
+
+/// An app behind TLS.
+fn tls_origin(origin: &Origin) -> u16 {
+    let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE.0.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(CERTIFICATE.1.as_bytes()).unwrap();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let origin = origin.clone();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let (config, origin) = (Arc::clone(&config), origin.clone());
+            std::thread::spawn(move || {
+                origin.serve(StreamOwned::new(ServerConnection::new(config).unwrap(), socket));
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn never_n86_a_tls_app_is_contacted_without_a_check_of_its_certificate() {
+    let origin = Origin::start();
+    let port = tls_origin(&origin);
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    fs::write(&roots, &CERTIFICATE.0).unwrap();
+    let trusting = vec![("SSL_CERT_FILE", roots.display().to_string())];
+    let ask = |name: &str, environment: &[(&'static str, String)]| {
+        let world = World::start(Setup {
+            upstreams: format!("[{{ url = \"https://127.0.0.1:{port}\", tls-name = \"{name}\" }}]"),
+            environment: environment.to_vec(),
+            ..Setup::default()
+        });
+        world.get("/", "").status
+    };
+    assert_eq!(ask("app.corp", &[]), 502, "nobody vouches for the certificate");
+    assert_eq!(ask("wrong.corp", &trusting), 502, "it is of another name");
+    assert_eq!(origin.hits(), 0);
+    assert_eq!(ask("app.corp", &trusting), 200, "the twin");
+    assert_eq!(origin.hits(), 1);
+    for upstream in [
+        format!("\"https://127.0.0.1:{port}\""),
+        format!("{{ url = \"https://127.0.0.1:{port}\", tls-name = \"\" }}"),
+        format!("{{ url = \"http://127.0.0.1:{port}\", tls-name = \"app.corp\" }}"),
+        format!("{{ url = \"https://[::1]:{port}\" }}"),
+    ] {
+        let started = World::launch(Setup { upstreams: format!("[{upstream}]"), ..Setup::default() });
+        assert!(started.is_err(), "it started with {upstream}");
+    }
+}
+
+#[test]
+fn never_n87_a_failed_reload_or_a_lost_name_opens_empties_or_widens() {
+    let world = World::plain();
+    let failures = "portcullis_configuration_reloads_total{result=\"failure\"}";
+    let main = fs::read_to_string(world.file("portcullis.toml")).unwrap();
+    let policies = fs::read_to_string(world.file("policies.toml")).unwrap();
+    let spare = "\n[[policy]]\nid = \"spare\"\nusers = { include = [\"all\"] }\napps = { include = [\"all\"] }\ngrant = \"block\"\nconditions = { locations = { include = [\"all\"], exclude = [\"gone\"] } }\n";
+    let of_gone_app = "\n[[policy]]\nid = \"gone-app\"\nusers = { include = [\"all\"] }\napps = { include = [\"gone\"] }\ngrant = \"block\"\n";
+    for (file, text) in [
+        ("policies.toml", "[[policy]]\nid =".to_owned()),
+        ("policies.toml", policies.replace("\"embargo\"", "\"gone\"")),
+        ("policies.toml", format!("{policies}{spare}")),
+        ("policies.toml", format!("{policies}{of_gone_app}")),
+        ("portcullis.toml", String::new()),
+        ("portcullis.toml", main.replace("name = \"embargo\"", "name = \"other\"")),
+        ("portcullis.toml", main.replace("\"policies.toml\"", "\"nothing-*.toml\"")),
+    ] {
+        let before = world.metric(failures);
+        fs::write(world.file(file), &text).unwrap();
+        world.wait_for("the reload to be refused", |world| world.metric(failures) > before);
+        assert_eq!(world.get("/admin", "").status, 403, "{file}: {text:.200}");
+        assert_eq!(world.get("/", "").status, 200, "the twin: others are served");
+        fs::write(world.file("portcullis.toml"), &main).unwrap();
+        fs::write(world.file("policies.toml"), &policies).unwrap();
+        world.wait_for("the good files", |world| {
+            world.metric("portcullis_configuration_last_reload_successful") >= 1.0
+        });
+    }
+    fs::remove_file(world.file("policies.toml")).unwrap();
+    let before = world.metric(failures);
+    world.wait_for("the missing file to be refused", |world| {
+        world.metric(failures) > before || world.metric(failures) >= 8.0
+    });
+    assert_eq!(world.get("/admin", "").status, 403);
+}
+
+#[test]
+fn never_n88_a_denial_tells_a_stranger_that_an_app_a_user_or_a_policy_exists() {
+    let world = World::start(Setup {
+        app: "path = \"/team\"\nmethods = [\"GET\"]",
+        top: TRUSTED.to_owned(),
+        ..Setup::default()
+    });
+    let ask = |method: &str, host: &str, target: &str, lines: &str| {
+        let text =
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n{lines}\r\n");
+        exchange(&world.plain, text.as_bytes())
+    };
+    let forged = keys::sign(&keys::STRANGER, keys::HEADER, &keys::claims().to_string());
+    for lines in [
+        String::new(),
+        format!("Authorization: Bearer {forged}\r\n"),
+        "Authorization: Bearer x\r\n".to_owned(),
+    ] {
+        let known = ask("GET", HOST, "/team", &lines);
+        assert_eq!(known.status, 401);
+        let fixed = |answer: &Answer| {
+            let head: Vec<String> = answer
+                .head
+                .lines()
+                .filter(|line| {
+                    let line = line.to_ascii_lowercase();
+                    !line.starts_with("date:")
+                        && !line.starts_with("x-request-id:")
+                        && !line.starts_with("content-length:")
+                })
+                .map(str::to_owned)
+                .collect();
+            (head, without_ids(&answer.body))
+        };
+        for (method, host, target, more) in [
+            ("GET", "unknown.test", "/team", ""),
+            ("GET", HOST, "/elsewhere", ""),
+            ("GET", HOST, "/team/admin", ""),
+            ("DELETE", HOST, "/team", ""),
+            ("GET", HOST, "/team", "X-Forwarded-For: 192.0.2.7\r\n"),
+            ("GET", HOST, "/team", "User-Agent: Mozilla/5.0 (Android) AppleWebKit/1\r\n"),
+        ] {
+            let other = ask(method, host, target, &format!("{lines}{more}"));
+            let (one, two) = (fixed(&known), fixed(&other));
+            assert_eq!(one.0.first(), two.0.first(), "{method} {host}{target} {more}");
+            assert_eq!(one.1, two.1, "{method} {host}{target} {more}");
+        }
+        for word in ["wiki", "Wiki", "team", "no-admin", "embargo", "anna", "main"] {
+            assert!(!known.body.contains(word), "{word}: {}", known.body);
+        }
+    }
+    assert_eq!(world.origin.hits(), 0);
+    let good = format!("Authorization: Bearer {}\r\n", token());
+    assert_eq!(ask("GET", "unknown.test", "/team", &good).status, 404, "the twin: somebody known is told");
+    assert_eq!(ask("GET", HOST, "/elsewhere", &good).status, 404);
+    assert_eq!(ask("GET", HOST, "/team", &good).status, 200);
+}
+
+#[test]
+fn never_n89_a_target_without_a_slash_is_judged_as_the_root() {
+    let world = World::plain();
+    for target in
+        ["admin", "foo:bar", "wiki.test/admin", "?x", ".", "..", "http:", "http:/admin", "://x", "admin/../x"]
+    {
+        world.refuses_target(target);
+    }
+    for line in ["GET HTTP/1.1", "GET  HTTP/1.1", "GET  /  HTTP/1.1", "GET", "GET /", " GET / HTTP/1.1"] {
+        let text = format!("{line}\r\nHost: {HOST}\r\nAuthorization: Bearer {}\r\n\r\n", token());
+        let before = world.origin.hits();
+        let back = world.all(text.as_bytes());
+        let passed = back.starts_with("HTTP/1.1 200") || back.starts_with("HTTP/1.0 200");
+        assert!(!passed && world.origin.hits() == before, "{line}: {back}");
+    }
+}

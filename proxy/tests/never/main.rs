@@ -1,0 +1,32 @@
+//! What must never happen, each from a public failure of a peer: raw bytes against the real binary.
+//!
+//! `ledger.txt` lists every row of the project's ledger of such failures with its tests, or with the
+//! reason why it cannot apply; `ledger.rs` holds that list against the tests that exist. A test shows
+//! the twin that passes beside what must not, and counts what reached the app.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod a_target;
+mod b_names;
+mod c_forwarded;
+mod d_identity;
+mod e_tokens;
+mod f_caches;
+mod g_policy;
+mod h_sign_in;
+mod i_framing;
+mod j_leaks;
+mod k_own;
+mod ledger;
+
+mod h2;
+mod keys;
+mod origin;
+#[path = "../it/wire.rs"]
+mod wire;
+mod world;
