@@ -10,7 +10,9 @@ use super::{Context, values};
 use crate::diagnose::Diagnostic;
 use crate::schema::tables::{DECISION_LOG, LISTENER, LISTENER_TLS};
 use crate::schema::tree::{Kind, View};
-use crate::settings::{DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, Server, TrustedProxies};
+use crate::settings::{
+    DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, Server, Subject, TrustedProxies,
+};
 
 pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
     cx.not_empty(view, "listeners", "nobody could reach any app");
@@ -55,6 +57,11 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         upstream_pool: integer(view, "upstream-pool").unwrap_or(256),
         body_bytes_max,
         decision_log: decision_log(cx, view),
+        decision_subject: match decision_table(view).and_then(|table| table.text("subject")) {
+            Some("clear") => Subject::Clear,
+            Some("none") => Subject::None,
+            _ => Subject::Hashed,
+        },
     })
 }
 
@@ -92,8 +99,12 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
     }
 }
 
+fn decision_table(view: View<'_>) -> Option<View<'_>> {
+    view.table("decision-log", &DECISION_LOG)
+}
+
 fn decision_log(cx: &Context<'_>, view: View<'_>) -> DecisionLog {
-    let file = view.table("decision-log", &DECISION_LOG).and_then(|table| table.text("file"));
+    let file = decision_table(view).and_then(|table| table.text("file"));
     match (file, view.text("decision-log")) {
         (Some(file), _) => DecisionLog::File(cx.path(file)),
         (None, Some("off")) => DecisionLog::Off,
