@@ -10,7 +10,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use portcullis_config::settings;
 use prometheus::IntCounter;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::Case;
 
 /// Entries that may wait for the disk.
 const QUEUE: usize = 8_192;
@@ -71,6 +74,13 @@ pub struct Entry {
     pub path: Option<String>,
     /// Which configuration decided.
     pub policy_generation: u64,
+    /// The digest of its policies.
+    pub policies_digest: String,
+    /// How many such refusals there were within ten minutes, this one included; see [`is_logged`].
+    pub repeats: u32,
+    /// Everything that was decided on, so that it can be decided again.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]
+    pub facts: Option<Case>,
     /// Policies that applied, with their results.
     pub applied_conditional_access_policies: Vec<AppliedPolicy>,
 }
@@ -82,6 +92,37 @@ pub struct AppliedPolicy {
     pub id: String,
     /// Entra's word for the result.
     pub result: &'static str,
+}
+
+/// The facts without those that are absent or empty: most are, of most requests.
+fn without_absent<S: Serializer>(case: &Option<Case>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(case).map_err(serde::ser::Error::custom)?;
+    strip(&mut value);
+    value.serialize(serializer)
+}
+
+fn strip(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| {
+            strip(value);
+            match value {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+            }
+        });
+    }
+}
+
+/// Refusals of one user, app and code that are written one by one.
+const REPEATS_LOGGED: u32 = 10;
+
+/// Whether the nth of the same refusals within ten minutes is written. A flood of them is thinned
+/// to its powers of two, so that the last line tells how many there were to within a half; metrics
+/// count each.
+#[must_use]
+pub const fn is_logged(repeats: u32) -> bool {
+    repeats <= REPEATS_LOGGED || (repeats.is_power_of_two() && repeats < 4_096)
 }
 
 /// Where entries go.

@@ -11,7 +11,7 @@ use prometheus::{
 };
 
 use super::names;
-use crate::refusal::{BadRequest, BadToken, Refusal};
+use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
 /// How a request ended, for the label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Outcome {
             Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
             Refusal::NoToken | Refusal::BadToken(_) => Self::Unauthenticated,
             Refusal::KeysUnavailable => Self::Unavailable,
-            Refusal::Policy(_) => match refusal.row().status {
+            Refusal::Policy(..) => match refusal.row().status {
                 401 => Self::Challenged,
                 503 => Self::Unavailable,
                 _ => Self::Denied,
@@ -95,8 +95,10 @@ impl AppMeters {
 
     /// Counts a refusal by its reason.
     pub fn refuse(&self, refusal: &Refusal) {
-        let reason = refusal.reason();
-        let found = self.refusals.iter().find(|(known, _)| known.reason() == reason);
+        let (reason, code) = (refusal.reason(), refusal.row().code);
+        // A refusal that is temporary has the reason of its policy and a code of its own.
+        let named = || self.refusals.iter().filter(|(known, _)| known.reason() == reason);
+        let found = named().find(|(known, _)| known.row().code == code).or_else(|| named().next());
         found.map_or(&self.other, |(_, counter)| counter).inc();
     }
 }
@@ -138,6 +140,8 @@ pub struct Metrics {
     cache_entries: IntGauge,
     /// Log entries that were dropped.
     pub log_dropped: IntCounter,
+    /// Repeated refusals that the log left out on purpose.
+    pub log_sampled: IntCounter,
     /// Requests that ended without an answer.
     pub unfinished: IntCounter,
 }
@@ -188,11 +192,12 @@ impl Metrics {
             policies: IntGaugeVec::new(opts(names::POLICIES), &["state"])?,
             cache_entries: IntGauge::with_opts(opts(names::CACHE_ENTRIES))?,
             log_dropped: IntCounter::with_opts(opts(names::LOG_DROPPED))?,
+            log_sampled: IntCounter::with_opts(opts(names::LOG_SAMPLED))?,
             unfinished: IntCounter::with_opts(opts(names::UNFINISHED))?,
         };
         let build = IntGaugeVec::new(opts(names::BUILD_INFO), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let all: [Box<dyn prometheus::core::Collector>; 20] = [
+        let all: [Box<dyn prometheus::core::Collector>; 21] = [
             Box::new(metrics.requests.clone()),
             Box::new(metrics.refusals.clone()),
             Box::new(metrics.policy_results.clone()),
@@ -210,6 +215,7 @@ impl Metrics {
             Box::new(metrics.policies.clone()),
             Box::new(metrics.cache_entries.clone()),
             Box::new(metrics.log_dropped.clone()),
+            Box::new(metrics.log_sampled.clone()),
             Box::new(metrics.unfinished.clone()),
             Box::new(build),
             Box::new(prometheus::process_collector::ProcessCollector::for_self()),
@@ -238,9 +244,13 @@ impl Metrics {
             possible.extend([Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Upstream { status: 502 }]);
             possible.extend([Refusal::BodyTooLarge, Refusal::Internal]);
             possible.extend(BadToken::ALL.map(Refusal::BadToken));
-            possible.extend(ReasonCode::ALL.map(|primary| {
-                Refusal::Policy(Refused { primary, reasons: Default::default(), temporary: false })
-            }));
+            for primary in ReasonCode::ALL {
+                let refused = Refused { primary, reasons: Default::default(), temporary: false };
+                let plain = Refusal::Policy(refused, Nuance::None);
+                possible.push(plain);
+                let nuanced = Nuance::ALL.map(|nuance| Refusal::Policy(refused, nuance));
+                possible.extend(nuanced.into_iter().filter(|refusal| refusal.row() != plain.row()));
+            }
         } else {
             possible.push(Refusal::NoApp);
         }

@@ -29,6 +29,7 @@ names! {
     POLICIES = "portcullis_policies", "Policies by state.";
     CACHE_ENTRIES = "portcullis_token_cache_entries", "Verified tokens in the cache.";
     LOG_DROPPED = "portcullis_decision_log_dropped_total", "Decisions that the log could not take.";
+    LOG_SAMPLED = "portcullis_decision_log_sampled_total", "Repeated refusals that the log left out on purpose; metrics count them.";
     UNFINISHED = "portcullis_requests_unfinished_total", "Requests whose handling ended without an answer; a panic is one.";
     BUILD_INFO = "portcullis_build_info", "Always 1; the label has the version.";
 }

@@ -166,7 +166,7 @@ fn build(
         verifier: Verifier::new(&config.issuers, stores.clone()),
         stores,
         geo: geo(&config)?,
-        denials: Denials::new(&config.denial, &config.apps),
+        denials: Denials::new(&config, generation.0),
         upstreams: Upstreams::new(generation, &config.apps),
         app_meters: config.apps.iter().map(|app| metrics.app(Some(app))).collect(),
         no_app_meters: metrics.app(None),

@@ -112,6 +112,4 @@ action-fix-device = إصلاح هذا الجهاز
 action-mail = الكتابة إلى { $address }
 action-help = فتح صفحة المساعدة
 
-not-available = غير متاح
-approximate = { $country } (تقريبي)
 contact = جهة الاتصال

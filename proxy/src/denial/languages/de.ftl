@@ -97,6 +97,4 @@ action-fix-device = Dieses Gerät in Ordnung bringen
 action-mail = An { $address } schreiben
 action-help = Hilfeseite öffnen
 
-not-available = Nicht verfügbar
-approximate = { $country } (ungefähr)
 contact = Kontakt

@@ -97,6 +97,4 @@ action-fix-device = Fix this device
 action-mail = Write to { $address }
 action-help = Open the help page
 
-not-available = Not available
-approximate = { $country } (approximate)
 contact = Contact

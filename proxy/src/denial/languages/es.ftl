@@ -97,6 +97,4 @@ action-fix-device = Arreglar este dispositivo
 action-mail = Escribir a { $address }
 action-help = Abrir la página de ayuda
 
-not-available = No disponible
-approximate = { $country } (aproximado)
 contact = Contacto

@@ -97,6 +97,4 @@ action-fix-device = Corriger cet appareil
 action-mail = Écrire à { $address }
 action-help = Ouvrir la page d’aide
 
-not-available = Non disponible
-approximate = { $country } (approximatif)
 contact = Contact

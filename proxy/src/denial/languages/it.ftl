@@ -97,6 +97,4 @@ action-fix-device = Sistema questo dispositivo
 action-mail = Scrivi a { $address }
 action-help = Apri la pagina di aiuto
 
-not-available = Non disponibile
-approximate = { $country } (approssimativo)
 contact = Contatto

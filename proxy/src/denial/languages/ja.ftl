@@ -94,6 +94,4 @@ action-fix-device = このデバイスを修正する
 action-mail = { $address } にメールを送る
 action-help = ヘルプ ページを開く
 
-not-available = 利用できません
-approximate = { $country }（おおよその位置）
 contact = 連絡先

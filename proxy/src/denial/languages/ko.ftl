@@ -94,6 +94,4 @@ action-fix-device = 이 디바이스 문제 해결
 action-mail = { $address }(으)로 메일 보내기
 action-help = 도움말 페이지 열기
 
-not-available = 사용할 수 없음
-approximate = { $country }(대략적인 위치)
 contact = 연락처

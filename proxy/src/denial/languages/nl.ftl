@@ -97,6 +97,4 @@ action-fix-device = Dit apparaat in orde brengen
 action-mail = Schrijven naar { $address }
 action-help = De hulppagina openen
 
-not-available = Niet beschikbaar
-approximate = { $country } (bij benadering)
 contact = Contact

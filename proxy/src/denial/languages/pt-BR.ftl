@@ -97,6 +97,4 @@ action-fix-device = Corrigir este dispositivo
 action-mail = Escrever para { $address }
 action-help = Abrir a página de ajuda
 
-not-available = Não disponível
-approximate = { $country } (aproximado)
 contact = Contato

@@ -94,6 +94,4 @@ action-fix-device = 修复此设备
 action-mail = 写信给 { $address }
 action-help = 打开帮助页面
 
-not-available = 不可用
-approximate = { $country }（大致位置）
 contact = 联系方式
