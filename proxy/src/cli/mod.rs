@@ -3,6 +3,8 @@
 
 mod check;
 mod demo;
+mod explain;
+mod page;
 mod run;
 mod schema;
 
@@ -24,6 +26,10 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     Check(check::Arguments),
+    /// Tell the whole decision behind a support code, or behind a request id and a log.
+    Explain(explain::Arguments),
+    /// Render every denial page into files, to look at them.
+    Page(page::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -40,6 +46,8 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => return check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Page(arguments) => page::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };

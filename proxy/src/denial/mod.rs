@@ -54,7 +54,7 @@ use view::{Teller, View, is_verified};
 pub const RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// The longest support code that a denial carries, in characters.
-const SUPPORT_CODE_CHARS_MAX: usize = 1_000;
+const SUPPORT_CODE_CHARS_MAX: usize = 900;
 /// Refusing policies named in a support code at most.
 const SEALED_POLICIES_MAX: usize = 8;
 
