@@ -52,6 +52,21 @@ pub struct Server {
     pub body_bytes_max: u64,
     /// Where decisions are logged.
     pub decision_log: DecisionLog,
+    /// How the decision log names people.
+    pub decision_subject: Subject,
+}
+
+/// How the decision log names the person or program that asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subject {
+    /// By id, in clear text.
+    Clear,
+    /// By a keyed hash of the id: the same person has the same hash, and nobody without the key
+    /// can tell who it is.
+    #[default]
+    Hashed,
+    /// Not at all.
+    None,
 }
 
 /// Which decisions are logged, and where.
@@ -411,8 +426,10 @@ pub struct Geo {
 pub struct Denial {
     /// Who decides: the installation's name on the page.
     pub installation: String,
-    /// How much is shown.
+    /// How much is shown, where neither app nor policy says otherwise.
     pub disclosure: Disclosure,
+    /// The language of those who ask for none that we have, one of [`LANGUAGES`].
+    pub language: &'static str,
     /// Help desk's mail address.
     pub contact_mail: Option<String>,
     /// Help desk's page.
@@ -423,10 +440,56 @@ pub struct Denial {
     pub accent: Option<String>,
     /// Logo as `data:image/…` URI.
     pub logo: Option<String>,
+    /// The operator's own page, checked: its holes are known, the required ones are there, and it
+    /// loads and runs nothing.
+    pub template: Option<String>,
+    /// Keys that seal support codes: the first seals, each opens. Empty: no support codes.
+    pub support_keys: Vec<SupportKey>,
+    /// What each app adds, in the order of `Config::apps`.
+    pub apps: Vec<AppDenial>,
+    /// What each policy adds, in the order of `PolicySet::policies`.
+    pub policies: Vec<PolicyDenial>,
 }
 
-/// How much a denial shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Default for Denial {
+    fn default() -> Self {
+        Self {
+            installation: "Portcullis".to_owned(),
+            disclosure: Disclosure::Standard,
+            language: "en",
+            contact_mail: None,
+            contact_url: None,
+            remediation_url: None,
+            accent: None,
+            logo: None,
+            template: None,
+            support_keys: Vec::new(),
+            apps: Vec::new(),
+            policies: Vec::new(),
+        }
+    }
+}
+
+/// What an app says about its denials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppDenial {
+    /// How much is shown.
+    pub disclosure: Option<Disclosure>,
+    /// The language of those who ask for none that we have.
+    pub language: Option<&'static str>,
+}
+
+/// What a policy says about the denials that it causes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyDenial {
+    /// How much is shown.
+    pub disclosure: Option<Disclosure>,
+    /// The operator's words to the user; shown at full disclosure only.
+    pub message: Option<String>,
+}
+
+/// How much a denial shows; a stricter one is less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disclosure {
     /// Code and request id.
     Minimal,
@@ -435,6 +498,41 @@ pub enum Disclosure {
     Standard,
     /// Also operator texts.
     Full,
+}
+
+/// Languages of the denial page, as BCP 47 tags.
+pub const LANGUAGES: &[&str] = &["en", "ar", "de", "es", "fr", "it", "ja", "ko", "nl", "pt-BR", "zh-Hans"];
+
+/// Holes of the denial page's template, and whether a template must have it.
+///
+/// `lang` and `dir` may stand in attribute values; all others in text.
+pub const TEMPLATE_HOLES: &[(&str, bool)] = &[
+    ("lang", true),
+    ("dir", true),
+    ("title", true),
+    ("style", false),
+    ("script", false),
+    ("brand", false),
+    ("headline", true),
+    ("lead", true),
+    ("verdict", true),
+    ("message", true),
+    ("remedies", true),
+    ("actions", true),
+    ("reasons", true),
+    ("details", true),
+    ("report", true),
+    ("languages", false),
+];
+
+/// A key of 256 bits that seals support codes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SupportKey(pub [u8; 32]);
+
+impl std::fmt::Debug for SupportKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SupportKey(…)")
+    }
 }
 
 impl Server {

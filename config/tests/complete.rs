@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    Config, DecisionLog, Disclosure, IdentityValue, KeySource, LogSink, SyslogTarget,
+    AppDenial, Config, DecisionLog, Disclosure, IdentityValue, KeySource, LogSink, PolicyDenial, Subject,
+    SupportKey, SyslogTarget,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -22,7 +23,7 @@ fn complete() -> Config {
 #[test]
 fn every_key_of_settings_arrives() {
     let config = complete();
-    assert_eq!(config.files.len(), 8, "{:?}", config.files);
+    assert_eq!(config.files.len(), 10, "{:?}", config.files);
     assert_eq!(config.server.listeners[0].tls.as_ref().unwrap().key, Path::new("tests/complete/key.pem"));
     let sink =
         LogSink::File { path: "tests/complete/decisions.log".into(), bytes_max: Some(64 << 20), keep: 3 };
@@ -44,7 +45,15 @@ fn every_key_of_settings_arrives() {
     assert_eq!(app.timeouts.idle, Duration::from_secs(4));
     assert!(!app.token.bearer && !app.websocket && app.forward_authorization);
     assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);
+    assert_eq!(config.server.decision_subject, Subject::Clear);
     assert_eq!(config.denial.disclosure, Disclosure::Minimal);
+    assert_eq!(config.denial.language, "ja");
+    assert_eq!(config.denial.support_keys, [SupportKey([7; 32])]);
+    assert!(config.denial.template.as_ref().unwrap().contains("{{headline}}"));
+    let app = AppDenial { disclosure: Some(Disclosure::Full), language: Some("de") };
+    assert_eq!(config.denial.apps, [app]);
+    assert_eq!(config.denial.policies[0].message.as_deref(), Some("Turn on the office VPN."));
+    assert_eq!(config.denial.policies[1], PolicyDenial::default());
     assert!(config.denial.logo.as_ref().unwrap().starts_with("data:image/png;base64,iVBOR"));
     assert_eq!(config.policies.evidence.mfa_methods, ["otp"]);
 }

@@ -27,9 +27,9 @@ use portcullis_policy::{Decision, Permit, Signals};
 
 use crate::admit::{AdmittedRequest, Head, admit, target_of};
 use crate::context;
-use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, StepUp};
-use crate::record::{AppMeters, AppliedPolicy, Ended, Entry, Outcome, UpstreamFailure};
-use crate::refusal::{BadRequest, Refusal};
+use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, trace_id};
+use crate::record::{AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, UpstreamFailure, is_logged};
+use crate::refusal::{BadRequest, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller};
 use crate::upstream;
@@ -38,6 +38,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
@@ -97,6 +98,8 @@ struct Seen {
     client_app: Option<ClientAppType>,
     applied: Vec<(PolicyIndex, PolicyResult)>,
     remedies: Remedies,
+    case: Option<Box<Case>>,
+    repeats: u32,
     had_bearer: bool,
     host: Option<String>,
 }
@@ -159,7 +162,8 @@ impl Passage {
         };
         let decision = snapshot.policies.decide(caller.scope(), &signals);
         state.metrics.decided(authenticated.elapsed());
-        count_policies(&snapshot, &decision, is_first, state.log.is_on(), seen);
+        let refuses = !matches!(decision.outcome, portcullis_policy::Outcome::Grant(_));
+        count_policies(&snapshot, &decision, is_first, refuses || state.log.is_on(), seen);
         match decision.into_granted() {
             Ok(permit) => {
                 seen.host = Some(request.host().to_owned());
@@ -169,7 +173,10 @@ impl Passage {
                 if !refused.temporary {
                     seen.remedies = remedy::find(&snapshot.policies, caller.scope(), &signals);
                 }
-                Err(Refusal::Policy(refused))
+                seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id)));
+                let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
+                let had_mfa = snapshot.denials.had_mfa(signals.principal);
+                Err(Refusal::Policy(refused, Nuance::of(refused, had_mfa, carrier)))
             }
         }
     }
@@ -204,7 +211,7 @@ impl Passage {
         Err(Error::explain(ErrorType::HTTPStatus(refusal.row().status), "no longer permitted"))
     }
 
-    fn answer(&self, refusal: &Refusal, head: &RequestHeader) -> Answer {
+    fn answer(&mut self, refusal: &Refusal, head: &RequestHeader) -> Answer {
         let snapshot = &self.snapshot;
         let seen = &self.seen;
         let app = seen.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
@@ -227,6 +234,8 @@ impl Passage {
         let facts = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
+            trace_id: text(head, &TRACEPARENT).and_then(trace_id),
+            app_index: seen.app,
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
             user: token.and_then(|token| token.user_name()),
             client: seen.client,
@@ -240,14 +249,15 @@ impl Passage {
                 .and_then(|device| device.os_version.as_deref()),
             remedies: &ways,
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
-            step_up: StepUp::default(),
+            issuer: token
+                .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
+                .map(|issuer| issuer.issuer.as_str()),
+            applied: &seen.applied,
+            case: seen.case.as_deref(),
         };
-        snapshot.denials.render(
-            refusal,
-            &facts,
-            &asked(head, seen.had_bearer),
-            snapshot.config.denial.disclosure,
-        )
+        let answer = snapshot.denials.render(refusal, &facts, &asked(head, seen.had_bearer));
+        self.seen.repeats = answer.repeats;
+        answer
     }
 
     fn meters(&self) -> &AppMeters {
@@ -271,7 +281,9 @@ impl Passage {
             || self.seen.applied.iter().any(|(_, result)| {
                 matches!(result, PolicyResult::ReportOnlyFailure | PolicyResult::ReportOnlyInterrupted)
             });
-        if noteworthy && self.state.log.is_on() {
+        if noteworthy && !is_logged(self.seen.repeats) {
+            self.state.log.skip();
+        } else if noteworthy && self.state.log.is_on() {
             let entry = self.entry(outcome, refusal, head);
             self.state.log.push(entry);
         }
@@ -282,9 +294,17 @@ impl Passage {
         let token = seen.caller.as_ref().map(|caller| caller.token());
         let row = refusal.map(Refusal::row);
         let reasons = match refusal {
-            Some(Refusal::Policy(refused)) => refused.reasons.iter().map(|reason| reason.as_str()).collect(),
+            Some(Refusal::Policy(refused, _)) => {
+                refused.reasons.iter().map(|reason| reason.as_str()).collect()
+            }
             _ => Vec::new(),
         };
+        let (denials, how) = (&self.snapshot.denials, self.snapshot.config.server.decision_subject);
+        let case = seen.case.as_ref().map(|case| {
+            let mut case = Case::clone(case);
+            case.user = case.user.and_then(|id| denials.subject(how, &id));
+            case
+        });
         let policies = &self.snapshot.policies.set().policies;
         let applied = seen.applied.iter().filter_map(|(policy, result)| {
             let policy = policies.get(policy.0 as usize)?;
@@ -301,8 +321,8 @@ impl Passage {
             status: row.map(|row| row.status),
             reasons,
             app_id: app.map(|app| app.id.clone()),
-            user_id: token.map(|token| match &token.principal().identity {
-                Identity::User { id, .. } | Identity::Workload { id } => id.clone(),
+            user_id: token.and_then(|token| match &token.principal().identity {
+                Identity::User { id, .. } | Identity::Workload { id } => denials.subject(how, id),
             }),
             ip_address: seen.client.map(|client| client.to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
@@ -314,6 +334,9 @@ impl Passage {
             method: seen.app.and(head).map(|head| head.method.as_str().to_owned()),
             path: seen.app.and(head).map(|head| head.uri.path().to_owned()),
             policy_generation: self.snapshot.generation.0,
+            policies_digest: hex(denials.policies_digest()),
+            repeats: seen.repeats,
+            facts: case,
             applied_conditional_access_policies: applied.collect(),
         }
     }
@@ -367,6 +390,10 @@ fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, no
         .map_or_else(Refusal::from, |_| Refusal::NoApp)
 }
 
+fn hex(digest: [u8; 8]) -> String {
+    format!("{:016x}", u64::from_be_bytes(digest))
+}
+
 fn count_policies(snapshot: &Snapshot, decision: &Decision, count: bool, keep: bool, seen: &mut Seen) {
     for (policy, result) in decision.applied.iter() {
         if count && let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
@@ -387,6 +414,7 @@ fn asked(head: &RequestHeader, had_bearer: bool) -> Asked<'_> {
         method: head.method.as_str(),
         is_upgrade: head.headers.contains_key(UPGRADE),
         accept: text(head, &header::ACCEPT),
+        query: head.uri.query(),
         accept_language: text(head, &header::ACCEPT_LANGUAGE),
         sec_fetch_mode: text(head, &SEC_FETCH_MODE),
         sec_fetch_dest: text(head, &SEC_FETCH_DEST),

@@ -17,8 +17,8 @@ pub enum Refusal {
     BadToken(BadToken),
     /// The keys to verify the token are not at hand: temporary (503).
     KeysUnavailable,
-    /// The policies refuse.
-    Policy(Refused),
+    /// The policies refuse; the nuance narrows the code that is shown.
+    Policy(Refused, Nuance),
     /// No permit, or one that does not fit, where one is needed: a fault of ours (500).
     Internal,
     /// The upstream does not answer (502, 504).
@@ -28,6 +28,58 @@ pub enum Refusal {
     },
     /// The request body is too large (413).
     BodyTooLarge,
+}
+
+/// What tells two refusals for the same reason apart, because what ends them differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Nuance {
+    /// The reason says it all.
+    #[default]
+    None,
+    /// The sign-in is too old, and it was a multifactor one: the second factor is asked for again.
+    MfaExpired,
+    /// A device is asked for, and a token that a program sent carries no claim about one.
+    DeviceClaimsMissing,
+}
+
+impl Nuance {
+    /// Every nuance.
+    pub const ALL: [Self; 3] = [Self::None, Self::MfaExpired, Self::DeviceClaimsMissing];
+
+    /// The nuance of a refusal by policies.
+    ///
+    /// `had_mfa`: whether the sign-in used several factors. `carrier`: what brought the token.
+    #[must_use]
+    pub const fn of(refused: Refused, had_mfa: bool, carrier: Carrier) -> Self {
+        match (refused.primary, carrier) {
+            (ReasonCode::SignInTooOld, _) if had_mfa => Self::MfaExpired,
+            (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
+            _ => Self::None,
+        }
+    }
+
+    /// The row instead of the reason's own, if the nuance fits the reason.
+    const fn row(self, reason: ReasonCode) -> Option<Row> {
+        use Resolution::{ChangeContext, Reauthenticate};
+        match (self, reason) {
+            (Self::MfaExpired, ReasonCode::SignInTooOld) => {
+                Some(row(50078, Class::Authentication, Reauthenticate, 401))
+            }
+            (Self::DeviceClaimsMissing, ReasonCode::DeviceUnknown) => {
+                Some(row(50187, Class::Device, ChangeContext, 403))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What brought a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// `Authorization: Bearer`: a program that can be given other tokens.
+    Bearer,
+    /// A cookie or header of a session that began in a browser.
+    BrowserSession,
 }
 
 /// What makes a request ambiguous.
@@ -105,11 +157,13 @@ pub enum BadToken {
     Audience,
     /// A required claim is missing or of the wrong type.
     Claims,
+    /// It was good, and was ended by a logout or a revocation.
+    Revoked,
 }
 
 impl BadToken {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Header,
         Self::Issuer,
@@ -119,6 +173,7 @@ impl BadToken {
         Self::NotYetValid,
         Self::Audience,
         Self::Claims,
+        Self::Revoked,
     ];
 
     /// The word for logs and metrics.
@@ -134,6 +189,7 @@ impl BadToken {
             Self::NotYetValid => "token-not-yet-valid",
             Self::Audience => "token-audience",
             Self::Claims => "token-claims",
+            Self::Revoked => "token-revoked",
         }
     }
 }
@@ -280,10 +336,14 @@ impl Refusal {
             Self::NoApp => row(0, Class::Request, Resolution::FixRequest, 404),
             Self::NoToken => row(50058, Class::Session, Resolution::SignIn, 401),
             Self::BadToken(BadToken::Expired) => row(70043, Class::Session, Resolution::SignIn, 401),
+            Self::BadToken(BadToken::Revoked) => row(50173, Class::Session, Resolution::SignIn, 401),
             Self::BadToken(_) => row(50013, Class::Session, Resolution::SignIn, 401),
             Self::KeysUnavailable => row(90033, Class::Unavailable, Resolution::RetryLater, 503),
-            Self::Policy(refused) if refused.temporary => reason_row(ReasonCode::FactUnavailable),
-            Self::Policy(refused) => reason_row(refused.primary),
+            Self::Policy(refused, _) if refused.temporary => reason_row(ReasonCode::FactUnavailable),
+            Self::Policy(refused, nuance) => match nuance.row(refused.primary) {
+                Some(row) => row,
+                None => reason_row(refused.primary),
+            },
             Self::Internal => row(0, Class::Unavailable, Resolution::RetryLater, 500),
             Self::Upstream { status } => row(0, Class::Unavailable, Resolution::RetryLater, *status),
             Self::BodyTooLarge => row(0, Class::Request, Resolution::FixRequest, 413),
@@ -299,7 +359,7 @@ impl Refusal {
             Self::NoToken => "no-token",
             Self::BadToken(bad) => bad.as_str(),
             Self::KeysUnavailable => "keys-unavailable",
-            Self::Policy(refused) => refused.primary.as_str(),
+            Self::Policy(refused, _) => refused.primary.as_str(),
             Self::Internal => "internal",
             Self::Upstream { .. } => "upstream",
             Self::BodyTooLarge => "body-too-large",

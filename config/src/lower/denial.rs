@@ -4,42 +4,129 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_policy::model::Evidence;
 
-use super::Context;
 use super::values::{self, Flaw};
+use super::{Context, template};
 use crate::diagnose::Diagnostic;
-use crate::schema::tables::DENIAL;
+use crate::schema::tables::{APP, DENIAL};
 use crate::schema::tree::View;
-use crate::settings::{Denial, Disclosure};
+use crate::settings::{AppDenial, Denial, Disclosure, LANGUAGES, PolicyDenial, SupportKey};
 
 /// A logo travels with every denial.
-const LOGO_BYTES_MAX: u64 = 64 << 10;
+const LOGO_BYTES_MAX: u64 = 32 << 10;
+/// A larger logo makes the page larger than the 12 KB that it keeps to otherwise.
+const LOGO_BYTES_FIT: usize = 1_536;
+const KEY_FILE_BYTES_MAX: u64 = 1 << 10;
+const MESSAGE_CHARS_MAX: usize = 300;
 
-pub(super) fn denial(cx: &mut Context<'_>, main: View<'_>) -> Option<Denial> {
+/// The settings of `[denial]`; what apps and policies add is in `apps` and `policies`.
+pub(super) fn denial(
+    cx: &mut Context<'_>,
+    main: View<'_>,
+    apps: Vec<AppDenial>,
+    policies: Vec<PolicyDenial>,
+) -> Option<Denial> {
     let Some(view) = main.table("denial", &DENIAL) else {
-        return Some(Denial {
-            installation: "Portcullis".to_owned(),
-            disclosure: Disclosure::Standard,
-            contact_mail: None,
-            contact_url: None,
-            remediation_url: None,
-            accent: None,
-            logo: None,
-        });
+        return Some(Denial { apps, policies, ..Denial::default() });
     };
     let url = |text: &str| values::secure_url(text).map(String::from);
+    let defaults = Denial::default();
     Some(Denial {
-        installation: cx.parse_key(view, "installation", line).unwrap_or_else(|| "Portcullis".to_owned()),
-        disclosure: match view.text("disclosure") {
-            Some("minimal") => Disclosure::Minimal,
-            Some("full") => Disclosure::Full,
-            _ => Disclosure::Standard,
-        },
+        installation: cx.parse_key(view, "installation", line).unwrap_or(defaults.installation),
+        disclosure: disclosure(view).unwrap_or(defaults.disclosure),
+        language: language(view).unwrap_or(defaults.language),
         contact_mail: cx.parse_key(view, "contact-mail", mail),
         contact_url: cx.parse_key(view, "contact-url", url),
         remediation_url: cx.parse_key(view, "remediation-url", url),
         accent: cx.parse_key(view, "accent", colour),
         logo: logo(cx, view),
+        template: template::template(cx, view),
+        support_keys: support_keys(cx, view),
+        apps,
+        policies,
     })
+}
+
+/// What an app says of its denials.
+pub(super) fn of_app(view: View<'_>) -> AppDenial {
+    AppDenial { disclosure: disclosure(view), language: language(view) }
+}
+
+/// What a policy says of its denials.
+pub(super) fn of_policy(cx: &mut Context<'_>, view: View<'_>) -> PolicyDenial {
+    PolicyDenial { disclosure: disclosure(view), message: cx.parse_key(view, "message", message) }
+}
+
+/// Messages that nobody will ever read: where no disclosure in force is the full one.
+pub(super) fn hidden_messages(cx: &mut Context<'_>, main: View<'_>, policies: &[View<'_>]) {
+    let installation = main.table("denial", &DENIAL).and_then(disclosure).unwrap_or_default();
+    let mut bases = main.tables("app", &APP).map(|app| disclosure(app).unwrap_or(installation));
+    let some_app_is_full = bases.any(|base| base == Disclosure::Full);
+    for view in policies {
+        let shown = match disclosure(*view) {
+            Some(own) => own == Disclosure::Full,
+            None => some_app_is_full,
+        };
+        if view.get("message").is_some() && !shown {
+            cx.push(
+                Diagnostic::warning(
+                    "denial/message-hidden",
+                    view.at_key("message"),
+                    "nobody will read this message",
+                )
+                .why("a policy's own words are shown at full disclosure only")
+                .help("add `disclosure = \"full\"` to the policy, or leave the message out"),
+            );
+        }
+    }
+}
+
+fn disclosure(view: View<'_>) -> Option<Disclosure> {
+    match view.text("disclosure")? {
+        "minimal" => Some(Disclosure::Minimal),
+        "standard" => Some(Disclosure::Standard),
+        "full" => Some(Disclosure::Full),
+        // Told when shapes were compared; until it is mended, nothing is shown.
+        _ => Some(Disclosure::Minimal),
+    }
+}
+
+fn language(view: View<'_>) -> Option<&'static str> {
+    let wanted = view.text("language")?;
+    LANGUAGES.iter().copied().find(|known| *known == wanted)
+}
+
+fn message(text: &str) -> Result<String, Flaw> {
+    if text.trim().is_empty()
+        || text.chars().count() > MESSAGE_CHARS_MAX
+        || text.chars().any(char::is_control)
+    {
+        return Err(Flaw::new("denial/message", "a message is one paragraph of at most 300 characters")
+            .why("it stands on the page beside what the user can do"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Keys of 32 bytes, each in its own file. A key that cannot be read is an error: without it the
+/// codes that users send in could not be opened.
+fn support_keys(cx: &mut Context<'_>, view: View<'_>) -> Vec<SupportKey> {
+    let mut keys = Vec::new();
+    for (text, at) in view.texts("support-keys") {
+        let Some(path) = cx.readable_at(text, at) else { continue };
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(&path).and_then(|file| {
+            std::io::Read::read_to_end(&mut std::io::Read::take(file, KEY_FILE_BYTES_MAX), &mut bytes)
+        });
+        let decoded = read.ok().and_then(|_| STANDARD.decode(bytes.trim_ascii()).ok());
+        match decoded.and_then(|key| <[u8; 32]>::try_from(key).ok()) {
+            Some(key) => keys.push(SupportKey(key)),
+            None => cx.push(
+                Diagnostic::error("denial/support-key", at, "this file holds no key of 32 bytes in base64")
+                    .why("support codes that it sealed could not be opened")
+                    .help("make one with `openssl rand -base64 32`"),
+            ),
+        }
+    }
+    keys
 }
 
 fn line(text: &str) -> Result<String, Flaw> {
@@ -86,12 +173,18 @@ fn logo(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
             Diagnostic::error(
                 "denial/logo",
                 view.at_key("logo"),
-                "`logo` is no PNG, JPEG or WebP of at most 64KiB",
+                "`logo` is no PNG, JPEG or WebP of at most 32KiB",
             )
             .why("it is written into every denial page"),
         );
         return None;
     };
+    if bytes.len() > LOGO_BYTES_FIT {
+        cx.push(
+            Diagnostic::warning("denial/logo-large", view.at_key("logo"), "`logo` is larger than 1536B")
+                .why("it travels with every denial page, which stays below 12KB otherwise"),
+        );
+    }
     Some(format!("data:image/{kind};base64,{}", STANDARD.encode(&bytes)))
 }
 

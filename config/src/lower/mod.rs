@@ -12,6 +12,7 @@ mod places;
 mod policy;
 mod rule;
 mod server;
+mod template;
 mod time;
 mod values;
 
@@ -96,7 +97,12 @@ impl Context<'_> {
 
     /// A file that must be there and readable; it is watched from now on.
     fn readable(&mut self, view: View<'_>, key: &str) -> Option<PathBuf> {
-        let path = self.path(view.text(key)?);
+        self.readable_at(view.text(key)?, view.at_key(key))
+    }
+
+    /// The same for a path at a place of its own.
+    fn readable_at(&mut self, text: &str, at: At) -> Option<PathBuf> {
+        let path = self.path(text);
         // Asked before opening: to open a pipe would wait for its writer.
         let checked = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
             true => std::fs::File::open(&path)?.metadata(),
@@ -112,7 +118,7 @@ impl Context<'_> {
         };
         let what = format!("cannot read `{}`: {problem}", path.display());
         self.push(
-            Diagnostic::error("file/unreadable", view.at_key(key), what)
+            Diagnostic::error("file/unreadable", at, what)
                 .why("it would be missed only when the first request needs it")
                 .help("paths are relative to the folder of the main file"),
         );
@@ -231,11 +237,13 @@ fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Conf
     }
     cx.not_empty(main, "app", "there would be nothing to protect");
     let mut apps = Vec::new();
+    let mut app_denials = Vec::new();
     let mut routes = app::Routes::default();
     for view in main.tables("app", &APP) {
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, &mut known, &mut routes)
         {
             apps.push(settings);
+            app_denials.push(denial::of_app(view));
             set.apps.push(model);
         }
     }
@@ -246,10 +254,14 @@ fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Conf
     for file in &files {
         places::places(cx, *file, &mut known, &mut set);
     }
+    let mut policy_denials = Vec::new();
     for file in &files {
-        policy::policies(cx, *file, &mut known, &mut set);
+        policy_denials.extend(policy::policies(cx, *file, &mut known, &mut set));
     }
-    let denial = denial::denial(cx, main);
+    let written_policies: Vec<View<'_>> =
+        files.iter().flat_map(|file| file.tables("policy", &POLICY)).collect();
+    denial::hidden_messages(cx, main, &written_policies);
+    let denial = denial::denial(cx, main, app_denials, policy_denials);
     unused_contexts(cx, &files, &apps);
     // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
     let written = |key: &str| files.iter().map(|file| file.items(key).len()).sum::<usize>();

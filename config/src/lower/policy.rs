@@ -8,11 +8,12 @@ use portcullis_policy::model::{
 };
 
 use super::values::{self, Flaw};
-use super::{Context, Known, conditions, rule};
+use super::{Context, Known, conditions, denial, rule};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
 use crate::schema::tree::{Kind, View};
+use crate::settings::PolicyDenial;
 
 const GUEST_KINDS: [(&str, GuestKind); 6] = [
     ("internal-guest", GuestKind::InternalGuest),
@@ -32,11 +33,22 @@ const CONTROLS: [(&str, Control); 6] = [
     ("password-change", Control::PasswordChange),
 ];
 
-/// The policies of one file.
-pub(super) fn policies(cx: &mut Context<'_>, file: View<'_>, known: &mut Known, set: &mut PolicySet) {
+/// The policies of one file; what each says of its denials comes back, in the same order.
+pub(super) fn policies(
+    cx: &mut Context<'_>,
+    file: View<'_>,
+    known: &mut Known,
+    set: &mut PolicySet,
+) -> Vec<PolicyDenial> {
+    let mut denials = Vec::new();
     for view in file.tables("policy", &POLICY) {
-        set.policies.extend(policy(cx, view, known));
+        let said = denial::of_policy(cx, view);
+        if let Some(policy) = policy(cx, view, known) {
+            set.policies.push(policy);
+            denials.push(said);
+        }
     }
+    denials
 }
 
 fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Policy> {

@@ -12,7 +12,8 @@ use crate::diagnose::Diagnostic;
 use crate::schema::tables::{DECISION_LOG, LISTENER, LISTENER_TLS};
 use crate::schema::tree::{Kind, View};
 use crate::settings::{
-    DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, Server, SyslogTarget, TrustedProxies,
+    DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, Server, Subject, SyslogTarget,
+    TrustedProxies,
 };
 
 pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
@@ -58,6 +59,11 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         upstream_pool: integer(view, "upstream-pool").unwrap_or(256),
         body_bytes_max,
         decision_log: decision_log(cx, view),
+        decision_subject: match decision_table(view).and_then(|table| table.text("subject")) {
+            Some("clear") => Subject::Clear,
+            Some("none") => Subject::None,
+            _ => Subject::Hashed,
+        },
     })
 }
 
@@ -95,8 +101,12 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
     }
 }
 
+fn decision_table(view: View<'_>) -> Option<View<'_>> {
+    view.table("decision-log", &DECISION_LOG)
+}
+
 fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
-    let Some(table) = view.table("decision-log", &DECISION_LOG) else {
+    let Some(table) = decision_table(view) else {
         let off = view.text("decision-log") == Some("off");
         return DecisionLog { sink: if off { LogSink::Off } else { LogSink::Stdout }, grants_one_in: None };
     };

@@ -34,6 +34,16 @@ pub(crate) static POLICY: Table = Table {
             "`\"block\"`, or the controls that are asked for.",
         ),
         optional("session", Shape::Table(&SESSION), "What holds for the session that follows."),
+        optional(
+            "disclosure",
+            super::tables::DISCLOSURE,
+            "How much a denial of it shows; as app and `[denial]` say if absent.",
+        ),
+        optional(
+            "message",
+            Shape::Text(Form::Plain),
+            "Your words to who is refused, at most 300 characters; shown at full disclosure only.",
+        ),
     ],
 };
 

@@ -2,8 +2,10 @@
 
 use super::policy_tables::POLICY;
 use super::{Form, Key, Shape, Table, default, optional, required};
+use crate::settings::LANGUAGES;
 
 const TEXT: Shape = Shape::Text(Form::Plain);
+pub(super) const DISCLOSURE: Shape = Shape::Word(&["minimal", "standard", "full"]);
 pub(crate) const TEXTS: Shape = Shape::List(&TEXT);
 const DURATION: Shape = Shape::Text(Form::Duration);
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
@@ -115,6 +117,12 @@ pub(crate) static DECISION_LOG: Table = Table {
             "grants-one-in",
             Shape::Integer { min: 1, max: 1_000_000_000 },
             "Log one in so many requests that were let in, too; none if absent.",
+        ),
+        default(
+            "subject",
+            "\"hashed\"",
+            Shape::Word(&["clear", "hashed", "none"]),
+            "How people are named: by id, by a keyed hash of it, or not at all.",
         ),
     ],
 };
@@ -280,6 +288,12 @@ pub(crate) static APP: Table = Table {
             Shape::List(&Shape::Table(&APP_CONTEXT)),
             "Parts that ask for an authentication context.",
         ),
+        optional("disclosure", DISCLOSURE, "How much its denials show; as `[denial]` says if absent."),
+        optional(
+            "language",
+            Shape::Word(LANGUAGES),
+            "Language of its denials for who asks for none that there is; as `[denial]` says if absent.",
+        ),
     ],
 };
 
@@ -345,17 +359,28 @@ pub(crate) static DENIAL: Table = Table {
     title: "[denial]",
     keys: &[
         default("installation", "\"Portcullis\"", TEXT, "Who decides, on the page."),
+        default("disclosure", "\"standard\"", DISCLOSURE, "How much is shown."),
         default(
-            "disclosure",
-            "\"standard\"",
-            Shape::Word(&["minimal", "standard", "full"]),
-            "How much is shown.",
+            "language",
+            "\"en\"",
+            Shape::Word(LANGUAGES),
+            "Language for who asks for none that there is.",
         ),
         optional("contact-mail", TEXT, "Help desk's mail address."),
         optional("contact-url", Shape::Text(Form::Url), "Help desk's page."),
         optional("remediation-url", Shape::Text(Form::Url), "Where a device is made compliant."),
         optional("accent", Shape::Text(Form::Colour), "Accent colour, `#rrggbb`."),
-        optional("logo", Shape::Text(Form::Path), "PNG, JPEG or WebP file, at most 64KiB."),
+        optional("logo", Shape::Text(Form::Path), "PNG, JPEG or WebP file, at most 32KiB."),
+        optional(
+            "template",
+            Shape::Text(Form::Path),
+            "An HTML page of your own, with holes like `{{headline}}`.",
+        ),
+        optional(
+            "support-keys",
+            Shape::List(&Shape::Text(Form::Path)),
+            "Files with 32 random bytes in base64 that seal support codes: the first seals, each opens.",
+        ),
     ],
 };
 

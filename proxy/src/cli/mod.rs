@@ -3,8 +3,10 @@
 
 mod check;
 mod demo;
+mod explain;
 mod healthcheck;
 mod import;
+mod page;
 mod run;
 mod schema;
 
@@ -30,6 +32,10 @@ enum Command {
     Import(import::Arguments),
     /// Ask a running proxy whether it is ready; exit status 0 or 1.
     Healthcheck(healthcheck::Arguments),
+    /// Tell the whole decision behind a support code, or behind a request id and a log.
+    Explain(explain::Arguments),
+    /// Render every denial page into files, to look at them.
+    Page(page::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -51,6 +57,8 @@ pub fn run() -> ExitCode {
             Err(problem) => Err(problem),
         },
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Page(arguments) => page::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -4,6 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::issuer::AUDIENCE;
 use super::{DemoError, Options, mmdb};
 
@@ -30,6 +33,9 @@ pub(super) fn write(
     .collect();
     let built = u64::try_from(crate::state::unix_now()).unwrap_or(0);
     fs::write(folder.join("country.mmdb"), mmdb::write(&networks, built))?;
+    let mut key = [0; 32];
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;
+    fs::write(folder.join("support.key"), STANDARD.encode(key))?;
     fs::write(folder.join("locations.toml"), LOCATIONS)?;
     fs::write(folder.join("policies/block-other-countries.toml"), BLOCK)?;
     fs::write(folder.join("policies/require-compliant-device.toml"), DEVICE)?;
@@ -80,6 +86,7 @@ database = "country.mmdb"
 [denial]
 installation = "Portcullis demo"
 contact-mail = "help@example.com"
+support-keys = ["support.key"]
 "#,
         proxy = options.proxy,
         admin = options.admin,

@@ -12,6 +12,8 @@ pub struct Asked<'r> {
     pub is_upgrade: bool,
     /// `Accept`
     pub accept: Option<&'r str>,
+    /// The query of the target; nothing but our own `lang=` is read of it.
+    pub query: Option<&'r str>,
     /// `Accept-Language`
     pub accept_language: Option<&'r str>,
     /// `Sec-Fetch-Mode`
@@ -212,7 +214,7 @@ fn parse_range(range: &str) -> Option<(String, u16)> {
 }
 
 /// `qvalue` of RFC 9110, section 12.4.2: `0` to `1` with at most three digits after the point.
-fn parse_weight(text: &str) -> Option<u16> {
+pub(super) fn parse_weight(text: &str) -> Option<u16> {
     let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
     if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -91,7 +91,7 @@ fn is_logo(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_config::settings::{Denial, Disclosure};
+    use portcullis_config::settings::Denial;
 
     use super::{Desk, Mail, is_accent, is_logo};
 
@@ -120,16 +120,7 @@ mod tests {
 
     #[test]
     fn a_request_can_add_a_query_to_a_configured_sign_in_page_and_nothing_else() {
-        let settings = Denial {
-            installation: String::new(),
-            disclosure: Disclosure::Standard,
-            contact_mail: None,
-            contact_url: None,
-            remediation_url: None,
-            accent: None,
-            logo: None,
-        };
-        let mut desk = Desk::new(&settings, &[]);
+        let mut desk = Desk::new(&Denial::default(), &[]);
         desk.sign_in = vec!["https://id.example/in".into(), "https://id.example/authorize?client=a".into()];
         for known in
             ["https://id.example/in", "https://id.example/in?rd=x", "https://id.example/authorize?client=a&b"]

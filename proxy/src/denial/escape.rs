@@ -4,18 +4,19 @@ use std::fmt::Write as _;
 
 /// The longest texts that are shown, in characters.
 pub(super) mod cap {
-    pub(in super::super) const USER: usize = 128;
-    pub(in super::super) const APP_NAME: usize = 128;
+    pub(in super::super) const USER: usize = 80;
+    pub(in super::super) const APP_NAME: usize = 80;
     /// In headline and title, where a longer name would push everything else off the screen.
-    pub(in super::super) const APP_NAME_HEADLINE: usize = 64;
+    pub(in super::super) const APP_NAME_HEADLINE: usize = 48;
     pub(in super::super) const APP_ID: usize = 64;
-    pub(in super::super) const DEVICE_ID: usize = 64;
+    pub(in super::super) const DEVICE_ID: usize = 48;
     pub(in super::super) const OS_VERSION: usize = 32;
-    pub(in super::super) const INSTALLATION: usize = 64;
+    pub(in super::super) const INSTALLATION: usize = 48;
     /// A link that is longer is left out: half a link is worse than none.
     pub(in super::super) const LINK: usize = 1024;
-    /// A logo that is longer, in bytes, is left out, so that the page stays below 12 KB.
-    pub(in super::super) const LOGO: usize = 2048;
+    /// A logo that is longer, in bytes, is left out; `check` takes none that is.
+    pub(in super::super) const LOGO: usize = 48 << 10;
+    pub(in super::super) const MESSAGE: usize = 300;
 }
 
 /// `text` as one line of at most `max` characters. Characters that steer instead of show (controls,

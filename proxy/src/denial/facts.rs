@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
+use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::signals::AppIndex;
+
+use crate::record::Case;
 
 /// The facts as they were evaluated. Whether they are shown is decided by the kind of refusal and
 /// by disclosure, never by the caller: it is safe to hand over all of them always.
@@ -12,6 +16,10 @@ pub struct Facts<'r> {
     pub request_id: u128,
     /// The time of the decision, Unix milliseconds.
     pub now_unix_ms: i64,
+    /// The id of the trace that the request belongs to (W3C Trace Context).
+    pub trace_id: Option<u128>,
+    /// The app's position in the configuration.
+    pub app_index: Option<AppIndex>,
     /// The app's id and name.
     pub app: Option<(&'r str, &'r str)>,
     /// The name of the user who signed in.
@@ -36,8 +44,12 @@ pub struct Facts<'r> {
     /// Where to sign in: a path on this host, or an address that the configuration of an app names,
     /// with or without a query of ours. Anything else is left out.
     pub sign_in_url: Option<&'r str>,
-    /// What a new sign-in must bring (RFC 9470).
-    pub step_up: StepUp<'r>,
+    /// The exact `iss` of the token's issuer.
+    pub issuer: Option<&'r str>,
+    /// Policies that applied, with their results.
+    pub applied: &'r [(PolicyIndex, PolicyResult)],
+    /// Everything that was decided on, for the support code and for challenges.
+    pub case: Option<&'r Case>,
 }
 
 impl Facts<'_> {
@@ -47,6 +59,8 @@ impl Facts<'_> {
         Self {
             request_id,
             now_unix_ms,
+            trace_id: None,
+            app_index: None,
             app: None,
             user: None,
             client: None,
@@ -58,22 +72,15 @@ impl Facts<'_> {
             os_version: None,
             remedies: &[],
             sign_in_url: None,
-            step_up: StepUp { acr_values: &[], max_age_secs: None },
+            issuer: None,
+            applied: &[],
+            case: None,
         }
     }
 
     pub(super) fn shown_country(&self) -> Option<&str> {
         self.country.as_ref().filter(|_| !self.country_unavailable).map(CountryCode::as_str)
     }
-}
-
-/// What a new sign-in must bring, for the challenge of RFC 9470, section 3.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepUp<'r> {
-    /// `acr` values of which one is enough, the preferred one first.
-    pub acr_values: &'r [&'r str],
-    /// How long ago the sign-in may be, in seconds.
-    pub max_age_secs: Option<u64>,
 }
 
 /// What is known of the device, in the words of Entra's panel.
@@ -148,11 +155,18 @@ pub enum RemedySuggestion {
     StrongerSignIn,
     /// Sign in again.
     SignInAgain,
+    /// Update the operating system.
+    UpdateOs,
+    /// Come back at a time.
+    LaterTime {
+        /// From this second on, Unix time.
+        from_unix_secs: i64,
+    },
 }
 
 impl RemedySuggestion {
-    /// Every suggestion.
-    pub const ALL: [Self; 8] = [
+    /// One suggestion of each kind.
+    pub const ALL: [Self; 10] = [
         Self::OtherNetwork,
         Self::CompliantDevice,
         Self::HybridJoinedDevice,
@@ -161,6 +175,8 @@ impl RemedySuggestion {
         Self::Browser,
         Self::StrongerSignIn,
         Self::SignInAgain,
+        Self::UpdateOs,
+        Self::LaterTime { from_unix_secs: 0 },
     ];
 
     /// The word in the twin.
@@ -175,6 +191,8 @@ impl RemedySuggestion {
             Self::Browser => "browser",
             Self::StrongerSignIn => "stronger_sign_in",
             Self::SignInAgain => "sign_in_again",
+            Self::UpdateOs => "update_os",
+            Self::LaterTime { .. } => "later_time",
         }
     }
 }

@@ -5,9 +5,14 @@ use http::header::{
     HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::escape::push_percent;
-use super::facts::StepUp;
+use super::facts::Facts;
+use super::step_up::StepUp;
 use super::view::View;
+use crate::record::{Case, Claim};
 use crate::refusal::{BadToken, Refusal, Resolution};
 use portcullis_policy::decision::ReasonCode;
 
@@ -32,7 +37,8 @@ fn value(text: &str) -> HeaderValue {
 pub(super) fn common(
     refusal: &Refusal,
     view: &View<'_>,
-    step_up: &StepUp<'_>,
+    facts: &Facts<'_>,
+    step_up: &StepUp,
     csp: &HeaderValue,
     lang: &str,
 ) -> Headers {
@@ -50,7 +56,7 @@ pub(super) fn common(
         headers.push((RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs())));
     }
     if view.row.status == 401 {
-        headers.push((WWW_AUTHENTICATE, challenge(refusal, view.row.resolution, step_up)));
+        headers.push((WWW_AUTHENTICATE, challenge(refusal, view.row.resolution, facts, step_up)));
     }
     headers
 }
@@ -83,7 +89,7 @@ pub(super) fn grpc(headers: &mut Headers, content_type: &'static str, view: &Vie
 /// `Proxy-Status` (RFC 9209), with the registered error types.
 fn proxy_status(refusal: &Refusal, code: u32) -> HeaderValue {
     let error = match refusal {
-        Refusal::Policy(_) | Refusal::NoToken | Refusal::BadToken(_) | Refusal::KeysUnavailable => {
+        Refusal::Policy(..) | Refusal::NoToken | Refusal::BadToken(_) | Refusal::KeysUnavailable => {
             "http_request_denied"
         }
         Refusal::BadRequest(_) | Refusal::BodyTooLarge => "http_request_error",
@@ -100,18 +106,25 @@ fn proxy_status(refusal: &Refusal, code: u32) -> HeaderValue {
 }
 
 /// The challenge of a 401. Only what a new token can mend is one: RFC 6750 section 3 for a missing
-/// or bad token, RFC 9470 section 3 for strength and freshness. A block is never a challenge, since
-/// a client that follows challenges would loop.
-fn challenge(refusal: &Refusal, resolution: Resolution, step_up: &StepUp<'_>) -> HeaderValue {
+/// or bad token, RFC 9470 section 3 for strength and freshness, and Microsoft's claims challenge
+/// for a client that says it follows those. A block is never a challenge, since a client that
+/// follows challenges would loop.
+fn challenge(refusal: &Refusal, resolution: Resolution, facts: &Facts<'_>, step_up: &StepUp) -> HeaderValue {
     match refusal {
         Refusal::BadToken(BadToken::Expired) => HeaderValue::from_static(
             "Bearer error=\"invalid_token\", error_description=\"The access token expired\"",
         ),
+        Refusal::BadToken(BadToken::Revoked) => HeaderValue::from_static(
+            "Bearer error=\"invalid_token\", error_description=\"The access token was revoked\"",
+        ),
         Refusal::BadToken(_) => HeaderValue::from_static("Bearer error=\"invalid_token\""),
-        Refusal::Policy(refused) if matches!(resolution, Resolution::Reauthenticate) => {
+        Refusal::Policy(refused, _) if matches!(resolution, Resolution::Reauthenticate) => {
+            if facts.case.is_some_and(follows_claims_challenges) {
+                return claims_challenge(facts);
+            }
             let mut text = String::from("Bearer error=\"insufficient_user_authentication\"");
             let values = step_up.acr_values.iter().filter(|value| is_acr(value)).take(ACR_VALUES_MAX);
-            let values = values.copied().collect::<Vec<_>>().join(" ");
+            let values = values.map(String::as_str).collect::<Vec<_>>().join(" ");
             if !values.is_empty() {
                 text.push_str(", acr_values=\"");
                 text.push_str(&values);
@@ -129,6 +142,45 @@ fn challenge(refusal: &Refusal, resolution: Resolution, step_up: &StepUp<'_>) ->
         }
         _ => HeaderValue::from_static("Bearer"),
     }
+}
+
+/// Whether the token was issued to a client that follows claims challenges: `xms_cc` holds `cp1`.
+/// Source: Microsoft identity platform, "Claims challenges, claims requests and client capabilities".
+fn follows_claims_challenges(case: &Case) -> bool {
+    case.claims.iter().any(|(name, claim)| {
+        name == "xms_cc"
+            && match claim {
+                Claim::Text(text) => text.split(' ').any(|word| word.eq_ignore_ascii_case("cp1")),
+                Claim::List(items) => items.iter().any(|word| word.eq_ignore_ascii_case("cp1")),
+                Claim::Bool(_) | Claim::Number(_) => false,
+            }
+    })
+}
+
+/// Microsoft's challenge: the authentication context of the route where there is one, else a token
+/// that is issued from now on, for which the issuer asks its own policies again.
+fn claims_challenge(facts: &Facts<'_>) -> HeaderValue {
+    let context = facts.case.and_then(|case| case.context.as_deref());
+    let wanted = match context {
+        Some(context) => serde_json::json!({ "acrs": { "essential": true, "value": context } }),
+        None => {
+            let now = facts.now_unix_ms.div_euclid(1_000).to_string();
+            serde_json::json!({ "nbf": { "essential": true, "value": now } })
+        }
+    };
+    let claims = STANDARD.encode(serde_json::json!({ "access_token": wanted }).to_string());
+    let uri = facts.issuer.and_then(authorization_uri);
+    let uri = uri.map(|uri| format!(" authorization_uri=\"{uri}\",")).unwrap_or_default();
+    value(&format!("Bearer realm=\"\",{uri} error=\"insufficient_claims\", claims=\"{claims}\""))
+}
+
+/// Where a token of an Entra tenant is asked for; other issuers tell it in their metadata.
+fn authorization_uri(issuer: &str) -> Option<String> {
+    let hosts = ["https://login.microsoftonline.com/", "https://sts.windows.net/"];
+    let tenant = hosts.iter().find_map(|host| issuer.strip_prefix(host))?.split('/').next()?;
+    let is_tenant = !tenant.is_empty()
+        && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    is_tenant.then(|| format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize"))
 }
 
 /// Whether a value can stand in the list: printable ASCII without space, quote and backslash.

@@ -11,7 +11,11 @@ mod desk;
 mod escape;
 mod facts;
 mod headers;
+mod languages;
 mod page;
+mod repeats;
+mod seal;
+mod step_up;
 mod texts;
 mod twin;
 mod view;
@@ -19,32 +23,61 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use portcullis_config::settings::{self, Disclosure};
+use portcullis_config::Config;
+use portcullis_config::settings::{AppDenial, Disclosure, PolicyDenial, Subject};
+use portcullis_policy::PolicySet;
+use portcullis_policy::decision::PolicyResult;
+use portcullis_policy::model::Evidence;
+use portcullis_policy::signals::{Principal, Signals};
 
 pub use asked::{Asked, Negotiated};
-pub use facts::{DeviceState, Facts, RemedySuggestion, StepUp};
+pub use facts::{DeviceState, Facts, RemedySuggestion};
+pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
+use crate::record::{Case, NamedIds};
 use crate::refusal::Refusal;
 use desk::Desk;
-use page::Page;
-use texts::{ENGLISH, Texts};
-use view::View;
+use page::{Frame, Page};
+use repeats::Repeats;
+use seal::Seal;
+use step_up::{StepUp, StepUps};
 pub(crate) use view::timestamp;
+use view::{Teller, View, is_verified};
 
 /// How long a client is asked to wait when a refusal is temporary.
 pub const RETRY_AFTER: Duration = Duration::from_secs(120);
+
+/// The longest support code that a denial carries, in characters.
+const SUPPORT_CODE_CHARS_MAX: usize = 900;
+/// Refusing policies named in a support code at most.
+const SEALED_POLICIES_MAX: usize = 8;
 
 /// The denials of one configuration: everything that does not change between two of them.
 #[derive(Debug)]
 pub struct Denials {
     desk: Desk,
-    page: Page,
-    texts: &'static Texts,
+    /// By position of the language.
+    pages: Vec<Page>,
     csp: HeaderValue,
+    disclosure: Disclosure,
+    /// Position of the installation's default language.
+    language: usize,
+    apps: Vec<AppDenial>,
+    policies: Vec<PolicyDenial>,
+    policy_ids: Vec<String>,
+    step_ups: StepUps,
+    evidence: Evidence,
+    repeats: Repeats,
+    seal: Seal,
+    named: NamedIds,
+    policies_digest: [u8; 8],
+    generation: u64,
 }
 
 /// A whole response.
@@ -56,51 +89,237 @@ pub struct Answer {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; the caller leaves it out where the request was `HEAD`.
     pub body: Bytes,
+    /// How many such refusals there were within the last minutes, this one included: of this user,
+    /// or of this address where nobody is known. The log leaves repetitions out by it.
+    pub repeats: u32,
 }
 
 impl Denials {
-    /// Prepares page and policy of content. A link, logo or colour that could carry more than it
+    /// Prepares pages, challenges and keys. A link, logo or colour that could carry more than it
     /// says is left out.
     #[must_use]
-    pub fn new(settings: &settings::Denial, apps: &[settings::App]) -> Self {
-        let desk = Desk::new(settings, apps);
-        let (style, source) = page::style(&desk);
-        let csp = format!(
-            "default-src 'none'; style-src {source}; img-src data:; form-action 'self'; base-uri 'none'; \
-             frame-ancestors 'self'"
-        );
-        let csp = HeaderValue::from_str(&csp)
+    pub fn new(config: &Config, generation: u64) -> Self {
+        let settings = &config.denial;
+        let desk = Desk::new(settings, &config.apps);
+        let frame = Frame::new(&desk, settings.template.as_deref());
+        let csp = HeaderValue::from_str(&frame.content_policy())
             .unwrap_or(const { HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'") });
-        Self { page: Page::new(&desk, &style, &ENGLISH), desk, texts: &ENGLISH, csp }
+        let pages = languages::ALL.iter().map(|language| Page::new(&frame, language)).collect();
+        Self {
+            pages,
+            csp,
+            disclosure: settings.disclosure,
+            language: languages::position(settings.language).unwrap_or(0),
+            apps: settings.apps.clone(),
+            policies: settings.policies.clone(),
+            policy_ids: config.policies.policies.iter().map(|policy| policy.id.to_string()).collect(),
+            step_ups: StepUps::of(&config.policies),
+            evidence: config.policies.evidence.clone(),
+            repeats: Repeats::new(),
+            seal: Seal::new(&settings.support_keys),
+            named: NamedIds::of(&config.policies),
+            policies_digest: policies_digest(&config.policies),
+            generation,
+            desk,
+        }
     }
 
-    /// The answer to a refused request, in the form that its client reads.
+    /// The answer to a refused request, in the form and the language that its client reads.
     ///
-    /// `disclosure` is the strictest that installation, app and refusing policies ask for. It can
-    /// only take away: who has no verified token is shown nothing, whatever it says.
+    /// How much it shows is the strictest that the refusing policies ask for; a policy that says
+    /// nothing follows its app, an app that says nothing the installation. That can only take away:
+    /// who has no verified token is shown nothing, whatever it says.
     #[must_use]
-    pub fn render(
+    pub fn render(&self, refusal: &Refusal, facts: &Facts<'_>, asked: &Asked<'_>) -> Answer {
+        self.render_at(refusal, facts, asked, self.disclosure(refusal, facts))
+    }
+
+    /// The same at a disclosure of the caller's choice, for previews.
+    #[must_use]
+    pub fn render_at(
         &self,
         refusal: &Refusal,
         facts: &Facts<'_>,
         asked: &Asked<'_>,
         disclosure: Disclosure,
     ) -> Answer {
-        let view = View::of(refusal, facts, disclosure, &self.desk, asked.is_get(), self.texts);
-        let mut headers = headers::common(refusal, &view, &facts.step_up, &self.csp, self.texts.lang);
+        let position = self.speaks(refusal, facts, asked);
+        // INVARIANT: `choose` and `position` give positions of `ALL`, and there is a page for each.
+        let (Some(language), Some(page)) = (languages::ALL.get(position), self.pages.get(position)) else {
+            return Answer { status: 500, headers: Vec::new(), body: Bytes::new(), repeats: 1 };
+        };
+        let row = refusal.row();
+        let repeats = self.repeats(refusal, facts, row.code);
+        let teller = Teller {
+            desk: &self.desk,
+            texts: &language.texts,
+            disclosure,
+            messages: self.messages(facts),
+            repeats,
+            support_code: self.support_code(refusal, facts, row.code),
+            can_repeat: asked.is_get(),
+        };
+        let view = View::of(refusal, facts, &teller);
+        let step_up = match refusal {
+            Refusal::Policy(refused, _) => self.step_ups.needed(*refused, facts.applied),
+            _ => StepUp::default(),
+        };
+        let mut headers = headers::common(refusal, &view, facts, &step_up, &self.csp, language.tag);
         let (content_type, body) = match asked.negotiate() {
             Negotiated::Grpc(kind) => {
                 headers::grpc(&mut headers, kind, &view);
-                return Answer { status: 200, headers, body: Bytes::new() };
+                return Answer { status: 200, headers, body: Bytes::new(), repeats };
             }
-            Negotiated::Html => ("text/html; charset=utf-8", self.page.render(&view)),
+            Negotiated::Html => ("text/html; charset=utf-8", page.render(&view, asked.is_get())),
             Negotiated::Json => ("application/problem+json", twin::json(&view, &self.desk)),
-            Negotiated::Plain => (
-                "text/plain; charset=utf-8",
-                twin::plain(&view, &self.desk, self.texts.heading_remedies, self.texts.contact),
-            ),
+            Negotiated::Plain => {
+                ("text/plain; charset=utf-8", twin::plain(&view, &self.desk, &language.texts))
+            }
         };
         headers::body(&mut headers, content_type, body.len());
-        Answer { status: view.row.status, headers, body: Bytes::from(body) }
+        Answer { status: row.status, headers, body: Bytes::from(body), repeats }
     }
+
+    /// Writes down what a refusal was decided on, for [`Facts::case`] and the decision log. `app`
+    /// is the app's id.
+    #[must_use]
+    pub fn case(&self, signals: &Signals<'_>, app: &str) -> Case {
+        Case::of(signals, app, &self.named)
+    }
+
+    /// Whether a sign-in used several factors, by the evidence that the policies accept.
+    #[must_use]
+    pub fn had_mfa(&self, principal: &Principal) -> bool {
+        let sign_in = &principal.sign_in;
+        let used = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
+        self.evidence.mfa_methods.iter().any(used)
+            || sign_in.acr.as_ref().is_some_and(|acr| self.evidence.mfa_acrs.contains(acr))
+    }
+
+    /// A person or program as the decision log names it.
+    #[must_use]
+    pub fn subject(&self, how: Subject, id: &str) -> Option<String> {
+        self.seal.subject(how, id)
+    }
+
+    /// Opens a support code.
+    ///
+    /// # Errors
+    /// When it is no code, or none of this installation's.
+    pub fn open(&self, code: &str) -> Result<SealedDecision, UnsealError> {
+        self.seal.open(code)
+    }
+
+    /// The digest of the policies, to tell whether they changed since a decision.
+    #[must_use]
+    pub const fn policies_digest(&self) -> [u8; 8] {
+        self.policies_digest
+    }
+
+    fn app(&self, facts: &Facts<'_>) -> Option<&AppDenial> {
+        self.apps.get(facts.app_index?.0 as usize)
+    }
+
+    /// Policies that refused or asked for more, with their results.
+    fn refusing<'f>(&self, facts: &'f Facts<'_>) -> impl Iterator<Item = (usize, PolicyResult)> + use<'f> {
+        facts
+            .applied
+            .iter()
+            .filter(|(_, result)| matches!(result, PolicyResult::Failure | PolicyResult::Interrupted))
+            .map(|(policy, result)| (policy.0 as usize, *result))
+    }
+
+    fn disclosure(&self, refusal: &Refusal, facts: &Facts<'_>) -> Disclosure {
+        if !is_verified(refusal) {
+            return Disclosure::Minimal;
+        }
+        let base = self.app(facts).and_then(|app| app.disclosure).unwrap_or(self.disclosure);
+        let of = |policy: usize| self.policies.get(policy).and_then(|said| said.disclosure).unwrap_or(base);
+        self.refusing(facts).map(|(policy, _)| of(policy)).min().unwrap_or(base)
+    }
+
+    fn messages(&self, facts: &Facts<'_>) -> Vec<&str> {
+        let said =
+            self.refusing(facts).filter_map(|(policy, _)| self.policies.get(policy)?.message.as_deref());
+        let mut messages: Vec<&str> = Vec::new();
+        for message in said {
+            if messages.len() < 2 && !messages.contains(&message) {
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
+    /// ORACLE: an app's own language is spoken to who was verified alone, or it would tell apps
+    /// apart.
+    fn speaks(&self, refusal: &Refusal, facts: &Facts<'_>, asked: &Asked<'_>) -> usize {
+        let own = self.app(facts).filter(|_| is_verified(refusal)).and_then(|app| app.language);
+        let default = own.and_then(languages::position).unwrap_or(self.language);
+        languages::choose(asked.query, asked.accept_language, default)
+    }
+
+    fn repeats(&self, refusal: &Refusal, facts: &Facts<'_>, code: u32) -> u32 {
+        let address;
+        let who = match facts.case.and_then(|case| case.user.as_deref()).filter(|_| is_verified(refusal)) {
+            Some(user) => user,
+            None => {
+                address = facts.client.map(|client| client.to_string()).unwrap_or_default();
+                &address
+            }
+        };
+        let app = facts.app.map_or("", |(id, _)| id);
+        self.repeats.count(who, app, code, facts.now_unix_ms.div_euclid(1_000))
+    }
+
+    fn support_code(&self, refusal: &Refusal, facts: &Facts<'_>, code: u32) -> Option<String> {
+        let (Refusal::Policy(..), Some(case), true) = (refusal, facts.case, self.seal.seals()) else {
+            return None;
+        };
+        let refusing = self.refusing(facts).filter_map(|(policy, result)| {
+            Some((self.policy_ids.get(policy)?.clone(), result.as_str().to_owned()))
+        });
+        let mut decision = SealedDecision {
+            request_id: facts.request_id,
+            now_unix_ms: facts.now_unix_ms,
+            code,
+            generation: self.generation,
+            policies_digest: self.policies_digest,
+            refusing: refusing.take(SEALED_POLICIES_MAX).collect(),
+            case: case.clone(),
+        };
+        let fits = |code: &String| code.len() <= SUPPORT_CODE_CHARS_MAX;
+        self.seal.seal(&decision).filter(fits).or_else(|| {
+            decision.case.reduce();
+            self.seal.seal(&decision).filter(fits)
+        })
+    }
+}
+
+/// What tells one set of policies from another. The set's own `Debug` form is hashed as it is
+/// written: it has every field, and no order but the files'.
+fn policies_digest(set: &PolicySet) -> [u8; 8] {
+    struct Hashing(Context);
+    impl fmt::Write for Hashing {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut hashing = Hashing(Context::new(&SHA256));
+    // INVARIANT: writing to a digest cannot fail.
+    let _ = write!(hashing, "{set:?}");
+    hashing.0.finish().as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// The trace id of a `traceparent` header (W3C Trace Context, section 3.2): 128 bits, as a number,
+/// so that nothing else of the header is ever shown.
+#[must_use]
+pub fn trace_id(traceparent: &str) -> Option<u128> {
+    let mut fields = traceparent.trim().split('-');
+    let (version, id) = (fields.next()?, fields.next()?);
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if version.len() != 2 || id.len() != 32 || !is_hex(version) || !is_hex(id) || version == "ff" {
+        return None;
+    }
+    u128::from_str_radix(id, 16).ok().filter(|id| *id != 0)
 }

@@ -1,7 +1,10 @@
-//! The page: a template that is compiled once, and filled into one buffer for each denial.
+//! The page: a template that is compiled once for each language, and filled into one buffer for
+//! each denial.
 //!
-//! The template is ours and static; foreign text reaches it in [`Hole`]s only, and every hole
-//! escapes.
+//! The template is ours, or the operator's and checked at load; foreign text reaches it in
+//! [`Hole`]s only, and every hole escapes.
+
+use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -9,21 +12,24 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::desk::Desk;
 use super::escape::{escape_html, push_html};
+use super::languages::{self, Language};
 use super::texts::Texts;
 use super::view::View;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
 
 /// Room for what is filled in; a longer page grows its buffer.
 const HOLES_BYTES: usize = 4096;
 
-/// The compiled page of one language.
+/// The page of one installation in one language.
 #[derive(Debug)]
 pub(super) struct Page {
     parts: Vec<Part>,
     texts: &'static Texts,
     static_bytes: usize,
+    languages: String,
 }
 
 #[derive(Debug)]
@@ -38,53 +44,104 @@ enum Hole {
     Headline,
     Lead,
     Verdict,
+    Message,
     Remedies,
     Actions,
     Reasons,
     Details,
     Report,
+    Languages,
 }
 
-/// The style sheet of an installation, and the source expression (CSP level 3) that admits it alone.
-pub(super) fn style(desk: &Desk) -> (String, String) {
-    let style = STYLE.replace("{{accent}}", &desk.accent).replace('\n', "");
-    let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
-    (style, format!("'sha256-{hash}'"))
+/// What is the same on every page of an installation.
+#[derive(Debug)]
+pub(super) struct Frame<'d> {
+    desk: &'d Desk,
+    template: &'d str,
+    style: String,
+}
+
+impl<'d> Frame<'d> {
+    pub(super) fn new(desk: &'d Desk, template: Option<&'d str>) -> Self {
+        let style = STYLE.replace("{{accent}}", &desk.accent).replace('\n', "");
+        Self { desk, template: template.unwrap_or(TEMPLATE), style }
+    }
+
+    /// The policy of content (CSP level 3) that admits the template's style sheets and our script
+    /// by their hashes, and nothing else.
+    pub(super) fn content_policy(&self) -> String {
+        let text = self.template.replace("{{style}}", &self.style);
+        let mut styles = String::new();
+        let mut rest = text.as_str();
+        while let Some(at) = find_ignoring_case(rest, "<style") {
+            let from = rest.get(at..).unwrap_or_default();
+            let Some((_, inside)) = from.split_once('>') else { break };
+            let end = find_ignoring_case(inside, "</style").unwrap_or(inside.len());
+            let (sheet, tail) = inside.split_at_checked(end).unwrap_or((inside, ""));
+            // INVARIANT: writing to a `String` cannot fail.
+            let _ = write!(styles, " {}", hash(sheet));
+            rest = tail;
+        }
+        let styles = if styles.is_empty() { " 'none'" } else { &styles };
+        let script = if text.contains("{{script}}") {
+            format!(" script-src {};", hash(SCRIPT.trim_end()))
+        } else {
+            String::new()
+        };
+        format!(
+            "default-src 'none'; style-src{styles};{script} img-src data:; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'self'"
+        )
+    }
+}
+
+pub(super) fn hash(text: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, text.as_bytes())))
+}
+
+fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
+    text.as_bytes().windows(wanted.len()).position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
 impl Page {
-    pub(super) fn new(desk: &Desk, style: &str, texts: &'static Texts) -> Self {
-        let mut page = Self { parts: Vec::new(), texts, static_bytes: 0 };
-        let mut rest = TEMPLATE;
+    pub(super) fn new(frame: &Frame<'_>, language: &'static Language) -> Self {
+        let mut page =
+            Self { parts: Vec::new(), texts: &language.texts, static_bytes: 0, languages: links(language) };
+        let mut rest = frame.template;
         while let Some((before, after)) = rest.split_once("{{") {
             page.push_static(before);
             let (name, tail) = after.split_once("}}").unwrap_or((after, ""));
-            page.push_named(name, desk, style);
+            page.push_named(name, frame, language);
             rest = tail;
         }
         page.push_static(rest);
         page
     }
 
-    fn push_named(&mut self, name: &str, desk: &Desk, style: &str) {
+    fn push_named(&mut self, name: &str, frame: &Frame<'_>, language: &Language) {
         let texts = self.texts;
         match name {
-            "lang" => self.push_static(texts.lang),
-            "dir" => self.push_static(texts.dir),
-            "style" => self.push_static(style),
-            "brand" => self.push_static(&brand(desk)),
-            "heading_details" => self.push_static(&escape_html(texts.heading_details)),
-            "heading_report" => self.push_static(&escape_html(texts.heading_report)),
-            "report_hint" => self.push_static(&escape_html(texts.report_hint)),
+            "lang" => self.push_static(language.tag),
+            "dir" => self.push_static(language.dir),
+            "style" => self.push_static(&frame.style),
+            "script" => self.push_static(&format!("<script>{}</script>\n", SCRIPT.trim_end())),
+            "brand" => self.push_static(&brand(frame.desk)),
+            "heading_details" => self.push_static(&escape_html(texts.heading_details.as_str())),
+            "heading_report" => self.push_static(&escape_html(texts.heading_report.as_str())),
+            "report_hint" => self.push_static(&escape_html(texts.report_hint.as_str())),
+            "copy" => self.push_static(&escape_html(texts.copy.as_str())),
+            "copied" => self.push_static(&escape_html(texts.copied.as_str())),
             "title" | "headline" => self.parts.push(Part::Hole(Hole::Headline)),
             "lead" => self.parts.push(Part::Hole(Hole::Lead)),
             "verdict" => self.parts.push(Part::Hole(Hole::Verdict)),
+            "message" => self.parts.push(Part::Hole(Hole::Message)),
             "remedies" => self.parts.push(Part::Hole(Hole::Remedies)),
             "actions" => self.parts.push(Part::Hole(Hole::Actions)),
             "reasons" => self.parts.push(Part::Hole(Hole::Reasons)),
             "details" => self.parts.push(Part::Hole(Hole::Details)),
             "report" => self.parts.push(Part::Hole(Hole::Report)),
-            // The template is ours; a test holds that it has no name but these.
+            "languages" => self.parts.push(Part::Hole(Hole::Languages)),
+            // Our template has no other name, which a test holds, and `config` takes no other.
             _ => {}
         }
     }
@@ -99,11 +156,15 @@ impl Page {
     }
 
     /// The page that says `view`.
-    pub(super) fn render(&self, view: &View<'_>) -> Vec<u8> {
+    ///
+    /// `links`: whether the page may lead to itself in other languages, which only a page that was
+    /// read, not sent, can.
+    pub(super) fn render(&self, view: &View<'_>, links: bool) -> Vec<u8> {
         let mut out = String::with_capacity(self.static_bytes + HOLES_BYTES);
         for part in &self.parts {
             match part {
                 Part::Static(text) => out.push_str(text),
+                Part::Hole(Hole::Languages) if !links => {}
                 Part::Hole(hole) => self.fill(&mut out, *hole, view),
             }
         }
@@ -118,15 +179,25 @@ impl Page {
             Hole::Report => push_html(out, &view.report),
             Hole::Verdict => {
                 if let Some(verdict) = &view.verdict {
-                    element(out, "<p class=\"note\">", verdict, "</p>\n");
+                    element(out, "<p class=\"note\">", verdict, "");
+                    if let Some(repeated) = &view.repeated {
+                        element(out, " <strong>", repeated, "</strong>");
+                    }
+                    out.push_str("</p>\n");
                 }
             }
+            Hole::Message => {
+                let lines = view.messages.iter().map(String::as_str);
+                section(out, "message", texts.heading_operator.as_str(), lines);
+            }
+            Hole::Languages => out.push_str(&self.languages),
             Hole::Remedies => {
                 let lines = view.remedies.iter().map(|remedy| remedy.text.as_str());
-                section(out, "remedies", texts.heading_remedies, lines);
+                section(out, "remedies", texts.heading_remedies.as_str(), lines);
             }
             Hole::Reasons => {
-                section(out, "reasons", texts.heading_reasons, view.reasons.iter().map(|reason| reason.text));
+                let lines = view.reasons.iter().map(|reason| reason.text);
+                section(out, "reasons", texts.heading_reasons.as_str(), lines);
             }
             Hole::Actions => self.actions(out, view),
             Hole::Details => {
@@ -147,7 +218,7 @@ impl Page {
         if view.actions.is_empty() {
             return;
         }
-        element(out, "<nav class=\"actions\" aria-label=\"", self.texts.actions_label, "\">\n");
+        element(out, "<nav class=\"actions\" aria-label=\"", self.texts.actions_label.as_str(), "\">\n");
         for action in &view.actions {
             let open = if action.is_primary { "<a class=\"main\" href=\"" } else { "<a href=\"" };
             element(out, open, &action.href, "\">");
@@ -177,6 +248,18 @@ fn section<'t>(out: &mut String, id: &'static str, heading: &str, lines: impl It
     out.push_str("</ul>\n</section>\n");
 }
 
+/// Links to the same page in every other language, each in that language.
+fn links(here: &Language) -> String {
+    let mut out = String::new();
+    element(&mut out, "<nav class=\"languages\" aria-label=\"", here.texts.languages_label.as_str(), "\">\n");
+    for other in languages::ALL.iter().filter(|other| other.tag != here.tag) {
+        // INVARIANT: writing to a `String` cannot fail.
+        let _ = writeln!(out, "<a href=\"?lang={0}\" lang=\"{0}\">{1}</a>", other.tag, other.name);
+    }
+    out.push_str("</nav>\n");
+    out
+}
+
 fn brand(desk: &Desk) -> String {
     let mut out = String::new();
     if let Some(logo) = &desk.logo {
@@ -188,32 +271,22 @@ fn brand(desk: &Desk) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{STYLE, TEMPLATE};
+    use portcullis_config::settings::TEMPLATE_HOLES;
+
+    use super::{SCRIPT, STYLE, TEMPLATE};
 
     #[test]
     fn the_template_names_only_what_is_filled() {
-        const NAMES: [&str; 15] = [
-            "lang",
-            "dir",
-            "style",
-            "brand",
-            "heading_details",
-            "heading_report",
-            "report_hint",
-            "title",
-            "headline",
-            "lead",
-            "verdict",
-            "remedies",
-            "actions",
-            "reasons",
-            "details",
-        ];
-        let names = TEMPLATE.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0);
-        for name in names {
-            assert!(NAMES.contains(&name) || name == "report", "{name}");
+        const OWN: [&str; 5] = ["heading_details", "heading_report", "report_hint", "copy", "copied"];
+        let names: Vec<_> =
+            TEMPLATE.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0).collect();
+        for name in &names {
+            assert!(OWN.contains(name) || TEMPLATE_HOLES.iter().any(|(hole, _)| hole == name), "{name}");
+        }
+        for (hole, _) in TEMPLATE_HOLES {
+            assert!(names.contains(hole), "{hole}");
         }
         assert_eq!(STYLE.matches("{{").count(), 1);
-        assert!(!STYLE.contains("</"), "a style sheet cannot end its element");
+        assert!(!STYLE.contains("</") && !SCRIPT.contains("</"), "neither can end its element");
     }
 }

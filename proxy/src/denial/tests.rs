@@ -2,13 +2,24 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use portcullis_config::settings::{self, Disclosure};
-use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
-use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_config::Config;
+use portcullis_config::settings::{
+    self, AppDenial, DecisionLog, Disclosure, LogSink, PolicyDenial, Server, Subject, SupportKey,
+    TrustedProxies,
+};
+use portcullis_policy::PolicySet;
+use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
+use portcullis_policy::model::{
+    AuthenticationStrength, ClientAppType, Conditions, Control, CountryCode, Evidence, Grant, Operator,
+    Platform, Policy, PolicyId, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Users,
+};
+use portcullis_policy::signals::AppIndex;
+use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Answer, Asked, Denials, DeviceState, Facts, RemedySuggestion, StepUp};
-use crate::refusal::{BadRequest, BadToken, Refusal};
+use super::{Answer, Asked, Denials, DeviceState, Facts, RemedySuggestion, languages, trace_id};
+use crate::record::{Case, Claim};
+use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
 const NOW: i64 = 1_795_487_466_123;
 const ID: u128 = 0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6;
@@ -22,6 +33,7 @@ const fn asked(accept: &'static str, mode: Option<&'static str>) -> Asked<'stati
         method: "GET",
         is_upgrade: false,
         accept: Some(accept),
+        query: None,
         accept_language: None,
         sec_fetch_mode: mode,
         sec_fetch_dest: None,
@@ -34,23 +46,63 @@ const fn asked(accept: &'static str, mode: Option<&'static str>) -> Asked<'stati
 }
 
 const fn refused(primary: ReasonCode) -> Refusal {
-    Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY.with(primary), temporary: false })
+    let reasons = ReasonSet::EMPTY.with(primary);
+    Refusal::Policy(Refused { primary, reasons, temporary: false }, Nuance::None)
 }
 
 fn branding() -> settings::Denial {
     settings::Denial {
         installation: "Northwind access".into(),
-        disclosure: Disclosure::Standard,
         contact_mail: Some("help@northwind.example".into()),
         contact_url: Some("https://help.northwind.example/".into()),
         remediation_url: Some("https://devices.northwind.example/".into()),
-        accent: None,
-        logo: None,
+        ..settings::Denial::default()
     }
 }
 
+fn config(denial: settings::Denial, policies: PolicySet) -> Config {
+    Config {
+        server: Server {
+            listeners: Vec::new(),
+            admin: "127.0.0.1:9090".parse().unwrap(),
+            threads: None,
+            grace: std::time::Duration::ZERO,
+            upgrade_socket: "u".into(),
+            pid_file: "p".into(),
+            client_idle: std::time::Duration::ZERO,
+            upstream_pool: 0,
+            body_bytes_max: 0,
+            decision_log: DecisionLog { sink: LogSink::Off, grants_one_in: None },
+            decision_subject: Subject::Hashed,
+        },
+        trusted_proxies: TrustedProxies::default(),
+        issuers: Vec::new(),
+        apps: Vec::new(),
+        geo: None,
+        denial,
+        policies,
+        files: Vec::new(),
+    }
+}
+
+fn denials_of(denial: settings::Denial) -> Denials {
+    Denials::new(&config(denial, PolicySet::default()), 1)
+}
+
 fn denials() -> Denials {
-    Denials::new(&branding(), &[])
+    denials_of(branding())
+}
+
+/// Asks each time a room that has counted no refusal yet.
+fn render(
+    denials: &Denials,
+    refusal: &Refusal,
+    facts: &Facts<'_>,
+    asked: &Asked<'_>,
+    shown: Disclosure,
+) -> Answer {
+    denials.repeats.forget();
+    denials.render_at(refusal, facts, asked, shown)
 }
 
 fn facts() -> Facts<'static> {
@@ -97,7 +149,9 @@ fn every_refusal() -> Vec<Refusal> {
         for temporary in [false, true] {
             let reasons = ReasonCode::ALL.into_iter().fold(ReasonSet::EMPTY, ReasonSet::with);
             for reasons in [ReasonSet::EMPTY.with(primary), reasons] {
-                list.push(Refusal::Policy(Refused { primary, reasons, temporary }));
+                for nuance in Nuance::ALL {
+                    list.push(Refusal::Policy(Refused { primary, reasons, temporary }, nuance));
+                }
             }
         }
     }
@@ -110,7 +164,7 @@ fn every_answer(facts: &Facts<'_>) -> Vec<(Refusal, Answer)> {
     for refusal in every_refusal() {
         for asked in [BROWSER, SCRIPT, TERMINAL] {
             for disclosure in [Disclosure::Minimal, Disclosure::Standard, Disclosure::Full] {
-                list.push((refusal, denials.render(&refusal, facts, &asked, disclosure)));
+                list.push((refusal, render(&denials, &refusal, facts, &asked, disclosure)));
             }
         }
     }
@@ -138,21 +192,21 @@ fn every_hole_escapes_what_is_put_into_it() {
         logo: Some(format!("data:image/png,{attack}")),
         ..branding()
     };
-    let denials = Denials::new(&settings, &[]);
+    let denials = denials_of(settings);
     for refusal in every_refusal() {
-        let answer = denials.render(&refusal, &hostile, &BROWSER, Disclosure::Full);
+        let answer = render(&denials, &refusal, &hostile, &BROWSER, Disclosure::Full);
         let page = text(&answer);
         assert!(
-            !page.contains("<script") && !page.contains("<img") && !page.contains("javascript:"),
+            page.matches("<script").count() == 1 && !page.contains("<img") && !page.contains("javascript:"),
             "{page}"
         );
         for once in ["</title>", "</style>", "</pre>", "<h1>", "</html>"] {
             assert_eq!(page.matches(once).count(), 1, "{once} in {page}");
         }
         assert!(!page.contains('\r') && !page.contains("href=\"/x"));
-        let plain = denials.render(&refusal, &hostile, &TERMINAL, Disclosure::Full);
+        let plain = render(&denials, &refusal, &hostile, &TERMINAL, Disclosure::Full);
         assert!(!text(&plain).contains('\r'));
-        json(&denials.render(&refusal, &hostile, &SCRIPT, Disclosure::Full));
+        json(&render(&denials, &refusal, &hostile, &SCRIPT, Disclosure::Full));
     }
 }
 
@@ -160,9 +214,9 @@ fn every_hole_escapes_what_is_put_into_it() {
 fn no_name_can_add_a_line_or_turn_the_text_around() {
     let name = "x\nError code: 0\u{202e}\u{2028}\u{1b}[2J\u{200b}";
     let hostile = Facts { app: Some((name, name)), user: Some(name), ..facts() };
-    let answer = denials().render(&BLOCKED, &hostile, &TERMINAL, Disclosure::Standard);
+    let answer = render(&denials(), &BLOCKED, &hostile, &TERMINAL, Disclosure::Standard);
     assert!(!text(&answer).lines().any(|line| line == "Error code: 0"));
-    for answer in [answer, denials().render(&BLOCKED, &hostile, &BROWSER, Disclosure::Standard)] {
+    for answer in [answer, render(&denials(), &BLOCKED, &hostile, &BROWSER, Disclosure::Standard)] {
         assert!(!text(&answer).contains(['\u{202e}', '\u{2028}', '\u{1b}', '\u{200b}']));
     }
 }
@@ -184,9 +238,9 @@ fn who_has_no_valid_token_learns_nothing_of_app_address_device_or_policy() {
     let denials = denials();
     for refusal in unsigned {
         for asked in [BROWSER, SCRIPT, TERMINAL, grpc] {
-            let one = denials.render(&refusal, &bare, &asked, Disclosure::Full);
+            let one = render(&denials, &refusal, &bare, &asked, Disclosure::Full);
             for disclosure in [Disclosure::Minimal, Disclosure::Standard, Disclosure::Full] {
-                let other = denials.render(&refusal, &full, &asked, disclosure);
+                let other = render(&denials, &refusal, &full, &asked, disclosure);
                 assert_eq!(
                     (one.status, &one.body, &one.headers),
                     (other.status, &other.body, &other.headers)
@@ -199,18 +253,19 @@ fn who_has_no_valid_token_learns_nothing_of_app_address_device_or_policy() {
 #[test]
 fn all_bad_tokens_look_the_same_but_an_expired_one() {
     let denials = denials();
-    let of = |bad| denials.render(&Refusal::BadToken(bad), &facts(), &SCRIPT, Disclosure::Standard);
+    let of = |bad| render(&denials, &Refusal::BadToken(bad), &facts(), &SCRIPT, Disclosure::Standard);
     let first = of(BadToken::Malformed);
     for bad in BadToken::ALL {
         let answer = of(bad);
         let same = (&answer.body, &answer.headers) == (&first.body, &first.headers);
-        assert_eq!(same, bad != BadToken::Expired, "{bad:?}");
+        assert_eq!(same, !matches!(bad, BadToken::Expired | BadToken::Revoked), "{bad:?}");
         assert_eq!(answer.status, 401);
     }
     assert_eq!(json(&of(BadToken::Expired))["code"], 70043);
+    assert_eq!(json(&of(BadToken::Revoked))["code"], 50173);
     assert_eq!(json(&first)["code"], 50013);
     let words = BadRequest::ALL
-        .map(|bad| denials.render(&Refusal::BadRequest(bad), &facts(), &SCRIPT, Disclosure::Standard).body);
+        .map(|bad| render(&denials, &Refusal::BadRequest(bad), &facts(), &SCRIPT, Disclosure::Standard).body);
     // A foreign origin is refused as RFC 6455 asks, with 403; all others with 400.
     let same = words.iter().filter(|word| **word == words[0]).count();
     assert_eq!(same, BadRequest::ALL.len() - 1);
@@ -221,7 +276,11 @@ fn the_page_stays_below_12_kb_whatever_is_put_into_it() {
     for long in ["\"".repeat(5000), "𝔘".repeat(5000)] {
         let link = format!("/sign-in?rd={}", "a".repeat(400));
         let alternatives: Vec<&[RemedySuggestion]> = vec![&RemedySuggestion::ALL; 50];
+        let claims = vec![("claim".into(), Claim::Text(long.chars().take(400).collect())); 64];
+        let case = Case { user: Some(long.clone()), claims, ..Case::default() };
         let facts = Facts {
+            case: Some(&case),
+            trace_id: Some(u128::MAX),
             app: Some((&long, &long)),
             user: Some(&long),
             device: DeviceState::NotCompliant { id: &long },
@@ -230,16 +289,20 @@ fn the_page_stays_below_12_kb_whatever_is_put_into_it() {
             sign_in_url: Some(&link),
             ..facts()
         };
-        for logo in [None, Some(format!("data:image/png;base64,{}", "A".repeat(9000)))] {
-            let denials =
-                Denials::new(&settings::Denial { logo, installation: long.clone(), ..branding() }, &[]);
+        for logo in [None, Some(format!("data:image/png;base64,{}", "A".repeat(60_000)))] {
+            let denials = denials_of(settings::Denial {
+                logo,
+                installation: long.clone(),
+                support_keys: vec![SupportKey([1; 32])],
+                ..branding()
+            });
             for refusal in every_refusal() {
-                let answer = denials.render(&refusal, &facts, &BROWSER, Disclosure::Full);
-                assert!(answer.body.len() < 12 * 1024, "{} bytes", answer.body.len());
+                let answer = render(&denials, &refusal, &facts, &BROWSER, Disclosure::Full);
+                assert!(answer.body.len() < 12 * 1024, "{} bytes: {}", answer.body.len(), text(&answer));
             }
         }
     }
-    let usual = denials().render(&BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
+    let usual = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
     assert!(usual.body.len() < 8 * 1024, "{} bytes", usual.body.len());
 }
 
@@ -248,7 +311,7 @@ fn minimal_disclosure_shows_code_request_time_and_contact_only() {
     let denials = denials();
     let mut keys = Vec::new();
     for asked in [BROWSER, SCRIPT, TERMINAL] {
-        let answer = denials.render(&BLOCKED, &facts(), &asked, Disclosure::Minimal);
+        let answer = render(&denials, &BLOCKED, &facts(), &asked, Disclosure::Minimal);
         for kept_back in
             ["Payroll", "payroll", "kari", "203.0.113.7", "NO (", "Windows", "5f3c2a10", "ompliant", "etwork"]
         {
@@ -285,9 +348,11 @@ fn minimal_disclosure_shows_code_request_time_and_contact_only() {
 #[test]
 fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
     let reasons = ReasonSet::EMPTY.with(ReasonCode::BlockedByLocation).with(ReasonCode::DeviceNotCompliant);
-    let refusal =
-        Refusal::Policy(Refused { primary: ReasonCode::BlockedByLocation, reasons, temporary: false });
-    let twin = json(&denials().render(&refusal, &facts(), &SCRIPT, Disclosure::Standard));
+    let refusal = Refusal::Policy(
+        Refused { primary: ReasonCode::BlockedByLocation, reasons, temporary: false },
+        Nuance::None,
+    );
+    let twin = json(&render(&denials(), &refusal, &facts(), &SCRIPT, Disclosure::Standard));
     assert_eq!(twin["type"], "urn:portcullis:denial:53003");
     assert_eq!(twin["status"], 403);
     assert_eq!(twin["instance"], "urn:uuid:01937e2a-1b2c-7d3e-8f40-5162738495a6");
@@ -303,7 +368,7 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
     assert_eq!(twin["client"]["device_state"], "Not compliant");
     assert_eq!(twin["support"]["mail"], "help@northwind.example");
 
-    let page = denials().render(&refusal, &facts(), &BROWSER, Disclosure::Standard);
+    let page = render(&denials(), &refusal, &facts(), &BROWSER, Disclosure::Standard);
     let page = text(&page);
     for shown in [
         "You can’t open Payroll from here right now",
@@ -322,7 +387,7 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
 
 #[test]
 fn the_block_to_copy_holds_neither_user_nor_address_nor_device_id() {
-    let answer = denials().render(&BLOCKED, &facts(), &BROWSER, Disclosure::Full);
+    let answer = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Full);
     let block = text(&answer).split_once("<pre").unwrap().1.split_once("</pre>").unwrap().0.to_owned();
     assert!(block.contains("Error code: 53003\nRequest ID: 01937e2a"), "{block}");
     assert!(!block.contains("kari") && !block.contains("203.0") && !block.contains("5f3c2a10"), "{block}");
@@ -345,7 +410,7 @@ fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when(
 fn try_again_is_offered_for_a_temporary_get_only() {
     let denials = denials();
     let page = |asked: &Asked<'_>| {
-        let answer = denials.render(&Refusal::KeysUnavailable, &facts(), asked, Disclosure::Standard);
+        let answer = render(&denials, &Refusal::KeysUnavailable, &facts(), asked, Disclosure::Standard);
         text(&answer).to_owned()
     };
     assert!(page(&BROWSER).contains("<a class=\"main\" href=\"\">Try again</a>"));
@@ -362,7 +427,7 @@ fn a_risk_is_never_named_and_nothing_is_offered_around_it() {
         assert!(answer.headers.iter().all(|(_, value)| !value.to_str().unwrap().contains("risk")));
     }
     let risk = refused(ReasonCode::BlockedByRisk);
-    let twin = json(&denials().render(&risk, &facts(), &SCRIPT, Disclosure::Full));
+    let twin = json(&render(&denials(), &risk, &facts(), &SCRIPT, Disclosure::Full));
     assert_eq!(twin["remedies"].as_array().unwrap().len(), 1);
     assert_eq!(twin["remedies"][0]["kind"], "administrator");
     assert_eq!(twin["reasons"][0]["class"], "policy");
@@ -374,34 +439,6 @@ fn the_word_permission_never_sends_people_to_the_wrong_fix() {
     for (_, answer) in every_answer(&facts()) {
         let says = text(&answer).to_lowercase();
         assert!(!says.contains("permission") && !says.contains("aadsts"), "{says}");
-    }
-}
-
-#[test]
-fn challenges_are_those_of_rfc_6750_and_rfc_9470() {
-    let denials = denials();
-    let step_up = StepUp { acr_values: &["phr", "bad\"value", "mfa"], max_age_secs: None };
-    let facts = Facts { step_up, ..facts() };
-    let of = |refusal: Refusal| {
-        let answer = denials.render(&refusal, &facts, &SCRIPT, Disclosure::Standard);
-        header(&answer, "www-authenticate").map(str::to_owned)
-    };
-    assert_eq!(of(Refusal::NoToken).unwrap(), "Bearer");
-    assert_eq!(of(Refusal::BadToken(BadToken::Audience)).unwrap(), "Bearer error=\"invalid_token\"");
-    assert_eq!(
-        of(Refusal::BadToken(BadToken::Expired)).unwrap(),
-        "Bearer error=\"invalid_token\", error_description=\"The access token expired\""
-    );
-    assert_eq!(
-        of(refused(ReasonCode::StrengthRequired)).unwrap(),
-        "Bearer error=\"insufficient_user_authentication\", acr_values=\"phr mfa\""
-    );
-    assert_eq!(
-        of(refused(ReasonCode::SignInTooOld)).unwrap(),
-        "Bearer error=\"insufficient_user_authentication\", acr_values=\"phr mfa\", max_age=\"0\""
-    );
-    for refusal in every_refusal() {
-        assert_eq!(of(refusal).is_some(), refusal.row().status == 401, "{refusal:?}");
     }
 }
 
@@ -426,7 +463,7 @@ fn every_denial_carries_the_protecting_headers() {
         assert!(csp.ends_with("base-uri 'none'; frame-ancestors 'self'") && !csp.contains("unsafe"), "{csp}");
         assert!(header(&answer, "proxy-status").unwrap().starts_with("portcullis; error="));
     }
-    let answer = denials().render(&BLOCKED, &facts(), &SCRIPT, Disclosure::Standard);
+    let answer = render(&denials(), &BLOCKED, &facts(), &SCRIPT, Disclosure::Standard);
     assert_eq!(
         header(&answer, "proxy-status"),
         Some("portcullis; error=http_request_denied; details=\"53003\"")
@@ -436,7 +473,7 @@ fn every_denial_carries_the_protecting_headers() {
 #[test]
 fn the_content_policy_admits_exactly_the_style_of_the_page() {
     use base64::Engine as _;
-    let answer = denials().render(&BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
+    let answer = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
     let style = text(&answer).split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
     let hash = base64::engine::general_purpose::STANDARD.encode(digest);
@@ -454,12 +491,12 @@ fn grpc_gets_trailers_only() {
         (Refusal::KeysUnavailable, "14"),
         (Refusal::Internal, "13"),
     ] {
-        let answer = denials().render(&refusal, &facts(), &asked, Disclosure::Standard);
+        let answer = render(&denials(), &refusal, &facts(), &asked, Disclosure::Standard);
         assert_eq!((answer.status, answer.body.len()), (200, 0));
         assert_eq!(header(&answer, "grpc-status"), Some(status));
         assert_eq!(header(&answer, "content-type"), Some("application/grpc"));
     }
-    let answer = denials().render(&BLOCKED, &facts(), &asked, Disclosure::Standard);
+    let answer = render(&denials(), &BLOCKED, &facts(), &asked, Disclosure::Standard);
     let message = header(&answer, "grpc-message").unwrap();
     assert_eq!(message, "53003; request 01937e2a-1b2c-7d3e-8f40-5162738495a6");
 }
@@ -468,7 +505,7 @@ fn grpc_gets_trailers_only() {
 fn a_sign_in_link_points_to_this_host_or_to_a_configured_page_only() {
     let page = |url: &str| {
         let facts = Facts { sign_in_url: Some(url), ..Facts::of_request(ID, NOW) };
-        let answer = denials().render(&Refusal::NoToken, &facts, &BROWSER, Disclosure::Standard);
+        let answer = render(&denials(), &Refusal::NoToken, &facts, &BROWSER, Disclosure::Standard);
         text(&answer).contains(">Sign in</a>")
     };
     assert!(page("/sign-in?rd=%2F"));
@@ -481,7 +518,7 @@ fn a_sign_in_link_points_to_this_host_or_to_a_configured_page_only() {
 #[test]
 fn a_missing_country_is_not_invented() {
     let facts = Facts { country_unavailable: true, ..facts() };
-    let twin = json(&denials().render(&BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
+    let twin = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
     assert_eq!(twin["client"]["country"], Value::Null);
 }
 
@@ -489,6 +526,427 @@ fn a_missing_country_is_not_invented() {
 fn a_time_beyond_the_calendar_still_renders() {
     for now_unix_ms in [i64::MIN, i64::MAX, -1, 0] {
         let facts = Facts { now_unix_ms, ..facts() };
-        assert_eq!(denials().render(&BLOCKED, &facts, &BROWSER, Disclosure::Full).status, 403);
+        assert_eq!(render(&denials(), &BLOCKED, &facts, &BROWSER, Disclosure::Full).status, 403);
+    }
+}
+
+fn policy(id: &str, grant: Grant, session: SessionControls) -> Policy {
+    Policy {
+        id: PolicyId::new(id).unwrap(),
+        name: format!("secret name of {id}"),
+        state: PolicyState::Enabled,
+        subjects: Subjects::Users(Users::default()),
+        targets: Targets::Contexts(Vec::new()),
+        conditions: Conditions::default(),
+        grant,
+        session,
+    }
+}
+
+fn challenge(denials: &Denials, refusal: Refusal, facts: &Facts<'_>) -> Option<String> {
+    let answer = render(denials, &refusal, facts, &SCRIPT, Disclosure::Standard);
+    header(&answer, "www-authenticate").map(str::to_owned)
+}
+
+/// Three policies: a strength, another strength with a sign-in frequency, and MFA.
+fn step_up_policies() -> PolicySet {
+    let strength = |name: &str, acrs: &[&str]| AuthenticationStrength {
+        name: name.into(),
+        combinations: Vec::new(),
+        acrs: acrs.iter().map(|acr| (*acr).to_owned()).collect(),
+    };
+    let require = |control: Control| Grant::Require { operator: Operator::And, controls: vec![control] };
+    let every = |secs| SessionControls {
+        sign_in_frequency: Some(SignInFrequency::Every(std::time::Duration::from_secs(secs))),
+        persistent_browser: None,
+    };
+    PolicySet {
+        strengths: vec![strength("strong", &["phr", "bad\"value", "phrh"]), strength("stronger", &["phrh"])],
+        evidence: Evidence { mfa_acrs: vec!["mfa".into(), "phr".into()], ..Evidence::default() },
+        policies: vec![
+            policy("one", require(Control::Strength("strong".into())), SessionControls::default()),
+            policy("two", require(Control::Strength("stronger".into())), every(3_600)),
+            policy("three", require(Control::Mfa), every(600)),
+        ],
+        ..PolicySet::default()
+    }
+}
+
+#[test]
+fn challenges_are_those_of_rfc_6750_and_rfc_9470() {
+    let denials = Denials::new(&config(branding(), step_up_policies()), 1);
+    let of = |refusal, asking: &[u32]| {
+        let applied: Vec<_> = asking.iter().map(|at| (PolicyIndex(*at), PolicyResult::Interrupted)).collect();
+        challenge(&denials, refusal, &Facts { applied: &applied, ..facts() }).unwrap()
+    };
+    assert_eq!(of(Refusal::NoToken, &[]), "Bearer");
+    assert_eq!(of(Refusal::BadToken(BadToken::Audience), &[]), "Bearer error=\"invalid_token\"");
+    assert_eq!(
+        of(Refusal::BadToken(BadToken::Expired), &[]),
+        "Bearer error=\"invalid_token\", error_description=\"The access token expired\""
+    );
+    let step = "Bearer error=\"insufficient_user_authentication\"";
+    let strength = refused(ReasonCode::StrengthRequired);
+    assert_eq!(of(strength, &[0]), format!("{step}, acr_values=\"phr phrh\""));
+    assert_eq!(of(strength, &[0, 1]), format!("{step}, acr_values=\"phrh\""), "one that satisfies both");
+    assert_eq!(of(refused(ReasonCode::MfaRequired), &[2]), format!("{step}, acr_values=\"mfa phr\""));
+    assert_eq!(of(refused(ReasonCode::SignInTooOld), &[1, 2]), format!("{step}, max_age=\"600\""));
+    assert_eq!(of(refused(ReasonCode::SignInTooOld), &[]), format!("{step}, max_age=\"0\""));
+    for refusal in every_refusal() {
+        let asked = challenge(&denials, refusal, &facts());
+        assert_eq!(asked.is_some(), refusal.row().status == 401, "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_client_that_follows_claims_challenges_gets_one_and_no_other_client_does() {
+    let denials = denials();
+    let mut case =
+        Case { claims: vec![("xms_cc".into(), Claim::List(vec!["cp1".into()]))], ..Case::default() };
+    case.context = Some("c1".into());
+    let tenant = "11111111-2222-3333-4444-555555555555";
+    let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
+    let of = |case: &Case, issuer: &str| {
+        let facts = Facts { case: Some(case), issuer: Some(issuer), ..facts() };
+        challenge(&denials, refused(ReasonCode::MfaRequired), &facts).unwrap()
+    };
+    // base64 of {"access_token":{"acrs":{"essential":true,"value":"c1"}}}
+    assert_eq!(
+        of(&case, &issuer),
+        format!(
+            "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize\", \
+             error=\"insufficient_claims\", \
+             claims=\"eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlIjoiYzEifX19\""
+        )
+    );
+    case.context = None;
+    let by_time = of(&case, "https://id.example/");
+    assert!(by_time.starts_with("Bearer realm=\"\", error=\"insufficient_claims\", claims=\""), "{by_time}");
+    for claims in [vec![], vec![("xms_cc".to_owned(), Claim::Text("cp2".into()))]] {
+        let case = Case { claims, ..Case::default() };
+        assert!(of(&case, &issuer).contains("insufficient_user_authentication"));
+    }
+    let facts = Facts { case: Some(&case), ..facts() };
+    assert_eq!(challenge(&denials, BLOCKED, &facts), None, "a block is never a challenge");
+}
+
+#[test]
+fn every_language_renders_every_refusal_below_12_kb_and_says_which_it_is() {
+    let denials = denials_of(settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() });
+    let case = Case { user: Some("kari".into()), ..Case::default() };
+    let facts = Facts { case: Some(&case), ..facts() };
+    for language in languages::ALL.iter() {
+        let asked = Asked { accept_language: Some(language.tag), ..BROWSER };
+        for refusal in every_refusal() {
+            let answer = render(&denials, &refusal, &facts, &asked, Disclosure::Full);
+            let page = text(&answer);
+            assert!(answer.body.len() < 12 * 1024, "{}: {} bytes", language.tag, answer.body.len());
+            assert!(page.contains(&format!("<html lang=\"{}\" dir=\"{}\">", language.tag, language.dir)));
+            assert_eq!(header(&answer, "content-language"), Some(language.tag));
+            assert!(!page.contains("{{") && !page.contains("{ $"), "{page}");
+            assert_eq!(page.matches("hreflang").count(), 0);
+            assert_eq!(page.matches("href=\"?lang=").count(), languages::ALL.len() - 1);
+        }
+    }
+}
+
+#[test]
+fn labels_for_the_help_desk_are_english_in_every_language() {
+    let block = |tag: &str| {
+        let asked = Asked { accept_language: Some(tag), ..BROWSER };
+        let answer = render(&denials(), &BLOCKED, &facts(), &asked, Disclosure::Standard);
+        let page = text(&answer).to_owned();
+        let details = page.split_once("<dl").unwrap().1.split_once("</dl>").unwrap().0.to_owned();
+        let report = page.split_once("<pre").unwrap().1.split_once("</pre>").unwrap().0;
+        (details, report.split_once('>').unwrap().1.to_owned())
+    };
+    for language in languages::ALL.iter() {
+        assert_eq!(block(language.tag), block("en"), "{}", language.tag);
+    }
+}
+
+#[test]
+fn the_page_leads_to_itself_in_other_languages_only_when_it_was_read() {
+    let answer = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
+    assert!(text(&answer).contains("<a href=\"?lang=ja\" lang=\"ja\">日本語</a>"));
+    let sent = Asked { method: "POST", ..BROWSER };
+    assert!(!text(&render(&denials(), &BLOCKED, &facts(), &sent, Disclosure::Standard)).contains("?lang="));
+    let followed = Asked { query: Some("lang=ja"), accept_language: Some("de"), ..BROWSER };
+    let answer = render(&denials(), &BLOCKED, &facts(), &followed, Disclosure::Standard);
+    assert_eq!(header(&answer, "content-language"), Some("ja"));
+    assert!(
+        text(&answer)
+            .contains("サインインは成功しましたが、このリソースにアクセスするための条件を満たしていません。")
+    );
+}
+
+#[test]
+fn the_language_of_an_app_is_spoken_to_who_was_verified_alone() {
+    let denials = denials_of(settings::Denial {
+        language: "de",
+        apps: vec![AppDenial { disclosure: None, language: Some("ja") }],
+        ..branding()
+    });
+    let facts = Facts { app_index: Some(AppIndex(0)), ..facts() };
+    let of = |refusal: Refusal| {
+        let answer = render(&denials, &refusal, &facts, &SCRIPT, Disclosure::Standard);
+        header(&answer, "content-language").unwrap().to_owned()
+    };
+    assert_eq!(of(BLOCKED), "ja");
+    assert_eq!(of(Refusal::NoToken), "de");
+    assert_eq!(of(Refusal::BadToken(BadToken::Signature)), "de");
+}
+
+#[test]
+fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does_not() {
+    let denials = denials();
+    let case = Case { user: Some("kari".into()), ..Case::default() };
+    let facts = Facts { case: Some(&case), ..facts() };
+    let ask = |refusal: &Refusal, asked: &Asked<'_>| denials.render(refusal, &facts, asked);
+    assert!(!text(&ask(&BLOCKED, &BROWSER)).contains("Refused"));
+    assert!(
+        text(&ask(&BLOCKED, &BROWSER)).contains("Refused 2 times within 10 minutes; trying again will not")
+    );
+    assert!(json(&ask(&BLOCKED, &SCRIPT))["detail"].as_str().unwrap().contains("Refused 3 times"));
+    for _ in 4..=10 {
+        ask(&BLOCKED, &TERMINAL);
+    }
+    let eleventh = ask(&BLOCKED, &TERMINAL);
+    assert!(text(&eleventh).contains("Refused more than 10 times within 10 minutes"));
+    assert_eq!(eleventh.repeats, 11);
+    let Refusal::Policy(refused, nuance) = BLOCKED else { unreachable!() };
+    let temporary = Refusal::Policy(Refused { temporary: true, ..refused }, nuance);
+    for _ in 0..3 {
+        assert!(!text(&ask(&temporary, &BROWSER)).contains("Refused"));
+        assert!(!text(&ask(&Refusal::NoToken, &BROWSER)).contains("Refused"));
+    }
+}
+
+#[test]
+fn the_strictest_of_the_refusing_policies_decides_how_much_is_shown() {
+    use Disclosure::{Full, Minimal, Standard};
+    let say =
+        |disclosure, message: Option<&str>| PolicyDenial { disclosure, message: message.map(str::to_owned) };
+    let denials = denials_of(settings::Denial {
+        apps: vec![AppDenial::default(), AppDenial { disclosure: Some(Minimal), language: None }],
+        policies: vec![
+            say(None, Some("standard words")),
+            say(Some(Full), Some("full words")),
+            say(Some(Minimal), Some("minimal words")),
+        ],
+        ..branding()
+    });
+    let at = |app: u32, results: &[(u32, PolicyResult)]| {
+        let applied: Vec<_> = results.iter().map(|(at, result)| (PolicyIndex(*at), *result)).collect();
+        let facts = Facts { app_index: Some(AppIndex(app)), applied: &applied, ..facts() };
+        denials.disclosure(&BLOCKED, &facts)
+    };
+    use PolicyResult::{Failure, Interrupted, ReportOnlyFailure, Success};
+    assert_eq!(at(0, &[]), Standard);
+    assert_eq!(at(1, &[]), Minimal);
+    assert_eq!(at(0, &[(1, Failure)]), Full);
+    assert_eq!(at(1, &[(1, Failure)]), Full, "the policy speaks for itself");
+    assert_eq!(at(0, &[(0, Failure), (1, Failure)]), Standard);
+    assert_eq!(at(0, &[(1, Failure), (2, Interrupted)]), Minimal);
+    assert_eq!(at(0, &[(1, Failure), (2, Success), (2, ReportOnlyFailure)]), Full, "these did not refuse");
+
+    let applied = [(PolicyIndex(1), Failure)];
+    let facts = Facts { app_index: Some(AppIndex(0)), applied: &applied, ..facts() };
+    let page = denials.render(&BLOCKED, &facts, &BROWSER);
+    assert!(
+        text(&page).contains("<h2 id=\"message\">From your organisation</h2>\n<ul>\n<li>full words</li>")
+    );
+    assert_eq!(json(&denials.render(&BLOCKED, &facts, &SCRIPT))["messages"][0], "full words");
+    let applied = [(PolicyIndex(0), Failure), (PolicyIndex(1), Failure)];
+    let facts = Facts { applied: &applied, ..facts };
+    assert!(!text(&denials.render(&BLOCKED, &facts, &BROWSER)).contains("words"));
+}
+
+#[test]
+fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision() {
+    let case = Case { app: "payroll".into(), user: Some("kari".into()), now: 5, ..Case::default() };
+    let applied = [(PolicyIndex(0), PolicyResult::Interrupted), (PolicyIndex(1), PolicyResult::Success)];
+    let facts = Facts { case: Some(&case), applied: &applied, ..facts() };
+    let settings = settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() };
+    let denials = Denials::new(&config(settings, step_up_policies()), 7);
+    let refusal = refused(ReasonCode::StrengthRequired);
+    let twin = json(&denials.render(&refusal, &facts, &SCRIPT));
+    let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
+    assert_eq!((opened.request_id, opened.now_unix_ms, opened.generation), (ID, NOW, 7));
+    assert_eq!(opened.refusing, [("one".to_owned(), "interrupted".to_owned())]);
+    assert_eq!((opened.code, &opened.case), (50074, &case));
+    assert_eq!(opened.policies_digest, denials.policies_digest());
+    assert!(json(&denials.render(&Refusal::NoToken, &facts, &SCRIPT))["support"]["code"].is_null());
+    let keyless = Denials::new(&config(branding(), step_up_policies()), 7);
+    assert!(json(&keyless.render(&refusal, &facts, &SCRIPT))["support"]["code"].is_null());
+    assert_ne!(denials.policies_digest(), denials_of(branding()).policies_digest());
+}
+
+#[test]
+fn a_case_too_large_for_a_code_is_reduced_rather_than_left_out() {
+    let mut case = Case { user: Some("kari".into()), ..Case::default() };
+    case.claims = vec![("claim".into(), Claim::Text("x".repeat(500))); 64];
+    let settings = settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() };
+    let denials = denials_of(settings);
+    let twin = json(&denials.render(&BLOCKED, &Facts { case: Some(&case), ..facts() }, &SCRIPT));
+    let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
+    assert!(opened.case.is_cut && opened.case.user.as_deref() == Some("kari"));
+}
+
+#[test]
+fn an_operators_template_is_filled_and_its_style_sheets_are_admitted() {
+    let template = "<!doctype html><html lang=\"{{lang}}\" dir=\"{{dir}}\"><title>{{title}}</title>\
+        <style>h1{color:red}</style><style media=screen>{{style}}</style><h1>{{headline}}</h1>{{lead}}\
+        {{verdict}}{{message}}{{remedies}}{{actions}}{{reasons}}{{details}}{{report}}";
+    let denials = denials_of(settings::Denial { template: Some(template.into()), ..branding() });
+    let answer = render(&denials, &BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
+    assert!(text(&answer).contains("<h1>You can’t open Payroll from here right now</h1>You are signed in"));
+    let policy = header(&answer, "content-security-policy").unwrap();
+    for sheet in text(&answer).split("<style").skip(1) {
+        let sheet = sheet.split_once('>').unwrap().1.split_once("</style>").unwrap().0;
+        assert!(policy.contains(&super::page::hash(sheet)), "{policy}");
+    }
+    assert!(!policy.contains("script-src"), "no script, no source of scripts");
+}
+
+#[test]
+fn the_content_policy_admits_exactly_the_script_of_the_page() {
+    let answer = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
+    let script = text(&answer).split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+    let policy = header(&answer, "content-security-policy").unwrap();
+    assert!(policy.contains(&format!("script-src {};", super::page::hash(script))), "{policy}");
+    assert_eq!(text(&answer).matches("<script").count(), 1);
+}
+
+#[test]
+fn a_version_and_a_time_are_told_and_no_threshold() {
+    let remedies: &[&[RemedySuggestion]] = &[
+        &[RemedySuggestion::UpdateOs],
+        &[RemedySuggestion::LaterTime { from_unix_secs: 1_795_510_800 }, RemedySuggestion::Browser],
+    ];
+    let facts = Facts { remedies, ..facts() };
+    let twin = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
+    assert_eq!(twin["remedies"][0]["text"], "Update Windows. This device reports 10.0.22631.");
+    assert_eq!(twin["remedies"][1]["kind"], "later_time+browser");
+    assert_eq!(
+        twin["remedies"][1]["text"],
+        "All of this together: You may open this app again from 2026-11-24 09:00 UTC. \
+         Open it in a browser instead of this app."
+    );
+}
+
+#[test]
+fn a_program_and_a_browser_without_device_identity_are_told_apart() {
+    let remedies: &[&[RemedySuggestion]] = &[&[RemedySuggestion::CompliantDevice]];
+    let of = |client_app, nuance| {
+        let primary = ReasonCode::DeviceUnknown;
+        let reasons = ReasonSet::EMPTY.with(primary);
+        let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, nuance);
+        let facts =
+            Facts { remedies, device: DeviceState::NotAvailable, client_app: Some(client_app), ..facts() };
+        json(&render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard))
+    };
+    let browser = of(ClientAppType::Browser, Nuance::None);
+    assert_eq!((&browser["code"], &browser["reasons"][0]["code"]), (&50097.into(), &50097.into()));
+    assert!(browser["remedies"][0]["text"].as_str().unwrap().contains("This browser did not show"));
+    let program = of(ClientAppType::MobileAndDesktop, Nuance::DeviceClaimsMissing);
+    assert_eq!((&program["code"], &program["reasons"][0]["code"]), (&50187.into(), &50187.into()));
+    assert!(program["remedies"][0]["text"].as_str().unwrap().contains("No device identity came with"));
+}
+
+#[test]
+fn a_trace_is_shown_as_a_number_of_ours_or_not_at_all() {
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), u128::from_str_radix(id, 16).ok());
+    for bad in
+        ["", "00", "00-x", "00-<script>-1-1", &format!("ff-{id}-1-1"), &format!("00-{}-1-1", "0".repeat(32))]
+    {
+        assert_eq!(trace_id(bad), None, "{bad}");
+    }
+    let facts = Facts { trace_id: trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), ..facts() };
+    assert_eq!(
+        json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard))["correlation_id"],
+        id
+    );
+    let unsigned = json(&render(&denials(), &Refusal::NoToken, &facts, &SCRIPT, Disclosure::Standard));
+    assert_eq!(unsigned["correlation_id"], Value::Null);
+}
+
+/// What each level may hold of the things that could be told.
+fn told(page: &str, thing: &str) -> bool {
+    page.contains(thing)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn each_level_of_disclosure_holds_what_it_may_and_nothing_else(
+        primary in 0_usize..22,
+        more in 0_u32..(1 << 22),
+        temporary in any::<bool>(),
+        nuance in 0_usize..3,
+        levels in proptest::collection::vec(0_usize..4, 3),
+        failing in proptest::collection::vec(0_u32..3, 0..4),
+        language in 0_usize..11,
+        form in 0_usize..3,
+        ways in proptest::collection::vec(proptest::collection::vec(0_usize..10, 1..3), 0..4),
+    ) {
+        let level = |at: usize| [None, Some(Disclosure::Minimal), Some(Disclosure::Standard), Some(Disclosure::Full)][at];
+        let policies = step_up_policies();
+        let ids: Vec<String> = policies.policies.iter().flat_map(|policy| [policy.id.to_string() + "-id", policy.name.clone()]).collect();
+        let said = levels.iter().enumerate().map(|(at, found)| PolicyDenial {
+            disclosure: level(*found),
+            message: Some(format!("MESSAGE{at}")),
+        });
+        let settings = settings::Denial { policies: said.collect(), support_keys: vec![SupportKey([3; 32])], ..branding() };
+        let denials = Denials::new(&config(settings, policies), 1);
+        let primary = ReasonCode::ALL[primary];
+        let reasons = ReasonCode::ALL.into_iter().filter(|code| more & (1 << *code as u32) != 0);
+        let reasons = reasons.fold(ReasonSet::EMPTY.with(primary), ReasonSet::with);
+        let refusal = Refusal::Policy(Refused { primary, reasons, temporary }, Nuance::ALL[nuance]);
+        let applied: Vec<_> = failing.iter().map(|at| (PolicyIndex(*at), PolicyResult::Failure)).collect();
+        let ways: Vec<Vec<RemedySuggestion>> =
+            ways.iter().map(|way| way.iter().map(|at| RemedySuggestion::ALL[*at]).collect()).collect();
+        let ways: Vec<&[RemedySuggestion]> = ways.iter().map(Vec::as_slice).collect();
+        let case = Case {
+            user: Some("SUBJECTID".into()),
+            groups: Some(vec!["GROUPID".into()]),
+            claims: vec![("dept".into(), Claim::Text("CLAIMVALUE".into()))],
+            user_risk: Some("high".into()),
+            path: "/SECRETPATH".into(),
+            ..Case::default()
+        };
+        let facts = Facts { applied: &applied, remedies: &ways, case: Some(&case), ..facts() };
+        let asked = Asked { accept_language: Some(languages::ALL[language].tag), ..[BROWSER, SCRIPT, TERMINAL][form] };
+        let answer = denials.render(&refusal, &facts, &asked);
+        let page = text(&answer).to_owned() + &format!("{:?}", answer.headers);
+        let shown = failing.iter().map(|at| level(levels[*at as usize]).unwrap_or(Disclosure::Standard)).min().unwrap_or(Disclosure::Standard);
+
+        for never in ["SUBJECTID", "GROUPID", "CLAIMVALUE", "SECRETPATH", "secret name"] {
+            prop_assert!(!told(&page, never), "{} in {}", never, page);
+        }
+        for id in &ids {
+            prop_assert!(!told(&page, id), "{} in {}", id, page);
+        }
+        for own in ["kari@northwind", "203.0.113.7", "5f3c2a10", "Payroll", "22631"] {
+            prop_assert!(shown > Disclosure::Minimal || !told(&page, own), "{} in {}", own, page);
+        }
+        if shown == Disclosure::Minimal {
+            for kept in ["\"reasons\"", "\"remedies\"", "id=\"reasons\"", "id=\"remedies\""] {
+                prop_assert!(!told(&page, kept), "{} in {}", kept, page);
+            }
+        } else if form != 2 {
+            prop_assert!(told(&page, "203.0.113.7") && told(&page, "kari@northwind"), "{}", page);
+        }
+        for at in 0..3 {
+            let may = shown == Disclosure::Full && failing.contains(&at);
+            prop_assert!(may || !told(&page, &format!("MESSAGE{at}")), "{}", page);
+        }
+        prop_assert!(told(&page, "01937e2a-1b2c-7d3e-8f40-5162738495a6"));
+        prop_assert!(told(&page, &answer.headers.iter().find(|(name, _)| name == "content-language").unwrap().1.to_str().unwrap().to_owned()));
+        if reasons.contains(ReasonCode::BlockedByRisk) && form == 1 && shown > Disclosure::Minimal && !temporary {
+            let twin = json(&answer);
+            prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));
+        }
     }
 }

@@ -1,121 +1,259 @@
-//! Every text that a denial can show, in one place, so that a language is one more table.
+//! Every text that a denial can show, by name, with the holes that it has.
 //!
-//! `{name}` marks a hole; [`fill`] fills it once and never looks into what it put there.
+//! A language is one Fluent file (`languages/`). Files are resolved once, when a language is
+//! loaded: what is left is a list of [`Piece`]s, so that a denial parses nothing. Numbers are
+//! resolved then too, since a language may decline them in up to six ways.
+
+use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
+
+use super::RETRY_AFTER;
+use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
+
+/// A text with holes, resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Message {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Hole(&'static str),
+}
+
+impl Message {
+    /// The text with its holes filled. What is filled in is never searched for holes, and a hole
+    /// without a value vanishes.
+    pub(super) fn fill(&self, values: &[(&str, &str)]) -> String {
+        let mut out = String::with_capacity(160);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Hole(name) => {
+                    if let Some((_, value)) = values.iter().find(|(known, _)| known == name) {
+                        out.push_str(value);
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// The text of a message without holes.
+    pub(super) fn as_str(&self) -> &str {
+        match self.pieces.as_slice() {
+            [Piece::Text(text), ..] => text,
+            _ => "",
+        }
+    }
+}
+
+/// Stand around the name of a hole while a message is resolved; of the private use area, which no
+/// language file uses.
+const OPEN: char = '\u{e000}';
+const CLOSE: char = '\u{e001}';
+
+fn pieces(resolved: &str, holes: &[&'static str]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = resolved;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        if !before.is_empty() {
+            pieces.push(Piece::Text(before.to_owned()));
+        }
+        let (name, tail) = after.split_once(CLOSE).unwrap_or((after, ""));
+        pieces.extend(holes.iter().find(|known| **known == name).map(|known| Piece::Hole(known)));
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest.to_owned()));
+    }
+    pieces
+}
+
+/// A language file on its way to [`Texts`].
+pub(super) struct Resolver {
+    bundle: FluentBundle<FluentResource>,
+    /// What is wrong with the file; a test holds that there is nothing.
+    pub(super) problems: Vec<String>,
+}
+
+impl Resolver {
+    /// `isolates`: whether what fills a hole is kept apart from the direction of the text around.
+    pub(super) fn new(tag: &str, source: &str, isolates: bool) -> Self {
+        let mut problems = Vec::new();
+        let languages = tag.parse::<unic_langid::LanguageIdentifier>().into_iter().collect();
+        let mut bundle = FluentBundle::new(languages);
+        bundle.set_use_isolating(isolates);
+        let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, errors)| {
+            problems.extend(errors.iter().map(ToString::to_string));
+            resource
+        });
+        if let Err(errors) = bundle.add_resource(resource) {
+            problems.extend(errors.iter().map(ToString::to_string));
+        }
+        Self { bundle, problems }
+    }
+
+    fn resolve(&mut self, name: &str, holes: &[&'static str], numbers: &[(&'static str, u64)]) -> Message {
+        let id = name.replace('_', "-");
+        let mut args = FluentArgs::new();
+        for hole in holes {
+            args.set(*hole, FluentValue::from(format!("{OPEN}{hole}{CLOSE}")));
+        }
+        for (number, value) in numbers {
+            args.set(*number, FluentValue::from(*value));
+        }
+        let pattern = self.bundle.get_message(&id).and_then(|message| message.value());
+        let Some(pattern) = pattern else {
+            self.problems.push(format!("`{id}` is missing"));
+            return Message::default();
+        };
+        let mut errors = Vec::new();
+        let resolved = self.bundle.format_pattern(pattern, Some(&args), &mut errors);
+        self.problems.extend(errors.iter().map(|error| format!("`{id}`: {error}")));
+        Message { pieces: pieces(&resolved, holes) }
+    }
+}
 
 macro_rules! texts {
-    ($($(#[doc = $doc:literal])* $name:ident = $english:literal;)*) => {
+    ($($name:ident($($hole:ident),*);)*) => {
         /// The texts of one language.
         #[derive(Debug)]
         pub(super) struct Texts {
-            $($(#[doc = $doc])* pub(super) $name: &'static str,)*
+            $(pub(super) $name: Message,)*
+            /// For two refusals and more, up to [`REPEATS_SHOWN_MAX`].
+            pub(super) verdict_repeated: Vec<Message>,
         }
 
-        /// English: the language of everybody who has no other.
-        pub(super) static ENGLISH: Texts = Texts { $($name: $english,)* };
+        impl Texts {
+            /// Resolves every text.
+            pub(super) fn resolve(resolver: &mut Resolver) -> Self {
+                let window = ("window", WINDOW.as_secs() / 60);
+                let minutes = ("minutes", RETRY_AFTER.as_secs().div_ceil(60));
+                let most = ("count", u64::from(REPEATS_SHOWN_MAX));
+                let mut repeated = |count: u32| {
+                    let count = ("count", u64::from(count));
+                    resolver.resolve("verdict_repeated", &[], &[count, window])
+                };
+                Self {
+                    verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
+                    $($name: resolver.resolve(stringify!($name), &[$(stringify!($hole)),*], &[minutes, window, most]),)*
+                }
+            }
+        }
+
+        /// Names of all texts, with their holes.
+        #[cfg(test)]
+        pub(super) const NAMES: &[(&str, &[&str])] = &[
+            $((stringify!($name), &[$(stringify!($hole)),*]),)*
+            ("verdict_repeated", &[]),
+        ];
     };
 }
 
 texts! {
-    /// Language tag (BCP 47), for `lang` and `Content-Language`.
-    lang = "en";
-    /// Direction of writing.
-    dir = "ltr";
-    /// Stands where an app's name is not shown.
-    this_app = "this app";
+    headline_context(app);
+    headline_context_nameless();
+    headline_account(app);
+    headline_account_nameless();
+    headline_reauthenticate(app);
+    headline_reauthenticate_nameless();
+    headline_unavailable(app);
+    headline_unavailable_nameless();
+    headline_sign_in();
+    headline_sign_in_again();
+    headline_bad_request();
+    headline_no_app();
+    headline_too_large();
+    headline_fault();
 
-    headline_context = "You can’t open {app} from here right now";
-    headline_account = "You can’t open {app} with this account";
-    headline_reauthenticate = "Sign in again to open {app}";
-    headline_unavailable = "{app} can’t be opened right now";
-    headline_unavailable_nameless = "This app can’t be opened right now";
-    headline_sign_in = "Sign in to continue";
-    headline_sign_in_again = "Sign in again to continue";
-    headline_bad_request = "This request can’t be accepted";
-    headline_no_app = "There is nothing at this address";
-    headline_too_large = "This upload is too large";
-    headline_fault = "Something went wrong on our side";
+    signed_in_as(user);
+    lead_context();
+    lead_account();
+    lead_reauthenticate();
+    lead_unavailable();
+    lead_fault();
+    lead_upstream();
+    lead_sign_in();
+    lead_sign_in_again();
+    lead_bad_request();
+    lead_no_app();
+    lead_too_large();
 
-    signed_in_as = "You are signed in as {user}.";
-    lead_context = "Your sign-in was successful but does not meet the criteria to access this resource. Your password is not the problem.";
-    lead_account = "Your sign-in was successful, but this account is not assigned to the app. Your password is not the problem.";
-    lead_reauthenticate = "Your sign-in was successful, but this resource asks for one more step.";
-    lead_unavailable = "Something that is needed to decide did not answer. You did nothing wrong.";
-    lead_fault = "You did nothing wrong.";
-    lead_upstream = "You were let in, but the app behind us did not answer.";
-    lead_sign_in = "This address is for people who are signed in.";
-    lead_sign_in_again = "Your sign-in has ended or can’t be used here.";
-    lead_bad_request = "It is incomplete, or it could be read in more than one way.";
-    lead_no_app = "Check the address for typing mistakes.";
-    lead_too_large = "It is larger than is accepted here.";
+    verdict_structural();
+    verdict_reauthenticate();
+    verdict_temporary();
+    verdict_repeated_often();
 
-    verdict_structural = "This is a rule of your organisation, not a fault. Trying again, clearing the cache or reinstalling will not change it.";
-    verdict_reauthenticate = "This is a rule of your organisation, not a fault. A new sign-in that meets it opens the app.";
-    verdict_temporary = "This is a fault on our side. It usually passes; try again in {minutes} minutes.";
+    heading_remedies();
+    heading_reasons();
+    heading_operator();
+    heading_details();
+    heading_report();
+    report_hint();
+    actions_label();
+    languages_label();
+    copy();
+    copied();
 
-    heading_remedies = "What you can do";
-    heading_reasons = "What did not meet the criteria";
-    heading_details = "Details";
-    heading_report = "For your help desk";
-    report_hint = "Copy this text when you ask for help. It holds neither your name nor your address.";
-    actions_label = "Actions";
+    remedy_together();
+    remedy_other_network();
+    seen_at(address);
+    seen_at_country(address, country);
+    remedy_compliant_device();
+    remedy_hybrid_device();
+    remedy_registered_device();
+    device_not_shown();
+    device_not_shown_by_client();
+    device_not_compliant();
+    device_unregistered();
+    remedy_update_os();
+    remedy_update_named_os(platform, version);
+    remedy_later(time);
+    remedy_desktop_or_mobile();
+    remedy_browser();
+    remedy_stronger();
+    remedy_sign_in_again();
+    remedy_password();
+    remedy_interaction();
+    remedy_other_flow();
+    remedy_administrator();
 
-    remedy_together = "All of this together:";
-    remedy_other_network = "Connect from an approved network, or turn off your VPN or proxy.";
-    seen_at = "We see you at {address}.";
-    seen_at_country = "We see you at {address}, {country} (approximate).";
-    remedy_compliant_device = "Use a device that your organisation manages and that meets its requirements.";
-    remedy_hybrid_device = "Use a device that is joined to your organisation’s domain.";
-    remedy_registered_device = "Use a device that is registered with your organisation.";
-    device_not_shown = "This browser did not show a device identity: use a normal window, not a private one, of a supported browser.";
-    device_not_compliant = "This device is registered but does not meet the requirements.";
-    device_unregistered = "This device is not registered.";
-    remedy_desktop_or_mobile = "Open it in the desktop or mobile app instead of the browser.";
-    remedy_browser = "Open it in a browser instead of this app.";
-    remedy_stronger = "Sign in again with a stronger method.";
-    remedy_sign_in_again = "Sign in again.";
-    remedy_password = "Change your password, then sign in again.";
-    remedy_interaction = "Sign in again and complete the steps that you are asked for.";
-    remedy_administrator = "Only an administrator can change this.";
+    reason_assignment();
+    reason_location();
+    reason_platform();
+    reason_client_app();
+    reason_device();
+    reason_device_compliance();
+    reason_device_unknown();
+    reason_device_joined();
+    reason_client_approved();
+    reason_client_protected();
+    reason_flow();
+    reason_policy();
+    reason_authentication();
+    reason_session();
+    reason_password();
+    reason_interaction();
+    reason_unavailable();
 
-    reason_assignment = "This account is not assigned to the app.";
-    reason_location = "The network or place that you connect from.";
-    reason_platform = "The operating system of this device, or its version.";
-    reason_client_app = "The kind of program that you use.";
-    reason_device = "The device that you use.";
-    reason_device_compliance = "The device does not meet the requirements of your organisation.";
-    reason_device_unknown = "No device identity came with the request.";
-    reason_device_joined = "The device is not managed by your organisation.";
-    reason_client_approved = "The program is not one that is approved.";
-    reason_client_protected = "The program is not protected by your organisation.";
-    reason_flow = "This way of signing in is not allowed for this app.";
-    reason_policy = "A rule of your organisation.";
-    reason_authentication = "The method of your sign-in is not strong enough.";
-    reason_session = "Your sign-in is too long ago.";
-    reason_password = "Your password must be changed.";
-    reason_interaction = "A step of the sign-in is still open.";
-    reason_unavailable = "A fact that is needed to decide is not available right now.";
+    action_sign_in();
+    action_sign_in_again();
+    action_other_account();
+    action_try_again();
+    action_fix_device();
+    action_mail(address);
+    action_help();
 
-    action_sign_in = "Sign in";
-    action_sign_in_again = "Sign in again";
-    action_other_account = "Sign in with another account";
-    action_try_again = "Try again";
-    action_fix_device = "Fix this device";
-    action_mail = "Write to {address}";
-    action_help = "Open the help page";
-    /// Subject of the mail to the help desk; in English, so that every help desk can sort it.
-    mail_subject = "Access refused, code {code}, request {id}";
-    mail_subject_codeless = "Access refused, request {id}";
-
-    not_available = "Not available";
-    approximate = "{country} (approximate)";
-    contact = "Contact";
+    contact();
 }
 
-/// Labels of details, as the panel of Entra has them. They are the same in every language, so that
-/// a help desk can read what it is sent.
+/// What is the same in every language, so that a help desk can read what it is sent: labels of the
+/// details as Entra's panel has them, and the subject of the mail.
 pub(super) mod label {
     pub(in super::super) const CODE: &str = "Error code";
     pub(in super::super) const REQUEST_ID: &str = "Request ID";
+    pub(in super::super) const CORRELATION_ID: &str = "Correlation ID";
     pub(in super::super) const TIMESTAMP: &str = "Timestamp";
     pub(in super::super) const APP_NAME: &str = "App name";
     pub(in super::super) const APP_ID: &str = "App ID";
@@ -127,24 +265,6 @@ pub(super) mod label {
     pub(in super::super) const DEVICE_STATE: &str = "Device state";
     pub(in super::super) const CLIENT: &str = "Client";
     pub(in super::super) const DECISION_BY: &str = "Decision by";
-}
-
-/// Fills the holes of `text`. What is filled in is never searched for holes again, and a hole
-/// without a value vanishes.
-pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    let mut out = String::with_capacity(text.len() + 64);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        let Some((name, tail)) = after.split_once('}') else {
-            rest = after;
-            continue;
-        };
-        if let Some((_, value)) = values.iter().find(|(known, _)| *known == name) {
-            out.push_str(value);
-        }
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
+    pub(in super::super) const SUPPORT_CODE: &str = "Support code";
+    pub(in super::super) const NOT_AVAILABLE: &str = "Not available";
 }

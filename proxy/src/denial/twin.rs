@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::escape::{cap, one_line};
+use super::texts::Texts;
 use super::view::View;
 use super::{Desk, RETRY_AFTER};
 
@@ -18,12 +19,16 @@ struct Problem<'v> {
     code: Option<u32>,
     error: &'static str,
     request_id: &'v str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'v str>,
     timestamp: &'v str,
     #[serde(skip_serializing_if = "Option::is_none")]
     resolution: Option<&'static str>,
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    messages: &'v [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,14 +75,14 @@ struct Support<'v> {
     url: Option<&'v str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<&'v str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'v str>,
 }
 
 /// The twin. Fields that disclosure keeps back are absent, not empty.
 pub(super) fn json(view: &View<'_>, desk: &Desk) -> Vec<u8> {
-    let detail = match &view.verdict {
-        Some(verdict) => format!("{} {verdict}", view.lead),
-        None => view.lead.clone(),
-    };
+    let sentences = [Some(&view.lead), view.verdict.as_ref(), view.repeated.as_ref()];
+    let detail = sentences.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
     let kind = if view.row.code == 0 { view.error.to_owned() } else { view.row.code.to_string() };
     let problem = Problem {
         r#type: format!("urn:portcullis:denial:{kind}"),
@@ -88,10 +93,12 @@ pub(super) fn json(view: &View<'_>, desk: &Desk) -> Vec<u8> {
         code: (view.row.code != 0).then_some(view.row.code),
         error: view.error,
         request_id: &view.request_id,
+        correlation_id: view.correlation_id.as_deref(),
         timestamp: &view.timestamp,
         resolution: view.names_resolution.then_some(view.row.resolution.as_str()),
         retryable: view.is_temporary,
         retry_after: view.is_temporary.then_some(RETRY_AFTER.as_secs()),
+        messages: &view.messages,
         reasons: view
             .reasons
             .iter()
@@ -116,6 +123,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk) -> Vec<u8> {
         support: Support {
             url: desk.contact_url.as_deref(),
             mail: desk.contact_mail.as_ref().map(|mail| mail.address.as_str()),
+            code: view.support_code.as_deref(),
         },
     };
     // INVARIANT: texts, numbers and booleans always serialise.
@@ -123,7 +131,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk) -> Vec<u8> {
 }
 
 /// The short text.
-pub(super) fn plain(view: &View<'_>, desk: &Desk, heading_remedies: &str, contact: &str) -> Vec<u8> {
+pub(super) fn plain(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     let mut out = String::with_capacity(1024);
     let mut line = |text: &str| {
         out.push_str(text);
@@ -131,12 +139,12 @@ pub(super) fn plain(view: &View<'_>, desk: &Desk, heading_remedies: &str, contac
     };
     line(&view.headline);
     line(&view.lead);
-    if let Some(verdict) = &view.verdict {
-        line(verdict);
+    for sentence in [&view.verdict, &view.repeated].into_iter().flatten().chain(&view.messages) {
+        line(sentence);
     }
     if !view.remedies.is_empty() {
         line("");
-        line(&format!("{heading_remedies}:"));
+        line(&format!("{}:", texts.heading_remedies.as_str()));
         for remedy in &view.remedies {
             line(&format!("- {}", remedy.text));
         }
@@ -145,7 +153,7 @@ pub(super) fn plain(view: &View<'_>, desk: &Desk, heading_remedies: &str, contac
     line(&view.report);
     let mail = desk.contact_mail.as_ref().map(|mail| mail.address.as_str());
     for address in [mail, desk.contact_url.as_deref()].into_iter().flatten() {
-        line(&format!("{contact}: {address}"));
+        line(&format!("{}: {address}", texts.contact.as_str()));
     }
     out.into_bytes()
 }

@@ -11,7 +11,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel}
 use std::time::{Duration, Instant};
 
 use portcullis_config::settings;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use super::Case;
 
 use super::sink::Sink;
 
@@ -76,6 +79,13 @@ pub struct Entry {
     pub path: Option<String>,
     /// Which configuration decided.
     pub policy_generation: u64,
+    /// The digest of its policies.
+    pub policies_digest: String,
+    /// How many such refusals there were within ten minutes, this one included; see [`is_logged`].
+    pub repeats: u32,
+    /// Everything that was decided on, so that it can be decided again.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]
+    pub facts: Option<Case>,
     /// Policies that applied, with their results.
     pub applied_conditional_access_policies: Vec<AppliedPolicy>,
 }
@@ -87,6 +97,37 @@ pub struct AppliedPolicy {
     pub id: String,
     /// Entra's word for the result.
     pub result: &'static str,
+}
+
+/// The facts without those that are absent or empty: most are, of most requests.
+fn without_absent<S: Serializer>(case: &Option<Case>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(case).map_err(serde::ser::Error::custom)?;
+    strip(&mut value);
+    value.serialize(serializer)
+}
+
+fn strip(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| {
+            strip(value);
+            match value {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+            }
+        });
+    }
+}
+
+/// Refusals of one user, app and code that are written one by one.
+const REPEATS_LOGGED: u32 = 10;
+
+/// Whether the nth of the same refusals within ten minutes is written. A flood of them is thinned
+/// to its powers of two, so that the last line tells how many there were to within a half; metrics
+/// count each.
+#[must_use]
+pub const fn is_logged(repeats: u32) -> bool {
+    repeats <= REPEATS_LOGGED || (repeats.is_power_of_two() && repeats < 4_096)
 }
 
 /// Where entries go.
@@ -109,6 +150,7 @@ struct Counts {
     written: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
+    sampled: AtomicU64,
 }
 
 impl DecisionLog {
@@ -148,6 +190,13 @@ impl DecisionLog {
         }
     }
 
+    /// Counts a refusal that is left out on purpose, for it was repeated often; see [`is_logged`].
+    pub fn skip(&self) {
+        if self.is_on() {
+            self.counts.sampled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Hands an entry over, or counts it as dropped.
     pub fn push(&self, entry: Entry) {
         if let Some(queue) = &self.queue {
@@ -176,10 +225,11 @@ impl DecisionLog {
         let _ = told.recv_timeout(LAST_WORDS);
     }
 
-    /// Entries so far: written, dropped, failed.
+    /// Entries so far: written, dropped, failed, left out by sampling.
     #[must_use]
-    pub fn counts(&self) -> [u64; 3] {
-        [&self.counts.written, &self.counts.dropped, &self.counts.failed]
+    pub fn counts(&self) -> [u64; 4] {
+        let counts = &self.counts;
+        [&counts.written, &counts.dropped, &counts.failed, &counts.sampled]
             .map(|count| count.load(Ordering::Relaxed))
     }
 }
@@ -246,7 +296,7 @@ mod tests {
         (0..500).for_each(|id| log.push(entry(id)));
         log.flush();
         assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 500);
-        assert_eq!(log.counts(), [500, 0, 0]);
+        assert_eq!(log.counts(), [500, 0, 0, 0]);
     }
 
     #[test]
@@ -258,7 +308,7 @@ mod tests {
         let log = log(LogSink::Syslog(settings::SyslogTarget::Socket(path)), None);
         let pushed = 3 * QUEUE;
         (0..pushed).for_each(|id| log.push(entry(id)));
-        let [written, dropped, failed] = log.counts();
+        let [written, dropped, failed, _] = log.counts();
         assert!(dropped >= u64::try_from(QUEUE).unwrap(), "{written} {dropped} {failed}");
         assert!(written + dropped + failed <= u64::try_from(pushed).unwrap());
     }

@@ -14,7 +14,7 @@ use portcullis_policy::model::PolicyState;
 use super::cells::{Cells, Timing};
 use super::exposition::{Exemplar, Format, Page};
 use super::{names, process};
-use crate::refusal::{BadRequest, BadToken, Refusal};
+use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
 const REQUEST_BOUNDS: &[u64] = &[
@@ -92,7 +92,7 @@ impl Outcome {
             Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
             Refusal::NoToken | Refusal::BadToken(_) => Self::Unauthenticated,
             Refusal::KeysUnavailable => Self::Unavailable,
-            Refusal::Policy(_) => match refusal.row().status {
+            Refusal::Policy(..) => match refusal.row().status {
                 401 => Self::Challenged,
                 503 => Self::Unavailable,
                 _ => Self::Denied,
@@ -119,10 +119,14 @@ fn refusals() -> Vec<Refusal> {
     let mut all = Vec::new();
     all.extend(BadRequest::ALL.map(Refusal::BadRequest));
     all.extend(BadToken::ALL.map(Refusal::BadToken));
-    all.extend(
-        ReasonCode::ALL
-            .map(|primary| Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false })),
-    );
+    let policy = |primary, nuance| {
+        Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false }, nuance)
+    };
+    all.extend(ReasonCode::ALL.map(|primary| policy(primary, Nuance::None)));
+    all.extend([
+        policy(ReasonCode::SignInTooOld, Nuance::MfaExpired),
+        policy(ReasonCode::DeviceUnknown, Nuance::DeviceClaimsMissing),
+    ]);
     all.extend([Refusal::NoApp, Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Internal]);
     all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge]);
     all
@@ -132,13 +136,18 @@ fn refusals() -> Vec<Refusal> {
 const fn position(refusal: &Refusal) -> usize {
     const TOKENS: usize = BadRequest::ALL.len();
     const POLICIES: usize = TOKENS + BadToken::ALL.len();
-    const OTHERS: usize = POLICIES + ReasonCode::ALL.len();
+    const NUANCES: usize = POLICIES + ReasonCode::ALL.len();
+    const OTHERS: usize = NUANCES + 2;
     match refusal {
         Refusal::BadRequest(bad) => *bad as usize,
         Refusal::BadToken(bad) => TOKENS + *bad as usize,
         // The reason that a person on call looks for, and the code that the page shows.
-        Refusal::Policy(refused) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
-        Refusal::Policy(refused) => POLICIES + refused.primary as usize,
+        Refusal::Policy(refused, _) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
+        Refusal::Policy(refused, nuance) => match (refused.primary, nuance) {
+            (ReasonCode::SignInTooOld, Nuance::MfaExpired) => NUANCES,
+            (ReasonCode::DeviceUnknown, Nuance::DeviceClaimsMissing) => NUANCES + 1,
+            (primary, _) => POLICIES + primary as usize,
+        },
         Refusal::NoApp => OTHERS,
         Refusal::NoToken => OTHERS + 1,
         Refusal::KeysUnavailable => OTHERS + 2,
@@ -149,7 +158,7 @@ const fn position(refusal: &Refusal) -> usize {
     }
 }
 
-const REFUSALS: usize = BadRequest::ALL.len() + BadToken::ALL.len() + ReasonCode::ALL.len() + 6;
+const REFUSALS: usize = BadRequest::ALL.len() + BadToken::ALL.len() + ReasonCode::ALL.len() + 2 + 6;
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
@@ -254,7 +263,7 @@ impl AppMeters {
         let Some(refusal) = refusal else { return };
         self.cells.add(REFUSALS_AT + position(refusal), 1);
         self.by_refusal.offer(position(refusal), exemplar(1.0));
-        if let Refusal::Policy(refused) = refusal {
+        if let Refusal::Policy(refused, _) = refusal {
             for reason in refused.reasons.iter() {
                 self.cells.add(UNMET_AT + reason as usize, 1);
             }
@@ -400,7 +409,9 @@ impl Metrics {
             certificates.value(&[listener], not_after);
         }
         let mut entries = page.family(&names::LOG_ENTRIES);
-        for (result, count) in ["written", "dropped", "failed"].into_iter().zip(serving.log_entries) {
+        for (result, count) in
+            ["written", "dropped", "failed", "sampled"].into_iter().zip(serving.log_entries)
+        {
             entries.value(&[result], count);
         }
         page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1);
@@ -450,7 +461,7 @@ pub struct Serving<'s> {
     /// Look-ups of tokens: hits, known but bound anew, misses.
     pub cache_lookups: [u64; 3],
     /// Log entries: written, dropped, failed.
-    pub log_entries: [u64; 3],
+    pub log_entries: [u64; 4],
 }
 
 /// A policy at the moment of a scrape.
@@ -575,7 +586,7 @@ mod tests {
             certificates: &[],
             cached: 0,
             cache_lookups: [0; 3],
-            log_entries: [0; 3],
+            log_entries: [0; 4],
         }
     }
 
@@ -592,7 +603,10 @@ mod tests {
         let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
         let reasons = ReasonSet::EMPTY.with(ReasonCode::MfaRequired).with(ReasonCode::DeviceNotCompliant);
         let refused = |temporary| {
-            Refusal::Policy(Refused { primary: ReasonCode::DeviceNotCompliant, reasons, temporary })
+            Refusal::Policy(
+                Refused { primary: ReasonCode::DeviceNotCompliant, reasons, temporary },
+                Nuance::None,
+            )
         };
         for refusal in [refused(true), refused(false)] {
             let outcome = Outcome::of(&refusal);

@@ -4,6 +4,7 @@
 //! [`PolicyMeters`], so that the request path touches no map and no lock, and threads do not fight
 //! for a counter.
 
+mod case;
 mod cells;
 mod exposition;
 mod log;
@@ -12,9 +13,10 @@ pub mod names;
 mod process;
 mod sink;
 
+pub use case::{Case, CaseDevice, Claim, NamedIds};
 pub use cells::Lookups;
 pub use exposition::Format;
-pub use log::{AppliedPolicy, DecisionLog, Entry};
+pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{
     AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyMeters, PolicyReading, Serving, UpstreamFailure,
 };

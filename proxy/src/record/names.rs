@@ -106,7 +106,7 @@ families! {
     CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener"]
         "When the certificate that a listener was started with expires.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]
-        "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them).";
+        "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     BUILD_INFO: Gauge "portcullis_build_info" ["version"]
         "Always 1; the label has the version.";
     CPU: Counter "process_cpu_seconds_total" []

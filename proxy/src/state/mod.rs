@@ -168,7 +168,7 @@ fn build(
         verifier: Verifier::new(&config.issuers, stores.clone()),
         stores,
         geo: geo(&config)?,
-        denials: Denials::new(&config.denial, &config.apps),
+        denials: Denials::new(&config, generation.0),
         upstreams: Upstreams::new(generation, &config.apps),
         app_meters: config.apps.iter().map(|app| app_meters(&app.id, former)).collect(),
         no_app_meters: former

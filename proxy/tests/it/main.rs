@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod demo;
+mod denial;
 mod reload;
 mod running;
 mod watch;

@@ -131,7 +131,7 @@ fn never_n30_host_or_forwarded_of_the_client_end_up_in_a_link_or_header_unescape
         );
         let answer = world.all(text.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 400"), "{host}: {answer}");
-        assert!(!answer.contains("script>") && !answer.contains("evil.test"), "{answer}");
+        assert!(!answer.contains("wiki.test") && !answer.contains("evil.test"), "{answer}");
     }
     let lines = "Forwarded: for=203.0.113.1;host=evil.test;by=\"x\"\r\nX-Forwarded-Host: evil.test\r\n";
     assert_eq!(world.get("/location", lines).status, 302, "the twin");

@@ -419,7 +419,7 @@ fn never_n73_an_answer_of_a_key_server_is_read_without_limit() {
         })
         .unwrap();
         world.wait_for("the fetch to fail", |world| {
-            world.metric("portcullis_issuer_key_fetch_failures{issuer=\"main\"}") >= 1.0
+            world.metric("portcullis_issuer_key_fetch_failures_total{issuer=\"main\"}") >= 1.0
         });
         assert_eq!(world.with_token(&keys::token()), 503);
         assert_eq!(world.origin.hits(), 0);

@@ -101,7 +101,13 @@ fn never_n76_a_credential_of_a_user_works_on_the_admin_listener() {
     }
     assert_eq!(world.admin_get("/healthz", &with).status, 200, "the twin: no credential is asked for");
     let metrics = world.admin_get("/metrics", &with).body;
-    assert!(!metrics.contains("anna") && !metrics.contains("127.0.0.1"), "no user, no address");
+    // A listener's own address comes from the configuration.
+    let others = metrics.lines().filter(|line| !line.contains("{listener="));
+    assert_eq!(
+        others.filter(|line| line.contains("anna") || line.contains("127.0.0.1")).count(),
+        0,
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -124,9 +130,14 @@ fn never_n77_a_value_of_the_request_breaks_the_format_of_the_log() {
     for name in ["a\nb", "a\r\n{}", "a\u{0}", "\u{1b}[31m", "a\u{85}b"] {
         assert_eq!(world.with_token(&token_with(|claims| claims["sub"] = json!(name))), 401, "{name:?}");
     }
-    world.wait_for("the decisions", |world| world.log().lines().count() >= names.len() * 5 + 5);
+    // What is repeated often is thinned out, and counted.
+    let told = |world: &World| {
+        let sampled = world.metric("portcullis_decision_log_entries_total{result=\"sampled\"}");
+        world.log().lines().count() + sampled as usize
+    };
+    world.wait_for("the decisions", |world| told(world) >= names.len() * 5 + 5);
     let text = world.log();
-    assert_eq!(text.lines().count(), names.len() * 5 + 5, "one line for each refusal");
+    assert_eq!(told(&world), names.len() * 5 + 5, "one line for each refusal that is not thinned out");
     let mut seen = Vec::new();
     for line in text.lines() {
         let entry: Value = serde_json::from_str(line).unwrap();

@@ -36,7 +36,7 @@ fn never_n80_an_error_in_deciding_lets_a_request_pass() {
             continue;
         };
         world.wait_for("the first look at the keys", |world| {
-            world.metric("portcullis_issuer_key_fetch_failures{issuer=\"main\"}") >= 1.0
+            world.metric("portcullis_issuer_key_fetch_failures_total{issuer=\"main\"}") >= 1.0
         });
         assert_eq!(world.with_token(&token()), 503, "{document}");
         assert_eq!(world.bare(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")), 401);

@@ -1,0 +1,419 @@
+//! The account of one decision: what was asked and seen, which policies refused and why, and what
+//! the policies of today would say to the same facts.
+
+use std::fmt::Write as _;
+
+use portcullis_config::Config;
+use portcullis_config::settings::Subject;
+use portcullis_policy::decision::{Generation, Refused};
+use portcullis_policy::model::{
+    Conditions, Control, FilterMode, Grant, LocationSelector, Operator, Policy, PolicySet, PolicyState,
+    SignInFrequency, Subjects, Unmatched, UserSelector, WorkloadSelector,
+};
+use portcullis_policy::remedy;
+use portcullis_policy::signals::Signals;
+use portcullis_policy::{CompiledPolicies, Outcome};
+
+use super::{Found, hex};
+use crate::denial::{Denials, timestamp};
+use crate::record::Case;
+use crate::refusal::reason_row;
+
+/// Writes the account.
+pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<String, super::Failure> {
+    let set = &config.policies;
+    let mut out = String::new();
+    line(
+        &mut out,
+        &format!(
+            "Request {} at {}, load {} of the configuration",
+            found.request_id, found.at, found.generation
+        ),
+    );
+    if let Some(code) = found.code {
+        line(&mut out, &format!("Shown to the user: error code {code}"));
+    }
+    let Some(case) = &found.case else {
+        let reason = found.reason.as_deref().unwrap_or("unknown");
+        line(&mut out, &format!("No policy was asked: the request stopped before, because of `{reason}`."));
+        return Ok(out);
+    };
+    let (case, is_known) = with_subject(case, set, denials);
+    asked(&mut out, &case, is_known, &config);
+    seen(&mut out, &case);
+    refusing(&mut out, &case, found, set);
+
+    line(&mut out, "\nSince then");
+    let changed = found.policies_digest != hex(denials.policies_digest());
+    line(
+        &mut out,
+        if changed {
+            "  The policies changed since this decision."
+        } else {
+            "  The policies are the same as then."
+        },
+    );
+    if case.is_cut {
+        line(&mut out, "  Some facts were too long to be kept; what follows may be wrong because of it.");
+    }
+    if !is_known {
+        line(
+            &mut out,
+            "  The log does not say who it was, and no policy names this person: what a new policy \
+             says of persons by id is not taken into account.",
+        );
+    }
+    if changed && case.groups.is_some() {
+        line(
+            &mut out,
+            "  Only groups and roles that a policy named then were kept; one that is named since \
+             counts as not held.",
+        );
+    }
+    again(&mut out, &case, config.policies)?;
+    Ok(out)
+}
+
+fn line(out: &mut String, text: &str) {
+    // INVARIANT: writing to a `String` cannot fail. What steers a terminal is not printed.
+    let shown: String =
+        text.chars().map(|char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char }).collect();
+    let _ = writeln!(out, "{shown}");
+}
+
+fn fact(out: &mut String, name: &str, value: &str) {
+    line(out, &format!("  {name:<20} {value}"));
+}
+
+/// The case with the id of whom it is about, where the id is known or a policy names whom the hash
+/// belongs to.
+fn with_subject(case: &Case, set: &PolicySet, denials: &Denials) -> (Case, bool) {
+    let Some(subject) = &case.user else { return (case.clone(), false) };
+    if !subject.starts_with("sha256:") {
+        return (case.clone(), true);
+    }
+    let of_apps = set.apps.iter().flat_map(|app| app.assigned.iter().flatten());
+    let of_policies = set.policies.iter().flat_map(|policy| match &policy.subjects {
+        Subjects::Users(users) => users.include.iter().chain(&users.exclude),
+        Subjects::Workloads(_) => [].iter().chain(&[]),
+    });
+    let users = of_apps.chain(of_policies).filter_map(|selector| match selector {
+        UserSelector::User(id) => Some(id),
+        _ => None,
+    });
+    let workloads = set.policies.iter().flat_map(|policy| match &policy.subjects {
+        Subjects::Workloads(workloads) => workloads.include.iter().chain(&workloads.exclude),
+        Subjects::Users(_) => [].iter().chain(&[]),
+    });
+    let workloads = workloads.filter_map(|selector| match selector {
+        WorkloadSelector::ServicePrincipal(id) => Some(id),
+        WorkloadSelector::All | WorkloadSelector::None => None,
+    });
+    let hashes_to = |id: &&String| denials.subject(Subject::Hashed, id).as_ref() == Some(subject);
+    match users.chain(workloads).find(hashes_to) {
+        Some(id) => (Case { user: Some(id.clone()), ..case.clone() }, true),
+        None => (case.clone(), false),
+    }
+}
+
+fn asked(out: &mut String, case: &Case, is_known: bool, config: &Config) {
+    line(out, "\nAsked");
+    let app = config.apps.iter().find(|app| app.id == case.app);
+    let name = app.map(|app| format!("{} ({})", app.name, case.app));
+    fact(out, "App", &name.unwrap_or_else(|| format!("{} (no longer configured)", case.app)));
+    fact(out, "Request", &format!("{} {}", case.method, case.path));
+    if let Some(context) = &case.context {
+        fact(out, "Context", context);
+    }
+    let kind = if case.is_workload { "Program" } else { "Person" };
+    let who = case.user.as_deref().unwrap_or("not recorded");
+    fact(out, kind, &if is_known { who.to_owned() } else { format!("{who} (not named by any policy)") });
+}
+
+fn seen(out: &mut String, case: &Case) {
+    line(out, "\nSeen");
+    let text = |name: &str, value: Option<String>| match value {
+        Some(value) => value,
+        None if case.unavailable.iter().any(|missing| missing == name) => {
+            "its source did not answer".to_owned()
+        }
+        None => "not known".to_owned(),
+    };
+    fact(out, "IP address", &text("address", case.address.map(|address| address.to_string())));
+    fact(out, "Country", &text("country", case.country.clone()));
+    fact(out, "Platform", &text("platform", case.platform.clone()));
+    fact(out, "Client", &text("clientApp", case.client_app.clone()));
+    let device = case.device.as_ref().map(|device| {
+        let mut words = vec![device.device_id.clone().unwrap_or_else(|| "without id".to_owned())];
+        words.push(match device.compliant {
+            Some(true) => "compliant".to_owned(),
+            Some(false) => "not compliant".to_owned(),
+            None => "compliance not known".to_owned(),
+        });
+        words.extend(device.trust_type.as_ref().map(|kind| format!("joined as {kind}")));
+        let os = [&device.operating_system, &device.operating_system_version];
+        let os = os.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        words.extend((!os.is_empty()).then_some(os));
+        words.join(", ")
+    });
+    let device = device.or_else(|| {
+        (!case.unavailable.iter().any(|missing| missing == "device"))
+            .then(|| "no device identity came".to_owned())
+    });
+    fact(out, "Device", &text("device", device));
+    let signed_in = case.auth_time.map(|at| {
+        let mins = case.now.saturating_sub(at).div_euclid(60);
+        format!("{} ({mins} minutes before)", timestamp(at.saturating_mul(1_000)))
+    });
+    fact(out, "Signed in", &text("authTime", signed_in));
+    let methods = [case.methods.join(", "), case.acr.clone().unwrap_or_default()];
+    let methods = methods.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; acr ");
+    fact(out, "Methods", if methods.is_empty() { "none told" } else { &methods });
+    for (name, members) in [("Groups", &case.groups), ("Roles", &case.roles)] {
+        let missing = case.unavailable.contains(&name.to_lowercase());
+        let shown = match members {
+            _ if missing => "the token does not hold all of them".to_owned(),
+            Some(ids) if !ids.is_empty() => ids.join(", "),
+            Some(_) | None => "none that a policy names".to_owned(),
+        };
+        fact(out, name, &shown);
+    }
+    for (name, level) in [
+        ("Sign-in risk", &case.sign_in_risk),
+        ("User risk", &case.user_risk),
+        ("Insider risk", &case.insider_risk),
+        ("Program risk", &case.service_principal_risk),
+    ] {
+        if let Some(level) = level {
+            fact(out, name, level);
+        }
+    }
+}
+
+/// The policies that had a part in it, with what each says today.
+fn refusing(out: &mut String, case: &Case, found: &Found, set: &PolicySet) {
+    line(out, "\nPolicies that refused or asked for more");
+    let enforced =
+        found.applied.iter().filter(|(_, result)| matches!(result.as_str(), "failure" | "interrupted"));
+    let mut any = false;
+    for (id, result) in enforced {
+        any = true;
+        let Some(policy) = set.policies.iter().find(|policy| policy.id.as_str() == id) else {
+            line(out, &format!("  {id}: {result}; no longer configured"));
+            continue;
+        };
+        line(out, &format!("  {id} ({}): {result}", policy.name));
+        describe(out, policy, case, set);
+    }
+    if !any {
+        line(
+            out,
+            match found.code {
+                Some(50105) => {
+                    "  none: the app is assigned to certain people, and this one is not among them"
+                }
+                Some(_) | None => "  none: no policy spoke for this request, and the app refuses then",
+            },
+        );
+    }
+    let watched = found.applied.iter().filter(|(_, result)| result.starts_with("reportOnly"));
+    for (id, result) in watched {
+        line(out, &format!("  {id}: {result} (watched only, decided nothing)"));
+    }
+}
+
+fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
+    for text in conditions(&policy.conditions, case) {
+        line(out, &format!("    applies to   {text}"));
+    }
+    let asks = match &policy.grant {
+        Grant::Block => "it blocks".to_owned(),
+        Grant::SessionOnly => "nothing but a fresh sign-in".to_owned(),
+        Grant::Require { operator, controls } => {
+            let word = match operator {
+                Operator::And => " and ",
+                Operator::Or => " or ",
+            };
+            controls.iter().map(control).collect::<Vec<_>>().join(word)
+        }
+    };
+    line(out, &format!("    asks for     {asks}"));
+    if let Some(frequency) = policy.session.sign_in_frequency {
+        let text = match frequency {
+            SignInFrequency::Every(span) => format!("a sign-in within {} minutes", span.as_secs() / 60),
+            SignInFrequency::EveryTime => "a sign-in each time".to_owned(),
+        };
+        line(out, &format!("    asks for     {text}"));
+    }
+    let alone = alone(policy, case, set);
+    match alone {
+        Some(refused) => {
+            for reason in refused.reasons.iter() {
+                let row = reason_row(reason);
+                line(
+                    out,
+                    &format!("    not met      {} ({}, {})", reason.as_str(), row.class.as_str(), row.code),
+                );
+            }
+        }
+        None => line(out, "    not met      nothing, as the policy is today"),
+    }
+}
+
+/// What one policy by itself says to the case.
+fn alone(policy: &Policy, case: &Case, set: &PolicySet) -> Option<Refused> {
+    let mut set = PolicySet { policies: vec![policy.clone()], ..set.clone() };
+    for policy in &mut set.policies {
+        policy.state = PolicyState::Enabled;
+    }
+    for app in &mut set.apps {
+        app.assigned = None;
+        app.unmatched = Unmatched::Allow;
+    }
+    let compiled = CompiledPolicies::compile(set, Generation(0)).ok()?;
+    decide(case, &compiled, |compiled, scope, signals| match compiled.decide(scope, signals).outcome {
+        Outcome::Grant(_) => None,
+        Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => Some(refused),
+    })
+    .flatten()
+}
+
+fn decide<T>(
+    case: &Case,
+    compiled: &CompiledPolicies,
+    ask: impl FnOnce(&CompiledPolicies, &portcullis_policy::Scope, &Signals<'_>) -> T,
+) -> Option<T> {
+    let target = case.target(compiled.set())?;
+    let principal = case.principal();
+    let context = case.client_context();
+    let scope = compiled.bind(&principal);
+    Some(ask(compiled, &scope, &case.signals(&principal, &context, target)))
+}
+
+fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Failure> {
+    let compiled = CompiledPolicies::compile(set, Generation(0))
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let told =
+        decide(case, &compiled, |compiled, scope, signals| match compiled.decide(scope, signals).outcome {
+            Outcome::Grant(_) => {
+                line(out, "  The same request, with the facts of then, would be let in today.")
+            }
+            Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
+                let reasons: Vec<_> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
+                line(out, &format!("  The same request would be refused today too: {}.", reasons.join(", ")));
+                if refused.temporary {
+                    line(
+                        out,
+                        "  It turns on a fact whose source did not answer: with the fact it may be let in.",
+                    );
+                }
+                let ways = remedy::find(compiled, scope, signals).ways;
+                line(out, "\nWhat would let this request in");
+                for way in &ways {
+                    let words: Vec<_> = way.iter().map(|change| change.as_str().replace('_', " ")).collect();
+                    line(out, &format!("  {}", words.join(" and ")));
+                }
+                if ways.is_empty() {
+                    line(out, "  nothing that the user can change: only another policy, group or assignment");
+                }
+            }
+        });
+    if told.is_none() {
+        line(out, "  The app is no longer configured, so nothing can be asked again.");
+    }
+    Ok(())
+}
+
+/// Each configured condition, beside what was seen.
+fn conditions(conditions: &Conditions, case: &Case) -> Vec<String> {
+    let Conditions {
+        client_apps,
+        platforms,
+        locations,
+        sign_in_risk,
+        user_risk,
+        insider_risk,
+        service_principal_risk,
+        device,
+        flows,
+        request,
+        time,
+        claims,
+    } = conditions;
+    let seen = |text: &Option<String>| text.clone().unwrap_or_else(|| "not known".to_owned());
+    let mut list = Vec::new();
+    if let Some(kinds) = client_apps {
+        let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+        list.push(format!("clients {}; seen {}", kinds.join(", "), seen(&case.client_app)));
+    }
+    if let Some(platforms) = platforms {
+        list.push(format!(
+            "platforms {:?} except {:?}; seen {}",
+            platforms.include,
+            platforms.exclude,
+            seen(&case.platform)
+        ));
+    }
+    if let Some(locations) = locations {
+        let names = |selectors: &[LocationSelector]| {
+            let names = selectors.iter().map(|selector| match selector {
+                LocationSelector::All => "all".to_owned(),
+                LocationSelector::AllTrusted => "all-trusted".to_owned(),
+                LocationSelector::Named(name) => name.clone(),
+            });
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let mut text = format!("locations {}", names(&locations.include));
+        if !locations.exclude.is_empty() {
+            let _ = write!(text, " except {}", names(&locations.exclude));
+        }
+        let address = case.address.map(|address| address.to_string());
+        let _ = write!(text, "; seen {}, country {}", seen(&address), seen(&case.country));
+        list.push(text);
+    }
+    for (name, wanted, level) in [
+        ("sign-in risk", sign_in_risk, &case.sign_in_risk),
+        ("user risk", user_risk, &case.user_risk),
+        ("insider risk", insider_risk, &case.insider_risk),
+        ("program risk", service_principal_risk, &case.service_principal_risk),
+    ] {
+        if let Some(wanted) = wanted {
+            let wanted: Vec<_> = wanted.iter().map(|level| level.as_str()).collect();
+            list.push(format!("{name} {}; seen {}", wanted.join(", "), seen(level)));
+        }
+    }
+    if let Some(filter) = device {
+        let mode = match filter.mode {
+            FilterMode::Include => "that match",
+            FilterMode::Exclude => "that do not match",
+        };
+        list.push(format!("devices {mode} the policy's filter"));
+    }
+    if flows.is_some() {
+        list.push("certain ways of signing in".to_owned());
+    }
+    if request.is_some() {
+        list.push(format!("certain methods or paths; seen {} {}", case.method, case.path));
+    }
+    if time.is_some() {
+        list.push(format!("certain times; it was {}", timestamp(case.now.saturating_mul(1_000))));
+    }
+    if claims.is_some() {
+        list.push("who matches the policy's rule over claims".to_owned());
+    }
+    list
+}
+
+fn control(control: &Control) -> String {
+    match control {
+        Control::Mfa => "multifactor authentication".to_owned(),
+        Control::CompliantDevice => "a compliant device".to_owned(),
+        Control::HybridJoinedDevice => "a hybrid joined device".to_owned(),
+        Control::ApprovedClientApp => "an approved client app".to_owned(),
+        Control::AppProtection => "an app under protection".to_owned(),
+        Control::PasswordChange => "a password change".to_owned(),
+        Control::Strength(name) => format!("the strength `{name}`"),
+        Control::TermsOfUse(name) => format!("the terms `{name}`"),
+        Control::Custom(name) => format!("the control `{name}`"),
+    }
+}

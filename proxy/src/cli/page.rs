@@ -1,0 +1,181 @@
+//! `portcullis page`: every denial page of a configuration as files, to look at and to check before
+//! any user meets them.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::Args;
+use portcullis_config::settings::{Disclosure, LANGUAGES};
+use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::signals::AppIndex;
+
+use super::Failure;
+use crate::denial::{Asked, Denials, DeviceState, Facts, RemedySuggestion};
+use crate::record::Case;
+use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
+
+/// What to render, and where to.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The main configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Only pages with this code.
+    #[arg(long)]
+    code: Option<u32>,
+    /// Only this language.
+    #[arg(long, value_parser = language)]
+    lang: Option<&'static str>,
+    /// The folder for the pages.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+fn language(text: &str) -> Result<&'static str, String> {
+    let known = LANGUAGES.iter().copied().find(|known| known.eq_ignore_ascii_case(text));
+    known.ok_or_else(|| format!("there are {}", LANGUAGES.join(", ")))
+}
+
+/// The time that previews show, Unix milliseconds: the same in each, so that they can be compared.
+const NOW_UNIX_MS: i64 = 1_795_487_466_123;
+
+/// One page: its name, the refusal, and what would end it.
+struct Scene {
+    name: String,
+    refusal: Refusal,
+    remedies: &'static [&'static [RemedySuggestion]],
+    device: DeviceState<'static>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = crate::state::read(&arguments.config)?;
+    let denials = Denials::new(&config, 1);
+    let app = config.apps.first();
+    let case = Case { app: app.map(|app| app.id.clone()).unwrap_or_default(), ..Case::default() };
+    fs::create_dir_all(&arguments.out)?;
+    let mut index = String::from(
+        "<!doctype html>\n<html lang=\"en\">\n<title>Denial pages</title>\n<h1>Denial pages</h1>\n<ul>\n",
+    );
+    let mut count = 0_u32;
+    let scenes = scenes();
+    let scenes =
+        scenes.iter().filter(|scene| arguments.code.is_none_or(|code| code == scene.refusal.row().code));
+    for scene in scenes {
+        let facts = Facts {
+            app_index: Some(AppIndex(0)),
+            app: app.map(|app| (app.id.as_str(), app.name.as_str())),
+            user: Some("kari.nordmann@example.com"),
+            client: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
+            country: CountryCode::new("NO"),
+            platform: Some(Platform::Windows),
+            client_app: Some(ClientAppType::Browser),
+            device: scene.device,
+            os_version: Some("10.0.22631"),
+            remedies: scene.remedies,
+            sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+            case: Some(&case),
+            ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
+        };
+        for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
+            let asked = Asked {
+                method: "GET",
+                accept_language: Some(lang),
+                sec_fetch_mode: Some("navigate"),
+                ..Asked::default()
+            };
+            for (shown, disclosure) in [
+                ("minimal", Disclosure::Minimal),
+                ("standard", Disclosure::Standard),
+                ("full", Disclosure::Full),
+            ] {
+                let answer = denials.render_at(&scene.refusal, &facts, &asked, disclosure);
+                let file = format!("{}.{lang}.{shown}.html", scene.name);
+                fs::write(arguments.out.join(&file), &answer.body)?;
+                index.push_str(&format!("<li><a href=\"{file}\">{file}</a></li>\n"));
+                count += 1;
+            }
+        }
+    }
+    if count == 0 {
+        return Err("no page has this code".into());
+    }
+    index.push_str("</ul>\n</html>\n");
+    fs::write(arguments.out.join("index.html"), index)?;
+    super::print(&format!("{count} pages in {}", arguments.out.display()));
+    Ok(())
+}
+
+fn scenes() -> Vec<Scene> {
+    let plain = |name: &str, refusal| Scene {
+        name: name.to_owned(),
+        refusal,
+        remedies: &[],
+        device: DeviceState::NotAvailable,
+    };
+    let mut list = vec![
+        plain("no-token", Refusal::NoToken),
+        plain("no-app", Refusal::NoApp),
+        plain("bad-request", Refusal::BadRequest(BadRequest::Target)),
+        plain("keys-unavailable", Refusal::KeysUnavailable),
+        plain("internal", Refusal::Internal),
+        plain("upstream", Refusal::Upstream { status: 502 }),
+        plain("body-too-large", Refusal::BodyTooLarge),
+        plain("token-expired", Refusal::BadToken(BadToken::Expired)),
+        plain("token-revoked", Refusal::BadToken(BadToken::Revoked)),
+        plain("token-invalid", Refusal::BadToken(BadToken::Signature)),
+    ];
+    for primary in ReasonCode::ALL {
+        let refused = Refused {
+            primary,
+            reasons: ReasonSet::EMPTY.with(primary),
+            temporary: primary == ReasonCode::FactUnavailable,
+        };
+        let (remedies, device) = example(primary);
+        let row = Refusal::Policy(refused, Nuance::None).row();
+        for nuance in Nuance::ALL {
+            let refusal = Refusal::Policy(refused, nuance);
+            if nuance != Nuance::None && refusal.row() == row {
+                continue;
+            }
+            let name = format!("{}-{}", primary.as_str(), refusal.row().code);
+            list.push(Scene { name, refusal, remedies, device });
+        }
+    }
+    list
+}
+
+/// What typically ends a refusal for this reason, and the device that it is about.
+const fn example(reason: ReasonCode) -> (&'static [&'static [RemedySuggestion]], DeviceState<'static>) {
+    use RemedySuggestion as Do;
+    const ID: &str = "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f";
+    let compliant = DeviceState::Compliant { id: ID };
+    let lacking = DeviceState::NotCompliant { id: ID };
+    match reason {
+        ReasonCode::BlockedByLocation => (&[&[Do::OtherNetwork], &[Do::CompliantDevice]], lacking),
+        ReasonCode::BlockedByPlatform => (&[&[Do::UpdateOs]], compliant),
+        ReasonCode::BlockedByClientApp => (&[&[Do::DesktopOrMobileApp]], compliant),
+        ReasonCode::BlockedByDevice => {
+            (&[&[Do::OtherNetwork, Do::RegisteredDevice]], DeviceState::Unregistered)
+        }
+        ReasonCode::BlockedByRequest => (&[&[Do::LaterTime { from_unix_secs: 1_795_510_800 }]], compliant),
+        ReasonCode::DeviceNotCompliant => (&[&[Do::CompliantDevice]], lacking),
+        ReasonCode::DeviceUnknown => (&[&[Do::CompliantDevice]], DeviceState::NotAvailable),
+        ReasonCode::DeviceNotJoined => (&[&[Do::HybridJoinedDevice]], DeviceState::Registered { id: ID }),
+        ReasonCode::ClientNotApproved | ReasonCode::ClientNotProtected => {
+            (&[&[Do::DesktopOrMobileApp], &[Do::Browser]], compliant)
+        }
+        ReasonCode::MfaRequired | ReasonCode::StrengthRequired => (&[&[Do::StrongerSignIn]], compliant),
+        ReasonCode::SignInTooOld => (&[&[Do::SignInAgain]], compliant),
+        ReasonCode::NotAssigned
+        | ReasonCode::BlockedByFlow
+        | ReasonCode::BlockedByRisk
+        | ReasonCode::Blocked
+        | ReasonCode::NoPolicy
+        | ReasonCode::PasswordChangeRequired
+        | ReasonCode::TermsRequired
+        | ReasonCode::ExternalControlRequired
+        | ReasonCode::FactUnavailable => (&[], compliant),
+    }
+}

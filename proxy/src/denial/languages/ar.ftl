@@ -1,0 +1,115 @@
+# العربية
+
+headline-context = لا يمكنك فتح { $app } من هنا الآن
+headline-context-nameless = لا يمكنك فتح هذا التطبيق من هنا الآن
+headline-account = لا يمكنك فتح { $app } بهذا الحساب
+headline-account-nameless = لا يمكنك فتح هذا التطبيق بهذا الحساب
+headline-reauthenticate = سجِّل الدخول مرة أخرى لفتح { $app }
+headline-reauthenticate-nameless = سجِّل الدخول مرة أخرى لفتح هذا التطبيق
+headline-unavailable = يتعذر فتح { $app } الآن
+headline-unavailable-nameless = يتعذر فتح هذا التطبيق الآن
+headline-sign-in = سجِّل الدخول للمتابعة
+headline-sign-in-again = سجِّل الدخول مرة أخرى للمتابعة
+headline-bad-request = لا يمكن قبول هذا الطلب
+headline-no-app = لا يوجد شيء في هذا العنوان
+headline-too-large = حجم الملف المرفوع كبير جدًا
+headline-fault = حدث خطأ من جانبنا
+
+signed-in-as = لقد سجَّلت الدخول باسم { $user }.
+lead-context = تم تسجيل دخولك بنجاح، لكنه لا يستوفي معايير الوصول إلى هذا المورد. المشكلة ليست في كلمة المرور.
+lead-account = تم تسجيل دخولك بنجاح، لكن هذا الحساب غير معيَّن للتطبيق. المشكلة ليست في كلمة المرور.
+lead-reauthenticate = تم تسجيل دخولك بنجاح، لكن هذا المورد يتطلب خطوة إضافية.
+lead-unavailable = لم يستجب مصدر لازم لاتخاذ القرار. لم ترتكب أي خطأ.
+lead-fault = لم ترتكب أي خطأ.
+lead-upstream = سُمح لك بالدخول، لكن التطبيق لم يستجب.
+lead-sign-in = هذا العنوان مخصص لمن سجَّلوا الدخول.
+lead-sign-in-again = انتهى تسجيل دخولك أو لا يمكن استخدامه هنا.
+lead-bad-request = الطلب غير مكتمل، أو يمكن قراءته بأكثر من طريقة.
+lead-no-app = تحقق من خلو العنوان من الأخطاء الإملائية.
+lead-too-large = إنه أكبر من الحجم المقبول هنا.
+
+verdict-structural = هذه قاعدة في مؤسستك وليست عطلًا. لن تغيِّرها إعادة المحاولة أو مسح ذاكرة التخزين المؤقت أو إعادة التثبيت.
+verdict-reauthenticate = هذه قاعدة في مؤسستك وليست عطلًا. تسجيل دخول جديد يستوفيها يفتح التطبيق.
+verdict-temporary = هذا عطل من جانبنا. يزول عادةً من تلقاء نفسه؛ حاول مرة أخرى بعد { $minutes ->
+    [one] دقيقة واحدة
+    [two] دقيقتين
+    [few] { $minutes } دقائق
+   *[other] { $minutes } دقيقة
+}.
+verdict-repeated = رُفض { $count ->
+    [two] مرتين
+    [few] { $count } مرات
+   *[other] { $count } مرة
+} خلال { $window ->
+    [few] { $window } دقائق
+   *[other] { $window } دقيقة
+}؛ لن تغيِّر إعادة المحاولة ذلك.
+verdict-repeated-often = رُفض أكثر من { $count ->
+    [few] { $count } مرات
+   *[other] { $count } مرة
+} خلال { $window ->
+    [few] { $window } دقائق
+   *[other] { $window } دقيقة
+}؛ لن تغيِّر إعادة المحاولة ذلك.
+
+heading-remedies = ما يمكنك فعله
+heading-reasons = ما لم يستوفِ المعايير
+heading-operator = من مؤسستك
+heading-details = التفاصيل
+heading-report = لمكتب المساعدة
+report-hint = انسخ هذا النص عند طلب المساعدة. لا يحتوي على اسمك ولا على عنوانك.
+actions-label = الإجراءات
+languages-label = اللغة
+copy = نسخ هذا النص
+copied = تم النسخ.
+
+remedy-together = كل ما يلي معًا:
+remedy-other-network = اتصل من شبكة معتمدة، أو أوقف تشغيل VPN أو الوكيل (proxy).
+seen-at = نراك على العنوان { $address }.
+seen-at-country = نراك على العنوان { $address }، { $country } (تقريبي).
+remedy-compliant-device = استخدم جهازًا تديره مؤسستك ويستوفي متطلباتها.
+remedy-hybrid-device = استخدم جهازًا منضمًا إلى نطاق مؤسستك.
+remedy-registered-device = استخدم جهازًا مسجلًا لدى مؤسستك.
+device-not-shown = لم يعرض هذا المتصفح هوية جهاز: استخدم نافذة عادية، لا خاصة، في متصفح مدعوم.
+device-not-shown-by-client = لم ترد هوية جهاز مع تسجيل الدخول هذا: استخدم برنامجًا يسجِّل الدخول بهوية الجهاز.
+device-not-compliant = هذا الجهاز مسجل لكنه لا يستوفي المتطلبات.
+device-unregistered = هذا الجهاز غير مسجل.
+remedy-update-os = حدِّث نظام تشغيل هذا الجهاز.
+remedy-update-named-os = حدِّث { $platform }. يبلغ هذا الجهاز عن الإصدار { $version }.
+remedy-later = يمكنك فتح هذا التطبيق مرة أخرى ابتداءً من { $time }.
+remedy-desktop-or-mobile = افتحه في تطبيق سطح المكتب أو الهاتف بدلًا من المتصفح.
+remedy-browser = افتحه في متصفح بدلًا من هذا البرنامج.
+remedy-stronger = سجِّل الدخول مرة أخرى بطريقة أقوى.
+remedy-sign-in-again = سجِّل الدخول مرة أخرى.
+remedy-password = غيِّر كلمة المرور، ثم سجِّل الدخول مرة أخرى.
+remedy-interaction = سجِّل الدخول مرة أخرى وأكمل الخطوات المطلوبة.
+remedy-other-flow = سجِّل الدخول مباشرةً على هذا الجهاز، لا برمز ولا بالنقل من جهاز آخر.
+remedy-administrator = لا يمكن تغيير ذلك إلا من قِبل مسؤول.
+
+reason-assignment = هذا الحساب غير معيَّن للتطبيق.
+reason-location = الشبكة أو المكان الذي تتصل منه.
+reason-platform = نظام تشغيل هذا الجهاز أو إصداره.
+reason-client-app = نوع البرنامج الذي تستخدمه.
+reason-device = الجهاز الذي تستخدمه.
+reason-device-compliance = لا يستوفي الجهاز متطلبات مؤسستك.
+reason-device-unknown = لم ترد هوية جهاز مع الطلب.
+reason-device-joined = الجهاز غير مُدار من قِبل مؤسستك.
+reason-client-approved = البرنامج ليس من البرامج المعتمدة.
+reason-client-protected = البرنامج غير محمي من قِبل مؤسستك.
+reason-flow = طريقة تسجيل الدخول هذه غير مسموح بها لهذا التطبيق.
+reason-policy = قاعدة في مؤسستك.
+reason-authentication = طريقة تسجيل دخولك ليست قوية بما يكفي.
+reason-session = مضى على تسجيل دخولك وقت طويل جدًا.
+reason-password = يجب تغيير كلمة المرور.
+reason-interaction = لا تزال هناك خطوة في تسجيل الدخول لم تكتمل.
+reason-unavailable = معلومة لازمة لاتخاذ القرار غير متاحة الآن.
+
+action-sign-in = تسجيل الدخول
+action-sign-in-again = تسجيل الدخول مرة أخرى
+action-other-account = تسجيل الدخول بحساب آخر
+action-try-again = إعادة المحاولة
+action-fix-device = إصلاح هذا الجهاز
+action-mail = الكتابة إلى { $address }
+action-help = فتح صفحة المساعدة
+
+contact = جهة الاتصال

@@ -1,0 +1,1 @@
+(function(){var p=document.querySelector('pre[data-copy]'),s=document.querySelector('[role=status]'),c=navigator.clipboard;if(!p||!s||!c)return;var b=document.createElement('button');b.type='button';b.textContent=p.dataset.copy;b.onclick=function(){s.textContent='';c.writeText(p.textContent).then(function(){s.textContent=p.dataset.copied})};p.before(b)})()

@@ -1,0 +1,224 @@
+//! Support codes: a whole decision, sealed, so that a help desk can ask why without any log, and
+//! the user who carries the code cannot read it.
+//!
+//! `version (1) | key id (4) | nonce (12) | AES-256-GCM ciphertext and tag`, as base64url. Version
+//! and key id are authenticated too. The key's id is the start of its digest, so that several keys
+//! can be kept while codes of the former one are still about.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_config::settings::{Subject, SupportKey};
+use serde::{Deserialize, Serialize};
+
+use crate::record::Case;
+
+const VERSION: u8 = 1;
+const KEY_ID_LEN: usize = 4;
+const HEAD_LEN: usize = 1 + KEY_ID_LEN;
+/// How long a code is answered, in seconds: 72 hours.
+pub const CODE_LIFE_SECS: i64 = 72 * 3_600;
+/// The longest code that is read, in characters.
+const CODE_CHARS_MAX: usize = 8_192;
+
+/// What a support code holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SealedDecision {
+    /// The request's id.
+    pub request_id: u128,
+    /// When it was decided, Unix milliseconds.
+    pub now_unix_ms: i64,
+    /// The code that was shown; 0 for none.
+    pub code: u32,
+    /// Which load of the configuration decided.
+    pub generation: u64,
+    /// The digest of its policies.
+    pub policies_digest: [u8; 8],
+    /// Ids of policies that refused or asked for more, with their results in Entra's words.
+    pub refusing: Vec<(String, String)>,
+    /// The facts.
+    pub case: Case,
+}
+
+/// Why a code cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnsealError {
+    /// No base64url, too short, or of another version.
+    #[error("this is no support code; copy it whole")]
+    Malformed,
+    /// Sealed with a key that the configuration does not name.
+    #[error("the code was sealed with a key that this configuration does not name")]
+    UnknownKey,
+    /// It was altered, or the key is another one.
+    #[error("the code was altered on its way; copy it whole")]
+    Altered,
+}
+
+/// The keys of an installation.
+#[derive(Debug)]
+pub(super) struct Seal {
+    keys: Vec<([u8; KEY_ID_LEN], SupportKey)>,
+    subjects: hmac::Key,
+}
+
+impl Seal {
+    /// Without keys there are no codes, and subjects are hashed with a key that lasts as long as
+    /// the process.
+    pub(super) fn new(keys: &[SupportKey]) -> Self {
+        let subjects = match keys.first() {
+            Some(key) => {
+                let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), b"decision-log.subject");
+                hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
+            }
+            None => passing_key().clone(),
+        };
+        Self { keys: keys.iter().map(|key| (key_id(key), key.clone())).collect(), subjects }
+    }
+
+    pub(super) fn seals(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Seals with the first key; `None` without one.
+    pub(super) fn seal(&self, decision: &SealedDecision) -> Option<String> {
+        let (id, key) = self.keys.first()?;
+        let mut text = postcard::to_stdvec(decision).ok()?;
+        let mut head = [VERSION; HEAD_LEN];
+        head.get_mut(1..)?.copy_from_slice(id);
+        let nonce = RandomizedNonceKey::new(&AES_256_GCM, &key.0)
+            .ok()?
+            .seal_in_place_append_tag(Aad::from(head), &mut text)
+            .ok()?;
+        let mut code = Vec::with_capacity(HEAD_LEN + NONCE_LEN + text.len());
+        code.extend_from_slice(&head);
+        code.extend_from_slice(nonce.as_ref());
+        code.extend_from_slice(&text);
+        Some(URL_SAFE_NO_PAD.encode(code))
+    }
+
+    /// Opens a code with whichever key sealed it. Its age is for the caller to judge.
+    pub(super) fn open(&self, code: &str) -> Result<SealedDecision, UnsealError> {
+        let joined: String = code.split_ascii_whitespace().collect();
+        if joined.len() > CODE_CHARS_MAX {
+            return Err(UnsealError::Malformed);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(joined).map_err(|_| UnsealError::Malformed)?;
+        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or(UnsealError::Malformed)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnsealError::Malformed)?;
+        let Some((&VERSION, id)) = head.split_first() else { return Err(UnsealError::Malformed) };
+        let known = self.keys.iter().find(|(known, _)| known == id);
+        let (_, key) = known.ok_or(UnsealError::UnknownKey)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &key.0).map_err(|_| UnsealError::Altered)?;
+        let mut text = sealed.to_vec();
+        let open = key
+            .open_in_place(Nonce::from(nonce), Aad::from(*head), &mut text)
+            .map_err(|_| UnsealError::Altered)?;
+        postcard::from_bytes(open).map_err(|_| UnsealError::Malformed)
+    }
+
+    /// A person or program as the log names it.
+    pub(super) fn subject(&self, how: Subject, id: &str) -> Option<String> {
+        match how {
+            Subject::Clear => Some(id.to_owned()),
+            Subject::Hashed => {
+                let tag = hmac::sign(&self.subjects, id.to_ascii_lowercase().as_bytes());
+                let mut text = String::from("sha256:");
+                text.extend(tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")));
+                Some(text)
+            }
+            Subject::None => None,
+        }
+    }
+}
+
+fn key_id(key: &SupportKey) -> [u8; KEY_ID_LEN] {
+    let digest = digest(&SHA256, &key.0);
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// A key of this process alone.
+fn passing_key() -> &'static hmac::Key {
+    static KEY: LazyLock<hmac::Key> = LazyLock::new(|| {
+        let state = RandomState::new();
+        let bytes: Vec<u8> = (0_u64..4).flat_map(|part| state.hash_one(part).to_le_bytes()).collect();
+        hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+    });
+    &KEY
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_config::settings::{Subject, SupportKey};
+
+    use super::{Seal, SealedDecision, UnsealError};
+    use crate::record::Case;
+
+    fn decision() -> SealedDecision {
+        SealedDecision {
+            request_id: 7,
+            now_unix_ms: 1_795_487_466_123,
+            code: 53003,
+            generation: 3,
+            policies_digest: [9; 8],
+            refusing: vec![("block-abroad".into(), "failure".into())],
+            case: Case { app: "payroll".into(), user: Some("kari".into()), ..Case::default() },
+        }
+    }
+
+    fn seal(keys: &[u8]) -> Seal {
+        Seal::new(&keys.iter().map(|byte| SupportKey([*byte; 32])).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_code_opens_with_its_key_and_tells_nothing_before() {
+        let code = seal(&[1]).seal(&decision()).unwrap();
+        assert_eq!(seal(&[1]).open(&code), Ok(decision()));
+        assert_ne!(seal(&[1]).seal(&decision()).unwrap(), code, "each is sealed with a nonce of its own");
+        let raw = base64::Engine::decode(&super::URL_SAFE_NO_PAD, &code).unwrap();
+        for secret in ["block-abroad", "kari", "payroll"] {
+            assert!(!raw.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        }
+        assert!(code.len() < 300, "{}", code.len());
+    }
+
+    #[test]
+    fn a_former_key_still_opens_its_codes() {
+        let code = seal(&[1]).seal(&decision()).unwrap();
+        assert_eq!(seal(&[2, 1]).open(&code), Ok(decision()));
+        assert_eq!(seal(&[2]).open(&code), Err(UnsealError::UnknownKey));
+        assert_eq!(seal(&[]).open(&code), Err(UnsealError::UnknownKey));
+        assert_eq!(seal(&[]).seal(&decision()), None);
+    }
+
+    #[test]
+    fn a_code_that_was_altered_or_broken_by_mail_is_told_apart() {
+        let code = seal(&[1]).seal(&decision()).unwrap();
+        let wrapped = format!("  {}\r\n{} ", &code[..40], &code[40..]);
+        assert_eq!(seal(&[1]).open(&wrapped), Ok(decision()));
+        for at in [30, 60, code.len() - 2] {
+            let mut bytes = code.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(bytes).unwrap();
+            assert_eq!(seal(&[1]).open(&altered), Err(UnsealError::Altered), "{at}");
+        }
+        for broken in ["", "A", "!!", &code[..20], &"A".repeat(10_000)] {
+            assert!(seal(&[1]).open(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_hashed_with_the_key_and_without_regard_to_case() {
+        let hashed = |keys: &[u8], id: &str| seal(keys).subject(Subject::Hashed, id).unwrap();
+        assert_eq!(hashed(&[1], "Kari"), hashed(&[1], "kari"));
+        assert_ne!(hashed(&[1], "kari"), hashed(&[2], "kari"));
+        assert_eq!(hashed(&[], "kari"), hashed(&[], "kari"));
+        assert!(!hashed(&[1], "kari").contains("kari"));
+        assert_eq!(seal(&[1]).subject(Subject::Clear, "kari").as_deref(), Some("kari"));
+        assert_eq!(seal(&[1]).subject(Subject::None, "kari"), None);
+    }
+}

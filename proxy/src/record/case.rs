@@ -1,0 +1,594 @@
+//! Everything that one decision rested on, in a form that can be written down and decided again.
+//!
+//! Groups and roles are kept only where a policy or an app names them: no other can change a
+//! decision, and nobody's list of memberships belongs into a log.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use portcullis_policy::PolicySet;
+use portcullis_policy::model::{
+    AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel, Subjects,
+    UserSelector,
+};
+use portcullis_policy::signals::{
+    Action, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Target, Value,
+};
+use serde::{Deserialize, Serialize};
+
+/// More memberships, claims or longer texts than these are cut, and the case says so.
+const ITEMS_MAX: usize = 64;
+const TEXT_BYTES_MAX: usize = 512;
+
+/// Ids of groups and roles that policies and apps name, in lower case.
+#[derive(Debug, Default)]
+pub struct NamedIds {
+    groups: HashSet<String>,
+    roles: HashSet<String>,
+}
+
+impl NamedIds {
+    /// Collects them; once for each load.
+    #[must_use]
+    pub fn of(set: &PolicySet) -> Self {
+        let mut named = Self::default();
+        let of_policies = set.policies.iter().flat_map(|policy| match &policy.subjects {
+            Subjects::Users(users) => users.include.iter().chain(&users.exclude),
+            Subjects::Workloads(_) => [].iter().chain(&[]),
+        });
+        for selector in of_policies.chain(set.apps.iter().flat_map(|app| app.assigned.iter().flatten())) {
+            match selector {
+                UserSelector::Group(id) => {
+                    named.groups.insert(id.to_ascii_lowercase());
+                }
+                UserSelector::Role(id) => {
+                    named.roles.insert(id.to_ascii_lowercase());
+                }
+                UserSelector::All | UserSelector::None | UserSelector::User(_) | UserSelector::Guests(_) => {}
+            }
+        }
+        named
+    }
+}
+
+/// The facts of one decision. Absent means not known; a source that did not answer is named in
+/// `unavailable`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Case {
+    /// Unix seconds at which it was decided.
+    pub now: i64,
+    /// The app's id.
+    pub app: String,
+    /// The authentication context that the route asked for.
+    pub context: Option<String>,
+    /// Method.
+    pub method: String,
+    /// Path, without the query.
+    pub path: String,
+    /// The id of the person or program, or its hash in a log that hashes.
+    pub user: Option<String>,
+    /// Whether it is a program.
+    pub is_workload: bool,
+    /// How a person is external, as a position in `GuestKind::ALL`.
+    pub guest: Option<u8>,
+    /// The tenant that the person comes from.
+    pub home_tenant: Option<String>,
+    /// Groups that policies or apps name.
+    pub groups: Option<Vec<String>>,
+    /// Roles that policies or apps name.
+    pub roles: Option<Vec<String>>,
+    /// Time of the sign-in, Unix seconds.
+    pub auth_time: Option<i64>,
+    /// `amr`
+    pub methods: Vec<String>,
+    /// `acr`
+    pub acr: Option<String>,
+    /// `acrs`
+    pub contexts: Vec<String>,
+    /// The client that the token was issued to.
+    pub client_id: Option<String>,
+    /// The authentication flow, as a position in `Flow::ALL`.
+    pub flow: Option<u8>,
+    /// Time of the last password change, Unix seconds.
+    pub password_changed: Option<i64>,
+    /// When the user's risk was seen, Unix seconds.
+    pub risk_seen: Option<i64>,
+    /// Accepted terms of use.
+    pub terms: Vec<String>,
+    /// Satisfied external controls.
+    pub custom_controls: Vec<String>,
+    /// Claims that rules may ask for.
+    pub claims: Vec<(String, Claim)>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// Its country.
+    pub country: Option<String>,
+    /// The platform.
+    pub platform: Option<String>,
+    /// The kind of client.
+    pub client_app: Option<String>,
+    /// The device; absent is an unregistered one.
+    pub device: Option<CaseDevice>,
+    /// Sign-in risk.
+    pub sign_in_risk: Option<String>,
+    /// User risk.
+    pub user_risk: Option<String>,
+    /// Insider risk.
+    pub insider_risk: Option<String>,
+    /// Service principal risk.
+    pub service_principal_risk: Option<String>,
+    /// Facts whose source did not answer, by the names of this structure's fields.
+    pub unavailable: Vec<String>,
+    /// Whether something was too long to be kept: deciding again may then come to something else.
+    pub is_cut: bool,
+}
+
+/// A claim's value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Claim {
+    /// Text.
+    Text(String),
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A collection of texts.
+    List(Vec<String>),
+}
+
+/// A registered device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CaseDevice {
+    /// `deviceId`
+    pub device_id: Option<String>,
+    /// `displayName`
+    pub display_name: Option<String>,
+    /// `deviceOwnership`
+    pub ownership: Option<String>,
+    /// `enrollmentProfileName`
+    pub enrollment_profile: Option<String>,
+    /// `isCompliant`
+    pub compliant: Option<bool>,
+    /// `manufacturer`
+    pub manufacturer: Option<String>,
+    /// `mdmAppId`
+    pub mdm_app_id: Option<String>,
+    /// `model`
+    pub model: Option<String>,
+    /// `operatingSystem`
+    pub operating_system: Option<String>,
+    /// `operatingSystemVersion`
+    pub operating_system_version: Option<String>,
+    /// `physicalIds`
+    pub physical_ids: Vec<String>,
+    /// `profileType`
+    pub profile_type: Option<String>,
+    /// `systemLabels`
+    pub system_labels: Vec<String>,
+    /// `trustType`
+    pub trust_type: Option<String>,
+    /// `extensionAttribute1` … `15`: those that have a value, by number.
+    pub extension_attributes: Vec<(u8, String)>,
+}
+
+/// Writes a case down; remembers whether anything was cut.
+struct Scribe<'n> {
+    named: &'n NamedIds,
+    unavailable: Vec<String>,
+    is_cut: bool,
+}
+
+impl Scribe<'_> {
+    fn text(&mut self, text: &str) -> String {
+        if text.len() <= TEXT_BYTES_MAX {
+            return text.to_owned();
+        }
+        self.is_cut = true;
+        text.chars().take(TEXT_BYTES_MAX / 4).collect()
+    }
+
+    fn maybe(&mut self, text: Option<&str>) -> Option<String> {
+        text.map(|text| self.text(text))
+    }
+
+    fn list<'t>(&mut self, items: impl IntoIterator<Item = &'t String>) -> Vec<String> {
+        let mut list = Vec::new();
+        for item in items {
+            if list.len() == ITEMS_MAX {
+                self.is_cut = true;
+                break;
+            }
+            list.push(self.text(item));
+        }
+        list
+    }
+
+    fn members(&mut self, name: &str, of: &Fact<Vec<String>>) -> Option<Vec<String>> {
+        let named = self.named;
+        let known = if name == "groups" { &named.groups } else { &named.roles };
+        let ids = self.known(name, of.as_ref())?;
+        Some(self.list(ids.iter().filter(|id| known.contains(&id.to_ascii_lowercase()))))
+    }
+
+    fn known<T>(&mut self, name: &str, fact: Fact<T>) -> Option<T> {
+        if matches!(fact, Fact::Unavailable) {
+            self.unavailable.push(name.to_owned());
+        }
+        fact.known()
+    }
+
+    fn claims(&mut self, claims: &[(Box<str>, Value)]) -> Vec<(String, Claim)> {
+        self.is_cut |= claims.len() > ITEMS_MAX;
+        let mut list = Vec::new();
+        for (name, value) in claims.iter().take(ITEMS_MAX) {
+            let value = match value {
+                Value::Text(text) => Claim::Text(self.text(text)),
+                Value::Bool(truth) => Claim::Bool(*truth),
+                Value::Number(number) => Claim::Number(*number),
+                Value::List(items) => Claim::List(self.list(items)),
+            };
+            list.push((self.text(name), value));
+        }
+        list
+    }
+
+    fn device(&mut self, device: &Device<'_>) -> CaseDevice {
+        CaseDevice {
+            device_id: self.maybe(device.device_id),
+            display_name: self.maybe(device.display_name),
+            ownership: self.maybe(device.ownership),
+            enrollment_profile: self.maybe(device.enrollment_profile),
+            compliant: device.compliant,
+            manufacturer: self.maybe(device.manufacturer),
+            mdm_app_id: self.maybe(device.mdm_app_id),
+            model: self.maybe(device.model),
+            operating_system: self.maybe(device.operating_system),
+            operating_system_version: self.maybe(device.operating_system_version),
+            physical_ids: self.list(device.physical_ids),
+            profile_type: self.maybe(device.profile_type),
+            system_labels: self.list(device.system_labels),
+            trust_type: self.maybe(device.trust_type),
+            extension_attributes: (1_u8..)
+                .zip(device.extension_attributes)
+                .filter_map(|(number, value)| Some((number, self.text(value?))))
+                .collect(),
+        }
+    }
+}
+
+fn position<T: PartialEq>(all: &[T], item: T) -> Option<u8> {
+    u8::try_from(all.iter().position(|known| *known == item)?).ok()
+}
+
+impl Case {
+    /// Writes down what was decided on. `app` is the app's id.
+    #[must_use]
+    pub fn of(signals: &Signals<'_>, app: &str, named: &NamedIds) -> Self {
+        let mut scribe = Scribe { named, unavailable: Vec::new(), is_cut: false };
+        let Principal { identity, groups, roles, sign_in, claims } = signals.principal;
+        let context = signals.context;
+        let (user, is_workload, guest, home_tenant) = match identity {
+            Identity::User { id, guest, home_tenant } => (id, false, *guest, home_tenant.as_deref()),
+            Identity::Workload { id } => (id, true, None, None),
+        };
+        let risk = |scribe: &mut Scribe<'_>, name: &str, risk: Fact<RiskLevel>| {
+            scribe.known(name, risk).map(|risk| risk.as_str().to_owned())
+        };
+        let mut case = Self {
+            now: signals.now,
+            app: app.to_owned(),
+            context: signals.target.context.map(|context| context.to_string()),
+            method: scribe.text(signals.action.method),
+            path: scribe.text(signals.action.path),
+            user: Some(scribe.text(user)),
+            is_workload,
+            guest: guest.and_then(|guest| position(&GuestKind::ALL, guest)),
+            home_tenant: scribe.maybe(home_tenant),
+            groups: scribe.members("groups", groups),
+            roles: scribe.members("roles", roles),
+            auth_time: sign_in.auth_time,
+            methods: scribe.list(&sign_in.methods),
+            acr: scribe.maybe(sign_in.acr.as_deref()),
+            contexts: sign_in.contexts.iter().map(ToString::to_string).collect(),
+            client_id: scribe.maybe(sign_in.client_id.as_deref()),
+            flow: sign_in.flow.and_then(|flow| position(&Flow::ALL, flow)),
+            password_changed: sign_in.password_changed,
+            risk_seen: sign_in.risk_seen,
+            terms: scribe.list(&sign_in.terms),
+            custom_controls: scribe.list(&sign_in.custom_controls),
+            claims: scribe.claims(claims),
+            address: scribe.known("address", context.address),
+            country: scribe.known("country", context.country).map(|country| country.as_str().to_owned()),
+            platform: scribe.known("platform", context.platform).map(|platform| platform.as_str().to_owned()),
+            client_app: scribe.known("clientApp", context.client_app).map(|app| app.as_str().to_owned()),
+            device: scribe.known("device", context.device.as_ref()).map(|device| scribe.device(device)),
+            sign_in_risk: risk(&mut scribe, "signInRisk", context.sign_in_risk),
+            user_risk: risk(&mut scribe, "userRisk", context.user_risk),
+            insider_risk: risk(&mut scribe, "insiderRisk", context.insider_risk),
+            service_principal_risk: risk(&mut scribe, "servicePrincipalRisk", context.service_principal_risk),
+            ..Self::default()
+        };
+        case.unavailable = scribe.unavailable;
+        case.is_cut = scribe.is_cut;
+        case
+    }
+
+    /// Leaves out what fills most room and decides least often, for where room is short.
+    pub fn reduce(&mut self) {
+        self.is_cut = true;
+        self.claims.clear();
+        self.path = self.path.chars().take(64).collect();
+        let lists = [&mut self.methods, &mut self.contexts, &mut self.terms, &mut self.custom_controls];
+        for list in lists.into_iter().chain(&mut self.groups).chain(&mut self.roles) {
+            list.truncate(8);
+        }
+        if let Some(device) = &mut self.device {
+            *device = CaseDevice {
+                device_id: device.device_id.take(),
+                compliant: device.compliant,
+                operating_system: device.operating_system.take(),
+                operating_system_version: device.operating_system_version.take(),
+                trust_type: device.trust_type.take(),
+                ..CaseDevice::default()
+            };
+        }
+    }
+
+    fn fact<T>(&self, name: &str, value: Option<T>) -> Fact<T> {
+        match value {
+            Some(value) => Fact::Known(value),
+            None if self.unavailable.iter().any(|missing| missing == name) => Fact::Unavailable,
+            None => Fact::Unknown,
+        }
+    }
+
+    /// The person or program, as it was bound to the policies. A hash stands where only the hash
+    /// of the id is known.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        let id = self.user.clone().unwrap_or_default();
+        let identity = if self.is_workload {
+            Identity::Workload { id }
+        } else {
+            let guest = self.guest.and_then(|guest| GuestKind::ALL.get(usize::from(guest)).copied());
+            Identity::User { id, guest, home_tenant: self.home_tenant.clone() }
+        };
+        let claims = self.claims.iter().map(|(name, value)| {
+            let value = match value {
+                Claim::Text(text) => Value::Text(text.clone()),
+                Claim::Bool(truth) => Value::Bool(*truth),
+                Claim::Number(number) => Value::Number(*number),
+                Claim::List(items) => Value::List(items.clone()),
+            };
+            (name.as_str().into(), value)
+        });
+        Principal {
+            identity,
+            groups: self.fact("groups", self.groups.clone()),
+            roles: self.fact("roles", self.roles.clone()),
+            sign_in: SignIn {
+                auth_time: self.auth_time,
+                methods: self.methods.clone(),
+                acr: self.acr.clone(),
+                contexts: self.contexts.iter().filter_map(|text| AuthenticationContext::new(text)).collect(),
+                client_id: self.client_id.clone(),
+                flow: self.flow.and_then(|flow| Flow::ALL.get(usize::from(flow)).copied()),
+                password_changed: self.password_changed,
+                risk_seen: self.risk_seen,
+                terms: self.terms.clone(),
+                custom_controls: self.custom_controls.clone(),
+            },
+            claims: claims.collect(),
+        }
+    }
+
+    /// The circumstances.
+    #[must_use]
+    pub fn client_context(&self) -> ClientContext<'_> {
+        let word = |name: &str, text: &Option<String>| self.fact(name, text.clone());
+        let risk = |name: &str, text: &Option<String>| match word(name, text) {
+            Fact::Known(text) => RiskLevel::ALL
+                .into_iter()
+                .find(|level| level.as_str() == text)
+                .map_or(Fact::Unavailable, Fact::Known),
+            Fact::Unknown => Fact::Unknown,
+            Fact::Unavailable => Fact::Unavailable,
+        };
+        let platform = self.platform.as_deref();
+        let platform = platform.and_then(|text| Platform::ALL.into_iter().find(|one| one.as_str() == text));
+        let client = self.client_app.as_deref();
+        let client = client.and_then(|text| ClientAppType::ALL.into_iter().find(|one| one.as_str() == text));
+        ClientContext {
+            address: self.fact("address", self.address),
+            country: self.fact("country", self.country.as_deref().and_then(CountryCode::new)),
+            platform: self.fact("platform", platform),
+            client_app: self.fact("clientApp", client),
+            device: self.fact("device", self.device.as_ref().map(CaseDevice::as_device)),
+            sign_in_risk: risk("signInRisk", &self.sign_in_risk),
+            user_risk: risk("userRisk", &self.user_risk),
+            insider_risk: risk("insiderRisk", &self.insider_risk),
+            service_principal_risk: risk("servicePrincipalRisk", &self.service_principal_risk),
+        }
+    }
+
+    /// What was asked for, if a policy set still has the app.
+    #[must_use]
+    pub fn target(&self, set: &PolicySet) -> Option<Target> {
+        let app = set.apps.iter().position(|app| app.id == self.app)?;
+        Some(Target {
+            app: portcullis_policy::signals::AppIndex(u32::try_from(app).ok()?),
+            context: self.context.as_deref().and_then(AuthenticationContext::new),
+        })
+    }
+
+    /// The question, asked anew at the time of then.
+    #[must_use]
+    pub fn signals<'c>(
+        &'c self,
+        principal: &'c Principal,
+        context: &'c ClientContext<'c>,
+        target: Target,
+    ) -> Signals<'c> {
+        Signals {
+            principal,
+            target,
+            action: Action { method: &self.method, path: &self.path },
+            context,
+            request_id: RequestId(0),
+            now: self.now,
+        }
+    }
+}
+
+impl CaseDevice {
+    fn as_device(&self) -> Device<'_> {
+        let mut extension_attributes = [None; 15];
+        for (number, value) in &self.extension_attributes {
+            let slot = usize::from(*number).checked_sub(1).and_then(|at| extension_attributes.get_mut(at));
+            if let Some(slot) = slot {
+                *slot = Some(value.as_str());
+            }
+        }
+        Device {
+            device_id: self.device_id.as_deref(),
+            display_name: self.display_name.as_deref(),
+            ownership: self.ownership.as_deref(),
+            enrollment_profile: self.enrollment_profile.as_deref(),
+            compliant: self.compliant,
+            manufacturer: self.manufacturer.as_deref(),
+            mdm_app_id: self.mdm_app_id.as_deref(),
+            model: self.model.as_deref(),
+            operating_system: self.operating_system.as_deref(),
+            operating_system_version: self.operating_system_version.as_deref(),
+            physical_ids: &self.physical_ids,
+            profile_type: self.profile_type.as_deref(),
+            system_labels: &self.system_labels,
+            trust_type: self.trust_type.as_deref(),
+            extension_attributes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_policy::PolicySet;
+    use portcullis_policy::model::{
+        App, AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel,
+        Unmatched, UserSelector,
+    };
+    use portcullis_policy::signals::{
+        Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals,
+        Target, Value,
+    };
+
+    use super::{Case, NamedIds};
+
+    fn set() -> PolicySet {
+        let assigned = ["g-named", "G-Upper"].map(|id| UserSelector::Group(id.into())).to_vec();
+        let app = App {
+            id: "payroll".into(),
+            groups: Vec::new(),
+            attributes: Vec::new(),
+            assigned: Some(assigned),
+            unmatched: Unmatched::Deny,
+        };
+        PolicySet { apps: vec![app], ..PolicySet::default() }
+    }
+
+    fn principal() -> Principal {
+        Principal {
+            identity: Identity::User {
+                id: "kari".into(),
+                guest: Some(GuestKind::ServiceProvider),
+                home_tenant: Some("t".into()),
+            },
+            groups: Fact::Known(vec!["g-named".into(), "g-secret".into(), "g-upper".into()]),
+            roles: Fact::Unavailable,
+            sign_in: SignIn {
+                auth_time: Some(5),
+                methods: vec!["pwd".into(), "mfa".into()],
+                acr: Some("gold".into()),
+                contexts: vec![AuthenticationContext::new("c7").unwrap()],
+                client_id: Some("client".into()),
+                flow: Some(Flow::ALL[1]),
+                password_changed: Some(6),
+                risk_seen: Some(7),
+                terms: vec!["terms".into()],
+                custom_controls: vec!["control".into()],
+            },
+            claims: vec![("a".into(), Value::Number(1.5)), ("b".into(), Value::List(vec!["x".into()]))],
+        }
+    }
+
+    #[test]
+    fn a_case_that_was_written_down_asks_the_same_question_again() {
+        let labels = vec!["label".to_owned()];
+        let mut attributes = [None; 15];
+        attributes[14] = Some("fifteen");
+        let device = Device {
+            device_id: Some("d"),
+            compliant: Some(false),
+            trust_type: Some("ServerAD"),
+            system_labels: &labels,
+            extension_attributes: attributes,
+            ..Device::default()
+        };
+        let context = ClientContext {
+            address: Fact::Known("2001:db8::1".parse().unwrap()),
+            country: Fact::Unavailable,
+            platform: Fact::Known(Platform::MacOs),
+            client_app: Fact::Known(ClientAppType::Browser),
+            device: Fact::Known(device),
+            sign_in_risk: Fact::Known(RiskLevel::High),
+            user_risk: Fact::Unknown,
+            insider_risk: Fact::Unavailable,
+            service_principal_risk: Fact::Unknown,
+        };
+        let principal = principal();
+        let signals = Signals {
+            principal: &principal,
+            target: Target { app: AppIndex(0), context: AuthenticationContext::new("c1") },
+            action: Action { method: "GET", path: "/x" },
+            context: &context,
+            request_id: RequestId(1),
+            now: 1_000,
+        };
+        let case = Case::of(&signals, "payroll", &NamedIds::of(&set()));
+        let packed: Case = postcard::from_bytes(&postcard::to_stdvec(&case).unwrap()).unwrap();
+        let written: Case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
+        assert_eq!((&packed, &written), (&case, &case));
+        assert_eq!(case.client_context(), context);
+        assert_eq!(case.target(&set()), Some(signals.target));
+        // Of the groups only those remain that something names.
+        let groups = Fact::Known(vec!["g-named".into(), "g-upper".into()]);
+        assert_eq!(case.principal(), Principal { groups, ..principal.clone() });
+        let again = case.principal();
+        let asked = case.signals(&again, &context, signals.target);
+        assert_eq!((asked.now, asked.action), (signals.now, signals.action));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_the_case_says_so() {
+        let mut principal = principal();
+        principal.sign_in.methods = vec!["m".into(); 1_000];
+        principal.sign_in.acr = Some("a".repeat(10_000));
+        let country = CountryCode::new("NO").unwrap();
+        let context = ClientContext { country: Fact::Known(country), ..ClientContext::UNKNOWN };
+        let long = "/".repeat(10_000);
+        let signals = Signals {
+            principal: &principal,
+            target: Target { app: AppIndex(0), context: None },
+            action: Action { method: "GET", path: &long },
+            context: &context,
+            request_id: RequestId(1),
+            now: 1_000,
+        };
+        let case = Case::of(&signals, "payroll", &NamedIds::default());
+        assert!(case.is_cut && case.methods.len() == 64 && case.path.len() <= 512);
+        assert!(postcard::to_stdvec(&case).unwrap().len() < 2_048);
+        assert_eq!(case.groups.as_deref(), Some(&[][..]), "no policy names a group");
+    }
+}

@@ -1,0 +1,183 @@
+//! What a refused person, program and help desk get from the real binary.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::running::Running;
+
+const JSON: &str = "Accept: application/json\r\n";
+const BROWSER: &str = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n";
+
+fn portcullis(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis")).args(arguments).output().unwrap()
+}
+
+fn explain(running: &Running, what: &str) -> String {
+    let config = running.file("portcullis.toml");
+    let output = portcullis(&["explain", what, "--config", config.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn twin(running: &Running, name: &str) -> Value {
+    serde_json::from_str(&running.ask(name, "/reports", JSON).body).unwrap()
+}
+
+#[test]
+fn a_support_code_tells_the_whole_decision_without_any_log() {
+    let running = Running::start();
+    let twin = twin(&running, "blocked-location");
+    let code = twin["support"]["code"].as_str().unwrap();
+    fs::remove_file(running.file("decisions.ndjson")).unwrap();
+    let told = explain(&running, code);
+    for wanted in [
+        twin["request_id"].as_str().unwrap(),
+        "error code 53003",
+        "Internal wiki (wiki)",
+        "GET /reports",
+        "192.0.2.10",
+        "KP",
+        "block-other-countries (Nobody from countries where we have no people): failure",
+        "locations all except allowed-countries, office-munich; seen 192.0.2.10, country KP",
+        "it blocks",
+        "blocked-location (location, 53003)",
+        "The policies are the same as then.",
+        "would be refused today too: blocked-location",
+        "What would let this request in\n  other network",
+    ] {
+        assert!(told.contains(wanted), "`{wanted}` is missing:\n{told}");
+    }
+}
+
+#[test]
+fn a_request_id_is_explained_from_the_log_with_the_policies_of_today() {
+    let running = Running::start();
+    let twin = twin(&running, "blocked-device");
+    let id = twin["request_id"].as_str().unwrap();
+    running.wait_for("the line to be written", |running| {
+        fs::read_to_string(running.file("decisions.ndjson")).is_ok_and(|log| log.contains(id))
+    });
+    let told = explain(&running, id);
+    for wanted in ["require-compliant-device", "device-not-compliant (device, 53000)", "  compliant device"] {
+        assert!(told.contains(wanted), "`{wanted}` is missing:\n{told}");
+    }
+    fs::write(
+        running.file("policies/require-compliant-device.toml"),
+        fs::read_to_string(running.file("policies/require-compliant-device.toml"))
+            .unwrap()
+            .replace("state = \"enabled\"", "state = \"report-only\"")
+            + "\n[[policy]]\nid = \"everybody\"\nusers = { include = [\"all\"] }\napps = { include = [\"all\"] }\n\
+               session = { sign-in-frequency = \"90d\" }\n",
+    )
+    .unwrap();
+    let told = explain(&running, id);
+    assert!(told.contains("The policies changed since this decision."), "{told}");
+    assert!(told.contains("would be let in today"), "{told}");
+
+    let unknown = portcullis(&[
+        "explain",
+        "01937e2a-1b2c-7d3e-8f40-516273849999",
+        "--config",
+        running.file("portcullis.toml").to_str().unwrap(),
+    ]);
+    assert!(!unknown.status.success());
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no line of the log has this request id"));
+}
+
+#[test]
+fn the_log_names_people_by_a_hash_and_keeps_no_membership_that_no_policy_names() {
+    let running = Running::start();
+    let twin = twin(&running, "blocked-device");
+    let id = twin["request_id"].as_str().unwrap();
+    let line = || {
+        let log = fs::read_to_string(running.file("decisions.ndjson")).unwrap_or_default();
+        log.lines().find(|line| line.contains(id)).map(str::to_owned)
+    };
+    running.wait_for("the line to be written", |_| line().is_some());
+    let entry: Value = serde_json::from_str(&line().unwrap()).unwrap();
+    assert!(entry["userId"].as_str().unwrap().starts_with("sha256:"), "{entry}");
+    assert_eq!(entry["facts"]["user"], entry["userId"]);
+    assert_eq!(entry["facts"]["app"], "wiki");
+    assert_eq!(entry["repeats"], 1);
+    for group in entry["facts"]["groups"].as_array().unwrap() {
+        assert!(["engineering", "sales"].contains(&group.as_str().unwrap()), "{entry}");
+    }
+}
+
+#[test]
+fn the_page_speaks_the_language_that_was_asked_for() {
+    let running = Running::start();
+    let ask = |path: &str, more: &str| running.ask("blocked-location", path, &format!("{BROWSER}{more}"));
+    let page = ask("/", "Accept-Language: sv, ja-JP;q=0.9, de;q=0.5\r\n");
+    assert_eq!(page.header("content-language"), Some("ja"));
+    assert!(page.body.contains("<html lang=\"ja\" dir=\"ltr\">"), "{}", page.body);
+    let page = ask("/?q=1&lang=ar", "Accept-Language: de\r\n");
+    assert_eq!(page.header("content-language"), Some("ar"));
+    assert!(page.body.contains("dir=\"rtl\""));
+    assert!(page.body.len() < 12 * 1024, "{} bytes", page.body.len());
+    assert!(!page.body.contains("q=1"), "the query is not reflected");
+}
+
+#[test]
+fn the_same_refusal_again_and_again_is_said_so_and_thinned_in_the_log() {
+    let running = Running::start();
+    for _ in 0..40 {
+        running.ask("blocked-location", "/", JSON);
+    }
+    let page = running.ask("blocked-location", "/", BROWSER);
+    assert!(page.body.contains("Refused more than 10 times within 10 minutes"), "{}", page.body);
+    let sampled = "portcullis_decision_log_entries_total{result=\"sampled\"}";
+    // Of 41 the first ten are written, the 16th and the 32nd.
+    running.wait_for("all to be counted", |running| running.metric(sampled) >= 29.0);
+    assert_eq!(running.metric(sampled), 29.0);
+    let denied = "portcullis_refusals_total{app=\"wiki\",reason=\"blocked-location\",code=\"53003\"}";
+    assert_eq!(running.metric(denied), 41.0);
+    let log = fs::read_to_string(running.file("decisions.ndjson")).unwrap();
+    assert!(log.lines().count() <= 12, "{log}");
+}
+
+#[test]
+fn head_grpc_and_htmx_get_what_they_can_read() {
+    let running = Running::start();
+    let token = running.token("blocked-location");
+    let from = "X-Forwarded-For: 192.0.2.10\r\n";
+    let send = |method: &str, more: &str| {
+        let head = format!(
+            "{method} / HTTP/1.1\r\nHost: {}\r\nAuthorization: {token}\r\n{from}{more}\r\n",
+            running.app_host
+        );
+        running.raw(head.as_bytes())
+    };
+    let head = send("HEAD", JSON);
+    assert_eq!((head.status, head.body.as_str()), (403, ""), "{}", head.head);
+    assert!(head.header("proxy-status").unwrap().contains("details=\"53003\""));
+    let grpc = send("POST", "Content-Type: application/grpc\r\nContent-Length: 0\r\n");
+    assert_eq!((grpc.status, grpc.header("grpc-status")), (200, Some("7")), "{}", grpc.head);
+    let htmx = send("GET", "HX-Request: true\r\n");
+    assert_eq!(htmx.status, 403);
+    assert!(htmx.header("content-type").unwrap().starts_with("text/html"));
+    let socket = send(
+        "GET",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    );
+    assert_eq!(socket.header("content-type"), Some("application/problem+json"), "{}", socket.head);
+}
+
+#[test]
+fn every_page_can_be_looked_at_before_a_user_meets_it() {
+    let running = Running::start();
+    let out = running.file("pages");
+    let (config, folder) = (running.file("portcullis.toml"), out.to_str().unwrap().to_owned());
+    let config = config.to_str().unwrap();
+    let done = portcullis(&["page", "--config", config, "--lang", "de", "--out", &folder]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let page = fs::read_to_string(out.join("blocked-location-53003.de.standard.html")).unwrap();
+    assert!(page.contains("Sie können Internal wiki von hier aus derzeit nicht öffnen"), "{page}");
+    let pages = fs::read_dir(&out).unwrap().count();
+    assert!(pages > 90, "{pages}");
+    assert!(!portcullis(&["page", "--config", config, "--code", "7", "--out", &folder]).status.success());
+    assert!(!portcullis(&["page", "--config", config, "--lang", "xx", "--out", &folder]).status.success());
+}
