@@ -225,7 +225,7 @@ fn tenants(reading: &mut Reading<'_>, guests: &Field<'_>, side: Side) -> Option<
         (true, _) => Some(Vec::new()),
         (false, true) => Some(tenants),
         (false, false) => {
-            reading.reason(side.loss().max(Loss::Weaker), format!("{}: no tenant is named", field.path));
+            reading.reason(side.loss(), format!("{}: no tenant is named", field.path));
             None
         }
     }

@@ -36,8 +36,10 @@ const POLICIES_MAX: usize = 5_000;
 const FILE_BYTES_MAX: usize = 8 << 20;
 /// The most bytes that the files written may have together: the most that the loader reads.
 const OUTPUT_BYTES_MAX: usize = 60 << 20;
+/// The most placeholders of one policy that are told.
+const PLACEHOLDERS_TOLD_MAX: usize = 10;
 /// The most bytes that the paths of all properties may take together.
-const PATH_BYTES_MAX: usize = 256 << 20;
+const PATH_BYTES_MAX: usize = 64 << 20;
 
 /// The account of properties, and the files of a whole configuration by their relative path.
 #[derive(Clone, Debug, Default)]
@@ -175,12 +177,13 @@ impl Importer {
             return;
         };
         // The account names each property by its path, which nesting can make long.
-        self.path_bytes = self.path_bytes.saturating_add(account::path_bytes(&raw.json, 0));
-        if self.path_bytes > PATH_BYTES_MAX || list.len() >= POLICIES_MAX {
+        let path_bytes = self.path_bytes.saturating_add(account::path_bytes(&raw.json, 0));
+        if path_bytes > PATH_BYTES_MAX || list.len() >= POLICIES_MAX {
             let message =
                 format!("item {position}: this is more than one import takes; import in several parts");
             self.lost(file, message);
         } else {
+            self.path_bytes = path_bytes;
             list.push(raw);
         }
     }
@@ -319,6 +322,7 @@ impl Importer {
                 comment.extend(reasons.iter().map(|reason| format!("- {reason}")));
             }
             world.locations.insert(id.to_owned(), (name.clone(), reasons.is_empty()));
+            world.location_names.insert(name.clone());
             written.push(write::Location { comment, name: name.clone(), content });
             items.push(location_item(first, name.clone(), reasons.clone(), reading.account));
             for position in by_id.get(id).into_iter().flatten().skip(1) {
@@ -362,8 +366,10 @@ impl Importer {
                 continue;
             }
             if !draft.placeholders.is_empty() {
-                let list: Vec<String> =
-                    draft.placeholders.iter().map(|text| format!("`{}`", printable(text))).collect();
+                let shown = draft.placeholders.iter().take(PLACEHOLDERS_TOLD_MAX);
+                let mut list: Vec<String> = shown.map(|text| format!("`{}`", printable(text))).collect();
+                let more = draft.placeholders.len() - list.len();
+                list.extend((more > 0).then(|| format!("{more} more")));
                 let message = format!(
                     "the policy `{}` has {} where object ids belong: replace them in the export, or in \
                      `policies/{id}.toml`",

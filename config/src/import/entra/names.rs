@@ -91,17 +91,18 @@ pub(super) fn distinct(wanted: &[Wanted]) -> Vec<String> {
     let alone = |one: &Wanted| rivals.get(one.slug.as_str()) == Some(&1);
     let mut taken: BTreeSet<String> =
         wanted.iter().filter(|one| alone(one)).map(|one| one.slug.clone()).collect();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let name = |one: &Wanted| {
         if alone(one) {
             return one.slug.clone();
         }
         let marked = with_mark(&one.slug, one.identity);
         let mut name = marked.clone();
-        let mut count = 2_usize;
+        let count = counts.entry(marked.clone()).or_insert(2);
         while !taken.insert(name.clone()) {
             let end = format!("-{count}");
             name = format!("{}{end}", cut(&marked, PolicyId::LEN_MAX - end.len()));
-            count += 1;
+            *count += 1;
         }
         name
     };
