@@ -6,6 +6,9 @@ use portcullis_policy::model::PolicyId;
 
 use super::json::Fnv;
 
+/// Room for a count behind a marked name: `-5000`.
+const COUNT_BYTES: usize = 5;
+
 /// Whether a text is an object id: `8-4-4-4-12` hexadecimal digits.
 pub(super) fn is_guid(text: &str) -> bool {
     let groups = [8, 4, 4, 4, 12];
@@ -63,7 +66,7 @@ pub(super) fn marked_slug(text: &str, fallback: &str) -> String {
 /// A slug with a fingerprint at its end.
 pub(super) fn with_mark(slug: &str, hash: u64) -> String {
     let mark = format!("-{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff));
-    format!("{}{mark}", cut(slug, PolicyId::LEN_MAX - mark.len()))
+    format!("{}{mark}", cut(slug, PolicyId::LEN_MAX - mark.len() - COUNT_BYTES))
 }
 
 /// The beginning of a slug, which is ASCII.

@@ -110,7 +110,11 @@ pub(super) fn policy(draft: &Draft, id: &str, file: &str) -> String {
     }
     if !draft.placeholders.is_empty() {
         let list = draft.placeholders.join(", ");
-        comment(&mut out, "", &format!("TO DO: replace by object ids: {list}"));
+        comment(
+            &mut out,
+            "",
+            &format!("TO DO: replace by object ids, until when nobody is meant by them: {list}"),
+        );
     }
     if !draft.remarks.is_empty() {
         comment(&mut out, "", "To know:");
