@@ -563,6 +563,27 @@ fn broken_and_foreign_files_are_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn an_import_that_would_be_too_large_to_load_is_told_and_the_rest_goes_on() {
+    let apps: Vec<String> = (0..8_000).map(|number| format!("<{number}>")).collect();
+    let groups: Vec<String> = (0..50_000).map(|number| format!("{number:0>200}")).collect();
+    let many_apps = with(plain(), "conditions.applications.includeApplications", json!(apps));
+    let many_groups = with(plain(), "conditions.users.excludeGroups", json!(groups));
+    let ranges: Vec<Value> = (0..110_000_u128)
+        .map(|number| json!({ "cidrAddress": std::net::Ipv6Addr::from(u128::MAX - number).to_string() }))
+        .collect();
+    let location = json!({ "id": "x", "displayName": "many", "ipRanges": ranges });
+    let import = imported(&[many_apps, many_groups, location, plain()], false);
+    let config = loaded(&import);
+    assert_eq!((config.policies.policies.len(), config.policies.locations.len()), (1, 0));
+    assert_eq!(
+        import.report.errors.iter().filter(|problem| problem.lost).count(),
+        3,
+        "{:#?}",
+        import.report.errors
+    );
+}
+
+#[test]
 fn an_import_of_nothing_loads_and_a_used_folder_is_left_alone() {
     let import = imported(&[], false);
     loaded(&import);

@@ -5,6 +5,7 @@
 
 mod demo;
 mod denial;
+mod import;
 mod reload;
 mod running;
 mod watch;

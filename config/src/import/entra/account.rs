@@ -137,7 +137,10 @@ pub(super) fn path_bytes(json: &Json, above: usize) -> usize {
         }
         Json::Object(entries) if !entries.is_empty() => {
             // A key can grow by quoting: six bytes for one that must be escaped.
-            let each = entries.iter().map(|(key, value)| path_bytes(value, above + key.len() * 6 + 4));
+            let each = entries.iter().map(|(key, value)| {
+                let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                path_bytes(value, above + key.len() * if plain { 1 } else { 6 } + 4)
+            });
             each.fold(0, usize::saturating_add)
         }
         _ => above + 64,

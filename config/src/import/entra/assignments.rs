@@ -146,9 +146,10 @@ fn id(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side, kind
             Loss::Weaker,
             "is no object id: kept as written, and nobody is meant by it until it is replaced",
         ),
+        // The file says it once, for all placeholders.
         Side::Exclude => {
             reading
-                .remarked(field, "is no object id: kept as written, and spares nobody until it is replaced");
+                .adapted(field, "is no object id: kept as written, and spares nobody until it is replaced");
         }
     }
     Some(format!("{kind}:{text}"))
@@ -225,7 +226,7 @@ fn tenants(reading: &mut Reading<'_>, guests: &Field<'_>, side: Side) -> Option<
         (true, _) => Some(Vec::new()),
         (false, true) => Some(tenants),
         (false, false) => {
-            reading.reason(side.loss().max(Loss::Weaker), format!("{}: no tenant is named", field.path));
+            reading.reason(side.loss(), format!("{}: no tenant is named", field.path));
             None
         }
     }

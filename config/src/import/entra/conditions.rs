@@ -73,7 +73,8 @@ fn word(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, words: Words) 
         reading.refused(field, Loss::Unknown, "is a value that is not known here");
         return None;
     };
-    if key(theirs) == *ours || !RISKS.contains(&(theirs, ours)) && !INSIDER_RISKS.contains(&(theirs, ours)) {
+    // The same word in our spelling needs no explanation.
+    if key(theirs) == ours.replace('-', "") {
         reading.taken(field, "");
     } else {
         reading.adapted(field, &format!("is `{ours}` here"));
@@ -182,9 +183,8 @@ fn location(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side
             (names::marked_slug(text, "location"), "no location id")
         }
     };
-    let taken = |name: &str| reading.world.locations.values().any(|(found, _)| found == name);
     let mut name = format!("missing-{id}");
-    while taken(&name) {
+    while reading.world.location_names.contains(&name) {
         name.push_str("-x");
     }
     reading.needs.locations.insert(name.clone(), text.to_owned());

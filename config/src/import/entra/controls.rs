@@ -1,5 +1,7 @@
 //! What a policy asks, and what holds for the session after it.
 
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
 use super::account::Field;
@@ -209,9 +211,11 @@ fn methods(combinations: &[String]) -> Vec<Vec<Vec<&'static str>>> {
     let normal = |text: &str| {
         let mut parts: Vec<String> = text.split(',').map(|part| part.trim().to_ascii_lowercase()).collect();
         parts.sort();
+        parts.dedup();
         parts
     };
-    let all: Vec<Vec<String>> = combinations.iter().map(|text| normal(text)).collect();
+    let each: Vec<Vec<String>> = combinations.iter().map(|text| normal(text)).collect();
+    let all: BTreeSet<&Vec<String>> = each.iter().collect();
     let twin = |parts: &[String]| {
         let swap = |part: &String| match part.as_str() {
             "hardwareoath" => "softwareoath".to_owned(),
@@ -243,7 +247,7 @@ fn methods(combinations: &[String]) -> Vec<Vec<Vec<&'static str>>> {
         }
         found
     };
-    all.iter().map(one).collect()
+    each.iter().map(one).collect()
 }
 
 /// The session controls of a policy, as a table of the file.

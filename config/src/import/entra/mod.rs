@@ -30,14 +30,20 @@ use policy::Draft;
 use reading::{Needs, Reading, World, key};
 use report::printable;
 
+/// The most bytes that named locations, and the most that what policies need beside them, may take
+/// in the files written: together less than the loader reads of one file.
+const LOCATION_BYTES_MAX: usize = 5 << 20;
+const NEEDS_BYTES_MAX: usize = 2 << 20;
 /// The most policies of one import; each becomes a file.
 const POLICIES_MAX: usize = 5_000;
 /// The largest file written, in bytes: the most that the loader reads.
 const FILE_BYTES_MAX: usize = 8 << 20;
 /// The most bytes that the files written may have together: the most that the loader reads.
 const OUTPUT_BYTES_MAX: usize = 60 << 20;
+/// The most placeholders of one policy that are told.
+const PLACEHOLDERS_TOLD_MAX: usize = 10;
 /// The most bytes that the paths of all properties may take together.
-const PATH_BYTES_MAX: usize = 256 << 20;
+const PATH_BYTES_MAX: usize = 64 << 20;
 
 /// The account of properties, and the files of a whole configuration by their relative path.
 #[derive(Clone, Debug, Default)]
@@ -175,12 +181,13 @@ impl Importer {
             return;
         };
         // The account names each property by its path, which nesting can make long.
-        self.path_bytes = self.path_bytes.saturating_add(account::path_bytes(&raw.json, 0));
-        if self.path_bytes > PATH_BYTES_MAX || list.len() >= POLICIES_MAX {
+        let path_bytes = self.path_bytes.saturating_add(account::path_bytes(&raw.json, 0));
+        if path_bytes > PATH_BYTES_MAX || list.len() >= POLICIES_MAX {
             let message =
                 format!("item {position}: this is more than one import takes; import in several parts");
             self.lost(file, message);
         } else {
+            self.path_bytes = path_bytes;
             list.push(raw);
         }
     }
@@ -198,21 +205,12 @@ impl Importer {
         let (locations, location_items) = self.locations(&mut world);
         let mut files = BTreeMap::new();
         let (items, needs) = self.policies(&world, &mut files);
-        let has_countries = locations.iter().any(|location| location.content.contains_key("countries"));
-        let mut put = |name: &str, content: String| {
-            if content.len() > FILE_BYTES_MAX {
-                let message = format!("`{name}` would be larger than can be loaded; import in several parts");
-                self.errors.push(Problem { file: name.to_owned(), message, lost: true });
-            }
-            files.insert(name.to_owned(), content);
-        };
-        put("locations.toml", write::locations(&locations, &needs));
-        put("portcullis.toml", write::main(&needs, !items.is_empty(), has_countries));
+        let has_countries = world.has_countries;
+        files.insert("locations.toml".to_owned(), write::locations(&locations, &needs));
+        files.insert("portcullis.toml".to_owned(), write::main(&needs, !items.is_empty(), has_countries));
         if has_countries {
-            put(
-                "country.mmdb",
-                "Put a country database in MMDB format in the place of this file.\n".to_owned(),
-            );
+            let told = "Put a country database in MMDB format in the place of this file.\n";
+            files.insert("country.mmdb".to_owned(), told.to_owned());
         }
         self.errors.sort_by(|one, other| (&one.file, &one.message).cmp(&(&other.file, &other.message)));
         self.not_policies.sort_by(|one, other| (&one.file, &one.why).cmp(&(&other.file, &other.why)));
@@ -264,7 +262,7 @@ impl Importer {
     }
 
     /// Named locations, so that policies find them by Entra's id.
-    fn locations(&mut self, world: &mut World) -> (Vec<write::Location>, Vec<Item>) {
+    fn locations(&mut self, world: &mut World) -> (Vec<String>, Vec<Item>) {
         let found = std::mem::take(&mut self.locations);
         let mut by_id: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (position, raw) in found.iter().enumerate() {
@@ -305,6 +303,7 @@ impl Importer {
                 }
             })
             .collect();
+        let mut bytes = 0_usize;
         for ((id, first), name) in chosen.into_iter().zip(names::distinct(&wanted)) {
             let nothing = World::default();
             let mut reading = Reading::open(&nothing, &first.json);
@@ -318,8 +317,18 @@ impl Importer {
                     .push("NOT WHOLE: policies that include it are written as disabled, because".to_owned());
                 comment.extend(reasons.iter().map(|reason| format!("- {reason}")));
             }
-            world.locations.insert(id.to_owned(), (name.clone(), reasons.is_empty()));
-            written.push(write::Location { comment, name: name.clone(), content });
+            let text = write::location(&comment, &name, &content);
+            if bytes + text.len() <= LOCATION_BYTES_MAX {
+                bytes += text.len();
+                world.locations.insert(id.to_owned(), (name.clone(), reasons.is_empty()));
+                world.location_names.insert(name.clone());
+                world.has_countries |= content.contains_key("countries");
+                written.push(text);
+            } else {
+                let message =
+                    format!("the location `{name}` is more than one import takes; import in several parts");
+                self.lost(&first.file, message);
+            }
             items.push(location_item(first, name.clone(), reasons.clone(), reading.account));
             for position in by_id.get(id).into_iter().flatten().skip(1) {
                 if let Some(raw) = found.get(*position) {
@@ -351,19 +360,25 @@ impl Importer {
                 Wanted { slug: names::slug(&draft.name, "policy"), identity: identity.0 }
             })
             .collect();
-        let (mut items, mut needs, mut bytes) = (Vec::new(), Needs::default(), 0_usize);
+        let (mut items, mut needs) = (Vec::new(), Needs::default());
+        let (mut bytes, mut needs_bytes) = (0_usize, 0_usize);
         for ((raw, draft), id) in raws.iter().zip(drafts).zip(names::distinct(&wanted)) {
             let content = write::policy(&draft, &id, &raw.file);
-            bytes = bytes.saturating_add(content.len());
-            if content.len() > FILE_BYTES_MAX || bytes > OUTPUT_BYTES_MAX {
+            let (more_bytes, more_needs) =
+                (bytes + content.len(), needs_bytes + needs.added_bytes(&draft.needs));
+            if content.len() > FILE_BYTES_MAX || more_bytes > OUTPUT_BYTES_MAX || more_needs > NEEDS_BYTES_MAX
+            {
                 let message =
                     format!("the policy `{id}` is larger than can be loaded; import in several parts");
                 self.lost(&raw.file, message);
                 continue;
             }
+            (bytes, needs_bytes) = (more_bytes, more_needs);
             if !draft.placeholders.is_empty() {
-                let list: Vec<String> =
-                    draft.placeholders.iter().map(|text| format!("`{}`", printable(text))).collect();
+                let shown = draft.placeholders.iter().take(PLACEHOLDERS_TOLD_MAX);
+                let mut list: Vec<String> = shown.map(|text| format!("`{}`", printable(text))).collect();
+                let more = draft.placeholders.len() - list.len();
+                list.extend((more > 0).then(|| format!("{more} more")));
                 let message = format!(
                     "the policy `{}` has {} where object ids belong: replace them in the export, or in \
                      `policies/{id}.toml`",
@@ -409,6 +424,20 @@ impl Importer {
 }
 
 impl Needs {
+    /// About how many bytes the files grow by what another needs in addition; never less.
+    fn added_bytes(&self, other: &Self) -> usize {
+        let apps = other.apps.iter().filter(|(id, _)| !self.apps.contains_key(*id));
+        let locations = other.locations.iter().filter(|(name, _)| !self.locations.contains_key(*name));
+        let strengths = other.strengths.iter().filter(|(name, _)| !self.strengths.contains_key(*name));
+        let apps = apps.map(|(id, name)| 300 + 2 * id.len() + 8 * name.len().min(8_000));
+        let locations = locations.map(|(name, id)| 400 + name.len() + 2 * id.len());
+        let strengths = strengths.map(|(_, strength)| {
+            let comment = strength.comment.iter().take(50).map(|line| 100 + 2 * line.len().min(8_000));
+            400 + comment.sum::<usize>() + strength.combinations.len() * 160
+        });
+        apps.chain(locations).chain(strengths).fold(0, usize::saturating_add)
+    }
+
     fn join(&mut self, other: Self) {
         for (id, name) in other.apps {
             self.apps.entry(id).or_insert(name);

@@ -6,6 +6,9 @@ use portcullis_policy::model::PolicyId;
 
 use super::json::Fnv;
 
+/// Room for a count behind a marked name: `-5000`.
+const COUNT_BYTES: usize = 5;
+
 /// Whether a text is an object id: `8-4-4-4-12` hexadecimal digits.
 pub(super) fn is_guid(text: &str) -> bool {
     let groups = [8, 4, 4, 4, 12];
@@ -63,7 +66,7 @@ pub(super) fn marked_slug(text: &str, fallback: &str) -> String {
 /// A slug with a fingerprint at its end.
 pub(super) fn with_mark(slug: &str, hash: u64) -> String {
     let mark = format!("-{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff));
-    format!("{}{mark}", cut(slug, PolicyId::LEN_MAX - mark.len()))
+    format!("{}{mark}", cut(slug, PolicyId::LEN_MAX - mark.len() - COUNT_BYTES))
 }
 
 /// The beginning of a slug, which is ASCII.
@@ -91,17 +94,18 @@ pub(super) fn distinct(wanted: &[Wanted]) -> Vec<String> {
     let alone = |one: &Wanted| rivals.get(one.slug.as_str()) == Some(&1);
     let mut taken: BTreeSet<String> =
         wanted.iter().filter(|one| alone(one)).map(|one| one.slug.clone()).collect();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let name = |one: &Wanted| {
         if alone(one) {
             return one.slug.clone();
         }
         let marked = with_mark(&one.slug, one.identity);
         let mut name = marked.clone();
-        let mut count = 2_usize;
+        let count = counts.entry(marked.clone()).or_insert(2);
         while !taken.insert(name.clone()) {
             let end = format!("-{count}");
             name = format!("{}{end}", cut(&marked, PolicyId::LEN_MAX - end.len()));
-            count += 1;
+            *count += 1;
         }
         name
     };

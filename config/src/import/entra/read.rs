@@ -15,8 +15,8 @@ const FILES_MAX: usize = 20_000;
 /// The deepest folder below a given one.
 const DEPTH_MAX: usize = 32;
 
-/// Imports files, and all files named `*.json` in folders, however deep. Links are followed where
-/// they are named, but not inside folders.
+/// Imports files, and all files named `*.json` in folders, however deep. Links to folders are
+/// followed where they are named, but not inside folders.
 #[must_use]
 pub fn import(paths: &[PathBuf], partial: bool) -> Import {
     let mut importer = Importer::new(partial);
@@ -66,10 +66,27 @@ fn folder(path: &Path, depth: usize, found: &mut Vec<PathBuf>, importer: &mut Im
                     found.push(path);
                 }
             }
-            // Links inside a folder could lead in circles, and pipes never end.
+            Ok((path, kind)) if kind.is_symlink() => link(path, found, importer),
+            // Pipes and devices never end, and nobody exports into them.
             Ok(_) => {}
             Err(error) => importer.add_unreadable(&path.to_string_lossy(), &error.to_string()),
         }
+    }
+}
+
+/// A link inside a folder: to a file it is as good as the file; to a folder it could lead in circles.
+fn link(path: PathBuf, found: &mut Vec<PathBuf>, importer: &mut Importer) {
+    let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() && json && found.len() <= FILES_MAX => found.push(path),
+        Ok(metadata) if metadata.is_dir() => {
+            importer.add_unreadable(
+                &path.to_string_lossy(),
+                "a link to a folder is not followed: name the folder",
+            );
+        }
+        Err(error) if json => importer.add_unreadable(&path.to_string_lossy(), &error.to_string()),
+        Ok(_) | Err(_) => {}
     }
 }
 

@@ -57,6 +57,10 @@ pub(super) struct Strength {
 pub(super) struct World {
     /// Named locations by Entra's id in lower case: our name, and whether all of it was taken.
     pub(super) locations: BTreeMap<String, (String, bool)>,
+    /// The names of those locations.
+    pub(super) location_names: BTreeSet<String>,
+    /// Whether one of them is made of countries.
+    pub(super) has_countries: bool,
     /// Strength policies by id in lower case. `None` when the export contradicts itself.
     pub(super) strengths: BTreeMap<String, Option<Json>>,
     /// Names of apps by app id in lower case.

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::account::{Outcome, Property};
 
+/// The most errors, and reasons of one policy, that are told to people.
+const TOLD_MAX: usize = 20;
+
 /// What became of everything that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -135,12 +138,18 @@ impl Report {
         }
         for item in self.policies.iter().filter(|item| !item.reasons.is_empty() && item.state != "disabled") {
             let _ = writeln!(out, "\nwarning: `{}` is {} without a part of it:", item.id, item.state);
-            for reason in &item.reasons {
+            for reason in item.reasons.iter().take(TOLD_MAX) {
                 let _ = writeln!(out, "  {}", printable(reason));
             }
         }
-        for problem in &self.errors {
+        // What is lost comes first; of the rest the report for programs has all.
+        let mut problems: Vec<&Problem> = self.errors.iter().collect();
+        problems.sort_by_key(|problem| !problem.lost);
+        for problem in problems.iter().take(TOLD_MAX) {
             let _ = writeln!(out, "\nerror: {}\n  {}", printable(&problem.file), printable(&problem.message));
+        }
+        if let Some(more) = problems.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+            let _ = writeln!(out, "\nand {more} more errors, which the report (`--report FILE`) names");
         }
         out
     }

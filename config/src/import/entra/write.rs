@@ -110,7 +110,11 @@ pub(super) fn policy(draft: &Draft, id: &str, file: &str) -> String {
     }
     if !draft.placeholders.is_empty() {
         let list = draft.placeholders.join(", ");
-        comment(&mut out, "", &format!("TO DO: replace by object ids: {list}"));
+        comment(
+            &mut out,
+            "",
+            &format!("TO DO: replace by object ids, until when nobody is meant by them: {list}"),
+        );
     }
     if !draft.remarks.is_empty() {
         comment(&mut out, "", "To know:");
@@ -154,24 +158,24 @@ pub(super) fn policy(draft: &Draft, id: &str, file: &str) -> String {
 }
 
 /// A named location with what is said above it.
-pub(super) struct Location {
-    pub(super) comment: Vec<String>,
-    pub(super) name: String,
-    pub(super) content: Table,
+pub(super) fn location(comment: &[String], name: &str, content: &Table) -> String {
+    let mut out = String::new();
+    comments(&mut out, "", comment.iter().map(String::as_str));
+    out.push_str("[[location]]\n");
+    pair(&mut out, "name", &text(name));
+    for (key, value) in content {
+        pair(&mut out, key, value);
+    }
+    out
 }
 
 /// The file with named locations and authentication strengths.
-pub(super) fn locations(found: &[Location], needs: &Needs) -> String {
+pub(super) fn locations(found: &[String], needs: &Needs) -> String {
     let mut out = String::new();
     comment(&mut out, "", "Named locations and authentication strengths, imported from Entra.");
     for location in found {
         out.push('\n');
-        comments(&mut out, "", location.comment.iter().map(String::as_str));
-        out.push_str("[[location]]\n");
-        pair(&mut out, "name", &text(&location.name));
-        for (key, value) in &location.content {
-            pair(&mut out, key, value);
-        }
+        out.push_str(location);
     }
     for (name, id) in &needs.locations {
         out.push('\n');

@@ -1,0 +1,59 @@
+//! `portcullis import` as an administrator runs it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn portcullis(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn what_import_writes_passes_check_and_every_property_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (out, report) = (path("out"), path("report.json"));
+    let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tests/import");
+    let exports = exports.to_string_lossy().into_owned();
+    let done = portcullis(&["import", "entra", &exports, "--out", &out, "--report", &report]);
+    let told = text(&done.stdout);
+    assert!(done.status.success(), "{told}\n{}", text(&done.stderr));
+    assert!(told.contains("refused") && told.contains("written to"), "{told}");
+
+    let main = format!("{out}/portcullis.toml");
+    let checked = portcullis(&["check", "--config", &main]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    assert!(text(&checked.stdout).contains("fit to serve"));
+
+    let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let policies = report["policies"].as_array().unwrap();
+    assert_eq!(policies.len(), 7, "{report:#}");
+    for policy in policies {
+        assert!(!policy["properties"].as_array().unwrap().is_empty(), "{policy:#}");
+        let file = format!("{out}/policies/{}.toml", policy["id"].as_str().unwrap());
+        let state = format!("state = \"{}\"", policy["state"].as_str().unwrap());
+        assert!(std::fs::read_to_string(file).unwrap().contains(&state), "{policy:#}");
+    }
+
+    let again = portcullis(&["import", "entra", &exports, "--out", &out]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("not empty"), "{}", text(&again.stderr));
+}
+
+#[test]
+fn an_import_from_which_something_is_missing_says_so_by_its_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.json");
+    std::fs::write(&broken, "{").unwrap();
+    let out = folder.path().join("out");
+    let done = portcullis(&["import", "entra", &broken.to_string_lossy(), "--out", &out.to_string_lossy()]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stdout).contains("broken.json"), "{}", text(&done.stdout));
+    // The rest was written all the same.
+    assert!(out.join("portcullis.toml").is_file());
+}
