@@ -13,7 +13,6 @@ extern crate alloc;
 mod compile;
 mod decide;
 pub mod decision;
-mod matching;
 pub mod model;
 pub mod reference;
 pub mod remedy;

@@ -57,9 +57,10 @@ impl Shape {
         Self { policies, every_app: false, for_peers: false }
     }
 
-    /// Groups that policies name; people are in others as well.
+    /// Groups that policies name; people are in others as well. Where people are in two hundred groups
+    /// there are at least a thousand.
     fn groups(self) -> u64 {
-        (self.policies as u64 / 5).max(40)
+        (self.policies as u64 / 5).max(1_000)
     }
 }
 
@@ -153,6 +154,9 @@ pub(crate) fn set(shape: Shape) -> PolicySet {
 }
 
 fn policy(dice: &mut Dice, shape: Shape, number: usize) -> Option<Policy> {
+    if number == 0 {
+        return baseline();
+    }
     let grant = grant(dice);
     let session = SessionControls {
         sign_in_frequency: (grant == Grant::SessionOnly || dice.percent(15))
@@ -172,6 +176,20 @@ fn policy(dice: &mut Dice, shape: Shape, number: usize) -> Option<Policy> {
         conditions: conditions(dice, shape, grant == Grant::Block),
         grant,
         session,
+    })
+}
+
+/// Speaks for everybody and everything, so that requests that no other policy minds are let in.
+fn baseline() -> Option<Policy> {
+    Some(Policy {
+        id: PolicyId::new("policy-0").ok()?,
+        name: "Baseline".to_owned(),
+        state: PolicyState::Enabled,
+        subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] }),
+        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }),
+        conditions: Conditions::default(),
+        grant: Grant::SessionOnly,
+        session: SessionControls { sign_in_frequency: None, persistent_browser: Some(Persistence::Always) },
     })
 }
 

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use super::bits::{Rows, set_bit};
 use super::layout::Layout;
+use super::matching;
 use super::places::{PlaceRows, Places};
-use crate::matching;
 use crate::model::{
     AuthenticationContext, ClientAppType, Conditions, Flow, Platform, Policy, PolicySet, RiskLevel, RiskSet,
     Targets,

@@ -11,6 +11,7 @@ mod demands;
 mod facts;
 mod intervals;
 mod layout;
+mod matching;
 mod places;
 mod remainder;
 mod subjects;

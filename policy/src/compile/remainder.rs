@@ -7,7 +7,7 @@ use core::num::NonZeroU32;
 
 use hashbrown::HashMap;
 
-use crate::matching;
+use super::matching;
 use crate::model::{Conditions, FilterMode, RequestCondition, TimeCondition};
 use crate::rule::{Comparison, Environment, Node, Rule};
 use crate::tri::Tri;

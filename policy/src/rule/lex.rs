@@ -98,7 +98,7 @@ pub(super) fn lex(text: &str) -> Result<Vec<Token>, RuleError> {
                 let len = word.len();
                 let kind = match word.strip_prefix('-') {
                     Some(operator) if operator.starts_with(|first: char| first.is_ascii_alphabetic()) => {
-                        Kind::Operator(operator.to_ascii_lowercase().into())
+                        Kind::Operator(operator.into())
                     }
                     _ => Kind::Word(word.into()),
                 };

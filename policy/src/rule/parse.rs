@@ -83,7 +83,7 @@ impl Parser<'_> {
 
     fn term(&mut self) -> Result<Node, RuleError> {
         let here = self.peek().map_or(self.end, |token| token.offset);
-        if self.depth >= Rule::DEPTH_MAX {
+        if self.depth > Rule::DEPTH_MAX {
             let what = format!("the rule nests deeper than {}", Rule::DEPTH_MAX);
             return Err(error(here, 1, what, "flatten it"));
         }

@@ -1,0 +1,38 @@
+//! What is let in is let in without allocating. Alone in its file: the count is of the whole process.
+
+#[path = "../benches/world/mod.rs"]
+mod world;
+
+use std::alloc::System;
+use std::hint::black_box;
+
+use portcullis_policy::decision::{Applied, Generation};
+use portcullis_policy::{CompiledPolicies, Outcome};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use world::Shape;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn a_decision_allocates_nothing_while_its_policies_fit_in_place() {
+    for (policies, groups) in [(100, 10), (100, 200), (1_000, 10), (1_000, 200), (10_000, 10)] {
+        let shape = Shape::realistic(policies);
+        let compiled = CompiledPolicies::compile(world::set(shape), Generation(1)).unwrap();
+        let (mut let_in, mut refused) = (0, 0);
+        for request in world::requests(shape, groups, 200) {
+            let scope = compiled.bind(&request.principal);
+            let region = Region::new(ALLOCATOR);
+            let decision = black_box(compiled.decide(black_box(&scope), black_box(&request.signals())));
+            let allocations = region.change().allocations;
+            match decision.outcome {
+                Outcome::Grant(_) => let_in += 1,
+                Outcome::Challenge(_) | Outcome::Deny(_) | Outcome::Block(_) => refused += 1,
+            }
+            if decision.applied.len() <= Applied::INLINE {
+                assert_eq!(allocations, 0, "{policies} policies, {groups} groups: {decision:?}");
+            }
+        }
+        assert!(let_in > 0 && refused > 0, "{policies} policies: {let_in} let in, {refused} refused");
+    }
+}
