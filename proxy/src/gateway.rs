@@ -350,6 +350,8 @@ const fn suggestion(remedy: Remedy) -> RemedySuggestion {
         Remedy::Browser => RemedySuggestion::Browser,
         Remedy::StrongerSignIn => RemedySuggestion::StrongerSignIn,
         Remedy::SignInAgain => RemedySuggestion::SignInAgain,
+        Remedy::NewerOs => RemedySuggestion::NewerOs,
+        Remedy::LaterTime { at } => RemedySuggestion::LaterTime { at },
     }
 }
 

@@ -148,11 +148,18 @@ pub enum RemedySuggestion {
     StrongerSignIn,
     /// Sign in again.
     SignInAgain,
+    /// Update the operating system of this device.
+    NewerOs,
+    /// Come back later.
+    LaterTime {
+        /// The first moment at which it would be let in, Unix seconds.
+        at: i64,
+    },
 }
 
 impl RemedySuggestion {
     /// Every suggestion.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::OtherNetwork,
         Self::CompliantDevice,
         Self::HybridJoinedDevice,
@@ -161,6 +168,8 @@ impl RemedySuggestion {
         Self::Browser,
         Self::StrongerSignIn,
         Self::SignInAgain,
+        Self::NewerOs,
+        Self::LaterTime { at: 0 },
     ];
 
     /// The word in the twin.
@@ -175,6 +184,8 @@ impl RemedySuggestion {
             Self::Browser => "browser",
             Self::StrongerSignIn => "stronger_sign_in",
             Self::SignInAgain => "sign_in_again",
+            Self::NewerOs => "newer_os",
+            Self::LaterTime { .. } => "later_time",
         }
     }
 }

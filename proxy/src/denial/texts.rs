@@ -73,6 +73,9 @@ texts! {
     remedy_browser = "Open it in a browser instead of this app.";
     remedy_stronger = "Sign in again with a stronger method.";
     remedy_sign_in_again = "Sign in again.";
+    remedy_newer_os = "Update the operating system of this device.";
+    os_version_seen = "It reports version {version}.";
+    remedy_later_time = "You may open this app again from {time}.";
     remedy_password = "Change your password, then sign in again.";
     remedy_interaction = "Sign in again and complete the steps that you are asked for.";
     remedy_administrator = "Only an administrator can change this.";

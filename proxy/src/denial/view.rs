@@ -177,6 +177,13 @@ impl<'v> View<'v> {
     }
 }
 
+/// A moment for people: to the minute, in UTC.
+fn minute(unix_secs: i64) -> String {
+    let exact = timestamp(unix_secs.saturating_mul(1_000));
+    let shown = exact.get(..16).map(|date| format!("{} UTC", date.replace('T', " ")));
+    shown.unwrap_or(exact)
+}
+
 /// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch.
 pub(crate) fn timestamp(unix_ms: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
@@ -334,6 +341,14 @@ fn remedy_text(remedy: RemedySuggestion, own: &Facts<'_>, texts: &Texts) -> Stri
         RemedySuggestion::Browser => texts.remedy_browser.to_owned(),
         RemedySuggestion::StrongerSignIn => texts.remedy_stronger.to_owned(),
         RemedySuggestion::SignInAgain => texts.remedy_sign_in_again.to_owned(),
+        RemedySuggestion::NewerOs => match own.os_version {
+            Some(version) => {
+                let seen = fill(texts.os_version_seen, &[("version", version)]);
+                format!("{} {seen}", texts.remedy_newer_os)
+            }
+            None => texts.remedy_newer_os.to_owned(),
+        },
+        RemedySuggestion::LaterTime { at } => fill(texts.remedy_later_time, &[("time", &minute(at))]),
     }
 }
 
