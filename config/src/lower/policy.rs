@@ -14,7 +14,7 @@ use crate::schema::check::{nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
 use crate::schema::tree::{Kind, View};
 
-const GUEST_KINDS: [(&str, GuestKind); 6] = [
+pub(super) const GUEST_KINDS: [(&str, GuestKind); 6] = [
     ("internal-guest", GuestKind::InternalGuest),
     ("b2b-collaboration-guest", GuestKind::B2bCollaborationGuest),
     ("b2b-collaboration-member", GuestKind::B2bCollaborationMember),

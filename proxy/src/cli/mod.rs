@@ -1,10 +1,13 @@
 //! The command line: one file for each command. Exit status 0: done; 1: refused, with the reason
 //! on standard error; 2: the arguments are wrong.
 
+mod ask;
 mod check;
 mod demo;
 mod run;
 mod schema;
+mod test_cases;
+mod what_if;
 
 use std::process::ExitCode;
 
@@ -24,6 +27,10 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     Check(check::Arguments),
+    /// Ask what the policies would say to a request, and why.
+    WhatIf(what_if::Arguments),
+    /// Run cases that say what must be let in and what must not.
+    Test(test_cases::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -40,6 +47,8 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => return check::run(&arguments),
+        Command::WhatIf(arguments) => what_if::run(&arguments),
+        Command::Test(arguments) => return test_cases::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };
