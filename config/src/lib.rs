@@ -3,6 +3,7 @@
 //! Synchronous, and reads only when asked. [`load::load`] is the way in; what it finds wrong comes
 //! back as [`diagnose::Diagnostic`]s, all at once, each with its place and its mend.
 
+pub mod ask;
 pub mod diagnose;
 pub mod import;
 pub mod load;

@@ -182,7 +182,7 @@ fn read(path: &Path) -> Result<String, (&'static str, String)> {
 }
 
 /// Parses TOML; every syntax error is told, and then there is no tree.
-fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Some(Node::of_table(file, &table));

@@ -13,6 +13,7 @@ extern crate alloc;
 mod compile;
 mod decide;
 pub mod decision;
+pub mod explain;
 pub mod model;
 pub mod reference;
 pub mod remedy;

@@ -527,7 +527,7 @@ fn workload(selector: &WorkloadSelector, identity: &Identity) -> Tri {
     })
 }
 
-fn application(apps: &Apps, app: &App) -> Tri {
+pub(crate) fn application(apps: &Apps, app: &App) -> Tri {
     let matches = |selector: &AppSelector| {
         Tri::from_bool(match selector {
             AppSelector::All => true,

@@ -1,61 +1,74 @@
-//! What the user could change, each verified by deciding again. Nothing is suggested that would not
-//! be let in; a platform read from a user agent is never offered, for it can be forged.
+//! What the user could change, each verified by deciding again. Nothing is suggested that would not be
+//! let in; nothing rests on the platform that a user agent tells, for it can be forged; and no change
+//! stands in for a fact that is unavailable, for then waiting is the answer.
 
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::compile::CompiledPolicies;
 use crate::decision::Outcome;
-use crate::model::{ClientAppType, CountryCode, Place};
+use crate::model::{ClientAppType, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition};
+use crate::reference::{Tri, application, minute_of_week, offset_secs};
+use crate::rule::Rule;
 use crate::scope::Scope;
 use crate::signals::{ClientContext, Device, Fact, Principal, Signals};
 
-/// A change within the user's reach.
+/// The most decisions that one search takes: a denial is not the place for a long one.
+pub const DECISIONS_MAX: usize = 512;
+/// The most networks and countries that are tried.
+const PLACES_MAX: usize = 24;
+/// The most versions that are tried.
+const VERSIONS_MAX: usize = 8;
+/// The most moments that are tried, the earliest first.
+const MOMENTS_MAX: usize = 32;
+/// How far ahead a later time is looked for, in seconds.
+const AHEAD_SECS: i64 = 7 * 86_400;
+
+/// A change within the user's reach. The order is that of ease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Remedy {
+    /// Sign in again.
+    SignInAgain,
+    /// Sign in with a stronger method.
+    StrongerSignIn,
     /// Come from another network, or turn a VPN off.
     OtherNetwork,
-    /// Use a device that is compliant.
-    CompliantDevice,
-    /// Use a device that is hybrid joined.
-    HybridJoinedDevice,
-    /// Use a device that is registered.
-    RegisteredDevice,
     /// Use the desktop or mobile app.
     DesktopOrMobileApp,
     /// Use a browser.
     Browser,
-    /// Sign in with a stronger method.
-    StrongerSignIn,
-    /// Sign in again.
-    SignInAgain,
+    /// Update the operating system of this device.
+    NewerOs,
+    /// Use a device that is registered.
+    RegisteredDevice,
+    /// Use a device that is compliant.
+    CompliantDevice,
+    /// Use a device that is hybrid joined.
+    HybridJoinedDevice,
+    /// Come back later.
+    LaterTime {
+        /// The first moment at which it would be let in, Unix seconds; at most seven days ahead.
+        at: i64,
+    },
 }
 
 impl Remedy {
-    /// Every change, the easiest first.
-    pub const ALL: [Self; 8] = [
-        Self::SignInAgain,
-        Self::StrongerSignIn,
-        Self::OtherNetwork,
-        Self::DesktopOrMobileApp,
-        Self::Browser,
-        Self::RegisteredDevice,
-        Self::CompliantDevice,
-        Self::HybridJoinedDevice,
-    ];
-
     /// The word in JSON and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::SignInAgain => "sign_in_again",
+            Self::StrongerSignIn => "stronger_sign_in",
             Self::OtherNetwork => "other_network",
-            Self::CompliantDevice => "compliant_device",
-            Self::HybridJoinedDevice => "hybrid_joined_device",
-            Self::RegisteredDevice => "registered_device",
             Self::DesktopOrMobileApp => "desktop_or_mobile_app",
             Self::Browser => "browser",
-            Self::StrongerSignIn => "stronger_sign_in",
-            Self::SignInAgain => "sign_in_again",
+            Self::NewerOs => "newer_os",
+            Self::RegisteredDevice => "registered_device",
+            Self::CompliantDevice => "compliant_device",
+            Self::HybridJoinedDevice => "hybrid_joined_device",
+            Self::LaterTime { .. } => "later_time",
         }
     }
 }
@@ -68,26 +81,33 @@ pub struct Remedies {
     pub ways: Vec<Vec<Remedy>>,
 }
 
-/// Finds what would let this request in: single changes, and pairs of them when none is enough.
+/// Finds what would let this request in, through all policies at once: single changes, and pairs of
+/// them when none is enough. Nothing, when an unavailable fact decided.
 ///
 /// # Cost
-/// Decides some dozens of times and allocates; for refused requests only.
+/// Decides at most [`DECISIONS_MAX`] times, binds twice and allocates; for refused requests only.
 #[must_use]
 pub fn find(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>) -> Remedies {
-    let let_in = |changes: &[Remedy]| is_let_in(policies, scope, signals, changes);
-    let mut ways: Vec<Vec<Remedy>> = Remedy::ALL
-        .into_iter()
-        .filter(|change| let_in(&[*change]))
-        .map(|change| Vec::from([change]))
-        .collect();
-    if ways.is_empty() {
-        for (position, first) in Remedy::ALL.into_iter().enumerate() {
-            for second in Remedy::ALL.into_iter().skip(position + 1) {
-                if let_in(&[first, second]) {
-                    ways.push(Vec::from([first, second]));
-                }
+    match policies.decide(scope, signals).outcome {
+        Outcome::Grant(_) => return Remedies::default(),
+        Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
+            if refused.temporary {
+                return Remedies::default();
             }
         }
+    }
+    let (again, stronger) = (again(signals), stronger(policies, signals));
+    let mut search = Search {
+        policies,
+        signals,
+        scope,
+        again: (policies.bind(&again), &again),
+        stronger: (policies.bind(&stronger), &stronger),
+        left: DECISIONS_MAX,
+    };
+    let mut ways = search.singles();
+    if ways.is_empty() {
+        ways = search.pairs();
     }
     // A stronger device helps wherever a weaker one does; one suggestion is enough.
     let registered = ways.iter().any(|way| way == &[Remedy::RegisteredDevice]);
@@ -97,43 +117,200 @@ pub fn find(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>) -
         [Remedy::HybridJoinedDevice] => !registered && !compliant,
         _ => true,
     });
+    ways.sort();
     Remedies { ways }
 }
 
-fn is_let_in(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>, changes: &[Remedy]) -> bool {
-    let mut context = *signals.context;
-    let mut principal = None;
-    let mut places = Vec::from([(context.address, context.country)]);
-    for change in changes {
-        match change {
-            Remedy::OtherNetwork => places = elsewhere(policies, &context),
-            Remedy::CompliantDevice => context.device = Fact::Known(better(&context, Some(true), None)),
-            Remedy::HybridJoinedDevice => {
-                context.device = Fact::Known(better(&context, None, Some("ServerAD")))
-            }
-            Remedy::RegisteredDevice => {
-                if matches!(context.device, Fact::Known(_)) {
-                    return false;
-                }
-                context.device = Fact::Known(better(&context, None, None));
-            }
-            Remedy::DesktopOrMobileApp => context.client_app = Fact::Known(ClientAppType::MobileAndDesktop),
-            Remedy::Browser => context.client_app = Fact::Known(ClientAppType::Browser),
-            Remedy::StrongerSignIn => principal = Some(stronger(policies, signals)),
-            Remedy::SignInAgain => {
-                let again = principal.get_or_insert_with(|| signals.principal.clone());
-                again.sign_in.auth_time = Some(signals.now);
-            }
+/// One exact form of a change, to be tried.
+#[derive(Clone, Debug)]
+enum Trial {
+    Again,
+    Stronger,
+    Place(Fact<IpAddr>, Fact<CountryCode>),
+    Client(ClientAppType),
+    Version(Box<str>),
+    Registered,
+    Compliant,
+    Joined,
+    At(i64),
+}
+
+impl Trial {
+    const fn remedy(&self) -> Remedy {
+        match self {
+            Self::Again => Remedy::SignInAgain,
+            Self::Stronger => Remedy::StrongerSignIn,
+            Self::Place(..) => Remedy::OtherNetwork,
+            Self::Client(ClientAppType::Browser) => Remedy::Browser,
+            Self::Client(_) => Remedy::DesktopOrMobileApp,
+            Self::Version(_) => Remedy::NewerOs,
+            Self::Registered => Remedy::RegisteredDevice,
+            Self::Compliant => Remedy::CompliantDevice,
+            Self::Joined => Remedy::HybridJoinedDevice,
+            Self::At(at) => Remedy::LaterTime { at: *at },
         }
     }
-    let rebound = principal.as_ref().map(|principal| policies.bind(principal));
-    let principal: &Principal = principal.as_ref().unwrap_or(signals.principal);
-    let scope = rebound.as_ref().unwrap_or(scope);
-    places.into_iter().any(|(address, country)| {
-        let context = ClientContext { address, country, ..context };
-        let asked = Signals { principal, context: &context, ..*signals };
-        matches!(policies.decide(scope, &asked).outcome, Outcome::Grant(_))
-    })
+
+    const fn is_device(&self) -> bool {
+        matches!(self, Self::Registered | Self::Compliant | Self::Joined)
+    }
+}
+
+struct Search<'s, 'r> {
+    policies: &'s CompiledPolicies,
+    signals: &'s Signals<'r>,
+    scope: &'s Scope,
+    again: (Scope, &'s Principal),
+    stronger: (Scope, &'s Principal),
+    /// Decisions that may still be taken.
+    left: usize,
+}
+
+impl Search<'_, '_> {
+    fn singles(&mut self) -> Vec<Vec<Remedy>> {
+        let mut ways = Vec::new();
+        for trials in self.trials() {
+            if let Some(found) = trials.iter().find(|trial| self.is_let_in(&[trial])) {
+                ways.push(Vec::from([found.remedy()]));
+            }
+        }
+        ways
+    }
+
+    fn pairs(&mut self) -> Vec<Vec<Remedy>> {
+        let all = self.trials();
+        let mut pairs: Vec<(&[Trial], &[Trial])> = Vec::new();
+        for (position, first) in all.iter().enumerate() {
+            pairs.extend(all.iter().skip(position + 1).map(|second| (first.as_slice(), second.as_slice())));
+        }
+        // The short ones first: should the decisions run out, little was left untried.
+        pairs.sort_by_key(|(first, second)| first.len() * second.len());
+        let mut ways = Vec::new();
+        for (first, second) in pairs {
+            let mut both = first.iter().flat_map(|one| second.iter().map(move |other| (one, other)));
+            if let Some((one, other)) = both.find(|(one, other)| self.is_let_in(&[one, other])) {
+                ways.push(Vec::from([one.remedy(), other.remedy()]));
+            }
+        }
+        ways
+    }
+
+    /// Each change with the forms in which it is tried; those that would replace an unavailable fact,
+    /// or change nothing, are left out.
+    fn trials(&self) -> Vec<Vec<Trial>> {
+        let context = self.signals.context;
+        let mut all = Vec::from([Vec::from([Trial::Again]), Vec::from([Trial::Stronger])]);
+        if context.address != Fact::Unavailable && context.country != Fact::Unavailable {
+            all.push(places(self.policies, context));
+        }
+        for kind in [ClientAppType::MobileAndDesktop, ClientAppType::Browser] {
+            if context.client_app != Fact::Unavailable && context.client_app != Fact::Known(kind) {
+                all.push(Vec::from([Trial::Client(kind)]));
+            }
+        }
+        match &context.device {
+            Fact::Unavailable => {}
+            Fact::Unknown => {
+                all.extend([Trial::Registered, Trial::Compliant, Trial::Joined].map(|one| Vec::from([one])))
+            }
+            Fact::Known(device) => {
+                all.push(self.versions(device));
+                if device.compliant != Some(true) {
+                    all.push(Vec::from([Trial::Compliant]));
+                }
+                if !device.is_hybrid_joined() {
+                    all.push(Vec::from([Trial::Joined]));
+                }
+            }
+        }
+        all.push(self.moments());
+        all.retain(|trials| !trials.is_empty());
+        all
+    }
+
+    /// The enabled policies that speak of the app, or of a context.
+    fn relevant(&self) -> impl Iterator<Item = &Policy> {
+        let set = self.policies.set();
+        let app = set.apps.get(self.signals.target.app.0 as usize);
+        set.policies.iter().filter(move |policy| {
+            policy.state == PolicyState::Enabled
+                && match &policy.targets {
+                    Targets::Contexts(_) => true,
+                    Targets::Apps(apps) => app.is_some_and(|app| application(apps, app) != Tri::No),
+                }
+        })
+    }
+
+    /// Versions above the device's own that rules speak of.
+    fn versions(&self, device: &Device<'_>) -> Vec<Trial> {
+        let Some(own) = device.operating_system_version.and_then(version) else { return Vec::new() };
+        let mut found: Vec<(Vec<u64>, Box<str>)> = Vec::new();
+        for policy in self.relevant() {
+            let filter = policy.conditions.device.as_ref().map(|filter| &filter.rule);
+            for rule in filter.into_iter().chain(&policy.conditions.claims) {
+                found.extend(versions_in(rule).filter(|(numbers, _)| *numbers > own));
+            }
+        }
+        found.sort();
+        found.dedup();
+        found.into_iter().take(VERSIONS_MAX).map(|(_, text)| Trial::Version(text)).collect()
+    }
+
+    /// Moments ahead at which a time condition changes its answer. Between them no answer of any
+    /// changes, so the first one that is let in is the earliest.
+    fn moments(&self) -> Vec<Trial> {
+        let now = self.signals.now;
+        let mut found = Vec::new();
+        for condition in self.relevant().filter_map(|policy| policy.conditions.time.as_ref()) {
+            found.extend(changes(condition, now));
+        }
+        found.retain(|at| *at > now && *at <= now.saturating_add(AHEAD_SECS));
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().take(MOMENTS_MAX).map(Trial::At).collect()
+    }
+
+    fn is_let_in(&mut self, trials: &[&Trial]) -> bool {
+        if trials.iter().filter(|trial| trial.is_device()).count() == 2
+            && trials.iter().any(|trial| matches!(trial, Trial::Registered))
+        {
+            // A compliant or joined device is registered already.
+            return false;
+        }
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = left;
+        let mut context = *self.signals.context;
+        let mut now = self.signals.now;
+        let (mut scope, mut principal) = (self.scope, self.signals.principal);
+        for trial in trials {
+            match trial {
+                Trial::Again => (scope, principal) = (&self.again.0, self.again.1),
+                Trial::Stronger => (scope, principal) = (&self.stronger.0, self.stronger.1),
+                Trial::Place(address, country) => (context.address, context.country) = (*address, *country),
+                Trial::Client(kind) => context.client_app = Fact::Known(*kind),
+                Trial::Version(version) => {
+                    let device = context.device.known().unwrap_or_default();
+                    context.device =
+                        Fact::Known(Device { operating_system_version: Some(version), ..device });
+                }
+                Trial::Registered => context.device = Fact::Known(better(&context, None, None)),
+                Trial::Compliant => context.device = Fact::Known(better(&context, Some(true), None)),
+                Trial::Joined => context.device = Fact::Known(better(&context, None, Some("ServerAD"))),
+                Trial::At(at) => now = *at,
+            }
+        }
+        // A later sign-in is as late as the visit that it is for.
+        let fresh = trials.iter().any(|trial| matches!(trial, Trial::Again | Trial::Stronger));
+        let later;
+        if fresh && now != self.signals.now {
+            let mut moved = principal.clone();
+            moved.sign_in.auth_time = Some(now);
+            later = moved;
+            principal = &later;
+        }
+        let asked = Signals { principal, context: &context, now, ..*self.signals };
+        matches!(self.policies.decide(scope, &asked).outcome, Outcome::Grant(_))
+    }
 }
 
 /// The device at hand with a better state; its own attributes stay, so that filters still see it.
@@ -151,11 +328,17 @@ fn better<'r>(
     }
 }
 
+/// The same person after signing in again.
+fn again(signals: &Signals<'_>) -> Principal {
+    let mut principal = signals.principal.clone();
+    principal.sign_in.auth_time = Some(signals.now);
+    principal
+}
+
 /// The same person after signing in with every method that the policies know.
 fn stronger(policies: &CompiledPolicies, signals: &Signals<'_>) -> Principal {
-    let mut principal = signals.principal.clone();
+    let mut principal = again(signals);
     let set = policies.set();
-    principal.sign_in.auth_time = Some(signals.now);
     principal.sign_in.methods.extend(set.evidence.mfa_methods.iter().cloned());
     principal
         .sign_in
@@ -164,21 +347,16 @@ fn stronger(policies: &CompiledPolicies, signals: &Signals<'_>) -> Principal {
     principal
 }
 
-/// Places that the named locations speak of: one address for each network, one for each country.
-fn elsewhere(
-    policies: &CompiledPolicies,
-    context: &ClientContext<'_>,
-) -> Vec<(Fact<IpAddr>, Fact<CountryCode>)> {
-    /// Enough to tell whether a network helps; a denial is not the place for a search.
-    const PLACES_MAX: usize = 32;
+/// Places that the named locations speak of: addresses of each network, and each country. A network is
+/// tried in the country of now: where it lies is not known here.
+fn places(policies: &CompiledPolicies, context: &ClientContext<'_>) -> Vec<Trial> {
     let here = (context.address, context.country);
     let mut places = Vec::new();
     for location in &policies.set().locations {
         match &location.place {
-            Place::Networks { networks, .. } => places.extend(networks.iter().take(2).map(|network| {
-                // An office may be in any country; it is tried in the one of now and in none.
-                (Fact::Known(network.addr()), context.country)
-            })),
+            Place::Networks { networks, .. } => places.extend(
+                networks.iter().take(2).map(|network| (Fact::Known(network.addr()), context.country)),
+            ),
             Place::Countries { countries, .. } => {
                 places.extend(countries.iter().take(2).map(|country| (Fact::Unknown, Fact::Known(*country))));
             }
@@ -186,5 +364,41 @@ fn elsewhere(
     }
     places.retain(|place| *place != here);
     places.truncate(PLACES_MAX);
-    places
+    places.into_iter().map(|(address, country)| Trial::Place(address, country)).collect()
+}
+
+/// The numbers of a version; `None` when a part is no number.
+fn version(text: &str) -> Option<Vec<u64>> {
+    text.split('.').map(|part| part.parse().ok()).collect()
+}
+
+/// Everything in a rule about the version that reads as one, and for each the next above it. What is
+/// found is only tried, so reading the text is enough: a wrong find costs one decision.
+fn versions_in(rule: &Rule) -> impl Iterator<Item = (Vec<u64>, Box<str>)> {
+    let source = rule.source();
+    let speaks = source.to_ascii_lowercase().contains("operatingsystemversion");
+    let words = source.split(|char: char| !(char.is_ascii_digit() || char == '.')).filter(move |_| speaks);
+    words.flat_map(|word| {
+        let above = alloc::format!("{word}.1");
+        [String::from(word), above].into_iter().filter_map(|text| Some((version(&text)?, text.into())))
+    })
+}
+
+/// Every moment of the coming week at which a time condition may change its answer.
+fn changes(condition: &TimeCondition, now: i64) -> Vec<i64> {
+    const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
+    let zone = &condition.zone;
+    let mut found: Vec<i64> = condition.from.into_iter().chain(condition.until).collect();
+    found.extend(zone.transitions.iter().map(|transition| transition.at));
+    let (minute, offset) = (minute_of_week(zone, now), offset_secs(zone, now));
+    let local = now.saturating_add(i64::from(offset));
+    let whole = local.div_euclid(60).saturating_mul(60);
+    for edge in condition.windows.iter().flat_map(|window| [window.start_minute, window.end_minute]) {
+        let ahead = (i64::from(edge) - minute).rem_euclid(MINUTES_PER_WEEK);
+        let at = whole.saturating_add(ahead * 60).saturating_sub(i64::from(offset));
+        // By then the clock may have been set anew.
+        let moved = i64::from(offset) - i64::from(offset_secs(zone, at));
+        found.extend([at, at.saturating_add(moved)]);
+    }
+    found
 }

@@ -437,6 +437,8 @@ const fn suggestion(remedy: Remedy) -> RemedySuggestion {
         Remedy::Browser => RemedySuggestion::Browser,
         Remedy::StrongerSignIn => RemedySuggestion::StrongerSignIn,
         Remedy::SignInAgain => RemedySuggestion::SignInAgain,
+        Remedy::NewerOs => RemedySuggestion::UpdateOs,
+        Remedy::LaterTime { at } => RemedySuggestion::LaterTime { from_unix_secs: at },
     }
 }
 

@@ -10,6 +10,7 @@ mod denial;
 mod issuer;
 mod places;
 mod policy;
+pub(crate) mod question;
 mod rule;
 mod server;
 mod template;

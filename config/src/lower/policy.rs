@@ -15,7 +15,7 @@ use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESS
 use crate::schema::tree::{Kind, View};
 use crate::settings::PolicyDenial;
 
-const GUEST_KINDS: [(&str, GuestKind); 6] = [
+pub(super) const GUEST_KINDS: [(&str, GuestKind); 6] = [
     ("internal-guest", GuestKind::InternalGuest),
     ("b2b-collaboration-guest", GuestKind::B2bCollaborationGuest),
     ("b2b-collaboration-member", GuestKind::B2bCollaborationMember),

@@ -2,6 +2,7 @@
 //!
 //! The same table checks files and makes the reference, so the two cannot tell different stories.
 
+pub(crate) mod ask_tables;
 pub(crate) mod check;
 pub(crate) mod policy_tables;
 pub(crate) mod tables;

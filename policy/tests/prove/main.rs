@@ -9,5 +9,7 @@
 
 mod agree;
 mod laws;
+mod remedies;
 mod small_world;
+mod words;
 mod world;

@@ -1,6 +1,7 @@
 //! The command line: one file for each command. Exit status 0: done; 1: refused, with the reason
 //! on standard error; 2: the arguments are wrong.
 
+mod ask;
 mod check;
 mod demo;
 mod explain;
@@ -9,6 +10,8 @@ mod import;
 mod page;
 mod run;
 mod schema;
+mod test_cases;
+mod what_if;
 
 use std::process::ExitCode;
 
@@ -36,6 +39,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Render every denial page into files, to look at them.
     Page(page::Arguments),
+    /// Ask what the policies would say to a request, and why.
+    WhatIf(what_if::Arguments),
+    /// Run cases that say what must be let in and what must not.
+    Test(test_cases::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -59,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Page(arguments) => page::run(&arguments),
+        Command::WhatIf(arguments) => what_if::run(&arguments),
+        Command::Test(arguments) => return test_cases::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -1,0 +1,276 @@
+//! A request that was written down, to the facts that policies look at.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use portcullis_policy::model::{ClientAppType, CountryCode, Flow, Platform, RiskLevel};
+use portcullis_policy::signals::{AppIndex, Fact, Identity, Principal, SignIn, Value};
+
+use super::policy::GUEST_KINDS;
+use super::values::{self, Flaw};
+use super::{Context, Path, PathBuf};
+use crate::ask::{Case, OwnedDevice, Question};
+use crate::diagnose::{At, Diagnostic, Sources};
+use crate::schema::ask_tables::{CASE, CASES, DEVICE, QUESTION};
+use crate::schema::check::{listed, nearest, shortened};
+use crate::schema::tree::{Kind, Node, View};
+use crate::settings::Config;
+
+/// One question; problems are added to `found`.
+pub(crate) fn question(
+    config: &Config,
+    node: &Node,
+    now: i64,
+    sources: &Sources,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Question> {
+    let mut cx = context(sources);
+    let question = of_view(&mut cx, config, View::new(&QUESTION, node), now);
+    found.append(&mut cx.found);
+    question
+}
+
+/// The cases of a file.
+pub(crate) fn cases(
+    config: &Config,
+    node: &Node,
+    now: i64,
+    sources: &Sources,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Vec<Case>> {
+    let mut cx = context(sources);
+    let file = View::new(&CASES, node);
+    let cases = file.tables("case", &CASE).map(|view| case(&mut cx, config, view, now));
+    let cases: Option<Vec<Case>> = cases.collect();
+    found.append(&mut cx.found);
+    cases
+}
+
+fn context(sources: &Sources) -> Context<'_> {
+    Context { sources, folder: PathBuf::from(Path::new("")), found: Vec::new(), files: Vec::new() }
+}
+
+fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Option<Case> {
+    let policies = || config.policies.policies.iter().map(|policy| policy.id.as_str());
+    for (id, at) in view.texts("applied") {
+        if !policies().any(|known| known == id) {
+            let help = nearest(id, policies()).map(|near| format!("did you mean `{near}`?"));
+            let what = format!("no policy `{}`", shortened(id));
+            cx.push(Diagnostic::error("policy/unknown", at, what).maybe_help(help));
+        }
+    }
+    let question = of_view(cx, config, view.table("request", &QUESTION)?, now);
+    let code = match view.get("code").map(|node| &node.kind) {
+        Some(Kind::Integer(Some(code))) => u32::try_from(*code).ok(),
+        _ => None,
+    };
+    let applied = view.get("applied").map(|_| {
+        let mut ids = view.owned("applied");
+        ids.sort();
+        ids
+    });
+    Some(Case {
+        name: view.text("name")?.to_owned(),
+        place: crate::ask::place(cx.sources, view.at_key("name")),
+        question: question?,
+        expect: view.text("expect")?.to_owned(),
+        code,
+        applied,
+    })
+}
+
+fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Option<Question> {
+    let now = moment(cx, view).unwrap_or(now);
+    let gone: Vec<&str> = view.texts("unavailable").map(|(name, _)| name).collect();
+    let app = app(cx, config, view);
+    let path = view.text("path").unwrap_or("/").to_owned();
+    let asked = cx.parse_key(view, "context", values::context);
+    let context = asked.or_else(|| {
+        let contexts = &config.apps.get(app?)?.contexts;
+        let below = contexts.iter().filter(|(prefix, _)| is_below(&path, prefix));
+        below.max_by_key(|(prefix, _)| prefix.len()).map(|(_, context)| *context)
+    });
+    let principal = principal(cx, view, now, &gone);
+    let address = cx.parse_key(view, "ip", |text| {
+        text.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| {
+            Flaw::new("value/address", format!("`{}` is no address", shortened(text)))
+                .help("write an IPv4 or IPv6 address without a port")
+        })
+    });
+    let country: Option<CountryCode> = cx.parse_key(view, "country", values::country);
+    let fact = |name: &str| gone.contains(&name);
+    let risk = |name: &str| {
+        let level = RiskLevel::ALL.into_iter().find(|level| Some(level.as_str()) == view.text(name));
+        or_gone(level, fact(name))
+    };
+    let platform = Platform::ALL.into_iter().find(|one| Some(one.as_str()) == view.text("platform"));
+    let client = ClientAppType::ALL.into_iter().find(|one| Some(one.as_str()) == view.text("client"));
+    let risks = ["sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"].map(risk);
+    let device = view.table("device", &DEVICE).map(|view| device(cx, view));
+    Some(Question {
+        principal: principal?,
+        app: AppIndex(u32::try_from(app?).ok()?),
+        context,
+        method: cx.parse_key(view, "method", values::method).unwrap_or_else(|| "GET".to_owned()),
+        path,
+        address: or_gone(address, fact("ip")),
+        country: match country {
+            _ if fact("country") => Some(Fact::Unavailable),
+            Some(country) => Some(Fact::Known(country)),
+            None => None,
+        },
+        platform: or_gone(platform, fact("platform")),
+        client_app: or_gone(client, fact("client")),
+        device: or_gone(device, fact("device")),
+        risks,
+        now,
+    })
+}
+
+/// An unavailable fact is unavailable, whatever is written beside it.
+fn or_gone<T>(known: Option<T>, gone: bool) -> Fact<T> {
+    if gone { Fact::Unavailable } else { known.map_or(Fact::Unknown, Fact::Known) }
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn app(cx: &mut Context<'_>, config: &Config, view: View<'_>) -> Option<usize> {
+    let id = view.text("app")?;
+    let ids = || config.apps.iter().map(|app| app.id.as_str());
+    let position = ids().position(|known| known == id);
+    if position.is_none() {
+        let help = match nearest(id, ids()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("apps are {}", listed(ids().take(10))),
+        };
+        let what = format!("no app `{}`", shortened(id));
+        cx.push(Diagnostic::error("app/unknown", view.at_key("app"), what).help(help));
+    }
+    position
+}
+
+fn moment(cx: &mut Context<'_>, view: View<'_>) -> Option<i64> {
+    let node = view.get("at")?;
+    let (Kind::Text(text) | Kind::Date(text)) = &node.kind else { return None };
+    cx.parse(text, node.at, |text| {
+        text.parse::<Timestamp>().map(Timestamp::as_second).map_err(|_| {
+            Flaw::new("value/date", format!("`{}` is no moment", shortened(text)))
+                .help("write a date and time with its offset: `2026-01-19T08:00:00+01:00`")
+        })
+    })
+}
+
+fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> Option<Principal> {
+    let guest = cx.parse_key(view, "guest", |text| {
+        let found = GUEST_KINDS.into_iter().find(|(name, _)| *name == text);
+        found.map(|(_, kind)| kind).ok_or_else(|| {
+            Flaw::new("value/word", format!("no kind of guest `{}`", shortened(text)))
+                .help(format!("it is one of {}", listed(GUEST_KINDS.iter().map(|(name, _)| *name))))
+        })
+    });
+    let identity = match (view.text("user"), view.text("program")) {
+        (Some(user), None) => Identity::User {
+            id: user.to_owned(),
+            guest,
+            home_tenant: view.text("home-tenant").map(ToOwned::to_owned),
+        },
+        (None, Some(program)) => Identity::Workload { id: program.to_owned() },
+        (user, _) => {
+            let what =
+                if user.is_some() { "both `user` and `program`" } else { "neither `user` nor `program`" };
+            let at = if user.is_some() { view.at_key("program") } else { view.at() };
+            cx.push(
+                Diagnostic::error("ask/who", at, format!("a request has {what}"))
+                    .help("a token is a person's or a program's: write one of them"),
+            );
+            return None;
+        }
+    };
+    let ago = |cx: &mut Context<'_>, key: &str| {
+        let span = cx.parse_key(view, key, values::duration)?;
+        Some(now.saturating_sub(i64::try_from(span.as_secs()).ok()?))
+    };
+    let text = |key: &str| view.text(key).map(ToOwned::to_owned);
+    let ids = |key: &str| match view.get(key) {
+        _ if gone.contains(&key) => Fact::Unavailable,
+        None => Fact::Unknown,
+        Some(_) => Fact::Known(view.owned(key)),
+    };
+    let sign_in = SignIn {
+        auth_time: ago(cx, "signed-in"),
+        methods: view.owned("amr"),
+        acr: text("acr"),
+        contexts: Vec::new(),
+        client_id: text("client-id"),
+        flow: Flow::ALL.into_iter().find(|flow| Some(flow.as_str()) == view.text("flow")),
+        password_changed: ago(cx, "password-changed"),
+        risk_seen: ago(cx, "risk-seen"),
+        terms: view.owned("terms"),
+        custom_controls: view.owned("custom-controls"),
+    };
+    Some(Principal { identity, groups: ids("groups"), roles: ids("roles"), sign_in, claims: claims(view) })
+}
+
+fn claims(view: View<'_>) -> Vec<(Box<str>, Value)> {
+    let entries = view.get("claims").map_or(&[][..], Node::entries);
+    let mut claims: Vec<(Box<str>, Value)> = entries
+        .iter()
+        .filter_map(|entry| {
+            let value = match &entry.value.kind {
+                Kind::Text(text) => Value::Text(text.clone()),
+                Kind::Bool(flag) => Value::Bool(*flag),
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "claims are JSON numbers, which are no more exact"
+                )]
+                Kind::Integer(number) => Value::Number((*number)? as f64),
+                Kind::Float(number) => Value::Number(*number),
+                Kind::List(items) => {
+                    Value::List(items.iter().filter_map(|item| item.text().map(ToOwned::to_owned)).collect())
+                }
+                Kind::Date(_) | Kind::Table(_) => return None,
+            };
+            Some((entry.key.as_str().into(), value))
+        })
+        .collect();
+    claims.sort_by(|left, right| left.0.cmp(&right.0));
+    claims
+}
+
+fn device(cx: &mut Context<'_>, view: View<'_>) -> OwnedDevice {
+    const TEXTS: [&str; 11] = [
+        "id",
+        "name",
+        "ownership",
+        "enrollment-profile",
+        "manufacturer",
+        "mdm-app-id",
+        "model",
+        "operating-system",
+        "operating-system-version",
+        "profile-type",
+        "trust-type",
+    ];
+    let mut device = OwnedDevice {
+        texts: TEXTS.iter().filter_map(|key| Some((*key, view.text(key)?.to_owned()))).collect(),
+        compliant: view.get("compliant").and_then(Node::boolean),
+        physical_ids: view.owned("physical-ids"),
+        system_labels: view.owned("system-labels"),
+        ..OwnedDevice::default()
+    };
+    for entry in view.get("extension-attributes").map_or(&[][..], Node::entries) {
+        let number: Option<usize> = entry.key.parse().ok();
+        match number.and_then(|number| device.extension_attributes.get_mut(number.checked_sub(1)?)) {
+            Some(slot) => *slot = entry.value.text().map(ToOwned::to_owned),
+            None => {
+                let at: At = entry.at;
+                let what = format!("no extension attribute `{}`", shortened(&entry.key));
+                cx.push(Diagnostic::error("key/unknown", at, what).help("they are numbered 1 to 15"));
+            }
+        }
+    }
+    device
+}

@@ -1,0 +1,103 @@
+//! What `what-if`, `test` and `analyze` share: a configuration compiled, countries looked up, and a
+//! question asked both of the engine and of its explanation.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use portcullis_config::ask::Question;
+use portcullis_config::diagnose::{Diagnostic, Sources, render_text};
+use portcullis_config::{Config, load};
+use portcullis_policy::decision::{Generation, Refused};
+use portcullis_policy::explain::{Explanation, explain};
+use portcullis_policy::reference::Conclusion;
+use portcullis_policy::remedy::{self, Remedies};
+use portcullis_policy::signals::Fact;
+use portcullis_policy::{CompiledPolicies, Outcome};
+
+use super::Failure;
+use crate::context::geo::{GeoDatabase, GeoState};
+use crate::refusal::{Nuance, Refusal};
+
+/// A configuration that questions can be put to.
+pub(super) struct Subject {
+    pub(super) config: Config,
+    pub(super) policies: CompiledPolicies,
+    geo: GeoState,
+}
+
+/// An answer, and why.
+pub(super) struct Answered {
+    pub(super) explanation: Explanation,
+    pub(super) remedies: Remedies,
+    /// The code and the reason's word, unless let in.
+    pub(super) code: Option<(u32, &'static str)>,
+}
+
+impl Subject {
+    /// Loads what `run` would serve. Problems are told in full, with their places.
+    pub(super) fn load(path: &Path) -> Result<Self, Failure> {
+        let loaded = load(path);
+        let Some(config) = loaded.config else {
+            return Err(told(&loaded.diagnostics, &loaded.sources));
+        };
+        let geo = match &config.geo {
+            None => GeoState::NotConfigured,
+            Some(geo) => GeoState::Ready(Box::new(
+                GeoDatabase::open(&geo.database, &geo.country_path)
+                    .map_err(|problem| format!("{}: {problem}", geo.database.display()))?,
+            )),
+        };
+        let policies =
+            CompiledPolicies::compile(config.policies.clone(), Generation(1)).map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                lines.join("\n")
+            })?;
+        Ok(Self { config, policies, geo })
+    }
+
+    /// Asks. The country is looked up when the question does not tell it.
+    ///
+    /// # Errors
+    /// When the engine and its explanation differ, which is a mistake in this program.
+    pub(super) fn ask(&self, question: &mut Question) -> Result<Answered, Failure> {
+        question.country.get_or_insert_with(|| match question.address {
+            Fact::Known(address) => self.geo.country(address),
+            Fact::Unknown => Fact::Unknown,
+            Fact::Unavailable => Fact::Unavailable,
+        });
+        let context = question.client_context();
+        let signals = question.signals(&context);
+        let scope = self.policies.bind(&question.principal);
+        let decision = self.policies.decide(&scope, &signals);
+        let explanation = explain(self.policies.set(), &signals);
+        let same = match (&decision.outcome, &explanation.conclusion) {
+            (Outcome::Grant(permit), Conclusion::Grant(limits)) => permit.session() == *limits,
+            (Outcome::Challenge(one), Conclusion::Challenge(other))
+            | (Outcome::Deny(one), Conclusion::Deny(other))
+            | (Outcome::Block(one), Conclusion::Block(other)) => one == other,
+            (Outcome::Grant(_) | Outcome::Challenge(_) | Outcome::Deny(_) | Outcome::Block(_), _) => false,
+        };
+        if !same {
+            return Err("the decision and its explanation differ; please report this request".into());
+        }
+        let code = explanation.conclusion.refused().map(|refused| coded(*refused));
+        let remedies = remedy::find(&self.policies, &scope, &signals);
+        Ok(Answered { explanation, remedies, code })
+    }
+}
+
+fn coded(refused: Refused) -> (u32, &'static str) {
+    let refusal = Refusal::Policy(refused, Nuance::None);
+    (refusal.row().code, refusal.reason())
+}
+
+/// Diagnoses as a failure.
+pub(super) fn told(diagnostics: &[Diagnostic], sources: &Sources) -> Failure {
+    format!("\n{}", render_text(diagnostics, sources)).into()
+}
+
+/// Unix seconds.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

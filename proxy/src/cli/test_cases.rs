@@ -1,0 +1,161 @@
+//! `portcullis test`: cases that say what must be let in and what must not, run like tests.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use portcullis_config::ask::{self, Case};
+use portcullis_policy::model::PolicyState;
+use portcullis_policy::reference::{FindingResult, Tri};
+
+use super::ask::{Answered, Subject, now, told};
+use super::what_if::headline;
+
+/// Which cases, of which configuration.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The main configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Files of cases.
+    #[arg(value_name = "CASES", required_unless_present = "init")]
+    cases: Vec<PathBuf>,
+    /// Print a first file of cases: each app, asked by a stranger, with what the policies say today.
+    #[arg(long, conflicts_with = "cases")]
+    init: bool,
+}
+
+/// Exit status 0 when every case holds, 1 when one fails or cannot be read.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let subject = match Subject::load(&arguments.config) {
+        Ok(subject) => subject,
+        Err(problem) => {
+            super::error(&format!("portcullis: {problem}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    if arguments.init {
+        return init(&subject);
+    }
+    let (mut passed, mut failed, mut unreadable) = (0_usize, 0_usize, false);
+    for path in &arguments.cases {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(problem) => {
+                super::error(&format!("portcullis: cannot read `{}`: {problem}", path.display()));
+                unreadable = true;
+                continue;
+            }
+        };
+        let read = ask::cases(&subject.config, path, text, now());
+        let Some(cases) = read.value else {
+            super::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
+            unreadable = true;
+            continue;
+        };
+        for case in cases {
+            match judge(&subject, case.clone()) {
+                Ok(()) => {
+                    passed += 1;
+                    super::print(&format!("ok      {}", case.name));
+                }
+                Err(why) => {
+                    failed += 1;
+                    super::print(&format!("FAILED  {}\n        at {}\n{why}", case.name, case.place));
+                }
+            }
+        }
+    }
+    super::print(&format!("\n{passed} passed, {failed} failed"));
+    if passed + failed == 0 && !unreadable {
+        super::error("portcullis: no case was found, so nothing was tested");
+    }
+    if failed == 0 && !unreadable && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn judge(subject: &Subject, mut case: Case) -> Result<(), String> {
+    let answered = subject.ask(&mut case.question).map_err(|problem| problem.to_string())?;
+    let mut why = String::new();
+    let found = answered.explanation.conclusion.as_str();
+    if found != case.expect {
+        let _ = writeln!(why, "        expected {}, found {}", case.expect, headline(&answered));
+    }
+    let code = answered.code.map(|(code, _)| code);
+    if case.code.is_some() && case.code != code {
+        let shown = |code: Option<u32>| code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        let _ = writeln!(why, "        expected code {}, found {}", shown(case.code), shown(code));
+    }
+    let applied = applied(subject, &answered);
+    if let Some(expected) = &case.applied
+        && *expected != applied
+    {
+        let _ = writeln!(why, "        expected to apply: {expected:?}, found {applied:?}");
+    }
+    if why.is_empty() {
+        return Ok(());
+    }
+    for explained in &answered.explanation.policies {
+        let policy = subject.policies.set().policies.get(explained.finding.policy.0 as usize);
+        let id = policy.map_or("", |policy| policy.id.as_str());
+        let _ = writeln!(why, "          {id}: {}", explained.sentence());
+    }
+    why.truncate(why.trim_end().len());
+    Err(why)
+}
+
+/// The enforced policies that applied, or may have, by id, sorted.
+fn applied(subject: &Subject, answered: &Answered) -> Vec<String> {
+    let policies = answered.explanation.policies.iter().filter_map(|explained| {
+        let policy = subject.policies.set().policies.get(explained.finding.policy.0 as usize)?;
+        let counts = policy.state == PolicyState::Enabled
+            && answered.explanation.assigned == Tri::Yes
+            && matches!(explained.finding.result, FindingResult::Applied(_));
+        counts.then(|| policy.id.as_str().to_owned())
+    });
+    let mut ids: Vec<String> = policies.collect();
+    ids.sort();
+    ids
+}
+
+/// Every app, asked by a user of no group with one factor and with several: the answers of today become
+/// expectations, to be read and corrected by a person.
+fn init(subject: &Subject) -> ExitCode {
+    let mut out = String::from(
+        "# What the policies say today. Read each case: is it what you mean? Then keep it in CI.\n",
+    );
+    for app in &subject.config.apps {
+        for (how, amr) in [("one factor", "[\"pwd\"]"), ("two factors", "[\"pwd\", \"mfa\"]")] {
+            let id = serde_json::Value::from(app.id.as_str());
+            let request = format!(
+                "user = \"somebody\"\napp = {id}\nclient = \"browser\"\namr = {amr}\nsigned-in = \"1m\"\n"
+            );
+            let read = ask::request(&subject.config, None, request.clone(), now());
+            let Some(mut asked) = read.value else {
+                super::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
+                return ExitCode::FAILURE;
+            };
+            let answered = match subject.ask(&mut asked.question) {
+                Ok(answered) => answered,
+                Err(problem) => {
+                    super::error(&format!("portcullis: {problem}"));
+                    return ExitCode::FAILURE;
+                }
+            };
+            let name = format!("a user of no group opens {} with {how} from nowhere known", app.id);
+            let _ = write!(
+                out,
+                "\n[[case]]\nname = {}\nexpect = \"{}\"\n",
+                serde_json::Value::from(name),
+                answered.explanation.conclusion.as_str()
+            );
+            if let Some((code, _)) = answered.code {
+                let _ = writeln!(out, "code = {code}");
+            }
+            let _ = writeln!(out, "applied = {}", serde_json::Value::from(applied(subject, &answered)));
+            let _ = write!(out, "[case.request]\n{request}");
+        }
+    }
+    super::print(out.trim_end());
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,308 @@
+//! `portcullis what-if`: what the policies would say to a request that nobody sends, and why.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use portcullis_config::ask;
+use portcullis_policy::PolicySet;
+use portcullis_policy::explain::Explained;
+use portcullis_policy::model::PolicyState;
+use portcullis_policy::reference::{Conclusion, Tri};
+use portcullis_policy::remedy::Remedy;
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::ask::{Answered, Subject, now, told};
+
+/// The largest request that is read, in bytes.
+const REQUEST_BYTES_MAX: u64 = 1 << 20;
+
+/// Whose request, for what, from where, on what. What a flag says counts over what the file says.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The main configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The request: TOML or JSON, or the body of Graph's `conditionalAccess/evaluate`; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// For people, for programs, or as Graph answers.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    facts: Facts,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Graph,
+}
+
+/// The common facts, as flags.
+#[derive(Debug, Args)]
+struct Facts {
+    /// The user's id.
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// The program's id, instead of a user.
+    #[arg(long, value_name = "ID")]
+    program: Option<String>,
+    /// A group; may be repeated.
+    #[arg(long, value_name = "ID")]
+    group: Vec<String>,
+    /// A directory role; may be repeated.
+    #[arg(long, value_name = "ID")]
+    role: Vec<String>,
+    /// The app.
+    #[arg(long, value_name = "ID")]
+    app: Option<String>,
+    /// The client's address.
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    /// Its country, instead of a look-up.
+    #[arg(long, value_name = "CODE")]
+    country: Option<String>,
+    /// The device's platform.
+    #[arg(long)]
+    platform: Option<String>,
+    /// The kind of client.
+    #[arg(long)]
+    client: Option<String>,
+    /// Whether the device is compliant.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    device_compliant: Option<bool>,
+    /// The device's join type: `AzureAD`, `ServerAD` or `Workplace`.
+    #[arg(long, num_args = 0..=1, default_missing_value = "ServerAD", value_name = "TYPE")]
+    device_joined: Option<String>,
+    /// The sign-in proved several factors.
+    #[arg(long)]
+    mfa: bool,
+    /// Sign-in risk.
+    #[arg(long, value_name = "LEVEL")]
+    sign_in_risk: Option<String>,
+    /// User risk.
+    #[arg(long, value_name = "LEVEL")]
+    user_risk: Option<String>,
+    /// The path.
+    #[arg(long)]
+    path: Option<String>,
+    /// The method.
+    #[arg(long)]
+    method: Option<String>,
+    /// How long ago the sign-in was, such as `10m`.
+    #[arg(long, value_name = "SPAN")]
+    signed_in: Option<String>,
+    /// When: `2026-01-19T08:00:00+01:00`.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+impl Facts {
+    /// The flags as the file would write them; JSON strings and lists are TOML ones.
+    fn written(&self) -> String {
+        let mut text = String::new();
+        let mut put = |key: &str, value: Value| {
+            let _ = writeln!(text, "{key} = {value}");
+        };
+        let texts = [
+            ("user", &self.user),
+            ("program", &self.program),
+            ("app", &self.app),
+            ("ip", &self.ip),
+            ("country", &self.country),
+            ("platform", &self.platform),
+            ("client", &self.client),
+            ("sign-in-risk", &self.sign_in_risk),
+            ("user-risk", &self.user_risk),
+            ("path", &self.path),
+            ("method", &self.method),
+            ("signed-in", &self.signed_in),
+            ("at", &self.at),
+            ("device.trust-type", &self.device_joined),
+        ];
+        for (key, value) in texts {
+            if let Some(value) = value {
+                put(key, json!(value));
+            }
+        }
+        for (key, values) in [("groups", &self.group), ("roles", &self.role)] {
+            if !values.is_empty() {
+                put(key, json!(values));
+            }
+        }
+        if self.mfa {
+            put("amr", json!(["mfa"]));
+        }
+        if let Some(compliant) = self.device_compliant {
+            put("device.compliant", json!(compliant));
+        }
+        text
+    }
+}
+
+/// Exit status 0 whatever the answer; 1 when the question or the configuration is wrong.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let subject = Subject::load(&arguments.config)?;
+    let text = match &arguments.request {
+        None => None,
+        Some(path) => Some((path.as_path(), read(path)?)),
+    };
+    let read = ask::request(&subject.config, text, arguments.facts.written(), now());
+    let Some(mut request) = read.value else { return Err(told(&read.diagnostics, &read.sources)) };
+    let answered = subject.ask(&mut request.question)?;
+    let set = subject.policies.set();
+    match arguments.format {
+        Format::Text => super::print(&text_of(set, &answered)),
+        Format::Json => super::print(&format!("{:#}", json_of(set, &answered))),
+        Format::Graph => super::print(&format!("{:#}", graph_of(set, &answered, request.applied_only))),
+    }
+    Ok(())
+}
+
+fn read(path: &std::path::Path) -> Result<String, Failure> {
+    let problem = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let mut text = String::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(REQUEST_BYTES_MAX).read_to_string(&mut text).map_err(problem)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(problem)?;
+        file.take(REQUEST_BYTES_MAX).read_to_string(&mut text).map_err(problem)?;
+    }
+    Ok(text)
+}
+
+/// The answer in one line.
+pub(super) fn headline(answered: &Answered) -> String {
+    let word = answered.explanation.conclusion.as_str();
+    match (&answered.explanation.conclusion, answered.code) {
+        (Conclusion::Grant(limits), _) => match limits.sign_in_until {
+            Some(until) => format!("{word}: let in, until the sign-in is too old at Unix second {until}"),
+            None => format!("{word}: let in"),
+        },
+        (Conclusion::Challenge(refused) | Conclusion::Deny(refused) | Conclusion::Block(refused), code) => {
+            let (code, reason) = code.unwrap_or_default();
+            let reasons: Vec<&str> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
+            let temporary = if refused.temporary { ", temporary: a fact is unavailable" } else { "" };
+            format!("{word}: {code} {reason} ({}){temporary}", reasons.join(", "))
+        }
+    }
+}
+
+fn text_of(set: &PolicySet, answered: &Answered) -> String {
+    let mut out = headline(answered);
+    match answered.explanation.assigned {
+        Tri::Yes => {}
+        Tri::No => out.push_str("\nnot assigned to the app: no policy was asked; they would say:"),
+        Tri::Maybe => {
+            out.push_str("\nwhether assigned to the app could not be told; the policies would say:")
+        }
+    }
+    for explained in &answered.explanation.policies {
+        let _ = write!(out, "\n  {}: {}", id(set, explained), explained.sentence());
+    }
+    if answered.explanation.conclusion.refused().is_some() {
+        out.push_str("\nwhat would let it in:");
+        if answered.remedies.ways.is_empty() {
+            out.push_str(" nothing within the user's reach");
+        }
+        for way in &answered.remedies.ways {
+            let _ = write!(out, "\n  {}", way_of(way));
+        }
+    }
+    out
+}
+
+fn way_of(way: &[Remedy]) -> String {
+    let words = way.iter().map(|remedy| match remedy {
+        Remedy::LaterTime { at } => format!("later_time (Unix second {at})"),
+        other => other.as_str().to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" and ")
+}
+
+fn id<'s>(set: &'s PolicySet, explained: &Explained) -> &'s str {
+    set.policies.get(explained.finding.policy.0 as usize).map_or("", |policy| policy.id.as_str())
+}
+
+const fn word(holds: Tri) -> &'static str {
+    match holds {
+        Tri::Yes => "yes",
+        Tri::No => "no",
+        Tri::Maybe => "unavailable",
+    }
+}
+
+fn json_of(set: &PolicySet, answered: &Answered) -> Value {
+    let policies = answered.explanation.policies.iter().map(|explained| {
+        let parts = explained.parts.iter().map(|words| {
+            json!({
+                "part": words.part.as_str(), "matches": word(words.holds),
+                "wanted": words.wanted, "seen": words.seen,
+            })
+        });
+        let controls = explained
+            .controls
+            .iter()
+            .map(|one| json!({ "control": one.control, "met": word(one.met), "seen": one.seen }));
+        json!({
+            "id": id(set, explained),
+            "result": explained.finding.result.as_str(),
+            "applies": word(explained.finding.applies),
+            "ruledOutBy": explained.finding.ruled_out_by().map(|part| part.as_str()),
+            "parts": parts.collect::<Vec<_>>(),
+            "controls": controls.collect::<Vec<_>>(),
+            "why": explained.sentence(),
+        })
+    });
+    let refused = answered.explanation.conclusion.refused();
+    let remedies = answered.remedies.ways.iter().map(|way| {
+        let parts = way.iter().map(|remedy| match remedy {
+            Remedy::LaterTime { at } => json!({ "kind": remedy.as_str(), "at": at }),
+            other => json!({ "kind": other.as_str() }),
+        });
+        parts.collect::<Vec<_>>()
+    });
+    json!({
+        "outcome": answered.explanation.conclusion.as_str(),
+        "code": answered.code.map(|(code, _)| code),
+        "reasons": refused.map_or_else(Vec::new, |refused| {
+            refused.reasons.iter().map(|reason| reason.as_str()).collect()
+        }),
+        "temporary": refused.is_some_and(|refused| refused.temporary),
+        "assigned": word(answered.explanation.assigned),
+        "policies": policies.collect::<Vec<_>>(),
+        "remedies": remedies.collect::<Vec<_>>(),
+    })
+}
+
+/// As `conditionalAccess/evaluate` answers. A policy that is taken to apply because a fact is
+/// unavailable says `notEnoughInformation`.
+fn graph_of(set: &PolicySet, answered: &Answered, applied_only: bool) -> Value {
+    let policies = answered.explanation.policies.iter().filter_map(|explained| {
+        let policy = set.policies.get(explained.finding.policy.0 as usize)?;
+        let reason = match (explained.finding.applies, explained.finding.ruled_out_by()) {
+            (_, Some(part)) => part.graph_reason(),
+            (Tri::Maybe, None) => "notEnoughInformation",
+            (Tri::Yes | Tri::No, None) => "notSet",
+        };
+        let applies = explained.finding.ruled_out_by().is_none();
+        (applies || !applied_only).then(|| {
+            json!({
+                "id": policy.id.as_str(),
+                "displayName": policy.name,
+                "state": match policy.state {
+                    PolicyState::Enabled => "enabled",
+                    PolicyState::ReportOnly => "enabledForReportingButNotEnforced",
+                    PolicyState::Disabled => "disabled",
+                },
+                "policyApplies": applies,
+                "analysisReasons": reason,
+            })
+        })
+    });
+    json!({ "value": policies.collect::<Vec<_>>() })
+}
