@@ -278,14 +278,22 @@ impl World {
         exchange(&self.plain, text.as_bytes()).status
     }
 
-    /// Everything that comes back for these bytes until the connection closes or is silent for half a second.
+    /// Everything that comes back for these bytes until the connection closes or falls silent.
     pub(crate) fn all(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.plain).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let _ = std::io::Write::write_all(&mut stream, bytes);
         let mut received = Vec::new();
-        let _ = stream.read_to_end(&mut received);
-        String::from_utf8_lossy(&received).into_owned()
+        let mut chunk = [0; 16 * 1024];
+        // A busy machine may take its time for the first answer; a further one comes at once or never.
+        let mut patience = Duration::from_secs(10);
+        loop {
+            stream.set_read_timeout(Some(patience)).unwrap();
+            match stream.read(&mut chunk) {
+                Ok(read) if read > 0 => received.extend_from_slice(&chunk[..read]),
+                _ => return String::from_utf8_lossy(&received).into_owned(),
+            }
+            patience = Duration::from_millis(500);
+        }
     }
 
     pub(crate) fn admin_get(&self, path: &str, lines: &str) -> Answer {
