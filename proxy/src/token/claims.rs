@@ -21,6 +21,7 @@ pub struct VerifiedToken {
     device: Option<DeviceClaims>,
     sign_in_risk: Fact<RiskLevel>,
     user_risk: Fact<RiskLevel>,
+    audiences: Vec<String>,
     times: Times,
     issuer_index: usize,
     key_generation: u64,
@@ -103,6 +104,7 @@ impl VerifiedToken {
             device: source.device(names)?,
             sign_in_risk: source.risk(names.sign_in_risk.as_deref()),
             user_risk: source.risk(names.user_risk.as_deref()),
+            audiences: source.texts("aud"),
             principal,
             times,
             issuer_index,
@@ -138,6 +140,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn user_risk(&self) -> Fact<RiskLevel> {
         self.user_risk
+    }
+
+    /// Whether one of these audiences is meant; the issuer's were checked already.
+    #[must_use]
+    pub fn is_meant_for(&self, audiences: &[String]) -> bool {
+        self.audiences.iter().any(|meant| audiences.contains(meant))
     }
 
     /// `exp`, Unix seconds.

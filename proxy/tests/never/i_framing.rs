@@ -425,6 +425,7 @@ fn never_n73_an_answer_of_a_key_server_is_read_without_limit() {
         assert_eq!(world.origin.hits(), 0);
     }
     let sent = sent.load(Ordering::Relaxed) / endless.calls().max(1);
-    assert!(sent < 8 * 1024 * 1024, "{sent} bytes of one answer were taken");
+    // Sockets on both sides hold megabytes that nobody has read.
+    assert!(sent < 32 * 1024 * 1024, "{sent} bytes of one answer were taken");
     assert_eq!(World::plain().with_token(&keys::token()), 200, "the twin");
 }

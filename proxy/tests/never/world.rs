@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) top: String,
     /// Lines of the issuer.
     pub(crate) issuer: &'static str,
+    /// The issuer's `audiences`.
+    pub(crate) audiences: &'static str,
     /// The issuer's `keys`.
     pub(crate) keys: String,
     /// Hosts of the app, as TOML.
@@ -74,6 +76,7 @@ impl Default for Setup {
             server: "",
             top: String::new(),
             issuer: "",
+            audiences: "[\"api://wiki\"]",
             keys: "{ file = \"keys.json\" }".to_owned(),
             hosts: format!("[\"{HOST}\"]"),
             app: "",
@@ -110,7 +113,7 @@ networks = ["192.0.2.0/24"]
 [[issuer]]
 name = "main"
 issuer = "{issuer_url}"
-audiences = ["{audience}"]
+audiences = {audiences}
 keys = {keys}
 leeway = "1s"
 {issuer}
@@ -131,7 +134,7 @@ identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Grou
 {top}
 "#,
             issuer_url = keys::ISSUER,
-            audience = keys::AUDIENCE,
+            audiences = self.audiences,
         )
     }
 }
