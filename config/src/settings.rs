@@ -345,6 +345,8 @@ pub struct App {
     pub token: TokenPlaces,
     /// Issuers whose tokens are accepted, as positions in `Config::issuers`; at least one.
     pub issuers: Vec<usize>,
+    /// Audiences of which a token must have one; `None` is any that its issuer is accepted with.
+    pub audiences: Option<Vec<String>>,
     /// Where a browser without a token can sign in.
     pub sign_in_url: Option<String>,
     /// Identity headers for the app: name and what it carries.

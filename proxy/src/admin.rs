@@ -47,7 +47,8 @@ fn is_of_a_page(session: &ServerSession) -> bool {
         .server_addr()
         .and_then(|address| address.as_inet())
         .is_some_and(|address| address.ip().is_loopback());
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // Without the field it is no browser: some health checks still speak HTTP/1.0.
+    let host = headers.get(header::HOST).map_or("localhost", |host| host.to_str().unwrap_or_default());
     let name =
         host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
     let plain = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();

@@ -29,7 +29,7 @@ use crate::admit::{AdmittedRequest, Head, admit, target_of};
 use crate::context;
 use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, trace_id};
 use crate::record::{AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, UpstreamFailure, is_logged};
-use crate::refusal::{BadRequest, Carrier, Nuance, Refusal};
+use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller};
 use crate::upstream;
@@ -369,6 +369,9 @@ fn authenticate(
     let token = token.ok_or(Refusal::NoToken)?;
     let caller =
         token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)?;
+    if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
+        return Err(Refusal::BadToken(BadToken::Audience));
+    }
     // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
     let by_cookie = cookie.is_some_and(|cookie| std::ptr::eq(cookie, token));
     if by_cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {

@@ -63,6 +63,7 @@ pub(super) fn app(
     let upstreams: Vec<Upstream> =
         view.items("upstreams").iter().filter_map(|node| upstream(cx, node)).collect();
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
+    let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
     let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
     let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {
@@ -98,6 +99,7 @@ pub(super) fn app(
         upstreams,
         token,
         issuers: accepted,
+        audiences,
         sign_in_url,
         identity_headers,
         forward_authorization: view.boolean("forward-authorization", false),
@@ -238,6 +240,30 @@ fn accepted_issuers(cx: &mut Context<'_>, view: View<'_>, issuers: &[Issuer], na
         }
     }
     accepted
+}
+
+/// An audience that no accepted issuer has would refuse everybody; it is rather a slip of the pen.
+fn audiences(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    issuers: &[Issuer],
+    accepted: &[usize],
+) -> Option<Vec<String>> {
+    view.get("audiences")?;
+    cx.not_empty(view, "audiences", "no token would be accepted; leave it out to accept any");
+    let known = |text: &str| {
+        let mut accepted = accepted.iter().filter_map(|position| issuers.get(*position));
+        accepted.any(|issuer| issuer.audiences.iter().any(|audience| audience == text))
+    };
+    for (text, at) in view.texts("audiences").filter(|(text, _)| !known(text)) {
+        let what = format!("no accepted issuer has the audience `{}`", shortened(text));
+        cx.push(
+            Diagnostic::error("app/audience", at, what)
+                .why("tokens for other audiences than the issuer's are refused before")
+                .help("add it to the issuer's `audiences`, or correct it"),
+        );
+    }
+    Some(view.owned("audiences"))
 }
 
 fn identity_headers(

@@ -268,6 +268,11 @@ pub(crate) static APP: Table = Table {
             "Where the token is looked for; `Authorization: Bearer` if absent.",
         ),
         optional("issuers", TEXTS, "Names of accepted issuers; all if absent."),
+        optional(
+            "audiences",
+            TEXTS,
+            "Audiences of which a token must have one; any of its issuer's if absent.",
+        ),
         optional("sign-in-url", Shape::Text(Form::Url), "Where a browser without a token can sign in."),
         optional(
             "identity-headers",

@@ -106,6 +106,39 @@ fn spellings_of_one_path_are_judged_as_one() {
 }
 
 #[test]
+fn the_target_is_what_stands_in_the_first_line() {
+    for (head, target) in [
+        ("GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n", "/a?b"),
+        ("\r\nGET /a HTTP/1.1\r\n\r\n", "/a"),
+        ("GET /a#b HTTP/1.1\r\n\r\n", "/a#b"),
+        ("GET /a b HTTP/1.1\r\n\r\n", "/a b"),
+        ("GET http://x/ HTTP/1.1\r\n\r\n", "http://x/"),
+        ("GET /a HTTP/1.1\n\n", ""),
+        ("GET /a HTTP/1.1\r\nX: y\nZ: z\r\n\r\n", ""),
+        ("GET HTTP/1.1\r\n\r\n", ""),
+        ("", ""),
+    ] {
+        assert_eq!(target_of(head.as_bytes()), target.as_bytes(), "{head:?}");
+    }
+}
+
+#[test]
+fn a_page_is_ours_if_its_host_is_the_one_that_was_asked_or_it_is_allowed() {
+    let allowed = ["https://portal.test".to_owned()];
+    let ours = |origin: &str| {
+        Sent::new("/", &[("origin", origin)]).with(|admitted| admitted.unwrap().is_from_own_page(&allowed))
+    };
+    assert!(Sent::new("/", &[]).with(|admitted| admitted.unwrap().is_from_own_page(&allowed)));
+    for origin in ["https://wiki.test", "http://WIKI.test:8080", "https://portal.test"] {
+        assert!(ours(origin), "{origin}");
+    }
+    for origin in ["https://evil.test", "http://portal.test", "https://a.wiki.test", "wiki.test", "null", ""]
+    {
+        assert!(!ours(origin), "{origin}");
+    }
+}
+
+#[test]
 fn a_host_is_one_plain_name() {
     let host = |value: &str| {
         let mut sent = Sent::new("/", &[]);

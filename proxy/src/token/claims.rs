@@ -20,6 +20,7 @@ pub struct VerifiedToken {
     user_name: Option<String>,
     device: Option<DeviceClaims>,
     risks: Risks,
+    audiences: Vec<String>,
     times: Times,
     issuer_index: usize,
     key_generation: u64,
@@ -138,6 +139,7 @@ impl VerifiedToken {
                 insider: source.risk(names.insider_risk.as_deref()),
                 service_principal: source.risk(names.service_principal_risk.as_deref()),
             },
+            audiences: source.texts("aud"),
             principal,
             times,
             issuer_index,
@@ -167,6 +169,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn risks(&self) -> Risks {
         self.risks
+    }
+
+    /// Whether one of these audiences is meant; the issuer's were checked already.
+    #[must_use]
+    pub fn is_meant_for(&self, audiences: &[String]) -> bool {
+        self.audiences.iter().any(|meant| audiences.contains(meant))
     }
 
     /// `exp`, Unix seconds.

@@ -10,7 +10,8 @@ use crate::world::{HOST, Setup, World};
 #[test]
 fn never_n49_a_cached_token_is_reused_for_another_issuer_audience_host_or_method() {
     let world = World::start(Setup {
-        app: "issuers = [\"main\"]\nmethods = [\"GET\"]",
+        app: "issuers = [\"main\"]\naudiences = [\"api://wiki\"]\nmethods = [\"GET\"]",
+        audiences: "[\"api://wiki\", \"api://narrow\"]",
         top: format!(
             r#"
 [[issuer]]
@@ -25,6 +26,14 @@ hosts = ["second.test"]
 upstreams = ["http://127.0.0.1:9"]
 unmatched = "allow"
 issuers = ["second"]
+
+[[app]]
+id = "narrow"
+hosts = ["narrow.test"]
+upstreams = ["http://127.0.0.1:9"]
+unmatched = "allow"
+issuers = ["main"]
+audiences = ["api://narrow"]
 
 [[app]]
 id = "closed"
@@ -46,6 +55,8 @@ unmatched = "deny"
     for round in 0..2 {
         assert_eq!(ask("GET", HOST, &ours), 200, "the twin, round {round}");
         assert_eq!(ask("GET", "second.test", &ours), 401, "another issuer's app, round {round}");
+        assert_eq!(ask("GET", "narrow.test", &ours), 401, "another audience's app, round {round}");
+        assert_eq!(ask("GET", "narrow.test", &narrow), 502, "that app's twin is let in, round {round}");
         assert_eq!(ask("GET", "closed.test", &ours), 403, "a stricter app, round {round}");
         assert_eq!(ask("POST", HOST, &ours), 400, "another method, round {round}");
         assert_eq!(ask("GET", HOST, &of_second), 401, "a token of the other issuer, round {round}");

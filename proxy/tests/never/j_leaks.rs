@@ -171,6 +171,8 @@ fn never_n78_a_page_in_the_operators_browser_drives_the_admin_listener() {
             assert_eq!(world.admin_get(target, lines).status, 403, "{lines:?}");
         }
     }
+    let old = exchange(&world.admin, b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(old.status, 200, "the twin: a health check without a host");
     for lines in ["", "Host: localhost:9090\r\n", "Host: [::1]:9090\r\n", "Sec-Fetch-Site: none\r\n"] {
         let answer = world.admin_get("/metrics", lines);
         assert_eq!(answer.status, 200, "the twin: {lines:?}");

@@ -110,8 +110,8 @@ fn never_n81_a_socket_or_stream_outlives_its_token() {
     for (target, lines, expected) in [("/ws", UPGRADE, 101), ("/stream", "", 200)] {
         let (mut stream, head) = opened(&world, &ends_soon(), target, lines);
         assert_eq!(head.status, expected, "{target}");
-        let lived = lives(&mut stream, target == "/ws", Duration::from_secs(15));
-        assert!(lived < Duration::from_secs(8), "{target} went on for {lived:?}");
+        let lived = lives(&mut stream, target == "/ws", Duration::from_secs(40));
+        assert!(lived < Duration::from_secs(20), "{target} went on for {lived:?}");
         let (mut stream, _) = opened(&world, &token(), target, lines);
         let lived = lives(&mut stream, target == "/ws", Duration::from_secs(4));
         assert!(lived >= Duration::from_secs(4), "the twin {target} was cut after {lived:?}");
@@ -127,12 +127,12 @@ fn never_n81_a_socket_or_stream_outlives_its_token() {
     while let Some((kind, flags, stream, _)) = connection.next() {
         data += usize::from(kind == DATA);
         ended = stream == 1 && (kind == h2::RST_STREAM || flags & END_STREAM != 0 && kind == DATA);
-        if ended || started.elapsed() > Duration::from_secs(15) {
+        if ended || started.elapsed() > Duration::from_secs(40) {
             break;
         }
     }
     assert!(
-        ended && data > 5 && started.elapsed() < Duration::from_secs(8),
+        ended && data > 5 && started.elapsed() < Duration::from_secs(20),
         "{data} {:?}",
         started.elapsed()
     );
@@ -156,8 +156,8 @@ fn never_n81_a_socket_or_stream_outlives_a_policy_or_a_sign_in() {
     });
     let (mut stream, head) = opened(&world, &bob, "/stream", "");
     assert_eq!(head.status, 200);
-    let lived = lives(&mut stream, false, Duration::from_secs(15));
-    assert!(lived < Duration::from_secs(9), "it went on for {lived:?}");
+    let lived = lives(&mut stream, false, Duration::from_secs(40));
+    assert!(lived < Duration::from_secs(20), "it went on for {lived:?}");
     // A reload that blocks.
     let (mut socket, head) = opened(&world, &token(), "/ws", UPGRADE);
     assert_eq!(head.status, 101);
@@ -167,8 +167,8 @@ fn never_n81_a_socket_or_stream_outlives_a_policy_or_a_sign_in() {
     let text = fs::read_to_string(world.file("policies.toml")).unwrap();
     let block = "\n[[policy]]\nid = \"no-anna\"\nusers = { include = [\"user:anna\"] }\napps = { include = [\"all\"] }\ngrant = \"block\"\n";
     fs::write(world.file("policies.toml"), format!("{text}{block}")).unwrap();
-    let lived = lives(&mut socket, true, Duration::from_secs(20));
-    assert!(lived < Duration::from_secs(12), "it went on for {lived:?}");
+    let lived = lives(&mut socket, true, Duration::from_secs(60));
+    assert!(lived < Duration::from_secs(40), "it went on for {lived:?}");
     assert!(lives(&mut other, false, Duration::from_secs(2)) >= Duration::from_secs(2), "the twin goes on");
     world.wait_for("the cut to be logged", |world| world.log().contains("no-anna"));
 }

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) top: String,
     /// Lines of the issuer.
     pub(crate) issuer: &'static str,
+    /// The issuer's `audiences`.
+    pub(crate) audiences: &'static str,
     /// The issuer's `keys`.
     pub(crate) keys: String,
     /// Hosts of the app, as TOML.
@@ -74,6 +76,7 @@ impl Default for Setup {
             server: "",
             top: String::new(),
             issuer: "",
+            audiences: "[\"api://wiki\"]",
             keys: "{ file = \"keys.json\" }".to_owned(),
             hosts: format!("[\"{HOST}\"]"),
             app: "",
@@ -110,7 +113,7 @@ networks = ["192.0.2.0/24"]
 [[issuer]]
 name = "main"
 issuer = "{issuer_url}"
-audiences = ["{audience}"]
+audiences = {audiences}
 keys = {keys}
 leeway = "1s"
 {issuer}
@@ -131,7 +134,7 @@ identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Grou
 {top}
 "#,
             issuer_url = keys::ISSUER,
-            audience = keys::AUDIENCE,
+            audiences = self.audiences,
         )
     }
 }
@@ -278,14 +281,22 @@ impl World {
         exchange(&self.plain, text.as_bytes()).status
     }
 
-    /// Everything that comes back for these bytes until the connection closes or is silent for half a second.
+    /// Everything that comes back for these bytes until the connection closes or falls silent.
     pub(crate) fn all(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.plain).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let _ = std::io::Write::write_all(&mut stream, bytes);
         let mut received = Vec::new();
-        let _ = stream.read_to_end(&mut received);
-        String::from_utf8_lossy(&received).into_owned()
+        let mut chunk = [0; 16 * 1024];
+        // A busy machine may take its time for the first answer; a further one comes at once or never.
+        let mut patience = Duration::from_secs(10);
+        loop {
+            stream.set_read_timeout(Some(patience)).unwrap();
+            match stream.read(&mut chunk) {
+                Ok(read) if read > 0 => received.extend_from_slice(&chunk[..read]),
+                _ => return String::from_utf8_lossy(&received).into_owned(),
+            }
+            patience = Duration::from_millis(500);
+        }
     }
 
     pub(crate) fn admin_get(&self, path: &str, lines: &str) -> Answer {

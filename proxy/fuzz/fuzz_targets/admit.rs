@@ -1,0 +1,48 @@
+//! Any head at all: what is admitted can be read in one way only, and reading it again changes nothing.
+#![no_main]
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use libfuzzer_sys::fuzz_target;
+use portcullis::admit::{Head, admit, target_of};
+use portcullis_config::settings::TrustedProxies;
+
+fuzz_target!(|data: &[u8]| {
+    // A head as it would come: a request line, then lines of headers.
+    let target = target_of(data);
+    let mut lines = data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.next().unwrap_or_default();
+    let method = first.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let Ok(method) = Method::from_bytes(method) else { return };
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            headers.append(name, value);
+        }
+    }
+    let proxies = TrustedProxies::default();
+    let peer = "192.0.2.1".parse().unwrap();
+    let head = |target| Head { method: &method, target, version: Version::HTTP_11, headers: &headers, authority: None, peer };
+    let asked = head(target);
+    let Ok(request) = admit(&asked, &proxies) else { return };
+
+    assert_eq!(request.client(), peer, "nobody is trusted");
+    let host = request.host();
+    assert!(!host.is_empty() && !host.bytes().any(|byte| byte.is_ascii_uppercase() || b"@/?# ".contains(&byte)));
+    let path = request.path();
+    assert!(path.starts_with('/') && path.is_ascii() && !path.starts_with("//"), "{path}");
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    let text = String::from_utf8(decoded).expect("an admitted path is text");
+    for form in ["//", "/./", "/../", "\\", ";", "?", "#", "\0", "%", "\r", "\n"] {
+        assert!(!text.contains(form), "{path} holds {form:?}");
+    }
+    assert!(!text.ends_with("/..") && !text.ends_with("/."), "{path}");
+    // What the app receives decodes to the same text.
+    let sent = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let sent: Vec<u8> = percent_encoding::percent_decode(sent).collect();
+    assert_eq!(sent, text.as_bytes(), "judged and sent differ");
+    let again = head(path.as_bytes());
+    let again = admit(&again, &proxies).expect("the one spelling is admitted");
+    assert_eq!(again.path(), path, "the one spelling is its own");
+});
