@@ -5,6 +5,7 @@
 //! for a counter.
 
 mod cells;
+mod challenges;
 mod exposition;
 mod log;
 mod metrics;
