@@ -4,6 +4,7 @@ usage: files.py BINARY FOLDER   (needs PyYAML)
 """
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -103,6 +104,20 @@ def runbook():
             must(f"`{rule['alert']}`" in page, f"deploy/README.md does not explain `{rule['alert']}`")
 
 
+def operator_rules():
+    """The Prometheus operator's resource holds the very rules of deploy/prometheus."""
+    path = DEPLOY / "kubernetes/prometheusrule.yaml"
+    groups = [group for name in ("recording", "alerts") for group in documents(DEPLOY / f"prometheus/{name}.yaml")[0]["groups"]]
+    made = yaml.safe_dump({
+        "apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule",
+        "metadata": {"name": "portcullis", "namespace": "portcullis"}, "spec": {"groups": groups},
+    }, sort_keys=False, width=120)
+    made = "# Made from deploy/prometheus by deploy/tests/files.py: PORTCULLIS_BLESS=1 bash deploy/check\n" + made
+    if os.environ.get("PORTCULLIS_BLESS"):
+        path.write_text(made)
+    must(path.exists() and path.read_text() == made, f"{path} is stale: PORTCULLIS_BLESS=1 bash deploy/check")
+
+
 def compose():
     folder = DEPLOY / "compose"
     for name, service in documents(folder / "compose.yaml")[0]["services"].items():
@@ -122,7 +137,7 @@ def kubernetes():
         by_kind.setdefault(found["kind"], []).append(found)
         if found["kind"] != "Namespace":
             must(found["metadata"].get("namespace") == listed["namespace"], f"{found['kind']}: another namespace")
-    for wanted in ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy", "ServiceMonitor"):
+    for wanted in ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy", "ServiceMonitor", "PrometheusRule"):
         must(wanted in by_kind, f"kubernetes: no {wanted}")
     deployment = by_kind["Deployment"][0]
     pod = deployment["spec"]["template"]
@@ -167,6 +182,7 @@ def main():
     used = names_and_labels()
     dashboard()
     runbook()
+    operator_rules()
     compose()
     kubernetes()
     if problems:

@@ -22,7 +22,7 @@ use portcullis_config::settings::TokenPlaces;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::{self, Remedies, Remedy};
-use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, RequestId, Target};
+use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, Principal, RequestId, Target};
 use portcullis_policy::{Decision, Permit, Signals};
 
 use crate::admit::{AdmittedRequest, Head, admit, target_of};
@@ -275,6 +275,7 @@ impl Passage {
             took: self.started.elapsed(),
             request_id: self.request_id.0,
             unix_ms: self.now_unix_ms,
+            user: self.seen.caller.as_ref().map(|caller| user_id(caller.token().principal())),
         });
         let noteworthy = refusal.is_some()
             || self.state.log.samples(self.request_id.0)
@@ -321,9 +322,7 @@ impl Passage {
             status: row.map(|row| row.status),
             reasons,
             app_id: app.map(|app| app.id.clone()),
-            user_id: token.and_then(|token| match &token.principal().identity {
-                Identity::User { id, .. } | Identity::Workload { id } => denials.subject(how, id),
-            }),
+            user_id: token.and_then(|token| denials.subject(how, user_id(token.principal()))),
             ip_address: seen.client.map(|client| client.to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
@@ -349,6 +348,12 @@ impl Drop for Passage {
             self.record(Outcome::Failed, None, None);
         }
         self.state.metrics.gone();
+    }
+}
+
+fn user_id(principal: &Principal) -> &str {
+    match &principal.identity {
+        Identity::User { id, .. } | Identity::Workload { id } => id,
     }
 }
 

@@ -184,7 +184,7 @@ impl DecisionLog {
         match self.grants_one_in {
             Some(one_in) => {
                 // The low 62 bits of a version 7 UUID are random (RFC 9562, section 5.7).
-                (request_id & ((1 << 62) - 1)).is_multiple_of(one_in as u128)
+                ((request_id as u64) & ((1 << 62) - 1)).is_multiple_of(one_in as u64)
             }
             None => false,
         }

@@ -6,6 +6,7 @@
 
 mod case;
 mod cells;
+mod challenges;
 mod exposition;
 mod log;
 mod metrics;

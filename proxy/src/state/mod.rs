@@ -257,6 +257,7 @@ impl State {
         let policies = snapshot.policies.set().policies.iter().zip(&snapshot.policy_meters);
         let stores = snapshot.config.issuers.iter().zip(&snapshot.stores);
         let serving = Serving {
+            now,
             generation: snapshot.generation.0,
             apps: apps.collect(),
             policies: policies

@@ -106,6 +106,32 @@ fn an_app_that_does_not_answer_shows_as_the_app_and_not_as_a_policy() {
 }
 
 #[test]
+fn somebody_who_is_challenged_and_then_let_in_has_met_the_challenge() {
+    let running = Running::start();
+    let policy = running.file("policies/strong.toml");
+    let strong = r#"[[policy]]
+id = "strong"
+name = "A stronger sign-in"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { controls = ["strength:phishing-resistant-mfa"] }
+"#;
+    fs::write(&policy, strong).unwrap();
+    running.wait_for("the challenge", |running| running.ask("allowed", "/", "").status == 401);
+    running.ask("allowed", "/", "");
+    let ended = |how| format!("portcullis_challenges_ended_total{{app=\"wiki\",how=\"{how}\"}}");
+    assert_eq!(running.metric(&ended("met")), 0.0);
+    // As good as coming back with a stronger sign-in.
+    fs::remove_file(policy).unwrap();
+    running.wait_for("the way in", |running| running.ask("allowed", "/", "").status == 200);
+    running.wait_for("the end to be counted", |running| running.metric(&ended("met")) == 1.0);
+    running.ask("allowed", "/", "");
+    assert_eq!(running.metric(&ended("met")), 1.0);
+    assert_eq!(running.metric(&ended("displaced")) + running.metric(&ended("abandoned")), 0.0);
+}
+
+#[test]
 fn counts_survive_a_reload_and_go_with_their_policy() {
     let running = Running::start();
     assert_eq!(running.ask("blocked-location", "/", "").status, 403);

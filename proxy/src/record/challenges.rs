@@ -1,0 +1,136 @@
+//! How challenges end: whether somebody who was asked for more comes back with it.
+//!
+//! A user's open challenge is a number in a small table of their app, so that neither asking nor
+//! coming back takes a lock or grows memory. What does not come back in time is told at a scrape.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ahash::RandomState;
+
+/// Users of one app whose challenge can be open at once; of two in one place the later stays.
+const PLACES: usize = 256;
+/// The longest that coming back may take, in seconds.
+const PATIENCE_SECS: u32 = 15 * 60;
+
+/// Keyed anew in each process: nobody can choose user ids that fall into one place.
+static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// How a challenge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum End {
+    /// The user came back and was let in.
+    Met = 0,
+    /// The user did not come back in time.
+    Abandoned = 1,
+    /// Another user's challenge took its place.
+    Displaced = 2,
+}
+
+impl End {
+    pub(super) const WORDS: [&'static str; 3] = ["met", "abandoned", "displaced"];
+}
+
+/// The open challenges of one app: 32 bits that stand for the user, 32 of the Unix second.
+#[derive(Debug)]
+pub(super) struct Challenges(Box<[AtomicU64]>);
+
+fn mark(user: &str) -> (usize, u64) {
+    let hash = HASH.hash_one(user);
+    // Never zero, which is an empty place.
+    ((hash as usize) % PLACES, (hash >> 32) | 1)
+}
+
+/// A clock that was set back makes an age of nothing.
+const fn age(entry: u64, now: u32) -> u32 {
+    now.saturating_sub(entry as u32)
+}
+
+impl Challenges {
+    pub(super) fn new() -> Self {
+        Self(std::iter::repeat_with(AtomicU64::default).take(PLACES).collect())
+    }
+
+    /// A user was asked for more; tells how the challenge ended whose place this one takes.
+    pub(super) fn ask(&self, user: &str, now: u32) -> Option<End> {
+        let (place, user) = mark(user);
+        let slot = self.0.get(place)?;
+        let former = slot.load(Ordering::Relaxed);
+        // Asked again before coming back: still the same challenge.
+        let same = former >> 32 == user && age(former, now) <= PATIENCE_SECS;
+        if same {
+            return None;
+        }
+        match slot.swap((user << 32) | u64::from(now), Ordering::Relaxed) {
+            0 => None,
+            former if age(former, now) > PATIENCE_SECS => Some(End::Abandoned),
+            _ => Some(End::Displaced),
+        }
+    }
+
+    /// A user was let in; tells whether that ended a challenge.
+    pub(super) fn meet(&self, user: &str, now: u32) -> Option<End> {
+        let (place, user) = mark(user);
+        let slot = self.0.get(place)?;
+        let entry = slot.load(Ordering::Relaxed);
+        if entry >> 32 != user {
+            return None;
+        }
+        // Of two requests that come back together one counts.
+        slot.compare_exchange(entry, 0, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        Some(if age(entry, now) > PATIENCE_SECS { End::Abandoned } else { End::Met })
+    }
+
+    /// Ends what is too old; tells how many.
+    pub(super) fn give_up(&self, now: u32) -> u64 {
+        let given_up = self.0.iter().filter(|slot| {
+            let entry = slot.load(Ordering::Relaxed);
+            entry != 0
+                && age(entry, now) > PATIENCE_SECS
+                && slot.compare_exchange(entry, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        });
+        given_up.count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u32 = 1_800_000_000;
+
+    #[test]
+    fn a_user_who_comes_back_with_more_has_met_the_challenge_once() {
+        let challenges = Challenges::new();
+        assert_eq!(challenges.meet("alice", NOW), None, "nothing was asked");
+        assert_eq!(challenges.ask("alice", NOW), None);
+        assert_eq!(challenges.ask("alice", NOW + 5), None, "asked again, the same challenge");
+        assert_eq!(challenges.meet("alice", NOW + 60), Some(End::Met));
+        assert_eq!(challenges.meet("alice", NOW + 61), None);
+        assert_eq!(challenges.give_up(NOW + 10_000), 0);
+    }
+
+    #[test]
+    fn a_user_who_does_not_come_back_in_time_has_abandoned_it() {
+        let challenges = Challenges::new();
+        challenges.ask("alice", NOW);
+        assert_eq!(challenges.give_up(NOW + PATIENCE_SECS), 0);
+        assert_eq!(challenges.give_up(NOW + PATIENCE_SECS + 1), 1);
+        challenges.ask("bob", NOW);
+        assert_eq!(challenges.meet("bob", NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
+        challenges.ask("carol", NOW);
+        assert_eq!(challenges.ask("carol", NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
+    }
+
+    #[test]
+    fn every_challenge_ends_in_one_way_however_many_there_are() {
+        let challenges = Challenges::new();
+        let users: Vec<String> = (0..10_000).map(|number| format!("user-{number}")).collect();
+        let displaced = users.iter().filter(|user| challenges.ask(user, NOW) == Some(End::Displaced)).count();
+        let met = users.iter().filter(|user| challenges.meet(user, NOW + 1) == Some(End::Met)).count();
+        assert_eq!(displaced + met, users.len());
+        assert!(met >= PLACES - 2, "{met}");
+        assert_eq!(challenges.give_up(NOW + 10_000), 0);
+    }
+}
