@@ -80,7 +80,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             remedies: scene.remedies,
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             applied: &applied,
-            case: Some(&case),
             ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
@@ -95,6 +94,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 ("standard", Disclosure::Standard),
                 ("full", Disclosure::Full),
             ] {
+                // Another person each time, or the page would say that it was refused again and again.
+                let case = Case { user: Some(count.to_string()), ..case.clone() };
+                let facts = Facts { case: Some(&case), ..facts };
                 let answer = denials.render_at(&scene.refusal, &facts, &asked, disclosure);
                 // What the page may load and run; a server of the folder sends it along.
                 let policy = answer.headers.iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY);
