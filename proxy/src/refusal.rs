@@ -366,3 +366,95 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+
+    use super::{BadRequest, BadToken, Carrier, Class, Nuance, Refusal, Resolution};
+
+    fn refused(primary: ReasonCode, temporary: bool) -> Refused {
+        Refused { primary, reasons: ReasonSet::EMPTY.with(primary), temporary }
+    }
+
+    fn every() -> Vec<(String, Refusal)> {
+        let mut list = vec![
+            Refusal::NoApp,
+            Refusal::NoToken,
+            Refusal::KeysUnavailable,
+            Refusal::Internal,
+            Refusal::Upstream { status: 502 },
+            Refusal::Upstream { status: 504 },
+            Refusal::BodyTooLarge,
+        ];
+        list.extend(BadRequest::ALL.map(Refusal::BadRequest));
+        list.extend(BadToken::ALL.map(Refusal::BadToken));
+        let mut named: Vec<_> =
+            list.into_iter().map(|refusal| (refusal.reason().to_owned(), refusal)).collect();
+        for primary in ReasonCode::ALL {
+            for nuance in Nuance::ALL {
+                let refusal = Refusal::Policy(refused(primary, false), nuance);
+                let plain = Refusal::Policy(refused(primary, false), Nuance::None);
+                if nuance == Nuance::None {
+                    named.push((refusal.reason().to_owned(), refusal));
+                } else if refusal.row() != plain.row() {
+                    named.push((format!("{}/{nuance:?}", refusal.reason()), refusal));
+                }
+            }
+        }
+        named
+    }
+
+    #[test]
+    fn the_table_of_codes_is_the_one_that_is_written_down() {
+        let mut actual = String::from("# reason code class resolution status\n");
+        for (name, refusal) in every() {
+            let row = refusal.row();
+            let (class, resolution) = (row.class.as_str(), row.resolution.as_str());
+            actual += &format!("{name} {} {class} {resolution} {}\n", row.code, row.status);
+        }
+        if std::env::var_os("PORTCULLIS_BLESS").is_some() {
+            std::fs::write("refusals.txt", &actual).unwrap();
+        }
+        let written = std::fs::read_to_string("refusals.txt").unwrap_or_default();
+        assert_eq!(written, actual, "argue, then run with PORTCULLIS_BLESS=1");
+    }
+
+    #[test]
+    fn whatever_turned_on_a_missing_fact_is_temporary_and_nothing_else_of_a_policy_is() {
+        for primary in ReasonCode::ALL {
+            for nuance in Nuance::ALL {
+                let row = Refusal::Policy(refused(primary, true), nuance).row();
+                assert_eq!((row.code, row.resolution, row.status), (90033, Resolution::RetryLater, 503));
+                let row = Refusal::Policy(refused(primary, false), nuance).row();
+                let temporary = row.resolution == Resolution::RetryLater;
+                assert_eq!(temporary, primary == ReasonCode::FactUnavailable, "{primary:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_a_new_token_can_mend_is_a_401() {
+        for (name, refusal) in every() {
+            let row = refusal.row();
+            let by_token = matches!(row.resolution, Resolution::Reauthenticate | Resolution::SignIn);
+            assert_eq!(row.status == 401, by_token, "{name}");
+        }
+        let risk = Refusal::Policy(refused(ReasonCode::BlockedByRisk, false), Nuance::None);
+        assert_eq!(risk.row().class, Class::Policy, "a risk is never shown as one");
+    }
+
+    #[test]
+    fn a_nuance_is_told_for_its_reason_alone() {
+        let of = |primary, had_mfa, carrier| Nuance::of(refused(primary, false), had_mfa, carrier);
+        assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Nuance::MfaExpired);
+        assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Nuance::None);
+        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Nuance::DeviceClaimsMissing);
+        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::BrowserSession), Nuance::None);
+        for primary in ReasonCode::ALL {
+            if !matches!(primary, ReasonCode::SignInTooOld | ReasonCode::DeviceUnknown) {
+                assert_eq!(of(primary, true, Carrier::Bearer), Nuance::None, "{primary:?}");
+            }
+        }
+    }
+}

@@ -142,13 +142,12 @@ fn hole(found: &mut Vec<(usize, Problem)>, line: usize, name: &str, place: &Plac
         return;
     }
     let fits = match place {
-        Place::Text => !matches!(name, "lang" | "dir" | "style" | "script"),
+        Place::Text => !matches!(name, "lang" | "dir" | "style"),
         Place::Tag { .. } => matches!(name, "lang" | "dir"),
         Place::Style => name == "style",
         Place::Comment => false,
     };
-    // The page's own script brings its element along.
-    if !fits && !(name == "script" && *place == Place::Text) {
+    if !fits {
         let what = format!("the hole `{{{{{name}}}}}` cannot stand here");
         let why = "what fills it is escaped for text alone; in a tag or a style sheet it could do harm";
         found.push((line, problem("denial/template-hole", what, why)));

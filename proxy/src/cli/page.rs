@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::Args;
+use http::header::CONTENT_SECURITY_POLICY;
 use portcullis_config::settings::{Disclosure, LANGUAGES};
-use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::signals::AppIndex;
 
@@ -55,6 +56,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let app = config.apps.first();
     let case = Case { app: app.map(|app| app.id.clone()).unwrap_or_default(), ..Case::default() };
     fs::create_dir_all(&arguments.out)?;
+    // Every policy with words of its own is shown to have refused, so that its words can be read.
+    let said = config.denial.policies.iter().zip(0_u32..).filter(|(said, _)| said.message.is_some());
+    let applied: Vec<_> = said.map(|(_, at)| (PolicyIndex(at), PolicyResult::Failure)).collect();
     let mut index = String::from(
         "<!doctype html>\n<html lang=\"en\">\n<title>Denial pages</title>\n<h1>Denial pages</h1>\n<ul>\n",
     );
@@ -75,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             os_version: Some("10.0.22631"),
             remedies: scene.remedies,
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
-            case: Some(&case),
+            applied: &applied,
             ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
@@ -90,7 +94,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 ("standard", Disclosure::Standard),
                 ("full", Disclosure::Full),
             ] {
+                // Another person each time, or the page would say that it was refused again and again.
+                let case = Case { user: Some(count.to_string()), ..case.clone() };
+                let facts = Facts { case: Some(&case), ..facts };
                 let answer = denials.render_at(&scene.refusal, &facts, &asked, disclosure);
+                // What the page may load and run; a server of the folder sends it along.
+                let policy = answer.headers.iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY);
+                if let Some((_, policy)) = policy {
+                    fs::write(arguments.out.join("content-security-policy.txt"), policy.as_bytes())?;
+                }
                 let file = format!("{}.{lang}.{shown}.html", scene.name);
                 fs::write(arguments.out.join(&file), &answer.body)?;
                 index.push_str(&format!("<li><a href=\"{file}\">{file}</a></li>\n"));

@@ -41,7 +41,8 @@ pub(super) static ALL: LazyLock<Vec<Language>> =
 fn language(tag: &'static str, name: &'static str, source: &str) -> (Language, Vec<String>) {
     let dir = if tag == "ar" { "rtl" } else { "ltr" };
     let mut resolver = Resolver::new(tag, source, dir == "rtl");
-    let texts = Texts::resolve(&mut resolver);
+    let space = if matches!(tag, "ja" | "zh-Hans") { "" } else { " " };
+    let texts = Texts::resolve(&mut resolver, space);
     (Language { tag, dir, name, texts }, resolver.problems)
 }
 
@@ -202,10 +203,10 @@ mod tests {
                 found.insert(last.clone(), Vec::new());
             }
             for variable in line.split('$').skip(1) {
-                let end = variable.find(|char: char| !char.is_ascii_lowercase()).unwrap();
+                let variable = variable.split(|char: char| !char.is_ascii_lowercase()).next().unwrap();
                 let variables = found.get_mut(&last).unwrap();
-                if !variables.iter().any(|known| known == &variable[..end]) {
-                    variables.push(variable[..end].to_owned());
+                if !variables.iter().any(|known| known == variable) {
+                    variables.push(variable.to_owned());
                     variables.sort();
                 }
             }

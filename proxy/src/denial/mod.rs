@@ -171,7 +171,7 @@ impl Denials {
                 return Answer { status: 200, headers, body: Bytes::new(), repeats };
             }
             Negotiated::Html => ("text/html; charset=utf-8", page.render(&view, asked.is_get())),
-            Negotiated::Json => ("application/problem+json", twin::json(&view, &self.desk)),
+            Negotiated::Json => ("application/problem+json", twin::json(&view, &self.desk, &language.texts)),
             Negotiated::Plain => {
                 ("text/plain; charset=utf-8", twin::plain(&view, &self.desk, &language.texts))
             }

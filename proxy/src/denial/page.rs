@@ -181,7 +181,8 @@ impl Page {
                 if let Some(verdict) = &view.verdict {
                     element(out, "<p class=\"note\">", verdict, "");
                     if let Some(repeated) = &view.repeated {
-                        element(out, " <strong>", repeated, "</strong>");
+                        out.push_str(texts.space);
+                        element(out, "<strong>", repeated, "</strong>");
                     }
                     out.push_str("</p>\n");
                 }
@@ -243,7 +244,7 @@ fn section<'t>(out: &mut String, id: &'static str, heading: &str, lines: impl It
     element(out, "<h2 id=\"", id, "\">");
     element(out, "", heading, "</h2>\n<ul>\n");
     for line in lines {
-        element(out, "<li>", line, "</li>\n");
+        element(out, "<li dir=\"auto\">", line, "</li>\n");
     }
     out.push_str("</ul>\n</section>\n");
 }

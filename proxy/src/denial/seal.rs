@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn a_code_that_was_altered_or_broken_by_mail_is_told_apart() {
         let code = seal(&[1]).seal(&decision()).unwrap();
-        let wrapped = format!("  {}\r\n{} ", &code[..40], &code[40..]);
+        let (begin, end) = code.split_at(40);
+        let wrapped = format!("  {begin}\r\n{end} ");
         assert_eq!(seal(&[1]).open(&wrapped), Ok(decision()));
         for at in [30, 60, code.len() - 2] {
             let mut bytes = code.clone().into_bytes();
@@ -206,7 +207,7 @@ mod tests {
             let altered = String::from_utf8(bytes).unwrap();
             assert_eq!(seal(&[1]).open(&altered), Err(UnsealError::Altered), "{at}");
         }
-        for broken in ["", "A", "!!", &code[..20], &"A".repeat(10_000)] {
+        for broken in ["", "A", "!!", code.split_at(20).0, &"A".repeat(10_000)] {
             assert!(seal(&[1]).open(broken).is_err(), "{broken}");
         }
     }

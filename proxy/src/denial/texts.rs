@@ -120,6 +120,8 @@ macro_rules! texts {
         /// The texts of one language.
         #[derive(Debug)]
         pub(super) struct Texts {
+            /// What stands between two sentences.
+            pub(super) space: &'static str,
             $(pub(super) $name: Message,)*
             /// For two refusals and more, up to [`REPEATS_SHOWN_MAX`].
             pub(super) verdict_repeated: Vec<Message>,
@@ -127,7 +129,7 @@ macro_rules! texts {
 
         impl Texts {
             /// Resolves every text.
-            pub(super) fn resolve(resolver: &mut Resolver) -> Self {
+            pub(super) fn resolve(resolver: &mut Resolver, space: &'static str) -> Self {
                 let window = ("window", WINDOW.as_secs() / 60);
                 let minutes = ("minutes", RETRY_AFTER.as_secs().div_ceil(60));
                 let most = ("count", u64::from(REPEATS_SHOWN_MAX));
@@ -136,6 +138,7 @@ macro_rules! texts {
                     resolver.resolve("verdict_repeated", &[], &[count, window])
                 };
                 Self {
+                    space,
                     verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
                     $($name: resolver.resolve(stringify!($name), &[$(stringify!($hole)),*], &[minutes, window, most]),)*
                 }

@@ -80,9 +80,9 @@ struct Support<'v> {
 }
 
 /// The twin. Fields that disclosure keeps back are absent, not empty.
-pub(super) fn json(view: &View<'_>, desk: &Desk) -> Vec<u8> {
+pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     let sentences = [Some(&view.lead), view.verdict.as_ref(), view.repeated.as_ref()];
-    let detail = sentences.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let detail = sentences.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(texts.space);
     let kind = if view.row.code == 0 { view.error.to_owned() } else { view.row.code.to_string() };
     let problem = Problem {
         r#type: format!("urn:portcullis:denial:{kind}"),

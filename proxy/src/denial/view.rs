@@ -183,7 +183,9 @@ impl<'v> View<'v> {
         self.headline = headline;
         let lead = lead.as_str();
         self.lead = match self.own.and_then(|own| own.user) {
-            Some(user) => texts.signed_in_as.fill(&[("user", &one_line(user, cap::USER))]) + " " + lead,
+            Some(user) => {
+                texts.signed_in_as.fill(&[("user", &one_line(user, cap::USER))]) + texts.space + lead
+            }
             None => lead.to_owned(),
         };
         let verdict = if self.is_temporary { Some(&texts.verdict_temporary) } else { structural };
@@ -328,9 +330,9 @@ fn remedies(refused: Refused, resolution: Resolution, own: &Facts<'_>, texts: &T
         let parts = parts.iter().copied().take(REMEDY_PARTS_MAX);
         let kind = parts.clone().map(RemedySuggestion::as_str).collect::<Vec<_>>().join("+");
         let sentences = parts.map(|part| remedy_text(part, own, texts)).collect::<Vec<_>>();
-        let mut text = sentences.join(" ");
+        let mut text = sentences.join(texts.space);
         if sentences.len() > 1 {
-            text = format!("{} {text}", texts.remedy_together.as_str());
+            text = format!("{}{}{text}", texts.remedy_together.as_str(), texts.space);
         }
         list.push(RemedyView { kind, text, verified: true });
     }
@@ -367,7 +369,7 @@ fn remedy_text(remedy: RemedySuggestion, own: &Facts<'_>, texts: &Texts) -> Stri
                 return plain(text);
             }
         };
-        format!("{} {}", text.as_str(), seen.as_str())
+        format!("{}{}{}", text.as_str(), texts.space, seen.as_str())
     };
     match remedy {
         RemedySuggestion::OtherNetwork => {
@@ -375,9 +377,11 @@ fn remedy_text(remedy: RemedySuggestion, own: &Facts<'_>, texts: &Texts) -> Stri
             match (own.client.map(|address| address.to_string()), own.shown_country()) {
                 (Some(address), Some(country)) => {
                     let seen = texts.seen_at_country.fill(&[("address", &address), ("country", country)]);
-                    format!("{text} {seen}")
+                    format!("{text}{}{seen}", texts.space)
                 }
-                (Some(address), None) => format!("{text} {}", texts.seen_at.fill(&[("address", &address)])),
+                (Some(address), None) => {
+                    format!("{text}{}{}", texts.space, texts.seen_at.fill(&[("address", &address)]))
+                }
                 (None, _) => text.to_owned(),
             }
         }
