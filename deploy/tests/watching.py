@@ -114,22 +114,22 @@ def incident(prometheus, kind, wanted, begin, mend):
     """Stages an incident; gives what fired when everything was back in order."""
     before = prometheus.firing()
     begin()
-    fired, started = set(), time.monotonic()
+    fired, started = {}, time.monotonic()
 
     def all_wanted():
-        fired.update(prometheus.firing() - before)
+        for alert in prometheus.firing() - before:
+            fired.setdefault(alert, time.monotonic() - started)
         return wanted <= {name for name, _ in fired}
 
     wait_for(lambda: f"{sorted(wanted)} to fire; so far: {sorted(fired)}", all_wanted, seconds=60)
-    took = time.monotonic() - started
     mend()
     wait_for(f"{kind} to be over", lambda: all_wanted() and not any(
         name in wanted for name, _ in prometheus.firing()), seconds=90)
     others = {name for name, of in fired if of in {"attack", "policy", "keys"} - {kind}}
     if others:
         sys.exit(f"the {kind} incident also fired {sorted(others)}")
-    rest = sorted(f"{name} ({of})" if of else name for name, of in fired)
-    print(f"incident `{kind}` told after {took:.0f} s, as good as {took * SPEED / 60:.0f} min: {', '.join(rest)}")
+    told = ", ".join(f"{name} after {took:.1f} s" for (name, _), took in sorted(fired.items(), key=lambda item: item[1]))
+    print(f"incident `{kind}`, times of rules divided by {SPEED}: {told}")
 
 
 def plot(prometheus, path, begun):

@@ -61,6 +61,7 @@ pub(super) struct LogFile {
     bytes_max: Option<u64>,
     keep: u32,
     open: Open,
+    stuck: bool,
 }
 
 struct Open {
@@ -79,13 +80,19 @@ impl Open {
 
 impl LogFile {
     fn open(path: PathBuf, bytes_max: Option<u64>, keep: u32) -> io::Result<Self> {
-        Ok(Self { open: Open::append(&path)?, path, bytes_max, keep })
+        Ok(Self { open: Open::append(&path)?, path, bytes_max, keep, stuck: false })
     }
 
     fn line(&mut self, line: &[u8]) -> io::Result<()> {
         let length = line.len() as u64 + 1;
         if self.bytes_max.is_some_and(|most| self.open.bytes > 0 && self.open.bytes + length > most) {
-            self.rotate()?;
+            let rotated = self.rotate();
+            // Said once each time that it begins to fail. A file that grows beyond its bound is
+            // better than decisions that are missing.
+            if let (Err(problem), false) = (&rotated, self.stuck) {
+                tracing::error!(%problem, path = %self.path.display(), "the decision log cannot be rotated; it grows on");
+            }
+            self.stuck = rotated.is_err();
         }
         self.open.file.write_all(line)?;
         self.open.file.write_all(b"\n")?;
@@ -205,6 +212,18 @@ mod tests {
         assert_eq!(read(&path), "fourth\n");
         assert_eq!((read(&name(".1")), read(&name(".2"))), ("third\n".into(), "second\n".into()));
         assert!(!name(".3").exists(), "`first` was two rotations ago");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_rotated_grows_on_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut sink, path) = file(&folder, Some(10), 1);
+        std::fs::create_dir_all(folder.path().join("decisions.ndjson.1/full")).unwrap();
+        for line in ["first", "second", "third"] {
+            sink.line(line.as_bytes()).unwrap();
+        }
+        sink.flush().unwrap();
+        assert_eq!(read(&path), "first\nsecond\nthird\n");
     }
 
     #[test]
