@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::UPGRADE;
-use http::{HeaderName, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
@@ -31,7 +31,7 @@ use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, trace_i
 use crate::record::{AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, UpstreamFailure, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
-use crate::token::{self, Caller};
+use crate::token::{self, Caller, Presented};
 use crate::upstream;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,7 +42,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
-const REJUDGE_EVERY: Duration = Duration::from_secs(1);
+const REJUDGE_EVERY_MS: i64 = 1_000;
+/// One request in so many has its decision timed; reading the clock costs as much as deciding.
+const TIMED_ONE_IN: u128 = 64;
 
 /// The proxy, as pingora sees it.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub struct Passage {
     snapshot: Arc<Snapshot>,
     started: Instant,
     request_id: RequestId,
+    id_value: Option<HeaderValue>,
     now_unix_ms: i64,
     peer: Option<IpAddr>,
     tls: bool,
@@ -73,7 +76,8 @@ pub struct Passage {
     attempts: usize,
     asked_upstream: Option<Instant>,
     body_bytes: u64,
-    judged: Option<Instant>,
+    /// When it was judged last, by the coarse clock.
+    judged_ms: Option<i64>,
     recorded: bool,
 }
 
@@ -101,7 +105,7 @@ struct Seen {
     case: Option<Box<Case>>,
     repeats: u32,
     had_bearer: bool,
-    host: Option<String>,
+    host: Option<HeaderValue>,
 }
 
 impl Passage {
@@ -113,13 +117,24 @@ impl Passage {
         uuid::Uuid::from_u128(self.request_id.0).to_string()
     }
 
+    /// The request's id as a header's value; made once.
+    fn id_value(&mut self) -> HeaderValue {
+        let id = self.request_id.0;
+        let made = || {
+            let mut text = uuid::Uuid::encode_buffer();
+            let text = uuid::Uuid::from_u128(id).hyphenated().encode_lower(&mut text);
+            // INVARIANT: hexadecimal digits and hyphens are fit for a header.
+            HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        };
+        self.id_value.get_or_insert_with(made).clone()
+    }
+
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
     fn judge(&mut self, head: &RequestHeader, target: &[u8]) -> Result<(Permit, Arc<Caller>), Refusal> {
-        let snapshot = Arc::clone(&self.snapshot);
-        let state = Arc::clone(&self.state);
         let now = self.now();
-        let is_first = self.judged.replace(Instant::now()).is_none();
-        let seen = &mut self.seen;
+        let is_first = self.judged_ms.replace(coarse_ms()).is_none();
+        let is_timed = self.request_id.0.is_multiple_of(TIMED_ONE_IN);
+        let Self { snapshot, state, seen, .. } = self;
 
         let raw = Head {
             method: &head.method,
@@ -134,15 +149,13 @@ impl Passage {
         seen.had_bearer = head.headers.contains_key(header::AUTHORIZATION);
 
         let Some(route) = snapshot.routes.find(request.host(), request.path()) else {
-            return Err(nowhere(&state, &snapshot, &request, now));
+            return Err(nowhere(state, snapshot, &request, now));
         };
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
-        let asked = Instant::now();
-        let caller = authenticate(&state, &snapshot, &request, app, now)?;
-        let authenticated = Instant::now();
-        state.metrics.authenticated(authenticated - asked);
+        let caller = authenticate(state, snapshot, &request, app, now)?;
+        let authenticated = is_timed.then(Instant::now);
         seen.caller = Some(Arc::clone(&caller));
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
             return Err(Refusal::BadRequest(BadRequest::Method));
@@ -161,12 +174,14 @@ impl Passage {
             now,
         };
         let decision = snapshot.policies.decide(caller.scope(), &signals);
-        state.metrics.decided(authenticated.elapsed());
+        if let Some(authenticated) = authenticated {
+            state.metrics.decided(authenticated.elapsed());
+        }
         let refuses = !matches!(decision.outcome, portcullis_policy::Outcome::Grant(_));
-        count_policies(&snapshot, &decision, is_first, refuses || state.log.is_on(), seen);
+        count_policies(snapshot, &decision, is_first, refuses || state.log.is_on(), seen);
         match decision.into_granted() {
             Ok(permit) => {
-                seen.host = Some(request.host().to_owned());
+                seen.host = Some(route.host.clone());
                 Ok((permit, caller))
             }
             Err(refused) => {
@@ -186,7 +201,7 @@ impl Passage {
     /// byte passes in either direction; a connection that stays silent ends by the upstream's read
     /// timeout.
     fn judge_again(&mut self, head: &RequestHeader) -> Result<()> {
-        let due = self.judged.is_some_and(|judged| judged.elapsed() >= REJUDGE_EVERY);
+        let due = self.judged_ms.is_some_and(|judged| coarse_ms() - judged >= REJUDGE_EVERY_MS);
         if !due || !matches!(self.progress, Progress::Permitted { .. }) {
             return Ok(());
         }
@@ -372,8 +387,10 @@ fn authenticate(
     let authorization = request.header(&header::AUTHORIZATION);
     let token = token::find_token(&app.token, authorization, |_| cookie, by_header);
     let token = token.ok_or(Refusal::NoToken)?;
+    let verified = |took| state.metrics.verified(took);
+    let presented = Presented { token, accepted: &app.issuers, now };
     let caller =
-        token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &app.issuers, now)?;
+        token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, presented, verified)?;
     if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
         return Err(Refusal::BadToken(BadToken::Audience));
     }
@@ -394,7 +411,9 @@ fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, no
     let Some(token) = token::find_token(&anywhere, authorization, |_| None, |_| None) else {
         return Refusal::NoToken;
     };
-    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, token, &issuers, now)
+    let presented = Presented { token, accepted: &issuers, now };
+    let verified = |took| state.metrics.verified(took);
+    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, presented, verified)
         .map_or_else(Refusal::from, |_| Refusal::NoApp)
 }
 
@@ -468,6 +487,13 @@ async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()>
     Ok(())
 }
 
+/// A clock that only moves on, in milliseconds, exact to a tick of the kernel; a quarter of the price of
+/// the exact one.
+fn coarse_ms() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
+}
+
 /// The clock on the wall.
 fn unix_now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -484,18 +510,20 @@ fn no_permit() -> Box<Error> {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Passage;
+    // Boxed: the context is a part of every future of the request, and those are moved about.
+    type CTX = Box<Passage>;
 
     // Read once; only a judgement that comes later reads the clock again.
-    fn new_ctx(&self) -> Passage {
+    fn new_ctx(&self) -> Box<Passage> {
         self.state.metrics.begun();
         let since = unix_now();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
-        Passage {
+        Box::new(Passage {
             state: Arc::clone(&self.state),
             snapshot: self.state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
+            id_value: None,
             now_unix_ms: millis(since),
             peer: None,
             tls: false,
@@ -504,14 +532,14 @@ impl ProxyHttp for Gateway {
             attempts: 0,
             asked_upstream: None,
             body_bytes: 0,
-            judged: None,
+            judged_ms: None,
             recorded: false,
-        }
+        })
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, way: &mut Passage) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, way: &mut Box<Passage>) -> Result<()> {
         let idle = way.snapshot.config.server.client_idle;
         session.set_keepalive(Some(idle.as_secs().max(1)));
         way.peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
@@ -519,7 +547,7 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, way: &mut Passage) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, way: &mut Box<Passage>) -> Result<bool> {
         let length = session
             .req_header()
             .headers
@@ -546,7 +574,7 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, way: &mut Passage) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, way: &mut Box<Passage>) -> Result<Box<HttpPeer>> {
         let Progress::Permitted { permit, .. } = &way.progress else { return Err(no_permit()) };
         // A permit for one app, load or request opens no other.
         if Some(permit.app()) != way.seen.app || permit.request_id() != way.request_id {
@@ -564,8 +592,9 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         header: &mut RequestHeader,
-        way: &mut Passage,
+        way: &mut Box<Passage>,
     ) -> Result<()> {
+        let request_id = way.id_value();
         let Progress::Permitted { permit, caller } = &way.progress else { return Err(no_permit()) };
         let app = way.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
         if !app.websocket && header.headers.contains_key(UPGRADE) {
@@ -573,12 +602,13 @@ impl ProxyHttp for Gateway {
         }
         upstream::prepare(
             header,
-            &upstream::Prepared {
+            upstream::Prepared {
                 app,
-                token: caller.token(),
+                plan: way.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
+                caller,
                 client: way.seen.client.ok_or_else(no_permit)?,
-                host: way.seen.host.as_deref().unwrap_or_default(),
-                request_id: &way.id_text(),
+                host: way.seen.host.clone().ok_or_else(no_permit)?,
+                request_id,
                 tls: way.tls,
             },
         )
@@ -589,7 +619,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
-        way: &mut Passage,
+        way: &mut Box<Passage>,
     ) -> Result<()> {
         way.judge_again(session.req_header())?;
         // What follows an upgrade is no request body.
@@ -607,12 +637,12 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
-        way: &mut Passage,
+        way: &mut Box<Passage>,
     ) -> Result<()> {
         if let Some(asked) = way.asked_upstream {
             way.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
         }
-        response.insert_header(X_REQUEST_ID, way.id_text())
+        response.insert_header(X_REQUEST_ID, way.id_value())
     }
 
     async fn connected_to_upstream(
@@ -622,7 +652,7 @@ impl ProxyHttp for Gateway {
         _peer: &HttpPeer,
         _fd: std::os::fd::RawFd,
         _digest: Option<&Digest>,
-        way: &mut Passage,
+        way: &mut Box<Passage>,
     ) -> Result<()> {
         way.meters().upstream_connected(reused);
         Ok(())
@@ -633,7 +663,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         _body: &mut Option<Bytes>,
         _end: bool,
-        way: &mut Passage,
+        way: &mut Box<Passage>,
     ) -> Result<Option<Duration>> {
         way.judge_again(session.req_header())?;
         Ok(None)
@@ -643,7 +673,7 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        way: &mut Passage,
+        way: &mut Box<Passage>,
         mut problem: Box<Error>,
     ) -> Box<Error> {
         // This attempt is over and counted.
@@ -657,7 +687,12 @@ impl ProxyHttp for Gateway {
         problem
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, problem: &Error, way: &mut Passage) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        problem: &Error,
+        way: &mut Box<Passage>,
+    ) -> FailToProxy {
         let refusal = match problem.etype() {
             // Judged anew and refused.
             ErrorType::HTTPStatus(_) if let Progress::Answered(refusal) = way.progress => refusal,
@@ -690,7 +725,7 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _problem: Option<&Error>, way: &mut Passage) {
+    async fn logging(&self, session: &mut Session, _problem: Option<&Error>, way: &mut Box<Passage>) {
         match way.progress {
             Progress::Answered(refusal) => {
                 way.record(Outcome::of(&refusal), Some(&refusal), Some(session.req_header()));
@@ -701,7 +736,7 @@ impl ProxyHttp for Gateway {
     }
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.
-    fn request_summary(&self, session: &Session, way: &Passage) -> String {
+    fn request_summary(&self, session: &Session, way: &Box<Passage>) -> String {
         format!("{} {} {}", way.id_text(), session.req_header().method, session.req_header().uri.path())
     }
 }

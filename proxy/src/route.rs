@@ -3,21 +3,25 @@
 use std::collections::HashMap;
 
 use ahash::RandomState;
+use http::HeaderValue;
 use portcullis_config::settings;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::signals::AppIndex;
 
 /// Where a request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route<'t> {
     /// The app.
     pub app: AppIndex,
     /// The authentication context that this part of the app asks for.
     pub context: Option<AuthenticationContext>,
+    /// The host that was asked, as a header's value.
+    pub host: &'t HeaderValue,
 }
 
 #[derive(Debug)]
 struct Candidate {
+    host: HeaderValue,
     prefix: String,
     app: AppIndex,
     contexts: Vec<(String, AuthenticationContext)>,
@@ -38,7 +42,10 @@ impl Routes {
             let mut contexts = app.contexts.clone();
             contexts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
             for host in &app.hosts {
+                // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets.
+                let Ok(value) = HeaderValue::from_str(host) else { continue };
                 hosts.entry(host.clone()).or_default().push(Candidate {
+                    host: value,
                     prefix: app.path_prefix.clone(),
                     app: AppIndex(position),
                     contexts: contexts.clone(),
@@ -53,12 +60,12 @@ impl Routes {
 
     /// The app with the longest prefix for this host, if any. No allocation.
     #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<Route> {
+    pub fn find(&self, host: &str, path: &str) -> Option<Route<'_>> {
         let candidates = self.hosts.get(host)?;
         let found = candidates.iter().find(|candidate| is_below(path, &candidate.prefix))?;
         let context =
             found.contexts.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, context)| *context);
-        Some(Route { app: found.app, context })
+        Some(Route { app: found.app, context, host: &found.host })
     }
 }
 

@@ -40,7 +40,7 @@ enum Command {
     /// Render every denial page into files, to look at them.
     Page(page::Arguments),
     /// Ask what the policies would say to a request, and why.
-    WhatIf(what_if::Arguments),
+    WhatIf(Box<what_if::Arguments>),
     /// Run cases that say what must be let in and what must not.
     Test(test_cases::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.

@@ -42,9 +42,9 @@ impl Reading {
     /// The same, remembered: reading takes a dozen searches, and most clients of an installation
     /// send one of few texts.
     fn remembered(agent: &str) -> Self {
+        type Slot = Option<(Box<str>, Reading)>;
         thread_local! {
-            static SLOTS: RefCell<[Option<(Box<str>, Reading)>; REMEMBERED]> =
-                const { RefCell::new([const { None }; REMEMBERED]) };
+            static SLOTS: RefCell<[Slot; REMEMBERED]> = const { RefCell::new([const { None }; REMEMBERED]) };
             static HASHES: ahash::RandomState = ahash::RandomState::new();
         }
         let slot = HASHES.with(|hashes| hashes.hash_one(agent)) as usize % REMEMBERED;

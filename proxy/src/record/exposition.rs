@@ -4,6 +4,9 @@
 
 use std::fmt::Write as _;
 
+use prometheus::TextEncoder;
+use prometheus::proto::{self, Metric, MetricFamily, MetricType};
+
 use super::names::{Family, Kind};
 
 /// The longest that an exemplar's labels may be together, in characters (OpenMetrics 1.0, 4.6.1);
@@ -52,45 +55,100 @@ pub(super) struct Exemplar {
     pub(super) unix_ms: i64,
 }
 
-/// A page under way.
+/// A page under way: families in the data model of the `prometheus` crate, which also writes the plain
+/// format. It knows neither OpenMetrics nor exemplars; those are written here.
 #[derive(Debug)]
 pub(super) struct Page {
-    text: String,
+    families: Vec<MetricFamily>,
+    /// The exemplars of each family's samples: one for a counter, one for each bucket of a histogram.
+    exemplars: Vec<Vec<Vec<Option<Exemplar>>>>,
     format: Format,
 }
 
 impl Page {
-    pub(super) fn new(format: Format) -> Self {
-        Self { text: String::with_capacity(16 * 1024), format }
+    pub(super) const fn new(format: Format) -> Self {
+        Self { families: Vec::new(), exemplars: Vec::new(), format }
     }
 
     /// Begins a family; its samples follow.
     pub(super) fn family(&mut self, family: &'static Family) -> Samples<'_> {
-        let name = match (self.format, family.kind) {
-            // OpenMetrics names a counter's family without what its sample ends in.
-            (Format::OpenMetrics, Kind::Counter) => family.name.strip_suffix("_total").unwrap_or(family.name),
-            _ => family.name,
-        };
-        self.line(format_args!("# HELP {name} {}", family.help));
-        self.line(format_args!("# TYPE {name} {}", family.kind.as_str()));
+        let mut begun = MetricFamily::default();
+        begun.set_name(family.name.to_owned());
+        begun.set_help(family.help.to_owned());
+        begun.set_field_type(match family.kind {
+            Kind::Counter => MetricType::COUNTER,
+            Kind::Gauge => MetricType::GAUGE,
+            Kind::Histogram => MetricType::HISTOGRAM,
+        });
+        self.families.push(begun);
+        self.exemplars.push(Vec::new());
         Samples { page: self, family }
     }
 
-    pub(super) fn end(mut self) -> String {
-        if self.format == Format::OpenMetrics {
-            self.text.push_str("# EOF\n");
+    /// Families that a collector of the crate gathered.
+    pub(super) fn collected(&mut self, families: Vec<MetricFamily>) {
+        for family in families {
+            self.exemplars.push(Vec::new());
+            self.families.push(family);
         }
-        self.text
     }
 
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // Writing into a `String` does not fail.
-        let _ = self.text.write_fmt(line);
-        self.text.push('\n');
+    pub(super) fn end(mut self) -> String {
+        // A family without a sample says nothing.
+        let (families, exemplars) = std::mem::take(&mut self.families)
+            .into_iter()
+            .zip(std::mem::take(&mut self.exemplars))
+            .filter(|(family, _)| !family.get_metric().is_empty())
+            .unzip();
+        (self.families, self.exemplars) = (families, exemplars);
+        match self.format {
+            Format::Text => TextEncoder::new().encode_to_string(&self.families).unwrap_or_else(|problem| {
+                // A page with a hole would look like a system without trouble.
+                tracing::error!(%problem, "the metrics cannot be written");
+                String::new()
+            }),
+            Format::OpenMetrics => {
+                let mut text = String::with_capacity(64 * 1024);
+                for (family, exemplars) in self.families.iter().zip(&self.exemplars) {
+                    open_metrics(&mut text, family, exemplars);
+                }
+                text.push_str("# EOF\n");
+                text
+            }
+        }
     }
 }
 
-/// The samples of one family.
+/// What a sample can be made of. Counts beyond 2^53 lose their last digits, as in every scrape.
+pub(super) trait Number {
+    fn number(self) -> f64;
+}
+
+macro_rules! number {
+    ($($kind:ty),*) => {$(
+        impl Number for $kind {
+            #[expect(clippy::cast_precision_loss, reason = "samples are floating point numbers")]
+            fn number(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+number!(u64, i64, usize);
+
+impl Number for u8 {
+    fn number(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for f64 {
+    fn number(self) -> f64 {
+        self
+    }
+}
+
+/// The samples of the family that was begun last.
 #[derive(Debug)]
 pub(super) struct Samples<'p> {
     page: &'p mut Page,
@@ -99,7 +157,7 @@ pub(super) struct Samples<'p> {
 
 impl Samples<'_> {
     /// One counter or gauge.
-    pub(super) fn value(&mut self, labels: &[&str], value: impl std::fmt::Display) -> &mut Self {
+    pub(super) fn value(&mut self, labels: &[&str], value: impl Number) -> &mut Self {
         self.counted(labels, value, None)
     }
 
@@ -107,11 +165,23 @@ impl Samples<'_> {
     pub(super) fn counted(
         &mut self,
         labels: &[&str],
-        value: impl std::fmt::Display,
+        value: impl Number,
         exemplar: Option<Exemplar>,
     ) -> &mut Self {
-        self.sample("", labels, None, &value, exemplar);
-        self
+        let mut sample = self.labelled(labels);
+        match self.family.kind {
+            Kind::Counter => {
+                let mut counter = proto::Counter::default();
+                counter.set_value(value.number());
+                sample.set_counter(counter);
+            }
+            Kind::Gauge | Kind::Histogram => {
+                let mut gauge = proto::Gauge::default();
+                gauge.set_value(value.number());
+                sample.set_gauge(gauge);
+            }
+        }
+        self.push(sample, vec![exemplar])
     }
 
     /// One histogram: counts of each bucket, not added up, and the sum.
@@ -123,47 +193,102 @@ impl Samples<'_> {
         exemplars: &[Option<Exemplar>],
     ) -> &mut Self {
         let mut total = 0;
-        for (bucket, count) in counts.iter().enumerate() {
+        let buckets = counts.iter().enumerate().map(|(at, count)| {
             total += count;
-            let bound = bounds.get(bucket).map_or_else(|| "+Inf".to_owned(), |bound| decimal(secs(*bound)));
-            let exemplar = exemplars.get(bucket).copied().flatten();
-            self.sample("_bucket", labels, Some(&bound), &total, exemplar);
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(bounds.get(at).map_or(f64::INFINITY, |bound| secs(*bound)));
+            bucket.set_cumulative_count(total);
+            bucket
+        });
+        let mut histogram = proto::Histogram::default();
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(total);
+        histogram.set_sample_sum(secs(*sum_nanos));
+        let mut sample = self.labelled(labels);
+        sample.set_histogram(histogram);
+        self.push(sample, exemplars.to_vec())
+    }
+
+    fn push(&mut self, sample: Metric, exemplars: Vec<Option<Exemplar>>) -> &mut Self {
+        if let (Some(family), Some(all)) = (self.page.families.last_mut(), self.page.exemplars.last_mut()) {
+            family.mut_metric().push(sample);
+            all.push(exemplars);
         }
-        self.sample("_sum", labels, None, &secs(*sum_nanos), None);
-        self.sample("_count", labels, None, &total, None);
         self
     }
 
-    fn sample(
-        &mut self,
-        suffix: &str,
-        values: &[&str],
-        bound: Option<&str>,
-        value: &dyn std::fmt::Display,
-        exemplar: Option<Exemplar>,
-    ) {
-        let text = &mut self.page.text;
-        text.push_str(self.family.name);
-        text.push_str(suffix);
-        let labels = self.family.labels.iter().copied().zip(values.iter().copied());
-        let mut before = '{';
-        for (name, value) in labels.chain(bound.map(|bound| ("le", bound))) {
-            let _ = write!(text, "{before}{name}=\"{}\"", Escaped(value));
-            before = ',';
-        }
-        if before == ',' {
-            text.push('}');
-        }
-        let _ = write!(text, " {value}");
-        if let (Format::OpenMetrics, Some(Exemplar { request_id, value, unix_ms })) =
-            (self.page.format, exemplar)
-        {
-            let id = uuid::Uuid::from_u128(request_id);
-            let (whole, part) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000));
-            let _ = write!(text, " # {{request_id=\"{id}\"}} {} {whole}.{part:03}", decimal(value));
-        }
-        text.push('\n');
+    fn labelled(&self, values: &[&str]) -> Metric {
+        let pair = |(name, value): (&&str, &&str)| {
+            let mut pair = proto::LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        };
+        Metric::from_label(self.family.labels.iter().zip(values).map(pair).collect())
     }
+}
+
+/// Writes one family in OpenMetrics. Writing into a `String` does not fail.
+fn open_metrics(text: &mut String, family: &MetricFamily, exemplars: &[Vec<Option<Exemplar>>]) {
+    let name = family.name();
+    // A counter's family is named without what its sample ends in.
+    let (title, kind) = match family.get_field_type() {
+        MetricType::COUNTER => (name.strip_suffix("_total").unwrap_or(name), "counter"),
+        MetricType::HISTOGRAM => (name, "histogram"),
+        MetricType::GAUGE | MetricType::SUMMARY | MetricType::UNTYPED => (name, "gauge"),
+    };
+    let _ = writeln!(text, "# HELP {title} {}\n# TYPE {title} {kind}", family.help());
+    for (position, sample) in family.get_metric().iter().enumerate() {
+        let exemplar = |at: usize| exemplars.get(position).and_then(|all| all.get(at).copied().flatten());
+        let labels = sample.get_label();
+        match family.get_field_type() {
+            MetricType::COUNTER => {
+                line(text, name, labels, None, sample.get_counter().get_value(), exemplar(0))
+            }
+            MetricType::HISTOGRAM => {
+                let histogram = sample.get_histogram();
+                for (at, bucket) in histogram.get_bucket().iter().enumerate() {
+                    let bound = bucket.upper_bound();
+                    let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+                    let count = bucket.cumulative_count().number();
+                    line(text, &format!("{name}_bucket"), labels, Some(&bound), count, exemplar(at));
+                }
+                let (sum, count) = (histogram.get_sample_sum(), histogram.get_sample_count().number());
+                line(text, &format!("{name}_sum"), labels, None, sum, None);
+                line(text, &format!("{name}_count"), labels, None, count, None);
+            }
+            MetricType::GAUGE | MetricType::SUMMARY | MetricType::UNTYPED => {
+                line(text, name, labels, None, sample.get_gauge().get_value(), None);
+            }
+        }
+    }
+}
+
+fn line(
+    text: &mut String,
+    name: &str,
+    labels: &[proto::LabelPair],
+    bound: Option<&str>,
+    value: f64,
+    exemplar: Option<Exemplar>,
+) {
+    text.push_str(name);
+    let mut before = '{';
+    let labels = labels.iter().map(|pair| (pair.name(), pair.value()));
+    for (name, value) in labels.chain(bound.map(|bound| ("le", bound))) {
+        let _ = write!(text, "{before}{name}=\"{}\"", Escaped(value));
+        before = ',';
+    }
+    if before == ',' {
+        text.push('}');
+    }
+    let _ = write!(text, " {value}");
+    if let Some(Exemplar { request_id, value, unix_ms }) = exemplar {
+        let id = uuid::Uuid::from_u128(request_id);
+        let (whole, part) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000));
+        let _ = write!(text, " # {{request_id=\"{id}\"}} {value} {whole}.{part:03}");
+    }
+    text.push('\n');
 }
 
 /// A label's value between quotes.
@@ -191,13 +316,6 @@ fn secs(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// A number with a point in it: a bound must read the same in both formats, or its series would
-/// change when a scraper changes format.
-fn decimal(value: f64) -> String {
-    let text = value.to_string();
-    if text.contains('.') { text } else { text + ".0" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::names;
@@ -206,7 +324,7 @@ mod tests {
     fn page(format: Format) -> String {
         let mut page = Page::new(format);
         let exemplar = Exemplar { request_id: 7, value: 0.002, unix_ms: 1_700_000_000_042 };
-        page.family(&names::UNMET).counted(&["a\"\\\nb", "mfa-required"], 3, Some(exemplar));
+        page.family(&names::UNMET).counted(&["a\"\\\nb", "mfa-required"], 3_u64, Some(exemplar));
         page.family(&names::REQUEST_DURATION).histogram(
             &["wiki"],
             &[500_000, 1_000_000_000],
@@ -223,7 +341,7 @@ mod tests {
             "# TYPE portcullis_unmet_requirements_total counter",
             r#"portcullis_unmet_requirements_total{app="a\"\\\nb",reason="mfa-required"} 3"#,
             r#"portcullis_request_duration_seconds_bucket{app="wiki",le="0.0005"} 1"#,
-            r#"portcullis_request_duration_seconds_bucket{app="wiki",le="1.0"} 3"#,
+            r#"portcullis_request_duration_seconds_bucket{app="wiki",le="1"} 3"#,
             r#"portcullis_request_duration_seconds_bucket{app="wiki",le="+Inf"} 6"#,
             r#"portcullis_request_duration_seconds_sum{app="wiki"} 4.5"#,
             r#"portcullis_request_duration_seconds_count{app="wiki"} 6"#,

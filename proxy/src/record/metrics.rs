@@ -13,7 +13,7 @@ use portcullis_policy::model::PolicyState;
 
 use super::cells::{Cells, Timing};
 use super::challenges::{Challenges, End};
-use super::exposition::{Exemplar, Format, Page};
+use super::exposition::{Exemplar, Format, Number, Page};
 use super::{names, process};
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
@@ -340,7 +340,6 @@ const UNFINISHED_AT: usize = IN_FLIGHT_AT + 1;
 #[derive(Debug)]
 pub struct Metrics {
     cells: Cells,
-    started: i64,
     loads: AtomicU64,
     refused_loads: AtomicU64,
     last_refused: AtomicBool,
@@ -348,13 +347,18 @@ pub struct Metrics {
     compile_nanos: AtomicU64,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
-    /// Counters at zero, of a process that started at this Unix second.
+    /// Counters at zero.
     #[must_use]
-    pub fn new(started: i64) -> Self {
+    pub fn new() -> Self {
         Self {
             cells: Cells::new(UNFINISHED_AT + 1),
-            started,
             loads: AtomicU64::new(0),
             refused_loads: AtomicU64::new(0),
             last_refused: AtomicBool::new(false),
@@ -378,8 +382,8 @@ impl Metrics {
         self.cells.add(UNFINISHED_AT, 1);
     }
 
-    /// A request was authenticated.
-    pub fn authenticated(&self, took: Duration) {
+    /// A token was verified.
+    pub fn verified(&self, took: Duration) {
         TOKEN.observe(&self.cells, took);
     }
 
@@ -429,7 +433,7 @@ impl Metrics {
         }
         let mut certificates = page.family(&names::CERTIFICATE);
         for (listener, not_after) in serving.certificates {
-            certificates.value(&[listener], not_after);
+            certificates.value(&[listener], *not_after);
         }
         let mut entries = page.family(&names::LOG_ENTRIES);
         for (result, count) in
@@ -437,9 +441,8 @@ impl Metrics {
         {
             entries.value(&[result], count);
         }
-        page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1);
+        page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1_u64);
         process::write(&mut page);
-        page.family(&names::START_TIME).value(&[], self.started);
         page.end()
     }
 
@@ -579,16 +582,16 @@ fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {
 }
 
 fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
-    let mut group = |family: &'static names::Family, value: &dyn Fn(&IssuerReading<'_>) -> String| {
+    let mut group = |family: &'static names::Family, value: &dyn Fn(&IssuerReading<'_>) -> f64| {
         let mut samples = page.family(family);
         for issuer in issuers {
             samples.value(&[issuer.name], value(issuer));
         }
     };
-    group(&names::KEYS, &|issuer| issuer.keys.to_string());
-    group(&names::KEYS_AGE, &|issuer| issuer.age_secs.map_or("NaN".to_owned(), |age| age.to_string()));
-    group(&names::KEYS_USABLE, &|issuer| u8::from(issuer.usable).to_string());
-    group(&names::KEY_FETCH_FAILURES, &|issuer| issuer.failures.to_string());
+    group(&names::KEYS, &|issuer| issuer.keys.number());
+    group(&names::KEYS_AGE, &|issuer| issuer.age_secs.map_or(f64::NAN, Number::number));
+    group(&names::KEYS_USABLE, &|issuer| f64::from(u8::from(issuer.usable)));
+    group(&names::KEY_FETCH_FAILURES, &|issuer| issuer.failures.number());
 }
 
 #[cfg(test)]
@@ -647,12 +650,12 @@ mod tests {
                 user: None,
             });
         }
-        let text = Metrics::new(0).page(&serving(&app, &policy), Format::OpenMetrics);
+        let text = Metrics::new().page(&serving(&app, &policy), Format::OpenMetrics);
         for line in [
             r#"portcullis_requests_total{app="wiki",outcome="unavailable"} 1"#,
             r#"portcullis_requests_total{app="wiki",outcome="denied"} 1"#,
             r#"portcullis_refusals_total{app="wiki",reason="fact-unavailable",code="90033"} 1 #"#,
-            r#"portcullis_refusals_total{app="wiki",reason="device-not-compliant",code="53000"} 1 # {request_id="00000000-0000-0000-0000-000000000009"} 1.0 1.000"#,
+            r#"portcullis_refusals_total{app="wiki",reason="device-not-compliant",code="53000"} 1 # {request_id="00000000-0000-0000-0000-000000000009"} 1 1.000"#,
             r#"portcullis_unmet_requirements_total{app="wiki",reason="mfa-required"} 2"#,
             r#"portcullis_unmet_requirements_total{app="wiki",reason="device-not-compliant"} 2"#,
             r#"portcullis_request_duration_seconds_bucket{app="wiki",le="0.005"} 2 # {request_id="#,
@@ -680,7 +683,7 @@ mod tests {
         ended(Outcome::Challenged, "bob");
         ended(Outcome::Granted, "alice");
         ended(Outcome::Granted, "alice");
-        let text = Metrics::new(0).page(&serving(&app, &policy), Format::Text);
+        let text = Metrics::new().page(&serving(&app, &policy), Format::Text);
         for (how, count) in [("met", 1), ("abandoned", 1), ("displaced", 0)] {
             let line = format!("portcullis_challenges_ended_total{{app=\"wiki\",how=\"{how}\"}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
@@ -691,7 +694,7 @@ mod tests {
     fn a_policy_has_series_for_the_results_that_its_state_can_give() {
         let (app, policy) = (AppMeters::new(None), PolicyMeters::default());
         policy.count(PolicyResult::ReportOnlyFailure);
-        let text = Metrics::new(0).page(&serving(&app, &policy), Format::Text);
+        let text = Metrics::new().page(&serving(&app, &policy), Format::Text);
         let results: Vec<_> =
             text.lines().filter(|line| line.starts_with("portcullis_policy_results_total{")).collect();
         assert_eq!(results.len(), 3, "{results:?}");
@@ -706,7 +709,7 @@ mod tests {
     #[test]
     fn a_million_requests_of_every_kind_make_no_new_series() {
         let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
-        let metrics = Metrics::new(0);
+        let metrics = Metrics::new();
         let series = || {
             let text = metrics.page(&serving(&app, &policy), Format::Text);
             text.lines().filter(|line| !line.starts_with('#')).count()

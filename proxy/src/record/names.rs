@@ -74,9 +74,9 @@ families! {
     UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["app", "kind"]
         "Connections to an app by whether they were new or reused.";
     TOKEN_DURATION: Histogram "portcullis_token_verification_duration_seconds" []
-        "Time to authenticate a request, remembered tokens included.";
+        "Time to verify a token that was not remembered.";
     DECISION_DURATION: Histogram "portcullis_decision_duration_seconds" []
-        "Time to gather the context and to decide.";
+        "Time to gather the context and to decide, of one request in 64.";
     CACHE_LOOKUPS: Counter "portcullis_token_cache_lookups_total" ["result"]
         "Look-ups of tokens: hit, rebound (known, but bound anew to changed policies), miss.";
     CACHE_ENTRIES: Gauge "portcullis_token_cache_entries" []
@@ -112,17 +112,19 @@ families! {
     BUILD_INFO: Gauge "portcullis_build_info" ["version"]
         "Always 1; the label has the version.";
     CPU: Counter "process_cpu_seconds_total" []
-        "Processor time of the process.";
+        "Total user and system CPU time spent in seconds.";
     OPEN_FDS: Gauge "process_open_fds" []
-        "Open file descriptors; most are connections.";
+        "Number of open file descriptors.";
     MAX_FDS: Gauge "process_max_fds" []
-        "The most file descriptors that the process may open.";
+        "Maximum number of open file descriptors.";
+    VIRTUAL: Gauge "process_virtual_memory_bytes" []
+        "Virtual memory size in bytes.";
     RESIDENT: Gauge "process_resident_memory_bytes" []
-        "Memory of the process that is in RAM.";
+        "Resident memory size in bytes.";
     THREADS: Gauge "process_threads" []
-        "Threads of the process.";
+        "Number of OS threads in the process.";
     START_TIME: Gauge "process_start_time_seconds" []
-        "When the process started.";
+        "Start time of the process since unix epoch in seconds.";
 }
 
 /// The table of all metrics as Markdown, for the page.

@@ -204,7 +204,7 @@ impl State {
     /// When it is not fit to serve.
     pub fn start(path: &Path) -> Result<Self, StateError> {
         let config = read(path)?;
-        let metrics = Metrics::new(unix_now());
+        let metrics = Metrics::new();
         let log = DecisionLog::open(&config.server.decision_log).map_err(StateError::Log)?;
         let certificates = certificates::expiries(&config.server.listeners);
         let (snapshot, compile) = build(config, Generation(1), None)?;

@@ -2,9 +2,13 @@
 //! a request does. An entry is found by the digest of the whole token and believed only while
 //! everything that made it true still holds.
 
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
+use http::{HeaderName, HeaderValue};
 use portcullis_policy::decision::Generation;
 use portcullis_policy::signals::Principal;
 use portcullis_policy::{CompiledPolicies, Scope};
@@ -25,9 +29,13 @@ const ENTRY_BYTES: u64 = 512;
 /// What an entry weighs on average, in bytes.
 const ENTRY_BYTES_MEAN: u64 = 2048;
 
+/// What an app is told about a caller: names and values of headers.
+type Headers = Vec<(HeaderName, HeaderValue)>;
+
 /// Somebody known, with what the policies make of them.
 #[derive(Debug)]
 pub struct Caller<S = Scope> {
+    headers: ArcSwapOption<((u64, usize), Headers)>,
     token: Arc<VerifiedToken>,
     scope: Arc<S>,
     scope_generation: Generation,
@@ -55,6 +63,25 @@ impl<S> Caller<S> {
         self.scope_generation
     }
 
+    /// The identity headers that an app was told last, if `key` is the same as then; otherwise made
+    /// anew. A token is used for one app most of the time, and its headers do not change.
+    pub(crate) fn remembered_headers(
+        &self,
+        key: (u64, usize),
+        make: impl FnOnce() -> Headers,
+    ) -> impl Deref<Target = Headers> {
+        let known = self.headers.load();
+        let kept = match known.as_ref() {
+            Some(kept) if kept.0 == key => Arc::clone(kept),
+            Some(_) | None => {
+                let made = Arc::new((key, make()));
+                self.headers.store(Some(Arc::clone(&made)));
+                made
+            }
+        };
+        Kept(kept)
+    }
+
     /// Whether the token is still as good as when it was verified, for an app that accepts these
     /// issuers.
     fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
@@ -65,6 +92,16 @@ impl<S> Caller<S> {
             && (0..LIFE_SECS).contains(&age)
             && self.token.is_current(now, verifier.leeway(issuer))
             && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
+    }
+}
+
+struct Kept(Arc<((u64, usize), Headers)>);
+
+impl Deref for Kept {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.0.1
     }
 }
 
@@ -113,8 +150,20 @@ impl<S> TokenCache<S> {
     }
 }
 
-/// Who this token makes known, at `now` (Unix seconds), to an app that accepts these issuers:
-/// verified or remembered, and bound to these policies. Never waits.
+/// A token as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'r> {
+    /// Its text.
+    pub token: &'r str,
+    /// The issuers that the app accepts, by position.
+    pub accepted: &'r [usize],
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// Who a token makes known:
+/// verified or remembered, and bound to these policies. Never waits. `took` is told how long a
+/// verification took; a remembered token needs none.
 ///
 /// # Errors
 /// As [`Verifier::verify`]. Refusals are not remembered.
@@ -122,12 +171,11 @@ pub fn authenticate(
     verifier: &Verifier,
     cache: &TokenCache,
     policies: &CompiledPolicies,
-    token: &str,
-    accepted: &[usize],
-    now: i64,
+    presented: Presented<'_>,
+    took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller>, TokenProblem> {
     let bind = |principal: &Principal| policies.bind(principal);
-    authenticate_bound(verifier, cache, policies.generation(), bind, token, accepted, now)
+    authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)
 }
 
 fn authenticate_bound<S>(
@@ -135,10 +183,10 @@ fn authenticate_bound<S>(
     cache: &TokenCache<S>,
     generation: Generation,
     bind: impl FnOnce(&Principal) -> S,
-    token: &str,
-    accepted: &[usize],
-    now: i64,
+    presented: Presented<'_>,
+    took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller<S>>, TokenProblem> {
+    let Presented { token, accepted, now } = presented;
     // Before the digest: what is never accepted shall cost nothing.
     if token.len() > TOKEN_BYTES_MAX {
         return Err(BadToken::Malformed.into());
@@ -159,10 +207,14 @@ fn authenticate_bound<S>(
         }
         None => {
             cache.lookups.miss();
-            (Arc::new(verifier.verify(token, accepted, now)?), now)
+            let began = Instant::now();
+            let verified = verifier.verify(token, accepted, now)?;
+            took(began.elapsed());
+            (Arc::new(verified), now)
         }
     };
     let caller = Arc::new(Caller {
+        headers: ArcSwapOption::empty(),
         scope: Arc::new(bind(verified.principal())),
         token: verified,
         scope_generation: generation,
@@ -188,7 +240,7 @@ mod tests {
     };
     use super::super::keys::KeyStore;
     use super::super::verify::Verifier;
-    use super::{Caller, TokenCache, authenticate_bound};
+    use super::{Caller, Presented, TokenCache, authenticate_bound};
     use crate::refusal::BadToken;
 
     type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
@@ -215,7 +267,8 @@ mod tests {
                 self.bound.set(self.bound.get() + 1);
                 self.bound.get()
             };
-            authenticate_bound(verifier, &self.cache, Generation(generation), bind, token, accepted, now)
+            let presented = Presented { token, accepted, now };
+            authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |_| {})
         }
     }
 

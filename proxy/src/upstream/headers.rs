@@ -12,7 +12,7 @@ use portcullis_config::settings::{self, IdentityValue};
 use portcullis_policy::signals::{Fact, Identity, Value};
 
 use crate::admit::STRIPPED;
-use crate::token::VerifiedToken;
+use crate::token::{Caller, VerifiedToken};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -25,16 +25,68 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Prepared<'r> {
     /// The app's settings.
     pub(crate) app: &'r settings::App,
+    /// What the app is told, worked out at load.
+    pub(crate) plan: &'r HeadPlan,
     /// Who asks.
-    pub(crate) token: &'r VerifiedToken,
+    pub(crate) caller: &'r Caller,
     /// The client's address, as decided on.
     pub(crate) client: IpAddr,
     /// The host, as decided on.
-    pub(crate) host: &'r str,
-    /// The request's id, as text.
-    pub(crate) request_id: &'r str,
+    pub(crate) host: HeaderValue,
+    /// The request's id.
+    pub(crate) request_id: HeaderValue,
     /// Whether the client's connection was encrypted.
     pub(crate) tls: bool,
+}
+
+/// What does not change from one request to an app to the next.
+#[derive(Debug)]
+pub(crate) struct HeadPlan {
+    forgeable: Forgeable,
+    /// Distinguishes this app's identity headers of this load from any other's.
+    key: (u64, usize),
+}
+
+impl HeadPlan {
+    /// For the app at this position of this load.
+    pub(super) fn new(generation: u64, position: usize, app: &settings::App) -> Self {
+        Self { forgeable: Forgeable::new(app), key: (generation, position) }
+    }
+}
+
+/// Names that a client must not send, by length.
+#[derive(Debug)]
+struct Forgeable(Vec<Vec<Box<str>>>);
+
+impl Forgeable {
+    fn new(app: &settings::App) -> Self {
+        let ours = [
+            &FORWARDED,
+            &X_FORWARDED_FOR,
+            &X_FORWARDED_HOST,
+            &X_FORWARDED_PROTO,
+            &X_FORWARDED_PORT,
+            &X_REAL_IP,
+            &X_REQUEST_ID,
+        ];
+        let names = ours.into_iter().map(HeaderName::as_str).chain(STRIPPED.iter().copied());
+        let names = names.chain(app.identity_headers.iter().map(|(name, _)| name.as_str()));
+        let mut by_length: Vec<Vec<Box<str>>> = Vec::new();
+        for name in names.chain(app.token.header.as_deref()) {
+            if by_length.len() <= name.len() {
+                by_length.resize(name.len() + 1, Vec::new());
+            }
+            if let Some(same) = by_length.get_mut(name.len()) {
+                same.push(name.to_ascii_lowercase().into());
+            }
+        }
+        Self(by_length)
+    }
+
+    fn holds(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        self.0.get(name.len()).is_some_and(|same| same.iter().any(|ours| looks_like(name, ours)))
+    }
 }
 
 /// Whether an app could take `name` for `ours`: the same but for case and for what stands between the
@@ -44,26 +96,8 @@ fn looks_like(name: &str, ours: &str) -> bool {
         && name.bytes().zip(ours.bytes()).all(|(a, b)| {
             let folded =
                 |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-            folded(a) == folded(b)
+            a == b || folded(a) == folded(b)
         })
-}
-
-fn is_forgeable(name: &HeaderName, app: &settings::App) -> bool {
-    let name_text = name.as_str();
-    name == FORWARDED
-        || [
-            &X_FORWARDED_FOR,
-            &X_FORWARDED_HOST,
-            &X_FORWARDED_PROTO,
-            &X_FORWARDED_PORT,
-            &X_REAL_IP,
-            &X_REQUEST_ID,
-        ]
-        .into_iter()
-        .any(|ours| looks_like(name_text, ours.as_str()))
-        || STRIPPED.iter().any(|stripped| looks_like(name_text, stripped))
-        || app.identity_headers.iter().any(|(ours, _)| looks_like(name_text, ours))
-        || app.token.header.as_ref().is_some_and(|ours| looks_like(name_text, ours))
 }
 
 /// Text that any header may carry: bytes outside visible ASCII are percent-encoded.
@@ -123,18 +157,35 @@ fn cookies(header: &RequestHeader, ours: Option<&str>) -> Option<HeaderValue> {
     if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept).ok() }
 }
 
+/// The identity headers of an app for one caller.
+fn identity(app: &settings::App, token: &VerifiedToken) -> Vec<(HeaderName, HeaderValue)> {
+    let told = |(name, value): &(String, IdentityValue)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, identity_value(value, token)?))
+    };
+    app.identity_headers.iter().filter_map(told).collect()
+}
+
+/// An address as a header's value.
+fn address(client: IpAddr) -> HeaderValue {
+    use std::io::Write as _;
+    // The longest text of an IPv6 address has 45 bytes.
+    let mut text = [0_u8; 48];
+    let mut rest = &mut text[..];
+    let free = if write!(rest, "{client}").is_ok() { rest.len() } else { text.len() };
+    HeaderValue::from_bytes(text.get(..48 - free).unwrap_or_default())
+        .unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
 /// Rewrites the head that goes to the app.
 ///
 /// # Errors
 /// When a configured header name cannot be set; the request then fails rather than pass without.
-pub(crate) fn prepare(header: &mut RequestHeader, passage: &Prepared<'_>) -> Result<()> {
-    let app = passage.app;
-    let forged: Vec<HeaderName> =
-        header.headers.keys().filter(|name| is_forgeable(name, app)).cloned().collect();
-    for name in &forged {
-        header.remove_header(name);
+pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) -> Result<()> {
+    let Prepared { app, plan, caller, .. } = passage;
+    while let Some(forged) = header.headers.keys().find(|name| plan.forgeable.holds(name)).cloned() {
+        header.remove_header(&forged);
     }
-    if !app.forward_authorization && header.headers.contains_key(AUTHORIZATION) {
+    if !app.forward_authorization {
         header.remove_header(&AUTHORIZATION);
     }
     if header.headers.contains_key(COOKIE) {
@@ -144,18 +195,17 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: &Prepared<'_>) -> Res
             header.insert_header(COOKIE, kept)?;
         }
     }
-    for (name, value) in &app.identity_headers {
-        if let Some(value) = identity_value(value, passage.token) {
-            header.insert_header(name.clone(), value)?;
-        }
+    let identity = caller.remembered_headers(plan.key, || identity(app, caller.token()));
+    for (name, value) in identity.iter() {
+        header.insert_header(name, value)?;
     }
-    header.insert_header(X_FORWARDED_FOR, header_value(&passage.client.to_string()))?;
-    header.insert_header(X_FORWARDED_HOST, header_value(passage.host))?;
+    header.insert_header(X_FORWARDED_FOR, address(passage.client))?;
+    header.insert_header(X_FORWARDED_HOST, passage.host)?;
     header.insert_header(
         X_FORWARDED_PROTO,
         HeaderValue::from_static(if passage.tls { "https" } else { "http" }),
     )?;
-    header.insert_header(X_REQUEST_ID, header_value(passage.request_id))?;
+    header.insert_header(X_REQUEST_ID, passage.request_id)?;
     Ok(())
 }
 
@@ -170,6 +220,13 @@ mod tests {
         }
         assert!(!looks_like("x-users", "X-User"));
         assert!(!looks_like("xuser", "X-User"));
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_is() {
+        for text in ["192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
+            assert_eq!(address(text.parse().unwrap()), text);
+        }
     }
 
     #[test]

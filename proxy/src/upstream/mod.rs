@@ -14,7 +14,7 @@ use portcullis_config::settings;
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 
-pub(crate) use headers::{Prepared, prepare};
+pub(crate) use headers::{HeadPlan, Prepared, prepare};
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct Upstreams {
 
 #[derive(Debug)]
 struct AppUpstreams {
+    plan: HeadPlan,
     slots: Vec<Arc<Slot>>,
     turn: AtomicUsize,
 }
@@ -90,7 +91,11 @@ impl Upstreams {
                 slot.resolve();
                 Arc::new(slot)
             };
-            AppUpstreams { slots: app.upstreams.iter().map(slot).collect(), turn: AtomicUsize::new(0) }
+            AppUpstreams {
+                plan: HeadPlan::new(generation.0, position, app),
+                slots: app.upstreams.iter().map(slot).collect(),
+                turn: AtomicUsize::new(0),
+            }
         };
         Self { generation, apps: apps.iter().enumerate().map(slots).collect() }
     }
@@ -121,6 +126,11 @@ impl Upstreams {
             let slot = app.slots.get((first + attempt + step) % app.slots.len())?;
             slot.peer.load().as_deref().cloned().map(Box::new)
         })
+    }
+
+    /// What the app of a permit is told of the request.
+    pub(crate) fn head(&self, permit: &Permit) -> Option<&HeadPlan> {
+        Some(&self.apps.get(permit.app().0 as usize)?.plan)
     }
 
     /// How many servers an app has: what a request may try.
