@@ -23,13 +23,22 @@ fuzz_target!(|data: &[u8]| {
     }
     let proxies = TrustedProxies::default();
     let peer = "192.0.2.1".parse().unwrap();
-    let head = |target| Head { method: &method, target, version: Version::HTTP_11, headers: &headers, authority: None, peer };
+    let head = |target| Head {
+        method: &method,
+        target,
+        version: Version::HTTP_11,
+        headers: &headers,
+        authority: None,
+        peer,
+    };
     let asked = head(target);
     let Ok(request) = admit(&asked, &proxies) else { return };
 
     assert_eq!(request.client(), peer, "nobody is trusted");
     let host = request.host();
-    assert!(!host.is_empty() && !host.bytes().any(|byte| byte.is_ascii_uppercase() || b"@/?# ".contains(&byte)));
+    assert!(
+        !host.is_empty() && !host.bytes().any(|byte| byte.is_ascii_uppercase() || b"@/?# ".contains(&byte))
+    );
     let path = request.path();
     assert!(path.starts_with('/') && path.is_ascii() && !path.starts_with("//"), "{path}");
     let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();

@@ -16,13 +16,15 @@ fuzz_target!(|data: &[u8]| {
     } else {
         (ForwardedHeader::Forwarded, "forwarded")
     };
-    let networks: Vec<ipnet::IpNet> = ["10.0.0.0/8", "2001:db8::/32"].map(|text| text.parse().unwrap()).into();
+    let networks: Vec<ipnet::IpNet> =
+        ["10.0.0.0/8", "2001:db8::/32"].map(|text| text.parse().unwrap()).into();
     let trusted = |address: &IpAddr| networks.iter().any(|network| network.contains(address));
     let proxies = TrustedProxies { networks: networks.clone(), header };
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_static("wiki.test"));
     let mut lines = 0;
-    for line in rest.split(|byte| *byte == b'\n') {
+    // Far fewer than a head may have fields, so that one more makes no difference.
+    for line in rest.split(|byte| *byte == b'\n').take(64) {
         if let Ok(value) = HeaderValue::from_bytes(line) {
             headers.append(HeaderName::from_static(name), value);
             lines += 1;
@@ -31,7 +33,8 @@ fuzz_target!(|data: &[u8]| {
     let method = Method::GET;
     let client = |peer: &str, headers: &HeaderMap| {
         let peer = peer.parse().unwrap();
-        let head = Head { method: &method, target: b"/", version: Version::HTTP_11, headers, authority: None, peer };
+        let head =
+            Head { method: &method, target: b"/", version: Version::HTTP_11, headers, authority: None, peer };
         admit(&head, &proxies).map(|request| request.client())
     };
     if let Ok(address) = client("192.0.2.9", &headers) {

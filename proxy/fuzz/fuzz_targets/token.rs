@@ -42,7 +42,11 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
         refresh_min: Duration::from_secs(30),
         // The keys were fetched by today's clock and are asked by a fixed one.
         stale_max: Duration::from_secs(u64::from(u32::MAX)),
-        claims: Claims { extra: vec!["email".into(), "a.b".into()], sign_in_risk: Some("risk".into()), ..Claims::default() },
+        claims: Claims {
+            extra: vec!["email".into(), "a.b".into()],
+            sign_in_risk: Some("risk".into()),
+            ..Claims::default()
+        },
     };
     let store = Arc::new(KeyStore::new(&issuer));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
