@@ -715,7 +715,9 @@ fn each_control_is_met_by_its_evidence_alone() {
         reason(policies, &person, at("192.0.2.1"))
     };
     let name = || "strong".to_owned();
-    let cases: [(Control, ReasonCode, &[fn(&mut SignIn)], &[fn(&mut SignIn)]); 7] = [
+    /// Ways in which a sign-in is changed.
+    type Changes = &'static [fn(&mut SignIn)];
+    let cases: [(Control, ReasonCode, Changes, Changes); 7] = [
         (
             Control::Mfa,
             ReasonCode::MfaRequired,
