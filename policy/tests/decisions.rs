@@ -375,3 +375,453 @@ fn a_broken_rule_says_where_and_how_to_mend_it() {
     let deep = format!("{}device.model -eq 1{}", "(".repeat(10_000), ")".repeat(10_000));
     assert!(Rule::parse(&deep).is_err());
 }
+
+fn about(include: Vec<UserSelector>, exclude: Vec<UserSelector>) -> Policy {
+    let mut block = policy("about", Grant::Block);
+    block.subjects = Subjects::Users(Users { include, exclude });
+    block
+}
+
+#[test]
+fn guests_are_matched_by_kind_and_home_tenant_and_everybody_includes_them() {
+    let guests = |tenants| {
+        let kinds = GuestKinds::EMPTY.with(GuestKind::B2bCollaborationGuest).with(GuestKind::ServiceProvider);
+        UserSelector::Guests(Guests { kinds, tenants })
+    };
+    let any = || guests(Tenants::Any);
+    let only = || guests(Tenants::Only(vec!["contoso".into()]));
+    let collaborator = Some(GuestKind::B2bCollaborationGuest);
+    let internal = Some(GuestKind::InternalGuest);
+    for (include, exclude, guest, home, blocked) in [
+        (vec![any()], vec![], None, None, false),
+        (vec![any()], vec![], collaborator, None, true),
+        (vec![any()], vec![], internal, None, false),
+        (vec![only()], vec![], collaborator, Some("CONTOSO"), true),
+        (vec![only()], vec![], collaborator, Some("fabrikam"), false),
+        (vec![only()], vec![], collaborator, None, false),
+        (vec![only()], vec![], internal, Some("contoso"), false),
+        (vec![UserSelector::All], vec![], collaborator, None, true),
+        (vec![UserSelector::All], vec![any()], collaborator, None, false),
+        (vec![UserSelector::All], vec![any()], internal, None, true),
+        (vec![UserSelector::None], vec![], collaborator, None, false),
+    ] {
+        let mut person = alice();
+        let home_tenant = home.map(str::to_owned);
+        person.identity = Identity::User { id: "alice".into(), guest, home_tenant };
+        let text = format!("{include:?} but {exclude:?}: {guest:?} of {home:?}");
+        let found = reason(set(vec![about(include, exclude), ask_nothing()]), &person, at("192.0.2.1"));
+        assert_eq!(found == Some(ReasonCode::Blocked), blocked, "{text}");
+    }
+}
+
+#[test]
+fn groups_and_roles_that_are_not_at_hand_may_include_and_never_exclude() {
+    let group = || UserSelector::Group("Engineering".into());
+    let role = || UserSelector::Role("admin".into());
+    let user = |id: &str| UserSelector::User(id.into());
+    // Blocked for certain, blocked until the fact is there, or not blocked.
+    for (include, exclude, groups_known, roles_known, blocked) in [
+        (vec![group()], vec![], true, true, Some(false)),
+        (vec![group()], vec![], false, true, Some(true)),
+        (vec![role()], vec![], true, false, Some(true)),
+        (vec![role()], vec![], true, true, None),
+        (vec![role(), user("ALICE")], vec![], true, false, Some(false)),
+        (vec![user("bob")], vec![], false, false, None),
+        (vec![UserSelector::All], vec![group()], true, true, None),
+        (vec![UserSelector::All], vec![group()], false, true, Some(true)),
+        (vec![UserSelector::All], vec![role()], false, true, Some(false)),
+        (vec![group()], vec![user("alice")], false, false, None),
+    ] {
+        let mut person = alice();
+        if !groups_known {
+            person.groups = Fact::Unavailable;
+        }
+        if !roles_known {
+            person.roles = Fact::Unavailable;
+        }
+        let text = format!("{include:?} but {exclude:?}, groups {groups_known}, roles {roles_known}");
+        let found = refused(set(vec![about(include, exclude), ask_nothing()]), &person, at("192.0.2.1"));
+        assert_eq!(found.map(|refused| refused.temporary), blocked, "{text}");
+    }
+}
+
+#[test]
+fn assignment_to_an_app_is_by_user_group_and_role_and_never_for_programs() {
+    let open = |selectors: Vec<UserSelector>| {
+        let mut open = set(vec![ask_nothing()]);
+        open.apps[0].assigned = Some(selectors);
+        open
+    };
+    let group = || vec![UserSelector::Group("ENGINEERING".into())];
+    assert_eq!(reason(open(group()), &alice(), at("192.0.2.1")), None);
+    assert_eq!(reason(open(vec![]), &alice(), at("192.0.2.1")), Some(ReasonCode::NotAssigned));
+    assert_eq!(reason(open(vec![UserSelector::All]), &alice(), at("192.0.2.1")), None);
+    let mut overage = alice();
+    overage.groups = Fact::Unavailable;
+    let found = refused(open(group()), &overage, at("192.0.2.1")).unwrap();
+    assert_eq!((found.primary, found.temporary), (ReasonCode::NotAssigned, true));
+    let mut program = alice();
+    program.identity = Identity::Workload { id: "backup".into() };
+    let everybody = open(vec![UserSelector::All]);
+    assert_eq!(reason(everybody, &program, at("192.0.2.1")), Some(ReasonCode::NotAssigned));
+}
+
+/// Each condition against a fact that matches, one that does not, an unknown and an unavailable one:
+/// `Some(temporary)` where the policy blocks.
+#[test]
+fn each_condition_tells_known_unknown_and_unavailable_apart() {
+    let risky = || Some(RiskSet::EMPTY.with(RiskLevel::High));
+    let unknown = ClientContext::UNKNOWN;
+    let named = |platform| vec![PlatformSelector::Named(platform)];
+    let platforms = |include, exclude| Conditions {
+        platforms: Some(Platforms { include, exclude }),
+        ..Conditions::default()
+    };
+    let risk = |fact| {
+        [
+            (
+                Conditions { sign_in_risk: risky(), ..Conditions::default() },
+                ClientContext { sign_in_risk: fact, ..unknown },
+            ),
+            (
+                Conditions { user_risk: risky(), ..Conditions::default() },
+                ClientContext { user_risk: fact, ..unknown },
+            ),
+            (
+                Conditions { insider_risk: risky(), ..Conditions::default() },
+                ClientContext { insider_risk: fact, ..unknown },
+            ),
+            (
+                Conditions { service_principal_risk: risky(), ..Conditions::default() },
+                ClientContext { service_principal_risk: fact, ..unknown },
+            ),
+        ]
+    };
+    let mut cases = Vec::new();
+    for (fact, blocked) in [
+        (Fact::Known(RiskLevel::High), Some(false)),
+        (Fact::Known(RiskLevel::Medium), None),
+        (Fact::Unknown, None),
+        (Fact::Unavailable, Some(true)),
+    ] {
+        cases.extend(risk(fact).map(|(conditions, context)| (conditions, context, blocked)));
+    }
+    let on = |platform| ClientContext { platform, ..unknown };
+    for (platform, included, all_but) in [
+        (Fact::Known(Platform::Windows), Some(false), None),
+        (Fact::Known(Platform::Linux), None, Some(false)),
+        (Fact::Unknown, None, Some(false)),
+        (Fact::Unavailable, Some(true), Some(true)),
+    ] {
+        cases.push((platforms(named(Platform::Windows), vec![]), on(platform), included));
+        cases.push((platforms(vec![PlatformSelector::All], named(Platform::Windows)), on(platform), all_but));
+        cases.push((platforms(vec![PlatformSelector::All], vec![]), on(platform), Some(false)));
+    }
+    for (client_app, browser, other) in [
+        (Fact::Known(ClientAppType::Browser), Some(false), None),
+        (Fact::Unknown, None, Some(false)),
+        (Fact::Unavailable, Some(true), Some(true)),
+    ] {
+        let wants =
+            |kind| Conditions { client_apps: Some(ClientAppSet::EMPTY.with(kind)), ..Conditions::default() };
+        let context = ClientContext { client_app, ..unknown };
+        cases.push((wants(ClientAppType::Browser), context, browser));
+        cases.push((wants(ClientAppType::Other), context, other));
+    }
+    for (conditions, context, blocked) in cases {
+        let text = format!("{conditions:?} with {context:?}");
+        let mut block = policy("block", Grant::Block);
+        block.conditions = conditions;
+        let found = refused(set(vec![block, ask_nothing()]), &alice(), context);
+        assert_eq!(found.map(|refused| refused.temporary), blocked, "{text}");
+    }
+}
+
+#[test]
+fn a_country_counts_when_unknown_only_where_the_location_says_so() {
+    let mut places = set(vec![]);
+    places.locations.push(NamedLocation {
+        name: "nowhere-known".into(),
+        place: Place::Countries { countries: vec![CountryCode::new("FR").unwrap()], include_unknown: true },
+    });
+    for (name, country, blocked) in [
+        ("home-countries", Fact::Known("DE"), Some(false)),
+        ("home-countries", Fact::Known("FR"), None),
+        ("home-countries", Fact::Unknown, None),
+        ("home-countries", Fact::Unavailable, Some(true)),
+        ("nowhere-known", Fact::Known("fr"), Some(false)),
+        ("nowhere-known", Fact::Known("ZZ"), None),
+        ("nowhere-known", Fact::Unknown, Some(false)),
+        ("nowhere-known", Fact::Unavailable, Some(true)),
+    ] {
+        let mut block = policy("block", Grant::Block);
+        let include = vec![LocationSelector::Named(name.into())];
+        block.conditions.locations = Some(Locations { include, exclude: vec![] });
+        let country = match country {
+            Fact::Known(code) => Fact::Known(CountryCode::new(code).unwrap()),
+            Fact::Unknown => Fact::Unknown,
+            Fact::Unavailable => Fact::Unavailable,
+        };
+        let policies = PolicySet { policies: vec![block, ask_nothing()], ..places.clone() };
+        let found = refused(policies, &alice(), ClientContext { country, ..ClientContext::UNKNOWN });
+        assert_eq!(found.map(|refused| refused.temporary), blocked, "{name}, {country:?}");
+    }
+}
+
+#[test]
+fn a_policy_about_a_context_speaks_only_where_that_context_is_asked_for() {
+    let context = |text| AuthenticationContext::new(text).unwrap();
+    let mut strict = policy("strict", Grant::Block);
+    strict.targets = Targets::Contexts(vec![context("c1"), context("c7")]);
+    let compiled = CompiledPolicies::compile(set(vec![strict, ask_nothing()]), Generation(1)).unwrap();
+    let person = alice();
+    let scope = compiled.bind(&person);
+    for (asked, blocked) in
+        [(None, false), (Some("c1"), true), (Some("c7"), true), (Some("c2"), false), (Some("c99"), false)]
+    {
+        let target = Target { app: AppIndex(0), context: asked.map(context) };
+        let signals = Signals { target, ..signals(&person, &ClientContext::UNKNOWN) };
+        let found = compiled.decide(&scope, &signals).into_granted().is_err();
+        assert_eq!(found, blocked, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_filter_in_mode_exclude_matches_what_its_rule_does_not() {
+    for (mode, device, blocked) in [
+        (FilterMode::Include, Fact::Known(true), Some(false)),
+        (FilterMode::Include, Fact::Known(false), None),
+        (FilterMode::Exclude, Fact::Known(true), None),
+        (FilterMode::Exclude, Fact::Known(false), Some(false)),
+        (FilterMode::Exclude, Fact::Unknown, Some(false)),
+        (FilterMode::Include, Fact::Unavailable, Some(true)),
+        (FilterMode::Exclude, Fact::Unavailable, Some(true)),
+    ] {
+        let mut block = policy("block", Grant::Block);
+        let rule = Rule::parse("device.isCompliant -eq True").unwrap();
+        block.conditions.device = Some(DeviceFilter { mode, rule });
+        let context = match device {
+            Fact::Known(compliant) => on(Some(compliant)),
+            Fact::Unknown => ClientContext::UNKNOWN,
+            Fact::Unavailable => ClientContext { device: Fact::Unavailable, ..ClientContext::UNKNOWN },
+        };
+        let found = refused(set(vec![block, ask_nothing()]), &alice(), context);
+        assert_eq!(found.map(|refused| refused.temporary), blocked, "{mode:?}, {device:?}");
+    }
+}
+
+#[test]
+fn a_sign_in_may_lie_a_minute_ahead_and_every_time_forgives_five_behind() {
+    for (frequency, auth_time, fresh) in [
+        (SignInFrequency::EveryTime, NOW - 300, true),
+        (SignInFrequency::EveryTime, NOW - 301, false),
+        (SignInFrequency::EveryTime, NOW + 60, true),
+        (SignInFrequency::EveryTime, NOW + 61, false),
+        (SignInFrequency::Every(Duration::from_secs(3_600)), NOW + 60, true),
+        (SignInFrequency::Every(Duration::from_secs(3_600)), NOW + 61, false),
+    ] {
+        let mut often = policy("often", Grant::SessionOnly);
+        often.session.sign_in_frequency = Some(frequency);
+        let mut person = alice();
+        person.sign_in.auth_time = Some(auth_time);
+        let found = reason(set(vec![often]), &person, at("192.0.2.1"));
+        assert_eq!(found, (!fresh).then_some(ReasonCode::SignInTooOld), "{frequency:?}, {}", auth_time - NOW);
+    }
+}
+
+#[test]
+fn apps_are_meant_by_id_group_and_filter_and_excludes_win() {
+    let app = |id: &str, group: &str, tier: &str| App {
+        id: id.into(),
+        groups: vec![group.into()],
+        attributes: vec![("tier".into(), Value::Text(tier.into()))],
+        assigned: None,
+        unmatched: Unmatched::Allow,
+    };
+    let filter = |mode| Some((mode, Rule::parse("app.tier -eq \"gold\"").unwrap()));
+    let (one, group) = (|| AppSelector::App("a".into()), || AppSelector::Group("east".into()));
+    // a: east, gold; b: west, gold; c: east, tin
+    for (apps, blocked) in [
+        (Apps { include: vec![AppSelector::All], ..Apps::default() }, "abc"),
+        (Apps { include: vec![one()], ..Apps::default() }, "a"),
+        (Apps { include: vec![group()], ..Apps::default() }, "ac"),
+        (Apps { include: vec![AppSelector::All], exclude: vec![group()], filter: None }, "b"),
+        (Apps { include: vec![AppSelector::All], exclude: vec![AppSelector::All], filter: None }, ""),
+        (Apps { include: vec![AppSelector::None], ..Apps::default() }, ""),
+        (Apps { filter: filter(FilterMode::Include), ..Apps::default() }, "ab"),
+        (Apps { exclude: vec![one()], filter: filter(FilterMode::Include), ..Apps::default() }, "b"),
+        (Apps { include: vec![AppSelector::All], exclude: vec![], filter: filter(FilterMode::Exclude) }, "c"),
+        (Apps { include: vec![group()], exclude: vec![], filter: filter(FilterMode::Exclude) }, "c"),
+    ] {
+        let text = format!("{apps:?}");
+        let mut block = policy("block", Grant::Block);
+        block.targets = Targets::Apps(apps);
+        let apps = vec![app("a", "east", "gold"), app("b", "west", "gold"), app("c", "east", "tin")];
+        let policies = PolicySet { apps, policies: vec![block], ..PolicySet::default() };
+        let compiled = CompiledPolicies::compile(policies, Generation(1)).unwrap();
+        let person = alice();
+        let scope = compiled.bind(&person);
+        let refuses = |position: u32| {
+            let target = Target { app: AppIndex(position), context: None };
+            let signals = Signals { target, ..signals(&person, &ClientContext::UNKNOWN) };
+            compiled.decide(&scope, &signals).into_granted().is_err()
+        };
+        let found: String =
+            (0..).zip("abc".chars()).filter(|(at, _)| refuses(*at)).map(|(_, name)| name).collect();
+        assert_eq!(found, blocked, "{text}");
+    }
+}
+
+#[test]
+fn limits_of_several_policies_are_merged_and_the_strictest_wins() {
+    let session = |id, hours: Option<u64>, persistent_browser| {
+        let mut one = policy(id, Grant::SessionOnly);
+        one.session = SessionControls {
+            sign_in_frequency: hours.map(|hours| SignInFrequency::Every(Duration::from_secs(hours * 3_600))),
+            persistent_browser,
+        };
+        one
+    };
+    let limits =
+        |policies| decide(set(policies), &alice(), at("192.0.2.1")).into_granted().unwrap().session();
+    let always = session("always", Some(8), Some(Persistence::Always));
+    let never = session("never", Some(2), Some(Persistence::Never));
+    for order in [vec![always.clone(), never.clone()], vec![never.clone(), always.clone()]] {
+        let merged = limits(order);
+        assert_eq!(merged.sign_in_until, Some(NOW - 600 + 7_200));
+        assert_eq!(merged.persistent_browser, Some(Persistence::Never));
+    }
+    assert_eq!(limits(vec![always.clone()]).persistent_browser, Some(Persistence::Always));
+    let mut watched = never;
+    watched.state = PolicyState::ReportOnly;
+    assert_eq!(limits(vec![always, watched]).sign_in_until, Some(NOW - 600 + 8 * 3_600));
+}
+
+#[test]
+fn each_control_is_met_by_its_evidence_alone() {
+    let strength = |combinations: &[&[&str]], acrs: &[&str]| AuthenticationStrength {
+        name: "strong".into(),
+        combinations: combinations.iter().map(|one| one.iter().map(|m| (*m).to_owned()).collect()).collect(),
+        acrs: acrs.iter().map(|acr| (*acr).to_owned()).collect(),
+    };
+    let met = |control: Control, change: fn(&mut SignIn)| {
+        let mut policies = set(vec![policy("one", require(Operator::And, &[control]))]);
+        policies.strengths = vec![strength(&[&["fido"], &["x509", "pin"], &[]], &["phr"])];
+        policies.evidence.approved_clients = vec!["outlook".into()];
+        policies.evidence.protected_clients = vec!["teams".into()];
+        policies.evidence.mfa_acrs = vec!["possession".into()];
+        let mut person = alice();
+        change(&mut person.sign_in);
+        reason(policies, &person, at("192.0.2.1"))
+    };
+    let name = || "strong".to_owned();
+    /// Ways in which a sign-in is changed.
+    type Changes = &'static [fn(&mut SignIn)];
+    let cases: [(Control, ReasonCode, Changes, Changes); 7] = [
+        (
+            Control::Mfa,
+            ReasonCode::MfaRequired,
+            &[|s| s.methods = vec!["MFA".into()], |s| s.acr = Some("possession".into())],
+            &[|_| {}, |s| s.methods = vec!["pwd".into()], |s| s.acr = Some("POSSESSION".into())],
+        ),
+        (
+            Control::Strength(name()),
+            ReasonCode::StrengthRequired,
+            &[
+                |s| s.methods = vec!["FIDO".into()],
+                |s| s.methods = vec!["pin".into(), "x509".into()],
+                |s| s.acr = Some("phr".into()),
+            ],
+            &[|_| {}, |s| s.methods = vec!["x509".into()], |s| s.acr = Some("mfa".into())],
+        ),
+        (
+            Control::ApprovedClientApp,
+            ReasonCode::ClientNotApproved,
+            &[|s| s.client_id = Some("Outlook".into())],
+            &[|_| {}, |s| s.client_id = Some("teams".into())],
+        ),
+        (
+            Control::AppProtection,
+            ReasonCode::ClientNotProtected,
+            &[|s| s.client_id = Some("teams".into())],
+            &[|s| s.client_id = Some("outlook".into())],
+        ),
+        (
+            Control::PasswordChange,
+            ReasonCode::PasswordChangeRequired,
+            &[|s| (s.password_changed, s.risk_seen) = (Some(2), Some(1))],
+            &[
+                |s| (s.password_changed, s.risk_seen) = (Some(1), Some(1)),
+                |s| (s.password_changed, s.risk_seen) = (Some(1), None),
+                |s| (s.password_changed, s.risk_seen) = (None, Some(1)),
+            ],
+        ),
+        (
+            Control::TermsOfUse(name()),
+            ReasonCode::TermsRequired,
+            &[|s| s.terms = vec!["strong".into()]],
+            &[|s| s.custom_controls = vec!["strong".into()]],
+        ),
+        (
+            Control::Custom(name()),
+            ReasonCode::ExternalControlRequired,
+            &[|s| s.custom_controls = vec!["strong".into()]],
+            &[|s| s.terms = vec!["strong".into()]],
+        ),
+    ];
+    for (control, unmet, enough, too_little) in cases {
+        for (number, change) in enough.iter().enumerate() {
+            assert_eq!(met(control.clone(), *change), None, "{control:?}, evidence {number}");
+        }
+        for (number, change) in too_little.iter().enumerate() {
+            assert_eq!(met(control.clone(), *change), Some(unmet), "{control:?}, evidence {number}");
+        }
+    }
+    let joined = policy("joined", require(Operator::And, &[Control::HybridJoinedDevice]));
+    let device = |trust_type| {
+        let device = Device { trust_type, compliant: Some(true), ..Device::default() };
+        ClientContext { device: Fact::Known(device), ..ClientContext::UNKNOWN }
+    };
+    assert_eq!(reason(set(vec![joined.clone()]), &alice(), device(Some("serverad"))), None);
+    assert_eq!(
+        reason(set(vec![joined]), &alice(), device(Some("AzureAD"))),
+        Some(ReasonCode::DeviceNotJoined)
+    );
+}
+
+#[test]
+fn a_request_condition_is_about_method_and_path_by_segments() {
+    for (condition, method, path, blocked) in [
+        (RequestCondition { methods: vec!["POST".into()], ..RequestCondition::default() }, "POST", "/", true),
+        (RequestCondition { methods: vec!["POST".into()], ..RequestCondition::default() }, "GET", "/", false),
+        (paths(&["/admin/**"], &[]), "GET", "/admin", true),
+        (paths(&["/admin/**"], &[]), "GET", "/admin/users", true),
+        (paths(&["/admin/**"], &[]), "GET", "/administration", false),
+        (paths(&["/admin"], &[]), "GET", "/admin/users", false),
+        (paths(&["/admin"], &[]), "GET", "/admin", true),
+        (paths(&["/admin/**"], &["/admin/help"]), "GET", "/admin/help", false),
+        (paths(&[], &["/admin/help"]), "GET", "/other", true),
+    ] {
+        let text = format!("{condition:?}: {method} {path}");
+        let mut block = policy("block", Grant::Block);
+        block.conditions.request = Some(condition);
+        let compiled = CompiledPolicies::compile(set(vec![block, ask_nothing()]), Generation(1)).unwrap();
+        let person = alice();
+        let action = Action { method, path };
+        let asked = Signals { action, ..signals(&person, &ClientContext::UNKNOWN) };
+        let found = compiled.decide(&compiled.bind(&person), &asked).into_granted().is_err();
+        assert_eq!(found, blocked, "{text}");
+    }
+}
+
+fn paths(include: &[&str], exclude: &[&str]) -> RequestCondition {
+    let pattern = |text: &&str| match text.strip_suffix("/**") {
+        Some(root) => PathPattern::Subtree(root.to_owned()),
+        None => PathPattern::Exact((*text).to_owned()),
+    };
+    RequestCondition {
+        methods: vec![],
+        paths: include.iter().map(pattern).collect(),
+        exclude_paths: exclude.iter().map(pattern).collect(),
+    }
+}
