@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::decision::PolicyIndex;
+use crate::explain::guest_word;
 use crate::model::{
     App, ClientAppType, Conditions, Control, CountryCode, Flow, Grant, GuestKind, Operator, PathPattern,
     Place, Platform, Policy, PolicySet, PolicyState, RiskLevel, SessionControls, Subjects, Targets, Tenants,
@@ -568,7 +569,7 @@ fn name(principal: &Principal) -> String {
         if id != "somebody" {
             parts.push(format!("user {id}"));
         }
-        parts.extend(guest.map(|kind| format!("guests ({kind:?})")));
+        parts.extend(guest.map(|kind| format!("guests:{}", guest_word(kind))));
     }
     for (kind, ids) in [("group", &principal.groups), ("role", &principal.roles)] {
         if let Fact::Known(ids) = ids {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use portcullis_policy::analyze::{Issue, Witness, analyze};
+use portcullis_policy::explain::guest_word;
 use portcullis_policy::model::PolicySet;
 use portcullis_policy::signals::{Fact, Identity};
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     match &witness.principal.identity {
         Identity::User { id, guest, home_tenant } => {
             facts.push(("user", json!(id)));
-            facts.extend(guest.map(|kind| ("guest", json!(format!("{kind:?}")))));
+            facts.extend(guest.map(|kind| ("guest", json!(guest_word(kind)))));
             facts.extend(home_tenant.as_ref().map(|tenant| ("home-tenant", json!(tenant))));
         }
         Identity::Workload { id } => facts.push(("program", json!(id))),

@@ -29,7 +29,7 @@ enum Command {
     /// Say everything that is wrong with a configuration.
     Check(check::Arguments),
     /// Ask what the policies would say to a request, and why.
-    WhatIf(what_if::Arguments),
+    WhatIf(Box<what_if::Arguments>),
     /// Run cases that say what must be let in and what must not.
     Test(test_cases::Arguments),
     /// Say which policies are dead, shadowed or contradictory, and whom none covers.
