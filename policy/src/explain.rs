@@ -260,7 +260,7 @@ fn user_selector(selector: &UserSelector) -> String {
         UserSelector::Group(id) => format!("group:{id}"),
         UserSelector::Role(id) => format!("role:{id}"),
         UserSelector::Guests(guests) => {
-            let kinds: Vec<&str> = guests.kinds.iter().map(guest).collect();
+            let kinds: Vec<&str> = guests.kinds.iter().map(guest_word).collect();
             match &guests.tenants {
                 Tenants::Any => format!("guests:{}", kinds.join(",")),
                 Tenants::Only(tenants) => format!("guests:{}@{}", kinds.join(","), tenants.join(",")),
@@ -269,7 +269,9 @@ fn user_selector(selector: &UserSelector) -> String {
     }
 }
 
-const fn guest(kind: GuestKind) -> &'static str {
+/// A kind of guest as files write it.
+#[must_use]
+pub const fn guest_word(kind: GuestKind) -> &'static str {
     match kind {
         GuestKind::InternalGuest => "internal-guest",
         GuestKind::B2bCollaborationGuest => "b2b-collaboration-guest",
@@ -364,7 +366,7 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
             Identity::User { id, guest: kind, home_tenant } => {
                 let mut text = format!("user {id}");
                 if let Some(kind) = kind {
-                    text.push_str(&format!(", {}", guest(*kind)));
+                    text.push_str(&format!(", {}", guest_word(*kind)));
                 }
                 if let Some(tenant) = home_tenant {
                     text.push_str(&format!(" of {tenant}"));

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod analyze;
 mod compile;
 mod decide;
 pub mod decision;

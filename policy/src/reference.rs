@@ -382,7 +382,7 @@ fn finding(
 
 // Assignments and conditions.
 
-fn checks(set: &PolicySet, app: &App, policy: &Policy, signals: &Signals<'_>) -> Vec<Check> {
+pub(crate) fn checks(set: &PolicySet, app: &App, policy: &Policy, signals: &Signals<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut check = |part, holds| checks.push(Check { part, holds });
     check(Part::State, Tri::from_bool(policy.state != PolicyState::Disabled));

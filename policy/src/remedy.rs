@@ -385,7 +385,7 @@ fn versions_in(rule: &Rule) -> impl Iterator<Item = (Vec<u64>, Box<str>)> {
 }
 
 /// Every moment of the coming week at which a time condition may change its answer.
-fn changes(condition: &TimeCondition, now: i64) -> Vec<i64> {
+pub(crate) fn changes(condition: &TimeCondition, now: i64) -> Vec<i64> {
     const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
     let zone = &condition.zone;
     let mut found: Vec<i64> = condition.from.into_iter().chain(condition.until).collect();

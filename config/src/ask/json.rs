@@ -12,7 +12,7 @@ const DEPTH_MAX: usize = 32;
 ///
 /// # Errors
 /// The first mistake, with its place.
-pub(super) fn parse(file: FileId, text: &str) -> Result<Node, Diagnostic> {
+pub(super) fn parse(file: FileId, text: &str) -> Result<Node, Box<Diagnostic>> {
     let mut reader = Reader { file, text, at: 0 };
     let value = reader.value(0)?;
     reader.space();
@@ -29,9 +29,9 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    fn flaw(&self, start: usize, len: usize, what: &str) -> Diagnostic {
+    fn flaw(&self, start: usize, len: usize, what: &str) -> Box<Diagnostic> {
         let at = At { file: self.file, start, end: (start + len).min(self.text.len()) };
-        Diagnostic::error("json/syntax", at, what)
+        Box::new(Diagnostic::error("json/syntax", at, what))
     }
 
     fn peek(&self) -> Option<u8> {
@@ -44,7 +44,7 @@ impl Reader<'_> {
         }
     }
 
-    fn expect(&mut self, wanted: u8, what: &str) -> Result<(), Diagnostic> {
+    fn expect(&mut self, wanted: u8, what: &str) -> Result<(), Box<Diagnostic>> {
         self.space();
         if self.peek() != Some(wanted) {
             return Err(self.flaw(self.at, 1, what));
@@ -54,7 +54,7 @@ impl Reader<'_> {
     }
 
     /// The next value; `None` is null.
-    fn value(&mut self, depth: usize) -> Result<Option<Node>, Diagnostic> {
+    fn value(&mut self, depth: usize) -> Result<Option<Node>, Box<Diagnostic>> {
         self.space();
         let start = self.at;
         if depth > DEPTH_MAX {
@@ -87,7 +87,7 @@ impl Reader<'_> {
         Ok(Some(Node { at: At { file: self.file, start, end: self.at }, kind }))
     }
 
-    fn table(&mut self, depth: usize) -> Result<Kind, Diagnostic> {
+    fn table(&mut self, depth: usize) -> Result<Kind, Box<Diagnostic>> {
         self.at += 1;
         let mut entries: Vec<Entry> = Vec::new();
         self.space();
@@ -120,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Kind, Diagnostic> {
+    fn list(&mut self, depth: usize) -> Result<Kind, Box<Diagnostic>> {
         self.at += 1;
         let mut items = Vec::new();
         self.space();
@@ -141,7 +141,7 @@ impl Reader<'_> {
     }
 
     /// A string; escapes are left to the JSON library once its end is found.
-    fn string(&mut self) -> Result<String, Diagnostic> {
+    fn string(&mut self) -> Result<String, Box<Diagnostic>> {
         let start = self.at;
         self.at += 1;
         loop {

@@ -221,7 +221,7 @@ fn parse(sources: &mut Sources, path: PathBuf, text: String, found: &mut Vec<Dia
     if !is_json {
         return load::parse(file, text, found);
     }
-    json::parse(file, text).map_err(|problem| found.push(problem)).ok()
+    json::parse(file, text).map_err(|problem| found.push(*problem)).ok()
 }
 
 /// Puts the entries of one table over those of another; tables within are laid over in turn.

@@ -8,6 +8,7 @@
 )]
 
 mod agree;
+mod analysis;
 mod laws;
 mod remedies;
 mod small_world;

@@ -93,7 +93,7 @@ fn coded(refused: Refused) -> (u32, &'static str) {
 
 /// Diagnoses as a failure.
 pub(super) fn told(diagnostics: &[Diagnostic], sources: &Sources) -> Failure {
-    format!("\n{}", render_text(diagnostics, sources)).into()
+    format!("not understood\n{}", render_text(diagnostics, sources)).into()
 }
 
 /// Unix seconds.

@@ -1,6 +1,7 @@
 //! The command line: one file for each command. Exit status 0: done; 1: refused, with the reason
 //! on standard error; 2: the arguments are wrong.
 
+mod analyze;
 mod ask;
 mod check;
 mod demo;
@@ -43,6 +44,8 @@ enum Command {
     WhatIf(Box<what_if::Arguments>),
     /// Run cases that say what must be let in and what must not.
     Test(test_cases::Arguments),
+    /// Say which policies are dead, shadowed or contradictory, and whom none covers.
+    Analyze(analyze::Arguments),
     /// Print the JSON Schema of the configuration format, for editors.
     Schema,
     /// Serve a complete demonstration on loopback: no set-up, no network.
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Page(arguments) => page::run(&arguments),
         Command::WhatIf(arguments) => what_if::run(&arguments),
         Command::Test(arguments) => return test_cases::run(&arguments),
+        Command::Analyze(arguments) => return analyze::run(&arguments),
         Command::Schema => schema::run(),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -3,6 +3,7 @@
 //! One test binary with modules, because linking the proxy's dependencies once is enough.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
+mod ask;
 mod demo;
 mod denial;
 mod import;

@@ -1,0 +1,131 @@
+//! What `analyze` claims of a set, tried with questions that it did not choose.
+
+use portcullis_policy::analyze::{IssueKind, analyze};
+use portcullis_policy::model::*;
+use portcullis_policy::reference::{Tri, evaluate};
+use portcullis_policy::rule::Rule;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::world::{self, Choices, NOW, cases, policy_set, question};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases() / 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_said_to_never_apply_or_to_be_covered_is_so(
+        of_set in vec(any::<u8>(), 0..300), of_questions in vec(any::<u8>(), 2_000),
+    ) {
+        let set = policy_set(&mut Choices::new(&of_set), 4);
+        let issues = analyze(&set, NOW - 7_200);
+        let mut choices = Choices::new(&of_questions);
+        for _ in 0..30 {
+            let question = question(&mut choices);
+            let findings = evaluate(&set, &question.signals()).findings;
+            let applies = |at: usize| findings.get(at).map(|finding| finding.applies);
+            for issue in &issues {
+                let at = |position: usize| applies(issue.policies[position].0 as usize);
+                match issue.kind {
+                    IssueKind::NeverApplies if issue.what.contains("can never apply") => {
+                        prop_assert_ne!(at(0), Some(Tri::Yes), "{} {:#?}\n{:#?}", issue.what, set, question);
+                    }
+                    IssueKind::Shadowed | IssueKind::Redundant if at(0) == Some(Tri::Yes) => {
+                        prop_assert_eq!(at(1), Some(Tri::Yes), "{} {:#?}\n{:#?}", issue.what, set, question);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for issue in &issues {
+            let told = issue.witness.as_ref().map(|witness| witness.ask(&set));
+            prop_assert_eq!(told, issue.conclusion);
+            prop_assert_eq!(told.is_none(), issue.kind == IssueKind::NeverApplies);
+        }
+    }
+}
+
+fn kinds(change: impl FnOnce(&mut Vec<Policy>)) -> Vec<IssueKind> {
+    let mut set = policy_set(&mut Choices::new(&[]), 0);
+    let mut base = world::policy(&mut Choices::new(&[]), "base");
+    base.grant = Grant::Require { operator: Operator::And, controls: vec![Control::Mfa] };
+    base.session = SessionControls::default();
+    set.policies = vec![base];
+    change(&mut set.policies);
+    for (position, policy) in set.policies.iter_mut().enumerate() {
+        policy.id = PolicyId::new(format!("p{position}")).unwrap();
+    }
+    let mut kinds: Vec<_> = analyze(&set, NOW).iter().map(|issue| issue.kind).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+fn device(mode: FilterMode, rule: &str) -> Option<DeviceFilter> {
+    Some(DeviceFilter { mode, rule: Rule::parse(rule).unwrap() })
+}
+
+#[test]
+fn each_kind_of_finding_has_a_set_that_shows_it_and_a_sound_set_shows_none() {
+    assert_eq!(kinds(|_| {}), []);
+    let never = kinds(|policies| {
+        let mut dead = policies[0].clone();
+        dead.conditions.locations = Some(Locations {
+            include: vec![LocationSelector::Named("office".into())],
+            exclude: vec![LocationSelector::AllTrusted],
+        });
+        policies.push(dead);
+    });
+    assert_eq!(never, [IssueKind::NeverApplies]);
+    let shut = kinds(|policies| policies[0].grant = Grant::Block);
+    assert_eq!(shut, [IssueKind::LockOut]);
+    let shadowed = kinds(|policies| {
+        let mut block = policies[0].clone();
+        block.grant = Grant::Block;
+        policies.push(block);
+    });
+    assert_eq!(shadowed, [IssueKind::Shadowed, IssueKind::LockOut]);
+    let redundant = kinds(|policies| {
+        let mut more = policies[0].clone();
+        more.grant = Grant::Require {
+            operator: Operator::And,
+            controls: vec![Control::CompliantDevice, Control::Mfa],
+        };
+        policies.push(more);
+    });
+    assert_eq!(redundant, [IssueKind::Redundant]);
+    let contradiction = kinds(|policies| {
+        policies[0].grant =
+            Grant::Require { operator: Operator::And, controls: vec![Control::CompliantDevice] };
+        let mut block = policies[0].clone();
+        block.grant = Grant::Block;
+        block.conditions.device = device(FilterMode::Include, "device.isCompliant -eq True");
+        if let Subjects::Users(users) = &mut block.subjects {
+            users.exclude = vec![UserSelector::Group("emergency-access".into())];
+        }
+        policies.push(block);
+    });
+    assert_eq!(contradiction, [IssueKind::Contradiction]);
+    let unsatisfiable = kinds(|policies| {
+        policies[0].grant = Grant::Require {
+            operator: Operator::And,
+            controls: vec![Control::Strength("impossible".into())],
+        };
+    });
+    assert_eq!(unsatisfiable, [IssueKind::Unsatisfiable]);
+    let changeable = kinds(|policies| {
+        let mut named = policies[0].clone();
+        named.grant = Grant::Require {
+            operator: Operator::And,
+            controls: vec![Control::TermsOfUse("terms-2026".into())],
+        };
+        named.conditions.device = device(FilterMode::Include, r#"device.displayName -startsWith "KIOSK""#);
+        policies.push(named);
+    });
+    assert_eq!(changeable, [IssueKind::ChangeableDevice]);
+    assert_eq!(kinds(Vec::clear), [IssueKind::AppUncovered]);
+    let people = kinds(|policies| {
+        policies[0].subjects =
+            Subjects::Users(Users { include: vec![UserSelector::Group("sales".into())], exclude: vec![] });
+    });
+    assert_eq!(people, [IssueKind::PeopleUncovered]);
+}

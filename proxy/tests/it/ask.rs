@@ -1,0 +1,212 @@
+//! Asking the policies from the command line: `what-if`, `test` and `analyze` of the real binary.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+struct Told {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn tell(arguments: &[&str], stdin: &str) -> Told {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its configuration ends without reading.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let done = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Told { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+fn example() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples/first.toml");
+    path.to_str().unwrap().to_owned()
+}
+
+/// The example with a country database and policies of its own, in a folder.
+fn with_policies(folder: &Path, policies: &str) -> PathBuf {
+    let text = std::fs::read_to_string(example()).unwrap();
+    let text = text.replace("policies = [\"policies/*.toml\"]", "policies = [\"own.toml\"]");
+    let database = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/GeoIP2-Country-Test.mmdb");
+    let text = format!("{text}\n[geo]\ndatabase = \"{}\"\n", database.display());
+    let main = folder.join("main.toml");
+    std::fs::write(&main, text).unwrap();
+    std::fs::write(folder.join("own.toml"), policies).unwrap();
+    main
+}
+
+const ABROAD: &str = r#"
+[[location]]
+name = "britain"
+countries = ["GB"]
+[[policy]]
+id = "abroad"
+users = { include = ["all"], exclude = ["group:break-glass"] }
+apps = { include = ["all"] }
+grant = "block"
+conditions.locations = { include = ["all"], exclude = ["britain", "office-munich"] }
+[[policy]]
+id = "device"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { controls = ["compliant-device"] }
+"#;
+
+#[test]
+fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_way_in() {
+    let config = example();
+    let asked =
+        tell(&["what-if", "--config", &config, "--user", "alice", "--app", "wiki", "--ip", "192.0.2.1"], "");
+    assert_eq!(asked.code, 0, "{}", asked.err);
+    for line in [
+        "challenge: 50076 mfa-required (mfa-required)",
+        "admin-strong: did not apply, by authenticationContext: wants c1; saw none asked for",
+        "mfa-everywhere: applies: interrupted; mfa unmet (amr none, acr none)",
+        "stronger_sign_in",
+    ] {
+        assert!(asked.out.contains(line), "`{line}` is missing:\n{}", asked.out);
+    }
+    // The path of an app tells its authentication context; a flag counts over the file.
+    let request = "user = \"alice\"\napp = \"wiki\"\npath = \"/public\"\n";
+    let json = ["what-if", "--config", &config, "--request", "-", "--format", "json"];
+    let asked = tell(&[&json[..], &["--path", "/admin/users", "--mfa"]].concat(), request);
+    let told: Value = serde_json::from_str(&asked.out).unwrap();
+    assert_eq!((told["outcome"].as_str(), told["code"].as_u64()), (Some("deny"), Some(50097)));
+    assert_eq!(told["policies"][0]["result"], "failure");
+    assert_eq!(told["policies"][1]["result"], "success");
+    assert_eq!(told["policies"][2]["result"], "reportOnlyNotApplied");
+    assert_eq!(told["policies"][2]["ruledOutBy"], "users");
+}
+
+#[test]
+fn what_if_looks_the_country_up_when_only_an_address_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with_policies(folder.path(), ABROAD);
+    let ask = |more: &[&str]| {
+        let base = ["what-if", "--config", config.to_str().unwrap(), "--user", "alice", "--app", "wiki"];
+        tell(&[&base[..], &["--device-compliant", "true", "--format", "json"], more].concat(), "")
+    };
+    let outcome = |told: Told| serde_json::from_str::<Value>(&told.out).unwrap()["outcome"].clone();
+    assert_eq!(outcome(ask(&["--ip", "81.2.69.142"])), "grant");
+    assert_eq!(outcome(ask(&["--ip", "2001:218::1"])), "block");
+    assert_eq!(outcome(ask(&["--ip", "2001:218::1", "--country", "GB"])), "grant");
+    assert_eq!(outcome(ask(&["--ip", "2001:218::1", "--group", "break-glass"])), "grant");
+}
+
+#[test]
+fn graphs_own_body_is_answered_in_graphs_shape() {
+    let config = example();
+    let body = r##"{
+      "signInIdentity": { "@odata.type": "#microsoft.graph.userSignIn", "userId": "alice" },
+      "signInContext": { "@odata.type": "#microsoft.graph.applicationContext", "includeApplications": ["wiki"] },
+      "signInConditions": { "devicePlatform": "iOS", "clientAppType": "browser", "ipAddress": "198.51.100.3",
+        "deviceInfo": { "isCompliant": true, "extensionAttribute3": "x", "model": null } },
+      "appliedPoliciesOnly": APPLIED
+    }"##;
+    let ask = |applied: &str| {
+        let body = body.replace("APPLIED", applied);
+        let told = tell(&["what-if", "--config", &config, "--request", "-", "--format", "graph"], &body);
+        assert_eq!(told.code, 0, "{}", told.err);
+        serde_json::from_str::<Value>(&told.out).unwrap()["value"].as_array().unwrap().clone()
+    };
+    let reasons: Vec<_> =
+        ask("false").iter().map(|policy| policy["analysisReasons"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(reasons, ["authenticationContext", "location", "users"]);
+    assert!(ask("true").is_empty());
+}
+
+#[test]
+fn a_mistake_in_a_request_is_told_with_its_place_and_its_mend() {
+    let config = example();
+    let ask = |request: &str| tell(&["what-if", "--config", &config, "--request", "-"], request);
+    for (request, wanted) in [
+        ("user = \"a\"\napp = \"wikki\"\n", "-:2:7\n"),
+        ("user = \"a\"\napp = \"wikki\"\n", "did you mean `wiki`?"),
+        ("user = \"a\"\napp = \"wiki\"\nplatfrom = \"ios\"\n", "did you mean `platform`?"),
+        ("{\n  \"user\": \"a\",\n  \"app\": wiki }", "-:3:10\n"),
+        ("app = \"wiki\"\n", "neither `user` nor `program`"),
+        ("user = \"a\"\napp = \"wiki\"\nip = \"1.2.3\"\n", "`1.2.3` is no address"),
+        (r#"{"signInIdentity": {"userId": "a"}, "signInContext": {"userAction": "x"}}"#, "ask/user-action"),
+    ] {
+        let told = ask(request);
+        assert_eq!(told.code, 1, "{request}");
+        assert!(told.err.contains(wanted), "`{wanted}` is missing:\n{}", told.err);
+        assert!(told.out.is_empty(), "{}", told.out);
+    }
+}
+
+#[test]
+fn cases_run_like_tests_and_their_failures_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with_policies(folder.path(), ABROAD);
+    let config = config.to_str().unwrap();
+    let cases = |text: &str| {
+        let path = folder.path().join("cases.toml");
+        std::fs::write(&path, text).unwrap();
+        tell(&["test", "--config", config, path.to_str().unwrap()], "")
+    };
+    let case = |expect: &str, more: &str| {
+        format!(
+            "[[case]]\nname = \"a compliant device in Britain\"\nexpect = \"{expect}\"\n{more}\n\
+             request = {{ user = \"alice\", app = \"wiki\", ip = \"81.2.69.142\", device = {{ compliant = true }} }}\n"
+        )
+    };
+    let passed = cases(&case("grant", "applied = [\"device\"]"));
+    assert_eq!(passed.code, 0, "{}{}", passed.out, passed.err);
+    assert!(passed.out.contains("1 passed, 0 failed"), "{}", passed.out);
+    let failed = cases(&case("block", "code = 53003\napplied = [\"abroad\"]"));
+    assert_eq!(failed.code, 1);
+    for wanted in [
+        "cases.toml:2:8",
+        "expected block, found grant",
+        "expected code 53003, found none",
+        "expected to apply: [\"abroad\"], found [\"device\"]",
+        "abroad: did not apply, by location",
+        "0 passed, 1 failed",
+    ] {
+        assert!(failed.out.contains(wanted), "`{wanted}` is missing:\n{}", failed.out);
+    }
+    for wrong in ["", "[[case]]\nname = 1\n", &case("grant", "applied = [\"abraod\"]")] {
+        assert_eq!(cases(wrong).code, 1, "{wrong}");
+    }
+    // What `--init` prints holds today, and is a file of cases.
+    let first = tell(&["test", "--config", config, "--init"], "");
+    assert_eq!(first.code, 0, "{}", first.err);
+    let again = cases(&first.out);
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert!(again.out.contains("2 passed"), "{}", again.out);
+}
+
+#[test]
+fn analyze_shows_a_request_for_each_finding_and_can_refuse() {
+    let config = example();
+    let sound = tell(&["analyze", "--config", &config, "--deny", "warnings"], "");
+    assert!(sound.out.contains("3 policies analyzed"), "{}{}", sound.out, sound.err);
+    let folder = tempfile::tempdir().unwrap();
+    let shut = ABROAD.replace(", exclude = [\"group:break-glass\"]", "");
+    let config = with_policies(folder.path(), &shut);
+    let config = config.to_str().unwrap();
+    let told = tell(&["analyze", "--config", config, "--format", "json"], "");
+    assert_eq!(told.code, 0, "{}", told.err);
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    let found = told["warnings"].as_array().unwrap();
+    let lock = found.iter().find(|one| one["kind"] == "lock-out").unwrap();
+    assert_eq!(lock["policies"][0], "abroad");
+    assert_eq!(lock["outcome"], "block");
+    // The witness is a request that `what-if` takes, and it says the same.
+    let asked = tell(
+        &["what-if", "--config", config, "--request", "-", "--format", "json"],
+        &lock["witness"].to_string(),
+    );
+    assert_eq!(serde_json::from_str::<Value>(&asked.out).unwrap()["outcome"], "block", "{}", asked.err);
+    assert_eq!(tell(&["analyze", "--config", config, "--deny", "warnings"], "").code, 1);
+}
