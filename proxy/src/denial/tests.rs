@@ -962,7 +962,8 @@ proptest! {
         }
         prop_assert!(told(&page, "01937e2a-1b2c-7d3e-8f40-5162738495a6"));
         prop_assert_eq!(header(&answer, "content-language"), Some(languages::ALL[language].tag));
-        if reasons.contains(ReasonCode::BlockedByRisk) && form == 1 && shown > Disclosure::Minimal && !temporary {
+        let waits = refusal.row().resolution == crate::refusal::Resolution::RetryLater;
+        if reasons.contains(ReasonCode::BlockedByRisk) && form == 1 && shown > Disclosure::Minimal && !waits {
             let twin = json(&answer);
             prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));
         }
