@@ -430,6 +430,8 @@ pub struct Denial {
     pub installation: String,
     /// How much is shown, where neither app nor policy says otherwise.
     pub disclosure: Disclosure,
+    /// Who is told as much as [`Disclosure::Full`] allows; others get the standard.
+    pub full_to: FullTo,
     /// The language of those who ask for none that we have, one of [`LANGUAGES`].
     pub language: &'static str,
     /// Help desk's mail address.
@@ -458,6 +460,7 @@ impl Default for Denial {
         Self {
             installation: "Portcullis".to_owned(),
             disclosure: Disclosure::Standard,
+            full_to: FullTo::Everybody,
             language: "en",
             contact_mail: None,
             contact_url: None,
@@ -500,6 +503,16 @@ pub enum Disclosure {
     Standard,
     /// Also operator texts.
     Full,
+}
+
+/// Who is told as much as full disclosure allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FullTo {
+    /// Everybody with a valid token.
+    #[default]
+    Everybody,
+    /// Who comes on a device that is compliant or hybrid joined: a stolen token alone does not.
+    ManagedDevices,
 }
 
 /// Languages of the denial page, as BCP 47 tags.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AppDenial, Config, DecisionLog, Disclosure, IdentityValue, KeySource, LogSink, PolicyDenial, Subject,
-    SupportKey, SyslogTarget,
+    AppDenial, Config, DecisionLog, Disclosure, FullTo, IdentityValue, KeySource, LogSink, PolicyDenial,
+    Subject, SupportKey, SyslogTarget,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -48,6 +48,7 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);
     assert_eq!(config.server.decision_subject, Subject::Clear);
     assert_eq!(config.denial.disclosure, Disclosure::Minimal);
+    assert_eq!(config.denial.full_to, FullTo::ManagedDevices);
     assert_eq!(config.denial.language, "ja");
     assert_eq!(config.denial.support_keys, [SupportKey([7; 32])]);
     assert!(config.denial.template.as_ref().unwrap().contains("{{headline}}"));

@@ -1,4 +1,5 @@
 //! Every example configuration loads without a word.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use portcullis_config::diagnose::render_text;
 use portcullis_config::load::load;

@@ -9,7 +9,7 @@ use super::{Context, template};
 use crate::diagnose::Diagnostic;
 use crate::schema::tables::{APP, DENIAL};
 use crate::schema::tree::View;
-use crate::settings::{AppDenial, Denial, Disclosure, LANGUAGES, PolicyDenial, SupportKey};
+use crate::settings::{AppDenial, Denial, Disclosure, FullTo, LANGUAGES, PolicyDenial, SupportKey};
 
 /// A logo travels with every denial.
 const LOGO_BYTES_MAX: u64 = 32 << 10;
@@ -33,6 +33,10 @@ pub(super) fn denial(
     Some(Denial {
         installation: cx.parse_key(view, "installation", line).unwrap_or(defaults.installation),
         disclosure: disclosure(view).unwrap_or(defaults.disclosure),
+        full_to: match view.text("full-to") {
+            Some("managed-devices") => FullTo::ManagedDevices,
+            _ => FullTo::Everybody,
+        },
         language: language(view).unwrap_or(defaults.language),
         contact_mail: cx.parse_key(view, "contact-mail", mail),
         contact_url: cx.parse_key(view, "contact-url", url),

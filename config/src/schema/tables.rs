@@ -366,6 +366,12 @@ pub(crate) static DENIAL: Table = Table {
         default("installation", "\"Portcullis\"", TEXT, "Who decides, on the page."),
         default("disclosure", "\"standard\"", DISCLOSURE, "How much is shown."),
         default(
+            "full-to",
+            "\"everybody\"",
+            Shape::Word(&["everybody", "managed-devices"]),
+            "Who is shown as much as `full` allows; others get `standard`.",
+        ),
+        default(
             "language",
             "\"en\"",
             Shape::Word(LANGUAGES),

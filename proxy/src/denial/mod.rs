@@ -30,7 +30,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use portcullis_config::Config;
-use portcullis_config::settings::{AppDenial, Disclosure, PolicyDenial, Subject};
+use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
 use portcullis_policy::PolicySet;
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::Evidence;
@@ -66,6 +66,7 @@ pub struct Denials {
     pages: Vec<Page>,
     csp: HeaderValue,
     disclosure: Disclosure,
+    full_to: FullTo,
     /// Position of the installation's default language.
     language: usize,
     apps: Vec<AppDenial>,
@@ -109,6 +110,7 @@ impl Denials {
             pages,
             csp,
             disclosure: settings.disclosure,
+            full_to: settings.full_to,
             language: languages::position(settings.language).unwrap_or(0),
             apps: settings.apps.clone(),
             policies: settings.policies.clone(),
@@ -235,7 +237,13 @@ impl Denials {
         }
         let base = self.app(facts).and_then(|app| app.disclosure).unwrap_or(self.disclosure);
         let of = |policy: usize| self.policies.get(policy).and_then(|said| said.disclosure).unwrap_or(base);
-        self.refusing(facts).map(|(policy, _)| of(policy)).min().unwrap_or(base)
+        let asked = self.refusing(facts).map(|(policy, _)| of(policy)).min().unwrap_or(base);
+        let is_managed =
+            matches!(facts.device, DeviceState::Compliant { .. } | DeviceState::HybridJoined { .. });
+        match self.full_to {
+            FullTo::ManagedDevices if !is_managed => asked.min(Disclosure::Standard),
+            FullTo::ManagedDevices | FullTo::Everybody => asked,
+        }
     }
 
     fn messages(&self, facts: &Facts<'_>) -> Vec<&str> {

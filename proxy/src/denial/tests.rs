@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use portcullis_config::Config;
 use portcullis_config::settings::{
-    self, AppDenial, DecisionLog, Disclosure, LogSink, PolicyDenial, Server, Subject, SupportKey,
+    self, AppDenial, DecisionLog, Disclosure, FullTo, LogSink, PolicyDenial, Server, Subject, SupportKey,
     TrustedProxies,
 };
 use portcullis_policy::PolicySet;
@@ -564,9 +564,9 @@ fn step_up_policies() -> PolicySet {
         strengths: vec![strength("strong", &["phr", "bad\"value", "phrh"]), strength("stronger", &["phrh"])],
         evidence: Evidence { mfa_acrs: vec!["mfa".into(), "phr".into()], ..Evidence::default() },
         policies: vec![
-            policy("one", require(Control::Strength("strong".into())), SessionControls::default()),
-            policy("two", require(Control::Strength("stronger".into())), every(3_600)),
-            policy("three", require(Control::Mfa), every(600)),
+            policy("secret-one", require(Control::Strength("strong".into())), SessionControls::default()),
+            policy("secret-two", require(Control::Strength("stronger".into())), every(3_600)),
+            policy("secret-three", require(Control::Mfa), every(600)),
         ],
         ..PolicySet::default()
     }
@@ -765,6 +765,24 @@ fn the_strictest_of_the_refusing_policies_decides_how_much_is_shown() {
 }
 
 #[test]
+fn full_disclosure_can_be_kept_for_managed_devices() {
+    let settings =
+        settings::Denial { disclosure: Disclosure::Full, full_to: FullTo::ManagedDevices, ..branding() };
+    let denials = denials_of(settings);
+    let id = "d";
+    for (device, shown) in [
+        (DeviceState::Compliant { id }, Disclosure::Full),
+        (DeviceState::HybridJoined { id }, Disclosure::Full),
+        (DeviceState::NotCompliant { id }, Disclosure::Standard),
+        (DeviceState::Registered { id }, Disclosure::Standard),
+        (DeviceState::Unregistered, Disclosure::Standard),
+        (DeviceState::NotAvailable, Disclosure::Standard),
+    ] {
+        assert_eq!(denials.disclosure(&BLOCKED, &Facts { device, ..facts() }), shown, "{device:?}");
+    }
+}
+
+#[test]
 fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision() {
     let case = Case { app: "payroll".into(), user: Some("kari".into()), now: 5, ..Case::default() };
     let applied = [(PolicyIndex(0), PolicyResult::Interrupted), (PolicyIndex(1), PolicyResult::Success)];
@@ -775,7 +793,7 @@ fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision()
     let twin = json(&denials.render(&refusal, &facts, &SCRIPT));
     let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
     assert_eq!((opened.request_id, opened.now_unix_ms, opened.generation), (ID, NOW, 7));
-    assert_eq!(opened.refusing, [("one".to_owned(), "interrupted".to_owned())]);
+    assert_eq!(opened.refusing, [("secret-one".to_owned(), "interrupted".to_owned())]);
     assert_eq!((opened.code, &opened.case), (50074, &case));
     assert_eq!(opened.policies_digest, denials.policies_digest());
     assert!(json(&denials.render(&Refusal::NoToken, &facts, &SCRIPT))["support"]["code"].is_null());
@@ -895,7 +913,7 @@ proptest! {
     ) {
         let level = |at: usize| [None, Some(Disclosure::Minimal), Some(Disclosure::Standard), Some(Disclosure::Full)][at];
         let policies = step_up_policies();
-        let ids: Vec<String> = policies.policies.iter().flat_map(|policy| [policy.id.to_string() + "-id", policy.name.clone()]).collect();
+        let ids: Vec<String> = policies.policies.iter().flat_map(|policy| [policy.id.to_string(), policy.name.clone()]).collect();
         let said = levels.iter().enumerate().map(|(at, found)| PolicyDenial {
             disclosure: level(*found),
             message: Some(format!("MESSAGE{at}")),
@@ -946,7 +964,8 @@ proptest! {
         }
         prop_assert!(told(&page, "01937e2a-1b2c-7d3e-8f40-5162738495a6"));
         prop_assert_eq!(header(&answer, "content-language"), Some(languages::ALL[language].tag));
-        if reasons.contains(ReasonCode::BlockedByRisk) && form == 1 && shown > Disclosure::Minimal && !temporary {
+        let waits = refusal.row().resolution == crate::refusal::Resolution::RetryLater;
+        if reasons.contains(ReasonCode::BlockedByRisk) && form == 1 && shown > Disclosure::Minimal && !waits {
             let twin = json(&answer);
             prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));
         }

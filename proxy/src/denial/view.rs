@@ -110,7 +110,7 @@ impl<'v> View<'v> {
             row,
             error: error_word(refusal, is_temporary),
             request_id: Uuid::from_u128(facts.request_id).to_string(),
-            correlation_id: facts.trace_id.filter(|_| is_verified(refusal)).map(|id| format!("{id:032x}")),
+            correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
             timestamp: timestamp(facts.now_unix_ms),
             headline: String::new(),
             lead: String::new(),

@@ -82,6 +82,7 @@ pub struct Entry {
     /// The digest of its policies.
     pub policies_digest: String,
     /// How many such refusals there were within ten minutes, this one included; see [`is_logged`].
+    /// 0 for a request that was let in.
     pub repeats: u32,
     /// Everything that was decided on, so that it can be decided again.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]

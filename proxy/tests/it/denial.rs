@@ -181,3 +181,60 @@ fn every_page_can_be_looked_at_before_a_user_meets_it() {
     assert!(!portcullis(&["page", "--config", config, "--code", "7", "--out", &folder]).status.success());
     assert!(!portcullis(&["page", "--config", config, "--lang", "xx", "--out", &folder]).status.success());
 }
+
+#[test]
+fn a_sign_in_that_is_too_weak_and_too_old_is_challenged_with_what_the_policy_asks() {
+    let running = Running::start();
+    let main = running.file("portcullis.toml");
+    fs::write(
+        running.file("policies/step-up.toml"),
+        r#"[[strength]]
+name = "house"
+combinations = [["fido"]]
+acrs = ["urn:example:phr"]
+
+[[policy]]
+id = "step-up"
+users = { include = ["all"] }
+apps = { include = ["wiki"] }
+grant = { controls = ["strength:house"] }
+session = { sign-in-frequency = "10s" }
+disclosure = "full"
+message = "Use the key on your key ring."
+"#,
+    )
+    .unwrap();
+    assert!(portcullis(&["check", "--config", main.to_str().unwrap()]).status.success());
+    running.wait_for("the edit to take effect", |running| running.ask("allowed", "/", JSON).status == 401);
+    let answer = running.ask("allowed", "/", JSON);
+    assert_eq!(
+        answer.header("www-authenticate"),
+        Some(
+            "Bearer error=\"insufficient_user_authentication\", acr_values=\"urn:example:phr\", max_age=\"10\""
+        )
+    );
+    let twin: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((&twin["code"], &twin["resolution"]), (&50074.into(), &"reauthenticate".into()));
+    assert_eq!(twin["messages"][0], "Use the key on your key ring.");
+    // What is blocked as well is no challenge, and the policy that blocks says nothing of its own.
+    let blocked = running.ask("blocked-location", "/", JSON);
+    assert_eq!((blocked.status, blocked.header("www-authenticate")), (403, None));
+}
+
+#[test]
+fn a_hashed_person_is_found_again_when_a_policy_names_the_person() {
+    let running = Running::start();
+    let twin = twin(&running, "blocked-location");
+    let id = twin["request_id"].as_str().unwrap();
+    running.wait_for("the line to be written", |running| {
+        fs::read_to_string(running.file("decisions.ndjson")).is_ok_and(|log| log.contains(id))
+    });
+    assert!(explain(&running, id).contains("(not named by any policy)"));
+    let file = running.file("policies/block-other-countries.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let spared = "users = { include = [\"all\"], exclude = [\"user:Alice\"] }";
+    fs::write(&file, text.replace("users = { include = [\"all\"] }", spared)).unwrap();
+    let told = explain(&running, id);
+    assert!(told.contains("Person               Alice\n"), "{told}");
+    assert!(told.contains("would be let in today"), "{told}");
+}
