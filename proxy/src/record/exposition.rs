@@ -193,16 +193,17 @@ impl Samples<'_> {
         exemplars: &[Option<Exemplar>],
     ) -> &mut Self {
         let mut total = 0;
-        let buckets = counts.iter().enumerate().map(|(at, count)| {
+        // The bucket without a bound is the count of all, and written as such.
+        let buckets = counts.iter().zip(bounds).map(|(count, bound)| {
             total += count;
             let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(bounds.get(at).map_or(f64::INFINITY, |bound| secs(*bound)));
+            bucket.set_upper_bound(secs(*bound));
             bucket.set_cumulative_count(total);
             bucket
         });
         let mut histogram = proto::Histogram::default();
         histogram.set_bucket(buckets.collect());
-        histogram.set_sample_count(total);
+        histogram.set_sample_count(counts.iter().sum());
         histogram.set_sample_sum(secs(*sum_nanos));
         let mut sample = self.labelled(labels);
         sample.set_histogram(histogram);
@@ -247,13 +248,14 @@ fn open_metrics(text: &mut String, family: &MetricFamily, exemplars: &[Vec<Optio
             }
             MetricType::HISTOGRAM => {
                 let histogram = sample.get_histogram();
-                for (at, bucket) in histogram.get_bucket().iter().enumerate() {
-                    let bound = bucket.upper_bound();
-                    let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
-                    let count = bucket.cumulative_count().number();
+                let (sum, count) = (histogram.get_sample_sum(), histogram.get_sample_count().number());
+                let buckets = histogram.get_bucket().iter();
+                let buckets =
+                    buckets.map(|one| (one.upper_bound().to_string(), one.cumulative_count().number()));
+                let all = buckets.chain([("+Inf".to_owned(), count)]);
+                for (at, (bound, count)) in all.enumerate() {
                     line(text, &format!("{name}_bucket"), labels, Some(&bound), count, exemplar(at));
                 }
-                let (sum, count) = (histogram.get_sample_sum(), histogram.get_sample_count().number());
                 line(text, &format!("{name}_sum"), labels, None, sum, None);
                 line(text, &format!("{name}_count"), labels, None, count, None);
             }

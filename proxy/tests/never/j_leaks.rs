@@ -143,10 +143,10 @@ fn never_n77_a_value_of_the_request_breaks_the_format_of_the_log() {
         let entry: Value = serde_json::from_str(line).unwrap();
         assert_ne!(entry["outcome"], "granted", "{line}");
         assert!(uuid::Uuid::parse_str(entry["requestId"].as_str().unwrap()).is_ok());
-        seen.extend(entry["userId"].as_str().map(str::to_owned));
+        seen.extend(entry["deviceId"].as_str().map(str::to_owned));
     }
     for name in names {
-        assert!(seen.iter().any(|user| user == name), "the twin: `{name}` is there as it is");
+        assert!(seen.iter().any(|device| device == name), "the twin: `{name}` is there as it is");
     }
     for line in world.said().lines() {
         assert!(!line.starts_with('{') && !line.contains("\u{1b}[31m"), "{line}");
