@@ -9,7 +9,9 @@ use core::net::IpAddr;
 
 use crate::compile::CompiledPolicies;
 use crate::decision::Outcome;
-use crate::model::{ClientAppType, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition};
+use crate::model::{
+    ClientAppType, Conditions, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition,
+};
 use crate::reference::{Tri, application, minute_of_week, offset_secs};
 use crate::rule::Rule;
 use crate::scope::Scope;
@@ -228,12 +230,14 @@ impl Search<'_, '_> {
         all
     }
 
-    /// The enabled policies that speak of the app, or of a context.
-    fn relevant(&self) -> impl Iterator<Item = &Policy> {
+    /// The enabled policies with such conditions that speak of the app, or of a context. Few policies
+    /// have the conditions that are asked for, so those are looked at first.
+    fn relevant(&self, with: impl Fn(&Conditions) -> bool) -> impl Iterator<Item = &Policy> {
         let set = self.policies.set();
         let app = set.apps.get(self.signals.target.app.0 as usize);
         set.policies.iter().filter(move |policy| {
             policy.state == PolicyState::Enabled
+                && with(&policy.conditions)
                 && match &policy.targets {
                     Targets::Contexts(_) => true,
                     Targets::Apps(apps) => app.is_some_and(|app| application(apps, app) != Tri::No),
@@ -245,7 +249,8 @@ impl Search<'_, '_> {
     fn versions(&self, device: &Device<'_>) -> Vec<Trial> {
         let Some(own) = device.operating_system_version.and_then(version) else { return Vec::new() };
         let mut found: Vec<(Vec<u64>, Box<str>)> = Vec::new();
-        for policy in self.relevant() {
+        let with_rule = |conditions: &Conditions| conditions.device.is_some() || conditions.claims.is_some();
+        for policy in self.relevant(with_rule) {
             let filter = policy.conditions.device.as_ref().map(|filter| &filter.rule);
             for rule in filter.into_iter().chain(&policy.conditions.claims) {
                 found.extend(versions_in(rule).filter(|(numbers, _)| *numbers > own));
@@ -261,7 +266,8 @@ impl Search<'_, '_> {
     fn moments(&self) -> Vec<Trial> {
         let now = self.signals.now;
         let mut found = Vec::new();
-        for condition in self.relevant().filter_map(|policy| policy.conditions.time.as_ref()) {
+        let timed = self.relevant(|conditions| conditions.time.is_some());
+        for condition in timed.filter_map(|policy| policy.conditions.time.as_ref()) {
             found.extend(changes(condition, now));
         }
         found.retain(|at| *at > now && *at <= now.saturating_add(AHEAD_SECS));

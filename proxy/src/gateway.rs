@@ -31,7 +31,7 @@ use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, trace_i
 use crate::record::{AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, UpstreamFailure, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
-use crate::token::{self, Caller, Presented};
+use crate::token::{self, Caller, Presented, Situation};
 use crate::upstream;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -186,7 +186,9 @@ impl Passage {
             }
             Err(refused) => {
                 if !refused.temporary {
-                    seen.remedies = remedy::find(&snapshot.policies, caller.scope(), &signals);
+                    seen.remedies = caller.remembered_remedies(Situation::of(&signals), || {
+                        remedy::find(&snapshot.policies, caller.scope(), &signals)
+                    });
                 }
                 seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id)));
                 let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };

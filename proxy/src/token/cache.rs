@@ -2,6 +2,7 @@
 //! a request does. An entry is found by the digest of the whole token and believed only while
 //! everything that made it true still holds.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,9 @@ use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
 use http::{HeaderName, HeaderValue};
 use portcullis_policy::decision::Generation;
-use portcullis_policy::signals::Principal;
+use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::remedy::Remedies;
+use portcullis_policy::signals::{Fact, Principal, Signals, Target};
 use portcullis_policy::{CompiledPolicies, Scope};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -36,6 +39,7 @@ type Headers = Vec<(HeaderName, HeaderValue)>;
 #[derive(Debug)]
 pub struct Caller<S = Scope> {
     headers: ArcSwapOption<((u64, usize), Headers)>,
+    remedies: ArcSwapOption<(Situation, Remedies)>,
     token: Arc<VerifiedToken>,
     scope: Arc<S>,
     scope_generation: Generation,
@@ -82,6 +86,22 @@ impl<S> Caller<S> {
         Kept(kept)
     }
 
+    /// The remedies that were found last, if the caller was in the same situation then; otherwise found
+    /// anew. Who is refused asks again, and a search takes dozens of decisions.
+    pub(crate) fn remembered_remedies(
+        &self,
+        situation: Situation,
+        find: impl FnOnce() -> Remedies,
+    ) -> Remedies {
+        let known = self.remedies.load();
+        if let Some(kept) = known.as_ref().filter(|kept| kept.0.is_still(&situation)) {
+            return kept.1.clone();
+        }
+        let found = find();
+        self.remedies.store(Some(Arc::new((situation, found.clone()))));
+        found
+    }
+
     /// Whether the token is still as good as when it was verified, for an app that accepts these
     /// issuers.
     fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
@@ -92,6 +112,49 @@ impl<S> Caller<S> {
             && (0..LIFE_SECS).contains(&age)
             && self.token.is_current(now, verifier.leeway(issuer))
             && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
+    }
+}
+
+/// Everything that a search for remedies looks at, beside the policies and the token.
+#[derive(Debug)]
+pub struct Situation {
+    target: Target,
+    method: Box<str>,
+    path: Box<str>,
+    address: Fact<IpAddr>,
+    country: Fact<CountryCode>,
+    platform: Fact<Platform>,
+    client_app: Fact<ClientAppType>,
+    now: i64,
+}
+
+impl Situation {
+    /// How long what was found is told again, in seconds: an answer may turn on the time.
+    const LIFE_SECS: i64 = 5;
+
+    /// The situation that is asked about.
+    #[must_use]
+    pub fn of(signals: &Signals<'_>) -> Self {
+        let context = signals.context;
+        Self {
+            target: signals.target,
+            method: signals.action.method.into(),
+            path: signals.action.path.into(),
+            address: context.address,
+            country: context.country,
+            platform: context.platform,
+            client_app: context.client_app,
+            now: signals.now,
+        }
+    }
+
+    fn is_still(&self, other: &Self) -> bool {
+        let age = other.now.saturating_sub(self.now);
+        let told = |one: &Self| (one.target, one.address, one.country, one.platform, one.client_app);
+        (0..Self::LIFE_SECS).contains(&age)
+            && told(self) == told(other)
+            && self.method == other.method
+            && self.path == other.path
     }
 }
 
@@ -215,6 +278,7 @@ fn authenticate_bound<S>(
     };
     let caller = Arc::new(Caller {
         headers: ArcSwapOption::empty(),
+        remedies: ArcSwapOption::empty(),
         scope: Arc::new(bind(verified.principal())),
         token: verified,
         scope_generation: generation,
@@ -231,7 +295,10 @@ mod tests {
     use std::cell::Cell;
     use std::sync::Arc;
 
+    use portcullis_policy::Signals;
     use portcullis_policy::decision::Generation;
+    use portcullis_policy::remedy::Remedies;
+    use portcullis_policy::signals::{Action, AppIndex, ClientContext, Fact, RequestId, Target};
     use serde_json::json;
 
     use super::super::TokenProblem;
@@ -240,7 +307,7 @@ mod tests {
     };
     use super::super::keys::KeyStore;
     use super::super::verify::Verifier;
-    use super::{Caller, Presented, TokenCache, authenticate_bound};
+    use super::{Caller, Presented, Situation, TokenCache, authenticate_bound};
     use crate::refusal::BadToken;
 
     type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
@@ -312,6 +379,36 @@ mod tests {
             let answer = bench.ask(&verifier, 1, &token, accepted, now());
             assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
         }
+    }
+
+    #[test]
+    fn remedies_are_told_again_in_the_same_situation_and_for_a_short_while_only() {
+        let (verifier, _) = verifier();
+        let bench = Bench::new();
+        let caller = bench.ask(&verifier, 1, &token(|_| {}), &[0], now()).unwrap();
+        let (searches, principal) = (Cell::new(0), caller.token().principal().clone());
+        let ask = |path: &str, address: &str, at: i64| {
+            let address = Fact::Known(address.parse().unwrap());
+            let context = ClientContext { address, ..ClientContext::UNKNOWN };
+            let signals = Signals {
+                principal: &principal,
+                target: Target { app: AppIndex(0), context: None },
+                action: Action { method: "GET", path },
+                context: &context,
+                request_id: RequestId(1),
+                now: at,
+            };
+            caller.remembered_remedies(Situation::of(&signals), || {
+                searches.set(searches.get() + 1);
+                Remedies::default()
+            });
+            searches.get()
+        };
+        assert_eq!((ask("/", "192.0.2.1", 100), ask("/", "192.0.2.1", 104)), (1, 1));
+        assert_eq!(ask("/", "192.0.2.1", 105), 2, "an answer may turn on the time");
+        assert_eq!(ask("/", "192.0.2.2", 105), 3, "another place");
+        assert_eq!(ask("/x", "192.0.2.2", 105), 4, "another path");
+        assert_eq!(ask("/x", "192.0.2.2", 104), 5, "a clock that went back");
     }
 
     #[test]

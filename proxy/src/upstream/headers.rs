@@ -83,7 +83,11 @@ impl Forgeable {
         Self(by_length)
     }
 
+    /// Whether a header is to be taken away. What is always set anew is left to be replaced.
     fn holds(&self, name: &HeaderName) -> bool {
+        if [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID].contains(&name) {
+            return false;
+        }
         let name = name.as_str();
         self.0.get(name.len()).is_some_and(|same| same.iter().any(|ours| looks_like(name, ours)))
     }
