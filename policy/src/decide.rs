@@ -12,7 +12,7 @@ use crate::signals::Signals;
 use crate::tri::Tri;
 
 /// How far `auth_time` may lie ahead of our clock before it proves nothing, in seconds.
-const AHEAD_MAX_SECS: i64 = 60;
+pub(crate) const AHEAD_MAX_SECS: i64 = 60;
 
 impl CompiledPolicies {
     /// Decides one request.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::compile::CompiledPolicies;
+use crate::decide::AHEAD_MAX_SECS;
 use crate::decision::Outcome;
 use crate::model::{
     ClientAppType, Conditions, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition,
@@ -270,6 +271,9 @@ impl Search<'_, '_> {
         for condition in timed.filter_map(|policy| policy.conditions.time.as_ref()) {
             found.extend(changes(condition, now));
         }
+        // A sign-in of which our clock says that it is yet to come proves nothing until then.
+        let signed_in = self.signals.principal.sign_in.auth_time;
+        found.extend(signed_in.map(|at| at.saturating_sub(AHEAD_MAX_SECS)));
         found.retain(|at| *at > now && *at <= now.saturating_add(AHEAD_SECS));
         found.sort_unstable();
         found.dedup();

@@ -82,10 +82,10 @@ impl Parser<'_> {
     }
 
     fn term(&mut self) -> Result<Node, RuleError> {
-        let here = self.peek().map_or(self.end, |token| token.offset);
         if self.depth > Rule::DEPTH_MAX {
+            let (here, len) = self.peek().map_or((self.end, 0), |token| (token.offset, 1));
             let what = format!("the rule nests deeper than {}", Rule::DEPTH_MAX);
-            return Err(error(here, 1, what, "flatten it"));
+            return Err(error(here, len, what, "flatten it"));
         }
         if self.takes("not") {
             self.depth += 1;

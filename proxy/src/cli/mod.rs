@@ -14,6 +14,7 @@ mod schema;
 mod test_cases;
 mod what_if;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -59,34 +60,29 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    let success = |()| ExitCode::SUCCESS;
     let done = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Check(arguments) => return check::run(&arguments),
-        Command::Import(arguments) => match import::run(&arguments) {
-            Ok(status) => return status,
-            Err(problem) => Err(problem),
-        },
-        Command::Healthcheck(arguments) => healthcheck::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
-        Command::Page(arguments) => page::run(&arguments),
-        Command::WhatIf(arguments) => what_if::run(&arguments),
-        Command::Test(arguments) => return test_cases::run(&arguments),
-        Command::Analyze(arguments) => return analyze::run(&arguments),
-        Command::Schema => schema::run(),
-        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments).map(success),
+        Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(&arguments).map(success),
+        Command::Explain(arguments) => explain::run(&arguments).map(success),
+        Command::Page(arguments) => page::run(&arguments).map(success),
+        Command::WhatIf(arguments) => what_if::run(&arguments).map(success),
+        Command::Test(arguments) => Ok(test_cases::run(&arguments)),
+        Command::Analyze(arguments) => Ok(analyze::run(&arguments)),
+        Command::Schema => schema::run().map(success),
+        Command::Demo(arguments) => demo::run(&arguments).map(success),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            error(&format!("portcullis: {problem}"));
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|problem| {
+        error(&format!("portcullis: {problem}"));
+        ExitCode::FAILURE
+    })
 }
 
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
+/// Writes to standard output. A reader that went away (`| head`) has read enough.
 fn print(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "the command line's own output")]

@@ -82,9 +82,10 @@ fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_way_in() {
     let told: Value = serde_json::from_str(&asked.out).unwrap();
     assert_eq!((told["outcome"].as_str(), told["code"].as_u64()), (Some("deny"), Some(50097)));
     assert_eq!(told["policies"][0]["result"], "failure");
-    assert_eq!(told["policies"][1]["result"], "success");
-    assert_eq!(told["policies"][2]["result"], "reportOnlyNotApplied");
-    assert_eq!(told["policies"][2]["ruledOutBy"], "users");
+    assert_eq!(told["policies"][1]["result"], "notApplied");
+    assert_eq!(told["policies"][2]["result"], "success");
+    assert_eq!(told["policies"][3]["result"], "reportOnlyNotApplied");
+    assert_eq!(told["policies"][3]["ruledOutBy"], "users");
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn graphs_own_body_is_answered_in_graphs_shape() {
     };
     let reasons: Vec<_> =
         ask("false").iter().map(|policy| policy["analysisReasons"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(reasons, ["authenticationContext", "location", "users"]);
+    assert_eq!(reasons, ["authenticationContext", "users", "location", "users"]);
     assert!(ask("true").is_empty());
 }
 
@@ -190,7 +191,8 @@ fn cases_run_like_tests_and_their_failures_say_why() {
 fn analyze_shows_a_request_for_each_finding_and_can_refuse() {
     let config = example();
     let sound = tell(&["analyze", "--config", &config, "--deny", "warnings"], "");
-    assert!(sound.out.contains("3 policies analyzed"), "{}{}", sound.out, sound.err);
+    assert!(sound.out.contains("4 policies analyzed, 0 warnings"), "{}{}", sound.out, sound.err);
+    assert_eq!(sound.code, 0);
     let folder = tempfile::tempdir().unwrap();
     let shut = ABROAD.replace(", exclude = [\"group:break-glass\"]", "");
     let config = with_policies(folder.path(), &shut);
