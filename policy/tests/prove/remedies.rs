@@ -59,10 +59,12 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
         Remedy::Browser => vec![with(&|changed| {
             changed.context.client_app = Fact::Known(ClientAppType::Browser);
         })],
-        Remedy::NewerOs => ["9.9", "9.9.1", "10", "10.1", "10.0.22631", "10.0.22631.0.1", "10.0.22631.1"]
-            .into_iter()
-            .map(|version| device(&|device| device.operating_system_version = Some(version)))
-            .collect(),
+        Remedy::NewerOs => {
+            ["9.9", "9.9.1", "10", "10.1", "10.0.22631", "10.0.22631.0", "10.0.22631.0.1", "10.0.22631.1"]
+                .into_iter()
+                .map(|version| device(&|device| device.operating_system_version = Some(version)))
+                .collect()
+        }
         Remedy::RegisteredDevice => vec![device(&|_| {})],
         Remedy::CompliantDevice => vec![device(&|device| device.compliant = Some(true))],
         Remedy::HybridJoinedDevice => vec![device(&|device| device.trust_type = Some("ServerAD"))],
