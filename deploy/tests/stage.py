@@ -122,6 +122,16 @@ class Stage(contextlib.ExitStack):
     def headers(self, token="allowed", address=OFFICE):
         return {"Host": HOST, "Authorization": self.tokens.get(token, token), "X-Forwarded-For": address}
 
+    def newcomer(self):
+        """The headers of somebody who has just signed in: no token that is remembered."""
+        door = http.client.HTTPConnection(self.issuer.removeprefix("http://"), timeout=10)
+        door.request("GET", "/demo/sign-in?person=alice&device=compliant&place=office")
+        answer = door.getresponse()
+        cookies = answer.headers.get_all("set-cookie")
+        door.close()
+        token = next(cookie for cookie in cookies if cookie.startswith("portcullis_demo_token="))
+        return self.headers("Bearer " + token.split(";")[0].split("=", 1)[1])
+
 
 def healthy(binary, admin):
     return subprocess.run([binary, "healthcheck", "--admin", admin], capture_output=True).returncode == 0
@@ -174,7 +184,8 @@ class Crowd:
     def run(self, client, kinds, pause):
         turn = 0
         while not self.stopped.is_set():
-            client.ask(kinds[turn % len(kinds)])
+            kind = kinds[turn % len(kinds)]
+            client.ask(kind() if callable(kind) else kind)
             turn += 1
             if pause:
                 self.stopped.wait(pause)

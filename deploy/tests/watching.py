@@ -177,6 +177,7 @@ def main():
 
         prometheus, begun = Prometheus(stage, admin), time.time()
         usual = [stage.headers()] * 16 + [
+            stage.newcomer,
             stage.headers(address=HOME), stage.headers(address=ABROAD), stage.headers("blocked-device"),
             {"Host": "wiki.localhost"}, stage.headers() | {"Host": "gone.localhost"}]
         people = Crowd(public, usual, pause=0.01, threads=2)
