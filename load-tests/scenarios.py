@@ -47,6 +47,8 @@ class Context:
         self.free_port, self.served = free_port, served
         self.server_cpu, self.load_cpu = server_cpu, load_cpu
         self._tokens = {}
+        # Servers that a peer needs beside itself.
+        self.neighbours = []
 
     def folder(self, name):
         path = self.work / name
@@ -115,7 +117,7 @@ http {{
 
     def nginx_auth(self, origin):
         answer = self.nginx("nginx-auth-answer", "location / { return 204; }")
-        self.answer = answer
+        self.neighbours.append(answer)
         server = (f"location / {{ auth_request /check; proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ''; }}"
                   f"location = /check {{ internal; proxy_pass http://127.0.0.1:{answer.port}; proxy_pass_request_body off; proxy_set_header Content-Length ''; proxy_http_version 1.1; proxy_set_header Connection ''; }}")
         return self.nginx("nginx-auth-request", server, upstream=origin)
