@@ -35,7 +35,6 @@ struct AppUpstreams {
 struct Slot {
     upstream: settings::Upstream,
     timeouts: settings::Timeouts,
-    websocket: bool,
     /// Pooled connections never cross from one app to another.
     group: u64,
     peer: ArcSwapOption<HttpPeer>,
@@ -84,7 +83,6 @@ impl Upstreams {
                 let slot = Slot {
                     upstream: upstream.clone(),
                     timeouts: app.timeouts,
-                    websocket: app.websocket,
                     group: position as u64 + 1,
                     peer: ArcSwapOption::empty(),
                 };
@@ -137,14 +135,5 @@ impl Upstreams {
     #[must_use]
     pub fn count(&self, permit: &Permit) -> usize {
         self.apps.get(permit.app().0 as usize).map_or(0, |app| app.slots.len())
-    }
-
-    /// Whether WebSocket upgrades may pass to the app.
-    #[must_use]
-    pub fn websocket(&self, permit: &Permit) -> bool {
-        self.apps
-            .get(permit.app().0 as usize)
-            .and_then(|app| app.slots.first())
-            .is_some_and(|slot| slot.websocket)
     }
 }
