@@ -105,6 +105,7 @@ struct Seen {
     case: Option<Box<Case>>,
     repeats: u32,
     had_bearer: bool,
+    content_length: Option<u64>,
     host: Option<HeaderValue>,
 }
 
@@ -146,7 +147,8 @@ impl Passage {
         };
         let request = admit(&raw, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
         seen.client = Some(request.client());
-        seen.had_bearer = head.headers.contains_key(header::AUTHORIZATION);
+        seen.had_bearer = request.authorization().is_some();
+        seen.content_length = request.content_length();
 
         let Some(route) = snapshot.routes.find(request.host(), request.path()) else {
             return Err(nowhere(state, snapshot, &request, now));
@@ -386,8 +388,7 @@ fn authenticate(
         None => None,
     };
     let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
-    let authorization = request.header(&header::AUTHORIZATION);
-    let token = token::find_token(&app.token, authorization, |_| cookie, by_header);
+    let token = token::find_token(&app.token, request.authorization(), |_| cookie, by_header);
     let token = token.ok_or(Refusal::NoToken)?;
     let verified = |took| state.metrics.verified(took);
     let presented = Presented { token, accepted: &app.issuers, now };
@@ -409,8 +410,7 @@ fn authenticate(
 fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, now: i64) -> Refusal {
     let anywhere = TokenPlaces { bearer: true, cookie: None, header: None };
     let issuers: Vec<usize> = (0..snapshot.config.issuers.len()).collect();
-    let authorization = request.header(&header::AUTHORIZATION);
-    let Some(token) = token::find_token(&anywhere, authorization, |_| None, |_| None) else {
+    let Some(token) = token::find_token(&anywhere, request.authorization(), |_| None, |_| None) else {
         return Refusal::NoToken;
     };
     let presented = Presented { token, accepted: &issuers, now };
@@ -550,20 +550,20 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, way: &mut Box<Passage>) -> Result<bool> {
-        let length = session
-            .req_header()
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
         let target = raw.as_deref().map_or_else(|| session.req_header().raw_path(), target_of);
         let verdict = way.judge(session.req_header(), target).and_then(|granted| {
             let limit = way.snapshot.config.server.body_bytes_max;
-            if length.is_some_and(|length| length > limit) { Err(Refusal::BodyTooLarge) } else { Ok(granted) }
+            if way.seen.content_length.is_some_and(|length| length > limit) {
+                Err(Refusal::BodyTooLarge)
+            } else {
+                Ok(granted)
+            }
         });
         match verdict {
             Ok((permit, caller)) => {
                 way.progress = Progress::Permitted { permit, caller };
+                upstream::forget_spelling(session.req_header_mut())?;
                 Ok(false)
             }
             Err(refusal) => {
@@ -599,9 +599,6 @@ impl ProxyHttp for Gateway {
         let request_id = way.id_value();
         let Progress::Permitted { permit, caller } = &way.progress else { return Err(no_permit()) };
         let app = way.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
-        if !app.websocket && header.headers.contains_key(UPGRADE) {
-            header.remove_header(&UPGRADE);
-        }
         upstream::prepare(
             header,
             upstream::Prepared {
@@ -613,7 +610,8 @@ impl ProxyHttp for Gateway {
                 request_id,
                 tls: way.tls,
             },
-        )
+        );
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -644,7 +642,8 @@ impl ProxyHttp for Gateway {
         if let Some(asked) = way.asked_upstream {
             way.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
         }
-        response.insert_header(X_REQUEST_ID, way.id_value())
+        // As text: as a name, its spelling would be worked out anew each time.
+        response.insert_header("X-Request-Id", way.id_value())
     }
 
     async fn connected_to_upstream(

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, Version, header};
+use http::{HeaderValue, Version};
 
 use super::{CREDENTIAL_BYTES_MAX, Head};
 use crate::refusal::BadRequest;
@@ -12,97 +12,113 @@ const FIELDS_MAX: usize = 100;
 /// Bytes of all header fields and the target together.
 const HEAD_BYTES_MAX: usize = 48 * 1024;
 
-/// Checks everything but target, host and address.
-pub(super) fn check(head: &Head<'_>) -> Result<(), BadRequest> {
-    let headers = head.headers;
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if headers.len() > FIELDS_MAX || bytes + head.target.len() > HEAD_BYTES_MAX {
+/// The fields that later rooms read, each of which came once at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fields<'r> {
+    pub(super) host: Option<&'r str>,
+    pub(super) authorization: Option<&'r str>,
+    pub(super) user_agent: Option<&'r str>,
+    pub(super) platform_hint: Option<&'r str>,
+    pub(super) content_length: Option<u64>,
+    pub(super) has_cookies: bool,
+    pub(super) has_upgrade: bool,
+    coding: Option<&'r [u8]>,
+    cookie_bytes: usize,
+}
+
+/// Checks everything but target, host and address, in one pass over the fields.
+pub(super) fn check<'r>(head: &Head<'r>) -> Result<Fields<'r>, BadRequest> {
+    let mut fields = Fields::default();
+    let mut bytes = head.target.len();
+    let mut fault = None;
+    for (name, value) in head.headers {
+        bytes += name.as_str().len() + value.len() + 4;
+        if let (None, Err(found)) = (fault, fields.take(name.as_str(), value)) {
+            fault = Some(found);
+        }
+    }
+    if head.headers.len() > FIELDS_MAX || bytes > HEAD_BYTES_MAX {
         return Err(BadRequest::TooLarge);
     }
     if !head.method.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
         return Err(BadRequest::Method);
     }
-    // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
-    if headers.keys().any(|name| name.as_str().contains('_')) {
-        return Err(BadRequest::Header);
-    }
-    framing(head)?;
-    described(headers)?;
-    credentials(headers)?;
-    connection(headers)
-}
-
-fn framing(head: &Head<'_>) -> Result<(), BadRequest> {
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    let is_number =
-        |value: &http::HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-    if lengths.next().is_some() || length.is_some_and(|value| !is_number(value)) {
-        return Err(BadRequest::Framing);
-    }
-    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let plain = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        if !plain || codings.next().is_some() || length.is_some() || head.version != Version::HTTP_11 {
+    if let Some(coding) = fields.coding {
+        let plain = coding.eq_ignore_ascii_case(b"chunked");
+        if !plain || fields.content_length.is_some() || head.version != Version::HTTP_11 {
             return Err(BadRequest::Framing);
         }
     }
-    Ok(())
+    fault.map_or(Ok(fields), Err)
 }
 
-/// What the client says of itself is said once and can be read. A value that cannot be read must not
-/// pass for one that is missing: a condition would then not see it.
-fn described(headers: &HeaderMap) -> Result<(), BadRequest> {
-    for name in [header::USER_AGENT, HeaderName::from_static("sec-ch-ua-platform")] {
-        let mut values = headers.get_all(&name).iter();
-        if values.next().is_some_and(|value| value.to_str().is_err()) || values.next().is_some() {
-            return Err(BadRequest::Header);
-        }
-    }
-    Ok(())
-}
-
-fn credentials(headers: &HeaderMap) -> Result<(), BadRequest> {
-    for name in [header::AUTHORIZATION, header::COOKIE] {
-        let mut bytes = 0_usize;
-        for (count, value) in headers.get_all(&name).iter().enumerate() {
-            bytes += value.len();
-            let is_second = name == header::AUTHORIZATION && count > 0;
-            if is_second || bytes > CREDENTIAL_BYTES_MAX || value.to_str().is_err() {
-                return Err(BadRequest::Credential);
+impl<'r> Fields<'r> {
+    /// Takes a field in, or says what is wrong with it.
+    fn take(&mut self, name: &str, value: &'r HeaderValue) -> Result<(), BadRequest> {
+        match name {
+            "host" => once(&mut self.host, text(value, BadRequest::Host)?, BadRequest::Host),
+            "content-length" => {
+                let is_number = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+                let length = text(value, BadRequest::Framing)?.parse().ok().filter(|_| is_number);
+                once(&mut self.content_length, length.ok_or(BadRequest::Framing)?, BadRequest::Framing)
             }
+            "transfer-encoding" => once(&mut self.coding, value.as_bytes(), BadRequest::Framing),
+            // What the client says of itself is said once and can be read. A value that cannot be read
+            // must not pass for one that is missing: a condition would then not see it.
+            "user-agent" => once(&mut self.user_agent, text(value, BadRequest::Header)?, BadRequest::Header),
+            "sec-ch-ua-platform" => {
+                once(&mut self.platform_hint, text(value, BadRequest::Header)?, BadRequest::Header)
+            }
+            "authorization" => {
+                let said = text(value, BadRequest::Credential)?;
+                if said.len() > CREDENTIAL_BYTES_MAX {
+                    return Err(BadRequest::Credential);
+                }
+                once(&mut self.authorization, said, BadRequest::Credential)
+            }
+            "cookie" => {
+                self.has_cookies = true;
+                self.cookie_bytes += text(value, BadRequest::Credential)?.len();
+                if self.cookie_bytes > CREDENTIAL_BYTES_MAX { Err(BadRequest::Credential) } else { Ok(()) }
+            }
+            "connection" => connection(value),
+            "upgrade" => {
+                let is_websocket = value.as_bytes().eq_ignore_ascii_case(b"websocket");
+                if std::mem::replace(&mut self.has_upgrade, true) || !is_websocket {
+                    return Err(BadRequest::Header);
+                }
+                Ok(())
+            }
+            // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
+            _ if name.contains('_') => Err(BadRequest::Header),
+            _ => Ok(()),
         }
     }
-    Ok(())
+}
+
+/// Keeps what may come once.
+fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadRequest> {
+    if kept.replace(value).is_some() { Err(twice) } else { Ok(()) }
+}
+
+/// A value of visible ASCII.
+fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
+    value.to_str().map_err(|_| otherwise)
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.
-fn connection(headers: &HeaderMap) -> Result<(), BadRequest> {
+fn connection(value: &HeaderValue) -> Result<(), BadRequest> {
     const KNOWN: [&str; 5] = ["close", "keep-alive", "upgrade", "te", "http2-settings"];
-    for value in headers.get_all(header::CONNECTION) {
-        let value = value.to_str().map_err(|_| BadRequest::Header)?;
-        let known =
-            |token: &str| token.is_empty() || KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token));
-        if !value.split(',').map(str::trim).all(known) {
-            return Err(BadRequest::Header);
-        }
+    let known = |token: &str| token.is_empty() || KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token));
+    if text(value, BadRequest::Header)?.split(',').map(str::trim).all(known) {
+        Ok(())
+    } else {
+        Err(BadRequest::Header)
     }
-    let mut upgrades = headers.get_all(header::UPGRADE).iter();
-    let websocket = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
-    if upgrades.next().is_some_and(|value| !websocket(value)) || upgrades.next().is_some() {
-        return Err(BadRequest::Header);
-    }
-    Ok(())
 }
 
 /// The one host, lower case, without its port.
-pub(super) fn host<'r>(head: &Head<'r>) -> Result<Cow<'r, str>, BadRequest> {
-    const HOST: HeaderName = header::HOST;
-    let mut fields = head.headers.get_all(HOST).iter();
-    let field = fields.next().map(|value| value.to_str().map_err(|_| BadRequest::Host)).transpose()?;
-    if fields.next().is_some() {
-        return Err(BadRequest::Host);
-    }
+pub(super) fn host<'r>(head: &Head<'r>, field: Option<&'r str>) -> Result<Cow<'r, str>, BadRequest> {
     let stated = match (head.authority, field) {
         (None, None) => return Err(BadRequest::Host),
         (Some(one), None) | (None, Some(one)) => one,

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, Method, Version, header};
 use portcullis_config::settings::TrustedProxies;
 
 use crate::refusal::BadRequest;
+use head::Fields;
 
 /// Headers that never reach an app: they would change what it does after the policies judged, or pass
 /// for what only a proxy may say.
@@ -82,6 +83,7 @@ pub fn target_of(head: &[u8]) -> &[u8] {
 #[derive(Clone, Debug)]
 pub struct AdmittedRequest<'r> {
     headers: &'r HeaderMap,
+    fields: Fields<'r>,
     method: &'r str,
     host: Cow<'r, str>,
     path: Cow<'r, str>,
@@ -93,11 +95,11 @@ pub struct AdmittedRequest<'r> {
 /// # Errors
 /// What is wrong with it; the request is to be refused with 400.
 pub fn admit<'r>(head: &Head<'r>, proxies: &TrustedProxies) -> Result<AdmittedRequest<'r>, BadRequest> {
-    head::check(head)?;
+    let fields = head::check(head)?;
     let path = target::path(head.target)?;
-    let host = head::host(head)?;
+    let host = head::host(head, fields.host)?;
     let client = forwarded::client(head, proxies)?;
-    Ok(AdmittedRequest { headers: head.headers, method: head.method.as_str(), host, path, client })
+    Ok(AdmittedRequest { headers: head.headers, fields, method: head.method.as_str(), host, path, client })
 }
 
 impl<'r> AdmittedRequest<'r> {
@@ -130,6 +132,9 @@ impl<'r> AdmittedRequest<'r> {
     /// # Errors
     /// [`BadRequest::Credential`] when it came twice, or among too many.
     pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
+        if !self.fields.has_cookies {
+            return Ok(None);
+        }
         let mut found = None;
         let mut count = 0_usize;
         for line in self.headers.get_all(header::COOKIE) {
@@ -159,7 +164,7 @@ impl<'r> AdmittedRequest<'r> {
     /// Whether the client asks for a WebSocket; nothing else may be asked for.
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
-        self.headers.contains_key(header::UPGRADE)
+        self.fields.has_upgrade
     }
 
     /// Whether no page of a strange origin is behind this request: none is named (no browser), or one of
@@ -180,11 +185,29 @@ impl<'r> AdmittedRequest<'r> {
         own || allowed.contains(&origin)
     }
 
+    /// The value of `Authorization`.
+    #[must_use]
+    pub const fn authorization(&self) -> Option<&'r str> {
+        self.fields.authorization
+    }
+
+    /// The length of the body, where it was told.
+    #[must_use]
+    pub const fn content_length(&self) -> Option<u64> {
+        self.fields.content_length
+    }
+
+    /// `Sec-CH-UA-Platform`, as it came.
+    #[must_use]
+    pub const fn platform_hint(&self) -> Option<&'r str> {
+        self.fields.platform_hint
+    }
+
     /// The user agent, cut to a length that is worth reading.
     #[must_use]
     pub fn user_agent(&self) -> Option<&'r str> {
-        let agent = self.header(&header::USER_AGENT)?;
-        // INVARIANT: `header` admits ASCII only, so every place is a boundary.
+        let agent = self.fields.user_agent?;
+        // INVARIANT: only ASCII is admitted, so every place is a boundary.
         Some(agent.get(..USER_AGENT_BYTES_MAX).unwrap_or(agent))
     }
 }

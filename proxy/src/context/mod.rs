@@ -4,14 +4,11 @@
 pub mod agent;
 pub mod geo;
 
-use http::HeaderName;
 use portcullis_policy::signals::{ClientContext, Fact};
 
 use crate::admit::AdmittedRequest;
 use crate::token::VerifiedToken;
 use geo::GeoState;
-
-const SEC_CH_UA_PLATFORM: HeaderName = HeaderName::from_static("sec-ch-ua-platform");
 
 /// Puts together what is known of a request.
 #[must_use]
@@ -21,7 +18,7 @@ pub fn gather<'r>(
     geo: &GeoState,
 ) -> ClientContext<'r> {
     let (platform, client_app) =
-        agent::classify(request.user_agent(), request.header(&SEC_CH_UA_PLATFORM), request.path());
+        agent::classify(request.user_agent(), request.platform_hint(), request.path());
     let risks = token.risks();
     ClientContext {
         address: Fact::Known(request.client()),

@@ -5,9 +5,11 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HeaderName, HeaderValue};
-use pingora::Result;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HeaderName, HeaderValue, UPGRADE};
+use http::request::Parts;
 use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
 use portcullis_policy::signals::{Fact, Identity, Value};
 
@@ -143,9 +145,9 @@ fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Option<Header
 }
 
 /// The client's cookies in one line, without ours. `None` when none is left.
-fn cookies(header: &RequestHeader, ours: Option<&str>) -> Option<HeaderValue> {
+fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
     let mut kept = Vec::new();
-    for line in header.headers.get_all(COOKIE) {
+    for line in headers.get_all(COOKIE) {
         for pair in line.as_bytes().split(|byte| *byte == b';') {
             let pair = pair.trim_ascii();
             let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii_end();
@@ -171,46 +173,78 @@ fn identity(app: &settings::App, token: &VerifiedToken) -> Vec<(HeaderName, Head
 
 /// An address as a header's value.
 fn address(client: IpAddr) -> HeaderValue {
-    use std::io::Write as _;
-    // The longest text of an IPv6 address has 45 bytes.
-    let mut text = [0_u8; 48];
-    let mut rest = &mut text[..];
-    let free = if write!(rest, "{client}").is_ok() { rest.len() } else { text.len() };
-    HeaderValue::from_bytes(text.get(..48 - free).unwrap_or_default())
-        .unwrap_or_else(|_| HeaderValue::from_static(""))
+    // INVARIANT: digits, letters, dots and colons are fit for a header.
+    let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    let IpAddr::V4(client) = client else { return value(&client.to_string()) };
+    // Written by hand: most clients have one, and formatting costs more than all the rest of it.
+    let mut text = String::with_capacity(15);
+    for (position, octet) in client.octets().into_iter().enumerate() {
+        if position > 0 {
+            text.push('.');
+        }
+        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
+        for digit in [(hundreds, hundreds > 0), (tens, octet > 9), (ones, true)] {
+            if digit.1 {
+                text.push(char::from(b'0' + digit.0));
+            }
+        }
+    }
+    value(&text)
 }
 
-/// Rewrites the head that goes to the app.
+/// Takes the parts out of a head and leaves an empty one.
+fn take_parts(header: &mut RequestHeader) -> Parts {
+    let empty = RequestHeader::from(http::Request::new(()).into_parts().0);
+    Parts::from(std::mem::replace(header, empty))
+}
+
+/// Gives up how the client spelled the names of its headers. They mean the same in any case (RFC 9110,
+/// section 5.1), and the second map that pingora keeps the spelling in is copied and written with each
+/// request.
 ///
 /// # Errors
-/// When a configured header name cannot be set; the request then fails rather than pass without.
-pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) -> Result<()> {
+/// When the target is not what was admitted: what the app receives must be what the policies judged.
+pub(crate) fn forget_spelling(header: &mut RequestHeader) -> Result<()> {
+    let target = header.uri.path_and_query().map(|target| target.as_str().as_bytes());
+    if target != Some(header.raw_path()) {
+        return Err(Error::explain(ErrorType::HTTPStatus(500), "the target has two readings"));
+    }
+    if header.has_case() {
+        *header = RequestHeader::from(take_parts(header));
+    }
+    Ok(())
+}
+
+/// Rewrites the head that goes to the app; see [`forget_spelling`], which comes first.
+pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     let Prepared { app, plan, caller, .. } = passage;
-    while let Some(forged) = header.headers.keys().find(|name| plan.forgeable.holds(name)).cloned() {
-        header.remove_header(&forged);
+    let mut parts = take_parts(header);
+    let headers = &mut parts.headers;
+    while let Some(forged) = headers.keys().find(|name| plan.forgeable.holds(name)).cloned() {
+        headers.remove(&forged);
+    }
+    if !app.websocket {
+        headers.remove(UPGRADE);
     }
     if !app.forward_authorization {
-        header.remove_header(&AUTHORIZATION);
+        headers.remove(AUTHORIZATION);
     }
-    if header.headers.contains_key(COOKIE) {
-        let kept = cookies(header, app.token.cookie.as_deref());
-        header.remove_header(&COOKIE);
+    if headers.contains_key(COOKIE) {
+        let kept = cookies(headers, app.token.cookie.as_deref());
+        headers.remove(COOKIE);
         if let Some(kept) = kept {
-            header.insert_header(COOKIE, kept)?;
+            headers.insert(COOKIE, kept);
         }
     }
     let identity = caller.remembered_headers(plan.key, || identity(app, caller.token()));
     for (name, value) in identity.iter() {
-        header.insert_header(name, value)?;
+        headers.insert(name.clone(), value.clone());
     }
-    header.insert_header(X_FORWARDED_FOR, address(passage.client))?;
-    header.insert_header(X_FORWARDED_HOST, passage.host)?;
-    header.insert_header(
-        X_FORWARDED_PROTO,
-        HeaderValue::from_static(if passage.tls { "https" } else { "http" }),
-    )?;
-    header.insert_header(X_REQUEST_ID, passage.request_id)?;
-    Ok(())
+    headers.insert(X_FORWARDED_FOR, address(passage.client));
+    headers.insert(X_FORWARDED_HOST, passage.host);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if passage.tls { "https" } else { "http" }));
+    headers.insert(X_REQUEST_ID, passage.request_id);
+    *header = RequestHeader::from(parts);
 }
 
 #[cfg(test)]
@@ -228,18 +262,18 @@ mod tests {
 
     #[test]
     fn an_address_is_written_as_it_is() {
-        for text in ["192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
+        for text in ["0.10.100.255", "192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
             assert_eq!(address(text.parse().unwrap()), text);
         }
     }
 
     #[test]
     fn our_cookie_never_reaches_the_app_and_split_cookies_are_joined() {
-        let mut header = RequestHeader::build("GET", b"/", None).unwrap();
-        header.append_header("cookie", "a=1; portcullis=secret").unwrap();
-        header.append_header("cookie", "b=2").unwrap();
-        assert_eq!(cookies(&header, Some("portcullis")).unwrap(), "a=1; b=2");
-        assert_eq!(cookies(&header, None).unwrap(), "a=1; portcullis=secret; b=2");
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; portcullis=secret"));
+        headers.append(COOKIE, HeaderValue::from_static("b=2"));
+        assert_eq!(cookies(&headers, Some("portcullis")).unwrap(), "a=1; b=2");
+        assert_eq!(cookies(&headers, None).unwrap(), "a=1; portcullis=secret; b=2");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use portcullis_config::settings;
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 
-pub(crate) use headers::{HeadPlan, Prepared, prepare};
+pub(crate) use headers::{HeadPlan, Prepared, forget_spelling, prepare};
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]
