@@ -34,7 +34,6 @@ use crate::state::{Snapshot, State};
 use crate::token::{self, Caller, Presented, Situation};
 use crate::upstream;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
