@@ -3,7 +3,8 @@
 
 use crate::compile::{Answers, CompiledPolicies, DeviceState, Kind, Masked, Ones, Session, Verdict};
 use crate::decision::{
-    Applied, Decision, Outcome, Permit, PolicyResult, ReasonCode, ReasonSet, Refused, SessionLimits,
+    Applied, Decision, Outcome, Permit, PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused,
+    SessionLimits,
 };
 use crate::model::{Persistence, Unmatched};
 use crate::rule::Environment;
@@ -14,25 +15,76 @@ use crate::tri::Tri;
 /// How far `auth_time` may lie ahead of our clock before it proves nothing, in seconds.
 pub(crate) const AHEAD_MAX_SECS: i64 = 60;
 
+/// Who is told what each policy came to, while a decision is made: so that nothing has to be kept.
+pub trait Observer {
+    /// Policies applied and are satisfied: 64 at most, in the order in which the engine keeps them; see
+    /// [`CompiledPolicies::owner`].
+    fn satisfied(&mut self, row: SatisfiedRow);
+    /// A policy applied, with this result.
+    fn applied(&mut self, policy: PolicyIndex, result: PolicyResult);
+}
+
+/// Some policies of one word of the engine's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SatisfiedRow {
+    /// Which word; below [`CompiledPolicies::words`].
+    pub word: u32,
+    /// Which of its policies.
+    pub bits: u64,
+}
+
+impl SatisfiedRow {
+    /// The positions of its policies in the engine's rows.
+    pub fn positions(self) -> impl Iterator<Item = u32> {
+        Ones(self.bits).map(move |bit| self.word * 64 + bit)
+    }
+}
+
+/// Keeps a list of what it is told.
+struct Kept<'d> {
+    policies: &'d CompiledPolicies,
+    applied: &'d mut Applied,
+}
+
+impl Observer for Kept<'_> {
+    fn satisfied(&mut self, row: SatisfiedRow) {
+        for (policy, result) in row.positions().filter_map(|position| self.policies.owner(position)) {
+            self.applied.push(policy, result);
+        }
+    }
+
+    fn applied(&mut self, policy: PolicyIndex, result: PolicyResult) {
+        self.applied.push(policy, result);
+    }
+}
+
 impl CompiledPolicies {
-    /// Decides one request.
+    /// Decides one request, and lists the policies that applied.
     ///
     /// A scope that was bound to another load of the policies, or an app that this load does not know,
     /// is refused.
     ///
     /// # Cost
-    /// One AND for each fact and each 64 policies that target the app; then linear in the policies that
-    /// are left. No lock, no clock, and no allocation unless more than [`Applied::INLINE`] policies apply.
+    /// That of [`judge`](Self::judge), and linear in the policies that apply; no allocation unless there
+    /// are more than [`Applied::INLINE`].
     #[must_use]
     pub fn decide(&self, scope: &Scope, signals: &Signals<'_>) -> Decision {
         // Filled in place: moving it about costs more than deciding.
         let mut decision = Decision { outcome: Outcome::Block(UNASKED), applied: Applied::new() };
-        decision.outcome = self.judge(scope, signals, &mut decision.applied);
+        let mut kept = Kept { policies: self, applied: &mut decision.applied };
+        decision.outcome = self.judge(scope, signals, &mut kept);
         decision.applied.sort();
         decision
     }
 
-    fn judge(&self, scope: &Scope, signals: &Signals<'_>, applied: &mut Applied) -> Outcome {
+    /// Decides one request, and tells `observer` which policies applied. Always the same outcome as
+    /// [`decide`](Self::decide).
+    ///
+    /// # Cost
+    /// One AND for each fact and each 64 policies that target the app; then linear in those policies that
+    /// apply and are not satisfied by the sign-in alone. No lock, no clock, no allocation.
+    #[must_use]
+    pub fn judge(&self, scope: &Scope, signals: &Signals<'_>, observer: &mut impl Observer) -> Outcome {
         let app = signals.target.app;
         let (Some(plan), Some(target)) = (self.plan(app), self.set().apps.get(app.0 as usize)) else {
             return unasked(Outcome::Block, ReasonCode::NoPolicy, false);
@@ -50,20 +102,28 @@ impl CompiledPolicies {
         let device = DeviceState::of(&signals.context.device).position();
         let mut answers = Answers::default();
         let mut tally = Tally::NONE;
-        for Masked { word, bits } in self.words(plan) {
-            let word = *word as usize;
-            let about = bits & scope.possible(word);
+        for Masked { word, bits } in self.words_of(plan) {
+            let row = *word as usize;
+            let about = bits & scope.possible(row);
             if about == 0 {
                 continue;
             }
-            let possible = about & narrowing.possible(word);
+            let possible = about & narrowing.possible(row);
             if possible == 0 {
                 continue;
             }
-            let certain = scope.certain(word) & narrowing.certain(word);
-            for bit in Ones(possible) {
+            let certain = scope.certain(row) & narrowing.certain(row);
+            // Most of what applies is satisfied by the sign-in, and asks nothing of the request.
+            let satisfied = possible & certain & scope.satisfied(row);
+            if satisfied != 0 {
+                observer.satisfied(SatisfiedRow { word: *word, bits: satisfied });
+                if satisfied & self.demands.enforced(row) != 0 {
+                    tally.spoken = Tri::Yes;
+                }
+            }
+            for bit in Ones(possible & !satisfied) {
                 // INVARIANT: every bit that an app looks at has a policy, and every policy its grant.
-                let Some(demand) = self.demands.of(word * 64 + bit as usize) else { continue };
+                let Some(demand) = self.demands.of(row * 64 + bit as usize) else { continue };
                 let mut applies = if certain >> bit & 1 == 1 { Tri::Yes } else { Tri::Maybe };
                 if let Some(question) = demand.question {
                     applies = applies.and(self.questions.ask(question, &environment, &mut answers));
@@ -75,7 +135,7 @@ impl CompiledPolicies {
                 if let Some(session) = self.demands.session(demand) {
                     verdict = tally.session(session, verdict, demand.enforced, signals);
                 }
-                applied.push(demand.policy, result(demand.enforced, verdict.kind));
+                observer.applied(demand.policy, result(demand.enforced, verdict.kind));
                 if demand.enforced {
                     tally.add(applies, &verdict);
                 }
@@ -84,6 +144,21 @@ impl CompiledPolicies {
         tally.conclude(target.unmatched, |limits| {
             Permit::grant(app, self.generation(), signals.request_id, limits)
         })
+    }
+
+    /// How many words the engine's rows have.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        self.demands.words()
+    }
+
+    /// The policy at a position of the engine's rows, and what it comes to when it is satisfied. A policy
+    /// may have several positions; some have none.
+    #[must_use]
+    pub fn owner(&self, position: u32) -> Option<(PolicyIndex, PolicyResult)> {
+        let demand = self.demands.of(position as usize)?;
+        self.set().policies.get(demand.policy.0 as usize)?;
+        Some((demand.policy, result(demand.enforced, Kind::Satisfied)))
     }
 }
 

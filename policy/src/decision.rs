@@ -35,9 +35,19 @@ impl Decision {
     /// # Errors
     /// What was refused, for every outcome but a grant.
     pub fn into_granted(self) -> Result<Permit, Refused> {
-        match self.outcome {
-            Outcome::Grant(permit) => Ok(permit),
-            Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => Err(refused),
+        self.outcome.into_granted()
+    }
+}
+
+impl Outcome {
+    /// The permit, or why there is none.
+    ///
+    /// # Errors
+    /// What was refused, for every outcome but a grant.
+    pub fn into_granted(self) -> Result<Permit, Refused> {
+        match self {
+            Self::Grant(permit) => Ok(permit),
+            Self::Challenge(refused) | Self::Deny(refused) | Self::Block(refused) => Err(refused),
         }
     }
 }

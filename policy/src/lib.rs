@@ -24,6 +24,7 @@ pub mod signals;
 mod tri;
 
 pub use compile::{CompileError, CompiledPolicies};
+pub use decide::{Observer, SatisfiedRow};
 pub use decision::{Decision, Outcome, Permit};
 pub use model::PolicySet;
 pub use scope::Scope;

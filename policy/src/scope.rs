@@ -16,17 +16,21 @@ pub struct Scope {
     possible: Box<[u64]>,
     /// Those of which that is certain; `None` when all of them are.
     certain: Option<Box<[u64]>>,
+    /// Those that the principal satisfies whatever the request is, if they apply at all.
+    satisfied: Box<[u64]>,
     pub(crate) verdicts: Verdicts,
 }
 
 impl Scope {
     pub(crate) fn bind(policies: &CompiledPolicies, principal: &Principal) -> Self {
         let about = policies.subjects.about(principal);
+        let verdicts = policies.demands.verdicts(policies.set(), &principal.sign_in);
         Self {
             generation: policies.generation(),
+            satisfied: policies.demands.satisfied(&about.possible, &verdicts),
             possible: about.possible,
             certain: about.certain,
-            verdicts: policies.demands.verdicts(policies.set(), &principal.sign_in),
+            verdicts,
         }
     }
 
@@ -50,6 +54,12 @@ impl Scope {
             None => u64::MAX,
             Some(certain) => certain.get(word).copied().unwrap_or(0),
         }
+    }
+
+    /// A word of the policies that are satisfied whatever the request is, if they apply.
+    #[inline]
+    pub(crate) fn satisfied(&self, word: usize) -> u64 {
+        self.satisfied.get(word).copied().unwrap_or(0)
     }
 
     /// Whether the principal is assigned to the app whose bit this is.

@@ -23,12 +23,14 @@ use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::{self, Remedies, Remedy};
 use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, Principal, RequestId, Target};
-use portcullis_policy::{Decision, Permit, Signals};
+use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
 use crate::admit::{AdmittedRequest, Head, admit, target_of};
 use crate::context;
 use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, trace_id};
-use crate::record::{AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, UpstreamFailure, is_logged};
+use crate::record::{
+    AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
+};
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller, Presented, Situation};
@@ -174,13 +176,16 @@ impl Passage {
             request_id: self.request_id,
             now,
         };
-        let decision = snapshot.policies.decide(caller.scope(), &signals);
+        let mut seeing = Seeing {
+            tally: is_first.then(|| snapshot.policy_tallies.begin()),
+            noteworthy: &mut seen.applied,
+        };
+        let outcome = snapshot.policies.judge(caller.scope(), &signals, &mut seeing);
+        drop(seeing);
         if let Some(authenticated) = authenticated {
             state.metrics.decided(authenticated.elapsed());
         }
-        let refuses = !matches!(decision.outcome, portcullis_policy::Outcome::Grant(_));
-        count_policies(snapshot, &decision, is_first, refuses || state.log.is_on(), seen);
-        match decision.into_granted() {
+        match outcome.into_granted() {
             Ok(permit) => {
                 seen.host = Some(route.host.clone());
                 Ok((permit, caller))
@@ -422,13 +427,26 @@ fn hex(digest: [u8; 8]) -> String {
     format!("{:016x}", u64::from_be_bytes(digest))
 }
 
-fn count_policies(snapshot: &Snapshot, decision: &Decision, count: bool, keep: bool, seen: &mut Seen) {
-    for (policy, result) in decision.applied.iter() {
-        if count && let Some(meters) = snapshot.policy_meters.get(policy.0 as usize) {
-            meters.count(result);
+/// Counts what the policies came to, and keeps what page and log may tell of it.
+struct Seeing<'s> {
+    /// `None` when the request was counted before.
+    tally: Option<Tally<'s>>,
+    noteworthy: &'s mut Vec<(PolicyIndex, PolicyResult)>,
+}
+
+impl Observer for Seeing<'_> {
+    fn satisfied(&mut self, row: SatisfiedRow) {
+        if let Some(tally) = &mut self.tally {
+            tally.satisfied(row);
         }
-        if keep && result != PolicyResult::Success && result != PolicyResult::ReportOnlySuccess {
-            seen.applied.push((policy, result));
+    }
+
+    fn applied(&mut self, policy: PolicyIndex, result: PolicyResult) {
+        if let Some(tally) = &mut self.tally {
+            tally.applied(policy, result);
+        }
+        if !matches!(result, PolicyResult::Success | PolicyResult::ReportOnlySuccess) {
+            self.noteworthy.push((policy, result));
         }
     }
 }

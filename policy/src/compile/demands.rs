@@ -12,6 +12,7 @@ use core::num::NonZeroU32;
 
 use hashbrown::HashMap;
 
+use super::bits::Ones;
 use super::layout::Layout;
 use super::remainder::{QuestionIndex, QuestionsBuilder};
 use crate::decision::{PolicyIndex, ReasonCode, ReasonSet};
@@ -140,6 +141,12 @@ impl Verdicts {
     pub(crate) fn of(&self, grant: u32, device: usize) -> Option<&Verdict> {
         self.0.get(grant as usize * DeviceState::ALL.len() + device)
     }
+
+    /// For each grant, whether it is satisfied in every state of the device.
+    fn always_satisfied(&self) -> Vec<bool> {
+        let satisfied = |states: &[Verdict]| states.iter().all(|one| one.kind == Kind::Satisfied);
+        self.0.chunks(DeviceState::ALL.len()).map(satisfied).collect()
+    }
 }
 
 /// Something that a token can prove, the same for every request that carries it.
@@ -158,6 +165,10 @@ enum Proof {
 #[derive(Debug)]
 pub(crate) struct Demands {
     by_bit: Box<[Demand]>,
+    /// Bits of policies that ask nothing but their grant: no question, no session controls.
+    plain: Box<[u64]>,
+    /// Bits of policies that are enforced, not report-only.
+    enforced: Box<[u64]>,
     sessions: Box<[Session]>,
     grants: Box<[GrantCode]>,
     proofs: Box<[Proof]>,
@@ -184,8 +195,17 @@ impl Demands {
                 session: names.session(&policy.session),
             })
         });
-        let by_bit = by_bit.collect();
+        let by_bit: Box<[Demand]> = by_bit.collect();
+        let row = |has: fn(&Demand) -> bool| {
+            let word = |demands: &[Demand]| {
+                let bits = demands.iter().zip(0_u32..).map(|(demand, bit)| u64::from(has(demand)) << bit);
+                bits.fold(0, |word, bit| word | bit)
+            };
+            by_bit.chunks(64).map(word).collect()
+        };
         Self {
+            plain: row(|demand| demand.question.is_none() && demand.session.is_none()),
+            enforced: row(|demand| demand.enforced),
             by_bit,
             sessions: names.sessions.into_list(),
             grants: names.grants.into_list(),
@@ -198,9 +218,35 @@ impl Demands {
         self.by_bit.get(bit)
     }
 
+    /// How many words a row of bits has.
+    pub(crate) fn words(&self) -> usize {
+        self.plain.len()
+    }
+
     #[inline]
     pub(crate) fn session(&self, demand: &Demand) -> Option<&Session> {
         self.sessions.get(demand.session?.0.get() as usize - 1)
+    }
+
+    /// A word of the policies that are enforced.
+    #[inline]
+    pub(crate) fn enforced(&self, word: usize) -> u64 {
+        self.enforced.get(word).copied().unwrap_or(u64::MAX)
+    }
+
+    /// Of the `possible` policies those that these verdicts satisfy in every state of the device, and that
+    /// ask nothing else.
+    pub(crate) fn satisfied(&self, possible: &[u64], verdicts: &Verdicts) -> Box<[u64]> {
+        let by_grant = verdicts.always_satisfied();
+        let is_satisfied = |bit: usize| {
+            let grant = self.of(bit).map(|demand| demand.grant as usize);
+            grant.and_then(|grant| by_grant.get(grant)).copied().unwrap_or(false)
+        };
+        let words = possible.iter().zip(&self.plain).enumerate().map(|(word, (possible, plain))| {
+            let ones = Ones(possible & plain).filter(|bit| is_satisfied(word * 64 + *bit as usize));
+            ones.fold(0, |row, bit| row | 1 << bit)
+        });
+        words.collect()
     }
 
     /// What each grant comes to for whoever signed in so.

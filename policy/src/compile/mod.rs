@@ -116,7 +116,7 @@ impl CompiledPolicies {
     }
 
     /// The words that an app looks at, each once.
-    pub(crate) fn words<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p Masked> {
+    pub(crate) fn words_of<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p Masked> {
         self.broad.get(plan.broad as usize).into_iter().flatten().chain(&plan.own)
     }
 }

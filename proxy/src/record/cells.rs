@@ -24,6 +24,16 @@ thread_local! {
     static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How many shards every group of counters has.
+pub(super) fn shards() -> usize {
+    *SHARDS
+}
+
+/// The shard of this thread, before it is taken modulo their number.
+pub(super) fn own_shard() -> usize {
+    OWN.with(|own| *own)
+}
+
 /// Eight counters on one cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -47,7 +57,7 @@ impl Cells {
 
     /// Adds to one counter. A counter that there is not counts nothing.
     pub(super) fn add(&self, cell: usize, amount: u64) {
-        let shard = OWN.with(|own| *own) & self.mask;
+        let shard = own_shard() & self.mask;
         if let Some(cell) = self.at(shard, cell) {
             cell.fetch_add(amount, Ordering::Relaxed);
         }

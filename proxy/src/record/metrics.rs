@@ -14,6 +14,7 @@ use portcullis_policy::model::PolicyState;
 use super::cells::{Cells, Timing};
 use super::challenges::{Challenges, End};
 use super::exposition::{Exemplar, Format, Number, Page};
+use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
@@ -314,23 +315,6 @@ impl AppMeters {
     }
 }
 
-/// The counters of one policy, one for each result.
-#[derive(Debug)]
-pub struct PolicyMeters(Cells);
-
-impl Default for PolicyMeters {
-    fn default() -> Self {
-        Self(Cells::new(PolicyResult::ALL.len()))
-    }
-}
-
-impl PolicyMeters {
-    /// Counts one result.
-    pub fn count(&self, result: PolicyResult) {
-        self.0.add(result as usize, 1);
-    }
-}
-
 const TOKEN: Timing = Timing { bounds: STEP_BOUNDS, first: 0 };
 const DECISION: Timing = Timing { bounds: STEP_BOUNDS, first: Timing::cells(STEP_BOUNDS) };
 const IN_FLIGHT_AT: usize = DECISION.first + Timing::cells(STEP_BOUNDS);
@@ -499,8 +483,8 @@ pub struct PolicyReading<'s> {
     pub id: &'s str,
     /// Its state; only results that this state can give become series.
     pub state: PolicyState,
-    /// Its counters.
-    pub meters: &'s PolicyMeters,
+    /// How often it was satisfied, refused, and asked for something.
+    pub counts: [u64; RESULTS],
 }
 
 /// An issuer at the moment of a scrape.
@@ -561,7 +545,7 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
 
 fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {
     let mut results = page.family(&names::POLICY_RESULTS);
-    for PolicyReading { id, state, meters } in policies {
+    for PolicyReading { id, state, counts } in policies {
         for result in PolicyResult::ALL {
             let reported = match result {
                 PolicyResult::Success | PolicyResult::Failure | PolicyResult::Interrupted => false,
@@ -575,7 +559,8 @@ fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {
                 PolicyState::Disabled => false,
             };
             if possible {
-                results.value(&[id, result.as_str()], meters.0.sum(result as usize));
+                let count = counts.get(cell_of(result)).copied().unwrap_or_default();
+                results.value(&[id, result.as_str()], count);
             }
         }
     }
@@ -598,13 +583,12 @@ fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
 mod tests {
     use super::*;
 
-    fn serving<'s>(app: &'s AppMeters, policy: &'s PolicyMeters) -> Serving<'s> {
-        let meters = policy;
+    fn serving(app: &AppMeters, counts: [u64; RESULTS]) -> Serving<'_> {
         Serving {
             now: 10_000,
             generation: 1,
             apps: vec![app],
-            policies: vec![PolicyReading { id: "watch-mfa", state: PolicyState::ReportOnly, meters }],
+            policies: vec![PolicyReading { id: "watch-mfa", state: PolicyState::ReportOnly, counts }],
             issuers: vec![IssuerReading {
                 name: "entra",
                 keys: 0,
@@ -630,7 +614,7 @@ mod tests {
 
     #[test]
     fn a_refusal_for_want_of_a_fact_is_counted_as_such_and_every_failed_reason_is_unmet() {
-        let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
+        let app = AppMeters::new(Some("wiki"));
         let reasons = ReasonSet::EMPTY.with(ReasonCode::MfaRequired).with(ReasonCode::DeviceNotCompliant);
         let refused = |temporary| {
             Refusal::Policy(
@@ -650,7 +634,7 @@ mod tests {
                 user: None,
             });
         }
-        let text = Metrics::new().page(&serving(&app, &policy), Format::OpenMetrics);
+        let text = Metrics::new().page(&serving(&app, [0; RESULTS]), Format::OpenMetrics);
         for line in [
             r#"portcullis_requests_total{app="wiki",outcome="unavailable"} 1"#,
             r#"portcullis_requests_total{app="wiki",outcome="denied"} 1"#,
@@ -667,7 +651,7 @@ mod tests {
 
     #[test]
     fn a_challenge_is_met_by_coming_back_and_abandoned_by_staying_away() {
-        let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
+        let app = AppMeters::new(Some("wiki"));
         let ended = |outcome, user| {
             let took = Duration::from_millis(1);
             app.ended(Ended {
@@ -683,7 +667,7 @@ mod tests {
         ended(Outcome::Challenged, "bob");
         ended(Outcome::Granted, "alice");
         ended(Outcome::Granted, "alice");
-        let text = Metrics::new().page(&serving(&app, &policy), Format::Text);
+        let text = Metrics::new().page(&serving(&app, [0; RESULTS]), Format::Text);
         for (how, count) in [("met", 1), ("abandoned", 1), ("displaced", 0)] {
             let line = format!("portcullis_challenges_ended_total{{app=\"wiki\",how=\"{how}\"}} {count}\n");
             assert!(text.contains(&line), "{line}{text}");
@@ -692,9 +676,8 @@ mod tests {
 
     #[test]
     fn a_policy_has_series_for_the_results_that_its_state_can_give() {
-        let (app, policy) = (AppMeters::new(None), PolicyMeters::default());
-        policy.count(PolicyResult::ReportOnlyFailure);
-        let text = Metrics::new().page(&serving(&app, &policy), Format::Text);
+        let app = AppMeters::new(None);
+        let text = Metrics::new().page(&serving(&app, [0, 1, 0]), Format::Text);
         let results: Vec<_> =
             text.lines().filter(|line| line.starts_with("portcullis_policy_results_total{")).collect();
         assert_eq!(results.len(), 3, "{results:?}");
@@ -708,10 +691,10 @@ mod tests {
 
     #[test]
     fn a_million_requests_of_every_kind_make_no_new_series() {
-        let (app, policy) = (AppMeters::new(Some("wiki")), PolicyMeters::default());
+        let app = AppMeters::new(Some("wiki"));
         let metrics = Metrics::new();
         let series = || {
-            let text = metrics.page(&serving(&app, &policy), Format::Text);
+            let text = metrics.page(&serving(&app, [0; RESULTS]), Format::Text);
             text.lines().filter(|line| !line.starts_with('#')).count()
         };
         let (before, refusals) = (series(), refusals());
@@ -735,13 +718,12 @@ mod tests {
             });
             app.upstream_answered(u16::try_from(random & 0xFFFF).unwrap(), took);
             app.upstream_connected(random & 1 == 0);
-            policy.count(PolicyResult::ALL[usize::try_from(random % 6).unwrap()]);
             metrics.begun();
             metrics.decided(took);
             metrics.gone();
         }
         assert_eq!(series(), before);
-        let text = metrics.page(&serving(&app, &policy), Format::Text);
+        let text = metrics.page(&serving(&app, [0; RESULTS]), Format::Text);
         assert!(text.contains("portcullis_request_duration_seconds_count{app=\"wiki\"} 1000000\n"), "{text}");
         assert!(text.contains("portcullis_requests_in_flight 0\n"), "{text}");
     }

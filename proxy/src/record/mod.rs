@@ -1,7 +1,7 @@
 //! What happened, told once at the end of each request: metrics and the decision log.
 //!
 //! Counters are found when a configuration is loaded and kept in [`AppMeters`] and
-//! [`PolicyMeters`], so that the request path touches no map and no lock, and threads do not fight
+//! [`PolicyTallies`], so that the request path touches no map and no lock, and threads do not fight
 //! for a counter.
 
 mod case;
@@ -13,11 +13,13 @@ mod metrics;
 pub mod names;
 mod process;
 mod sink;
+mod tallies;
 
 pub use case::{Case, CaseDevice, Claim, NamedIds};
 pub use cells::Lookups;
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{
-    AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyMeters, PolicyReading, Serving, UpstreamFailure,
+    AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyReading, Serving, UpstreamFailure,
 };
+pub use tallies::{PolicyTallies, Tally};

@@ -6,7 +6,6 @@
 mod certificates;
 mod watch;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,7 +22,7 @@ pub use watch::Watch;
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
 use crate::record::{
-    AppMeters, DecisionLog, Format, IssuerReading, Metrics, PolicyMeters, PolicyReading, Serving,
+    AppMeters, DecisionLog, Format, IssuerReading, Metrics, PolicyReading, PolicyTallies, Serving,
 };
 use crate::route::Routes;
 use crate::token::{KeyStore, TokenCache, Verifier};
@@ -58,7 +57,7 @@ pub struct Snapshot {
     /// Counters for requests that reach no app.
     pub no_app_meters: Arc<AppMeters>,
     /// Counters by policy.
-    pub policy_meters: Vec<Arc<PolicyMeters>>,
+    pub policy_tallies: PolicyTallies,
 }
 
 impl Snapshot {
@@ -173,7 +172,10 @@ fn build(
         app_meters: config.apps.iter().map(|app| app_meters(&app.id, former)).collect(),
         no_app_meters: former
             .map_or_else(|| Arc::new(AppMeters::new(None)), |former| Arc::clone(&former.no_app_meters)),
-        policy_meters: policy_meters(&policies, former),
+        policy_tallies: PolicyTallies::new(
+            &policies,
+            former.map(|former| (&former.policies, &former.policy_tallies)),
+        ),
         policies,
         config,
     };
@@ -184,17 +186,6 @@ fn build(
 fn app_meters(id: &str, former: Option<&Snapshot>) -> Arc<AppMeters> {
     let known = former.and_then(|former| former.app_meters.iter().find(|meters| meters.id() == Some(id)));
     known.map_or_else(|| Arc::new(AppMeters::new(Some(id))), Arc::clone)
-}
-
-/// The counters of every policy, handed on likewise.
-fn policy_meters(policies: &CompiledPolicies, former: Option<&Snapshot>) -> Vec<Arc<PolicyMeters>> {
-    let known: HashMap<&str, &Arc<PolicyMeters>> = former
-        .into_iter()
-        .flat_map(|former| former.policies.set().policies.iter().zip(&former.policy_meters))
-        .map(|(policy, meters)| (policy.id.as_str(), meters))
-        .collect();
-    let meters = |id: &str| known.get(id).map_or_else(Arc::default, |meters| Arc::clone(meters));
-    policies.set().policies.iter().map(|policy| meters(policy.id.as_str())).collect()
 }
 
 impl State {
@@ -254,14 +245,19 @@ impl State {
         let snapshot = self.snapshot();
         let now = unix_now();
         let apps = snapshot.app_meters.iter().map(Arc::as_ref).chain([snapshot.no_app_meters.as_ref()]);
-        let policies = snapshot.policies.set().policies.iter().zip(&snapshot.policy_meters);
+        let counts = snapshot.policy_tallies.read();
+        let policies = snapshot.policies.set().policies.iter().zip(counts.as_chunks().0);
         let stores = snapshot.config.issuers.iter().zip(&snapshot.stores);
         let serving = Serving {
             now,
             generation: snapshot.generation.0,
             apps: apps.collect(),
             policies: policies
-                .map(|(policy, meters)| PolicyReading { id: policy.id.as_str(), state: policy.state, meters })
+                .map(|(policy, counts)| PolicyReading {
+                    id: policy.id.as_str(),
+                    state: policy.state,
+                    counts: *counts,
+                })
                 .collect(),
             issuers: stores
                 .map(|(issuer, store)| IssuerReading {
