@@ -236,7 +236,7 @@ impl Demands {
 
     /// Of the `possible` policies those that these verdicts satisfy in every state of the device, and that
     /// ask nothing else.
-    pub(crate) fn satisfied(&self, possible: &[u64], verdicts: &Verdicts) -> Box<[u64]> {
+    pub(crate) fn satisfied(&self, possible: &[u64], verdicts: &Verdicts) -> Vec<u64> {
         let by_grant = verdicts.always_satisfied();
         let is_satisfied = |bit: usize| {
             let grant = self.of(bit).map(|demand| demand.grant as usize);

@@ -70,7 +70,7 @@ impl<'r> Fields<'r> {
                 once(&mut self.platform_hint, text(value, BadRequest::Header)?, BadRequest::Header)
             }
             "authorization" => {
-                let said = text(value, BadRequest::Credential)?;
+                let said = ascii(value).ok_or(BadRequest::Credential)?;
                 if said.len() > CREDENTIAL_BYTES_MAX {
                     return Err(BadRequest::Credential);
                 }
@@ -78,7 +78,7 @@ impl<'r> Fields<'r> {
             }
             "cookie" => {
                 self.has_cookies = true;
-                self.cookie_bytes += text(value, BadRequest::Credential)?.len();
+                self.cookie_bytes += ascii(value).ok_or(BadRequest::Credential)?.len();
                 if self.cookie_bytes > CREDENTIAL_BYTES_MAX { Err(BadRequest::Credential) } else { Ok(()) }
             }
             "connection" => connection(value),
@@ -104,6 +104,11 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
 /// A value of visible ASCII.
 fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
     value.to_str().map_err(|_| otherwise)
+}
+
+/// The same for long values, many bytes at a time. Parsers let no control character but a tab into one.
+fn ascii(value: &HeaderValue) -> Option<&str> {
+    std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii())
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.
@@ -143,10 +148,15 @@ pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
         (name, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(BadRequest::Host)?) })
     } else {
         let (name, port) = stated.split_once(':').map_or((stated, None), |(name, port)| (name, Some(port)));
-        let label = |label: &str| {
-            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        if name.len() > 253 || !name.split('.').all(label) {
+        let mut label_bytes = 0_usize;
+        for byte in name.bytes() {
+            label_bytes = match byte {
+                b'.' if label_bytes > 0 => 0,
+                b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => label_bytes + 1,
+                _ => return Err(BadRequest::Host),
+            };
+        }
+        if label_bytes == 0 || name.len() > 253 {
             return Err(BadRequest::Host);
         }
         (name, port)

@@ -41,7 +41,7 @@ pub struct Caller<S = Scope> {
     headers: ArcSwapOption<((u64, usize), Headers)>,
     remedies: ArcSwapOption<(Situation, Remedies)>,
     token: Arc<VerifiedToken>,
-    scope: Arc<S>,
+    scope: S,
     scope_generation: Generation,
     verifier: u64,
     verified_at: i64,
@@ -57,7 +57,7 @@ impl<S> Caller<S> {
 
     /// The principal, bound to the policies.
     #[must_use]
-    pub const fn scope(&self) -> &Arc<S> {
+    pub const fn scope(&self) -> &S {
         &self.scope
     }
 
@@ -279,7 +279,7 @@ fn authenticate_bound<S>(
     let caller = Arc::new(Caller {
         headers: ArcSwapOption::empty(),
         remedies: ArcSwapOption::empty(),
-        scope: Arc::new(bind(verified.principal())),
+        scope: bind(verified.principal()),
         token: verified,
         scope_generation: generation,
         verifier: verifier.instance(),
@@ -358,7 +358,7 @@ mod tests {
         let second = bench.ask(&verifier, 2, &token, &[0], now + 200).unwrap();
         assert_eq!(second.policies_generation(), Generation(2));
         assert_eq!(bench.cache.lookups(), [0, 1, 1]);
-        assert_eq!(**second.scope(), 2);
+        assert_eq!(*second.scope(), 2);
         assert!(std::ptr::eq(first.token(), second.token()));
         let third = bench.ask(&verifier, 2, &token, &[0], now + 301).unwrap();
         assert!(!std::ptr::eq(first.token(), third.token()));

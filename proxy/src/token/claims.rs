@@ -52,6 +52,13 @@ pub struct DeviceClaims {
     pub os: Option<String>,
     /// The version of it.
     pub os_version: Option<String>,
+    /// What few installations map; apart, for every request reads the rest.
+    rare: Option<Box<RareDeviceClaims>>,
+}
+
+/// Attributes of a device that claims must be mapped to by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct RareDeviceClaims {
     display_name: Option<String>,
     ownership: Option<String>,
     enrollment_profile: Option<String>,
@@ -68,22 +75,27 @@ impl DeviceClaims {
     /// The same as the policies see it.
     #[must_use]
     pub fn as_device(&self) -> Device<'_> {
-        Device {
+        let device = Device {
             device_id: Some(&self.id),
             compliant: self.compliant,
             trust_type: self.trust_type.as_deref(),
             operating_system: self.os.as_deref(),
             operating_system_version: self.os_version.as_deref(),
-            display_name: self.display_name.as_deref(),
-            ownership: self.ownership.as_deref(),
-            enrollment_profile: self.enrollment_profile.as_deref(),
-            manufacturer: self.manufacturer.as_deref(),
-            mdm_app_id: self.mdm_app_id.as_deref(),
-            model: self.model.as_deref(),
-            profile_type: self.profile_type.as_deref(),
-            physical_ids: &self.physical_ids,
-            system_labels: &self.system_labels,
-            extension_attributes: self.extension_attributes.each_ref().map(Option::as_deref),
+            ..Device::default()
+        };
+        let Some(rare) = &self.rare else { return device };
+        Device {
+            display_name: rare.display_name.as_deref(),
+            ownership: rare.ownership.as_deref(),
+            enrollment_profile: rare.enrollment_profile.as_deref(),
+            manufacturer: rare.manufacturer.as_deref(),
+            mdm_app_id: rare.mdm_app_id.as_deref(),
+            model: rare.model.as_deref(),
+            profile_type: rare.profile_type.as_deref(),
+            physical_ids: &rare.physical_ids,
+            system_labels: &rare.system_labels,
+            extension_attributes: rare.extension_attributes.each_ref().map(Option::as_deref),
+            ..device
         }
     }
 }
@@ -395,25 +407,33 @@ impl<'c> Source<'c> {
             os_version: self.text(&names.device_os_version),
             ..DeviceClaims::default()
         };
-        for (attribute, claim) in &names.device_attributes {
+        if !names.device_attributes.is_empty() {
+            device.rare = Some(Box::new(self.rare(&names.device_attributes)));
+        }
+        Ok(Some(device))
+    }
+
+    fn rare(&self, names: &[(DeviceAttribute, String)]) -> RareDeviceClaims {
+        let mut rare = RareDeviceClaims::default();
+        for (attribute, claim) in names {
             match attribute {
-                DeviceAttribute::DisplayName => device.display_name = self.text(claim),
-                DeviceAttribute::Ownership => device.ownership = self.text(claim),
-                DeviceAttribute::EnrollmentProfile => device.enrollment_profile = self.text(claim),
-                DeviceAttribute::Manufacturer => device.manufacturer = self.text(claim),
-                DeviceAttribute::MdmAppId => device.mdm_app_id = self.text(claim),
-                DeviceAttribute::Model => device.model = self.text(claim),
-                DeviceAttribute::ProfileType => device.profile_type = self.text(claim),
-                DeviceAttribute::PhysicalIds => device.physical_ids = self.texts(claim),
-                DeviceAttribute::SystemLabels => device.system_labels = self.texts(claim),
+                DeviceAttribute::DisplayName => rare.display_name = self.text(claim),
+                DeviceAttribute::Ownership => rare.ownership = self.text(claim),
+                DeviceAttribute::EnrollmentProfile => rare.enrollment_profile = self.text(claim),
+                DeviceAttribute::Manufacturer => rare.manufacturer = self.text(claim),
+                DeviceAttribute::MdmAppId => rare.mdm_app_id = self.text(claim),
+                DeviceAttribute::Model => rare.model = self.text(claim),
+                DeviceAttribute::ProfileType => rare.profile_type = self.text(claim),
+                DeviceAttribute::PhysicalIds => rare.physical_ids = self.texts(claim),
+                DeviceAttribute::SystemLabels => rare.system_labels = self.texts(claim),
                 DeviceAttribute::Extension(number) => {
-                    if let Some(slot) = device.extension_attributes.get_mut(*number) {
+                    if let Some(slot) = rare.extension_attributes.get_mut(*number) {
                         *slot = self.text(claim);
                     }
                 }
             }
         }
-        Ok(Some(device))
+        rare
     }
 
     /// A risk level. Words that are not known (`hidden`, `unknownFutureValue`) are no low risk.
