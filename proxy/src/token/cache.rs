@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedies;
@@ -32,8 +32,8 @@ const ENTRY_BYTES: u64 = 512;
 /// What an entry weighs on average, in bytes.
 const ENTRY_BYTES_MEAN: u64 = 2048;
 
-/// What an app is told about a caller: names and values of headers.
-type Headers = Vec<(HeaderName, HeaderValue)>;
+/// What an app is told about a caller: the values of its identity headers, in its order.
+type Headers = Box<[Option<HeaderValue>]>;
 
 /// Somebody known, with what the policies make of them.
 #[derive(Debug)]

@@ -45,6 +45,8 @@ pub(crate) struct Prepared<'r> {
 #[derive(Debug)]
 pub(crate) struct HeadPlan {
     forgeable: Forgeable,
+    /// The names of its identity headers.
+    identity: Vec<(HeaderName, IdentityValue)>,
     /// Distinguishes this app's identity headers of this load from any other's.
     key: (u64, usize),
 }
@@ -52,7 +54,12 @@ pub(crate) struct HeadPlan {
 impl HeadPlan {
     /// For the app at this position of this load.
     pub(super) fn new(generation: u64, position: usize, app: &settings::App) -> Self {
-        Self { forgeable: Forgeable::new(app), key: (generation, position) }
+        let named = |(name, value): &(String, IdentityValue)| {
+            // INVARIANT: names were checked at load.
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value.clone()))
+        };
+        let identity = app.identity_headers.iter().filter_map(named).collect();
+        Self { forgeable: Forgeable::new(app), identity, key: (generation, position) }
     }
 }
 
@@ -87,11 +94,10 @@ impl Forgeable {
 
     /// Whether a header is to be taken away. What is always set anew is left to be replaced.
     fn holds(&self, name: &HeaderName) -> bool {
-        if [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID].contains(&name) {
-            return false;
-        }
-        let name = name.as_str();
-        self.0.get(name.len()).is_some_and(|same| same.iter().any(|ours| looks_like(name, ours)))
+        let text = name.as_str();
+        let same = self.0.get(text.len()).map_or(&[][..], Vec::as_slice);
+        same.iter().any(|ours| looks_like(text, ours))
+            && ![&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID].contains(&name)
     }
 }
 
@@ -163,14 +169,6 @@ fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
     if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept).ok() }
 }
 
-/// The identity headers of an app for one caller.
-fn identity(app: &settings::App, token: &VerifiedToken) -> Vec<(HeaderName, HeaderValue)> {
-    let told = |(name, value): &(String, IdentityValue)| {
-        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, identity_value(value, token)?))
-    };
-    app.identity_headers.iter().filter_map(told).collect()
-}
-
 /// An address as a header's value.
 fn address(client: IpAddr) -> HeaderValue {
     // INVARIANT: digits, letters, dots and colons are fit for a header.
@@ -236,9 +234,13 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
             headers.insert(COOKIE, kept);
         }
     }
-    let identity = caller.remembered_headers(plan.key, || identity(app, caller.token()));
-    for (name, value) in identity.iter() {
-        headers.insert(name.clone(), value.clone());
+    let told = caller.remembered_headers(plan.key, || {
+        plan.identity.iter().map(|(_, value)| identity_value(value, caller.token())).collect()
+    });
+    for ((name, _), value) in plan.identity.iter().zip(told.iter()) {
+        if let Some(value) = value {
+            headers.insert(name, value.clone());
+        }
     }
     headers.insert(X_FORWARDED_FOR, address(passage.client));
     headers.insert(X_FORWARDED_HOST, passage.host);
