@@ -70,7 +70,7 @@ impl<'r> Fields<'r> {
                 once(&mut self.platform_hint, text(value, BadRequest::Header)?, BadRequest::Header)
             }
             "authorization" => {
-                let said = ascii(value).ok_or(BadRequest::Credential)?;
+                let said = text(value, BadRequest::Credential)?;
                 if said.len() > CREDENTIAL_BYTES_MAX {
                     return Err(BadRequest::Credential);
                 }
@@ -78,7 +78,7 @@ impl<'r> Fields<'r> {
             }
             "cookie" => {
                 self.has_cookies = true;
-                self.cookie_bytes += ascii(value).ok_or(BadRequest::Credential)?.len();
+                self.cookie_bytes += text(value, BadRequest::Credential)?.len();
                 if self.cookie_bytes > CREDENTIAL_BYTES_MAX { Err(BadRequest::Credential) } else { Ok(()) }
             }
             "connection" => connection(value),
@@ -104,11 +104,6 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
 /// A value of visible ASCII.
 fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
     value.to_str().map_err(|_| otherwise)
-}
-
-/// The same for long values, many bytes at a time. Parsers let no control character but a tab into one.
-fn ascii(value: &HeaderValue) -> Option<&str> {
-    std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii())
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.

@@ -135,12 +135,15 @@ fn geo(config: &Config) -> Result<GeoState, StateError> {
 }
 
 fn build(
-    config: Config,
+    mut config: Config,
     generation: Generation,
     former: Option<&Snapshot>,
 ) -> Result<(Snapshot, Duration), StateError> {
+    let denials = Denials::new(&config, generation.0);
     let started = Instant::now();
-    let policies = CompiledPolicies::compile(config.policies.clone(), generation).map_err(|problems| {
+    // Ten thousand policies are megabytes: they are kept once.
+    let set = std::mem::take(&mut config.policies);
+    let policies = CompiledPolicies::compile(set, generation).map_err(|problems| {
         let lines = problems.iter().map(|problem| format!("error[policy/compile]: {problem}\n"));
         StateError::Configuration(lines.collect())
     })?;
@@ -167,7 +170,7 @@ fn build(
         verifier: Verifier::new(&config.issuers, stores.clone()),
         stores,
         geo: geo(&config)?,
-        denials: Denials::new(&config, generation.0),
+        denials,
         upstreams: Upstreams::new(generation, &config.apps),
         app_meters: config.apps.iter().map(|app| app_meters(&app.id, former)).collect(),
         no_app_meters: former
