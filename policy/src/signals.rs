@@ -78,6 +78,16 @@ pub struct Principal {
     pub claims: Vec<(Box<str>, Value)>,
 }
 
+impl Principal {
+    /// The id of the person or program.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match &self.identity {
+            Identity::User { id, .. } | Identity::Workload { id } => id,
+        }
+    }
+}
+
 /// Person or program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {

@@ -68,7 +68,7 @@ pub struct Passage {
     snapshot: Arc<Snapshot>,
     started: Instant,
     request_id: RequestId,
-    id_value: Option<HeaderValue>,
+    id_text: Option<[u8; uuid::fmt::Hyphenated::LENGTH]>,
     now_unix_ms: i64,
     peer: Option<IpAddr>,
     tls: bool,
@@ -119,16 +119,18 @@ impl Passage {
         uuid::Uuid::from_u128(self.request_id.0).to_string()
     }
 
-    /// The request's id as a header's value; made once.
+    /// The request's id as a header's value. Written once; a value is made of it each time, for a second
+    /// owner of one costs more.
     fn id_value(&mut self) -> HeaderValue {
         let id = self.request_id.0;
-        let made = || {
-            let mut text = uuid::Uuid::encode_buffer();
-            let text = uuid::Uuid::from_u128(id).hyphenated().encode_lower(&mut text);
-            // INVARIANT: hexadecimal digits and hyphens are fit for a header.
-            HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        let write = || {
+            let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+            uuid::Uuid::from_u128(id).hyphenated().encode_lower(&mut text);
+            text
         };
-        self.id_value.get_or_insert_with(made).clone()
+        // INVARIANT: hexadecimal digits and hyphens are fit for a header.
+        HeaderValue::from_bytes(self.id_text.get_or_insert_with(write))
+            .unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
@@ -298,7 +300,7 @@ impl Passage {
             took: self.started.elapsed(),
             request_id: self.request_id.0,
             unix_ms: self.now_unix_ms,
-            user: self.seen.caller.as_ref().map(|caller| user_id(caller.token().principal())),
+            user: self.seen.caller.as_ref().map(|caller| caller.user()),
         });
         let noteworthy = refusal.is_some()
             || self.state.log.samples(self.request_id.0)
@@ -542,7 +544,7 @@ impl ProxyHttp for Gateway {
             snapshot: self.state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
-            id_value: None,
+            id_text: None,
             now_unix_ms: millis(since),
             peer: None,
             tls: false,
@@ -601,7 +603,8 @@ impl ProxyHttp for Gateway {
         }
         let attempt = way.attempts;
         way.attempts += 1;
-        way.asked_upstream = Some(Instant::now());
+        // Between a request's begin and its first attempt there is nothing to wait for.
+        way.asked_upstream = Some(if attempt == 0 { way.started } else { Instant::now() });
         way.snapshot.upstreams.peer(permit, attempt).ok_or_else(|| {
             Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
         })

@@ -36,10 +36,22 @@ impl End {
 #[derive(Debug)]
 pub(super) struct Challenges(Box<[AtomicU64]>);
 
-fn mark(user: &str) -> (usize, u64) {
-    let hash = HASH.hash_one(user);
-    // Never zero, which is an empty place.
-    ((hash as usize) % PLACES, (hash >> 32) | 1)
+/// A user, as a number that means nothing outside this process. Worked out once for each token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserMark(u64);
+
+impl UserMark {
+    /// Of the user with this id.
+    #[must_use]
+    pub fn of(user: &str) -> Self {
+        Self(HASH.hash_one(user))
+    }
+
+    /// Where the user's challenge is kept, and what stands for the user there.
+    const fn place(self) -> (usize, u64) {
+        // Never zero, which is an empty place.
+        ((self.0 as usize) % PLACES, (self.0 >> 32) | 1)
+    }
 }
 
 /// A clock that was set back makes an age of nothing.
@@ -53,8 +65,8 @@ impl Challenges {
     }
 
     /// A user was asked for more; tells how the challenge ended whose place this one takes.
-    pub(super) fn ask(&self, user: &str, now: u32) -> Option<End> {
-        let (place, user) = mark(user);
+    pub(super) fn ask(&self, user: UserMark, now: u32) -> Option<End> {
+        let (place, user) = user.place();
         let slot = self.0.get(place)?;
         let former = slot.load(Ordering::Relaxed);
         // Asked again before coming back: still the same challenge.
@@ -70,8 +82,8 @@ impl Challenges {
     }
 
     /// A user was let in; tells whether that ended a challenge.
-    pub(super) fn meet(&self, user: &str, now: u32) -> Option<End> {
-        let (place, user) = mark(user);
+    pub(super) fn meet(&self, user: UserMark, now: u32) -> Option<End> {
+        let (place, user) = user.place();
         let slot = self.0.get(place)?;
         let entry = slot.load(Ordering::Relaxed);
         if entry >> 32 != user {
@@ -103,32 +115,38 @@ mod tests {
     #[test]
     fn a_user_who_comes_back_with_more_has_met_the_challenge_once() {
         let challenges = Challenges::new();
-        assert_eq!(challenges.meet("alice", NOW), None, "nothing was asked");
-        assert_eq!(challenges.ask("alice", NOW), None);
-        assert_eq!(challenges.ask("alice", NOW + 5), None, "asked again, the same challenge");
-        assert_eq!(challenges.meet("alice", NOW + 60), Some(End::Met));
-        assert_eq!(challenges.meet("alice", NOW + 61), None);
+        assert_eq!(challenges.meet(UserMark::of("alice"), NOW), None, "nothing was asked");
+        assert_eq!(challenges.ask(UserMark::of("alice"), NOW), None);
+        assert_eq!(challenges.ask(UserMark::of("alice"), NOW + 5), None, "asked again, the same challenge");
+        assert_eq!(challenges.meet(UserMark::of("alice"), NOW + 60), Some(End::Met));
+        assert_eq!(challenges.meet(UserMark::of("alice"), NOW + 61), None);
         assert_eq!(challenges.give_up(NOW + 10_000), 0);
     }
 
     #[test]
     fn a_user_who_does_not_come_back_in_time_has_abandoned_it() {
         let challenges = Challenges::new();
-        challenges.ask("alice", NOW);
+        challenges.ask(UserMark::of("alice"), NOW);
         assert_eq!(challenges.give_up(NOW + PATIENCE_SECS), 0);
         assert_eq!(challenges.give_up(NOW + PATIENCE_SECS + 1), 1);
-        challenges.ask("bob", NOW);
-        assert_eq!(challenges.meet("bob", NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
-        challenges.ask("carol", NOW);
-        assert_eq!(challenges.ask("carol", NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
+        challenges.ask(UserMark::of("bob"), NOW);
+        assert_eq!(challenges.meet(UserMark::of("bob"), NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
+        challenges.ask(UserMark::of("carol"), NOW);
+        assert_eq!(challenges.ask(UserMark::of("carol"), NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
     }
 
     #[test]
     fn every_challenge_ends_in_one_way_however_many_there_are() {
         let challenges = Challenges::new();
         let users: Vec<String> = (0..10_000).map(|number| format!("user-{number}")).collect();
-        let displaced = users.iter().filter(|user| challenges.ask(user, NOW) == Some(End::Displaced)).count();
-        let met = users.iter().filter(|user| challenges.meet(user, NOW + 1) == Some(End::Met)).count();
+        let displaced = users
+            .iter()
+            .filter(|user| challenges.ask(UserMark::of(user), NOW) == Some(End::Displaced))
+            .count();
+        let met = users
+            .iter()
+            .filter(|user| challenges.meet(UserMark::of(user), NOW + 1) == Some(End::Met))
+            .count();
         assert_eq!(displaced + met, users.len());
         assert!(met >= PLACES - 2, "{met}");
         assert_eq!(challenges.give_up(NOW + 10_000), 0);

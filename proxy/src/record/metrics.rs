@@ -12,7 +12,7 @@ use portcullis_policy::decision::{PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::PolicyState;
 
 use super::cells::{Cells, Timing};
-use super::challenges::{Challenges, End};
+use super::challenges::{Challenges, End, UserMark};
 use super::exposition::{Exemplar, Format, Number, Page};
 use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
@@ -228,7 +228,7 @@ pub struct Ended<'r> {
     /// When it began, in Unix milliseconds.
     pub unix_ms: i64,
     /// Who asked, if that is known.
-    pub user: Option<&'r str>,
+    pub user: Option<UserMark>,
 }
 
 /// The counters of one app, or of the requests that reach none.
@@ -652,7 +652,7 @@ mod tests {
     #[test]
     fn a_challenge_is_met_by_coming_back_and_abandoned_by_staying_away() {
         let app = AppMeters::new(Some("wiki"));
-        let ended = |outcome, user| {
+        let ended = |outcome, user: &str| {
             let took = Duration::from_millis(1);
             app.ended(Ended {
                 outcome,
@@ -660,7 +660,7 @@ mod tests {
                 took,
                 request_id: 9,
                 unix_ms: 1_000_000,
-                user: Some(user),
+                user: Some(UserMark::of(user)),
             });
         };
         ended(Outcome::Challenged, "alice");
@@ -714,7 +714,7 @@ mod tests {
                 took,
                 request_id: random.into(),
                 unix_ms: 0,
-                user: Some(&user),
+                user: Some(UserMark::of(&user)),
             });
             app.upstream_answered(u16::try_from(random & 0xFFFF).unwrap(), took);
             app.upstream_connected(random & 1 == 0);
@@ -739,7 +739,14 @@ mod tests {
         let own = || {
             let took = Duration::from_micros(300);
             let outcome = Outcome::Granted;
-            app.ended(Ended { outcome, refusal: None, took, request_id: 1, unix_ms: 1, user: Some(USER) });
+            app.ended(Ended {
+                outcome,
+                refusal: None,
+                took,
+                request_id: 1,
+                unix_ms: 1,
+                user: Some(UserMark::of(USER)),
+            });
         };
         let plain = || {
             for counter in &shared {

@@ -17,6 +17,7 @@ mod tallies;
 
 pub use case::{Case, CaseDevice, Claim, NamedIds};
 pub use cells::Lookups;
+pub use challenges::UserMark;
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{

@@ -21,9 +21,9 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::claims::VerifiedToken;
-use super::verify::Verifier;
+use super::verify::{Times, Verifier};
 use super::{TOKEN_BYTES_MAX, TokenProblem};
-use crate::record::Lookups;
+use crate::record::{Lookups, UserMark};
 use crate::refusal::BadToken;
 
 /// How long an entry is believed, in seconds: the longest that claims outlive a change which the
@@ -48,6 +48,11 @@ pub struct Caller<S = Scope> {
     verifier: u64,
     verified_at: i64,
     token_bytes: u64,
+    /// What a request asks of the token each time, beside the rest of what it asks.
+    times: Times,
+    issuer_index: usize,
+    key_generation: u64,
+    user: UserMark,
 }
 
 impl<S> Caller<S> {
@@ -61,6 +66,11 @@ impl<S> Caller<S> {
     #[must_use]
     pub const fn scope(&self) -> &S {
         &self.scope
+    }
+
+    /// The user or program, for counting.
+    pub(crate) const fn user(&self) -> UserMark {
+        self.user
     }
 
     /// The generation of the policies that the scope is bound to.
@@ -107,13 +117,13 @@ impl<S> Caller<S> {
     /// Whether the token is still as good as when it was verified, for an app that accepts these
     /// issuers.
     fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
-        let issuer = self.token.issuer_index();
+        let issuer = self.issuer_index;
         let age = now.saturating_sub(self.verified_at);
         self.verifier == verifier.instance()
             && accepted.contains(&issuer)
             && (0..LIFE_SECS).contains(&age)
-            && self.token.is_current(now, verifier.leeway(issuer))
-            && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
+            && self.times.are_current(now, verifier.leeway(issuer))
+            && verifier.usable_generation(issuer, now) == Some(self.key_generation)
     }
 }
 
@@ -319,6 +329,10 @@ fn authenticate_bound<S>(
         headers: ArcSwapOption::empty(),
         remedies: ArcSwapOption::empty(),
         scope: bind(verified.principal()),
+        times: verified.times(),
+        issuer_index: verified.issuer_index(),
+        key_generation: verified.key_generation(),
+        user: UserMark::of(verified.principal().id()),
         token: verified,
         scope_generation: generation,
         verifier: verifier.instance(),

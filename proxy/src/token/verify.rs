@@ -164,6 +164,15 @@ pub(super) struct Times {
     pub(super) too_old_at: Option<i64>,
 }
 
+impl Times {
+    /// Whether a token with these is valid at this time (Unix seconds), forgiving so many seconds.
+    pub(super) fn are_current(self, now: i64, leeway: i64) -> bool {
+        now < self.expires_at.saturating_add(leeway)
+            && self.not_before.is_none_or(|from| from <= now.saturating_add(leeway))
+            && self.too_old_at.is_none_or(|end| now < end.saturating_add(leeway))
+    }
+}
+
 fn leeway(settings: &Issuer) -> i64 {
     settings.leeway.as_secs().min(30).try_into().unwrap_or(0)
 }
