@@ -1,7 +1,9 @@
 //! How long compiling, binding and deciding take, and how that grows with the policies.
 //!
-//! `decide` times requests that are let in (the path that most requests take) and, apart, all requests
-//! as they come; `worst` is an organisation in which every policy is about every app.
+//! `judge` (what a proxy asks for each request, the policies that apply counted as they are told) and
+//! `decide` (the same, with a sorted list of them) time requests that are let in, the path that most
+//! requests take, and, apart, all requests as they come; `worst` is an organisation in which every policy
+//! is about every app.
 
 #![expect(clippy::print_stderr, reason = "a bench says what it measures")]
 
@@ -11,8 +13,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use portcullis_policy::decision::Generation;
-use portcullis_policy::{CompiledPolicies, Outcome, Scope};
+use portcullis_policy::decision::{Generation, PolicyIndex, PolicyResult};
+use portcullis_policy::{CompiledPolicies, Observer, Outcome, SatisfiedRow, Scope};
 use world::{Request, Shape};
 
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -35,11 +37,26 @@ fn bound(policies: &CompiledPolicies, shape: Shape, groups: usize, let_in: bool)
     meant.take(64).collect()
 }
 
+/// The least that an observer does.
+#[derive(Default)]
+struct Counted {
+    satisfied: u64,
+    others: u32,
+}
+
+impl Observer for Counted {
+    fn satisfied(&mut self, row: SatisfiedRow) {
+        self.satisfied ^= row.bits;
+    }
+
+    fn applied(&mut self, _policy: PolicyIndex, _result: PolicyResult) {
+        self.others += 1;
+    }
+}
+
 fn decide(criterion: &mut Criterion) {
-    for (name, every_app, let_in) in
-        [("decide", false, true), ("decide-mixed", false, false), ("decide-worst", true, false)]
-    {
-        let mut group = criterion.benchmark_group(name);
+    for (name, every_app, let_in) in [("", false, true), ("-mixed", false, false), ("-worst", true, false)] {
+        let mut group = criterion.benchmark_group(format!("decide{name}"));
         for (size, groups) in SIZES.into_iter().flat_map(|size| GROUPS.map(|groups| (size, groups))) {
             let shape = Shape { every_app, ..Shape::realistic(size) };
             let policies = compiled(shape);
@@ -50,8 +67,24 @@ fn decide(criterion: &mut Criterion) {
                 .sum();
             let each = applied as f64 / requests.len().max(1) as f64;
             eprintln!(
-                "{name}/{size}/{groups}: {} requests, {each:.1} policies apply to each",
+                "decide{name}/{size}/{groups}: {} requests, {each:.1} policies apply to each",
                 requests.len()
+            );
+            let mut next = requests.iter().cycle();
+            group.bench_function(
+                BenchmarkId::new(format!("judge/{size}"), format!("{groups} groups")),
+                |bench| {
+                    bench.iter(|| {
+                        let Some((request, scope)) = next.next() else { return };
+                        let mut counted = Counted::default();
+                        black_box(policies.judge(
+                            black_box(scope),
+                            black_box(&request.signals()),
+                            &mut counted,
+                        ));
+                        black_box(counted);
+                    });
+                },
             );
             let mut next = requests.iter().cycle();
             group.bench_function(BenchmarkId::new(size.to_string(), format!("{groups} groups")), |bench| {

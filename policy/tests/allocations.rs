@@ -6,13 +6,25 @@ mod world;
 use std::alloc::System;
 use std::hint::black_box;
 
-use portcullis_policy::decision::{Applied, Generation};
-use portcullis_policy::{CompiledPolicies, Outcome};
+use portcullis_policy::decision::{Applied, Generation, PolicyIndex, PolicyResult};
+use portcullis_policy::{CompiledPolicies, Observer, Outcome, SatisfiedRow};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use world::Shape;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+struct Told<'t>(&'t mut usize);
+
+impl Observer for Told<'_> {
+    fn satisfied(&mut self, row: SatisfiedRow) {
+        *self.0 += row.positions().count();
+    }
+
+    fn applied(&mut self, _policy: PolicyIndex, _result: PolicyResult) {
+        *self.0 += 1;
+    }
+}
 
 #[test]
 fn a_decision_allocates_nothing_while_its_policies_fit_in_place() {
@@ -29,6 +41,11 @@ fn a_decision_allocates_nothing_while_its_policies_fit_in_place() {
                 Outcome::Grant(_) => let_in += 1,
                 Outcome::Challenge(_) | Outcome::Deny(_) | Outcome::Block(_) => refused += 1,
             }
+            let region = Region::new(ALLOCATOR);
+            let mut told = 0_usize;
+            black_box(compiled.judge(black_box(&scope), black_box(&request.signals()), &mut Told(&mut told)));
+            assert_eq!(region.change().allocations, 0, "judging never allocates");
+            assert_eq!(told, decision.applied.len());
             if decision.applied.len() <= Applied::INLINE {
                 assert_eq!(allocations, 0, "{policies} policies, {groups} groups: {decision:?}");
             }
