@@ -47,6 +47,14 @@ impl Scope {
         self.generation
     }
 
+    /// How much memory it holds beside itself, in bytes: grows with the policies.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.rows)
+            + self.certain.as_ref().map_or(0, |certain| size_of_val(&**certain))
+            + self.verdicts.heap_bytes()
+    }
+
     /// A word of the policies that may be about the principal. One that does not exist could be about
     /// anybody.
     #[inline]

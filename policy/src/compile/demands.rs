@@ -142,6 +142,10 @@ impl Verdicts {
         self.0.get(grant as usize * DeviceState::ALL.len() + device)
     }
 
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
     /// For each grant, whether it is satisfied in every state of the device.
     fn always_satisfied(&self) -> Vec<bool> {
         let satisfied = |states: &[Verdict]| states.iter().all(|one| one.kind == Kind::Satisfied);

@@ -29,8 +29,8 @@ use crate::refusal::BadToken;
 /// How long an entry is believed, in seconds: the longest that claims outlive a change which the
 /// keys do not show.
 const LIFE_SECS: i64 = 5 * 60;
-/// What an entry weighs beside its token's claims, in bytes.
-const ENTRY_BYTES: u64 = 512;
+/// What an entry weighs beside its claims and its scope, in bytes.
+const ENTRY_BYTES: u64 = 1024;
 /// What an entry weighs on average, in bytes.
 const ENTRY_BYTES_MEAN: u64 = 2048;
 
@@ -47,7 +47,8 @@ pub struct Caller<S = Scope> {
     scope_generation: Generation,
     verifier: u64,
     verified_at: i64,
-    token_bytes: u64,
+    /// Its memory, in bytes, roughly.
+    weight: u64,
     /// What a request asks of the token each time, beside the rest of what it asks.
     times: Times,
     issuer_index: usize,
@@ -226,12 +227,13 @@ struct ByBytes;
 
 impl<S> Weighter<Fingerprint, Arc<Caller<S>>> for ByBytes {
     fn weight(&self, _: &Fingerprint, caller: &Arc<Caller<S>>) -> u64 {
-        caller.token_bytes + ENTRY_BYTES
+        caller.weight
     }
 }
 
 impl<S> TokenCache<S> {
-    /// A cache for about this many tokens, bounded by weight (2 KiB each).
+    /// A cache for about this many tokens, bounded by weight: 2 KiB each. A scope grows with the policies,
+    /// so among ten thousand of them fewer tokens are kept rather than more memory taken.
     #[must_use]
     pub fn new(tokens: usize) -> Self {
         let tokens = tokens.max(1);
@@ -286,7 +288,11 @@ pub fn authenticate(
     presented: Presented<'_>,
     took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller>, TokenProblem> {
-    let bind = |principal: &Principal| policies.bind(principal);
+    let bind = |principal: &Principal| {
+        let scope = policies.bind(principal);
+        let bytes = scope.heap_bytes() as u64;
+        (scope, bytes)
+    };
     authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)
 }
 
@@ -294,7 +300,7 @@ fn authenticate_bound<S>(
     verifier: &Verifier,
     cache: &TokenCache<S>,
     generation: Generation,
-    bind: impl FnOnce(&Principal) -> S,
+    bind: impl FnOnce(&Principal) -> (S, u64),
     presented: Presented<'_>,
     took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller<S>>, TokenProblem> {
@@ -325,10 +331,11 @@ fn authenticate_bound<S>(
             (Arc::new(verified), now)
         }
     };
+    let (scope, scope_bytes) = bind(verified.principal());
     let caller = Arc::new(Caller {
         headers: ArcSwapOption::empty(),
         remedies: ArcSwapOption::empty(),
-        scope: bind(verified.principal()),
+        scope,
         times: verified.times(),
         issuer_index: verified.issuer_index(),
         key_generation: verified.key_generation(),
@@ -337,7 +344,8 @@ fn authenticate_bound<S>(
         scope_generation: generation,
         verifier: verifier.instance(),
         verified_at,
-        token_bytes: token.len() as u64,
+        // Claims read out of a token take about as much as its text.
+        weight: token.len() as u64 + scope_bytes + ENTRY_BYTES,
     });
     if let Some(key) = key {
         cache.entries.insert(key, Arc::clone(&caller));
@@ -387,7 +395,7 @@ mod tests {
         ) -> Answer {
             let bind = |_: &_| {
                 self.bound.set(self.bound.get() + 1);
-                self.bound.get()
+                (self.bound.get(), 0)
             };
             let presented = Presented { token, accepted, now };
             authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |_| {})
