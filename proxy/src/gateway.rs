@@ -314,12 +314,7 @@ impl Passage {
         }
     }
 
-    fn entry(
-        &mut self,
-        outcome: Outcome,
-        refusal: Option<&Refusal>,
-        head: Option<&RequestHeader>,
-    ) -> Entry {
+    fn entry(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
         let case = self.seen.case.take();
         let seen = &self.seen;
         let token = seen.caller.as_ref().map(|caller| caller.token());
@@ -469,7 +464,8 @@ fn asked(head: &RequestHeader, had_bearer: bool) -> Asked<'_> {
 async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
     // With all its fields at once: set one by one, each would be looked up.
     let (mut head, ()) = http::Response::new(()).into_parts();
-    head.status = http::StatusCode::from_u16(answer.status).unwrap_or_default();
+    head.status =
+        http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     head.headers = answer.headers;
     let head = ResponseHeader::from(head);
     if close {

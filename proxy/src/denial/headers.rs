@@ -119,7 +119,12 @@ fn proxy_status(refusal: &Refusal, code: &str) -> HeaderValue {
 /// or bad token, RFC 9470 section 3 for strength and freshness, and Microsoft's claims challenge
 /// for a client that says it follows those. A block is never a challenge, since a client that
 /// follows challenges would loop.
-fn challenge(refusal: &Refusal, resolution: Resolution, facts: &Facts<'_>, step_ups: &StepUps) -> HeaderValue {
+fn challenge(
+    refusal: &Refusal,
+    resolution: Resolution,
+    facts: &Facts<'_>,
+    step_ups: &StepUps,
+) -> HeaderValue {
     match refusal {
         Refusal::BadToken(BadToken::Expired) => HeaderValue::from_static(
             "Bearer error=\"invalid_token\", error_description=\"The access token expired\"",

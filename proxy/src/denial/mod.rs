@@ -47,8 +47,8 @@ use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::StepUps;
-pub(crate) use view::{address, timestamp};
 use view::{Teller, View, is_verified};
+pub(crate) use view::{address, timestamp};
 
 /// How long a client is asked to wait when a refusal is temporary.
 pub const RETRY_AFTER: Duration = Duration::from_secs(120);
@@ -163,8 +163,7 @@ impl Denials {
             can_repeat: asked.is_get(),
         };
         let view = View::of(refusal, facts, teller);
-        let mut headers =
-            headers::common(refusal, &view, facts, &self.step_ups, &self.csp, language.tag);
+        let mut headers = headers::common(refusal, &view, facts, &self.step_ups, &self.csp, language.tag);
         let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
                 headers::grpc(&mut headers, kind, &view);
@@ -289,19 +288,20 @@ impl Denials {
         let refusing = self.refusing(facts).filter_map(|(policy, result)| {
             Some((self.policy_ids.get(policy)?.clone(), result.as_str().to_owned()))
         });
-        let mut decision = SealedDecision {
+        let decision = SealedDecision {
             request_id: facts.request_id,
             now_unix_ms: facts.now_unix_ms,
             code,
             generation: self.generation,
             policies_digest: self.policies_digest,
             refusing: refusing.take(SEALED_POLICIES_MAX).collect(),
-            case: case.clone(),
+            case,
         };
         let fits = |code: &String| code.len() <= SUPPORT_CODE_CHARS_MAX;
         self.seal.seal(&decision).filter(fits).or_else(|| {
-            decision.case.reduce();
-            self.seal.seal(&decision).filter(fits)
+            let mut reduced = case.clone();
+            reduced.reduce();
+            self.seal.seal(&SealedDecision { case: &reduced, ..decision }).filter(fits)
         })
     }
 }

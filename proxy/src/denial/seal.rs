@@ -28,9 +28,9 @@ const CODE_BYTES: usize = 512;
 /// The longest code that is read, in characters.
 const CODE_CHARS_MAX: usize = 8_192;
 
-/// What a support code holds.
+/// What a support code holds; sealed from a case that is lent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SealedDecision {
+pub struct SealedDecision<C = Case> {
     /// The request's id.
     pub request_id: u128,
     /// When it was decided, Unix milliseconds.
@@ -44,7 +44,7 @@ pub struct SealedDecision {
     /// Ids of policies that refused or asked for more, with their results in Entra's words.
     pub refusing: Vec<(String, String)>,
     /// The facts.
-    pub case: Case,
+    pub case: C,
 }
 
 /// Why a code cannot be opened.
@@ -91,7 +91,7 @@ impl Seal {
     }
 
     /// Seals with the first key; `None` without one.
-    pub(super) fn seal(&self, decision: &SealedDecision) -> Option<String> {
+    pub(super) fn seal(&self, decision: &SealedDecision<&Case>) -> Option<String> {
         let (id, key) = self.keys.first()?;
         let mut text = postcard::to_extend(decision, Vec::with_capacity(CODE_BYTES)).ok()?;
         let mut head = [VERSION; HEAD_LEN];
@@ -167,7 +167,7 @@ mod tests {
     use super::{Seal, SealedDecision, UnsealError};
     use crate::record::Case;
 
-    fn decision() -> SealedDecision {
+    fn decision_on<C>(case: C) -> SealedDecision<C> {
         SealedDecision {
             request_id: 7,
             now_unix_ms: 1_795_487_466_123,
@@ -175,8 +175,20 @@ mod tests {
             generation: 3,
             policies_digest: [9; 8],
             refusing: vec![("block-abroad".into(), "failure".into())],
-            case: Case { app: "payroll".into(), user: Some("kari".into()), ..Case::default() },
+            case,
         }
+    }
+
+    fn case() -> Case {
+        Case { app: "payroll".into(), user: Some("kari".into()), ..Case::default() }
+    }
+
+    fn decision() -> SealedDecision {
+        decision_on(case())
+    }
+
+    fn sealed(keys: &[u8]) -> Option<String> {
+        seal(keys).seal(&decision_on(&case()))
     }
 
     fn seal(keys: &[u8]) -> Seal {
@@ -185,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_code_opens_with_its_key_and_tells_nothing_before() {
-        let code = seal(&[1]).seal(&decision()).unwrap();
+        let code = sealed(&[1]).unwrap();
         assert_eq!(seal(&[1]).open(&code), Ok(decision()));
-        assert_ne!(seal(&[1]).seal(&decision()).unwrap(), code, "each is sealed with a nonce of its own");
+        assert_ne!(sealed(&[1]).unwrap(), code, "each is sealed with a nonce of its own");
         let raw = base64::Engine::decode(&super::URL_SAFE_NO_PAD, &code).unwrap();
         for secret in ["block-abroad", "kari", "payroll"] {
             assert!(!raw.windows(secret.len()).any(|window| window == secret.as_bytes()));
@@ -197,16 +209,16 @@ mod tests {
 
     #[test]
     fn a_former_key_still_opens_its_codes() {
-        let code = seal(&[1]).seal(&decision()).unwrap();
+        let code = sealed(&[1]).unwrap();
         assert_eq!(seal(&[2, 1]).open(&code), Ok(decision()));
         assert_eq!(seal(&[2]).open(&code), Err(UnsealError::UnknownKey));
         assert_eq!(seal(&[]).open(&code), Err(UnsealError::UnknownKey));
-        assert_eq!(seal(&[]).seal(&decision()), None);
+        assert_eq!(sealed(&[]), None);
     }
 
     #[test]
     fn a_code_that_was_altered_or_broken_by_mail_is_told_apart() {
-        let code = seal(&[1]).seal(&decision()).unwrap();
+        let code = sealed(&[1]).unwrap();
         let (begin, end) = code.split_at(40);
         let wrapped = format!("  {begin}\r\n{end} ");
         assert_eq!(seal(&[1]).open(&wrapped), Ok(decision()));

@@ -720,8 +720,8 @@ fn the_language_of_an_app_is_spoken_to_who_was_verified_alone() {
 fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does_not() {
     let denials = denials();
     let ask = |refusal: &Refusal, asked: &Asked<'_>| {
-        let repeats = matches!(refusal, Refusal::Policy(..))
-            .then(|| denials.count(refusal, "kari", "payroll", NOW));
+        let repeats =
+            matches!(refusal, Refusal::Policy(..)).then(|| denials.count(refusal, "kari", "payroll", NOW));
         denials.render(refusal, &Facts { repeats, ..facts() }, asked)
     };
     assert!(!text(&ask(&BLOCKED, &BROWSER)).contains("Refused"));
@@ -861,8 +861,7 @@ fn the_content_policy_admits_exactly_the_script_of_the_page() {
 
 #[test]
 fn a_version_and_a_time_are_told_and_no_threshold() {
-    let remedies =
-        [vec![Remedy::NewerOs], vec![Remedy::LaterTime { at: 1_795_510_800 }, Remedy::Browser]];
+    let remedies = [vec![Remedy::NewerOs], vec![Remedy::LaterTime { at: 1_795_510_800 }, Remedy::Browser]];
     let facts = Facts { remedies: &remedies, ..facts() };
     let twin = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
     assert_eq!(twin["remedies"][0]["kind"], "update_os");
@@ -882,8 +881,12 @@ fn a_program_and_a_browser_without_device_identity_are_told_apart() {
         let primary = ReasonCode::DeviceUnknown;
         let reasons = ReasonSet::EMPTY.with(primary);
         let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, nuance);
-        let facts =
-            Facts { remedies: &remedies, device: DeviceState::NotAvailable, client_app: Some(client_app), ..facts() };
+        let facts = Facts {
+            remedies: &remedies,
+            device: DeviceState::NotAvailable,
+            client_app: Some(client_app),
+            ..facts()
+        };
         json(&render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard))
     };
     let browser = of(ClientAppType::Browser, Nuance::None);

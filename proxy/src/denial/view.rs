@@ -438,8 +438,7 @@ impl<'v> View<'v> {
             }
         }
         let mendable = [ReasonCode::DeviceNotCompliant, ReasonCode::DeviceNotJoined];
-        let is_mendable =
-            |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
+        let is_mendable = |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
         let mends = self.own.is_some() && !self.is_temporary && self.refused.is_some_and(is_mendable);
         if let (true, Some(url)) = (mends, &desk.remediation_url) {
             push(&texts.action_fix_device, Cow::Borrowed(url), false);
@@ -631,7 +630,14 @@ pub(crate) fn address(address: IpAddr) -> String {
                 if at > 0 {
                     out.push('.');
                 }
-                push_digits(&mut out, u32::from(part), 1);
+                let width = if part > 99 {
+                    3
+                } else if part > 9 {
+                    2
+                } else {
+                    1
+                };
+                push_digits(&mut out, u32::from(part), width);
             }
             out
         }
@@ -639,12 +645,15 @@ pub(crate) fn address(address: IpAddr) -> String {
     }
 }
 
-/// Appends `number` in at least `width` digits.
-fn push_digits(out: &mut String, number: u32, width: u32) {
-    if width > 1 || number > 9 {
-        push_digits(out, number / 10, width.saturating_sub(1).max(1));
+/// Appends the last `width` digits of `number`; at most four.
+fn push_digits(out: &mut String, number: u32, width: usize) {
+    let (mut digits, mut rest) = ([b'0'; 4], number);
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
     }
-    out.push(char::from(b'0' + (number % 10) as u8));
+    let shown = digits.get(4_usize.saturating_sub(width)..).unwrap_or_default();
+    out.push_str(std::str::from_utf8(shown).unwrap_or_default());
 }
 
 const fn platform_name(platform: Platform) -> &'static str {

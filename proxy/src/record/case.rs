@@ -628,7 +628,8 @@ mod tests {
     fn stripped(value: Json) -> Json {
         let Json::Object(fields) = value else { return value };
         let fields = fields.into_iter().map(|(name, value)| (name, stripped(value)));
-        let is_there = |value: &Json| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+        let is_there =
+            |value: &Json| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
         Json::Object(fields.filter(|(_, value)| is_there(value)).collect())
     }
 
