@@ -517,26 +517,32 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
 /// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch. Written by hand: it is
 /// on every denial.
 pub(crate) fn timestamp(unix_ms: i64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000))
-        .ok()
-        .filter(|time| time.year() >= 0)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let known = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000)).ok();
+    let (time, millis) = match known.filter(|time| time.year() >= 0) {
+        Some(time) => (time, unix_ms.rem_euclid(1_000) as u16),
+        None => (OffsetDateTime::UNIX_EPOCH, 0),
+    };
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second) = time.to_hms();
-    let parts = [
-        (u32::try_from(year).unwrap_or_default(), 4, '-'),
-        (u32::from(u8::from(month)), 2, '-'),
-        (u32::from(day), 2, 'T'),
-        (u32::from(hour), 2, ':'),
-        (u32::from(minute), 2, ':'),
-        (u32::from(second), 2, '.'),
-        (u32::try_from(unix_ms.rem_euclid(1_000)).unwrap_or_default(), 3, 'Z'),
-    ];
+    // INVARIANT: the calendar ends with the year 9999, and each of these is below 100.
+    let century = (year / 100) as u8;
     let mut out = String::with_capacity(24);
-    for (number, width, end) in parts {
-        push_digits(&mut out, number, width);
+    push_two(&mut out, century);
+    let parts = [
+        ((year % 100) as u8, '-'),
+        (u8::from(month), '-'),
+        (day, 'T'),
+        (hour, ':'),
+        (minute, ':'),
+        (second, '.'),
+    ];
+    for (number, end) in parts {
+        push_two(&mut out, number);
         out.push(end);
     }
+    push_two(&mut out, (millis / 10) as u8);
+    push_digit(&mut out, (millis % 10) as u8);
+    out.push('Z');
     out
 }
 
@@ -630,14 +636,13 @@ pub(crate) fn address(address: IpAddr) -> String {
                 if at > 0 {
                     out.push('.');
                 }
-                let width = if part > 99 {
-                    3
-                } else if part > 9 {
-                    2
-                } else {
-                    1
-                };
-                push_digits(&mut out, u32::from(part), width);
+                if part > 99 {
+                    push_digit(&mut out, part / 100);
+                }
+                if part > 9 {
+                    push_digit(&mut out, part / 10);
+                }
+                push_digit(&mut out, part);
             }
             out
         }
@@ -645,15 +650,13 @@ pub(crate) fn address(address: IpAddr) -> String {
     }
 }
 
-/// Appends the last `width` digits of `number`; at most four.
-fn push_digits(out: &mut String, number: u32, width: usize) {
-    let (mut digits, mut rest) = ([b'0'; 4], number);
-    for digit in digits.iter_mut().rev() {
-        *digit += (rest % 10) as u8;
-        rest /= 10;
-    }
-    let shown = digits.get(4_usize.saturating_sub(width)..).unwrap_or_default();
-    out.push_str(std::str::from_utf8(shown).unwrap_or_default());
+fn push_two(out: &mut String, number: u8) {
+    push_digit(out, number / 10);
+    push_digit(out, number % 10);
+}
+
+fn push_digit(out: &mut String, digit: u8) {
+    out.push(char::from(b'0' + digit % 10));
 }
 
 const fn platform_name(platform: Platform) -> &'static str {
