@@ -21,19 +21,19 @@ use pingora::proxy::FailToProxy;
 use portcullis_config::settings::TokenPlaces;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy::{self, Remedies, Remedy};
-use portcullis_policy::signals::{Action, AppIndex, Fact, Identity, Principal, RequestId, Target};
+use portcullis_policy::remedy;
+use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
 use crate::admit::{AdmittedRequest, Head, admit, target_of};
 use crate::context;
-use crate::denial::{Answer, Asked, DeviceState, Facts, RemedySuggestion, trace_id};
+use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
 use crate::record::{
     AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
 };
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
-use crate::token::{self, Caller, Presented, Situation};
+use crate::token::{self, Caller, Presented, RememberedRemedies};
 use crate::upstream;
 
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
@@ -102,7 +102,7 @@ struct Seen {
     platform: Option<Platform>,
     client_app: Option<ClientAppType>,
     applied: Vec<(PolicyIndex, PolicyResult)>,
-    remedies: Remedies,
+    remedies: Option<RememberedRemedies>,
     case: Option<Box<Case>>,
     repeats: u32,
     had_bearer: bool,
@@ -194,14 +194,22 @@ impl Passage {
             }
             Err(refused) => {
                 if !refused.temporary {
-                    seen.remedies = caller.remembered_remedies(Situation::of(&signals), || {
+                    seen.remedies = Some(caller.remembered_remedies(&signals, || {
                         remedy::find(&snapshot.policies, caller.scope(), &signals)
-                    });
+                    }));
                 }
-                seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id)));
+                let denials = &snapshot.denials;
                 let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
-                let had_mfa = snapshot.denials.had_mfa(signals.principal);
-                Err(Refusal::Policy(refused, Nuance::of(refused, had_mfa, carrier)))
+                let nuance = Nuance::of(refused, denials.had_mfa(signals.principal), carrier);
+                let refusal = Refusal::Policy(refused, nuance);
+                // Counted first: of a storm of refusals most are not written down.
+                let user = signals.principal.id();
+                seen.repeats = denials.count(&refusal, user, &app.id, self.now_unix_ms);
+                let logs = state.log.is_on() && is_logged(seen.repeats);
+                if logs || denials.wants_case(&refusal) {
+                    seen.case = Some(Box::new(denials.case(&signals, &app.id)));
+                }
+                Err(refusal)
             }
         }
     }
@@ -253,9 +261,6 @@ impl Passage {
                 }
             }
         });
-        let ways: Vec<Vec<RemedySuggestion>> =
-            seen.remedies.ways.iter().map(|way| way.iter().copied().map(suggestion).collect()).collect();
-        let ways: Vec<&[RemedySuggestion]> = ways.iter().map(Vec::as_slice).collect();
         let facts = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
@@ -272,12 +277,13 @@ impl Passage {
             os_version: token
                 .and_then(|token| token.device())
                 .and_then(|device| device.os_version.as_deref()),
-            remedies: &ways,
+            remedies: seen.remedies.as_ref().map_or(&[], |found| &found.ways),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             issuer: token
                 .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
                 .map(|issuer| issuer.issuer.as_str()),
             applied: &seen.applied,
+            repeats: (seen.repeats > 0).then_some(seen.repeats),
             case: seen.case.as_deref(),
         };
         let answer = snapshot.denials.render(refusal, &facts, &asked(head, seen.had_bearer));
@@ -315,7 +321,8 @@ impl Passage {
         }
     }
 
-    fn entry(&self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
+    fn entry(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
+        let case = self.seen.case.take();
         let seen = &self.seen;
         let token = seen.caller.as_ref().map(|caller| caller.token());
         let row = refusal.map(Refusal::row);
@@ -326,9 +333,9 @@ impl Passage {
             _ => Vec::new(),
         };
         let (denials, how) = (&self.snapshot.denials, self.snapshot.config.server.decision_subject);
-        let case = seen.case.as_ref().map(|case| {
-            let mut case = Case::clone(case);
-            case.user = case.user.and_then(|id| denials.subject(how, &id));
+        let user = token.and_then(|token| denials.subject(how, token.principal().id()));
+        let case = case.map(|mut case| {
+            case.user = case.user.and_then(|_| user.clone());
             case
         });
         let policies = &self.snapshot.policies.set().policies;
@@ -339,7 +346,7 @@ impl Passage {
         let app = seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
         Entry {
             version: 1,
-            created_date_time: crate::denial::timestamp(self.now_unix_ms),
+            created_date_time: denial::timestamp(self.now_unix_ms),
             request_id: self.id_text(),
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
@@ -347,8 +354,8 @@ impl Passage {
             status: row.map(|row| row.status),
             reasons,
             app_id: app.map(|app| app.id.clone()),
-            user_id: token.and_then(|token| denials.subject(how, user_id(token.principal()))),
-            ip_address: seen.client.map(|client| client.to_string()),
+            user_id: user,
+            ip_address: seen.client.map(denial::address),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),
@@ -373,12 +380,6 @@ impl Drop for Passage {
             self.record(Outcome::Failed, None, None);
         }
         self.state.metrics.gone();
-    }
-}
-
-fn user_id(principal: &Principal) -> &str {
-    match &principal.identity {
-        Identity::User { id, .. } | Identity::Workload { id } => id,
     }
 }
 
@@ -474,28 +475,13 @@ fn asked(head: &RequestHeader, had_bearer: bool) -> Asked<'_> {
     }
 }
 
-/// The engine's word for a change, in the page's.
-const fn suggestion(remedy: Remedy) -> RemedySuggestion {
-    match remedy {
-        Remedy::OtherNetwork => RemedySuggestion::OtherNetwork,
-        Remedy::CompliantDevice => RemedySuggestion::CompliantDevice,
-        Remedy::HybridJoinedDevice => RemedySuggestion::HybridJoinedDevice,
-        Remedy::RegisteredDevice => RemedySuggestion::RegisteredDevice,
-        Remedy::DesktopOrMobileApp => RemedySuggestion::DesktopOrMobileApp,
-        Remedy::Browser => RemedySuggestion::Browser,
-        Remedy::StrongerSignIn => RemedySuggestion::StrongerSignIn,
-        Remedy::SignInAgain => RemedySuggestion::SignInAgain,
-        Remedy::NewerOs => RemedySuggestion::UpdateOs,
-        Remedy::LaterTime { at } => RemedySuggestion::LaterTime { from_unix_secs: at },
-    }
-}
-
 async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
-    let mut head = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 2))?;
-    for (name, value) in answer.headers {
-        head.insert_header(name, value)?;
-    }
-    head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    // With all its fields at once: set one by one, each would be looked up.
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status =
+        http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    head.headers = answer.headers;
+    let head = ResponseHeader::from(head);
     if close {
         // Nothing that follows an ambiguous head on this connection can be trusted.
         session.set_keepalive(None);

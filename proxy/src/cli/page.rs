@@ -10,10 +10,11 @@ use http::header::CONTENT_SECURITY_POLICY;
 use portcullis_config::settings::{Disclosure, LANGUAGES};
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 
 use super::Failure;
-use crate::denial::{Asked, Denials, DeviceState, Facts, RemedySuggestion};
+use crate::denial::{Asked, Denials, DeviceState, Facts};
 use crate::record::Case;
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
@@ -46,7 +47,7 @@ const NOW_UNIX_MS: i64 = 1_795_487_466_123;
 struct Scene {
     name: String,
     refusal: Refusal,
-    remedies: &'static [&'static [RemedySuggestion]],
+    remedies: &'static [&'static [Remedy]],
     device: DeviceState<'static>,
 }
 
@@ -67,6 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let scenes =
         scenes.iter().filter(|scene| arguments.code.is_none_or(|code| code == scene.refusal.row().code));
     for scene in scenes {
+        let remedies: Vec<_> = scene.remedies.iter().map(|way| way.to_vec()).collect();
         let facts = Facts {
             app_index: Some(AppIndex(0)),
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
@@ -77,9 +79,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             client_app: Some(ClientAppType::Browser),
             device: scene.device,
             os_version: Some("10.0.22631"),
-            remedies: scene.remedies,
+            remedies: &remedies,
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             applied: &applied,
+            repeats: Some(1),
+            case: Some(&case),
             ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
@@ -94,9 +98,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 ("standard", Disclosure::Standard),
                 ("full", Disclosure::Full),
             ] {
-                // Another person each time, or the page would say that it was refused again and again.
-                let case = Case { user: Some(count.to_string()), ..case.clone() };
-                let facts = Facts { case: Some(&case), ..facts };
                 let answer = denials.render_at(&scene.refusal, &facts, &asked, disclosure);
                 // What the page may load and run; a server of the folder sends it along.
                 let policy = answer.headers.iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY);
@@ -159,19 +160,19 @@ fn scenes() -> Vec<Scene> {
 }
 
 /// What typically ends a refusal for this reason, and the device that it is about.
-const fn example(reason: ReasonCode) -> (&'static [&'static [RemedySuggestion]], DeviceState<'static>) {
-    use RemedySuggestion as Do;
+const fn example(reason: ReasonCode) -> (&'static [&'static [Remedy]], DeviceState<'static>) {
+    use Remedy as Do;
     const ID: &str = "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f";
     let compliant = DeviceState::Compliant { id: ID };
     let lacking = DeviceState::NotCompliant { id: ID };
     match reason {
         ReasonCode::BlockedByLocation => (&[&[Do::OtherNetwork], &[Do::CompliantDevice]], lacking),
-        ReasonCode::BlockedByPlatform => (&[&[Do::UpdateOs]], compliant),
+        ReasonCode::BlockedByPlatform => (&[&[Do::NewerOs]], compliant),
         ReasonCode::BlockedByClientApp => (&[&[Do::DesktopOrMobileApp]], compliant),
         ReasonCode::BlockedByDevice => {
             (&[&[Do::OtherNetwork, Do::RegisteredDevice]], DeviceState::Unregistered)
         }
-        ReasonCode::BlockedByRequest => (&[&[Do::LaterTime { from_unix_secs: 1_795_510_800 }]], compliant),
+        ReasonCode::BlockedByRequest => (&[&[Do::LaterTime { at: 1_795_510_800 }]], compliant),
         ReasonCode::DeviceNotCompliant => (&[&[Do::CompliantDevice]], lacking),
         ReasonCode::DeviceUnknown => (&[&[Do::CompliantDevice]], DeviceState::NotAvailable),
         ReasonCode::DeviceNotJoined => (&[&[Do::HybridJoinedDevice]], DeviceState::Registered { id: ID }),

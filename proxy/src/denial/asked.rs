@@ -141,17 +141,18 @@ impl Accept {
         }
         for range in split_unquoted(text.get(..end).unwrap_or_default(), ',').take(ACCEPT_RANGES_MAX) {
             let Some((kind, weight)) = parse_range(range) else { continue };
-            match kind.as_str() {
-                "text/html" | "application/xhtml+xml" => html.see(2, weight),
-                "text/plain" => plain.see(2, weight),
-                "text/*" => {
-                    html.see(1, weight);
-                    plain.see(1, weight);
-                }
-                "application/*" => json.see(1, weight),
-                "application/json" | "application/problem+json" | "text/json" => json.see(2, weight),
-                other if other.starts_with("application/") && other.ends_with("+json") => json.see(2, weight),
-                _ => {}
+            let is = |names: &[&str]| names.iter().any(|name| kind.eq_ignore_ascii_case(name));
+            if is(&["text/html", "application/xhtml+xml"]) {
+                html.see(2, weight);
+            } else if is(&["text/plain"]) {
+                plain.see(2, weight);
+            } else if is(&["text/*"]) {
+                html.see(1, weight);
+                plain.see(1, weight);
+            } else if is(&["application/*"]) {
+                json.see(1, weight);
+            } else if is(&["application/json", "application/problem+json", "text/json"]) || is_json(kind) {
+                json.see(2, weight);
             }
         }
         Self { html: html.weight, json: json.weight, plain: plain.weight }
@@ -192,8 +193,15 @@ fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Type in lower case, and weight in thousandths.
-fn parse_range(range: &str) -> Option<(String, u16)> {
+/// `application/SOMETHING+json` (RFC 6839, section 3.1).
+fn is_json(kind: &str) -> bool {
+    let begins = kind.get(..12).is_some_and(|begin| begin.eq_ignore_ascii_case("application/"));
+    let at = kind.len().saturating_sub(5);
+    begins && kind.get(at..).is_some_and(|end| end.eq_ignore_ascii_case("+json"))
+}
+
+/// Type, and weight in thousandths.
+fn parse_range(range: &str) -> Option<(&str, u16)> {
     let mut parts = split_unquoted(range, ';').map(str::trim);
     let kind = parts.next()?;
     let (main, sub) = kind.split_once('/')?;
@@ -207,10 +215,10 @@ fn parse_range(range: &str) -> Option<(String, u16)> {
     for parameter in parts {
         let Some((name, value)) = parameter.split_once('=') else { continue };
         if name.trim_end().eq_ignore_ascii_case("q") {
-            return Some((kind.to_ascii_lowercase(), parse_weight(value.trim_start())?));
+            return Some((kind, parse_weight(value.trim_start())?));
         }
     }
-    Some((kind.to_ascii_lowercase(), 1000))
+    Some((kind, 1000))
 }
 
 /// `qvalue` of RFC 9110, section 12.4.2: `0` to `1` with at most three digits after the point.

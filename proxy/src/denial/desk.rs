@@ -51,7 +51,7 @@ impl Desk {
             url.as_deref().filter(|url| is_web_link(url) || is_own_path(url)).map(str::to_owned)
         };
         Self {
-            installation: one_line(&settings.installation, cap::INSTALLATION),
+            installation: one_line(&settings.installation, cap::INSTALLATION).into_owned(),
             contact_mail: settings.contact_mail.as_deref().and_then(Mail::new),
             contact_url: link(&settings.contact_url),
             remediation_url: link(&settings.remediation_url),

@@ -1,5 +1,6 @@
 //! What makes foreign text harmless: capped, freed of characters that steer, escaped for its place.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The longest texts that are shown, in characters.
@@ -22,7 +23,11 @@ pub(super) mod cap {
 /// `text` as one line of at most `max` characters. Characters that steer instead of show (controls,
 /// line and paragraph separators, marks of writing direction, invisible joiners, tags) become
 /// U+FFFD: a name must not add a line to the text block, or turn its neighbours around.
-pub(super) fn one_line(text: &str, max: usize) -> String {
+pub(super) fn one_line(text: &str, max: usize) -> Cow<'_, str> {
+    // Nearly every name is this short and this plain.
+    if text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len().min(max * 4) + 3);
     let mut chars = text.chars();
     for char in chars.by_ref().take(max) {
@@ -31,7 +36,7 @@ pub(super) fn one_line(text: &str, max: usize) -> String {
     if chars.next().is_some() {
         out.push('…');
     }
-    out
+    Cow::Owned(out)
 }
 
 fn steers(char: char) -> bool {
@@ -41,24 +46,86 @@ fn steers(char: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Appends `text`, escaped for HTML text and for attribute values in quotes.
-pub(super) fn push_html(out: &mut String, text: &str) {
-    for char in text.chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&#34;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
+/// Writes what a denial says, in one form.
+pub(super) trait Pen {
+    /// Writes words of ours. They hold nothing that any form escapes, which a test holds.
+    fn own(&mut self, text: &str);
+    /// Writes foreign text, escaped as the form needs it.
+    fn text(&mut self, text: &str);
+}
+
+/// Escapes for HTML text and for attribute values in quotes.
+#[derive(Debug)]
+pub(super) struct Html<'o>(pub(super) &'o mut String);
+
+impl Pen for Html<'_> {
+    fn own(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn text(&mut self, text: &str) {
+        push_escaped(self.0, text, |byte| match byte {
+            b'&' => Some("&amp;"),
+            b'<' => Some("&lt;"),
+            b'>' => Some("&gt;"),
+            b'"' => Some("&#34;"),
+            b'\'' => Some("&#39;"),
+            _ => None,
+        });
+    }
+}
+
+/// Escapes for a string of JSON (RFC 8259, section 7), whose quotes the caller writes.
+#[derive(Debug)]
+pub(super) struct Json<'o>(pub(super) &'o mut String);
+
+impl Pen for Json<'_> {
+    fn own(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn text(&mut self, text: &str) {
+        push_escaped(self.0, text, |byte| match byte {
+            b'"' => Some("\\\""),
+            b'\\' => Some("\\\\"),
+            // Shown as in every form, not told.
+            0..=0x1f => Some("\u{fffd}"),
+            _ => None,
+        });
+    }
+}
+
+/// Escapes nothing.
+#[derive(Debug)]
+pub(super) struct Plain<'o>(pub(super) &'o mut String);
+
+impl Pen for Plain<'_> {
+    fn own(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+}
+
+/// Appends `text` with some ASCII characters written otherwise.
+fn push_escaped(out: &mut String, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if let Some(escaped) = escape(byte) {
+            out.push_str(text.get(from..at).unwrap_or_default());
+            out.push_str(escaped);
+            from = at + 1;
         }
     }
+    out.push_str(text.get(from..).unwrap_or_default());
 }
 
 /// `text`, escaped for HTML text and for attribute values in quotes.
 pub(super) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    push_html(&mut out, text);
+    Html(&mut out).text(text);
     out
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 
 use crate::record::Case;
@@ -40,7 +41,7 @@ pub struct Facts<'r> {
     pub os_version: Option<&'r str>,
     /// What would let this in, each verified against the policies, most likely first. Parts of one
     /// are needed together.
-    pub remedies: &'r [&'r [RemedySuggestion]],
+    pub remedies: &'r [Vec<Remedy>],
     /// Where to sign in: a path on this host, or an address that the configuration of an app names,
     /// with or without a query of ours. Anything else is left out.
     pub sign_in_url: Option<&'r str>,
@@ -48,7 +49,11 @@ pub struct Facts<'r> {
     pub issuer: Option<&'r str>,
     /// Policies that applied, with their results.
     pub applied: &'r [(PolicyIndex, PolicyResult)],
-    /// Everything that was decided on, for the support code and for challenges.
+    /// How many such refusals there were within the last minutes, this one included, where that was
+    /// counted already; see `Denials::count`.
+    pub repeats: Option<u32>,
+    /// Everything that was decided on, where `Denials::wants_case`: for the support code and for
+    /// challenges.
     pub case: Option<&'r Case>,
 }
 
@@ -74,6 +79,7 @@ impl Facts<'_> {
             sign_in_url: None,
             issuer: None,
             applied: &[],
+            repeats: None,
             case: None,
         }
     }
@@ -132,67 +138,6 @@ impl<'r> DeviceState<'r> {
             Self::Compliant { .. } => "Compliant",
             Self::NotCompliant { .. } => "Not compliant",
             Self::HybridJoined { .. } => "Hybrid joined",
-        }
-    }
-}
-
-/// Something that the user can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RemedySuggestion {
-    /// Come from an approved network.
-    OtherNetwork,
-    /// Use a compliant device.
-    CompliantDevice,
-    /// Use a hybrid joined device.
-    HybridJoinedDevice,
-    /// Use a registered device.
-    RegisteredDevice,
-    /// Use the desktop or mobile app.
-    DesktopOrMobileApp,
-    /// Use a browser.
-    Browser,
-    /// Sign in with a stronger method.
-    StrongerSignIn,
-    /// Sign in again.
-    SignInAgain,
-    /// Update the operating system.
-    UpdateOs,
-    /// Come back at a time.
-    LaterTime {
-        /// From this second on, Unix time.
-        from_unix_secs: i64,
-    },
-}
-
-impl RemedySuggestion {
-    /// One suggestion of each kind.
-    pub const ALL: [Self; 10] = [
-        Self::OtherNetwork,
-        Self::CompliantDevice,
-        Self::HybridJoinedDevice,
-        Self::RegisteredDevice,
-        Self::DesktopOrMobileApp,
-        Self::Browser,
-        Self::StrongerSignIn,
-        Self::SignInAgain,
-        Self::UpdateOs,
-        Self::LaterTime { from_unix_secs: 0 },
-    ];
-
-    /// The word in the twin.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OtherNetwork => "other_network",
-            Self::CompliantDevice => "compliant_device",
-            Self::HybridJoinedDevice => "hybrid_joined_device",
-            Self::RegisteredDevice => "registered_device",
-            Self::DesktopOrMobileApp => "desktop_or_mobile_app",
-            Self::Browser => "browser",
-            Self::StrongerSignIn => "stronger_sign_in",
-            Self::SignInAgain => "sign_in_again",
-            Self::UpdateOs => "update_os",
-            Self::LaterTime { .. } => "later_time",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The head of a denial: what every one carries, and the challenges of a 401.
 
+use http::HeaderMap;
 use http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -10,13 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::escape::push_percent;
 use super::facts::Facts;
-use super::step_up::StepUp;
+use super::step_up::StepUps;
 use super::view::View;
 use crate::record::{Case, Claim};
 use crate::refusal::{BadToken, Refusal, Resolution};
 use portcullis_policy::decision::ReasonCode;
 
-pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+/// Fields of a denial at most, with the two that pingora adds.
+const FIELDS_MAX: usize = 18;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,61 +35,69 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(const { HeaderValue::from_static("") })
 }
 
+/// A value that is known when this is compiled.
+macro_rules! fixed {
+    ($text:literal) => {
+        const { HeaderValue::from_static($text) }
+    };
+}
+
 /// What every denial carries, whatever its form.
 pub(super) fn common(
     refusal: &Refusal,
     view: &View<'_>,
     facts: &Facts<'_>,
-    step_up: &StepUp,
+    step_ups: &StepUps,
     csp: &HeaderValue,
-    lang: &str,
-) -> Headers {
-    let mut headers = Vec::with_capacity(16);
-    headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    headers.push((CONTENT_SECURITY_POLICY, csp.clone()));
-    headers.push((REFERRER_POLICY, HeaderValue::from_static("no-referrer")));
-    headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
-    headers.push((X_ROBOTS_TAG, HeaderValue::from_static("noindex")));
-    headers.push((VARY, HeaderValue::from_static("Accept, Accept-Language, Sec-Fetch-Mode")));
-    headers.push((CONTENT_LANGUAGE, value(lang)));
-    headers.push((X_REQUEST_ID, value(&view.request_id)));
-    headers.push((PROXY_STATUS, proxy_status(refusal, view.row.code)));
+    lang: &'static str,
+) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(FIELDS_MAX);
+    headers.insert(CACHE_CONTROL, fixed!("no-store"));
+    headers.insert(CONTENT_SECURITY_POLICY, csp.clone());
+    headers.insert(REFERRER_POLICY, fixed!("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, fixed!("nosniff"));
+    headers.insert(X_ROBOTS_TAG, fixed!("noindex"));
+    headers.insert(VARY, fixed!("Accept, Accept-Language, Sec-Fetch-Mode"));
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(lang));
+    headers.insert(X_REQUEST_ID, value(&view.request_id));
+    headers.insert(PROXY_STATUS, proxy_status(refusal, &view.code));
     if view.is_temporary {
-        headers.push((RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs())));
+        headers.insert(RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs()));
     }
     if view.row.status == 401 {
-        headers.push((WWW_AUTHENTICATE, challenge(refusal, view.row.resolution, facts, step_up)));
+        let challenge = challenge(refusal, view.row.resolution, facts, step_ups);
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     headers
 }
 
 /// Type and length of the body.
-pub(super) fn body(headers: &mut Headers, content_type: &'static str, len: usize) {
-    headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-    headers.push((CONTENT_LENGTH, HeaderValue::from(len)));
+pub(super) fn body(headers: &mut HeaderMap, content_type: &'static str, len: usize) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
 }
 
 /// gRPC's status in the head: a response of trailers only.
-pub(super) fn grpc(headers: &mut Headers, content_type: &'static str, view: &View<'_>) {
+pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &View<'_>) {
     let status = match view.row.status {
-        401 => "16",
-        403 => "7",
-        404 => "12",
-        413 => "8",
-        502..=504 => "14",
-        _ => "13",
+        401 => fixed!("16"),
+        403 => fixed!("7"),
+        404 => fixed!("12"),
+        413 => fixed!("8"),
+        502..=504 => fixed!("14"),
+        _ => fixed!("13"),
     };
-    let code = if view.row.code == 0 { view.error.to_owned() } else { view.row.code.to_string() };
+    let code = if view.code.is_empty() { view.error } else { &view.code };
     let mut message = String::with_capacity(80);
     // gRPC over HTTP/2 percent-encodes the message; spaces may stay as they are.
     push_percent(&mut message, &format!("{code}; request {}", view.request_id), b" ;:");
-    headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-    headers.push((GRPC_STATUS, HeaderValue::from_static(status)));
-    headers.push((GRPC_MESSAGE, value(&message)));
+    body(headers, content_type, 0);
+    headers.insert(GRPC_STATUS, status);
+    headers.insert(GRPC_MESSAGE, value(&message));
 }
 
 /// `Proxy-Status` (RFC 9209), with the registered error types.
-fn proxy_status(refusal: &Refusal, code: u32) -> HeaderValue {
+fn proxy_status(refusal: &Refusal, code: &str) -> HeaderValue {
     let error = match refusal {
         Refusal::Policy(..) | Refusal::NoToken | Refusal::BadToken(_) | Refusal::KeysUnavailable => {
             "http_request_denied"
@@ -98,10 +108,10 @@ fn proxy_status(refusal: &Refusal, code: u32) -> HeaderValue {
         Refusal::Upstream { status: 504 } => "http_response_timeout",
         Refusal::Upstream { .. } => "destination_unavailable",
     };
-    if code == 0 {
-        value(&format!("portcullis; error={error}"))
+    if code.is_empty() {
+        value(&["portcullis; error=", error].concat())
     } else {
-        value(&format!("portcullis; error={error}; details=\"{code}\""))
+        value(&["portcullis; error=", error, "; details=\"", code, "\""].concat())
     }
 }
 
@@ -109,7 +119,12 @@ fn proxy_status(refusal: &Refusal, code: u32) -> HeaderValue {
 /// or bad token, RFC 9470 section 3 for strength and freshness, and Microsoft's claims challenge
 /// for a client that says it follows those. A block is never a challenge, since a client that
 /// follows challenges would loop.
-fn challenge(refusal: &Refusal, resolution: Resolution, facts: &Facts<'_>, step_up: &StepUp) -> HeaderValue {
+fn challenge(
+    refusal: &Refusal,
+    resolution: Resolution,
+    facts: &Facts<'_>,
+    step_ups: &StepUps,
+) -> HeaderValue {
     match refusal {
         Refusal::BadToken(BadToken::Expired) => HeaderValue::from_static(
             "Bearer error=\"invalid_token\", error_description=\"The access token expired\"",
@@ -122,6 +137,7 @@ fn challenge(refusal: &Refusal, resolution: Resolution, facts: &Facts<'_>, step_
             if facts.case.is_some_and(follows_claims_challenges) {
                 return claims_challenge(facts);
             }
+            let step_up = step_ups.needed(*refused, facts.applied);
             let mut text = String::from("Bearer error=\"insufficient_user_authentication\"");
             let values = step_up.acr_values.iter().filter(|value| is_acr(value)).take(ACR_VALUES_MAX);
             let values = values.map(String::as_str).collect::<Vec<_>>().join(" ");

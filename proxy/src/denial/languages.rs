@@ -254,10 +254,15 @@ mod tests {
     }
 
     #[test]
-    fn no_text_holds_mark_up_or_names_of_others() {
+    fn no_text_holds_what_a_form_escapes_or_names_of_others() {
         for (tag, _, source) in SOURCES {
             for bad in ["<", "&", "AADSTS", "Microsoft"] {
                 assert!(!source.contains(bad), "{tag}: {bad}");
+            }
+            // What is said is written into every form as it stands.
+            let (language, _) = language(tag, "", source);
+            for text in language.texts.all() {
+                assert!(!text.contains(['<', '>', '&', '"', '\'', '\\', '\n', '\t']), "{tag}: {text}");
             }
         }
     }

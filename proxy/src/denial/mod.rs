@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
 use portcullis_policy::PolicySet;
@@ -37,7 +37,7 @@ use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::{Principal, Signals};
 
 pub use asked::{Asked, Negotiated};
-pub use facts::{DeviceState, Facts, RemedySuggestion};
+pub use facts::{DeviceState, Facts};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
 use crate::record::{Case, NamedIds};
@@ -46,9 +46,9 @@ use desk::Desk;
 use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
-use step_up::{StepUp, StepUps};
-pub(crate) use view::timestamp;
+use step_up::StepUps;
 use view::{Teller, View, is_verified};
+pub(crate) use view::{address, timestamp};
 
 /// How long a client is asked to wait when a refusal is temporary.
 pub const RETRY_AFTER: Duration = Duration::from_secs(120);
@@ -87,7 +87,7 @@ pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// Header fields, type and length of the body included.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: HeaderMap,
     /// The body; the caller leaves it out where the request was `HEAD`.
     pub body: Bytes,
     /// How many such refusals there were within the last minutes, this one included: of this user,
@@ -148,38 +148,47 @@ impl Denials {
         let position = self.speaks(refusal, facts, asked);
         // INVARIANT: `choose` and `position` give positions of `ALL`, and there is a page for each.
         let (Some(language), Some(page)) = (languages::ALL.get(position), self.pages.get(position)) else {
-            return Answer { status: 500, headers: Vec::new(), body: Bytes::new(), repeats: 1 };
+            return Answer { status: 500, headers: HeaderMap::new(), body: Bytes::new(), repeats: 1 };
         };
-        let row = refusal.row();
-        let repeats = self.repeats(refusal, facts, row.code);
+        let (form, row, texts) = (asked.negotiate(), refusal.row(), &language.texts);
+        let repeats = facts.repeats.unwrap_or_else(|| self.count_by_address(facts, row.code));
+        let shows_code = !matches!(form, Negotiated::Grpc(_));
         let teller = Teller {
             desk: &self.desk,
-            texts: &language.texts,
+            texts,
             disclosure,
             messages: self.messages(facts),
             repeats,
-            support_code: self.support_code(refusal, facts, row.code),
+            support_code: if shows_code { self.support_code(refusal, facts, row.code) } else { None },
             can_repeat: asked.is_get(),
         };
-        let view = View::of(refusal, facts, &teller);
-        let step_up = match refusal {
-            Refusal::Policy(refused, _) => self.step_ups.needed(*refused, facts.applied),
-            _ => StepUp::default(),
-        };
-        let mut headers = headers::common(refusal, &view, facts, &step_up, &self.csp, language.tag);
-        let (content_type, body) = match asked.negotiate() {
+        let view = View::of(refusal, facts, teller);
+        let mut headers = headers::common(refusal, &view, facts, &self.step_ups, &self.csp, language.tag);
+        let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
                 headers::grpc(&mut headers, kind, &view);
                 return Answer { status: 200, headers, body: Bytes::new(), repeats };
             }
             Negotiated::Html => ("text/html; charset=utf-8", page.render(&view, asked.is_get())),
-            Negotiated::Json => ("application/problem+json", twin::json(&view, &self.desk, &language.texts)),
-            Negotiated::Plain => {
-                ("text/plain; charset=utf-8", twin::plain(&view, &self.desk, &language.texts))
-            }
+            Negotiated::Json => ("application/problem+json", twin::json(&view, &self.desk, texts)),
+            Negotiated::Plain => ("text/plain; charset=utf-8", twin::plain(&view, &self.desk, texts)),
         };
         headers::body(&mut headers, content_type, body.len());
         Answer { status: row.status, headers, body: Bytes::from(body), repeats }
+    }
+
+    /// Counts a refusal by policies, of the user or program with this id: how many such there were
+    /// within the last minutes, this one included. For [`Facts::repeats`]; what is not counted so is
+    /// counted by address.
+    #[must_use]
+    pub fn count(&self, refusal: &Refusal, user: &str, app: &str, now_unix_ms: i64) -> u32 {
+        self.repeats.count(user, app, refusal.row().code, now_unix_ms.div_euclid(1_000))
+    }
+
+    /// Whether the answer is made with the whole [`Case`]: to seal it, or to challenge by its claims.
+    #[must_use]
+    pub fn wants_case(&self, refusal: &Refusal) -> bool {
+        self.seal.seals() || refusal.row().status == 401
     }
 
     /// Writes down what a refusal was decided on, for [`Facts::case`] and the decision log. `app`
@@ -266,17 +275,10 @@ impl Denials {
         languages::choose(asked.query, asked.accept_language, default)
     }
 
-    fn repeats(&self, refusal: &Refusal, facts: &Facts<'_>, code: u32) -> u32 {
-        let address;
-        let who = match facts.case.and_then(|case| case.user.as_deref()).filter(|_| is_verified(refusal)) {
-            Some(user) => user,
-            None => {
-                address = facts.client.map(|client| client.to_string()).unwrap_or_default();
-                &address
-            }
-        };
+    fn count_by_address(&self, facts: &Facts<'_>, code: u32) -> u32 {
+        let who = facts.client.map(address).unwrap_or_default();
         let app = facts.app.map_or("", |(id, _)| id);
-        self.repeats.count(who, app, code, facts.now_unix_ms.div_euclid(1_000))
+        self.repeats.count(&who, app, code, facts.now_unix_ms.div_euclid(1_000))
     }
 
     fn support_code(&self, refusal: &Refusal, facts: &Facts<'_>, code: u32) -> Option<String> {
@@ -286,19 +288,20 @@ impl Denials {
         let refusing = self.refusing(facts).filter_map(|(policy, result)| {
             Some((self.policy_ids.get(policy)?.clone(), result.as_str().to_owned()))
         });
-        let mut decision = SealedDecision {
+        let decision = SealedDecision {
             request_id: facts.request_id,
             now_unix_ms: facts.now_unix_ms,
             code,
             generation: self.generation,
             policies_digest: self.policies_digest,
             refusing: refusing.take(SEALED_POLICIES_MAX).collect(),
-            case: case.clone(),
+            case,
         };
         let fits = |code: &String| code.len() <= SUPPORT_CODE_CHARS_MAX;
         self.seal.seal(&decision).filter(fits).or_else(|| {
-            decision.case.reduce();
-            self.seal.seal(&decision).filter(fits)
+            let mut reduced = case.clone();
+            reduced.reduce();
+            self.seal.seal(&SealedDecision { case: &reduced, ..decision }).filter(fits)
         })
     }
 }

@@ -11,9 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::desk::Desk;
-use super::escape::{escape_html, push_html};
+use super::escape::{Html, Pen, escape_html};
 use super::languages::{self, Language};
-use super::texts::Texts;
+use super::texts::{Message, Texts, label};
 use super::view::View;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -174,53 +174,58 @@ impl Page {
     fn fill(&self, out: &mut String, hole: Hole, view: &View<'_>) {
         let texts = self.texts;
         match hole {
-            Hole::Headline => push_html(out, &view.headline),
-            Hole::Lead => push_html(out, &view.lead),
-            Hole::Report => push_html(out, &view.report),
+            Hole::Headline => view.headline(&mut Html(out)),
+            Hole::Lead => view.lead(&mut Html(out)),
+            Hole::Report => view.report(&mut Html(out)),
             Hole::Verdict => {
-                if let Some(verdict) = &view.verdict {
-                    element(out, "<p class=\"note\">", verdict, "");
-                    if let Some(repeated) = &view.repeated {
+                if let Some(verdict) = view.verdict() {
+                    out.push_str("<p class=\"note\">");
+                    out.push_str(verdict);
+                    if let Some(repeated) = view.repeated() {
                         out.push_str(texts.space);
-                        element(out, "<strong>", repeated, "</strong>");
+                        out.push_str("<strong>");
+                        out.push_str(repeated);
+                        out.push_str("</strong>");
                     }
                     out.push_str("</p>\n");
                 }
             }
             Hole::Message => {
-                let lines = view.messages.iter().map(String::as_str);
-                section(out, "message", texts.heading_operator.as_str(), lines);
+                section(out, "message", &texts.heading_operator, view.messages(), |pen, message| {
+                    pen.text(&message);
+                });
             }
             Hole::Languages => out.push_str(&self.languages),
             Hole::Remedies => {
-                let lines = view.remedies.iter().map(|remedy| remedy.text.as_str());
-                section(out, "remedies", texts.heading_remedies.as_str(), lines);
+                let ways = view.ways().into_iter();
+                section(out, "remedies", &texts.heading_remedies, ways, |pen, way| view.way(way, pen));
             }
             Hole::Reasons => {
-                let lines = view.reasons.iter().map(|reason| reason.text);
-                section(out, "reasons", texts.heading_reasons.as_str(), lines);
+                let reasons = view.reasons().into_iter();
+                section(out, "reasons", &texts.heading_reasons, reasons, |pen, reason| pen.own(reason.text));
             }
             Hole::Actions => self.actions(out, view),
-            Hole::Details => {
-                for (label, text) in &view.details {
-                    element(out, "<dt>", label, "</dt>");
-                    if *text == view.timestamp {
-                        element(out, "<dd><time datetime=\"", text, "\">");
-                        element(out, "", text, "</time></dd>\n");
-                    } else {
-                        element(out, "<dd>", text, "</dd>\n");
-                    }
+            Hole::Details => view.details(|name, text| {
+                out.push_str("<dt>");
+                out.push_str(name);
+                out.push_str("</dt>");
+                if name == label::TIMESTAMP {
+                    element(out, "<dd><time datetime=\"", text, "\">");
+                    element(out, "", text, "</time></dd>\n");
+                } else {
+                    element(out, "<dd>", text, "</dd>\n");
                 }
-            }
+            }),
         }
     }
 
     fn actions(&self, out: &mut String, view: &View<'_>) {
-        if view.actions.is_empty() {
+        let actions = view.actions();
+        if actions.is_empty() {
             return;
         }
         element(out, "<nav class=\"actions\" aria-label=\"", self.texts.actions_label.as_str(), "\">\n");
-        for action in &view.actions {
+        for action in actions {
             let open = if action.is_primary { "<a class=\"main\" href=\"" } else { "<a href=\"" };
             element(out, open, &action.href, "\">");
             element(out, "", &action.text, "</a>\n");
@@ -231,20 +236,30 @@ impl Page {
 
 fn element(out: &mut String, open: &'static str, text: &str, close: &'static str) {
     out.push_str(open);
-    push_html(out, text);
+    Html(out).text(text);
     out.push_str(close);
 }
 
-fn section<'t>(out: &mut String, id: &'static str, heading: &str, lines: impl Iterator<Item = &'t str>) {
+fn section<T>(
+    out: &mut String,
+    id: &'static str,
+    heading: &Message,
+    lines: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut Html<'_>, T),
+) {
     let mut lines = lines.peekable();
     if lines.peek().is_none() {
         return;
     }
-    element(out, "<section aria-labelledby=\"", id, "\">\n");
-    element(out, "<h2 id=\"", id, "\">");
-    element(out, "", heading, "</h2>\n<ul>\n");
+    for text in ["<section aria-labelledby=\"", id, "\">\n<h2 id=\"", id, "\">"] {
+        out.push_str(text);
+    }
+    out.push_str(heading.as_str());
+    out.push_str("</h2>\n<ul>\n");
     for line in lines {
-        element(out, "<li dir=\"auto\">", line, "</li>\n");
+        out.push_str("<li dir=\"auto\">");
+        write(&mut Html(out), line);
+        out.push_str("</li>\n");
     }
     out.push_str("</ul>\n</section>\n");
 }

@@ -5,9 +5,10 @@
 //! who share a slot push each other out, which costs a sentence on a page and nothing else.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use ahash::RandomState;
 
 /// How far back refusals are counted.
 pub(super) const WINDOW: Duration = Duration::from_secs(10 * 60);

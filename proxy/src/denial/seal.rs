@@ -23,12 +23,14 @@ const KEY_ID_LEN: usize = 4;
 const HEAD_LEN: usize = 1 + KEY_ID_LEN;
 /// How long a code is answered, in seconds: 72 hours.
 pub const CODE_LIFE_SECS: i64 = 72 * 3_600;
+/// Room for a decision before it is sealed; a longer one grows its buffer.
+const CODE_BYTES: usize = 512;
 /// The longest code that is read, in characters.
 const CODE_CHARS_MAX: usize = 8_192;
 
-/// What a support code holds.
+/// What a support code holds; sealed from a case that is lent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SealedDecision {
+pub struct SealedDecision<C = Case> {
     /// The request's id.
     pub request_id: u128,
     /// When it was decided, Unix milliseconds.
@@ -42,7 +44,7 @@ pub struct SealedDecision {
     /// Ids of policies that refused or asked for more, with their results in Entra's words.
     pub refusing: Vec<(String, String)>,
     /// The facts.
-    pub case: Case,
+    pub case: C,
 }
 
 /// Why a code cannot be opened.
@@ -62,7 +64,8 @@ pub enum UnsealError {
 /// The keys of an installation.
 #[derive(Debug)]
 pub(super) struct Seal {
-    keys: Vec<([u8; KEY_ID_LEN], SupportKey)>,
+    /// Each prepared once: to expand a key costs more than to seal with it.
+    keys: Vec<([u8; KEY_ID_LEN], RandomizedNonceKey)>,
     subjects: hmac::Key,
 }
 
@@ -77,7 +80,10 @@ impl Seal {
             }
             None => passing_key().clone(),
         };
-        Self { keys: keys.iter().map(|key| (key_id(key), key.clone())).collect(), subjects }
+        // INVARIANT: every 32 bytes are a key of AES-256.
+        let prepared =
+            |key: &SupportKey| Some((key_id(key), RandomizedNonceKey::new(&AES_256_GCM, &key.0).ok()?));
+        Self { keys: keys.iter().filter_map(prepared).collect(), subjects }
     }
 
     pub(super) fn seals(&self) -> bool {
@@ -85,15 +91,12 @@ impl Seal {
     }
 
     /// Seals with the first key; `None` without one.
-    pub(super) fn seal(&self, decision: &SealedDecision) -> Option<String> {
+    pub(super) fn seal(&self, decision: &SealedDecision<&Case>) -> Option<String> {
         let (id, key) = self.keys.first()?;
-        let mut text = postcard::to_stdvec(decision).ok()?;
+        let mut text = postcard::to_extend(decision, Vec::with_capacity(CODE_BYTES)).ok()?;
         let mut head = [VERSION; HEAD_LEN];
         head.get_mut(1..)?.copy_from_slice(id);
-        let nonce = RandomizedNonceKey::new(&AES_256_GCM, &key.0)
-            .ok()?
-            .seal_in_place_append_tag(Aad::from(head), &mut text)
-            .ok()?;
+        let nonce = key.seal_in_place_append_tag(Aad::from(head), &mut text).ok()?;
         let mut code = Vec::with_capacity(HEAD_LEN + NONCE_LEN + text.len());
         code.extend_from_slice(&head);
         code.extend_from_slice(nonce.as_ref());
@@ -113,7 +116,6 @@ impl Seal {
         let Some((&VERSION, id)) = head.split_first() else { return Err(UnsealError::Malformed) };
         let known = self.keys.iter().find(|(known, _)| known == id);
         let (_, key) = known.ok_or(UnsealError::UnknownKey)?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &key.0).map_err(|_| UnsealError::Altered)?;
         let mut text = sealed.to_vec();
         let open = key
             .open_in_place(Nonce::from(nonce), Aad::from(*head), &mut text)
@@ -127,13 +129,20 @@ impl Seal {
             Subject::Clear => Some(id.to_owned()),
             Subject::Hashed => {
                 let tag = hmac::sign(&self.subjects, id.to_ascii_lowercase().as_bytes());
-                let mut text = String::from("sha256:");
-                text.extend(tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")));
+                let mut text = String::with_capacity(39);
+                text.push_str("sha256:");
+                for byte in tag.as_ref().iter().take(16) {
+                    text.extend([byte >> 4, byte & 15].map(hex_digit));
+                }
                 Some(text)
             }
             Subject::None => None,
         }
     }
+}
+
+const fn hex_digit(nibble: u8) -> char {
+    (if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }) as char
 }
 
 fn key_id(key: &SupportKey) -> [u8; KEY_ID_LEN] {
@@ -158,7 +167,7 @@ mod tests {
     use super::{Seal, SealedDecision, UnsealError};
     use crate::record::Case;
 
-    fn decision() -> SealedDecision {
+    fn decision_on<C>(case: C) -> SealedDecision<C> {
         SealedDecision {
             request_id: 7,
             now_unix_ms: 1_795_487_466_123,
@@ -166,8 +175,20 @@ mod tests {
             generation: 3,
             policies_digest: [9; 8],
             refusing: vec![("block-abroad".into(), "failure".into())],
-            case: Case { app: "payroll".into(), user: Some("kari".into()), ..Case::default() },
+            case,
         }
+    }
+
+    fn case() -> Case {
+        Case { app: "payroll".into(), user: Some("kari".into()), ..Case::default() }
+    }
+
+    fn decision() -> SealedDecision {
+        decision_on(case())
+    }
+
+    fn sealed(keys: &[u8]) -> Option<String> {
+        seal(keys).seal(&decision_on(&case()))
     }
 
     fn seal(keys: &[u8]) -> Seal {
@@ -176,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_code_opens_with_its_key_and_tells_nothing_before() {
-        let code = seal(&[1]).seal(&decision()).unwrap();
+        let code = sealed(&[1]).unwrap();
         assert_eq!(seal(&[1]).open(&code), Ok(decision()));
-        assert_ne!(seal(&[1]).seal(&decision()).unwrap(), code, "each is sealed with a nonce of its own");
+        assert_ne!(sealed(&[1]).unwrap(), code, "each is sealed with a nonce of its own");
         let raw = base64::Engine::decode(&super::URL_SAFE_NO_PAD, &code).unwrap();
         for secret in ["block-abroad", "kari", "payroll"] {
             assert!(!raw.windows(secret.len()).any(|window| window == secret.as_bytes()));
@@ -188,16 +209,16 @@ mod tests {
 
     #[test]
     fn a_former_key_still_opens_its_codes() {
-        let code = seal(&[1]).seal(&decision()).unwrap();
+        let code = sealed(&[1]).unwrap();
         assert_eq!(seal(&[2, 1]).open(&code), Ok(decision()));
         assert_eq!(seal(&[2]).open(&code), Err(UnsealError::UnknownKey));
         assert_eq!(seal(&[]).open(&code), Err(UnsealError::UnknownKey));
-        assert_eq!(seal(&[]).seal(&decision()), None);
+        assert_eq!(sealed(&[]), None);
     }
 
     #[test]
     fn a_code_that_was_altered_or_broken_by_mail_is_told_apart() {
-        let code = seal(&[1]).seal(&decision()).unwrap();
+        let code = sealed(&[1]).unwrap();
         let (begin, end) = code.split_at(40);
         let wrapped = format!("  {begin}\r\n{end} ");
         assert_eq!(seal(&[1]).open(&wrapped), Ok(decision()));

@@ -1,6 +1,7 @@
 //! What a denial promises, over every refusal, form and disclosure.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 use portcullis_config::Config;
 use portcullis_config::settings::{
@@ -13,11 +14,12 @@ use portcullis_policy::model::{
     AuthenticationStrength, ClientAppType, Conditions, Control, CountryCode, Evidence, Grant, Operator,
     Platform, Policy, PolicyId, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Users,
 };
+use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Answer, Asked, Denials, DeviceState, Facts, RemedySuggestion, languages, trace_id};
+use super::{Answer, Asked, Denials, DeviceState, Facts, languages, trace_id};
 use crate::record::{Case, Claim};
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
@@ -105,6 +107,23 @@ fn render(
     denials.render_at(refusal, facts, asked, shown)
 }
 
+static WAYS: LazyLock<Vec<Vec<Remedy>>> =
+    LazyLock::new(|| vec![vec![Remedy::OtherNetwork], vec![Remedy::CompliantDevice]]);
+
+/// One remedy of each kind.
+const REMEDIES: [Remedy; 10] = [
+    Remedy::OtherNetwork,
+    Remedy::CompliantDevice,
+    Remedy::HybridJoinedDevice,
+    Remedy::RegisteredDevice,
+    Remedy::DesktopOrMobileApp,
+    Remedy::Browser,
+    Remedy::StrongerSignIn,
+    Remedy::SignInAgain,
+    Remedy::NewerOs,
+    Remedy::LaterTime { at: 0 },
+];
+
 fn facts() -> Facts<'static> {
     Facts {
         app: Some(("payroll", "Payroll")),
@@ -115,7 +134,7 @@ fn facts() -> Facts<'static> {
         client_app: Some(ClientAppType::Browser),
         device: DeviceState::NotCompliant { id: "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f" },
         os_version: Some("10.0.22631"),
-        remedies: &[&[RemedySuggestion::OtherNetwork], &[RemedySuggestion::CompliantDevice]],
+        remedies: &WAYS,
         sign_in_url: Some("/sign-in"),
         ..Facts::of_request(ID, NOW)
     }
@@ -126,7 +145,7 @@ fn text(answer: &Answer) -> &str {
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_str().unwrap())
+    answer.headers.get(name).map(|value| value.to_str().unwrap())
 }
 
 fn json(answer: &Answer) -> Value {
@@ -275,7 +294,7 @@ fn all_bad_tokens_look_the_same_but_an_expired_one() {
 fn the_page_stays_below_12_kb_whatever_is_put_into_it() {
     for long in ["\"".repeat(5000), "𝔘".repeat(5000)] {
         let link = format!("/sign-in?rd={}", "a".repeat(400));
-        let alternatives: Vec<&[RemedySuggestion]> = vec![&RemedySuggestion::ALL; 50];
+        let alternatives = vec![REMEDIES.to_vec(); 50];
         let claims = vec![("claim".into(), Claim::Text(long.chars().take(400).collect())); 64];
         let case = Case { user: Some(long.clone()), claims, ..Case::default() };
         let facts = Facts {
@@ -530,6 +549,24 @@ fn a_time_beyond_the_calendar_still_renders() {
     }
 }
 
+#[test]
+fn times_and_addresses_are_written_as_everybody_writes_them() {
+    for (unix_ms, text) in [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (NOW, "2026-11-24T02:31:06.123Z"),
+        (951_782_400_050, "2000-02-29T00:00:00.050Z"),
+        (253_402_300_799_009, "9999-12-31T23:59:59.009Z"),
+        (253_402_300_800_000, "1970-01-01T00:00:00.000Z"),
+        (i64::MIN, "1970-01-01T00:00:00.000Z"),
+    ] {
+        assert_eq!(super::timestamp(unix_ms), text, "{unix_ms}");
+    }
+    for text in ["0.0.0.0", "1.10.100.255", "203.0.113.7", "99.109.190.9", "2001:db8::1", "::ffff:1.2.3.4"] {
+        assert_eq!(super::address(text.parse().unwrap()), text);
+    }
+}
+
 fn policy(id: &str, grant: Grant, session: SessionControls) -> Policy {
     Policy {
         id: PolicyId::new(id).unwrap(),
@@ -700,9 +737,11 @@ fn the_language_of_an_app_is_spoken_to_who_was_verified_alone() {
 #[test]
 fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does_not() {
     let denials = denials();
-    let case = Case { user: Some("kari".into()), ..Case::default() };
-    let facts = Facts { case: Some(&case), ..facts() };
-    let ask = |refusal: &Refusal, asked: &Asked<'_>| denials.render(refusal, &facts, asked);
+    let ask = |refusal: &Refusal, asked: &Asked<'_>| {
+        let repeats =
+            matches!(refusal, Refusal::Policy(..)).then(|| denials.count(refusal, "kari", "payroll", NOW));
+        denials.render(refusal, &Facts { repeats, ..facts() }, asked)
+    };
     assert!(!text(&ask(&BLOCKED, &BROWSER)).contains("Refused"));
     assert!(
         text(&ask(&BLOCKED, &BROWSER)).contains("Refused 2 times within 10 minutes; trying again will not")
@@ -840,12 +879,10 @@ fn the_content_policy_admits_exactly_the_script_of_the_page() {
 
 #[test]
 fn a_version_and_a_time_are_told_and_no_threshold() {
-    let remedies: &[&[RemedySuggestion]] = &[
-        &[RemedySuggestion::UpdateOs],
-        &[RemedySuggestion::LaterTime { from_unix_secs: 1_795_510_800 }, RemedySuggestion::Browser],
-    ];
-    let facts = Facts { remedies, ..facts() };
+    let remedies = [vec![Remedy::NewerOs], vec![Remedy::LaterTime { at: 1_795_510_800 }, Remedy::Browser]];
+    let facts = Facts { remedies: &remedies, ..facts() };
     let twin = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
+    assert_eq!(twin["remedies"][0]["kind"], "update_os");
     assert_eq!(twin["remedies"][0]["text"], "Update Windows. This device reports 10.0.22631.");
     assert_eq!(twin["remedies"][1]["kind"], "later_time+browser");
     assert_eq!(
@@ -857,13 +894,17 @@ fn a_version_and_a_time_are_told_and_no_threshold() {
 
 #[test]
 fn a_program_and_a_browser_without_device_identity_are_told_apart() {
-    let remedies: &[&[RemedySuggestion]] = &[&[RemedySuggestion::CompliantDevice]];
+    let remedies = [vec![Remedy::CompliantDevice]];
     let of = |client_app, nuance| {
         let primary = ReasonCode::DeviceUnknown;
         let reasons = ReasonSet::EMPTY.with(primary);
         let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, nuance);
-        let facts =
-            Facts { remedies, device: DeviceState::NotAvailable, client_app: Some(client_app), ..facts() };
+        let facts = Facts {
+            remedies: &remedies,
+            device: DeviceState::NotAvailable,
+            client_app: Some(client_app),
+            ..facts()
+        };
         json(&render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard))
     };
     let browser = of(ClientAppType::Browser, Nuance::None);
@@ -925,9 +966,8 @@ proptest! {
         let reasons = reasons.fold(ReasonSet::EMPTY.with(primary), ReasonSet::with);
         let refusal = Refusal::Policy(Refused { primary, reasons, temporary }, Nuance::ALL[nuance]);
         let applied: Vec<_> = failing.iter().map(|at| (PolicyIndex(*at), PolicyResult::Failure)).collect();
-        let ways: Vec<Vec<RemedySuggestion>> =
-            ways.iter().map(|way| way.iter().map(|at| RemedySuggestion::ALL[*at]).collect()).collect();
-        let ways: Vec<&[RemedySuggestion]> = ways.iter().map(Vec::as_slice).collect();
+        let ways: Vec<Vec<Remedy>> =
+            ways.iter().map(|way| way.iter().map(|at| REMEDIES[*at]).collect()).collect();
         let case = Case {
             user: Some("SUBJECTID".into()),
             groups: Some(vec!["GROUPID".into()]),

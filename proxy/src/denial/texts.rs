@@ -7,6 +7,7 @@
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
 use super::RETRY_AFTER;
+use super::escape::Pen;
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
 
 /// A text with holes, resolved.
@@ -22,21 +23,19 @@ enum Piece {
 }
 
 impl Message {
-    /// The text with its holes filled. What is filled in is never searched for holes, and a hole
-    /// without a value vanishes.
-    pub(super) fn fill(&self, values: &[(&str, &str)]) -> String {
-        let mut out = String::with_capacity(160);
+    /// Writes the text with its holes filled. What is filled in is foreign, is never searched for
+    /// holes, and a hole without a value vanishes.
+    pub(super) fn write(&self, pen: &mut impl Pen, values: &[(&str, &str)]) {
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => out.push_str(text),
+                Piece::Text(text) => pen.own(text),
                 Piece::Hole(name) => {
                     if let Some((_, value)) = values.iter().find(|(known, _)| known == name) {
-                        out.push_str(value);
+                        pen.text(value);
                     }
                 }
             }
         }
-        out
     }
 
     /// The text of a message without holes.
@@ -142,6 +141,17 @@ macro_rules! texts {
                     verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
                     $($name: resolver.resolve(stringify!($name), &[$(stringify!($hole)),*], &[minutes, window, most]),)*
                 }
+            }
+
+            /// Every piece of every text.
+            #[cfg(test)]
+            pub(super) fn all(&self) -> Vec<&str> {
+                let messages = [$(&self.$name),*].into_iter().chain(&self.verdict_repeated);
+                let pieces = messages.flat_map(|message| &message.pieces);
+                pieces.filter_map(|piece| match piece {
+                    Piece::Text(text) => Some(text.as_str()),
+                    Piece::Hole(_) => None,
+                }).collect()
             }
         }
 

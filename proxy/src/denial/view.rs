@@ -1,17 +1,21 @@
 //! What is said, before it takes a form: page, twin and text are made from the same [`View`], so
 //! that none of them tells more than the others.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use portcullis_config::settings::Disclosure;
 use portcullis_policy::decision::{ReasonCode, Refused};
 use portcullis_policy::model::{ClientAppType, Platform};
+use portcullis_policy::remedy::Remedy;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use uuid::Uuid;
 
 use super::Desk;
-use super::escape::{cap, is_own_path, is_web_link, one_line};
-use super::facts::{DeviceState, Facts, RemedySuggestion};
+use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
+use super::facts::{DeviceState, Facts};
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Message, Texts, label};
 use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
@@ -20,8 +24,6 @@ use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
 const REMEDIES_MAX: usize = 3;
 const REMEDY_PARTS_MAX: usize = 2;
 
-const TIMESTAMP: &[BorrowedFormatItem<'static>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 const MINUTE: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
 
@@ -40,42 +42,40 @@ pub(super) struct Teller<'v> {
     pub(super) can_repeat: bool,
 }
 
-/// Everything that one denial says, as plain lines that are not escaped for any form yet.
+/// Everything that one denial may say. What takes words is written when a form asks for it, so that
+/// no form pays for the words of another.
 #[derive(Debug)]
 pub(super) struct View<'v> {
     pub(super) row: Row,
     pub(super) error: &'static str,
+    /// The code in digits; empty where there is none.
+    pub(super) code: String,
     pub(super) request_id: String,
     pub(super) correlation_id: Option<String>,
     pub(super) timestamp: String,
-    pub(super) headline: String,
-    pub(super) lead: String,
-    pub(super) verdict: Option<String>,
-    pub(super) repeated: Option<String>,
-    /// The operator's words, at full disclosure.
-    pub(super) messages: Vec<String>,
-    pub(super) remedies: Vec<RemedyView>,
-    pub(super) reasons: Vec<ReasonView>,
-    pub(super) details: Vec<(&'static str, String)>,
-    pub(super) report: String,
-    pub(super) actions: Vec<Action>,
-    pub(super) support_code: Option<String>,
     /// The user's own facts; `None` where they are not to be shown.
     pub(super) own: Option<&'v Facts<'v>>,
+    /// The client's address, among the own facts.
+    pub(super) address: Option<String>,
     /// Whether the way out may be named: not at minimal disclosure of a decision.
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
+    refusal: &'v Refusal,
+    refused: Option<Refused>,
+    sign_in_url: Option<&'v str>,
+    teller: Teller<'v>,
 }
 
-#[derive(Debug)]
-pub(super) struct RemedyView {
-    pub(super) kind: String,
-    pub(super) text: String,
-    /// Whether the policies were asked again with it and let in.
-    pub(super) verified: bool,
+/// Something that the user can do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way<'v> {
+    /// Changes that are needed together; the policies were asked again with them, and let in.
+    Verified(&'v [Remedy]),
+    /// What helps by its nature: its word in the twin, and what is said.
+    Likely(&'static str, &'static Message),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct ReasonView {
     pub(super) class: &'static str,
     pub(super) code: u32,
@@ -85,17 +85,26 @@ pub(super) struct ReasonView {
 
 /// A link.
 #[derive(Debug)]
-pub(super) struct Action {
-    pub(super) text: String,
+pub(super) struct Action<'v> {
+    pub(super) text: Cow<'v, str>,
     /// Checked, not escaped.
-    pub(super) href: String,
+    pub(super) href: Cow<'v, str>,
     pub(super) is_primary: bool,
+}
+
+/// What a denial begins with.
+struct Opening {
+    /// With the app's name, and without.
+    headline: (Option<&'static Message>, &'static Message),
+    lead: &'static Message,
+    /// What is said of trying again, where that is no use.
+    structural: Option<&'static Message>,
 }
 
 impl<'v> View<'v> {
     /// ORACLE: who has no valid token sees nothing of app, address, device or policy; only a
     /// decision, or an upstream's failure after a grant, has a reader whose token was verified.
-    pub(super) fn of(refusal: &Refusal, facts: &'v Facts<'v>, teller: &Teller<'v>) -> Self {
+    pub(super) fn of(refusal: &'v Refusal, facts: &'v Facts<'v>, teller: Teller<'v>) -> Self {
         let row = refusal.row();
         let shows_own = teller.disclosure != Disclosure::Minimal && is_verified(refusal);
         let own = shows_own.then_some(facts);
@@ -105,91 +114,389 @@ impl<'v> View<'v> {
             Refusal::Policy(refused, _) => Some(*refused),
             _ => None,
         };
-        let texts = teller.texts;
-        let mut view = Self {
+        let mut id = Uuid::encode_buffer();
+        Self {
             row,
             error: error_word(refusal, is_temporary),
-            request_id: Uuid::from_u128(facts.request_id).to_string(),
+            code: if row.code == 0 { String::new() } else { row.code.to_string() },
+            request_id: Uuid::from_u128(facts.request_id).hyphenated().encode_lower(&mut id).to_owned(),
             correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
             timestamp: timestamp(facts.now_unix_ms),
-            headline: String::new(),
-            lead: String::new(),
-            verdict: None,
-            repeated: None,
-            messages: Vec::new(),
-            remedies: Vec::new(),
-            reasons: Vec::new(),
-            details: Vec::new(),
-            report: String::new(),
-            actions: Vec::new(),
-            support_code: teller.support_code.clone(),
             own,
+            address: own.and_then(|own| own.client).map(address),
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
-        };
-        view.head(refusal, texts);
-        if let (Some(refused), Some(own)) = (refused, own) {
-            view.reasons = reasons(refused, row, is_temporary, texts);
-            if !is_temporary {
-                view.remedies = remedies(refused, row.resolution, own, texts);
-                view.repeated = repeated(teller.repeats, texts);
-            }
-            if teller.disclosure == Disclosure::Full {
-                view.messages = teller.messages.iter().map(|text| one_line(text, cap::MESSAGE)).collect();
-            }
+            refusal,
+            refused,
+            sign_in_url: facts.sign_in_url,
+            teller,
         }
-        view.details = details(&view, teller.desk);
-        view.report = report(&view, teller.desk);
-        view.actions = actions(&view, refused, facts, teller);
-        view
     }
 
-    fn head(&mut self, refusal: &Refusal, texts: &Texts) {
-        let app = self.own.and_then(|own| own.app).map(|(_, name)| one_line(name, cap::APP_NAME_HEADLINE));
-        let named = |with: &Message, without: &Message| match &app {
-            Some(app) => with.fill(&[("app", app)]),
-            None => without.as_str().to_owned(),
-        };
-        let unavailable = || named(&texts.headline_unavailable, &texts.headline_unavailable_nameless);
-        let plain = |headline: &Message| headline.as_str().to_owned();
-        let (headline, lead, structural) = match refusal {
-            Refusal::Policy(..) if self.is_temporary => (unavailable(), &texts.lead_unavailable, None),
+    fn opening(&self) -> Opening {
+        let texts = self.teller.texts;
+        let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
+        let (headline, lead, structural) = match self.refusal {
+            Refusal::Policy(..) if self.is_temporary => (unavailable, &texts.lead_unavailable, None),
             Refusal::Policy(refused, _) => match (refused.primary, self.row.resolution) {
                 (_, Resolution::Reauthenticate) => (
-                    named(&texts.headline_reauthenticate, &texts.headline_reauthenticate_nameless),
+                    (Some(&texts.headline_reauthenticate), &texts.headline_reauthenticate_nameless),
                     &texts.lead_reauthenticate,
                     Some(&texts.verdict_reauthenticate),
                 ),
                 (ReasonCode::NotAssigned, _) => (
-                    named(&texts.headline_account, &texts.headline_account_nameless),
+                    (Some(&texts.headline_account), &texts.headline_account_nameless),
                     &texts.lead_account,
                     Some(&texts.verdict_structural),
                 ),
                 _ => (
-                    named(&texts.headline_context, &texts.headline_context_nameless),
+                    (Some(&texts.headline_context), &texts.headline_context_nameless),
                     &texts.lead_context,
                     Some(&texts.verdict_structural),
                 ),
             },
-            Refusal::Upstream { .. } => (unavailable(), &texts.lead_upstream, None),
-            Refusal::KeysUnavailable => (unavailable(), &texts.lead_unavailable, None),
-            Refusal::NoToken => (plain(&texts.headline_sign_in), &texts.lead_sign_in, None),
-            Refusal::BadToken(_) => (plain(&texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
-            Refusal::BadRequest(_) => (plain(&texts.headline_bad_request), &texts.lead_bad_request, None),
-            Refusal::NoApp => (plain(&texts.headline_no_app), &texts.lead_no_app, None),
-            Refusal::BodyTooLarge => (plain(&texts.headline_too_large), &texts.lead_too_large, None),
-            Refusal::Internal => (plain(&texts.headline_fault), &texts.lead_fault, None),
+            Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
+            Refusal::KeysUnavailable => (unavailable, &texts.lead_unavailable, None),
+            Refusal::NoToken => ((None, &texts.headline_sign_in), &texts.lead_sign_in, None),
+            Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
+            Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
+            Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
+            Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
+            Refusal::Internal => ((None, &texts.headline_fault), &texts.lead_fault, None),
         };
-        self.headline = headline;
-        let lead = lead.as_str();
-        self.lead = match self.own.and_then(|own| own.user) {
-            Some(user) => {
-                texts.signed_in_as.fill(&[("user", &one_line(user, cap::USER))]) + texts.space + lead
+        Opening { headline, lead, structural }
+    }
+
+    pub(super) fn headline(&self, pen: &mut impl Pen) {
+        let app = self.own.and_then(|own| own.app);
+        match (self.opening().headline, app) {
+            ((Some(named), _), Some((_, name))) => {
+                named.write(pen, &[("app", &one_line(name, cap::APP_NAME_HEADLINE))]);
             }
-            None => lead.to_owned(),
+            ((_, nameless), _) => pen.own(nameless.as_str()),
+        }
+    }
+
+    pub(super) fn lead(&self, pen: &mut impl Pen) {
+        let texts = self.teller.texts;
+        if let Some(user) = self.own.and_then(|own| own.user) {
+            texts.signed_in_as.write(pen, &[("user", &one_line(user, cap::USER))]);
+            pen.own(texts.space);
+        }
+        pen.own(self.opening().lead.as_str());
+    }
+
+    /// Whether trying again helps.
+    pub(super) fn verdict(&self) -> Option<&'static str> {
+        let texts = self.teller.texts;
+        let verdict =
+            if self.is_temporary { Some(&texts.verdict_temporary) } else { self.opening().structural };
+        verdict.map(Message::as_str)
+    }
+
+    /// What is said of a refusal that came again and again.
+    pub(super) fn repeated(&self) -> Option<&'static str> {
+        let texts = self.teller.texts;
+        if self.refused.is_none() || self.own.is_none() || self.is_temporary {
+            return None;
+        }
+        let message = match self.teller.repeats {
+            0 | 1 => return None,
+            count if count > REPEATS_SHOWN_MAX => &texts.verdict_repeated_often,
+            count => texts.verdict_repeated.get(usize::try_from(count - 2).ok()?)?,
         };
-        let verdict = if self.is_temporary { Some(&texts.verdict_temporary) } else { structural };
-        self.verdict = verdict.map(|verdict| verdict.as_str().to_owned());
+        Some(message.as_str())
+    }
+
+    /// The operator's words, at full disclosure.
+    pub(super) fn messages(&self) -> impl Iterator<Item = Cow<'v, str>> {
+        let shows = self.refused.is_some() && self.own.is_some();
+        let shown = if shows && self.teller.disclosure == Disclosure::Full {
+            self.teller.messages.as_slice()
+        } else {
+            &[]
+        };
+        shown.iter().map(|text| one_line(text, cap::MESSAGE))
+    }
+
+    /// All failing classes at once; what passed is never listed. A temporary refusal lists only that
+    /// a fact was missing: whatever else failed may have failed for want of it.
+    pub(super) fn reasons(&self) -> Vec<ReasonView> {
+        let mut list: Vec<ReasonView> = Vec::new();
+        let (Some(refused), Some(_)) = (self.refused, self.own) else { return list };
+        for reason in refused.reasons.with(refused.primary).iter() {
+            if (reason == ReasonCode::FactUnavailable) != self.is_temporary {
+                continue;
+            }
+            let row = if reason == refused.primary { self.row } else { reason_row(reason) };
+            let text = reason_text(reason, self.teller.texts);
+            let same = |known: &ReasonView| known.code == row.code && known.class == row.class.as_str();
+            let seen = list.iter().any(|known| known.text == text || same(known));
+            if !seen {
+                list.push(ReasonView {
+                    class: row.class.as_str(),
+                    code: row.code,
+                    action: row.resolution.as_str(),
+                    text,
+                });
+            }
+        }
+        list
+    }
+
+    /// What the user can do. Where a risk is among the reasons nothing is offered: a way around it
+    /// would be a way for the thief as well.
+    pub(super) fn ways(&self) -> Vec<Way<'v>> {
+        let texts = self.teller.texts;
+        let (Some(refused), Some(own)) = (self.refused, self.own) else { return Vec::new() };
+        if self.is_temporary {
+            return Vec::new();
+        }
+        let administrator = Way::Likely("administrator", &texts.remedy_administrator);
+        if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) {
+            return vec![administrator];
+        }
+        let verified = own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX);
+        let verified: Vec<_> =
+            verified.map(|parts| Way::Verified(parts.get(..REMEDY_PARTS_MAX).unwrap_or(parts))).collect();
+        if !verified.is_empty() {
+            return verified;
+        }
+        vec![match refused.primary {
+            ReasonCode::PasswordChangeRequired => Way::Likely("change_password", &texts.remedy_password),
+            ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => {
+                Way::Likely("sign_in_again", &texts.remedy_interaction)
+            }
+            ReasonCode::SignInTooOld => Way::Likely("sign_in_again", &texts.remedy_sign_in_again),
+            ReasonCode::BlockedByFlow => Way::Likely("other_sign_in", &texts.remedy_other_flow),
+            _ if self.row.resolution == Resolution::Reauthenticate => {
+                Way::Likely("stronger_sign_in", &texts.remedy_stronger)
+            }
+            _ => administrator,
+        }]
+    }
+
+    /// What is said of one way.
+    pub(super) fn way(&self, way: Way<'_>, pen: &mut impl Pen) {
+        let texts = self.teller.texts;
+        match way {
+            Way::Likely(_, message) => pen.own(message.as_str()),
+            Way::Verified(parts) => {
+                if parts.len() > 1 {
+                    pen.own(texts.remedy_together.as_str());
+                    pen.own(texts.space);
+                }
+                for (at, remedy) in parts.iter().enumerate() {
+                    if at > 0 {
+                        pen.own(texts.space);
+                    }
+                    self.remedy(*remedy, pen);
+                }
+            }
+        }
+    }
+
+    fn remedy(&self, remedy: Remedy, pen: &mut impl Pen) {
+        let (texts, Some(own)) = (self.teller.texts, self.own) else { return };
+        let message = match remedy {
+            Remedy::OtherNetwork => {
+                pen.own(texts.remedy_other_network.as_str());
+                let Some(address) = self.address.as_deref() else { return };
+                pen.own(texts.space);
+                match own.shown_country() {
+                    Some(country) => {
+                        texts.seen_at_country.write(pen, &[("address", address), ("country", country)]);
+                    }
+                    None => texts.seen_at.write(pen, &[("address", address)]),
+                }
+                return;
+            }
+            Remedy::LaterTime { at } => return texts.remedy_later.write(pen, &[("time", &minute(at))]),
+            Remedy::NewerOs => match (own.platform, own.os_version) {
+                (Some(platform), Some(version)) => {
+                    let version = one_line(version, cap::OS_VERSION);
+                    let values = [("platform", platform_name(platform)), ("version", &version)];
+                    return texts.remedy_update_named_os.write(pen, &values);
+                }
+                (Some(_) | None, _) => &texts.remedy_update_os,
+            },
+            Remedy::DesktopOrMobileApp => &texts.remedy_desktop_or_mobile,
+            Remedy::Browser => &texts.remedy_browser,
+            Remedy::StrongerSignIn => &texts.remedy_stronger,
+            Remedy::SignInAgain => &texts.remedy_sign_in_again,
+            Remedy::CompliantDevice => &texts.remedy_compliant_device,
+            Remedy::HybridJoinedDevice => &texts.remedy_hybrid_device,
+            Remedy::RegisteredDevice => &texts.remedy_registered_device,
+        };
+        pen.own(message.as_str());
+        let is_about_device =
+            matches!(remedy, Remedy::CompliantDevice | Remedy::HybridJoinedDevice | Remedy::RegisteredDevice);
+        if let (true, Some(seen)) = (is_about_device, device_seen(own, texts)) {
+            pen.own(texts.space);
+            pen.own(seen.as_str());
+        }
+    }
+
+    /// Labels and values in English in every language, so that a help desk can read what it is sent.
+    pub(super) fn details(&self, mut line: impl FnMut(&'static str, &str)) {
+        if !self.code.is_empty() {
+            line(label::CODE, &self.code);
+        }
+        line(label::REQUEST_ID, &self.request_id);
+        if let Some(id) = &self.correlation_id {
+            line(label::CORRELATION_ID, id);
+        }
+        line(label::TIMESTAMP, &self.timestamp);
+        if let Some(own) = self.own {
+            let absent = || Cow::Borrowed(label::NOT_AVAILABLE);
+            if let Some((id, name)) = own.app {
+                line(label::APP_NAME, &one_line(name, cap::APP_NAME));
+                line(label::APP_ID, &one_line(id, cap::APP_ID));
+            }
+            line(label::USER, &own.user.map_or_else(absent, |user| one_line(user, cap::USER)));
+            line(label::ADDRESS, self.address.as_deref().unwrap_or(label::NOT_AVAILABLE));
+            let place = own.shown_country().map(|country| Cow::Owned(format!("{country} (approximate)")));
+            line(label::LOCATION, &place.unwrap_or_else(absent));
+            let device = own.device.id().map(|id| one_line(id, cap::DEVICE_ID));
+            line(label::DEVICE_ID, &device.unwrap_or_else(absent));
+            line(label::PLATFORM, &platform(own).unwrap_or_else(absent));
+            line(label::DEVICE_STATE, own.device.label());
+            line(label::CLIENT, own.client_app.map_or(label::NOT_AVAILABLE, client_name));
+        }
+        line(label::DECISION_BY, &self.teller.desk.installation);
+    }
+
+    /// The block to copy. People paste it in public, so it holds neither user, address nor device id
+    /// that could be read.
+    pub(super) fn report(&self, pen: &mut impl Pen) {
+        let mut is_first = true;
+        let mut line = |label: &'static str, text: &str| {
+            if !std::mem::take(&mut is_first) {
+                pen.own("\n");
+            }
+            pen.own(label);
+            pen.own(": ");
+            pen.text(text);
+        };
+        if !self.code.is_empty() {
+            line(label::CODE, &self.code);
+        }
+        line(label::REQUEST_ID, &self.request_id);
+        if let Some(id) = &self.correlation_id {
+            line(label::CORRELATION_ID, id);
+        }
+        line(label::TIMESTAMP, &self.timestamp);
+        if let Some(own) = self.own {
+            if let Some((id, _)) = own.app {
+                line(label::APP_ID, &one_line(id, cap::APP_ID));
+            }
+            if let Some(platform) = platform(own) {
+                line(label::PLATFORM, &platform);
+            }
+            line(label::DEVICE_STATE, own.device.label());
+        }
+        line(label::DECISION_BY, &self.teller.desk.installation);
+        if let Some(code) = self.support_code() {
+            line(label::SUPPORT_CODE, code);
+        }
+    }
+
+    pub(super) fn support_code(&self) -> Option<&str> {
+        self.teller.support_code.as_deref()
+    }
+
+    pub(super) fn actions(&self) -> Vec<Action<'v>> {
+        let (texts, desk) = (self.teller.texts, self.teller.desk);
+        let mut list = Vec::with_capacity(5);
+        let mut push = |text: &'v Message, href: Cow<'v, str>, is_primary| {
+            list.push(Action { text: Cow::Borrowed(text.as_str()), href, is_primary });
+        };
+        // A link back to the very page: an empty reference reflects nothing.
+        if self.is_temporary && self.teller.can_repeat {
+            push(&texts.action_try_again, Cow::Borrowed(""), true);
+        }
+        let sign_in = self
+            .sign_in_url
+            .filter(|url| is_own_path(url) || (is_web_link(url) && desk.knows_sign_in(url)))
+            .map(Cow::Borrowed);
+        if let Some(url) = sign_in {
+            match self.row.resolution {
+                Resolution::SignIn if self.row.code == 50058 => push(&texts.action_sign_in, url, true),
+                Resolution::SignIn | Resolution::Reauthenticate => {
+                    push(&texts.action_sign_in_again, url, true);
+                }
+                Resolution::ChangeContext | Resolution::Remediate | Resolution::ContactAdmin
+                    if self.refused.is_some() =>
+                {
+                    push(&texts.action_other_account, url, false);
+                }
+                Resolution::ChangeContext
+                | Resolution::Remediate
+                | Resolution::ContactAdmin
+                | Resolution::RetryLater
+                | Resolution::FixRequest => {}
+            }
+        }
+        let mendable = [ReasonCode::DeviceNotCompliant, ReasonCode::DeviceNotJoined];
+        let is_mendable = |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
+        let mends = self.own.is_some() && !self.is_temporary && self.refused.is_some_and(is_mendable);
+        if let (true, Some(url)) = (mends, &desk.remediation_url) {
+            push(&texts.action_fix_device, Cow::Borrowed(url), false);
+        }
+        if let Some(url) = &desk.contact_url {
+            push(&texts.action_help, Cow::Borrowed(url), false);
+        }
+        if let Some(mail) = &desk.contact_mail {
+            let subject = match self.row.code {
+                0 => format!("Access refused, request {}", self.request_id),
+                code => format!("Access refused, code {code}, request {}", self.request_id),
+            };
+            let mut text = String::with_capacity(64);
+            texts.action_mail.write(&mut Plain(&mut text), &[("address", &mail.address)]);
+            let href = Cow::Owned(mail.href(&subject));
+            list.push(Action { text: Cow::Owned(text), href, is_primary: false });
+        }
+        list
+    }
+}
+
+impl Way<'_> {
+    /// The word in the twin.
+    pub(super) fn kind(self, pen: &mut impl Pen) {
+        match self {
+            Self::Likely(kind, _) => pen.own(kind),
+            Self::Verified(parts) => {
+                for (at, remedy) in parts.iter().enumerate() {
+                    if at > 0 {
+                        pen.own("+");
+                    }
+                    pen.own(match remedy {
+                        // Programs read this word; the engine's own is another.
+                        Remedy::NewerOs => "update_os",
+                        other => other.as_str(),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) const fn is_verified(self) -> bool {
+        matches!(self, Self::Verified(_))
+    }
+}
+
+/// What is to be said of the device that was seen, where another is asked for.
+fn device_seen(own: &Facts<'_>, texts: &'static Texts) -> Option<&'static Message> {
+    match own.device {
+        DeviceState::NotAvailable if own.client_app == Some(ClientAppType::Browser) => {
+            Some(&texts.device_not_shown)
+        }
+        DeviceState::NotAvailable => Some(&texts.device_not_shown_by_client),
+        DeviceState::Unregistered => Some(&texts.device_unregistered),
+        DeviceState::NotCompliant { .. } => Some(&texts.device_not_compliant),
+        DeviceState::Registered { .. } | DeviceState::Compliant { .. } | DeviceState::HybridJoined { .. } => {
+            None
+        }
     }
 }
 
@@ -207,22 +514,36 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
     }
 }
 
-/// What is said of a refusal that came again and again.
-fn repeated(count: u32, texts: &Texts) -> Option<String> {
-    let message = match count {
-        0 | 1 => return None,
-        _ if count > REPEATS_SHOWN_MAX => &texts.verdict_repeated_often,
-        _ => texts.verdict_repeated.get(usize::try_from(count - 2).ok()?)?,
-    };
-    Some(message.as_str().to_owned())
-}
-
-/// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch.
+/// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch. Written by hand: it is
+/// on every denial.
 pub(crate) fn timestamp(unix_ms: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-        .format(TIMESTAMP)
-        .unwrap_or_default()
+    let known = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000)).ok();
+    let (time, millis) = match known.filter(|time| time.year() >= 0) {
+        Some(time) => (time, unix_ms.rem_euclid(1_000) as u16),
+        None => (OffsetDateTime::UNIX_EPOCH, 0),
+    };
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    // INVARIANT: the calendar ends with the year 9999, and each of these is below 100.
+    let century = (year / 100) as u8;
+    let mut out = String::with_capacity(24);
+    push_two(&mut out, century);
+    let parts = [
+        ((year % 100) as u8, '-'),
+        (u8::from(month), '-'),
+        (day, 'T'),
+        (hour, ':'),
+        (minute, ':'),
+        (second, '.'),
+    ];
+    for (number, end) in parts {
+        push_two(&mut out, number);
+        out.push(end);
+    }
+    push_two(&mut out, (millis / 10) as u8);
+    push_digit(&mut out, (millis % 10) as u8);
+    out.push('Z');
+    out
 }
 
 /// The stable word of the twin. Apart from the words of log and metric, which name what users are
@@ -266,30 +587,6 @@ const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
     }
 }
 
-/// All failing classes at once; what passed is never listed. A temporary refusal lists only that
-/// a fact was missing: whatever else failed may have failed for want of it.
-fn reasons(refused: Refused, primary: Row, is_temporary: bool, texts: &'static Texts) -> Vec<ReasonView> {
-    let mut list: Vec<ReasonView> = Vec::new();
-    for reason in refused.reasons.with(refused.primary).iter() {
-        if (reason == ReasonCode::FactUnavailable) != is_temporary {
-            continue;
-        }
-        let row = if reason == refused.primary { primary } else { reason_row(reason) };
-        let text = reason_text(reason, texts);
-        let same = |known: &ReasonView| known.code == row.code && known.class == row.class.as_str();
-        let seen = list.iter().any(|known| known.text == text || same(known));
-        if !seen {
-            list.push(ReasonView {
-                class: row.class.as_str(),
-                code: row.code,
-                action: row.resolution.as_str(),
-                text,
-            });
-        }
-    }
-    list
-}
-
 fn reason_text(reason: ReasonCode, texts: &'static Texts) -> &'static str {
     let text = match reason {
         ReasonCode::NotAssigned => &texts.reason_assignment,
@@ -316,160 +613,50 @@ fn reason_text(reason: ReasonCode, texts: &'static Texts) -> &'static str {
     text.as_str()
 }
 
-/// What the user can do. Where a risk is among the reasons nothing is offered: a way around it
-/// would be a way for the thief as well.
-fn remedies(refused: Refused, resolution: Resolution, own: &Facts<'_>, texts: &Texts) -> Vec<RemedyView> {
-    let unverified = |kind: &str, text: &Message| {
-        vec![RemedyView { kind: kind.to_owned(), text: text.as_str().to_owned(), verified: false }]
-    };
-    if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) {
-        return unverified("administrator", &texts.remedy_administrator);
-    }
-    let mut list = Vec::new();
-    for parts in own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX) {
-        let parts = parts.iter().copied().take(REMEDY_PARTS_MAX);
-        let kind = parts.clone().map(RemedySuggestion::as_str).collect::<Vec<_>>().join("+");
-        let sentences = parts.map(|part| remedy_text(part, own, texts)).collect::<Vec<_>>();
-        let mut text = sentences.join(texts.space);
-        if sentences.len() > 1 {
-            text = format!("{}{}{text}", texts.remedy_together.as_str(), texts.space);
-        }
-        list.push(RemedyView { kind, text, verified: true });
-    }
-    if !list.is_empty() {
-        return list;
-    }
-    match refused.primary {
-        ReasonCode::PasswordChangeRequired => unverified("change_password", &texts.remedy_password),
-        ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => {
-            unverified("sign_in_again", &texts.remedy_interaction)
-        }
-        ReasonCode::SignInTooOld => unverified("sign_in_again", &texts.remedy_sign_in_again),
-        ReasonCode::BlockedByFlow => unverified("other_sign_in", &texts.remedy_other_flow),
-        _ if resolution == Resolution::Reauthenticate => {
-            unverified("stronger_sign_in", &texts.remedy_stronger)
-        }
-        _ => unverified("administrator", &texts.remedy_administrator),
-    }
-}
-
-fn remedy_text(remedy: RemedySuggestion, own: &Facts<'_>, texts: &Texts) -> String {
-    let plain = |text: &Message| text.as_str().to_owned();
-    let with_device = |text: &Message| {
-        let seen = match own.device {
-            DeviceState::NotAvailable if own.client_app == Some(ClientAppType::Browser) => {
-                &texts.device_not_shown
-            }
-            DeviceState::NotAvailable => &texts.device_not_shown_by_client,
-            DeviceState::Unregistered => &texts.device_unregistered,
-            DeviceState::NotCompliant { .. } => &texts.device_not_compliant,
-            DeviceState::Registered { .. }
-            | DeviceState::Compliant { .. }
-            | DeviceState::HybridJoined { .. } => {
-                return plain(text);
-            }
-        };
-        format!("{}{}{}", text.as_str(), texts.space, seen.as_str())
-    };
-    match remedy {
-        RemedySuggestion::OtherNetwork => {
-            let text = texts.remedy_other_network.as_str();
-            match (own.client.map(|address| address.to_string()), own.shown_country()) {
-                (Some(address), Some(country)) => {
-                    let seen = texts.seen_at_country.fill(&[("address", &address), ("country", country)]);
-                    format!("{text}{}{seen}", texts.space)
-                }
-                (Some(address), None) => {
-                    format!("{text}{}{}", texts.space, texts.seen_at.fill(&[("address", &address)]))
-                }
-                (None, _) => text.to_owned(),
-            }
-        }
-        RemedySuggestion::CompliantDevice => with_device(&texts.remedy_compliant_device),
-        RemedySuggestion::HybridJoinedDevice => with_device(&texts.remedy_hybrid_device),
-        RemedySuggestion::RegisteredDevice => with_device(&texts.remedy_registered_device),
-        RemedySuggestion::DesktopOrMobileApp => plain(&texts.remedy_desktop_or_mobile),
-        RemedySuggestion::Browser => plain(&texts.remedy_browser),
-        RemedySuggestion::StrongerSignIn => plain(&texts.remedy_stronger),
-        RemedySuggestion::SignInAgain => plain(&texts.remedy_sign_in_again),
-        RemedySuggestion::UpdateOs => match (own.platform, own.os_version) {
-            (Some(platform), Some(version)) => texts.remedy_update_named_os.fill(&[
-                ("platform", platform_name(platform)),
-                ("version", &one_line(version, cap::OS_VERSION)),
-            ]),
-            (Some(_) | None, _) => plain(&texts.remedy_update_os),
-        },
-        RemedySuggestion::LaterTime { from_unix_secs } => {
-            texts.remedy_later.fill(&[("time", &minute(from_unix_secs))])
-        }
-    }
-}
-
 /// A minute in UTC, for people.
 fn minute(unix_secs: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(unix_secs).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(MINUTE).unwrap_or_default()
 }
 
-/// Labels and values in English in every language, so that a help desk can read what it is sent.
-fn details(view: &View<'_>, desk: &Desk) -> Vec<(&'static str, String)> {
-    let mut list = Vec::with_capacity(15);
-    if view.row.code != 0 {
-        list.push((label::CODE, view.row.code.to_string()));
-    }
-    list.push((label::REQUEST_ID, view.request_id.clone()));
-    list.extend(view.correlation_id.clone().map(|id| (label::CORRELATION_ID, id)));
-    list.push((label::TIMESTAMP, view.timestamp.clone()));
-    if let Some(own) = view.own {
-        let absent = || label::NOT_AVAILABLE.to_owned();
-        if let Some((id, name)) = own.app {
-            list.push((label::APP_NAME, one_line(name, cap::APP_NAME)));
-            list.push((label::APP_ID, one_line(id, cap::APP_ID)));
-        }
-        list.push((label::USER, own.user.map_or_else(absent, |user| one_line(user, cap::USER))));
-        list.push((label::ADDRESS, own.client.map_or_else(absent, |address| address.to_string())));
-        let place = own.shown_country().map(|country| format!("{country} (approximate)"));
-        list.push((label::LOCATION, place.unwrap_or_else(absent)));
-        let device = own.device.id().map(|id| one_line(id, cap::DEVICE_ID));
-        list.push((label::DEVICE_ID, device.unwrap_or_else(absent)));
-        list.push((label::PLATFORM, platform(own).unwrap_or_else(absent)));
-        list.push((label::DEVICE_STATE, own.device.label().to_owned()));
-        list.push((label::CLIENT, own.client_app.map_or_else(absent, |app| client_name(app).to_owned())));
-    }
-    list.push((label::DECISION_BY, desk.installation.clone()));
-    list
-}
-
-/// The block to copy. People paste it in public, so it holds neither user, address nor device id
-/// that could be read.
-fn report(view: &View<'_>, desk: &Desk) -> String {
-    let mut lines = Vec::with_capacity(9);
-    if view.row.code != 0 {
-        lines.push(format!("{}: {}", label::CODE, view.row.code));
-    }
-    lines.push(format!("{}: {}", label::REQUEST_ID, view.request_id));
-    lines.extend(view.correlation_id.as_ref().map(|id| format!("{}: {id}", label::CORRELATION_ID)));
-    lines.push(format!("{}: {}", label::TIMESTAMP, view.timestamp));
-    if let Some(own) = view.own {
-        if let Some((id, _)) = own.app {
-            lines.push(format!("{}: {}", label::APP_ID, one_line(id, cap::APP_ID)));
-        }
-        if let Some(platform) = platform(own) {
-            lines.push(format!("{}: {platform}", label::PLATFORM));
-        }
-        lines.push(format!("{}: {}", label::DEVICE_STATE, own.device.label()));
-    }
-    lines.push(format!("{}: {}", label::DECISION_BY, desk.installation));
-    lines.extend(view.support_code.as_ref().map(|code| format!("{}: {code}", label::SUPPORT_CODE)));
-    lines.join("\n")
-}
-
-fn platform(own: &Facts<'_>) -> Option<String> {
+fn platform(own: &Facts<'_>) -> Option<Cow<'static, str>> {
     let name = platform_name(own.platform?);
     Some(match own.os_version {
-        Some(version) => format!("{name} {}", one_line(version, cap::OS_VERSION)),
-        None => name.to_owned(),
+        Some(version) => Cow::Owned([name, " ", &one_line(version, cap::OS_VERSION)].concat()),
+        None => Cow::Borrowed(name),
     })
+}
+
+/// An address as text; the usual kind without the machinery of formatting.
+pub(crate) fn address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let mut out = String::with_capacity(15);
+            for (at, part) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push('.');
+                }
+                if part > 99 {
+                    push_digit(&mut out, part / 100);
+                }
+                if part > 9 {
+                    push_digit(&mut out, part / 10);
+                }
+                push_digit(&mut out, part);
+            }
+            out
+        }
+        IpAddr::V6(address) => address.to_string(),
+    }
+}
+
+fn push_two(out: &mut String, number: u8) {
+    push_digit(out, number / 10);
+    push_digit(out, number % 10);
+}
+
+fn push_digit(out: &mut String, digit: u8) {
+    out.push(char::from(b'0' + digit % 10));
 }
 
 const fn platform_name(platform: Platform) -> &'static str {
@@ -490,56 +677,4 @@ const fn client_name(client: ClientAppType) -> &'static str {
         ClientAppType::ExchangeActiveSync => "Exchange ActiveSync",
         ClientAppType::Other => "Other client",
     }
-}
-
-fn actions(view: &View<'_>, refused: Option<Refused>, facts: &Facts<'_>, teller: &Teller<'_>) -> Vec<Action> {
-    let (texts, desk) = (teller.texts, teller.desk);
-    let mut list = Vec::with_capacity(5);
-    let mut push = |text: &str, href: String, is_primary| {
-        list.push(Action { text: text.to_owned(), href, is_primary });
-    };
-    // A link back to the very page: an empty reference reflects nothing.
-    if view.is_temporary && teller.can_repeat {
-        push(texts.action_try_again.as_str(), String::new(), true);
-    }
-    let sign_in =
-        facts.sign_in_url.filter(|url| is_own_path(url) || (is_web_link(url) && desk.knows_sign_in(url)));
-    if let Some(url) = sign_in {
-        match view.row.resolution {
-            Resolution::SignIn if view.row.code == 50058 => {
-                push(texts.action_sign_in.as_str(), url.to_owned(), true);
-            }
-            Resolution::SignIn | Resolution::Reauthenticate => {
-                push(texts.action_sign_in_again.as_str(), url.to_owned(), true);
-            }
-            Resolution::ChangeContext | Resolution::Remediate | Resolution::ContactAdmin
-                if refused.is_some() =>
-            {
-                push(texts.action_other_account.as_str(), url.to_owned(), false);
-            }
-            Resolution::ChangeContext
-            | Resolution::Remediate
-            | Resolution::ContactAdmin
-            | Resolution::RetryLater
-            | Resolution::FixRequest => {}
-        }
-    }
-    let mendable = [ReasonCode::DeviceNotCompliant, ReasonCode::DeviceNotJoined];
-    let mends = view.own.is_some()
-        && !view.is_temporary
-        && refused.is_some_and(|refused| mendable.iter().any(|reason| refused.reasons.contains(*reason)));
-    if let (true, Some(url)) = (mends, &desk.remediation_url) {
-        push(texts.action_fix_device.as_str(), url.clone(), false);
-    }
-    if let Some(url) = &desk.contact_url {
-        push(texts.action_help.as_str(), url.clone(), false);
-    }
-    if let Some(mail) = &desk.contact_mail {
-        let subject = match view.row.code {
-            0 => format!("Access refused, request {}", view.request_id),
-            code => format!("Access refused, code {code}, request {}", view.request_id),
-        };
-        push(&texts.action_mail.fill(&[("address", &mail.address)]), mail.href(&subject), false);
-    }
-    list
 }

@@ -3,9 +3,11 @@
 //! Groups and roles are kept only where a policy or an app names them: no other can change a
 //! decision, and nobody's list of memberships belongs into a log.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use ahash::RandomState;
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{
     AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel, Subjects,
@@ -14,7 +16,8 @@ use portcullis_policy::model::{
 use portcullis_policy::signals::{
     Action, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Target, Value,
 };
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// More memberships, claims or longer texts than these are cut, and the case says so.
 const ITEMS_MAX: usize = 64;
@@ -23,8 +26,8 @@ const TEXT_BYTES_MAX: usize = 512;
 /// Ids of groups and roles that policies and apps name, in lower case.
 #[derive(Debug, Default)]
 pub struct NamedIds {
-    groups: HashSet<String>,
-    roles: HashSet<String>,
+    groups: HashSet<String, RandomState>,
+    roles: HashSet<String, RandomState>,
 }
 
 impl NamedIds {
@@ -210,7 +213,7 @@ impl Scribe<'_> {
         let named = self.named;
         let known = if name == "groups" { &named.groups } else { &named.roles };
         let ids = self.known(name, of.as_ref())?;
-        Some(self.list(ids.iter().filter(|id| known.contains(&id.to_ascii_lowercase()))))
+        Some(self.list(ids.iter().filter(|id| known.contains(&*lower_case(id)))))
     }
 
     fn known<T>(&mut self, name: &str, fact: Fact<T>) -> Option<T> {
@@ -256,6 +259,15 @@ impl Scribe<'_> {
                 .filter_map(|(number, value)| Some((number, self.text(value?))))
                 .collect(),
         }
+    }
+}
+
+/// Ids are in lower case most of the time.
+fn lower_case(id: &str) -> Cow<'_, str> {
+    if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(id.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(id)
     }
 }
 
@@ -472,6 +484,88 @@ impl CaseDevice {
     }
 }
 
+/// A case as the log has it: without what is absent or empty, for most is, of most requests. Support
+/// codes hold every field by its position, so this cannot be said where the fields are.
+pub(super) fn without_absent<S: Serializer>(
+    case: &Option<Box<Case>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match case {
+        Some(case) => present(case, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Whether the log leaves a value out.
+trait Absent {
+    fn is_absent(&self) -> bool {
+        false
+    }
+}
+
+impl Absent for bool {}
+impl Absent for i64 {}
+impl Absent for u8 {}
+impl Absent for String {}
+impl Absent for IpAddr {}
+
+impl<T> Absent for Vec<T> {
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: Absent> Absent for Option<T> {
+    fn is_absent(&self) -> bool {
+        self.as_ref().is_none_or(Absent::is_absent)
+    }
+}
+
+macro_rules! put {
+    ($map:ident, $from:ident: $($name:literal $field:ident,)*) => {
+        $(if !$from.$field.is_absent() {
+            $map.serialize_entry($name, &$from.$field)?;
+        })*
+    };
+}
+
+fn present<S: Serializer>(case: &Case, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    put!(map, case:
+        "now" now, "app" app, "context" context, "method" method, "path" path, "user" user,
+        "isWorkload" is_workload, "guest" guest, "homeTenant" home_tenant, "groups" groups,
+        "roles" roles, "authTime" auth_time, "methods" methods, "acr" acr, "contexts" contexts,
+        "clientId" client_id, "flow" flow, "passwordChanged" password_changed,
+        "riskSeen" risk_seen, "terms" terms, "customControls" custom_controls, "claims" claims,
+        "address" address, "country" country, "platform" platform, "clientApp" client_app,
+    );
+    if let Some(device) = &case.device {
+        map.serialize_entry("device", &Present(device))?;
+    }
+    put!(map, case:
+        "signInRisk" sign_in_risk, "userRisk" user_risk, "insiderRisk" insider_risk,
+        "servicePrincipalRisk" service_principal_risk, "unavailable" unavailable, "isCut" is_cut,
+    );
+    map.end()
+}
+
+struct Present<'c>(&'c CaseDevice);
+
+impl Serialize for Present<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (device, mut map) = (self.0, serializer.serialize_map(None)?);
+        put!(map, device:
+            "deviceId" device_id, "displayName" display_name, "ownership" ownership,
+            "enrollmentProfile" enrollment_profile, "compliant" compliant,
+            "manufacturer" manufacturer, "mdmAppId" mdm_app_id, "model" model,
+            "operatingSystem" operating_system, "operatingSystemVersion" operating_system_version,
+            "physicalIds" physical_ids, "profileType" profile_type, "systemLabels" system_labels,
+            "trustType" trust_type, "extensionAttributes" extension_attributes,
+        );
+        map.end()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use portcullis_policy::PolicySet;
@@ -484,7 +578,9 @@ mod tests {
         Target, Value,
     };
 
-    use super::{Case, NamedIds};
+    use serde_json::Value as Json;
+
+    use super::{Case, CaseDevice, Claim, NamedIds, without_absent};
 
     fn set() -> PolicySet {
         let assigned = ["g-named", "G-Upper"].map(|id| UserSelector::Group(id.into())).to_vec();
@@ -523,6 +619,81 @@ mod tests {
         }
     }
 
+    /// What the log writes.
+    fn logged(case: &Case) -> Json {
+        without_absent(&Some(Box::new(case.clone())), serde_json::value::Serializer).unwrap()
+    }
+
+    /// What is left when everything absent and empty is taken from what `serde` derives.
+    fn stripped(value: Json) -> Json {
+        let Json::Object(fields) = value else { return value };
+        let fields = fields.into_iter().map(|(name, value)| (name, stripped(value)));
+        let is_there =
+            |value: &Json| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+        Json::Object(fields.filter(|(_, value)| is_there(value)).collect())
+    }
+
+    #[test]
+    fn the_log_has_every_field_that_is_there_and_no_other() {
+        let (text, texts) = (|| Some("text".to_owned()), || vec!["text".to_owned()]);
+        let device = CaseDevice {
+            device_id: text(),
+            display_name: text(),
+            ownership: text(),
+            enrollment_profile: text(),
+            compliant: Some(false),
+            manufacturer: text(),
+            mdm_app_id: text(),
+            model: text(),
+            operating_system: text(),
+            operating_system_version: text(),
+            physical_ids: texts(),
+            profile_type: text(),
+            system_labels: texts(),
+            trust_type: text(),
+            extension_attributes: vec![(1, "text".into())],
+        };
+        let full = Case {
+            now: 1,
+            app: "app".into(),
+            context: text(),
+            method: "GET".into(),
+            path: "/".into(),
+            user: text(),
+            is_workload: true,
+            guest: Some(1),
+            home_tenant: text(),
+            groups: Some(texts()),
+            roles: Some(texts()),
+            auth_time: Some(1),
+            methods: texts(),
+            acr: text(),
+            contexts: texts(),
+            client_id: text(),
+            flow: Some(1),
+            password_changed: Some(1),
+            risk_seen: Some(1),
+            terms: texts(),
+            custom_controls: texts(),
+            claims: vec![("claim".into(), Claim::List(Vec::new()))],
+            address: Some("192.0.2.1".parse().unwrap()),
+            country: text(),
+            platform: text(),
+            client_app: text(),
+            device: Some(device),
+            sign_in_risk: text(),
+            user_risk: text(),
+            insider_risk: text(),
+            service_principal_risk: text(),
+            unavailable: texts(),
+            is_cut: true,
+        };
+        let bare = Case { groups: Some(Vec::new()), device: Some(CaseDevice::default()), ..Case::default() };
+        for case in [full, bare, Case::default()] {
+            assert_eq!(logged(&case), stripped(serde_json::to_value(&case).unwrap()));
+        }
+    }
+
     #[test]
     fn a_case_that_was_written_down_asks_the_same_question_again() {
         let labels = vec!["label".to_owned()];
@@ -557,6 +728,7 @@ mod tests {
             now: 1_000,
         };
         let case = Case::of(&signals, "payroll", &NamedIds::of(&set()));
+        assert_eq!(logged(&case), stripped(serde_json::to_value(&case).unwrap()));
         let packed: Case = postcard::from_bytes(&postcard::to_stdvec(&case).unwrap()).unwrap();
         let written: Case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
         assert_eq!((&packed, &written), (&case, &case));

@@ -11,15 +11,17 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel}
 use std::time::{Duration, Instant};
 
 use portcullis_config::settings;
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::Case;
-
+use super::case::without_absent;
 use super::sink::Sink;
 
 /// Entries that may wait for the sink.
 const QUEUE: usize = 8_192;
+/// How long the thread lets entries gather before it looks again. It is woken by the first entry after a
+/// silence only: a wake-up for each costs more than all else of an entry.
+const GATHERING: Duration = Duration::from_millis(20);
 /// The longest that the end of the process waits for entries under way.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -86,7 +88,7 @@ pub struct Entry {
     pub repeats: u32,
     /// Everything that was decided on, so that it can be decided again.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]
-    pub facts: Option<Case>,
+    pub facts: Option<Box<Case>>,
     /// Policies that applied, with their results.
     pub applied_conditional_access_policies: Vec<AppliedPolicy>,
 }
@@ -98,26 +100,6 @@ pub struct AppliedPolicy {
     pub id: String,
     /// Entra's word for the result.
     pub result: &'static str,
-}
-
-/// The facts without those that are absent or empty: most are, of most requests.
-fn without_absent<S: Serializer>(case: &Option<Case>, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut value = serde_json::to_value(case).map_err(serde::ser::Error::custom)?;
-    strip(&mut value);
-    value.serialize(serializer)
-}
-
-fn strip(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|_, value| {
-            strip(value);
-            match value {
-                Value::Null => false,
-                Value::Array(items) => !items.is_empty(),
-                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
-            }
-        });
-    }
 }
 
 /// Refusals of one user, app and code that are written one by one.
@@ -236,15 +218,16 @@ impl DecisionLog {
 }
 
 fn write(messages: &Receiver<Message>, mut sink: Sink, counts: &Counts) {
-    let mut told = false;
+    let (mut told, mut line) = (false, Vec::new());
     while let Ok(first) = messages.recv() {
         let (mut next, mut batch, mut waiting) = (Some(first), 0, Vec::new());
         let mut problem = None;
         while let Some(message) = next {
             match message {
                 Message::Entry(entry) => {
-                    let line = serde_json::to_vec(&entry).map_err(std::io::Error::from);
-                    match line.and_then(|line| sink.line(&line)) {
+                    line.clear();
+                    let written = serde_json::to_writer(&mut line, &entry).map_err(std::io::Error::from);
+                    match written.and_then(|()| sink.line(&line)) {
                         Ok(()) => batch += 1,
                         Err(found) => {
                             counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -272,6 +255,7 @@ fn write(messages: &Receiver<Message>, mut sink: Sink, counts: &Counts) {
             // Nobody may be left to hear.
             let _ = done.send(());
         }
+        std::thread::sleep(GATHERING);
     }
 }
 

@@ -103,16 +103,16 @@ impl<S> Caller<S> {
     /// anew. Who is refused asks again, and a search takes dozens of decisions.
     pub(crate) fn remembered_remedies(
         &self,
-        situation: Situation,
+        signals: &Signals<'_>,
         find: impl FnOnce() -> Remedies,
-    ) -> Remedies {
+    ) -> RememberedRemedies {
         let known = self.remedies.load();
-        if let Some(kept) = known.as_ref().filter(|kept| kept.0.is_still(&situation)) {
-            return kept.1.clone();
+        if let Some(kept) = known.as_ref().filter(|kept| kept.0.is_still(signals)) {
+            return RememberedRemedies(Arc::clone(kept));
         }
-        let found = find();
-        self.remedies.store(Some(Arc::new((situation, found.clone()))));
-        found
+        let found = Arc::new((Situation::of(signals), find()));
+        self.remedies.store(Some(Arc::clone(&found)));
+        RememberedRemedies(found)
     }
 
     /// Whether the token is still as good as when it was verified, for an app that accepts these
@@ -130,7 +130,7 @@ impl<S> Caller<S> {
 
 /// Everything that a search for remedies looks at, beside the policies and the token.
 #[derive(Debug)]
-pub struct Situation {
+struct Situation {
     target: Target,
     method: Box<str>,
     path: Box<str>,
@@ -145,9 +145,7 @@ impl Situation {
     /// How long what was found is told again, in seconds: an answer may turn on the time.
     const LIFE_SECS: i64 = 5;
 
-    /// The situation that is asked about.
-    #[must_use]
-    pub fn of(signals: &Signals<'_>) -> Self {
+    fn of(signals: &Signals<'_>) -> Self {
         let context = signals.context;
         Self {
             target: signals.target,
@@ -161,13 +159,28 @@ impl Situation {
         }
     }
 
-    fn is_still(&self, other: &Self) -> bool {
-        let age = other.now.saturating_sub(self.now);
-        let told = |one: &Self| (one.target, one.address, one.country, one.platform, one.client_app);
+    fn is_still(&self, signals: &Signals<'_>) -> bool {
+        let (age, context) = (signals.now.saturating_sub(self.now), signals.context);
         (0..Self::LIFE_SECS).contains(&age)
-            && told(self) == told(other)
-            && self.method == other.method
-            && self.path == other.path
+            && self.target == signals.target
+            && self.address == context.address
+            && self.country == context.country
+            && self.platform == context.platform
+            && self.client_app == context.client_app
+            && *self.method == *signals.action.method
+            && *self.path == *signals.action.path
+    }
+}
+
+/// [`Remedies`] that were found for this caller, now or a moment ago.
+#[derive(Clone, Debug)]
+pub struct RememberedRemedies(Arc<(Situation, Remedies)>);
+
+impl Deref for RememberedRemedies {
+    type Target = Remedies;
+
+    fn deref(&self) -> &Remedies {
+        &self.0.1
     }
 }
 
@@ -370,7 +383,7 @@ mod tests {
     };
     use super::super::keys::KeyStore;
     use super::super::verify::Verifier;
-    use super::{Caller, Fingerprints, Presented, Situation, TokenCache, authenticate_bound};
+    use super::{Caller, Fingerprints, Presented, TokenCache, authenticate_bound};
     use crate::refusal::BadToken;
 
     type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
@@ -478,7 +491,7 @@ mod tests {
                 request_id: RequestId(1),
                 now: at,
             };
-            caller.remembered_remedies(Situation::of(&signals), || {
+            caller.remembered_remedies(&signals, || {
                 searches.set(searches.get() + 1);
                 Remedies::default()
             });

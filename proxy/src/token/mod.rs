@@ -21,7 +21,7 @@ mod fixtures;
 #[cfg(test)]
 mod outage;
 
-pub use cache::{Caller, Presented, Situation, TokenCache, authenticate};
+pub use cache::{Caller, Presented, RememberedRemedies, TokenCache, authenticate};
 pub use claims::{DeviceClaims, Risks, VerifiedToken};
 pub use fetch::FetchError;
 pub use find::find_token;
