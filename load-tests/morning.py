@@ -122,7 +122,6 @@ def files(folder):
     for number in range(ASSETS):
         path = folder / "assets" / f"{number}.js"
         path.write_text(f"// {number}\n" * 200 * (number + 1))
-        # An origin that is started again knows them still.
         os.utime(path, (1_760_000_000, 1_760_000_000))
         etags.append(f'"{1_760_000_000:x}-{path.stat().st_size:x}"')
     return etags

@@ -59,13 +59,14 @@ class Context:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def tokens(self, algorithm, count=1_000, groups=10):
-        key = (algorithm, count, groups)
-        if key not in self._tokens:
-            out = self.folder(f"tokens-{algorithm}-{count}-{groups}")
-            subprocess.run([self.bin / "load", "tokens", "--algorithm", algorithm, "--count", str(count), "--groups", str(groups), "--out", out], check=True)
-            self._tokens[key] = out
-        return self._tokens[key]
+    def tokens(self, algorithm, count=1_000):
+        """A folder with tokens and their keys; an algorithm has one key."""
+        if (algorithm, count) not in self._tokens:
+            out = self.folder(f"tokens-{algorithm}-{count}")
+            key = ["--key", self.tokens(algorithm)] if count != 1_000 else []
+            subprocess.run([self.bin / "load", "tokens", "--algorithm", algorithm, "--count", str(count), *key, "--out", out], check=True)
+            self._tokens[algorithm, count] = out
+        return self._tokens[algorithm, count]
 
     def versions(self):
         def ask(command, pattern):
@@ -105,8 +106,9 @@ http {{
 
     def origin(self, port=None):
         folder = self.folder("origin")
-        folder.joinpath("large.bin").write_bytes(bytes(range(256)) * 4096)
-        self.etags = morning.files(folder)
+        if not self.etags:
+            folder.joinpath("large.bin").write_bytes(bytes(range(256)) * 4096)
+            self.etags = morning.files(folder)
         body = "x" * 1024
         return self.nginx("origin", f"location / {{ default_type text/plain; return 200 '{body}'; }} location = /large.bin {{ root {folder}; }} location /assets/ {{ root {folder}; }}", cpu=self.load_cpu, port=port)
 
