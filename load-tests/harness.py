@@ -161,9 +161,14 @@ class Served:
         os.killpg(self.pid, signal.SIGKILL)
         self.process.wait(5)
         self.log.close()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+        end = time.time() + 5
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                    return
+            if time.time() > end:
                 raise RuntimeError(f"something still listens on {self.port}")
+            time.sleep(0.01)
 
     def stop(self):
         for pid in reversed(family(self.pid)):

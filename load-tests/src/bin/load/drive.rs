@@ -318,10 +318,11 @@ impl<'p> Driver<'p> {
     }
 }
 
-/// Nanoseconds for which this thread ran or waited for a core.
-fn wanted_core() -> u64 {
+/// Nanoseconds for which this thread ran, and for which it waited for a core.
+fn scheduled() -> (u64, u64) {
     let text = fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    text.split_ascii_whitespace().take(2).filter_map(|word| word.parse::<u64>().ok()).sum()
+    let mut words = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
+    (words.next().unwrap_or(0), words.next().unwrap_or(0))
 }
 
 /// What was seen, and each unexpected answer.
@@ -334,9 +335,11 @@ pub(crate) fn drive(plan: &Plan) -> Fallible<(Value, Vec<Value>)> {
     let mut driver = Driver::new(plan)?;
     let began =
         SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() - driver.base.elapsed().as_secs_f64();
-    let before = wanted_core();
+    let (ran_before, waited_before) = scheduled();
     let took = driver.run()?;
-    let busy = (wanted_core() - before) as f64 / took.max(1) as f64;
+    let (ran, waited) = scheduled();
+    let (ran, waited) = ((ran - ran_before) as f64, (waited - waited_before) as f64);
+    let busy = (ran + waited) / took.max(1) as f64;
     driver.errors += driver.connections.iter().filter(|one| one.flight.is_some()).count() as u64;
     let seconds = took as f64 / 1e9;
     let (p99, late) = (driver.latencies.millis(0.99), driver.lateness.millis(0.99));
@@ -353,6 +356,7 @@ pub(crate) fn drive(plan: &Plan) -> Fallible<(Value, Vec<Value>)> {
         "errors": driver.errors, "wrong": driver.wrong, "seconds": seconds, "statuses": statuses,
         "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": p99, "p999_ms": at(0.999), "max_ms": at(1.0),
         "late_p99_ms": late, "late_max_ms": driver.lateness.millis(1.0), "busy": busy,
+        "own_us": ran / 1e3 / driver.latencies.total().max(1) as f64,
         "saturated": plan.rate > 0 && (busy > 0.95 || late > 0.25_f64.max(p99 / 2.0)),
     });
     let unexpected = driver.unexpected.iter().map(|one| {
