@@ -268,7 +268,7 @@ def driving(row, served, *, rate, seconds=0, script=None, unexpected=None):
         command += ["--script", str(script)]
     else:
         command += ["--host", row.host, "--path", row.path, "--tokens", str(row.tokens), "--expect", str(row.expect)]
-        command += [part for line in row.headers for part in ("--header", line)]
+        command += [part for line in [*row.headers, *(["Connection: close"] if row.fresh else [])] for part in ("--header", line)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def result():
