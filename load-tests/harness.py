@@ -303,10 +303,10 @@ def morning(row, served, number):
             "cpu_s_per_100k": cpu / requests * 1e5, "closed_p99_ms": seen["p99_ms"], "seconds": took}
 
 
-def need_tools():
-    for tool in ("wrk", "nginx", "taskset"):
+def need_tools(*more):
+    for tool in ("wrk", "nginx", "taskset", "openssl", *more):
         if not shutil.which(tool) and not pathlib.Path("/usr/sbin", tool).exists():
-            sys.exit(f"{tool} is missing; on Debian: apt-get install wrk nginx haproxy apache2 libapache2-mod-auth-openidc nghttp2-client")
+            sys.exit(f"{tool} is missing; on Debian: apt-get install wrk nginx haproxy apache2 libapache2-mod-auth-openidc nghttp2-client linux-perf")
 
 
 def build():
