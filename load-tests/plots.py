@@ -2,30 +2,64 @@
 import html
 
 
-def table(facts):
+def shown(value, bound=False):
+    """With `bound`, in brackets: the generator's figure and not the server's."""
+    return "–" if value is None else f"({value:.2f})" if bound else f"{value:.2f}"
+
+
+def rows(facts):
     floor = {row["name"]: row["cpu_s_per_100k"] for row in facts["rows"]}
     default, tuned = floor.get("pingora-default"), floor.get("pingora-tuned")
-    lines = [
-        "| what | CPU s / 100k | × pingora default | × pingora tuned | requests/s | p50 ms | p99 ms | memory MiB | spread |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
     ratio = lambda value, base: f"{value / base:.2f}" if base else "–"
-    shown = lambda value: "–" if value is None else f"{value:.2f}"
+    yield "| what | CPU s / 100k | × pingora default | × pingora tuned | requests/s | p50 ms | p99 ms | p99.9 ms | memory MiB | spread |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for row in facts["rows"]:
         cpu = row["cpu_s_per_100k"]
-        lines.append(
-            f"| {row['name']} | {cpu:.2f} | {ratio(cpu, default)} | {ratio(cpu, tuned)} | {row['rps']:,} | {shown(row['p50_ms'])} | "
-            f"{shown(row['p99_ms'])} | {row['rss_mb']:.0f} | {row['spread'] * 100:.0f}% |"
-        )
+        times = " | ".join(shown(row[key], row.get("saturated")) for key in ("p50_ms", "p99_ms", "p999_ms"))
+        yield f"| {row['name']} | {cpu:.2f} | {ratio(cpu, default)} | {ratio(cpu, tuned)} | {row['rps']:,} | {times} | {row['rss_mb']:.0f} | {row['spread'] * 100:.0f}% |"
     machine = facts["machine"]
-    lines.append("")
-    lines.append(
-        f"{machine['cpu']}, one core for the server; Linux {machine['kernel']}; {machine['date'][:10]}; median of {facts['rounds']} interleaved rounds of "
-        f"{facts['seconds']} s; spread is (max − min) / median of the CPU figure; p50 and p99 at 70% of each row's best rate, from the time when a request was due."
-    )
+    yield ""
+    yield (f"{machine['cpu']}, one core for the server; Linux {machine['kernel']}; {machine['date'][:10]}; median of {facts['rounds']} interleaved rounds of "
+           f"{facts['seconds']} s; spread is (max − min) / median of the CPU figure; latencies at 70% of each row's best rate, from the time when a request was due; "
+           "in brackets where the generator was saturated, so that they are its own.")
     for name, why in facts["absent"].items():
-        lines.append(f"Left out: {name}: {why}.")
-    return "\n".join(lines) + "\n"
+        yield f"Left out: {name}: {why}."
+
+
+def pairs(facts):
+    if not facts.get("pairs"):
+        return
+    yield "\n| at one rate, in turn | requests/s | p50 ms | p99 ms | p99.9 ms | p99, ours / theirs |"
+    yield "|---|---|---|---|---|---|"
+    for pair in facts["pairs"]:
+        times = " | ".join(f"{shown(pair['ours'][key], pair['saturated'])} / {shown(pair['theirs'][key], pair['saturated'])}" for key in ("p50_ms", "p99_ms", "p999_ms"))
+        yield f"| portcullis-allowed-1000-rs256 / {pair['peer']} | {pair['rate']:,} | {times} | {pair['p99_ratio']:.2f} |"
+
+
+def reloads(facts):
+    if not facts.get("reload"):
+        return
+    told = facts["reload"]
+    yield f"\n| 10,000 policies at {told['rate']:,}/s | p50 ms | p99 ms | p99.9 ms | longest ms |"
+    yield "|---|---|---|---|---|"
+    for name, text in {"quiet": "left alone", "reloading": f"with {told['reloads']} reloads, {told['reload_s']:.2f} s each until they serve"}.items():
+        yield f"| {text} | " + " | ".join(shown(told[name][key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms")) + " |"
+
+
+def memory(facts):
+    if not facts.get("memory"):
+        return
+    told = facts["memory"]
+    yield f"\n| memory with 10,000 policies | resident MiB | peak MiB |"
+    yield "|---|---|---|"
+    for key, text in {"started": "started", "with_tokens": f"after {told['tokens']:,} tokens of {told['token_bytes']} bytes, {told['bytes_per_token']:,} bytes each",
+                      "after_4_reloads": "after four reloads", "with_tokens_again": "and all tokens once more"}.items():
+        yield f"| {text} | {told[key]['rss_mb']:.0f} | {told[key]['peak_mb']:.0f} |"
+
+
+def tables(facts):
+    parts = [rows(facts) if facts["rows"] else [], pairs(facts), reloads(facts), memory(facts)]
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def bars(facts, key, title):
@@ -48,4 +82,25 @@ def bars(facts, key, title):
         parts.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{html.escape(row["name"])}</text>')
         parts.append(f'<rect x="{left}" y="{y + 2}" width="{length:.1f}" height="16" fill="{colour}"/>')
         parts.append(f'<text x="{left + length + 6:.1f}" y="{y + 14}">{row[key]:.2f}</text>')
+    return "".join(parts) + "</svg>\n"
+
+
+def lines(samples, series, marks, marks_mean):
+    """Each series above its own zero, over the same seconds."""
+    left, width, height, step = 60, 760, 110, 150
+    end = samples[-1]["at"] or 1
+    total = 40 + step * len(series)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 40}" height="{total}" viewBox="0 0 {left + width + 40} {total}" '
+        f'font-family="system-ui,sans-serif" font-size="13"><rect width="100%" height="100%" fill="#fff"/>'
+    ]
+    for number, (key, title) in enumerate(series.items()):
+        base = 30 + step * number + height
+        top = max(one[key] for one in samples) * 1.1 or 1
+        dots = " ".join(f"{left + one['at'] / end * width:.1f},{base - one[key] / top * height:.1f}" for one in samples)
+        parts += [f'<line x1="{left + at / end * width:.1f}" x2="{left + at / end * width:.1f}" y1="{base - height}" y2="{base}" stroke="#e3c9a8"/>' for at in marks]
+        parts.append(f'<text x="{left}" y="{base - height - 6}" font-weight="600">{html.escape(title)}</text>')
+        parts.append(f'<text x="{left - 6}" y="{base + 4}" text-anchor="end">0</text><text x="{left - 6}" y="{base - height + 12}" text-anchor="end">{top:.0f}</text>')
+        parts.append(f'<line x1="{left}" x2="{left + width}" y1="{base}" y2="{base}" stroke="#7a8794"/><polyline points="{dots}" fill="none" stroke="#1f4f86" stroke-width="1.5"/>')
+    parts.append(f'<text x="{left}" y="{total - 4}" fill="#7a8794">{end / 60:.0f} minutes; vertical lines: {html.escape(marks_mean)}</text>')
     return "".join(parts) + "</svg>\n"

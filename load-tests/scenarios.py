@@ -4,12 +4,13 @@ Peers do what their own documentation advises. What a peer does not do of what P
 README.md.
 """
 import dataclasses
+import json
 import pathlib
 import re
 import shutil
 import subprocess
-import time
 
+import morning
 import policies
 
 HOST = "app-000.load.example"
@@ -32,6 +33,8 @@ class Row:
     tls: bool = False
     h2: bool = False
     fresh: bool = False
+    # Of a number, that morning's requests and how many they are.
+    morning: object = None
 
 
 def tool(name):
@@ -47,6 +50,7 @@ class Context:
         self.free_port, self.served = free_port, served
         self.server_cpu, self.load_cpu = server_cpu, load_cpu
         self._tokens = {}
+        self.issuers, self.etags = None, []
         # Servers that a peer needs beside itself.
         self.neighbours = []
 
@@ -55,13 +59,14 @@ class Context:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def tokens(self, algorithm, count=1_000, groups=10):
-        key = (algorithm, count, groups)
-        if key not in self._tokens:
-            out = self.folder(f"tokens-{algorithm}-{count}-{groups}")
-            subprocess.run([self.bin / "load", "tokens", "--algorithm", algorithm, "--count", str(count), "--groups", str(groups), "--out", out], check=True)
-            self._tokens[key] = out
-        return self._tokens[key]
+    def tokens(self, algorithm, count=1_000):
+        """A folder with tokens and their keys; an algorithm has one key."""
+        if (algorithm, count) not in self._tokens:
+            out = self.folder(f"tokens-{algorithm}-{count}")
+            key = ["--key", self.tokens(algorithm)] if count != 1_000 else []
+            subprocess.run([self.bin / "load", "tokens", "--algorithm", algorithm, "--count", str(count), *key, "--out", out], check=True)
+            self._tokens[algorithm, count] = out
+        return self._tokens[algorithm, count]
 
     def versions(self):
         def ask(command, pattern):
@@ -84,8 +89,8 @@ class Context:
 
     # The origin and the peers, each a function of the origin's port.
 
-    def nginx(self, name, server, cpu=None, upstream=None):
-        port, folder = self.free_port(), self.folder(name)
+    def nginx(self, name, server, cpu=None, upstream=None, port=None):
+        port, folder = port or self.free_port(), self.folder(name)
         pool = f"upstream origin {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
         folder.joinpath("nginx.conf").write_text(f"""
 worker_processes 1; daemon off; master_process on; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
@@ -99,18 +104,43 @@ http {{
 """)
         return self.start(name, [tool("nginx"), "-c", folder / "nginx.conf", "-p", folder], port, cpu)
 
-    def origin(self):
+    def origin(self, port=None):
         folder = self.folder("origin")
-        folder.joinpath("large.bin").write_bytes(bytes(range(256)) * 4096)
+        if not self.etags:
+            folder.joinpath("large.bin").write_bytes(bytes(range(256)) * 4096)
+            self.etags = morning.files(folder)
         body = "x" * 1024
-        return self.nginx("origin", f"location / {{ default_type text/plain; return 200 '{body}'; }} location = /large.bin {{ root {folder}; }}", cpu=self.load_cpu)
+        return self.nginx("origin", f"location / {{ default_type text/plain; return 200 '{body}'; }} location = /large.bin {{ root {folder}; }} location /assets/ {{ root {folder}; }}", cpu=self.load_cpu, port=port)
+
+    def certificate(self, folder):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
+                        "-days", "2", "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"], capture_output=True, check=True)
 
     def floor(self, kind):
         def start(origin):
-            port = self.free_port()
-            return self.start(f"floor-{kind}", [self.bin / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}"], port)
+            port, tls, folder = self.free_port(), self.free_port(), self.folder(f"floor-{kind}")
+            self.certificate(folder)
+            served = self.start(f"floor-{kind}", [self.bin / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port)
+            served.tls_port = tls
+            return served
 
         return start
+
+    def keys(self, kid="load-1"):
+        """New keys for the morning, their folder, and in it a token of one person who goes through the app over HTTP/2."""
+        folder = self.folder(f"keys-{kid}")
+        self.issuers = morning.Issuers(self, self.folder("morning"), kid)
+        for algorithm in ("rs256", "es256"):
+            folder.joinpath(f"{algorithm}.json").write_text(json.dumps(self.issuers.jwks(algorithm)))
+        folder.joinpath("person.txt").write_text(self.issuers.tokens("staff", 1, 0)[0] + "\n")
+        return folder
+
+    def morning(self, judged, people=1_200, retired=()):
+        def write(number):
+            path = self.folder("morning") / f"{number}-{'judged' if judged else 'floor'}.ndjson"
+            return path, morning.write(path, self.issuers, self.etags, number, people, judged, retired)
+
+        return write
 
     def nginx_plain(self, origin):
         return self.nginx("nginx-plain", "location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ''; }", upstream=origin)
@@ -271,15 +301,25 @@ OIDCCryptoPassphrase load-tests-only
 
         return start
 
-    def portcullis(self, count, algorithm, name, tls=False):
+    def portcullis(self, count, algorithm, name, keys=None):
+        """With `keys`, a folder in which `rs256.json` and `es256.json` are, the two issuers of `morning` are known and its policy holds."""
+
         def start(origin):
-            port, admin, folder, tokens = self.free_port(), self.free_port(), self.folder(name), self.tokens(algorithm)
+            port, tls, admin, folder = self.free_port(), self.free_port(), self.free_port(), self.folder(name)
             policies.write(folder, count)
-            listener = f'{{ address = "127.0.0.1:{port}" }}'
-            if tls:
-                subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
-                                "-days", "2", "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"], capture_output=True, check=True)
-                listener = f'{{ address = "127.0.0.1:{port}", tls = {{ certificate = "cert.pem", key = "key.pem" }} }}'
+            self.certificate(folder)
+            issuers = [("load", "https://issuer.load.example", algorithm, keys / "rs256.json" if keys else self.tokens(algorithm) / "jwks.json")]
+            if keys:
+                folder.joinpath("policies", "morning.toml").write_text(morning.POLICY)
+                issuers.append(("partners", morning.PARTNERS, "es256", keys / "es256.json"))
+            issuers = "".join(f"""
+[[issuer]]
+name = "{issuer}"
+issuer = "{address}"
+audiences = ["load"]
+algorithms = ["{signed.upper()}"]
+keys = {{ file = "{file}" }}
+""" for issuer, address, signed, file in issuers)
             apps = "".join(f"""
 [[app]]
 id = "app-{n:03}"
@@ -293,7 +333,7 @@ policies = ["policies/*.toml"]
 locations = ["locations.toml"]
 
 [server]
-listeners = [{listener}]
+listeners = [{{ address = "127.0.0.1:{port}" }}, {{ address = "127.0.0.1:{tls}", tls = {{ certificate = "cert.pem", key = "key.pem" }} }}]
 admin = "127.0.0.1:{admin}"
 threads = 1
 upstream-pool = 1024
@@ -303,17 +343,10 @@ upgrade-socket = "{folder}/upgrade.sock"
 
 [trusted-proxies]
 networks = ["127.0.0.0/8"]
-
-[[issuer]]
-name = "load"
-issuer = "https://issuer.load.example"
-audiences = ["load"]
-algorithms = ["{algorithm.upper()}"]
-keys = {{ file = "{tokens}/jwks.json" }}
-{apps}
+{issuers}{apps}
 """)
             served = self.start(name, [self.bin / "portcullis", "run", "--config", folder / "portcullis.toml"], port)
-            time.sleep(0.5)
+            served.tls_port, served.admin = tls, admin
             return served
 
         return start
@@ -323,6 +356,8 @@ def rows(cx, quick, only):
     rs, es = cx.tokens("rs256") / "tokens.txt", cx.tokens("es256") / "tokens.txt"
     one = cx.folder("one-token") / "tokens.txt"
     one.write_text(rs.read_text().splitlines()[0] + "\n")
+    keys = cx.keys()
+    person = keys / "person.txt"
     found = [
         Row("pingora-default", "pingora-default", cx.floor("default"), rs),
         Row("pingora-tuned", "pingora-tuned", cx.floor("tuned"), rs),
@@ -330,6 +365,8 @@ def rows(cx, quick, only):
         Row("portcullis-allowed-10000-rs256", "p10000-rs", cx.portcullis(10_000, "rs256", "p10000-rs"), rs),
         Row("portcullis-denied-1000-rs256", "p1000-rs", cx.portcullis(1_000, "rs256", "p1000-rs"), rs, expect=403, headers=list(DENIED)),
         Row("portcullis-allowed-1000-es256", "p1000-es", cx.portcullis(1_000, "es256", "p1000-es"), es),
+        Row("portcullis-morning-1000", "p1000-morning", cx.portcullis(1_000, "rs256", "p1000-morning", keys=keys), person, connections=64, morning=cx.morning(True)),
+        Row("pingora-tuned-morning", "pingora-tuned", None, person, connections=64, morning=cx.morning(False)),
     ]
     more = [
         Row("portcullis-allowed-10-rs256", "p10-rs", cx.portcullis(10, "rs256", "p10-rs"), rs),
@@ -338,9 +375,11 @@ def rows(cx, quick, only):
         Row("pingora-tuned-1mib", "pingora-tuned", None, rs, path="/large.bin", connections=8),
         Row("portcullis-allowed-1000-new-connections", "p1000-rs", None, rs, fresh=True),
         Row("pingora-tuned-new-connections", "pingora-tuned", None, rs, fresh=True),
-        Row("portcullis-allowed-1000-tls", "p1000-tls", cx.portcullis(1_000, "rs256", "p1000-tls", tls=True), rs, tls=True),
-        Row("portcullis-allowed-1000-h2", "p1000-tls", cx.portcullis(1_000, "rs256", "p1000-tls", tls=True), rs, tls=True, h2=True),
-        Row("portcullis-denied-1000-h2", "p1000-tls", cx.portcullis(1_000, "rs256", "p1000-tls", tls=True), rs, tls=True, h2=True, expect=403, headers=list(DENIED)),
+        Row("portcullis-allowed-1000-tls", "p1000-rs", None, rs, tls=True),
+        Row("portcullis-allowed-1000-h2", "p1000-rs", None, rs, tls=True, h2=True),
+        Row("portcullis-denied-1000-h2", "p1000-rs", None, rs, tls=True, h2=True, expect=403, headers=list(DENIED)),
+        Row("pingora-tuned-tls", "pingora-tuned", None, rs, tls=True),
+        Row("pingora-tuned-h2", "pingora-tuned", None, rs, tls=True, h2=True),
     ]
     peers = [
         ("nginx", Row("nginx-plain", "nginx-plain", cx.nginx_plain, rs)),
@@ -365,8 +404,8 @@ def rows(cx, quick, only):
         else:
             absent[row.name] = f"{name} is not installed"
     if not tool("h2load"):
-        absent |= {row.name: "h2load is not installed" for row in found if row.h2}
-        found = [row for row in found if not row.h2]
+        absent |= {row.name: "h2load is not installed" for row in found if row.h2 or row.morning}
+        found = [row for row in found if not row.h2 and not row.morning]
     starts = {row.server: row.start for row in found if row.start}
     for row in found:
         row.start = row.start or starts[row.server]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use pingora::listeners::tls::TlsSettings;
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::http_proxy_service;
@@ -44,27 +45,31 @@ impl ProxyHttp for PassThrough {
     }
 }
 
-/// Serves until ended; arguments are `LISTEN UPSTREAM`.
+/// Serves until ended; arguments are `LISTEN UPSTREAM TLS-LISTEN CERTIFICATE KEY`.
 ///
 /// # Errors
-/// When an argument is missing or no address.
+/// When an argument is missing, no address or no certificate.
 pub fn serve(settings: Settings) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let mut address = || -> std::result::Result<SocketAddr, Box<dyn std::error::Error>> {
-        Ok(arguments.next().ok_or("usage: LISTEN UPSTREAM")?.parse()?)
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [listen, upstream, tls, certificate, key] = arguments.as_slice() else {
+        return Err("usage: LISTEN UPSTREAM TLS-LISTEN CERTIFICATE KEY".into());
     };
-    let (listen, upstream) = (address()?, address()?);
     let conf = match settings {
         Settings::Default => ServerConf::default(),
         Settings::Tuned => {
             ServerConf { work_stealing: false, upstream_keepalive_pool_size: 1_024, ..ServerConf::default() }
         }
     };
+    // Several crypto libraries may be linked; this is the one that Portcullis uses.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let peer = HttpPeer::new(upstream, false, String::new());
+    let peer = HttpPeer::new(upstream.parse::<SocketAddr>()?, false, String::new());
     let mut service = http_proxy_service(&server.configuration, PassThrough { peer, settings });
-    service.add_tcp(&listen.to_string());
+    service.add_tcp(listen);
+    let mut secure = TlsSettings::intermediate(certificate, key)?;
+    secure.enable_h2();
+    service.add_tls_with_settings(tls, None, secure);
     server.add_service(service);
     server.run_forever();
 }
