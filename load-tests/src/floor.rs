@@ -1,6 +1,7 @@
 //! The floor: pingora passing requests through, and nothing else, to measure Portcullis beside it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::listeners::tls::TlsSettings;
@@ -15,7 +16,8 @@ use pingora::server::configuration::ServerConf;
 pub enum Settings {
     /// Pingora's own defaults, work stealing included.
     Default,
-    /// Those that Portcullis uses.
+    /// Those that Portcullis uses, its timeouts included: without them, a client or a server that says
+    /// nothing holds a connection for ever.
     Tuned,
 }
 
@@ -34,6 +36,13 @@ impl ProxyHttp for PassThrough {
         if self.settings == Settings::Default {
             modules.add_module(pingora::modules::http::compression::ResponseCompressionBuilder::enable(0));
         }
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<()> {
+        if self.settings == Settings::Tuned {
+            session.set_keepalive(Some(60));
+        }
+        Ok(())
     }
 
     async fn request_filter(&self, _session: &mut Session, _ctx: &mut ()) -> Result<bool> {
@@ -64,7 +73,14 @@ pub fn serve(settings: Settings) -> std::result::Result<(), Box<dyn std::error::
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let peer = HttpPeer::new(upstream.parse::<SocketAddr>()?, false, String::new());
+    let mut peer = HttpPeer::new(upstream.parse::<SocketAddr>()?, false, String::new());
+    if settings == Settings::Tuned {
+        peer.options.connection_timeout = Some(Duration::from_secs(2));
+        peer.options.total_connection_timeout = Some(Duration::from_secs(4));
+        peer.options.read_timeout = Some(Duration::from_secs(60));
+        peer.options.write_timeout = Some(Duration::from_secs(60));
+        peer.options.idle_timeout = Some(Duration::from_secs(60));
+    }
     let mut service = http_proxy_service(&server.configuration, PassThrough { peer, settings });
     service.add_tcp(listen);
     let mut secure = TlsSettings::intermediate(certificate, key)?;

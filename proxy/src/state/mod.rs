@@ -6,6 +6,7 @@
 mod certificates;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -112,13 +113,32 @@ pub fn read(path: &Path) -> Result<Config, StateError> {
     let text = |diagnostics: &[Diagnostic]| render_text(diagnostics, &loaded.sources);
     match loaded.config {
         Some(config) => {
-            if !loaded.diagnostics.is_empty() {
-                tracing::warn!("{}", text(&loaded.diagnostics));
+            let (shown, more) = few_of_each(loaded.diagnostics);
+            if !shown.is_empty() {
+                tracing::warn!("{}{more}", text(&shown));
             }
             Ok(config)
         }
         None => Err(StateError::Configuration(text(&loaded.diagnostics))),
     }
+}
+
+/// The first warnings of each code, and how many more there are: ten thousand policies have one trouble
+/// ten thousand times, at each reload. `portcullis check` shows all.
+fn few_of_each(warnings: Vec<Diagnostic>) -> (Vec<Diagnostic>, String) {
+    const SHOWN: usize = 3;
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut shown = Vec::new();
+    for warning in warnings {
+        let count = counts.entry(warning.code).or_default();
+        *count += 1;
+        if *count <= SHOWN {
+            shown.push(warning);
+        }
+    }
+    let more = counts.iter().filter(|(_, count)| **count > SHOWN);
+    let more = more.map(|(code, count)| format!("and {} more of {code}\n", count - SHOWN));
+    (shown, more.collect())
 }
 
 fn geo(config: &Config) -> Result<GeoState, StateError> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
+use portcullis_config::settings::KeySource;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -45,6 +46,12 @@ fn stamps(snapshot: &Snapshot) -> Vec<Stamp> {
     // A new file in an included folder changes the folder.
     paths.extend(config.files.iter().filter_map(|file| file.parent().map(PathBuf::from)));
     paths.extend(config.geo.iter().map(|geo| geo.database.clone()));
+    // A key store looks at its own file, and takes keys up without a reload.
+    for issuer in &config.issuers {
+        if let KeySource::File(path) = &issuer.keys {
+            paths.remove(path);
+        }
+    }
     let stamp = |path: PathBuf| {
         let seen = std::fs::metadata(&path).ok();
         // A folder's size and time change with any file in it, the decision log too; its entries
@@ -77,9 +84,25 @@ async fn look(state: &Arc<State>) -> Vec<Stamp> {
     tokio::task::spawn_blocking(move || stamps(&state.snapshot())).await.unwrap_or_default()
 }
 
+/// Does work that requests must not wait for: where there are more threads than processors, they go first.
+fn with_patience<T>(work: impl FnOnce() -> T) -> T {
+    const PATIENT: i32 = 10;
+    // On Linux, a priority is a thread's. Without the right to take it back, the thread stays patient.
+    let thread = rustix::thread::gettid();
+    let before = rustix::process::getpriority_process(Some(thread));
+    if before.is_ok() {
+        let _ = rustix::process::setpriority_process(Some(thread), PATIENT);
+    }
+    let done = work();
+    if let Ok(before) = before {
+        let _ = rustix::process::setpriority_process(Some(thread), before);
+    }
+    done
+}
+
 async fn reload(state: &Arc<State>) -> Option<Arc<Snapshot>> {
     let working = Arc::clone(state);
-    match tokio::task::spawn_blocking(move || working.reload()).await {
+    match tokio::task::spawn_blocking(move || with_patience(|| working.reload())).await {
         Ok(Ok(snapshot)) => {
             tracing::info!(generation = snapshot.generation.0, "the configuration was reloaded");
             Some(snapshot)
