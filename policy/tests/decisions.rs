@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, Refused};
+use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::*;
 use portcullis_policy::remedy::{self, Remedy};
 use portcullis_policy::rule::Rule;
@@ -824,4 +824,94 @@ fn paths(include: &[&str], exclude: &[&str]) -> RequestCondition {
         paths: include.iter().map(pattern).collect(),
         exclude_paths: exclude.iter().map(pattern).collect(),
     }
+}
+
+#[test]
+fn a_policy_that_asks_for_nothing_is_refused_at_load() {
+    for (grant, what) in [
+        (
+            require(Operator::And, &[]),
+            "requires no control; write `block`, a control, or session controls alone",
+        ),
+        (Grant::SessionOnly, "neither grants, blocks nor limits the session"),
+    ] {
+        let problems =
+            CompiledPolicies::compile(set(vec![policy("idle", grant)]), Generation(1)).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [format!("policy `idle`: {what}")]);
+    }
+    let mut limited = policy("limited", Grant::SessionOnly);
+    limited.session.persistent_browser = Some(Persistence::Never);
+    assert!(
+        CompiledPolicies::compile(set(vec![limited, policy("block", Grant::Block)]), Generation(1)).is_ok()
+    );
+}
+
+/// Logs, metrics and dashboards rest on these words.
+#[test]
+fn reasons_and_results_have_their_words() {
+    let reasons: Vec<&str> = ReasonCode::ALL.into_iter().map(ReasonCode::as_str).collect();
+    assert_eq!(
+        reasons,
+        [
+            "not-assigned",
+            "blocked-location",
+            "blocked-platform",
+            "blocked-client-app",
+            "blocked-device",
+            "blocked-flow",
+            "blocked-risk",
+            "blocked-request",
+            "blocked",
+            "no-policy",
+            "device-not-compliant",
+            "device-unknown",
+            "device-not-joined",
+            "client-not-approved",
+            "client-not-protected",
+            "mfa-required",
+            "strength-required",
+            "sign-in-too-old",
+            "password-change-required",
+            "terms-required",
+            "external-control-required",
+            "fact-unavailable",
+        ]
+    );
+    let results: Vec<&str> = PolicyResult::ALL.into_iter().map(PolicyResult::as_str).collect();
+    assert_eq!(
+        results,
+        [
+            "success",
+            "failure",
+            "interrupted",
+            "reportOnlySuccess",
+            "reportOnlyFailure",
+            "reportOnlyInterrupted"
+        ]
+    );
+}
+
+#[test]
+fn a_set_of_reasons_holds_each_once_and_tells_the_first() {
+    let (mfa, blocked) = (ReasonCode::MfaRequired, ReasonCode::Blocked);
+    let one = ReasonSet::EMPTY.with(mfa).with(mfa);
+    assert!(one.contains(mfa) && !one.contains(blocked) && !one.is_empty());
+    let both = one.union(one).union(ReasonSet::EMPTY.with(blocked)).union(one);
+    assert_eq!(both.iter().collect::<Vec<_>>(), [blocked, mfa]);
+    assert_eq!((both.first(), ReasonSet::EMPTY.first()), (Some(blocked), None));
+}
+
+/// What operators read in a debug log.
+#[test]
+fn decisions_and_policies_can_be_shown() {
+    let decision = decide(set(vec![ask_nothing()]), &alice(), ClientContext::UNKNOWN);
+    let shown = format!("{decision:?}");
+    assert!(shown.contains("Permit") && shown.contains("[(PolicyIndex(0), Success)]"), "{shown}");
+    assert_eq!((decision.applied.len(), decision.applied.is_empty()), (1, false));
+    let refused = decide(set(vec![]), &alice(), ClientContext::UNKNOWN);
+    assert_eq!((refused.applied.len(), refused.applied.is_empty()), (0, true));
+    let compiled = CompiledPolicies::compile(set(vec![ask_nothing()]), Generation(7)).unwrap();
+    let shown = format!("{compiled:?}");
+    assert!(shown.contains("Generation(7)") && shown.contains("policies: 1"), "{shown}");
 }

@@ -252,4 +252,9 @@ fn a_set_with_too_many_policies_or_a_filter_that_asks_of_a_request_is_refused() 
     let problems = CompiledPolicies::compile(PolicySet { apps: many, ..PolicySet::default() }, Generation(1))
         .unwrap_err();
     assert_eq!(problems[0].to_string(), "1048577 apps are too many: 1048576 are allowed");
+    // As many as are allowed are looked at.
+    let many = vec![app(0); 1 << 20];
+    let problems = CompiledPolicies::compile(PolicySet { apps: many, ..PolicySet::default() }, Generation(1))
+        .unwrap_err();
+    assert_eq!(problems[0].to_string(), "two apps are named `app-0`");
 }

@@ -348,3 +348,16 @@ fn a_rule_that_ends_too_soon_says_what_it_waits_for() {
         assert_eq!((found.offset, found.len), (rule.len(), 0), "{rule}");
     }
 }
+
+#[test]
+fn a_rule_keeps_its_text_and_says_whether_it_is_about_apps_alone() {
+    for (text, about_apps) in [
+        (r#"app.tier -eq "1" -and -not (app.area -in ["a", "b"])"#, true),
+        (r#"app.tier -eq "1" -or device.isCompliant -eq True"#, false),
+        (r#"-not (user.department -eq "x")"#, false),
+        (r#"request.method -eq "GET" -and app.tier -eq "1""#, false),
+    ] {
+        let rule = Rule::parse(text).unwrap();
+        assert_eq!((rule.source(), rule.is_about_apps()), (text, about_apps));
+    }
+}
