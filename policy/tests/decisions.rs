@@ -915,3 +915,88 @@ fn decisions_and_policies_can_be_shown() {
     let shown = format!("{compiled:?}");
     assert!(shown.contains("Generation(7)") && shown.contains("policies: 1"), "{shown}");
 }
+
+#[test]
+fn a_time_condition_begins_at_its_first_moment_and_ends_before_its_last() {
+    let utc = TimeZone { name: "Etc/UTC".into(), first_offset_secs: 0, transitions: vec![] };
+    let check = |windows: Vec<WeekWindow>, from, until, cases: &[(i64, bool)]| {
+        let mut timed = ask_nothing();
+        timed.conditions.time = Some(TimeCondition { zone: utc.clone(), windows, from, until });
+        let compiled = CompiledPolicies::compile(set(vec![timed]), Generation(1)).unwrap();
+        let (person, context) = (alice(), at("203.0.113.9"));
+        let scope = compiled.bind(&person);
+        for (now, open) in cases {
+            let signals = Signals { now: *now, ..signals(&person, &context) };
+            let granted = compiled.decide(&scope, &signals).into_granted().is_ok();
+            assert_eq!(granted, *open, "{now}, from {from:?} until {until:?}");
+        }
+    };
+    let (first, last) = (NOW, NOW + 3_600);
+    let dates = [(first - 1, false), (first, true), (last - 1, true), (last, false), (last + 1, false)];
+    check(vec![], Some(first), Some(last), &dates);
+    check(vec![], Some(first), None, &[(first - 1, false), (first, true), (first + 1, true)]);
+    check(vec![], None, Some(last), &[(last - 1, true), (last, false)]);
+    // Monday 2026-01-19 00:00 UTC.
+    let monday = 1_768_780_800;
+    let minute = |number: i64| monday + number * 60;
+    let window = |start_minute, end_minute| WeekWindow { start_minute, end_minute };
+    check(
+        vec![window(480, 1_080)],
+        None,
+        None,
+        &[
+            (minute(480) - 1, false),
+            (minute(480), true),
+            (minute(1_080) - 1, true),
+            (minute(1_080), false),
+            (minute(481), true),
+        ],
+    );
+    // Sunday 22:00 to Monday 02:00: over the end of the week.
+    check(
+        vec![window(9_960, 120)],
+        None,
+        None,
+        &[
+            (minute(0), true),
+            (minute(120) - 1, true),
+            (minute(120), false),
+            (minute(9_960) - 1, false),
+            (minute(9_960), true),
+            (minute(10_079), true),
+        ],
+    );
+    // A window that begins where it ends is the whole week.
+    check(
+        vec![window(600, 600)],
+        None,
+        None,
+        &[(minute(599), true), (minute(600), true), (minute(601), true)],
+    );
+}
+
+#[test]
+fn a_path_is_excluded_whatever_else_matches() {
+    let mut writes = policy("writes", Grant::Block);
+    writes.conditions.request = Some(RequestCondition {
+        methods: vec!["POST".into(), "PUT".into()],
+        ..paths(&["/admin/**", "/help"], &["/admin/public/**"])
+    });
+    let compiled = CompiledPolicies::compile(set(vec![writes, ask_nothing()]), Generation(1)).unwrap();
+    let (person, context) = (alice(), at("203.0.113.9"));
+    let scope = compiled.bind(&person);
+    for (method, path, blocked) in [
+        ("POST", "/admin", true),
+        ("PUT", "/admin/users", true),
+        ("POST", "/help", true),
+        ("GET", "/admin", false),
+        ("POST", "/admin/public", false),
+        ("POST", "/admin/public/x", false),
+        ("POST", "/administrator", false),
+        ("POST", "/help/me", false),
+    ] {
+        let signals = Signals { action: Action { method, path }, ..signals(&person, &context) };
+        let refused = compiled.decide(&scope, &signals).into_granted().is_err();
+        assert_eq!(refused, blocked, "{method} {path}");
+    }
+}

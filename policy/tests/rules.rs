@@ -361,3 +361,15 @@ fn a_rule_keeps_its_text_and_says_whether_it_is_about_apps_alone() {
         assert_eq!((rule.source(), rule.is_about_apps()), (text, about_apps));
     }
 }
+
+#[test]
+fn every_attribute_can_be_asked_whether_it_is_null_but_not_its_elements() {
+    for name in ["isCompliant", "deviceId", "model", "operatingSystemVersion", "physicalIds", "systemLabels"]
+    {
+        assert!(Rule::parse(&format!("device.{name} -eq null")).is_ok(), "{name}");
+        assert!(Rule::parse(&format!("device.{name} -ne null")).is_ok(), "{name}");
+        let contains = error(&format!("device.{name} -contains null"));
+        assert_eq!(contains.what, "null can only be compared with `-eq` and `-ne`");
+    }
+    assert!(Rule::parse("device.model -any (_ -eq null)").is_err());
+}
