@@ -373,3 +373,33 @@ fn every_attribute_can_be_asked_whether_it_is_null_but_not_its_elements() {
     }
     assert!(Rule::parse("device.model -any (_ -eq null)").is_err());
 }
+
+#[test]
+fn a_version_with_more_parts_is_later_unless_they_are_zero() {
+    let compare = |seen: &'static str, rule: &str| {
+        let device = Device { operating_system_version: Some(seen), ..Device::default() };
+        matches(&format!("device.operatingSystemVersion {rule}"), Fact::Known(device))
+    };
+    for (seen, rule, holds) in [
+        ("10.0", "-lt \"10.0.1\"", true),
+        ("10.0", "-ge \"10.0.1\"", false),
+        ("10.0.1", "-gt \"10.0\"", true),
+        ("10.0.1", "-le \"10.0\"", false),
+        ("10.0.0", "-le \"10\"", true),
+        ("10", "-ge \"10.0.0\"", true),
+        ("10", "-gt \"10.0.0\"", false),
+    ] {
+        assert_eq!(compare(seen, rule), holds, "{seen} {rule}");
+    }
+}
+
+#[test]
+fn a_text_that_does_not_end_is_marked_to_the_end_and_a_rule_may_be_as_long_as_is_said() {
+    let open = "device.model -eq \"abc";
+    let told = error(open);
+    assert_eq!((told.offset, told.len), (17, open.len() - 17));
+    let rule = "device.model -eq \"abc\"";
+    let longest = format!("{rule}{}", " ".repeat(Rule::LEN_MAX - rule.len()));
+    assert!(Rule::parse(&longest).is_ok());
+    assert!(Rule::parse(&format!("{longest} ")).is_err());
+}
