@@ -403,3 +403,21 @@ fn a_text_that_does_not_end_is_marked_to_the_end_and_a_rule_may_be_as_long_as_is
     assert!(Rule::parse(&longest).is_ok());
     assert!(Rule::parse(&format!("{longest} ")).is_err());
 }
+
+#[test]
+fn what_stands_side_by_side_is_no_deeper_than_one_of_them() {
+    for one in ["-not device.isCompliant -eq True", "(device.isCompliant -eq True)"] {
+        assert!(Rule::parse(&vec![one; 2 * Rule::DEPTH_MAX].join(" -and ")).is_ok(), "{one}");
+    }
+}
+
+#[test]
+fn patterns_and_what_a_request_does_not_have_are_refused_with_a_mend() {
+    for word in ["-match", "-notMatch", "-MATCH"] {
+        let told = error(&format!("device.model {word} \"Surface.*\""));
+        assert_eq!(told.help, "patterns are not supported: use -startsWith, -endsWith or -contains");
+    }
+    for name in ["request.host", "request.", "request.methods", "device.", "session.id"] {
+        assert_eq!(error(&format!("{name} -eq \"x\"")).what, format!("no attribute `{name}`"));
+    }
+}
