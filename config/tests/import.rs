@@ -272,8 +272,19 @@ fn what_cannot_be_enforced_disables_the_policy_and_says_why() {
         (
             "conditions.applications.applicationFilter",
             json!({ "mode": "include", "rule": "CustomSecurityAttribute.Eng_Project -eq \"x\"" }),
-            "rule over `app.*`",
+            "no app of the export has such an attribute",
         ),
+        (
+            "conditions.applications.applicationFilter",
+            json!({ "mode": "include", "rule": "CustomSecurityAttribute.Eng_Project -eq \"x\" -or device.isCompliant -eq True" }),
+            "more than custom security attributes",
+        ),
+        (
+            "conditions.applications.applicationFilter",
+            json!({ "mode": "exclude", "rule": "CustomSecurityAttribute.Eng_Project -like \"x\"" }),
+            "cannot be read here",
+        ),
+        ("conditions.agents", json!({ "includeAgentUsers": ["All"] }), "agent identities"),
         ("grantControls.builtInControls", json!(["mfa", "riskRemediation"]), "remediation"),
         ("grantControls.builtInControls", json!(["unknownFutureValue"]), "not known here"),
         ("grantControls.builtInControls", json!(["mfa", "passwordChange"]), "goes with `mfa`"),
@@ -474,6 +485,34 @@ fn workload_policies_are_about_programs() {
 }
 
 #[test]
+fn the_main_file_names_the_claims_that_policies_wait_for() {
+    let policy = with(plain(), "conditions.insiderRiskLevels", json!("elevated"));
+    let policy =
+        with(policy, "conditions.authenticationFlows", json!({ "transferMethods": "deviceCodeFlow" }));
+    let policy = with(
+        policy,
+        "conditions.users.excludeGuestsOrExternalUsers",
+        json!({ "guestOrExternalUserTypes": "serviceProvider", "externalTenants": {
+            "membershipKind": "enumerated", "members": ["9a6d1bf4-7a5a-4f4c-8ac6-d9a9b3a0f111"] } }),
+    );
+    let mut import = imported(&[with(policy, "grantControls.termsOfUse", json!(["7d4a"]))], false);
+    let main = import.files.get_mut("portcullis.toml").unwrap();
+    for key in ["insider-risk", "flow", "guest-kind", "home-tenant", "terms"] {
+        let line = format!("# {key} = \"FILL IN\"\n");
+        assert!(main.contains(&line), "{key}: {main}");
+        *main = main.replace(&line, &format!("{key} = \"{key}\"\n"));
+    }
+    let config = loaded(&import);
+    let claims = &config.issuers[0].claims;
+    assert_eq!(
+        (claims.insider_risk.as_deref(), claims.flow.as_deref()),
+        (Some("insider-risk"), Some("flow"))
+    );
+    let bare = imported(&[plain()], false);
+    assert!(!bare.files["portcullis.toml"].contains("the claims that tell"));
+}
+
+#[test]
 fn a_password_change_is_taken_where_graph_allows_it() {
     let policy = with(plain(), "conditions.userRiskLevels", json!(["high"]));
     let policy = with(
@@ -616,10 +655,21 @@ fn the_fixtures_import_as_their_source_means_them() {
     assert!(report.policies.len() >= 5 && !report.is_incomplete(), "{:#?}", report.errors);
     assert!(config.policies.policies.iter().any(|policy| policy.state == PolicyState::ReportOnly));
     for item in &report.policies {
-        let text = std::fs::read_to_string(&item.file).unwrap();
+        let bytes = std::fs::read(&item.file).unwrap();
+        let text = match bytes.strip_prefix(&[0xff, 0xfe]) {
+            None => String::from_utf8(bytes).unwrap(),
+            Some(wide) => {
+                let units = wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+                String::from_utf16(&units.collect::<Vec<_>>()).unwrap()
+            }
+        };
         let document: Value = serde_json::from_str(&text).unwrap();
         check_accounted(&document, &import_of(&item.file));
     }
+    // An export with all annotations of OData is no less enforced than a bare one.
+    let enabled = report.policies.iter().filter(|item| item.state == "enabled").map(|item| &item.id);
+    assert_eq!(enabled.count(), 2);
+    assert!(report.locations.iter().all(|item| item.reasons.is_empty()), "{:#?}", report.locations);
 }
 
 fn import_of(file: &str) -> Import {

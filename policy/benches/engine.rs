@@ -1,4 +1,4 @@
-//! How long compiling, binding and deciding take, and how that grows with the policies.
+//! How long compiling, binding, deciding and analyzing take, and how that grows with the policies.
 //!
 //! `judge` (what a proxy asks for each request, the policies that apply counted as they are told) and
 //! `decide` (the same, with a sorted list of them) time requests that are let in, the path that most
@@ -12,7 +12,8 @@ mod world;
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkId, Criterion};
+use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode};
+use portcullis_policy::analyze::IssueKind;
 use portcullis_policy::decision::{Generation, PolicyIndex, PolicyResult};
 use portcullis_policy::{CompiledPolicies, Observer, Outcome, SatisfiedRow, Scope};
 use world::{Request, Shape};
@@ -131,6 +132,21 @@ fn compile(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn analyze(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("analyze");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    for size in SIZES {
+        let set = world::set(Shape::realistic(size));
+        let issues = portcullis_policy::analyze::analyze(&set, world::NOW);
+        let unfinished = issues.iter().filter(|issue| issue.kind == IssueKind::Unfinished);
+        eprintln!("analyze/{size}: {} findings, {} unfinished", issues.len(), unfinished.count());
+        group.bench_function(size.to_string(), |bench| {
+            bench.iter(|| portcullis_policy::analyze::analyze(black_box(&set), world::NOW));
+        });
+    }
+    group.finish();
+}
+
 fn main() {
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -139,5 +155,6 @@ fn main() {
     decide(&mut criterion);
     bind(&mut criterion);
     compile(&mut criterion);
+    analyze(&mut criterion);
     criterion.final_summary();
 }

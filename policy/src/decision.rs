@@ -358,7 +358,7 @@ pub struct Applied {
 
 impl Applied {
     /// How many are kept without allocating.
-    pub const INLINE: usize = 32;
+    pub const INLINE: usize = 64;
     /// Bits of a result.
     const RESULT_BITS: u32 = 3;
 
@@ -391,6 +391,7 @@ impl Applied {
     #[cold]
     fn spill(&mut self, packed: u32) {
         if self.spilled.is_empty() {
+            self.spilled.reserve(4 * Self::INLINE);
             self.spilled.extend(self.inline);
         }
         self.spilled.push(packed);

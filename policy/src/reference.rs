@@ -382,88 +382,87 @@ fn finding(
 
 // Assignments and conditions.
 
-pub(crate) fn checks(set: &PolicySet, app: &App, policy: &Policy, signals: &Signals<'_>) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let mut check = |part, holds| checks.push(Check { part, holds });
-    check(Part::State, Tri::from_bool(policy.state != PolicyState::Disabled));
-    match &policy.subjects {
-        Subjects::Users(users) => {
-            let matches = |selector: &UserSelector| user(selector, signals.principal);
-            check(Part::Users, included(&users.include, &users.exclude, matches));
-        }
-        Subjects::Workloads(workloads) => {
-            let matches = |selector: &WorkloadSelector| workload(selector, &signals.principal.identity);
-            check(Part::Workloads, included(&workloads.include, &workloads.exclude, matches));
-        }
-    }
-    match &policy.targets {
-        Targets::Apps(apps) => check(Part::Application, application(apps, app)),
-        Targets::Contexts(contexts) => {
-            let asked = signals.target.context.is_some_and(|context| contexts.contains(&context));
-            check(Part::AuthenticationContext, Tri::from_bool(asked));
-        }
-    }
-    conditions(set, app, &policy.conditions, signals, &mut check);
-    checks
+/// Every part that the policy has, in the order of [`Part::ALL`].
+fn checks(set: &PolicySet, app: &App, policy: &Policy, signals: &Signals<'_>) -> Vec<Check> {
+    let one = |part| check(set, app, policy, part, signals).map(|holds| Check { part, holds });
+    Part::ALL.into_iter().filter_map(one).collect()
 }
 
-fn conditions(
+/// Whether a request matches one part of a policy; `None` when the policy does not have it.
+pub(crate) fn check(
     set: &PolicySet,
     app: &App,
-    conditions: &Conditions,
+    policy: &Policy,
+    part: Part,
     signals: &Signals<'_>,
-    check: &mut impl FnMut(Part, Tri),
-) {
+) -> Option<Tri> {
     let context = signals.context;
-    if let Some(platforms) = &conditions.platforms {
-        let matches = |selector: &PlatformSelector| match selector {
-            PlatformSelector::All => Tri::Yes,
-            PlatformSelector::Named(wanted) => known(&context.platform, Tri::No, |seen| seen == wanted),
-        };
-        check(Part::DevicePlatform, included(&platforms.include, &platforms.exclude, matches));
-    }
-    if let Some(wanted) = conditions.client_apps {
-        let not_told = Tri::from_bool(wanted.contains(ClientAppType::Other));
-        check(Part::ClientApps, known(&context.client_app, not_told, |seen| wanted.contains(*seen)));
-    }
-    if let Some(locations) = &conditions.locations {
-        let matches = |selector: &LocationSelector| location(set, selector, signals);
-        check(Part::Location, included(&locations.include, &locations.exclude, matches));
-    }
-    let risks: [(Part, Option<RiskSet>, Fact<RiskLevel>); 4] = [
-        (Part::SignInRisk, conditions.sign_in_risk, context.sign_in_risk),
-        (Part::UserRisk, conditions.user_risk, context.user_risk),
-        (Part::InsiderRisk, conditions.insider_risk, context.insider_risk),
-        (Part::ServicePrincipalRisk, conditions.service_principal_risk, context.service_principal_risk),
-    ];
-    for (part, wanted, seen) in risks {
-        if let Some(wanted) = wanted {
-            let no_risk = Tri::from_bool(wanted.contains(RiskLevel::None));
-            check(part, known(&seen, no_risk, |level| wanted.contains(*level)));
+    let conditions = &policy.conditions;
+    let risk = |wanted: Option<RiskSet>, seen: Fact<RiskLevel>| {
+        let wanted = wanted?;
+        let no_risk = Tri::from_bool(wanted.contains(RiskLevel::None));
+        Some(known(&seen, no_risk, |level| wanted.contains(*level)))
+    };
+    match (part, &policy.subjects, &policy.targets) {
+        (Part::State, ..) => Some(Tri::from_bool(policy.state != PolicyState::Disabled)),
+        (Part::Users, Subjects::Users(users), _) => {
+            Some(included(&users.include, &users.exclude, |selector| user(selector, signals.principal)))
         }
-    }
-    if let Some(filter) = &conditions.device {
-        let found = rule(&filter.rule, app, signals);
-        check(
-            Part::Devices,
-            match filter.mode {
+        (Part::Workloads, Subjects::Workloads(workloads), _) => {
+            let matches = |selector: &WorkloadSelector| workload(selector, &signals.principal.identity);
+            Some(included(&workloads.include, &workloads.exclude, matches))
+        }
+        (Part::Users, Subjects::Workloads(_), _) | (Part::Workloads, Subjects::Users(_), _) => None,
+        (Part::Application, _, Targets::Apps(apps)) => Some(application(apps, app)),
+        (Part::AuthenticationContext, _, Targets::Contexts(contexts)) => {
+            let asked = signals.target.context.is_some_and(|context| contexts.contains(&context));
+            Some(Tri::from_bool(asked))
+        }
+        (Part::Application, _, Targets::Contexts(_)) | (Part::AuthenticationContext, _, Targets::Apps(_)) => {
+            None
+        }
+        (Part::DevicePlatform, ..) => {
+            let platforms = conditions.platforms.as_ref()?;
+            let matches = |selector: &PlatformSelector| match selector {
+                PlatformSelector::All => Tri::Yes,
+                PlatformSelector::Named(wanted) => known(&context.platform, Tri::No, |seen| seen == wanted),
+            };
+            Some(included(&platforms.include, &platforms.exclude, matches))
+        }
+        (Part::ClientApps, ..) => {
+            let wanted = conditions.client_apps?;
+            let not_told = Tri::from_bool(wanted.contains(ClientAppType::Other));
+            Some(known(&context.client_app, not_told, |seen| wanted.contains(*seen)))
+        }
+        (Part::Location, ..) => {
+            let locations = conditions.locations.as_ref()?;
+            let matches = |selector: &LocationSelector| location(set, selector, signals);
+            Some(included(&locations.include, &locations.exclude, matches))
+        }
+        (Part::SignInRisk, ..) => risk(conditions.sign_in_risk, context.sign_in_risk),
+        (Part::UserRisk, ..) => risk(conditions.user_risk, context.user_risk),
+        (Part::InsiderRisk, ..) => risk(conditions.insider_risk, context.insider_risk),
+        (Part::ServicePrincipalRisk, ..) => {
+            risk(conditions.service_principal_risk, context.service_principal_risk)
+        }
+        (Part::Devices, ..) => {
+            let filter = conditions.device.as_ref()?;
+            let found = rule(&filter.rule, app, signals);
+            Some(match filter.mode {
                 FilterMode::Include => found,
                 FilterMode::Exclude => found.not(),
-            },
-        );
-    }
-    if let Some(flows) = conditions.flows {
-        let used = signals.principal.sign_in.flow;
-        check(Part::AuthenticationFlow, Tri::from_bool(used.is_some_and(|flow| flows.contains(flow))));
-    }
-    if let Some(request) = &conditions.request {
-        check(Part::Request, Tri::from_bool(in_request(request, &signals.action)));
-    }
-    if let Some(time) = &conditions.time {
-        check(Part::Time, Tri::from_bool(in_time(time, signals.now)));
-    }
-    if let Some(claims) = &conditions.claims {
-        check(Part::Claims, rule(claims, app, signals));
+            })
+        }
+        (Part::AuthenticationFlow, ..) => {
+            let flows = conditions.flows?;
+            let used = signals.principal.sign_in.flow;
+            Some(Tri::from_bool(used.is_some_and(|flow| flows.contains(flow))))
+        }
+        (Part::Request, ..) => {
+            Some(Tri::from_bool(in_request(conditions.request.as_ref()?, &signals.action)))
+        }
+        (Part::Time, ..) => Some(Tri::from_bool(in_time(conditions.time.as_ref()?, signals.now))),
+        (Part::Claims, ..) => Some(rule(conditions.claims.as_ref()?, app, signals)),
     }
 }
 
@@ -494,7 +493,7 @@ fn assigned(app: &App, principal: &Principal) -> Tri {
     }
 }
 
-fn user(selector: &UserSelector, principal: &Principal) -> Tri {
+pub(crate) fn user(selector: &UserSelector, principal: &Principal) -> Tri {
     let Identity::User { id, guest, home_tenant } = &principal.identity else { return Tri::No };
     match selector {
         UserSelector::All => Tri::Yes,

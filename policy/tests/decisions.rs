@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, Refused};
+use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::*;
 use portcullis_policy::remedy::{self, Remedy};
 use portcullis_policy::rule::Rule;
@@ -823,5 +823,180 @@ fn paths(include: &[&str], exclude: &[&str]) -> RequestCondition {
         methods: vec![],
         paths: include.iter().map(pattern).collect(),
         exclude_paths: exclude.iter().map(pattern).collect(),
+    }
+}
+
+#[test]
+fn a_policy_that_asks_for_nothing_is_refused_at_load() {
+    for (grant, what) in [
+        (
+            require(Operator::And, &[]),
+            "requires no control; write `block`, a control, or session controls alone",
+        ),
+        (Grant::SessionOnly, "neither grants, blocks nor limits the session"),
+    ] {
+        let problems =
+            CompiledPolicies::compile(set(vec![policy("idle", grant)]), Generation(1)).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told, [format!("policy `idle`: {what}")]);
+    }
+    let mut limited = policy("limited", Grant::SessionOnly);
+    limited.session.persistent_browser = Some(Persistence::Never);
+    assert!(
+        CompiledPolicies::compile(set(vec![limited, policy("block", Grant::Block)]), Generation(1)).is_ok()
+    );
+}
+
+/// Logs, metrics and dashboards rest on these words.
+#[test]
+fn reasons_and_results_have_their_words() {
+    let reasons: Vec<&str> = ReasonCode::ALL.into_iter().map(ReasonCode::as_str).collect();
+    assert_eq!(
+        reasons,
+        [
+            "not-assigned",
+            "blocked-location",
+            "blocked-platform",
+            "blocked-client-app",
+            "blocked-device",
+            "blocked-flow",
+            "blocked-risk",
+            "blocked-request",
+            "blocked",
+            "no-policy",
+            "device-not-compliant",
+            "device-unknown",
+            "device-not-joined",
+            "client-not-approved",
+            "client-not-protected",
+            "mfa-required",
+            "strength-required",
+            "sign-in-too-old",
+            "password-change-required",
+            "terms-required",
+            "external-control-required",
+            "fact-unavailable",
+        ]
+    );
+    let results: Vec<&str> = PolicyResult::ALL.into_iter().map(PolicyResult::as_str).collect();
+    assert_eq!(
+        results,
+        [
+            "success",
+            "failure",
+            "interrupted",
+            "reportOnlySuccess",
+            "reportOnlyFailure",
+            "reportOnlyInterrupted"
+        ]
+    );
+}
+
+#[test]
+fn a_set_of_reasons_holds_each_once_and_tells_the_first() {
+    let (mfa, blocked) = (ReasonCode::MfaRequired, ReasonCode::Blocked);
+    let one = ReasonSet::EMPTY.with(mfa).with(mfa);
+    assert!(one.contains(mfa) && !one.contains(blocked) && !one.is_empty());
+    let both = one.union(one).union(ReasonSet::EMPTY.with(blocked)).union(one);
+    assert_eq!(both.iter().collect::<Vec<_>>(), [blocked, mfa]);
+    assert_eq!((both.first(), ReasonSet::EMPTY.first()), (Some(blocked), None));
+}
+
+/// What operators read in a debug log.
+#[test]
+fn decisions_and_policies_can_be_shown() {
+    let decision = decide(set(vec![ask_nothing()]), &alice(), ClientContext::UNKNOWN);
+    let shown = format!("{decision:?}");
+    assert!(shown.contains("Permit") && shown.contains("[(PolicyIndex(0), Success)]"), "{shown}");
+    assert_eq!((decision.applied.len(), decision.applied.is_empty()), (1, false));
+    let refused = decide(set(vec![]), &alice(), ClientContext::UNKNOWN);
+    assert_eq!((refused.applied.len(), refused.applied.is_empty()), (0, true));
+    let compiled = CompiledPolicies::compile(set(vec![ask_nothing()]), Generation(7)).unwrap();
+    let shown = format!("{compiled:?}");
+    assert!(shown.contains("Generation(7)") && shown.contains("policies: 1"), "{shown}");
+}
+
+#[test]
+fn a_time_condition_begins_at_its_first_moment_and_ends_before_its_last() {
+    let utc = TimeZone { name: "Etc/UTC".into(), first_offset_secs: 0, transitions: vec![] };
+    let check = |windows: Vec<WeekWindow>, from, until, cases: &[(i64, bool)]| {
+        let mut timed = ask_nothing();
+        timed.conditions.time = Some(TimeCondition { zone: utc.clone(), windows, from, until });
+        let compiled = CompiledPolicies::compile(set(vec![timed]), Generation(1)).unwrap();
+        let (person, context) = (alice(), at("203.0.113.9"));
+        let scope = compiled.bind(&person);
+        for (now, open) in cases {
+            let signals = Signals { now: *now, ..signals(&person, &context) };
+            let granted = compiled.decide(&scope, &signals).into_granted().is_ok();
+            assert_eq!(granted, *open, "{now}, from {from:?} until {until:?}");
+        }
+    };
+    let (first, last) = (NOW, NOW + 3_600);
+    let dates = [(first - 1, false), (first, true), (last - 1, true), (last, false), (last + 1, false)];
+    check(vec![], Some(first), Some(last), &dates);
+    check(vec![], Some(first), None, &[(first - 1, false), (first, true), (first + 1, true)]);
+    check(vec![], None, Some(last), &[(last - 1, true), (last, false)]);
+    // Monday 2026-01-19 00:00 UTC.
+    let monday = 1_768_780_800;
+    let minute = |number: i64| monday + number * 60;
+    let window = |start_minute, end_minute| WeekWindow { start_minute, end_minute };
+    check(
+        vec![window(480, 1_080)],
+        None,
+        None,
+        &[
+            (minute(480) - 1, false),
+            (minute(480), true),
+            (minute(1_080) - 1, true),
+            (minute(1_080), false),
+            (minute(481), true),
+        ],
+    );
+    // Sunday 22:00 to Monday 02:00: over the end of the week.
+    check(
+        vec![window(9_960, 120)],
+        None,
+        None,
+        &[
+            (minute(0), true),
+            (minute(120) - 1, true),
+            (minute(120), false),
+            (minute(9_960) - 1, false),
+            (minute(9_960), true),
+            (minute(10_079), true),
+        ],
+    );
+    // A window that begins where it ends is the whole week.
+    check(
+        vec![window(600, 600)],
+        None,
+        None,
+        &[(minute(599), true), (minute(600), true), (minute(601), true)],
+    );
+}
+
+#[test]
+fn a_path_is_excluded_whatever_else_matches() {
+    let mut writes = policy("writes", Grant::Block);
+    writes.conditions.request = Some(RequestCondition {
+        methods: vec!["POST".into(), "PUT".into()],
+        ..paths(&["/admin/**", "/help"], &["/admin/public/**"])
+    });
+    let compiled = CompiledPolicies::compile(set(vec![writes, ask_nothing()]), Generation(1)).unwrap();
+    let (person, context) = (alice(), at("203.0.113.9"));
+    let scope = compiled.bind(&person);
+    for (method, path, blocked) in [
+        ("POST", "/admin", true),
+        ("PUT", "/admin/users", true),
+        ("POST", "/help", true),
+        ("GET", "/admin", false),
+        ("POST", "/admin/public", false),
+        ("POST", "/admin/public/x", false),
+        ("POST", "/administrator", false),
+        ("POST", "/help/me", false),
+    ] {
+        let signals = Signals { action: Action { method, path }, ..signals(&person, &context) };
+        let refused = compiled.decide(&scope, &signals).into_granted().is_err();
+        assert_eq!(refused, blocked, "{method} {path}");
     }
 }

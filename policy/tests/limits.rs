@@ -164,9 +164,17 @@ fn thousands_of_locations_each_find_their_policies() {
         policy.conditions.locations =
             Some(Locations { include: vec![LocationSelector::All], exclude: vec![exclude] });
     }
+    // At its own site the fifth is in two of its locations, elsewhere in one.
+    let around = NamedLocation {
+        name: "around".into(),
+        place: Place::Networks { networks: vec!["10.0.0.0/8".parse().unwrap()], trusted: false },
+    };
+    if let Some(locations) = &mut policies[4].conditions.locations {
+        locations.include.push(LocationSelector::Named("around".into()));
+    }
     let set = PolicySet {
         apps: vec![app(0)],
-        locations: (0..places).map(location).collect(),
+        locations: (0..places).map(location).chain([around]).collect(),
         policies,
         ..PolicySet::default()
     };
@@ -180,10 +188,11 @@ fn thousands_of_locations_each_find_their_policies() {
         applied(&decide(&policies, &member_of(&[]), 0, &ClientContext { address, ..ClientContext::UNKNOWN }))
     };
     let eighth = |first: u32| (0..8).map(move |turn| first + turn * 3_000);
-    assert_eq!(at(Fact::Known("10.0.5.1")), [0, 1].into_iter().chain(eighth(5)).collect::<Vec<_>>());
+    assert_eq!(at(Fact::Known("10.0.5.1")), [0, 1, 4].into_iter().chain(eighth(5)).collect::<Vec<_>>());
     // The first three policies were made others.
-    assert_eq!(at(Fact::Known("10.0.0.1")), [1].into_iter().chain(eighth(0).skip(1)).collect::<Vec<_>>());
-    assert_eq!(at(Fact::Known("10.0.17.1")), [0].into_iter().chain(eighth(17)).collect::<Vec<_>>());
+    assert_eq!(at(Fact::Known("10.0.0.1")), [1, 4].into_iter().chain(eighth(0).skip(1)).collect::<Vec<_>>());
+    assert_eq!(at(Fact::Known("10.0.17.1")), [0, 4].into_iter().chain(eighth(17)).collect::<Vec<_>>());
+    assert_eq!(at(Fact::Known("10.0.4.1")), [0, 1].into_iter().chain(eighth(4)).collect::<Vec<_>>());
     assert_eq!(at(Fact::Known("192.0.2.1")), [0, 1]);
     assert_eq!(at(Fact::Unknown), [0, 1]);
     let unavailable = at(Fact::Unavailable);
@@ -252,4 +261,9 @@ fn a_set_with_too_many_policies_or_a_filter_that_asks_of_a_request_is_refused() 
     let problems = CompiledPolicies::compile(PolicySet { apps: many, ..PolicySet::default() }, Generation(1))
         .unwrap_err();
     assert_eq!(problems[0].to_string(), "1048577 apps are too many: 1048576 are allowed");
+    // As many as are allowed are looked at.
+    let many = vec![app(0); 1 << 20];
+    let problems = CompiledPolicies::compile(PolicySet { apps: many, ..PolicySet::default() }, Generation(1))
+        .unwrap_err();
+    assert_eq!(problems[0].to_string(), "two apps are named `app-0`");
 }

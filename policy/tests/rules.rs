@@ -348,3 +348,76 @@ fn a_rule_that_ends_too_soon_says_what_it_waits_for() {
         assert_eq!((found.offset, found.len), (rule.len(), 0), "{rule}");
     }
 }
+
+#[test]
+fn a_rule_keeps_its_text_and_says_whether_it_is_about_apps_alone() {
+    for (text, about_apps) in [
+        (r#"app.tier -eq "1" -and -not (app.area -in ["a", "b"])"#, true),
+        (r#"app.tier -eq "1" -or device.isCompliant -eq True"#, false),
+        (r#"-not (user.department -eq "x")"#, false),
+        (r#"request.method -eq "GET" -and app.tier -eq "1""#, false),
+    ] {
+        let rule = Rule::parse(text).unwrap();
+        assert_eq!((rule.source(), rule.is_about_apps()), (text, about_apps));
+    }
+}
+
+#[test]
+fn every_attribute_can_be_asked_whether_it_is_null_but_not_its_elements() {
+    for name in ["isCompliant", "deviceId", "model", "operatingSystemVersion", "physicalIds", "systemLabels"]
+    {
+        assert!(Rule::parse(&format!("device.{name} -eq null")).is_ok(), "{name}");
+        assert!(Rule::parse(&format!("device.{name} -ne null")).is_ok(), "{name}");
+        let contains = error(&format!("device.{name} -contains null"));
+        assert_eq!(contains.what, "null can only be compared with `-eq` and `-ne`");
+    }
+    assert!(Rule::parse("device.model -any (_ -eq null)").is_err());
+}
+
+#[test]
+fn a_version_with_more_parts_is_later_unless_they_are_zero() {
+    let compare = |seen: &'static str, rule: &str| {
+        let device = Device { operating_system_version: Some(seen), ..Device::default() };
+        matches(&format!("device.operatingSystemVersion {rule}"), Fact::Known(device))
+    };
+    for (seen, rule, holds) in [
+        ("10.0", "-lt \"10.0.1\"", true),
+        ("10.0", "-ge \"10.0.1\"", false),
+        ("10.0.1", "-gt \"10.0\"", true),
+        ("10.0.1", "-le \"10.0\"", false),
+        ("10.0.0", "-le \"10\"", true),
+        ("10", "-ge \"10.0.0\"", true),
+        ("10", "-gt \"10.0.0\"", false),
+    ] {
+        assert_eq!(compare(seen, rule), holds, "{seen} {rule}");
+    }
+}
+
+#[test]
+fn a_text_that_does_not_end_is_marked_to_the_end_and_a_rule_may_be_as_long_as_is_said() {
+    let open = "device.model -eq \"abc";
+    let told = error(open);
+    assert_eq!((told.offset, told.len), (17, open.len() - 17));
+    let rule = "device.model -eq \"abc\"";
+    let longest = format!("{rule}{}", " ".repeat(Rule::LEN_MAX - rule.len()));
+    assert!(Rule::parse(&longest).is_ok());
+    assert!(Rule::parse(&format!("{longest} ")).is_err());
+}
+
+#[test]
+fn what_stands_side_by_side_is_no_deeper_than_one_of_them() {
+    for one in ["-not device.isCompliant -eq True", "(device.isCompliant -eq True)"] {
+        assert!(Rule::parse(&vec![one; 2 * Rule::DEPTH_MAX].join(" -and ")).is_ok(), "{one}");
+    }
+}
+
+#[test]
+fn patterns_and_what_a_request_does_not_have_are_refused_with_a_mend() {
+    for word in ["-match", "-notMatch", "-MATCH"] {
+        let told = error(&format!("device.model {word} \"Surface.*\""));
+        assert_eq!(told.help, "patterns are not supported: use -startsWith, -endsWith or -contains");
+    }
+    for name in ["request.host", "request.", "request.methods", "device.", "session.id"] {
+        assert_eq!(error(&format!("{name} -eq \"x\"")).what, format!("no attribute `{name}`"));
+    }
+}

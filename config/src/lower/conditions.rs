@@ -9,6 +9,7 @@ use super::{Context, Known, policy, rule, time, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::policy_tables::{FILTER, LOCATIONS, PLATFORMS, REQUEST, TIME};
 use crate::schema::tree::View;
+use crate::settings::Claims;
 
 /// `None` when a condition is not understood: a policy without it would be another policy.
 pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Conditions> {
@@ -17,7 +18,7 @@ pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &Known) ->
         cx.not_empty(view, key, never);
     }
     cx.not_empty(view, "authentication-flows", never);
-    untold_risk(cx, view, known);
+    untold(cx, view, known);
     let client_apps = view.get("client-apps").map(|_| {
         words(view, "client-apps", &ClientAppType::ALL, ClientAppType::as_str).into_iter().collect()
     });
@@ -64,25 +65,34 @@ fn words<T: Copy>(view: View<'_>, key: &str, all: &[T], name: fn(T) -> &'static 
     view.texts(key).filter_map(|(text, _)| find(text)).collect()
 }
 
-/// A risk that no issuer tells counts as `none`, so the policy would look stricter than it is.
-fn untold_risk(cx: &mut Context<'_>, view: View<'_>, known: &Known) {
-    let told = |key: &str| match key {
-        "sign-in-risk" => known.claims.iter().any(|claims| claims.sign_in_risk.is_some()),
-        "user-risk" => known.claims.iter().any(|claims| claims.user_risk.is_some()),
-        _ => false,
-    };
-    for key in ["sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"] {
-        if view.get(key).is_some() && !told(key) && !known.claims.is_empty() {
-            let help = match key {
-                "sign-in-risk" | "user-risk" => {
-                    format!("name the claim that tells it in `[issuer.claims]`: `{key} = \"…\"`")
+/// What no issuer tells counts as no risk and no flow, so the policy would look stricter than it is.
+fn untold(cx: &mut Context<'_>, view: View<'_>, known: &Known) {
+    type Told = fn(&Claims) -> bool;
+    let signals: [(&str, &str, Told); 5] = [
+        ("sign-in-risk", "sign-in-risk", |claims| claims.sign_in_risk.is_some()),
+        ("user-risk", "user-risk", |claims| claims.user_risk.is_some()),
+        ("insider-risk", "insider-risk", |claims| claims.insider_risk.is_some()),
+        ("service-principal-risk", "service-principal-risk", |claims| {
+            claims.service_principal_risk.is_some()
+        }),
+        ("authentication-flows", "flow", |claims| claims.flow.is_some()),
+    ];
+    for (key, claim, is_told) in signals {
+        if view.get(key).is_some() && !known.claims.is_empty() && !known.claims.iter().any(is_told) {
+            let why = match claim {
+                "flow" => {
+                    "a sign-in whose flow is not told counts as none of them, so this policy would not apply"
                 }
-                _ => "this risk has no source yet".to_owned(),
+                _ => "an untold risk counts as `none`, so this policy would hardly ever apply",
             };
             cx.push(
-                Diagnostic::warning("policy/no-signal", view.at_key(key), format!("no issuer tells `{key}`"))
-                    .why("an untold risk counts as `none`, so this policy would hardly ever apply")
-                    .help(help),
+                Diagnostic::warning(
+                    "policy/no-signal",
+                    view.at_key(key),
+                    format!("no issuer tells `{claim}`"),
+                )
+                .why(why)
+                .help(format!("name the claim that tells it in `[issuer.claims]`: `{claim} = \"…\"`")),
             );
         }
     }

@@ -218,6 +218,16 @@ fn targets(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Target
         None if table.get("filter").is_some() => return None,
         None => None,
     };
+    if let Some((_, rule)) = &filter
+        && !rule.is_about_apps()
+    {
+        let at = table.table("filter", &FILTER).map_or(table.at(), |filter| filter.at_key("rule"));
+        cx.push(
+            Diagnostic::error("rule/app-filter", at, "this rule asks for more than attributes of apps")
+                .why("which apps a policy is about is decided at load, when there is no request yet")
+                .help("write `app.NAME`; the rest belongs into `conditions`"),
+        );
+    }
     if table.get("include").is_none() && !matches!(filter, Some((FilterMode::Include, _))) {
         cx.push(
             Diagnostic::error("policy/targets", table.at(), "`apps` includes nothing")

@@ -298,10 +298,11 @@ fn require(operator: Operator, controls: &[ControlCode], proven: &[bool], device
     match operator {
         Operator::And if all_met => Verdict::SATISFIED,
         Operator::Or if some_met => Verdict::SATISFIED,
-        // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
+        // What the user can perform is proven or not: only states are ever in doubt.
         Operator::And if states.is_empty() => {
-            Verdict { kind: Kind::Challenges, reasons: performable, unsure: unsure && !sure_unmet }
+            Verdict { kind: Kind::Challenges, reasons: performable, unsure: false }
         }
+        // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
         Operator::And => {
             Verdict { kind: Kind::Denies, reasons: states.union(performable), unsure: unsure && !sure_unmet }
         }

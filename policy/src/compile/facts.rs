@@ -145,6 +145,11 @@ impl Facts {
         }
     }
 
+    /// Where policies can tell two places apart; `None` when no policy speaks of places.
+    pub(crate) const fn places(&self) -> Option<&Places> {
+        self.places.as_ref()
+    }
+
     /// The rows of this request.
     #[inline]
     pub(crate) fn narrow(&self, signals: &Signals<'_>) -> Narrowing<'_> {

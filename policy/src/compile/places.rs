@@ -66,22 +66,7 @@ impl Places {
         address: Fact<IpAddr>,
         country: Fact<CountryCode>,
     ) -> PlaceRows<'_> {
-        let address = match address {
-            Fact::Known(address) => Fact::Known(match address.to_canonical() {
-                IpAddr::V4(address) => self.v4.class(address.to_bits()).unwrap_or(NOWHERE),
-                IpAddr::V6(address) => self.v6.class(address.to_bits()).unwrap_or(NOWHERE),
-            }),
-            // An address that nobody knows is in no network.
-            Fact::Unknown => Fact::Known(NOWHERE),
-            Fact::Unavailable => Fact::Unavailable,
-        };
-        let country = match country {
-            Fact::Known(country) => {
-                Fact::Known(self.class_of_country.get(country.index()).copied().unwrap_or(NOWHERE))
-            }
-            Fact::Unknown => Fact::Known(self.class_of_unknown),
-            Fact::Unavailable => Fact::Unavailable,
-        };
+        let (address, country) = (self.address_class(address), self.country_class(country));
         PlaceRows {
             possible: self.quad(rows, address, country, false),
             certain: if address == Fact::Unavailable || country == Fact::Unavailable {
@@ -89,6 +74,32 @@ impl Places {
             } else {
                 None
             },
+        }
+    }
+
+    /// Addresses of one class are in the same locations.
+    #[inline]
+    pub(crate) fn address_class(&self, address: Fact<IpAddr>) -> Fact<u32> {
+        match address {
+            Fact::Known(address) => Fact::Known(match address.to_canonical() {
+                IpAddr::V4(address) => self.v4.class(address.to_bits()).unwrap_or(NOWHERE),
+                IpAddr::V6(address) => self.v6.class(address.to_bits()).unwrap_or(NOWHERE),
+            }),
+            // An address that nobody knows is in no network.
+            Fact::Unknown => Fact::Known(NOWHERE),
+            Fact::Unavailable => Fact::Unavailable,
+        }
+    }
+
+    /// Countries of one class are in the same locations.
+    #[inline]
+    pub(crate) fn country_class(&self, country: Fact<CountryCode>) -> Fact<u32> {
+        match country {
+            Fact::Known(country) => {
+                Fact::Known(self.class_of_country.get(country.index()).copied().unwrap_or(NOWHERE))
+            }
+            Fact::Unknown => Fact::Known(self.class_of_unknown),
+            Fact::Unavailable => Fact::Unavailable,
         }
     }
 

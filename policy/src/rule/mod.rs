@@ -78,7 +78,8 @@ impl Rule {
     }
 
     /// Whether it asks for nothing but attributes of an app, which are known at load.
-    pub(crate) fn is_about_apps(&self) -> bool {
+    #[must_use]
+    pub fn is_about_apps(&self) -> bool {
         self.root.comparisons(&mut |comparison| matches!(comparison.attribute, Attribute::App(_)))
     }
 

@@ -4,6 +4,7 @@ use portcullis_policy::analyze::{IssueKind, analyze};
 use portcullis_policy::model::*;
 use portcullis_policy::reference::{Tri, evaluate};
 use portcullis_policy::rule::Rule;
+use portcullis_policy::signals::{AppIndex, Identity, Signals};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -36,11 +37,86 @@ proptest! {
                 }
             }
         }
+        let compiled = world::compile(set.clone());
         for issue in &issues {
             let told = issue.witness.as_ref().map(|witness| witness.ask(&set));
+            let decided = issue.witness.as_ref().map(|witness| witness.decide(&compiled));
             prop_assert_eq!(told, issue.conclusion);
+            prop_assert_eq!(decided, told);
             prop_assert_eq!(told.is_none(), issue.kind == IssueKind::NeverApplies);
+            prop_assert!(!matches!(issue.kind, IssueKind::Unfinished | IssueKind::Disputed), "{}", issue.what);
         }
+    }
+
+    /// Nobody slips through unseen: whom no enforced policy of an app speaks of, and who may use it, has a
+    /// finding of that app. The other way round, who is found is spoken of by none.
+    #[test]
+    fn people_whom_no_policy_speaks_of_are_found(
+        of_set in vec(any::<u8>(), 0..300), of_questions in vec(any::<u8>(), 2_000),
+    ) {
+        let mut set = policy_set(&mut Choices::new(&of_set), 5);
+        for policy in &mut set.policies {
+            policy.conditions = Conditions::default();
+            if matches!(policy.targets, Targets::Contexts(_)) {
+                policy.state = PolicyState::Disabled;
+            }
+        }
+        let issues = analyze(&set, NOW);
+        let uncovered = |signals: &Signals<'_>| {
+            let evaluation = evaluate(&set, signals);
+            let silent = evaluation.findings.iter().zip(&set.policies).all(|(finding, policy)| {
+                policy.state != PolicyState::Enabled || finding.applies == Tri::No
+            });
+            evaluation.assigned == Tri::Yes && silent
+        };
+        let about = |app: AppIndex| {
+            let kinds = [IssueKind::AppUncovered, IssueKind::PeopleUncovered];
+            issues.iter().filter(move |issue| issue.app == Some(app) && kinds.contains(&issue.kind))
+        };
+        let mut choices = Choices::new(&of_questions);
+        for _ in 0..30 {
+            let question = question(&mut choices);
+            let person = matches!(question.principal.identity, Identity::User { .. });
+            let app = question.target.app;
+            if person && (app.0 as usize) < set.apps.len() && uncovered(&question.signals()) {
+                prop_assert!(about(app).next().is_some(), "{:#?}\n{:#?}", set, question.principal);
+            }
+        }
+        for issue in (0..set.apps.len()).flat_map(|app| about(AppIndex(app as u32))) {
+            let speaks = issue.witness.as_ref().map(|witness| {
+                let question = world::Question {
+                    principal: witness.principal.clone(), ..question(&mut Choices::new(&[]))
+                };
+                let signals = Signals { target: witness.target, ..question.signals() };
+                issue.kind == IssueKind::PeopleUncovered && !uncovered(&signals)
+            });
+            prop_assert_eq!(speaks, Some(false), "{}", issue.what);
+        }
+    }
+}
+
+#[test]
+fn a_policy_about_more_kinds_of_guests_is_not_covered_by_one_about_fewer() {
+    let guests = |kinds: &[GuestKind], tenants| {
+        let guests = Guests { kinds: kinds.iter().copied().collect(), tenants };
+        Subjects::Users(Users { include: vec![UserSelector::Guests(guests)], exclude: vec![] })
+    };
+    let (one, two) = (GuestKind::B2bCollaborationGuest, GuestKind::ServiceProvider);
+    let only = || Tenants::Only(vec!["tenant-a".into()]);
+    for (narrow, wide, covered) in [
+        (guests(&[one, two], Tenants::Any), guests(&[one], Tenants::Any), false),
+        (guests(&[one], Tenants::Any), guests(&[one, two], Tenants::Any), true),
+        (guests(&[one], Tenants::Any), guests(&[one], only()), false),
+        (guests(&[one], only()), guests(&[one], Tenants::Any), true),
+    ] {
+        let kinds = kinds(|policies| {
+            policies[0].subjects = narrow.clone();
+            let mut block = policies[0].clone();
+            block.subjects = wide.clone();
+            block.grant = Grant::Block;
+            policies.push(block);
+        });
+        assert_eq!(kinds.contains(&IssueKind::Shadowed), covered, "{narrow:?} {wide:?}");
     }
 }
 

@@ -81,7 +81,7 @@ impl<'j> Field<'j> {
 
 /// What OData says beside the data: the only usual keys with a dot. None of these is the beginning
 /// of another, and none changes what an object means (`odata.bind` would).
-const ANNOTATIONS: [&str; 9] = [
+const ANNOTATIONS: [&str; 11] = [
     "odata.type",
     "odata.context",
     "odata.id",
@@ -90,12 +90,24 @@ const ANNOTATIONS: [&str; 9] = [
     "odata.nextLink",
     "odata.navigationLink",
     "odata.associationLink",
+    "odata.editLink",
+    "odata.readLink",
     "microsoft.graph.tips",
 ];
 
 /// Whether a leaf's path ends in an annotation.
 pub(super) fn is_annotation(path: &str) -> bool {
     path.rsplit_once('@').is_some_and(|(_, last)| ANNOTATIONS.contains(&last))
+}
+
+/// Whether a member is an operation that the service offers (OData JSON Format 4.01, sections 4.5.14 and
+/// 15: its name begins with `#`): where to post to, and nothing of the object itself.
+pub(super) fn is_operation(key: &str, json: &Json) -> bool {
+    let Json::Object(entries) = json else { return false };
+    key.starts_with('#')
+        && entries
+            .iter()
+            .all(|(key, value)| matches!(key.as_str(), "title" | "target") && value.text().is_some())
 }
 
 /// The path of a member. Keys that could be mistaken for a path are quoted.

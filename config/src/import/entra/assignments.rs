@@ -1,12 +1,11 @@
 //! Whom and what a policy is about: users, workloads, apps.
 
 use portcullis_policy::model::AuthenticationContext;
-use portcullis_policy::rule::Rule;
 use toml::{Table, Value};
 
 use super::account::Field;
-use super::names;
-use super::reading::{Loss, Reading, key, strings};
+use super::reading::{App, Loss, Reading, key, strings};
+use super::{apps, names};
 
 /// Whom a policy is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,6 +170,13 @@ fn guests(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Vec<Strin
         }
     }
     reading.taken(&types, "");
+    // Tokens of Entra tell of B2B guests and members by themselves.
+    if kinds.iter().any(|kind| !kind.starts_with("b2b-collaboration")) {
+        reading.needs.claims.insert("guest-kind");
+    }
+    if tenants.as_ref().is_some_and(|tenants| !tenants.is_empty()) {
+        reading.needs.claims.insert("home-tenant");
+    }
     let Some(tenants) = tenants else { return Vec::new() };
     let of_tenants: Vec<&str> = kinds.iter().copied().filter(|kind| *kind != "internal-guest").collect();
     match tenants.as_slice() {
@@ -309,7 +315,7 @@ pub(super) fn targets(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Targ
     }
     let contexts = contexts(reading, &field);
     let filter = match reading.object(&field, "applicationFilter") {
-        Some(filter) => app_filter(reading, &filter),
+        Some(filter) => apps::filter(reading, &filter),
         None => None,
     };
     let filter_includes =
@@ -343,15 +349,19 @@ fn app(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side) -> 
         "microsoftadminportals" => group(reading, "microsoft-admin-portals", "MicrosoftAdminPortals"),
         id if names::is_guid(id) => {
             reading.adapted(field, "is an app to fill in, in `portcullis.toml`");
-            let name = reading.world.apps.get(id).map(String::as_str).or_else(|| names::app_name(id));
-            reading.needs.apps.insert(id.to_owned(), name.unwrap_or_default().to_owned());
+            let mut app = reading.world.apps.get(id).cloned().unwrap_or_default();
+            if app.name.is_empty() {
+                app.name = names::app_name(id).unwrap_or_default().to_owned();
+            }
+            reading.needs.apps.insert(id.to_owned(), app);
             Some(id.to_owned())
         }
         _ if text.starts_with('<') && names::is_presentable(text) => {
             reading.placeholder(text);
             reading.remarked(field, "is no app id: it is an app to fill in, in `portcullis.toml`");
             let id = names::marked_slug(text, "app");
-            reading.needs.apps.insert(id.clone(), text.to_owned());
+            let app = App { name: text.to_owned(), ..App::default() };
+            reading.needs.apps.insert(id.clone(), app);
             Some(id)
         }
         _ => {
@@ -378,60 +388,6 @@ fn contexts(reading: &mut Reading<'_>, applications: &Field<'_>) -> Vec<String> 
     contexts
 }
 
-/// A rule over custom security attributes becomes one over `app.*`.
-fn app_filter(reading: &mut Reading<'_>, field: &Field<'_>) -> Option<Table> {
-    let mode = reading.text(field, "mode");
-    let rule = reading.text(field, "rule");
-    let (Some((mode_field, mode)), Some((rule_field, rule))) = (mode, rule) else {
-        reading.refused(field, Loss::Unknown, "is a filter without mode or rule");
-        return None;
-    };
-    let ours = with_app_attributes(rule);
-    let mode = key(mode);
-    let problem = match (mode.as_str(), Rule::parse(&ours)) {
-        ("include" | "exclude", Ok(_)) => None,
-        (_, Ok(_)) => Some("has a mode that is not known here".to_owned()),
-        (_, Err(error)) => Some(format!("is a rule that cannot be read here: {}", error.what)),
-    };
-    if let Some(problem) = problem {
-        reading.refused(field, Loss::Unknown, &problem);
-        return None;
-    }
-    reading.adapted(&mode_field, "");
-    let note =
-        "is a rule over `app.*` here, and matches apps once they have `attributes` in `portcullis.toml`";
-    if mode == "include" {
-        reading.refused(&rule_field, Loss::Weaker, note);
-    } else {
-        reading.remarked(&rule_field, note);
-    }
-    let mut filter = Table::new();
-    filter.insert("mode".to_owned(), Value::String(mode));
-    filter.insert("rule".to_owned(), Value::String(ours));
-    Some(filter)
-}
-
-/// Replaces `CustomSecurityAttribute.` by `app.`, but not inside quotes.
-fn with_app_attributes(rule: &str) -> String {
-    const THEIRS: &str = "customsecurityattribute.";
-    let part = |(position, part): (usize, &str)| {
-        if position % 2 == 1 {
-            return part.to_owned();
-        }
-        let lower = part.to_ascii_lowercase();
-        let mut out = String::new();
-        let mut next = 0;
-        for (start, theirs) in lower.match_indices(THEIRS) {
-            out.push_str(part.get(next..start).unwrap_or_default());
-            out.push_str("app.");
-            next = start + theirs.len();
-        }
-        out.push_str(part.get(next..).unwrap_or_default());
-        out
-    };
-    rule.split('"').enumerate().map(part).collect::<Vec<_>>().join("\"")
-}
-
 /// Both sides of a list condition as a table of the file.
 pub(super) fn sides_table(sides: &Sides) -> Table {
     let mut table = Table::new();
@@ -440,17 +396,4 @@ pub(super) fn sides_table(sides: &Sides) -> Table {
         table.insert("exclude".to_owned(), strings(&sides.exclude));
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_over_attributes_speaks_of_apps_but_leaves_texts_alone() {
-        let theirs = r#"CustomSecurityAttribute.Eng_Project -eq "CustomSecurityAttribute.x" -and customSecurityAttribute.A_B -in ["y"]"#;
-        let ours = r#"app.Eng_Project -eq "CustomSecurityAttribute.x" -and app.A_B -in ["y"]"#;
-        assert_eq!(with_app_attributes(theirs), ours);
-        assert!(Rule::parse(ours).is_ok());
-    }
 }

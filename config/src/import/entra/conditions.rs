@@ -59,6 +59,8 @@ fn unenforceable(reading: &mut Reading<'_>, conditions: &Field<'_>) {
     for (name, note) in [
         ("times", "Entra never documented how it counts: write `time` by hand"),
         ("agentIdRiskLevels", "the risk of agent identities has no counterpart here"),
+        ("agents", "agent identities are not told apart from other programs here"),
+        ("agentContext", "agent identities are not told apart from other programs here"),
     ] {
         if let Some(field) = conditions.get(name).filter(|field| !field.json.says_nothing()) {
             reading.refused(&field, Loss::Condition, note);
@@ -206,7 +208,7 @@ fn risk(
     conditions: &Field<'_>,
     name: &str,
     known: Words,
-    ours: &str,
+    ours: &'static str,
 ) -> Option<Value> {
     let mut found = Vec::new();
     for (field, text) in reading.texts(conditions, name) {
@@ -215,9 +217,10 @@ fn risk(
         }
     }
     if !found.is_empty() {
+        reading.needs.claims.insert(ours);
         reading.remarks.push(format!(
-            "conditions.{name}: a risk counts as `none` until a source tells it, so until then this policy does \
-             not apply (`{ours}` in `portcullis.toml`, see `portcullis check`)"
+            "conditions.{name}: name the claim that tells it, `{ours}` in `[issuer.claims]`; until then the risk \
+             counts as `none`"
         ));
     }
     words(found)
@@ -234,6 +237,14 @@ fn flows(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
                 found.extend(word(reading, &field, part, FLOWS));
             }
         }
+    }
+    if !found.is_empty() {
+        reading.needs.claims.insert("flow");
+        reading.remarks.push(
+            "conditions.authenticationFlows: name the claim that tells it, `flow` in `[issuer.claims]`; until then \
+             no sign-in counts as one of these"
+                .to_owned(),
+        );
     }
     words(found)
 }

@@ -73,7 +73,12 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
             if text.starts_with('<') {
                 reading.placeholder(text);
             }
-            reading.remarked(&item, "is met by a claim of the token: name it in `[issuer.claims]`");
+            let claim = if kind == "custom" { "custom-controls" } else { "terms" };
+            reading.needs.claims.insert(claim);
+            reading.remarked(
+                &item,
+                &format!("is met by a claim of the token: name it, `{claim}` in `[issuer.claims]`"),
+            );
             controls.push(format!("{kind}:{text}"));
         }
     }
@@ -83,6 +88,7 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
     if let Some(item) = password_change {
         if on_user_risk && operator == "and" && controls == ["mfa"] {
             reading.taken(&item, "");
+            reading.needs.claims.extend(["password-changed", "risk-seen"]);
             controls.push("password-change".to_owned());
         } else {
             let note = "goes with `mfa` and AND, all apps, user risk and no other condition: left out";

@@ -6,6 +6,7 @@
 //! I/O; [`read`] finds and reads them, and writes what came of it.
 
 mod account;
+mod apps;
 mod assignments;
 mod conditions;
 mod controls;
@@ -224,14 +225,21 @@ impl Importer {
         Import { report, files }
     }
 
-    /// Names of apps, from lists of applications or service principals.
+    /// Names and attributes of apps, from lists of applications or service principals. An app can be in
+    /// both: what one of them does not tell, the other may.
     fn apps(&mut self, world: &mut World) {
         for raw in std::mem::take(&mut self.apps) {
             let name = raw.text("displayName").unwrap_or_default();
             if let Some(id) = raw.text("appId") {
-                world.apps.entry(key(id)).or_insert_with(|| printable(name));
+                let app = world.apps.entry(key(id)).or_default();
+                if app.name.is_empty() {
+                    app.name = printable(name);
+                }
+                for (name, value) in apps::attributes(&raw.json) {
+                    app.attributes.entry(name).or_insert(value);
+                }
             }
-            let why = format!("an app, whose name is used: {}", printable(name));
+            let why = format!("an app, whose name and attributes are used: {}", printable(name));
             self.not_policies.push(NotPolicy { file: raw.file, why });
         }
     }
@@ -429,7 +437,11 @@ impl Needs {
         let apps = other.apps.iter().filter(|(id, _)| !self.apps.contains_key(*id));
         let locations = other.locations.iter().filter(|(name, _)| !self.locations.contains_key(*name));
         let strengths = other.strengths.iter().filter(|(name, _)| !self.strengths.contains_key(*name));
-        let apps = apps.map(|(id, name)| 300 + 2 * id.len() + 8 * name.len().min(8_000));
+        let apps = apps.map(|(id, app)| {
+            let attributes =
+                app.attributes.iter().map(|(name, value)| name.len() + value.to_string().len() + 8);
+            300 + 2 * id.len() + 8 * app.name.len().min(8_000) + attributes.sum::<usize>()
+        });
         let locations = locations.map(|(name, id)| 400 + name.len() + 2 * id.len());
         let strengths = strengths.map(|(_, strength)| {
             let comment = strength.comment.iter().take(50).map(|line| 100 + 2 * line.len().min(8_000));
@@ -439,9 +451,10 @@ impl Needs {
     }
 
     fn join(&mut self, other: Self) {
-        for (id, name) in other.apps {
-            self.apps.entry(id).or_insert(name);
+        for (id, app) in other.apps {
+            self.apps.entry(id).or_insert(app);
         }
+        self.claims.extend(other.claims);
         self.groups.extend(other.groups);
         self.locations.extend(other.locations);
         for (name, strength) in other.strengths {

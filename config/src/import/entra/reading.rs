@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::Value;
+use toml::{Table, Value};
 
-use super::account::{Account, Field, Outcome, is_annotation};
+use super::account::{Account, Field, Outcome, is_annotation, is_operation};
 use super::json::Json;
 
 /// What it would mean to go on without a part that cannot be enforced. A policy only ever adds
@@ -33,14 +33,25 @@ pub(super) struct Reason {
 /// Things that the policies name and that must exist in the configuration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Needs {
-    /// App ids, with the name that the export gives.
-    pub(super) apps: BTreeMap<String, String>,
+    /// Apps by id, as far as the export tells them.
+    pub(super) apps: BTreeMap<String, App>,
     /// App groups, with Entra's word.
     pub(super) groups: BTreeMap<&'static str, &'static str>,
     /// Locations that are not in the export: name, and Entra's id.
     pub(super) locations: BTreeMap<String, String>,
     /// Strengths by name.
     pub(super) strengths: BTreeMap<String, Strength>,
+    /// Keys of `[issuer.claims]` whose claims tell what the policies ask for.
+    pub(super) claims: BTreeSet<&'static str>,
+}
+
+/// An app as far as the export tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct App {
+    /// Its display name, or nothing.
+    pub(super) name: String,
+    /// Custom security attributes, `SET_NAME`, which app filters ask for.
+    pub(super) attributes: Table,
 }
 
 /// An authentication strength as it will be written.
@@ -63,8 +74,8 @@ pub(super) struct World {
     pub(super) has_countries: bool,
     /// Strength policies by id in lower case. `None` when the export contradicts itself.
     pub(super) strengths: BTreeMap<String, Option<Json>>,
-    /// Names of apps by app id in lower case.
-    pub(super) apps: BTreeMap<String, String>,
+    /// Apps by app id in lower case.
+    pub(super) apps: BTreeMap<String, App>,
 }
 
 /// An account that is open, and what was found on the way.
@@ -209,9 +220,14 @@ impl<'w> Reading<'w> {
         self.placeholders.insert(text.to_owned());
     }
 
-    /// Gives a verdict on what no room has taken: annotations and empty parts say nothing, and
-    /// everything else is unknown.
+    /// Gives a verdict on what no room has taken: annotations, operations and empty parts say nothing,
+    /// and everything else is unknown.
     pub(super) fn settle(&mut self, root: &Field<'_>) {
+        for (key, member) in root.members() {
+            if is_operation(key, member.json) {
+                self.taken(&member, "an operation that Graph offers, no part of the object");
+            }
+        }
         let mut left = Vec::new();
         unmarked(root, &self.account, &mut left);
         for field in left {

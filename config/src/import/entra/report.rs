@@ -176,16 +176,19 @@ impl Item {
     }
 }
 
-/// A path without the positions in lists, so that like is counted with like.
+/// A path without the positions in lists, so that like is counted with like. Keys in brackets stay.
 fn without_positions(path: &str) -> String {
-    let mut out = String::new();
-    let mut inside = false;
-    for c in path.chars() {
-        match c {
-            '[' => inside = true,
-            ']' => inside = false,
-            _ if !inside => out.push(c),
-            _ => {}
+    let mut parts = path.split('[');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((position, rest)) if position.bytes().all(|byte| byte.is_ascii_digit()) => {
+                out.push_str(rest)
+            }
+            _ => {
+                out.push('[');
+                out.push_str(part);
+            }
         }
     }
     out
@@ -194,4 +197,19 @@ fn without_positions(path: &str) -> String {
 /// One line that cannot forge another, nor drive a terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if super::names::is_hidden(c) { '\u{fffd}' } else { c }).take(2_000).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_brackets_are_told_and_positions_are_not() {
+        for (path, wanted) in [
+            ("conditions.users.includeUsers[12]", "conditions.users.includeUsers"),
+            ("a[0][\"b.c\"].d[3].e", "a[\"b.c\"].d.e"),
+        ] {
+            assert_eq!(without_positions(path), wanted);
+        }
+    }
 }

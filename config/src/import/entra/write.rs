@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::assignments::{Targets, sides_table};
 use super::controls::grant_value;
 use super::policy::Draft;
-use super::reading::{Needs, Reason};
+use super::reading::{App, Needs, Reason};
 use super::report::printable;
 use super::{names, places};
 
@@ -234,12 +234,17 @@ pub(super) fn main(needs: &Needs, has_policies: bool, has_countries: bool) -> St
     keys.insert("discovery".to_owned(), text(&format!("{issuer}/.well-known/openid-configuration")));
     pair(&mut out, "keys", &Value::Table(keys));
     out.push('\n');
-    comment(
-        &mut out,
-        "",
-        "FILL IN: claims that tell risks, terms of use and custom controls, where policies ask for them.",
-    );
+    if !needs.claims.is_empty() {
+        comment(
+            &mut out,
+            "",
+            "FILL IN: the claims that tell what these policies ask for; without `#` before them.",
+        );
+    }
     out.push_str("[issuer.claims]\nuser-id = \"oid\"\n");
+    for key in &needs.claims {
+        comment(&mut out, "", &format!("{key} = \"FILL IN\""));
+    }
     if has_countries {
         out.push('\n');
         comment(&mut out, "", "FILL IN: put your country database in this place; what is there now is none.");
@@ -258,24 +263,25 @@ fn apps(out: &mut String, needs: &Needs) {
         "FILL IN: hosts and upstreams of each app that stands behind this proxy; delete an app only together with \
          its name in the policies. `unmatched = \"allow\"` is what Entra does when no policy applies; `deny` is safer.",
     );
-    let mut written: Vec<(&str, &str, Vec<&str>)> = Vec::new();
-    for (id, name) in &needs.apps {
+    let nothing = App::default();
+    let mut written: Vec<(&str, &str, Vec<&str>, &App)> = Vec::new();
+    for (id, app) in &needs.apps {
         let groups = match needs.groups.contains_key("office365") && names::is_of_office365(id) {
             true => vec!["office365"],
             false => Vec::new(),
         };
-        written.push((id, name, groups));
+        written.push((id, &app.name, groups, app));
     }
     for (group, word) in &needs.groups {
-        if !written.iter().any(|(_, _, groups)| groups.contains(group)) {
+        if !written.iter().any(|(_, _, groups, _)| groups.contains(group)) {
             let id = if *group == "office365" { "an-office365-app" } else { "a-microsoft-admin-portal" };
-            written.push((id, word, vec![group]));
+            written.push((id, word, vec![group], &nothing));
         }
     }
     if written.is_empty() {
-        written.push(("an-app", "", Vec::new()));
+        written.push(("an-app", "", Vec::new(), &nothing));
     }
-    for (id, name, groups) in written {
+    for (id, name, groups, app) in written {
         out.push('\n');
         if !name.is_empty() {
             comment(out, "", name);
@@ -288,6 +294,9 @@ fn apps(out: &mut String, needs: &Needs) {
         pair(out, "hosts", &super::reading::strings([format!("{id}.invalid")]));
         if !groups.is_empty() {
             pair(out, "groups", &super::reading::strings(groups));
+        }
+        if !app.attributes.is_empty() {
+            pair(out, "attributes", &Value::Table(app.attributes.clone()));
         }
         pair(out, "upstreams", &super::reading::strings(["http://127.0.0.1:9"]));
         pair(out, "unmatched", &text("allow"));

@@ -1,0 +1,157 @@
+//! The values at which something in policies can change its answer. Between two of them nothing changes.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hashbrown::HashSet;
+
+use super::witness::{Witness, WitnessDevice};
+use crate::compile::CompiledPolicies;
+use crate::model::{Conditions, Control, CountryCode, Grant, PathPattern, Place, Policy, PolicySet};
+use crate::remedy::changes;
+use crate::signals::Fact;
+
+/// Address and country.
+pub(super) type Whereabouts = (Fact<IpAddr>, Fact<CountryCode>);
+
+/// A place for each set of locations in which somebody can be: of the beginning of each network and the
+/// first address after it one of each class, with a country of each class.
+pub(super) fn places(policies: &CompiledPolicies) -> Vec<Whereabouts> {
+    let Some(index) = policies.facts.places() else { return Vec::from([(Fact::Unknown, Fact::Unknown)]) };
+    let mut addresses = Vec::from([Fact::Unknown]);
+    let mut countries = Vec::from([Fact::Unknown]);
+    countries.extend(CountryCode::new("ZZ").map(Fact::Known));
+    for location in &policies.set().locations {
+        match &location.place {
+            Place::Networks { networks, .. } => {
+                for network in networks {
+                    addresses.push(Fact::Known(network.network()));
+                    addresses.extend(after(network.broadcast()).map(Fact::Known));
+                }
+            }
+            Place::Countries { countries: named, .. } => {
+                countries.extend(named.iter().copied().map(Fact::Known));
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    addresses.retain(|address| seen.insert(index.address_class(*address).known()));
+    seen.clear();
+    countries.retain(|country| seen.insert(index.country_class(*country).known()));
+    let with = |address: Fact<IpAddr>| countries.iter().map(move |country| (address, *country));
+    addresses.into_iter().flat_map(with).collect()
+}
+
+fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => {
+            address.to_bits().checked_add(1).map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)))
+        }
+        IpAddr::V6(address) => {
+            address.to_bits().checked_add(1).map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)))
+        }
+    }
+}
+
+/// Every method and path at which one of the policies can change its answer.
+pub(super) fn requests(policies: &[&Policy]) -> Vec<(String, String)> {
+    let mut methods = BTreeSet::from([String::from("GET"), String::from("PROPFIND")]);
+    let mut paths = BTreeSet::from([String::from("/"), String::from("/elsewhere")]);
+    for request in policies.iter().filter_map(|policy| policy.conditions.request.as_ref()) {
+        methods.extend(request.methods.iter().cloned());
+        for pattern in request.paths.iter().chain(&request.exclude_paths) {
+            match pattern {
+                PathPattern::Exact(path) => {
+                    paths.insert(path.clone());
+                }
+                PathPattern::Subtree(path) => {
+                    let own = if path.is_empty() { String::from("/") } else { path.clone() };
+                    paths.extend([format!("{path}/below"), own]);
+                }
+            }
+        }
+    }
+    let with = |method: &String| {
+        let method = method.clone();
+        paths.iter().map(move |path| (method.clone(), path.clone())).collect::<Vec<_>>()
+    };
+    methods.iter().flat_map(with).collect()
+}
+
+/// Every moment from now on at which one of the policies may change its answer.
+pub(super) fn moments(policies: &[&Policy], now: i64) -> Vec<i64> {
+    let mut moments = Vec::from([now]);
+    for time in policies.iter().filter_map(|policy| policy.conditions.time.as_ref()) {
+        moments.extend(changes(time, now));
+        moments.extend(time.from.into_iter().flat_map(|from| changes(time, from.max(now))));
+    }
+    moments.retain(|at| *at >= now);
+    moments
+}
+
+/// Unregistered, and registered in every state that Entra tells, with each text that the rules name.
+pub(super) fn devices(conditions: &Conditions) -> Vec<Option<WitnessDevice>> {
+    let mut texts = Vec::from([None, Some(String::from("something else"))]);
+    let filter = conditions.device.as_ref().map(|filter| &filter.rule);
+    for rule in filter.into_iter().chain(&conditions.claims) {
+        let quoted = rule.source().split('"').skip(1).step_by(2);
+        texts.extend(quoted.map(|text| Some(String::from(text))));
+    }
+    let mut devices = Vec::from([None]);
+    for text in texts {
+        for compliant in [None, Some(true), Some(false)] {
+            for trust_type in [None, Some("AzureAD"), Some("ServerAD"), Some("Workplace")] {
+                devices.push(Some(WitnessDevice { compliant, trust_type, text: text.clone() }));
+            }
+        }
+    }
+    devices
+}
+
+/// The same request with every proof that a policy's controls ask for.
+pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> Witness {
+    let mut best = witness.clone();
+    let sign_in = &mut best.principal.sign_in;
+    sign_in.auth_time = Some(witness.now);
+    sign_in.methods = set.evidence.mfa_methods.clone();
+    sign_in.acr = set.evidence.mfa_acrs.first().cloned();
+    sign_in.password_changed = Some(witness.now);
+    sign_in.risk_seen = Some(witness.now.saturating_sub(60));
+    let Grant::Require { controls, .. } = &policy.grant else { return best };
+    for control in controls {
+        let mut device = best.device.clone().unwrap_or_default();
+        match control {
+            Control::Mfa | Control::PasswordChange => {}
+            Control::CompliantDevice => {
+                device.compliant = Some(true);
+                best.device = Some(device);
+            }
+            Control::HybridJoinedDevice => {
+                device.trust_type = Some("ServerAD");
+                best.device = Some(device);
+            }
+            Control::ApprovedClientApp => {
+                best.principal.sign_in.client_id = set.evidence.approved_clients.first().cloned();
+            }
+            Control::AppProtection => {
+                best.principal.sign_in.client_id = set.evidence.protected_clients.first().cloned();
+            }
+            Control::Strength(name) => {
+                for strength in set.strengths.iter().filter(|strength| strength.name == *name) {
+                    best.principal.sign_in.methods.extend(strength.combinations.iter().flatten().cloned());
+                    if strength.combinations.is_empty()
+                        && let Some(acr) = strength.acrs.first()
+                    {
+                        best.principal.sign_in.acr = Some(acr.clone());
+                    }
+                }
+            }
+            Control::TermsOfUse(name) => best.principal.sign_in.terms.push(name.clone()),
+            Control::Custom(name) => best.principal.sign_in.custom_controls.push(name.clone()),
+        }
+    }
+    best
+}
