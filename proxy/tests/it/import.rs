@@ -32,7 +32,7 @@ fn what_import_writes_passes_check_and_every_property_is_reported() {
 
     let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
     let policies = report["policies"].as_array().unwrap();
-    assert_eq!(policies.len(), 7, "{report:#}");
+    assert_eq!(policies.len(), 14, "{report:#}");
     for policy in policies {
         assert!(!policy["properties"].as_array().unwrap().is_empty(), "{policy:#}");
         let file = format!("{out}/policies/{}.toml", policy["id"].as_str().unwrap());
