@@ -358,7 +358,9 @@ pub struct Applied {
 
 impl Applied {
     /// How many are kept without allocating.
-    pub const INLINE: usize = 64;
+    pub const INLINE: usize = 32;
+    /// How many are kept in order as they come.
+    const ORDERED_MAX: usize = 2 * Self::INLINE;
     /// Bits of a result.
     const RESULT_BITS: u32 = 3;
 
@@ -372,16 +374,7 @@ impl Applied {
     pub(crate) fn push(&mut self, policy: PolicyIndex, result: PolicyResult) {
         let packed = policy.0 << Self::RESULT_BITS | result as u32;
         if let Some((free, kept)) = self.inline.get_mut(..=self.len).and_then(<[_]>::split_last_mut) {
-            // Policies come nearly in order: few have to move.
-            let mut free = free;
-            for other in kept.iter_mut().rev() {
-                if *other < packed {
-                    break;
-                }
-                *free = *other;
-                free = other;
-            }
-            *free = packed;
+            insert(packed, free, kept);
             self.len += 1;
         } else {
             self.spill(packed);
@@ -391,15 +384,22 @@ impl Applied {
     #[cold]
     fn spill(&mut self, packed: u32) {
         if self.spilled.is_empty() {
-            self.spilled.reserve(4 * Self::INLINE);
+            self.spilled.reserve(Self::ORDERED_MAX);
             self.spilled.extend(self.inline);
         }
         self.spilled.push(packed);
+        if self.spilled.len() <= Self::ORDERED_MAX
+            && let Some((free, kept)) = self.spilled.split_last_mut()
+        {
+            insert(packed, free, kept);
+        }
     }
 
-    /// Puts what did not fit in place into order.
+    /// Puts those into order that were too many to be put there one by one.
     pub(crate) fn sort(&mut self) {
-        self.spilled.sort_unstable();
+        if self.spilled.len() > Self::ORDERED_MAX {
+            self.spilled.sort_unstable();
+        }
     }
 
     /// How many policies applied.
@@ -426,6 +426,20 @@ impl Applied {
     fn packed(&self) -> &[u32] {
         if self.spilled.is_empty() { self.inline.get(..self.len).unwrap_or(&[]) } else { &self.spilled }
     }
+}
+
+/// Puts a number among those before it, which are in order; `free` is the place behind them. Policies come
+/// nearly in order: few have to move.
+#[inline]
+fn insert<'l>(packed: u32, mut free: &'l mut u32, kept: &'l mut [u32]) {
+    for other in kept.iter_mut().rev() {
+        if *other < packed {
+            break;
+        }
+        *free = *other;
+        free = other;
+    }
+    *free = packed;
 }
 
 impl fmt::Debug for Applied {

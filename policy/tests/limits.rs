@@ -202,7 +202,8 @@ fn thousands_of_locations_each_find_their_policies() {
 
 #[test]
 fn every_policy_that_applied_is_told_in_order_however_many_there_are() {
-    for count in [1, Applied::INLINE - 1, Applied::INLINE, Applied::INLINE + 1, 5 * Applied::INLINE] {
+    const FEW: usize = Applied::INLINE;
+    for count in [1, FEW - 1, FEW, FEW + 1, 2 * FEW, 2 * FEW + 1, 5 * FEW] {
         // Policies about one group are kept apart from those about everybody, so they are found later.
         let policies = (0..count).map(|number| {
             let users = if number % 3 == 0 {
