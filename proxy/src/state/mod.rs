@@ -84,6 +84,8 @@ pub struct State {
     certificates: Vec<(String, i64)>,
     // Held by reloads alone, never by a request.
     reloading: Mutex<()>,
+    /// Snapshots that no new request takes; see [`State::let_go`].
+    retired: Mutex<Vec<Arc<Snapshot>>>,
 }
 
 /// Why there is no state.
@@ -231,6 +233,7 @@ impl State {
             metrics,
             log,
             reloading: Mutex::new(()),
+            retired: Mutex::new(Vec::new()),
         })
     }
 
@@ -259,7 +262,18 @@ impl State {
         let snapshot = Arc::new(snapshot);
         self.metrics.reloaded(unix_now(), compile);
         self.current.store(Arc::clone(&snapshot));
+        self.retired.lock().push(former);
         Ok(snapshot)
+    }
+
+    /// Frees the snapshots that no request holds any more. To free ten thousand policies takes a while:
+    /// were it left to the last request that holds them, everything on its thread would wait. Called from
+    /// the background.
+    pub fn let_go(&self) {
+        let is_held = |snapshot: &Arc<Snapshot>| Arc::strong_count(snapshot) > 1;
+        let (held, free) = std::mem::take(&mut *self.retired.lock()).into_iter().partition(is_held);
+        self.retired.lock().extend::<Vec<_>>(held);
+        drop::<Vec<_>>(free);
     }
 
     /// The page of metrics.

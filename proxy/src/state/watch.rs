@@ -163,6 +163,8 @@ impl BackgroundService for Watch {
                 _ = ticks.tick() => false,
             };
             looks = looks.wrapping_add(1);
+            let state = Arc::clone(&self.state);
+            drop(tokio::task::spawn_blocking(move || with_patience(|| state.let_go())));
             if looks.is_multiple_of(RESOLVE_EVERY_LOOKS) {
                 let snapshot = self.state.snapshot();
                 // Names resolve when they resolve; nobody waits for it.
