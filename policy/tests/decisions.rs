@@ -162,6 +162,19 @@ fn an_unavailable_fact_refuses_more_and_says_that_it_is_temporary() {
 }
 
 #[test]
+fn a_policy_that_only_may_apply_speaks_for_nobody_though_it_would_be_satisfied() {
+    let mut office = policy("office", require(Operator::And, &[Control::Mfa]));
+    office.conditions.locations =
+        Some(Locations { include: vec![LocationSelector::Named("office".into())], exclude: vec![] });
+    let mut alice = alice();
+    alice.sign_in.methods = vec!["mfa".into()];
+    assert_eq!(reason(set(vec![office.clone()]), &alice, at("203.0.113.9")), None);
+    let nowhere = ClientContext { address: Fact::Unavailable, ..ClientContext::UNKNOWN };
+    let found = refused(set(vec![office]), &alice, nowhere).unwrap();
+    assert_eq!((found.primary, found.temporary), (ReasonCode::NoPolicy, true));
+}
+
+#[test]
 fn an_unreadable_inventory_keeps_a_compliance_demand_in_force() {
     let demand = || set(vec![policy("device", require(Operator::And, &[Control::CompliantDevice]))]);
     let unreadable = ClientContext { device: Fact::Unavailable, ..ClientContext::UNKNOWN };
