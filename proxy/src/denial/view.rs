@@ -337,8 +337,8 @@ impl<'v> View<'v> {
         }
     }
 
-    /// Labels and values in English in every language, so that a help desk can read what it is sent.
-    pub(super) fn details(&self, mut line: impl FnMut(&'static str, &str)) {
+    /// What tells this refusal from any other.
+    fn identity(&self, line: &mut impl FnMut(&'static str, &str)) {
         if !self.code.is_empty() {
             line(label::CODE, &self.code);
         }
@@ -347,6 +347,11 @@ impl<'v> View<'v> {
             line(label::CORRELATION_ID, id);
         }
         line(label::TIMESTAMP, &self.timestamp);
+    }
+
+    /// Labels and values in English in every language, so that a help desk can read what it is sent.
+    pub(super) fn details(&self, mut line: impl FnMut(&'static str, &str)) {
+        self.identity(&mut line);
         if let Some(own) = self.own {
             let absent = || Cow::Borrowed(label::NOT_AVAILABLE);
             if let Some((id, name)) = own.app {
@@ -378,14 +383,7 @@ impl<'v> View<'v> {
             pen.own(": ");
             pen.text(text);
         };
-        if !self.code.is_empty() {
-            line(label::CODE, &self.code);
-        }
-        line(label::REQUEST_ID, &self.request_id);
-        if let Some(id) = &self.correlation_id {
-            line(label::CORRELATION_ID, id);
-        }
-        line(label::TIMESTAMP, &self.timestamp);
+        self.identity(&mut line);
         if let Some(own) = self.own {
             if let Some((id, _)) = own.app {
                 line(label::APP_ID, &one_line(id, cap::APP_ID));
