@@ -12,7 +12,8 @@ use portcullis_config::load::load;
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::{ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel};
 use portcullis_policy::signals::{
-    Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Target,
+    Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Standing,
+    Target,
 };
 use portcullis_policy::{CompiledPolicies, Outcome};
 
@@ -30,14 +31,14 @@ struct Ask {
 
 /// An employee in a browser on an unregistered computer, signed in a minute ago with a password.
 fn employee() -> Ask {
+    let standing = Standing {
+        groups: Fact::Known(vec![]),
+        roles: Fact::Known(vec![]),
+        sign_in: SignIn { methods: vec!["pwd".into()], ..SignIn::default() },
+        ..Standing::default()
+    };
     Ask {
-        principal: Principal {
-            identity: Identity::User { id: "someone".into(), guest: None, home_tenant: None },
-            groups: Fact::Known(vec![]),
-            roles: Fact::Known(vec![]),
-            sign_in: SignIn { auth_time: Some(NOW - 60), methods: vec!["pwd".into()], ..SignIn::default() },
-            claims: vec![],
-        },
+        principal: Principal { id: "someone".into(), auth_time: Some(NOW - 60), standing: standing.into() },
         app: "an-app",
         context: ClientContext {
             address: Fact::Known("203.0.113.9".parse().unwrap()),
@@ -55,15 +56,15 @@ impl Ask {
     }
 
     fn in_group(self, id: &str) -> Self {
-        self.with(|ask| ask.principal.groups = Fact::Known(vec![id.to_owned()]))
+        self.with(|ask| ask.principal.standing_mut().groups = Fact::Known(vec![id.to_owned()]))
     }
 
     fn in_role(self, id: &str) -> Self {
-        self.with(|ask| ask.principal.roles = Fact::Known(vec![id.to_owned()]))
+        self.with(|ask| ask.principal.standing_mut().roles = Fact::Known(vec![id.to_owned()]))
     }
 
     fn with_mfa(self) -> Self {
-        self.with(|ask| ask.principal.sign_in.methods.push("mfa".into()))
+        self.with(|ask| ask.principal.standing_mut().sign_in.methods.push("mfa".into()))
     }
 
     fn by(self, client: ClientAppType) -> Self {
@@ -182,7 +183,7 @@ fn admins_need_mfa_and_nobody_else_does() {
             (employee().in_role(admin).in_group(emergency), "grant notApplied"),
             // A token that does not tell the roles could be an admin's.
             (
-                employee().with(|ask| ask.principal.roles = Fact::Unavailable),
+                employee().with(|ask| ask.principal.standing_mut().roles = Fact::Unavailable),
                 "challenge mfa-required interrupted",
             ),
         ],
@@ -193,11 +194,9 @@ fn admins_need_mfa_and_nobody_else_does() {
 fn guests_need_mfa_of_whatever_kind_they_are() {
     let guest = |kind| {
         employee().with(|ask| {
-            ask.principal.identity = Identity::User {
-                id: "guest".into(),
-                guest: Some(kind),
-                home_tenant: Some("elsewhere".into()),
-            };
+            ask.principal.id = "guest".into();
+            ask.principal.standing_mut().identity =
+                Identity::User { guest: Some(kind), home_tenant: Some("elsewhere".into()) };
         })
     };
     check(
@@ -264,7 +263,7 @@ fn risks_and_flows_that_claims_tell_decide() {
             (employee(), "grant notApplied"),
         ],
     );
-    let flow = |flow| employee().with(|ask| ask.principal.sign_in.flow = flow);
+    let flow = |flow| employee().with(|ask| ask.principal.standing_mut().sign_in.flow = flow);
     check(
         &["block-device-code-flow.json"],
         &[
@@ -275,7 +274,8 @@ fn risks_and_flows_that_claims_tell_decide() {
     );
     let program = |level| {
         employee().with(|ask| {
-            ask.principal.identity = Identity::Workload { id: "nightly-job".into() };
+            ask.principal.id = "nightly-job".into();
+            ask.principal.standing_mut().identity = Identity::Workload;
             ask.context.service_principal_risk = Fact::Known(level);
         })
     };
@@ -290,8 +290,8 @@ fn risks_and_flows_that_claims_tell_decide() {
     let user = |changed: Option<i64>| {
         let ask = risk(|context, level| context.user_risk = level, RiskLevel::High).with_mfa();
         ask.with(|ask| {
-            ask.principal.sign_in.risk_seen = Some(NOW - 600);
-            ask.principal.sign_in.password_changed = changed;
+            ask.principal.standing_mut().sign_in.risk_seen = Some(NOW - 600);
+            ask.principal.standing_mut().sign_in.password_changed = changed;
         })
     };
     check(
@@ -315,8 +315,7 @@ fn admins_are_blocked_away_from_trusted_networks_and_sign_ins_grow_old_on_untrus
             (employee().in_role("62e90394-69f5-4237-9190-012177145e10").in_group(GROUP), "grant notApplied"),
         ],
     );
-    let signed_in =
-        |hours: i64| employee().with(|ask| ask.principal.sign_in.auth_time = Some(NOW - hours * 3_600));
+    let signed_in = |hours: i64| employee().with(|ask| ask.principal.auth_time = Some(NOW - hours * 3_600));
     let compliant = Device { compliant: Some(true), ..Device::default() };
     check(
         &["short-sign-in-untrusted-device.json"],

@@ -164,7 +164,7 @@ impl CompiledPolicies {
 
 /// Whether the sign-in is at most so many seconds old. Without `auth_time` it never is.
 fn is_fresh(age_max_secs: i64, signals: &Signals<'_>) -> bool {
-    let Some(signed_in) = signals.principal.sign_in.auth_time else { return false };
+    let Some(signed_in) = signals.principal.auth_time else { return false };
     let age = signals.now.saturating_sub(signed_in);
     age >= -AHEAD_MAX_SECS && age <= age_max_secs
 }
@@ -213,7 +213,7 @@ impl Tally {
         enforced: bool,
         signals: &Signals<'_>,
     ) -> Verdict {
-        let auth_time = signals.principal.sign_in.auth_time;
+        let auth_time = signals.principal.auth_time;
         if enforced {
             if let (Some(max), Some(signed_in)) = (session.sign_in_age_max_secs, auth_time) {
                 let until = signed_in.saturating_add(max);

@@ -255,7 +255,7 @@ impl ReasonCode {
 }
 
 /// A set of reasons.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReasonSet(u32);
 
 impl ReasonSet {

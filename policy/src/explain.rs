@@ -94,7 +94,7 @@ pub fn explain(set: &PolicySet, signals: &Signals<'_>) -> Explanation {
                     SignInFrequency::EveryTime => String::from("sign-in-frequency every-time"),
                 },
                 met: Tri::from_bool(fresh),
-                seen: match signals.principal.sign_in.auth_time {
+                seen: match signals.principal.auth_time {
                     Some(at) => format!("signed in {} s ago", signals.now.saturating_sub(at)),
                     None => String::from("no time of sign-in"),
                 },
@@ -361,18 +361,18 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
     };
     match part {
         Part::State => String::new(),
-        Part::Users | Part::Workloads => match &principal.identity {
-            Identity::Workload { id } => format!("program {id}"),
-            Identity::User { id, guest: kind, home_tenant } => {
-                let mut text = format!("user {id}");
+        Part::Users | Part::Workloads => match &principal.standing.identity {
+            Identity::Workload => format!("program {}", principal.id),
+            Identity::User { guest: kind, home_tenant } => {
+                let mut text = format!("user {}", principal.id);
                 if let Some(kind) = kind {
                     text.push_str(&format!(", {}", guest_word(*kind)));
                 }
                 if let Some(tenant) = home_tenant {
                     text.push_str(&format!(" of {tenant}"));
                 }
-                text.push_str(&format!(", groups {}", fact(&principal.groups, |ids| list(ids))));
-                text.push_str(&format!(", roles {}", fact(&principal.roles, |ids| list(ids))));
+                text.push_str(&format!(", groups {}", fact(&principal.standing.groups, |ids| list(ids))));
+                text.push_str(&format!(", roles {}", fact(&principal.standing.roles, |ids| list(ids))));
                 text
             }
         },
@@ -399,11 +399,13 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
         Part::InsiderRisk => risk(&context.insider_risk),
         Part::ServicePrincipalRisk => risk(&context.service_principal_risk),
         Part::Devices => device(&context.device),
-        Part::AuthenticationFlow => principal.sign_in.flow.map_or("no such flow", Flow::as_str).to_string(),
+        Part::AuthenticationFlow => {
+            principal.standing.sign_in.flow.map_or("no such flow", Flow::as_str).to_string()
+        }
         Part::Request => format!("{} {}", signals.action.method, signals.action.path),
         Part::Time => format!("Unix second {}", signals.now),
         Part::Claims => {
-            let claims = principal.claims.iter().map(|(name, value)| format!("{name} = {value:?}"));
+            let claims = principal.standing.claims.iter().map(|(name, value)| format!("{name} = {value:?}"));
             format!("claims {}", list(claims))
         }
     }
@@ -449,7 +451,7 @@ fn device(device: &Fact<Device<'_>>) -> String {
 }
 
 fn evidence(control: &Control, signals: &Signals<'_>) -> String {
-    let sign_in = &signals.principal.sign_in;
+    let sign_in = &signals.principal.standing.sign_in;
     let or_none = |text: Option<&str>| String::from(text.unwrap_or("none"));
     match control {
         Control::Mfa | Control::Strength(_) => {

@@ -19,7 +19,7 @@ use crate::model::{
     TimeCondition, TimeZone, Unmatched, UserSelector, WorkloadSelector,
 };
 use crate::rule::{Environment, Rule};
-use crate::signals::{Action, Device, Fact, Identity, Principal, SignIn, Signals};
+use crate::signals::{Action, Device, Fact, Identity, Principal, Signals};
 pub use crate::tri::Tri;
 
 /// What every policy of a set says about one request, and what that comes to.
@@ -329,7 +329,7 @@ fn conclude(app: &App, demands: &[(&Policy, Tri, Demand)], signals: &Signals<'_>
     match (app.unmatched, spoken) {
         (Unmatched::Allow, _) | (Unmatched::Deny, Tri::Yes) => {
             let policies = demands.iter().map(|(policy, _, _)| &policy.session);
-            Conclusion::Grant(limits(policies, &signals.principal.sign_in))
+            Conclusion::Grant(limits(policies, signals.principal.auth_time))
         }
         (Unmatched::Deny, unsure) => {
             Conclusion::Block(refusal(ReasonSet::EMPTY.with(ReasonCode::NoPolicy), unsure == Tri::Maybe))
@@ -376,7 +376,7 @@ fn finding(
     let fresh = policy
         .session
         .sign_in_frequency
-        .map(|frequency| is_fresh(frequency, &signals.principal.sign_in, signals.now));
+        .map(|frequency| is_fresh(frequency, signals.principal.auth_time, signals.now));
     (Finding { policy: position, applies, checks, controls, fresh, result }, demand)
 }
 
@@ -409,7 +409,7 @@ pub(crate) fn check(
             Some(included(&users.include, &users.exclude, |selector| user(selector, signals.principal)))
         }
         (Part::Workloads, Subjects::Workloads(workloads), _) => {
-            let matches = |selector: &WorkloadSelector| workload(selector, &signals.principal.identity);
+            let matches = |selector: &WorkloadSelector| workload(selector, signals.principal);
             Some(included(&workloads.include, &workloads.exclude, matches))
         }
         (Part::Users, Subjects::Workloads(_), _) | (Part::Workloads, Subjects::Users(_), _) => None,
@@ -455,7 +455,7 @@ pub(crate) fn check(
         }
         (Part::AuthenticationFlow, ..) => {
             let flows = conditions.flows?;
-            let used = signals.principal.sign_in.flow;
+            let used = signals.principal.standing.sign_in.flow;
             Some(Tri::from_bool(used.is_some_and(|flow| flows.contains(flow))))
         }
         (Part::Request, ..) => {
@@ -494,16 +494,16 @@ fn assigned(app: &App, principal: &Principal) -> Tri {
 }
 
 pub(crate) fn user(selector: &UserSelector, principal: &Principal) -> Tri {
-    let Identity::User { id, guest, home_tenant } = &principal.identity else { return Tri::No };
+    let Identity::User { guest, home_tenant } = &principal.standing.identity else { return Tri::No };
     match selector {
         UserSelector::All => Tri::Yes,
         UserSelector::None => Tri::No,
-        UserSelector::User(wanted) => Tri::from_bool(same(id, wanted)),
-        UserSelector::Group(wanted) => {
-            known(&principal.groups, Tri::No, |groups| groups.iter().any(|group| same(group, wanted)))
-        }
+        UserSelector::User(wanted) => Tri::from_bool(same(&principal.id, wanted)),
+        UserSelector::Group(wanted) => known(&principal.standing.groups, Tri::No, |groups| {
+            groups.iter().any(|group| same(group, wanted))
+        }),
         UserSelector::Role(wanted) => {
-            known(&principal.roles, Tri::No, |roles| roles.iter().any(|role| same(role, wanted)))
+            known(&principal.standing.roles, Tri::No, |roles| roles.iter().any(|role| same(role, wanted)))
         }
         UserSelector::Guests(guests) => {
             let kind = guest.is_some_and(|kind| guests.kinds.contains(kind));
@@ -517,12 +517,12 @@ pub(crate) fn user(selector: &UserSelector, principal: &Principal) -> Tri {
     }
 }
 
-fn workload(selector: &WorkloadSelector, identity: &Identity) -> Tri {
-    let Identity::Workload { id } = identity else { return Tri::No };
+fn workload(selector: &WorkloadSelector, principal: &Principal) -> Tri {
+    let Identity::Workload = principal.standing.identity else { return Tri::No };
     Tri::from_bool(match selector {
         WorkloadSelector::All => true,
         WorkloadSelector::None => false,
-        WorkloadSelector::ServicePrincipal(wanted) => same(id, wanted),
+        WorkloadSelector::ServicePrincipal(wanted) => same(&principal.id, wanted),
     })
 }
 
@@ -619,8 +619,8 @@ pub(crate) fn offset_secs(zone: &TimeZone, now: i64) -> i32 {
 // Controls.
 
 fn demand(set: &PolicySet, policy: &Policy, signals: &Signals<'_>) -> Demand {
-    let sign_in = &signals.principal.sign_in;
-    let fresh = policy.session.sign_in_frequency.is_none_or(|one| is_fresh(one, sign_in, signals.now));
+    let signed_in = signals.principal.auth_time;
+    let fresh = policy.session.sign_in_frequency.is_none_or(|one| is_fresh(one, signed_in, signals.now));
     let stale = if fresh { ReasonSet::EMPTY } else { ReasonSet::EMPTY.with(ReasonCode::SignInTooOld) };
     let asked = match &policy.grant {
         Grant::Block => {
@@ -679,7 +679,7 @@ const fn is_performable(control: &Control) -> bool {
 
 /// Whether there is evidence that a control is met, and the reason that is told when not.
 fn control(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> (Tri, ReasonCode) {
-    let sign_in = &signals.principal.sign_in;
+    let sign_in = &signals.principal.standing.sign_in;
     let method = |wanted: &str| sign_in.methods.iter().any(|used| same(used, wanted));
     let acr = |wanted: &str| sign_in.acr.as_deref() == Some(wanted);
     let client = |id: &str| sign_in.client_id.as_deref().is_some_and(|client| same(client, id));
@@ -760,10 +760,10 @@ const fn block_reason(conditions: &Conditions) -> ReasonCode {
 
 // The session.
 
-fn is_fresh(frequency: SignInFrequency, sign_in: &SignIn, now: i64) -> bool {
+fn is_fresh(frequency: SignInFrequency, signed_in: Option<i64>, now: i64) -> bool {
     /// Clocks differ; further ahead than this, in seconds, a sign-in time proves nothing.
     const AHEAD_MAX_SECS: i64 = 60;
-    sign_in.auth_time.is_some_and(|at| {
+    signed_in.is_some_and(|at| {
         let age = now.saturating_sub(at);
         (-AHEAD_MAX_SECS..=span_secs(frequency)).contains(&age)
     })
@@ -781,10 +781,10 @@ fn span_secs(frequency: SignInFrequency) -> i64 {
 /// The strictest of each control. A policy that only may apply counts: that limits more.
 fn limits<'p>(
     policies: impl Iterator<Item = &'p SessionControls> + Clone,
-    sign_in: &SignIn,
+    signed_in: Option<i64>,
 ) -> SessionLimits {
     let ends = policies.clone().filter_map(|session| {
-        let (frequency, at) = session.sign_in_frequency.zip(sign_in.auth_time)?;
+        let (frequency, at) = session.sign_in_frequency.zip(signed_in)?;
         Some(at.saturating_add(span_secs(frequency)))
     });
     let persistence = policies.filter_map(|session| session.persistent_browser);

@@ -272,7 +272,7 @@ impl Search<'_, '_> {
             found.extend(changes(condition, now));
         }
         // A sign-in of which our clock says that it is yet to come proves nothing until then.
-        let signed_in = self.signals.principal.sign_in.auth_time;
+        let signed_in = self.signals.principal.auth_time;
         found.extend(signed_in.map(|at| at.saturating_sub(AHEAD_MAX_SECS)));
         found.retain(|at| *at > now && *at <= now.saturating_add(AHEAD_SECS));
         found.sort_unstable();
@@ -314,7 +314,7 @@ impl Search<'_, '_> {
         let later;
         if fresh && now != self.signals.now {
             let mut moved = principal.clone();
-            moved.sign_in.auth_time = Some(now);
+            moved.auth_time = Some(now);
             later = moved;
             principal = &later;
         }
@@ -341,7 +341,7 @@ fn better<'r>(
 /// The same person after signing in again.
 fn again(signals: &Signals<'_>) -> Principal {
     let mut principal = signals.principal.clone();
-    principal.sign_in.auth_time = Some(signals.now);
+    principal.auth_time = Some(signals.now);
     principal
 }
 
@@ -349,11 +349,9 @@ fn again(signals: &Signals<'_>) -> Principal {
 fn stronger(policies: &CompiledPolicies, signals: &Signals<'_>) -> Principal {
     let mut principal = again(signals);
     let set = policies.set();
-    principal.sign_in.methods.extend(set.evidence.mfa_methods.iter().cloned());
-    principal
-        .sign_in
-        .methods
-        .extend(set.strengths.iter().flat_map(|strength| &strength.combinations).flatten().cloned());
+    let methods = &mut principal.standing_mut().sign_in.methods;
+    methods.extend(set.evidence.mfa_methods.iter().cloned());
+    methods.extend(set.strengths.iter().flat_map(|strength| &strength.combinations).flatten().cloned());
     principal
 }
 

@@ -8,8 +8,9 @@ use crate::decision::Generation;
 use crate::signals::Principal;
 use crate::tri::Tri;
 
-/// A principal, bound to one load of the policies.
-#[derive(Debug)]
+/// A principal, bound to one load of the policies. Principals of whom the policies make the same have equal
+/// scopes, so that one can serve them all.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     generation: Generation,
     rows: Box<[Row]>,
@@ -19,7 +20,7 @@ pub struct Scope {
 }
 
 /// Sixty-four policies, side by side what is asked together: a scope is rarely in a near cache.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Row {
     /// Those that are, or may be, about the principal.
     possible: u64,
@@ -30,7 +31,7 @@ struct Row {
 impl Scope {
     pub(crate) fn bind(policies: &CompiledPolicies, principal: &Principal) -> Self {
         let about = policies.subjects.about(principal);
-        let verdicts = policies.demands.verdicts(policies.set(), &principal.sign_in);
+        let verdicts = policies.demands.verdicts(policies.set(), &principal.standing.sign_in);
         let satisfied = policies.demands.satisfied(&about.possible, &verdicts);
         let row = |(possible, satisfied): (&u64, u64)| Row { possible: *possible, satisfied };
         Self {

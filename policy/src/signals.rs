@@ -5,7 +5,9 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
 
 use crate::model::{AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel};
@@ -32,7 +34,7 @@ pub struct Signals<'r> {
 pub struct RequestId(pub u128);
 
 /// A fact, or the kind of its absence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Fact<T> {
     /// Known.
     Known(T),
@@ -63,9 +65,28 @@ impl<T> Fact<T> {
 }
 
 /// Somebody whose token was verified: a person or a program. Kept with the token, and bound once
-/// to the policies (`CompiledPolicies::bind`).
+/// to the policies (`CompiledPolicies::bind`). What is somebody's own is small; the rest can be shared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
+    /// The id that policies name; a program's is its service principal id. Compares without regard to ASCII
+    /// case.
+    pub id: Box<str>,
+    /// `auth_time`, Unix seconds (OpenID Connect Core 1.0, section 2).
+    pub auth_time: Option<i64>,
+    /// What it may have in common with others.
+    pub standing: Arc<Standing>,
+}
+
+impl Principal {
+    /// The standing, to change it for this one alone.
+    pub fn standing_mut(&mut self) -> &mut Standing {
+        Arc::make_mut(&mut self.standing)
+    }
+}
+
+/// What many principals have in common: those who signed in the same way and are members of the same groups.
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
+pub struct Standing {
     /// Person or program.
     pub identity: Identity,
     /// Group ids. [`Fact::Unavailable`] when the token says that there are more than it holds.
@@ -78,40 +99,34 @@ pub struct Principal {
     pub claims: Vec<(Box<str>, Value)>,
 }
 
-impl Principal {
-    /// The id of the person or program.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        match &self.identity {
-            Identity::User { id, .. } | Identity::Workload { id } => id,
-        }
-    }
-}
-
 /// Person or program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// A person.
     User {
-        /// The id that policies name. Compares without regard to ASCII case.
-        id: String,
         /// How the person is external, if at all.
         guest: Option<GuestKind>,
         /// The tenant that the person comes from.
         home_tenant: Option<String>,
     },
     /// A program acting for itself.
-    Workload {
-        /// Its service principal id. Compares without regard to ASCII case.
-        id: String,
-    },
+    Workload,
+}
+
+impl Identity {
+    /// A person who is nobody's guest, from a tenant that is not known.
+    pub const PERSON: Self = Self::User { guest: None, home_tenant: None };
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self::PERSON
+    }
 }
 
 /// The evidence that a sign-in left in the token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SignIn {
-    /// `auth_time`, Unix seconds (OpenID Connect Core 1.0, section 2).
-    pub auth_time: Option<i64>,
     /// `amr` values (RFC 8176).
     pub methods: Vec<String>,
     /// `acr` value.
@@ -246,4 +261,17 @@ pub enum Value {
     Number(f64),
     /// A collection of texts.
     List(Vec<String>),
+}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        core::mem::discriminant(self).hash(state);
+        match self {
+            Self::Text(text) => text.hash(state),
+            Self::Bool(truth) => truth.hash(state),
+            // Both zeros are equal, and one after this.
+            Self::Number(number) => (number + 0.0).to_bits().hash(state),
+            Self::List(texts) => texts.hash(state),
+        }
+    }
 }

@@ -59,13 +59,9 @@ fn set(policies: Vec<Policy>) -> PolicySet {
 }
 
 fn alice() -> Principal {
-    Principal {
-        identity: Identity::User { id: "alice".into(), guest: None, home_tenant: None },
-        groups: Fact::Known(vec!["engineering".into()]),
-        roles: Fact::Unknown,
-        sign_in: SignIn { auth_time: Some(NOW - 600), ..SignIn::default() },
-        claims: vec![],
-    }
+    let groups = Fact::Known(vec!["engineering".into()]);
+    let standing = Standing { groups, ..Standing::default() };
+    Principal { id: "alice".into(), auth_time: Some(NOW - 600), standing: standing.into() }
 }
 
 fn decide(set: PolicySet, principal: &Principal, context: ClientContext<'_>) -> portcullis_policy::Decision {
@@ -157,7 +153,7 @@ fn an_unavailable_fact_refuses_more_and_says_that_it_is_temporary() {
         exclude: vec![UserSelector::Group("engineering".into())],
     });
     let mut overage = alice();
-    overage.groups = Fact::Unavailable;
+    overage.standing_mut().groups = Fact::Unavailable;
     assert!(refused(set(vec![spared, ask_nothing()]), &overage, at("192.0.2.1")).unwrap().temporary);
 }
 
@@ -167,7 +163,7 @@ fn a_policy_that_only_may_apply_speaks_for_nobody_though_it_would_be_satisfied()
     office.conditions.locations =
         Some(Locations { include: vec![LocationSelector::Named("office".into())], exclude: vec![] });
     let mut alice = alice();
-    alice.sign_in.methods = vec!["mfa".into()];
+    alice.standing_mut().sign_in.methods = vec!["mfa".into()];
     assert_eq!(reason(set(vec![office.clone()]), &alice, at("203.0.113.9")), None);
     let nowhere = ClientContext { address: Fact::Unavailable, ..ClientContext::UNKNOWN };
     let found = refused(set(vec![office]), &alice, nowhere).unwrap();
@@ -201,7 +197,7 @@ fn one_performable_alternative_makes_it_a_challenge() {
     assert!(matches!(decision.outcome, Outcome::Challenge(_)), "{decision:?}");
     assert_eq!(reason(set(vec![policy("either", either.clone())]), &alice(), on(Some(true))), None);
     let mut strong = alice();
-    strong.sign_in.methods = vec!["pwd".into(), "MFA".into()];
+    strong.standing_mut().sign_in.methods = vec!["pwd".into(), "MFA".into()];
     assert_eq!(reason(set(vec![policy("either", either)]), &strong, on(Some(false))), None);
 }
 
@@ -238,7 +234,7 @@ fn a_sign_in_frequency_is_measured_from_auth_time_and_never_met_without_it() {
     };
     let signed_in = |auth_time| {
         let mut person = alice();
-        person.sign_in.auth_time = auth_time;
+        person.auth_time = auth_time;
         reason(hourly(), &person, at("192.0.2.1"))
     };
     assert_eq!(signed_in(Some(NOW - 3_600)), None);
@@ -252,7 +248,8 @@ fn a_sign_in_frequency_is_measured_from_auth_time_and_never_met_without_it() {
 #[test]
 fn a_workload_is_never_matched_by_all_users() {
     let mut program = alice();
-    program.identity = Identity::Workload { id: "backup".into() };
+    program.id = "backup".into();
+    program.standing_mut().identity = Identity::Workload;
     assert_eq!(
         reason(set(vec![policy("all", Grant::Block)]), &program, at("192.0.2.1")),
         Some(ReasonCode::NoPolicy)
@@ -420,7 +417,7 @@ fn guests_are_matched_by_kind_and_home_tenant_and_everybody_includes_them() {
     ] {
         let mut person = alice();
         let home_tenant = home.map(str::to_owned);
-        person.identity = Identity::User { id: "alice".into(), guest, home_tenant };
+        person.standing_mut().identity = Identity::User { guest, home_tenant };
         let text = format!("{include:?} but {exclude:?}: {guest:?} of {home:?}");
         let found = reason(set(vec![about(include, exclude), ask_nothing()]), &person, at("192.0.2.1"));
         assert_eq!(found == Some(ReasonCode::Blocked), blocked, "{text}");
@@ -447,10 +444,10 @@ fn groups_and_roles_that_are_not_at_hand_may_include_and_never_exclude() {
     ] {
         let mut person = alice();
         if !groups_known {
-            person.groups = Fact::Unavailable;
+            person.standing_mut().groups = Fact::Unavailable;
         }
         if !roles_known {
-            person.roles = Fact::Unavailable;
+            person.standing_mut().roles = Fact::Unavailable;
         }
         let text = format!("{include:?} but {exclude:?}, groups {groups_known}, roles {roles_known}");
         let found = refused(set(vec![about(include, exclude), ask_nothing()]), &person, at("192.0.2.1"));
@@ -470,11 +467,12 @@ fn assignment_to_an_app_is_by_user_group_and_role_and_never_for_programs() {
     assert_eq!(reason(open(vec![]), &alice(), at("192.0.2.1")), Some(ReasonCode::NotAssigned));
     assert_eq!(reason(open(vec![UserSelector::All]), &alice(), at("192.0.2.1")), None);
     let mut overage = alice();
-    overage.groups = Fact::Unavailable;
+    overage.standing_mut().groups = Fact::Unavailable;
     let found = refused(open(group()), &overage, at("192.0.2.1")).unwrap();
     assert_eq!((found.primary, found.temporary), (ReasonCode::NotAssigned, true));
     let mut program = alice();
-    program.identity = Identity::Workload { id: "backup".into() };
+    program.id = "backup".into();
+    program.standing_mut().identity = Identity::Workload;
     let everybody = open(vec![UserSelector::All]);
     assert_eq!(reason(everybody, &program, at("192.0.2.1")), Some(ReasonCode::NotAssigned));
 }
@@ -636,7 +634,7 @@ fn a_sign_in_may_lie_a_minute_ahead_and_every_time_forgives_five_behind() {
         let mut often = policy("often", Grant::SessionOnly);
         often.session.sign_in_frequency = Some(frequency);
         let mut person = alice();
-        person.sign_in.auth_time = Some(auth_time);
+        person.auth_time = Some(auth_time);
         let found = reason(set(vec![often]), &person, at("192.0.2.1"));
         assert_eq!(found, (!fresh).then_some(ReasonCode::SignInTooOld), "{frequency:?}, {}", auth_time - NOW);
     }
@@ -724,7 +722,7 @@ fn each_control_is_met_by_its_evidence_alone() {
         policies.evidence.protected_clients = vec!["teams".into()];
         policies.evidence.mfa_acrs = vec!["possession".into()];
         let mut person = alice();
-        change(&mut person.sign_in);
+        change(&mut person.standing_mut().sign_in);
         reason(policies, &person, at("192.0.2.1"))
     };
     let name = || "strong".to_owned();

@@ -43,13 +43,9 @@ fn compile(set: PolicySet) -> CompiledPolicies {
 }
 
 fn member_of(groups: &[usize]) -> Principal {
-    Principal {
-        identity: Identity::User { id: "alice".into(), guest: None, home_tenant: None },
-        groups: Fact::Known(groups.iter().map(|number| format!("GROUP-{number}")).collect()),
-        roles: Fact::Unknown,
-        sign_in: SignIn::default(),
-        claims: vec![],
-    }
+    let groups = Fact::Known(groups.iter().map(|number| format!("GROUP-{number}")).collect());
+    let standing = Standing { groups, ..Standing::default() };
+    Principal { id: "alice".into(), auth_time: None, standing: standing.into() }
 }
 
 fn decide(

@@ -61,11 +61,7 @@ fn matches(rule: &str, device: Fact<Device<'_>>) -> bool {
     let set = PolicySet { apps: vec![app], policies: vec![policy], ..PolicySet::default() };
     let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
     let text = |text: &str| Value::Text(text.into());
-    let principal = Principal {
-        identity: Identity::User { id: "alice".into(), guest: None, home_tenant: None },
-        groups: Fact::Unknown,
-        roles: Fact::Unknown,
-        sign_in: SignIn::default(),
+    let standing = Standing {
         claims: vec![
             ("admin".into(), Value::Bool(false)),
             ("clients".into(), Value::List(vec!["web-1".into(), "Web-2".into()])),
@@ -74,7 +70,9 @@ fn matches(rule: &str, device: Fact<Device<'_>>) -> bool {
             ("level".into(), Value::Number(3.0)),
             ("version".into(), text("9.10")),
         ],
+        ..Standing::default()
     };
+    let principal = Principal { id: "alice".into(), auth_time: None, standing: standing.into() };
     let context = ClientContext { device, ..ClientContext::UNKNOWN };
     let signals = Signals {
         principal: &principal,

@@ -203,7 +203,7 @@ impl Passage {
                 let nuance = Nuance::of(refused, denials.had_mfa(signals.principal), carrier);
                 let refusal = Refusal::Policy(refused, nuance);
                 // Counted first: of a storm of refusals most are not written down.
-                let user = signals.principal.id();
+                let user = &signals.principal.id;
                 seen.repeats = denials.count(&refusal, user, &app.id, self.now_unix_ms);
                 let logs = state.log.is_on() && is_logged(seen.repeats);
                 if logs || denials.wants_case(&refusal) {
@@ -252,8 +252,8 @@ impl Passage {
         let device = token.map_or(DeviceState::NotAvailable, |token| match token.device() {
             None => DeviceState::Unregistered,
             Some(device) => {
-                let (id, joined) = (device.id.as_str(), device.as_device().is_hybrid_joined());
-                match device.compliant {
+                let (id, joined) = (device.id, device.as_device().is_hybrid_joined());
+                match device.traits.compliant {
                     Some(true) => DeviceState::Compliant { id },
                     Some(false) => DeviceState::NotCompliant { id },
                     None if joined => DeviceState::HybridJoined { id },
@@ -276,7 +276,7 @@ impl Passage {
             device,
             os_version: token
                 .and_then(|token| token.device())
-                .and_then(|device| device.os_version.as_deref()),
+                .and_then(|device| device.traits.os_version.as_deref()),
             remedies: seen.remedies.as_ref().map_or(&[], |found| &found.ways),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             issuer: token
@@ -333,7 +333,7 @@ impl Passage {
             _ => Vec::new(),
         };
         let (denials, how) = (&self.snapshot.denials, self.snapshot.config.server.decision_subject);
-        let user = token.and_then(|token| denials.subject(how, token.principal().id()));
+        let user = token.and_then(|token| denials.subject(how, &token.principal().id));
         let case = case.map(|mut case| {
             case.user = case.user.and_then(|_| user.clone());
             case
@@ -359,8 +359,10 @@ impl Passage {
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),
-            device_id: token.and_then(|token| token.device()).map(|device| device.id.clone()),
-            device_compliant: token.and_then(|token| token.device()).and_then(|device| device.compliant),
+            device_id: token.and_then(|token| token.device()).map(|device| device.id.to_owned()),
+            device_compliant: token
+                .and_then(|token| token.device())
+                .and_then(|device| device.traits.compliant),
             // Before admission the path is not to be trusted, not even with a log.
             method: seen.app.and(head).map(|head| head.method.as_str().to_owned()),
             path: seen.app.and(head).map(|head| head.uri.path().to_owned()),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use portcullis_policy::model::{ClientAppType, CountryCode, Flow, Platform, RiskLevel};
-use portcullis_policy::signals::{AppIndex, Fact, Identity, Principal, SignIn, Value};
+use portcullis_policy::signals::{AppIndex, Fact, Identity, Principal, SignIn, Standing, Value};
 
 use super::policy::GUEST_KINDS;
 use super::values::{self, Flaw};
@@ -171,13 +171,12 @@ fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> O
                 .help(format!("it is one of {}", listed(GUEST_KINDS.iter().map(|(name, _)| *name))))
         })
     });
-    let identity = match (view.text("user"), view.text("program")) {
-        (Some(user), None) => Identity::User {
-            id: user.to_owned(),
-            guest,
-            home_tenant: view.text("home-tenant").map(ToOwned::to_owned),
-        },
-        (None, Some(program)) => Identity::Workload { id: program.to_owned() },
+    let (id, identity) = match (view.text("user"), view.text("program")) {
+        (Some(user), None) => {
+            let home_tenant = view.text("home-tenant").map(ToOwned::to_owned);
+            (user, Identity::User { guest, home_tenant })
+        }
+        (None, Some(program)) => (program, Identity::Workload),
         (user, _) => {
             let what =
                 if user.is_some() { "both `user` and `program`" } else { "neither `user` nor `program`" };
@@ -199,8 +198,8 @@ fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> O
         None => Fact::Unknown,
         Some(_) => Fact::Known(view.owned(key)),
     };
+    let auth_time = ago(cx, "signed-in");
     let sign_in = SignIn {
-        auth_time: ago(cx, "signed-in"),
         methods: view.owned("amr"),
         acr: text("acr"),
         contexts: Vec::new(),
@@ -211,7 +210,9 @@ fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> O
         terms: view.owned("terms"),
         custom_controls: view.owned("custom-controls"),
     };
-    Some(Principal { identity, groups: ids("groups"), roles: ids("roles"), sign_in, claims: claims(view) })
+    let (groups, roles) = (ids("groups"), ids("roles"));
+    let standing = Standing { identity, groups, roles, sign_in, claims: claims(view) };
+    Some(Principal { id: id.into(), auth_time, standing: standing.into() })
 }
 
 fn claims(view: View<'_>) -> Vec<(Box<str>, Value)> {

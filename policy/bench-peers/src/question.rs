@@ -25,9 +25,9 @@ pub fn questions(set: &PolicySet, policies: usize, groups: usize, count: usize) 
 impl Question {
     fn new(set: &PolicySet, request: Request) -> Self {
         let (person, context) = (&request.principal, &request.context);
-        let Identity::User { id, guest, .. } = &person.identity else { unreachable!("people only") };
+        let Identity::User { guest, .. } = &person.standing.identity else { unreachable!("people only") };
         let claim = |name: &str| {
-            let found = person.claims.iter().find(|(known, _)| &**known == name);
+            let found = person.standing.claims.iter().find(|(known, _)| &**known == name);
             match found.map(|(_, value)| value) {
                 Some(Value::Text(text)) => text.clone(),
                 _ => String::new(),
@@ -41,7 +41,7 @@ impl Question {
         let app = set.apps.get(request.target.app.0 as usize).map(|app| app.id.clone()).unwrap_or_default();
         let fields = Field::ALL.iter().map(|field| {
             let value = match field {
-                Field::User => id.clone(),
+                Field::User => person.id.to_string(),
                 Field::Guest => guest.map(guest_word).unwrap_or_default().to_owned(),
                 Field::App => app.clone(),
                 Field::Platform => {
@@ -71,10 +71,10 @@ impl Question {
             };
             (*field, value)
         });
-        let strong = person.sign_in.methods.iter().any(|method| method == "fido");
+        let strong = person.standing.sign_in.methods.iter().any(|method| method == "fido");
         let flags = Flag::ALL.iter().map(|flag| {
             let holds = match flag {
-                Flag::Mfa => person.sign_in.methods.iter().any(|method| method == "mfa"),
+                Flag::Mfa => person.standing.sign_in.methods.iter().any(|method| method == "mfa"),
                 Flag::Strong => strong,
                 Flag::CompliantDevice => device.is_some_and(|device| device.compliant == Some(true)),
                 Flag::JoinedDevice => device.is_some_and(|device| device.is_hybrid_joined()),
@@ -84,10 +84,10 @@ impl Question {
         Self {
             fields: fields.collect(),
             flags: flags.collect(),
-            groups: person.groups.as_ref().known().cloned().unwrap_or_default(),
-            roles: person.roles.as_ref().known().cloned().unwrap_or_default(),
+            groups: person.standing.groups.as_ref().known().cloned().unwrap_or_default(),
+            roles: person.standing.roles.as_ref().known().cloned().unwrap_or_default(),
             locations: locations(set, &request),
-            age_secs: person.sign_in.auth_time.map_or(i64::MAX, |time| NOW - time),
+            age_secs: person.auth_time.map_or(i64::MAX, |time| NOW - time),
             request,
         }
     }

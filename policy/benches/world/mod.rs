@@ -5,6 +5,7 @@
 //! an organisation in which every policy is about every app.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_policy::model::{
@@ -17,8 +18,8 @@ use portcullis_policy::model::{
 };
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::{
-    Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Target,
-    Value,
+    Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Standing,
+    Target, Value,
 };
 
 /// The time of every request, in Unix seconds: a Friday in January 2027.
@@ -355,22 +356,24 @@ fn request(dice: &mut Dice, shape: Shape, groups: usize) -> Request {
     let methods: &[&str] = if strong { &["pwd", "mfa", "fido"] } else { &["pwd"] };
     let text = |name: &str, value: String| (Box::from(name), Value::Text(value));
     let principal = Principal {
-        identity: Identity::User {
-            id: id(3, dice.below(10_000)),
-            guest: dice.percent(5).then_some(GuestKind::B2bCollaborationGuest),
-            home_tenant: None,
-        },
-        groups: Fact::Known((0..groups).map(|_| group(1 + dice.below(2 * shape.groups()))).collect()),
-        roles: Fact::Known(if dice.percent(10) { vec![id(2, dice.below(30))] } else { vec![] }),
-        sign_in: SignIn {
-            auth_time: Some(NOW - 600),
-            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-            ..SignIn::default()
-        },
-        claims: vec![
-            text("department", dice.pick(&["finance", "sales", "engineering"]).to_owned()),
-            text("level", dice.below(5).to_string()),
-        ],
+        id: id(3, dice.below(10_000)).into(),
+        auth_time: Some(NOW - 600),
+        standing: Arc::new(Standing {
+            identity: Identity::User {
+                guest: dice.percent(5).then_some(GuestKind::B2bCollaborationGuest),
+                home_tenant: None,
+            },
+            groups: Fact::Known((0..groups).map(|_| group(1 + dice.below(2 * shape.groups()))).collect()),
+            roles: Fact::Known(if dice.percent(10) { vec![id(2, dice.below(30))] } else { vec![] }),
+            sign_in: SignIn {
+                methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+                ..SignIn::default()
+            },
+            claims: vec![
+                text("department", dice.pick(&["finance", "sales", "engineering"]).to_owned()),
+                text("level", dice.below(5).to_string()),
+            ],
+        }),
     };
     let address = match dice.below(10) {
         0..6 => IpAddr::V4(Ipv4Addr::new(10, dice.below(22) as u8, dice.below(200) as u8, 7)),

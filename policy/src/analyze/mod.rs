@@ -322,7 +322,7 @@ impl<'s> Analysis<'s> {
                 .into_iter()
                 .map(Some)
                 .chain([None])
-                .map(|flow| each(&mut |witness| witness.principal.sign_in.flow = flow))
+                .map(|flow| each(&mut |witness| witness.principal.standing_mut().sign_in.flow = flow))
                 .collect(),
             Part::Request => values::requests(policies)
                 .into_iter()
@@ -751,7 +751,7 @@ impl<'s> Subject<'s> {
 
 /// The same request by somebody else, who signed in in the same way.
 fn as_somebody(from: &Witness, mut principal: Principal) -> Witness {
-    principal.sign_in.flow = from.principal.sign_in.flow;
+    principal.standing_mut().sign_in.flow = from.principal.standing.sign_in.flow;
     Witness { principal, ..from.clone() }
 }
 

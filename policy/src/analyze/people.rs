@@ -5,26 +5,22 @@
 
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::explain::guest_word;
 use crate::model::{GuestKind, Policy, Subjects, Tenants, UserSelector, Users, WorkloadSelector};
 use crate::reference::{Tri, user};
-use crate::signals::{Fact, Identity, Principal, SignIn};
+use crate::signals::{Fact, Identity, Principal, Standing};
 
 /// The id of a person whom no policy names.
 const SOMEBODY: &str = "somebody";
 
 /// A person of whom nothing is known but an id.
 pub(super) fn person(id: &str) -> Principal {
-    Principal {
-        identity: Identity::User { id: id.to_string(), guest: None, home_tenant: None },
-        groups: Fact::Known(Vec::new()),
-        roles: Fact::Known(Vec::new()),
-        sign_in: SignIn::default(),
-        claims: Vec::new(),
-    }
+    let standing =
+        Standing { groups: Fact::Known(Vec::new()), roles: Fact::Known(Vec::new()), ..Standing::default() };
+    Principal { id: id.into(), auth_time: None, standing: standing.into() }
 }
 
 pub(super) fn somebody() -> Principal {
@@ -32,20 +28,23 @@ pub(super) fn somebody() -> Principal {
 }
 
 fn program(id: &str) -> Principal {
-    Principal { identity: Identity::Workload { id: id.to_string() }, ..person("") }
+    let mut program = person(id);
+    program.standing_mut().identity = Identity::Workload;
+    program
 }
 
 /// Who a person is, in words.
 pub(super) fn name(principal: &Principal) -> String {
     let mut parts = Vec::new();
-    if let Identity::User { id, guest, home_tenant } = &principal.identity {
-        if id != SOMEBODY {
-            parts.push(format!("user {id}"));
+    let standing = &*principal.standing;
+    if let Identity::User { guest, home_tenant } = &standing.identity {
+        if *principal.id != *SOMEBODY {
+            parts.push(format!("user {}", principal.id));
         }
         parts.extend(guest.map(|kind| format!("guests:{}", guest_word(kind))));
         parts.extend(home_tenant.as_ref().map(|tenant| format!("tenant {tenant}")));
     }
-    for (kind, ids) in [("group", &principal.groups), ("role", &principal.roles)] {
+    for (kind, ids) in [("group", &standing.groups), ("role", &standing.roles)] {
         if let Fact::Known(ids) = ids {
             parts.extend(ids.iter().map(|id| format!("{kind} {id}")));
         }
@@ -70,7 +69,7 @@ pub(super) fn tenants<'s>(selectors: impl Iterator<Item = &'s UserSelector>) -> 
 /// the person is somebody else already.
 pub(super) fn with(base: &Principal, selector: &UserSelector, tenants: &BTreeSet<String>) -> Vec<Principal> {
     let mut one = base.clone();
-    let Identity::User { id, guest, .. } = &mut one.identity else { return Vec::new() };
+    let Identity::User { guest, .. } = one.standing.identity else { return Vec::new() };
     let add = |ids: &mut Fact<Vec<String>>, id: &String| {
         if let Fact::Known(ids) = ids {
             ids.push(id.clone());
@@ -78,13 +77,13 @@ pub(super) fn with(base: &Principal, selector: &UserSelector, tenants: &BTreeSet
     };
     match selector {
         UserSelector::All | UserSelector::None => {}
-        UserSelector::User(wanted) if id == SOMEBODY => id.clone_from(wanted),
+        UserSelector::User(wanted) if *one.id == *SOMEBODY => one.id = wanted.as_str().into(),
         UserSelector::Guests(guests) if guest.is_none() => {
             return guests_of(base, |kind| guests.kinds.contains(kind), &guests.tenants, tenants);
         }
         UserSelector::User(_) | UserSelector::Guests(_) => {}
-        UserSelector::Group(group) => add(&mut one.groups, group),
-        UserSelector::Role(role) => add(&mut one.roles, role),
+        UserSelector::Group(group) => add(&mut one.standing_mut().groups, group),
+        UserSelector::Role(role) => add(&mut one.standing_mut().roles, role),
     }
     let meets = user(selector, &one) == Tri::Yes;
     if meets { Vec::from([one]) } else { Vec::new() }
@@ -104,7 +103,7 @@ fn guests_of(
     for kind in GuestKind::ALL.into_iter().filter(|kind| wanted(*kind)) {
         for home in &homes {
             let mut one = base.clone();
-            if let Identity::User { guest, home_tenant, .. } = &mut one.identity {
+            if let Identity::User { guest, home_tenant } = &mut one.standing_mut().identity {
                 *guest = Some(kind);
                 *home_tenant = home.cloned();
             }

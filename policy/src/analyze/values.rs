@@ -114,8 +114,8 @@ pub(super) fn devices(conditions: &Conditions) -> Vec<Option<WitnessDevice>> {
 /// The same request with every proof that a policy's controls ask for.
 pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> Witness {
     let mut best = witness.clone();
-    let sign_in = &mut best.principal.sign_in;
-    sign_in.auth_time = Some(witness.now);
+    best.principal.auth_time = Some(witness.now);
+    let sign_in = &mut best.principal.standing_mut().sign_in;
     sign_in.methods = set.evidence.mfa_methods.clone();
     sign_in.acr = set.evidence.mfa_acrs.first().cloned();
     sign_in.password_changed = Some(witness.now);
@@ -134,23 +134,23 @@ pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> 
                 best.device = Some(device);
             }
             Control::ApprovedClientApp => {
-                best.principal.sign_in.client_id = set.evidence.approved_clients.first().cloned();
+                sign_in.client_id = set.evidence.approved_clients.first().cloned();
             }
             Control::AppProtection => {
-                best.principal.sign_in.client_id = set.evidence.protected_clients.first().cloned();
+                sign_in.client_id = set.evidence.protected_clients.first().cloned();
             }
             Control::Strength(name) => {
                 for strength in set.strengths.iter().filter(|strength| strength.name == *name) {
-                    best.principal.sign_in.methods.extend(strength.combinations.iter().flatten().cloned());
+                    sign_in.methods.extend(strength.combinations.iter().flatten().cloned());
                     if strength.combinations.is_empty()
                         && let Some(acr) = strength.acrs.first()
                     {
-                        best.principal.sign_in.acr = Some(acr.clone());
+                        sign_in.acr = Some(acr.clone());
                     }
                 }
             }
-            Control::TermsOfUse(name) => best.principal.sign_in.terms.push(name.clone()),
-            Control::Custom(name) => best.principal.sign_in.custom_controls.push(name.clone()),
+            Control::TermsOfUse(name) => sign_in.terms.push(name.clone()),
+            Control::Custom(name) => sign_in.custom_controls.push(name.clone()),
         }
     }
     best

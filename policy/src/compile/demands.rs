@@ -115,7 +115,7 @@ impl DeviceState {
 }
 
 /// What a policy that applies comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Verdict {
     pub(crate) kind: Kind,
     pub(crate) reasons: ReasonSet,
@@ -123,7 +123,7 @@ pub(crate) struct Verdict {
     pub(crate) unsure: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Satisfied,
     Blocks,
@@ -132,7 +132,7 @@ pub(crate) enum Kind {
 }
 
 /// What each grant comes to for one principal, for each state of the device.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Verdicts(Box<[Verdict]>);
 
 impl Verdicts {

@@ -159,7 +159,7 @@ impl Facts {
             table.map_or(Rows::ALL, |table| table.pick(rows, &mut certain, fact))
         };
         let [sign_in, user, insider, service_principal] = self.risks;
-        let flow = signals.principal.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
+        let flow = signals.principal.standing.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
         let possible = Picked([
             pick(self.client_app, position(context.client_app, |kind| kind as usize)),
             pick(self.platform, position(context.platform, |platform| platform as usize)),

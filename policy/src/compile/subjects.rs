@@ -85,18 +85,19 @@ impl SubjectIndex {
     /// # Cost
     /// A look-up for each id that the principal has; allocates.
     pub(crate) fn about(&self, principal: &Principal) -> About {
-        let all = match &principal.identity {
+        let Principal { id, standing, .. } = principal;
+        let all = match &standing.identity {
             Identity::User { .. } => &self.all_users,
-            Identity::Workload { .. } => &self.all_workloads,
+            Identity::Workload => &self.all_workloads,
         };
         let mut found = Sides { include: all.include.clone(), exclude: all.exclude.clone() };
         let mut unsure: Option<Sides<Box<[u64]>>> = None;
         let mut key = String::new();
-        match &principal.identity {
-            Identity::Workload { id } => self.workloads.find(id, &mut key, &mut found),
-            Identity::User { id, guest, home_tenant } => {
+        match &standing.identity {
+            Identity::Workload => self.workloads.find(id, &mut key, &mut found),
+            Identity::User { guest, home_tenant } => {
                 self.users.find(id, &mut key, &mut found);
-                for (directory, ids) in [(&self.groups, &principal.groups), (&self.roles, &principal.roles)] {
+                for (directory, ids) in [(&self.groups, &standing.groups), (&self.roles, &standing.roles)] {
                     match ids {
                         Fact::Known(ids) => {
                             ids.iter().for_each(|id| directory.find(id, &mut key, &mut found))

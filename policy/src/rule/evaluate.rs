@@ -21,9 +21,9 @@ pub(crate) struct Environment<'r> {
 }
 
 impl<'r> Environment<'r> {
-    pub(crate) const fn of(signals: &Signals<'r>, app: &'r [(String, Value)]) -> Self {
+    pub(crate) fn of(signals: &Signals<'r>, app: &'r [(String, Value)]) -> Self {
         let device = signals.context.device.as_ref();
-        let claims = signals.principal.claims.as_slice();
+        let claims = signals.principal.standing.claims.as_slice();
         Self { device, claims, app, action: signals.action, now: signals.now }
     }
 

@@ -70,7 +70,7 @@ proptest! {
             grant: Grant::Block,
             session: SessionControls::default(),
         };
-        let is_person = matches!(question.principal.identity, Identity::User { .. });
+        let is_person = matches!(question.principal.standing.identity, Identity::User { .. });
         for (mode, by_claims) in [(FilterMode::Include, true), (FilterMode::Include, false), (FilterMode::Exclude, false)] {
             let mut policy = filtered.clone();
             if by_claims {

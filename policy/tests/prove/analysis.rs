@@ -76,7 +76,7 @@ proptest! {
         let mut choices = Choices::new(&of_questions);
         for _ in 0..30 {
             let question = question(&mut choices);
-            let person = matches!(question.principal.identity, Identity::User { .. });
+            let person = matches!(question.principal.standing.identity, Identity::User { .. });
             let app = question.target.app;
             if person && (app.0 as usize) < set.apps.len() && uncovered(&question.signals()) {
                 prop_assert!(about(app).next().is_some(), "{:#?}\n{:#?}", set, question.principal);

@@ -41,10 +41,10 @@ fn answered(question: &Question, choices: &mut Choices<'_>) -> Question {
     let mut whole = question.clone();
     // A second question lends its facts; those that it lacks are known here.
     let lender = loop_until_known(choices);
-    settle(&mut whole.principal.groups, choices, |choices| {
+    settle(&mut whole.principal.standing_mut().groups, choices, |choices| {
         vec![choices.of(&["engineering", "sales", "emergency-access"]).to_owned()]
     });
-    settle(&mut whole.principal.roles, choices, |_| vec!["reader".to_owned()]);
+    settle(&mut whole.principal.standing_mut().roles, choices, |_| vec!["reader".to_owned()]);
     let context = &mut whole.context;
     settle(&mut context.address, choices, |_| lender.address.known().unwrap());
     settle(&mut context.country, choices, |_| lender.country.known().unwrap());

@@ -29,12 +29,12 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
     };
     match remedy {
         Remedy::SignInAgain => vec![with(&|changed| {
-            changed.principal.sign_in.auth_time = Some(changed.now);
+            changed.principal.auth_time = Some(changed.now);
         })],
         Remedy::StrongerSignIn => vec![with(&|changed| {
-            let sign_in = &mut changed.principal.sign_in;
-            sign_in.auth_time = Some(changed.now);
-            sign_in.methods = ["pwd", "mfa", "ngcmfa", "fido", "hwk", "otp"].map(str::to_owned).to_vec();
+            changed.principal.auth_time = Some(changed.now);
+            changed.principal.standing_mut().sign_in.methods =
+                ["pwd", "mfa", "ngcmfa", "fido", "hwk", "otp"].map(str::to_owned).to_vec();
         })],
         Remedy::OtherNetwork => {
             let networks = set.locations.iter().flat_map(|location| match &location.place {
@@ -69,10 +69,10 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
         Remedy::CompliantDevice => vec![device(&|device| device.compliant = Some(true))],
         Remedy::HybridJoinedDevice => vec![device(&|device| device.trust_type = Some("ServerAD"))],
         Remedy::LaterTime { at } => vec![with(&|changed| {
-            let fresh = changed.principal.sign_in.auth_time == Some(changed.now);
+            let fresh = changed.principal.auth_time == Some(changed.now);
             changed.now = at;
             if fresh {
-                changed.principal.sign_in.auth_time = Some(at);
+                changed.principal.auth_time = Some(at);
             }
         })],
     }

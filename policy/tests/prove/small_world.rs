@@ -95,16 +95,9 @@ fn set(unmatched: Unmatched, policies: Vec<Policy>) -> PolicySet {
 }
 
 fn person(methods: &[&str]) -> Principal {
-    Principal {
-        identity: Identity::User { id: "alice".into(), guest: None, home_tenant: None },
-        groups: Fact::Unknown,
-        roles: Fact::Unknown,
-        sign_in: SignIn {
-            methods: methods.iter().map(|one| (*one).to_owned()).collect(),
-            ..SignIn::default()
-        },
-        claims: vec![],
-    }
+    let methods = methods.iter().map(|one| (*one).to_owned()).collect();
+    let standing = Standing { sign_in: SignIn { methods, ..SignIn::default() }, ..Standing::default() };
+    Principal { id: "alice".into(), auth_time: None, standing: standing.into() }
 }
 
 /// Each of the three facts: two values, unknown, unavailable. Sixty-four or more circumstances.

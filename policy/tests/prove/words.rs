@@ -56,7 +56,7 @@ fn a_policy_that_did_not_apply_says_what_it_wants_and_what_was_seen() {
         device: Fact::Known(Device { compliant: Some(false), ..Device::default() }),
         ..ClientContext::UNKNOWN
     };
-    question.principal.sign_in.methods = vec!["mfa".into()];
+    question.principal.standing_mut().sign_in.methods = vec!["mfa".into()];
     let says = |question: &world::Question| {
         let explanation = explain(&set, &question.signals());
         explanation.policies.iter().map(|one| one.sentence()).collect::<Vec<_>>()

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use portcullis_policy::analyze::{Issue, Witness, analyze};
 use portcullis_policy::explain::guest_word;
 use portcullis_policy::model::PolicySet;
-use portcullis_policy::signals::{Fact, Identity};
+use portcullis_policy::signals::{Fact, Identity, Principal};
 use serde_json::{Value, json};
 
 use super::ask::{Subject, now};
@@ -79,15 +79,16 @@ fn text_of(set: &PolicySet, issue: &Issue) -> String {
 /// A witness as its facts, under the keys that `what-if` takes; what is not told is left out.
 fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     let mut facts = Vec::new();
-    match &witness.principal.identity {
-        Identity::User { id, guest, home_tenant } => {
+    let Principal { id, standing, .. } = &witness.principal;
+    match &standing.identity {
+        Identity::User { guest, home_tenant } => {
             facts.push(("user", json!(id)));
             facts.extend(guest.map(|kind| ("guest", json!(guest_word(kind)))));
             facts.extend(home_tenant.as_ref().map(|tenant| ("home-tenant", json!(tenant))));
         }
-        Identity::Workload { id } => facts.push(("program", json!(id))),
+        Identity::Workload => facts.push(("program", json!(id))),
     }
-    for (key, ids) in [("groups", &witness.principal.groups), ("roles", &witness.principal.roles)] {
+    for (key, ids) in [("groups", &standing.groups), ("roles", &standing.roles)] {
         if let Fact::Known(ids) = ids
             && !ids.is_empty()
         {
@@ -103,10 +104,10 @@ fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     facts.extend(witness.place.1.known().map(|country| ("country", json!(country.as_str()))));
     facts.extend(witness.platform.known().map(|platform| ("platform", json!(platform.as_str()))));
     facts.push(("client", json!(witness.client_app.as_str())));
-    if !witness.principal.sign_in.methods.is_empty() {
-        facts.push(("amr", json!(witness.principal.sign_in.methods)));
+    if !standing.sign_in.methods.is_empty() {
+        facts.push(("amr", json!(standing.sign_in.methods)));
     }
-    facts.extend(witness.principal.sign_in.flow.map(|flow| ("flow", json!(flow.as_str()))));
+    facts.extend(standing.sign_in.flow.map(|flow| ("flow", json!(flow.as_str()))));
     let risks = ["sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"];
     for (key, level) in risks.into_iter().zip(witness.risks) {
         if level.as_str() != "none" {

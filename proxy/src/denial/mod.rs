@@ -201,7 +201,7 @@ impl Denials {
     /// Whether a sign-in used several factors, by the evidence that the policies accept.
     #[must_use]
     pub fn had_mfa(&self, principal: &Principal) -> bool {
-        let sign_in = &principal.sign_in;
+        let sign_in = &principal.standing.sign_in;
         let used = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
         self.evidence.mfa_methods.iter().any(used)
             || sign_in.acr.as_ref().is_some_and(|acr| self.evidence.mfa_acrs.contains(acr))

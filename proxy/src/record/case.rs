@@ -14,7 +14,8 @@ use portcullis_policy::model::{
     UserSelector,
 };
 use portcullis_policy::signals::{
-    Action, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Target, Value,
+    Action, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Standing, Target,
+    Value,
 };
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -280,11 +281,12 @@ impl Case {
     #[must_use]
     pub fn of(signals: &Signals<'_>, app: &str, named: &NamedIds) -> Self {
         let mut scribe = Scribe { named, unavailable: Vec::new(), is_cut: false };
-        let Principal { identity, groups, roles, sign_in, claims } = signals.principal;
+        let Principal { id: user, auth_time, standing } = signals.principal;
+        let Standing { identity, groups, roles, sign_in, claims } = &**standing;
         let context = signals.context;
-        let (user, is_workload, guest, home_tenant) = match identity {
-            Identity::User { id, guest, home_tenant } => (id, false, *guest, home_tenant.as_deref()),
-            Identity::Workload { id } => (id, true, None, None),
+        let (is_workload, guest, home_tenant) = match identity {
+            Identity::User { guest, home_tenant } => (false, *guest, home_tenant.as_deref()),
+            Identity::Workload => (true, None, None),
         };
         let risk = |scribe: &mut Scribe<'_>, name: &str, risk: Fact<RiskLevel>| {
             scribe.known(name, risk).map(|risk| risk.as_str().to_owned())
@@ -301,7 +303,7 @@ impl Case {
             home_tenant: scribe.maybe(home_tenant),
             groups: scribe.members("groups", groups),
             roles: scribe.members("roles", roles),
-            auth_time: sign_in.auth_time,
+            auth_time: *auth_time,
             methods: scribe.list(&sign_in.methods),
             acr: scribe.maybe(sign_in.acr.as_deref()),
             contexts: sign_in.contexts.iter().map(ToString::to_string).collect(),
@@ -361,12 +363,11 @@ impl Case {
     /// of the id is known.
     #[must_use]
     pub fn principal(&self) -> Principal {
-        let id = self.user.clone().unwrap_or_default();
         let identity = if self.is_workload {
-            Identity::Workload { id }
+            Identity::Workload
         } else {
             let guest = self.guest.and_then(|guest| GuestKind::ALL.get(usize::from(guest)).copied());
-            Identity::User { id, guest, home_tenant: self.home_tenant.clone() }
+            Identity::User { guest, home_tenant: self.home_tenant.clone() }
         };
         let claims = self.claims.iter().map(|(name, value)| {
             let value = match value {
@@ -377,12 +378,11 @@ impl Case {
             };
             (name.as_str().into(), value)
         });
-        Principal {
+        let standing = Standing {
             identity,
             groups: self.fact("groups", self.groups.clone()),
             roles: self.fact("roles", self.roles.clone()),
             sign_in: SignIn {
-                auth_time: self.auth_time,
                 methods: self.methods.clone(),
                 acr: self.acr.clone(),
                 contexts: self.contexts.iter().filter_map(|text| AuthenticationContext::new(text)).collect(),
@@ -394,7 +394,9 @@ impl Case {
                 custom_controls: self.custom_controls.clone(),
             },
             claims: claims.collect(),
-        }
+        };
+        let id = self.user.as_deref().unwrap_or_default().into();
+        Principal { id, auth_time: self.auth_time, standing: standing.into() }
     }
 
     /// The circumstances.
@@ -575,7 +577,7 @@ mod tests {
     };
     use portcullis_policy::signals::{
         Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals,
-        Target, Value,
+        Standing, Target, Value,
     };
 
     use serde_json::Value as Json;
@@ -595,16 +597,14 @@ mod tests {
     }
 
     fn principal() -> Principal {
-        Principal {
+        let standing = Standing {
             identity: Identity::User {
-                id: "kari".into(),
                 guest: Some(GuestKind::ServiceProvider),
                 home_tenant: Some("t".into()),
             },
             groups: Fact::Known(vec!["g-named".into(), "g-secret".into(), "g-upper".into()]),
             roles: Fact::Unavailable,
             sign_in: SignIn {
-                auth_time: Some(5),
                 methods: vec!["pwd".into(), "mfa".into()],
                 acr: Some("gold".into()),
                 contexts: vec![AuthenticationContext::new("c7").unwrap()],
@@ -616,7 +616,8 @@ mod tests {
                 custom_controls: vec!["control".into()],
             },
             claims: vec![("a".into(), Value::Number(1.5)), ("b".into(), Value::List(vec!["x".into()]))],
-        }
+        };
+        Principal { id: "kari".into(), auth_time: Some(5), standing: standing.into() }
     }
 
     /// What the log writes.
@@ -735,8 +736,9 @@ mod tests {
         assert_eq!(case.client_context(), context);
         assert_eq!(case.target(&set()), Some(signals.target));
         // Of the groups only those remain that something names.
-        let groups = Fact::Known(vec!["g-named".into(), "g-upper".into()]);
-        assert_eq!(case.principal(), Principal { groups, ..principal.clone() });
+        let mut named = principal.clone();
+        named.standing_mut().groups = Fact::Known(vec!["g-named".into(), "g-upper".into()]);
+        assert_eq!(case.principal(), named);
         let again = case.principal();
         let asked = case.signals(&again, &context, signals.target);
         assert_eq!((asked.now, asked.action), (signals.now, signals.action));
@@ -745,8 +747,8 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut_and_the_case_says_so() {
         let mut principal = principal();
-        principal.sign_in.methods = vec!["m".into(); 1_000];
-        principal.sign_in.acr = Some("a".repeat(10_000));
+        principal.standing_mut().sign_in.methods = vec!["m".into(); 1_000];
+        principal.standing_mut().sign_in.acr = Some("a".repeat(10_000));
         let country = CountryCode::new("NO").unwrap();
         let context = ClientContext { country: Fact::Known(country), ..ClientContext::UNKNOWN };
         let long = "/".repeat(10_000);

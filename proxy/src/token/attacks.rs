@@ -34,11 +34,9 @@ fn read(change: impl FnOnce(&mut Value)) -> VerifiedToken {
 #[test]
 fn a_good_token_makes_its_user_known() {
     let verified = read(|_| {});
-    assert_eq!(
-        verified.principal().identity,
-        Identity::User { id: "anna".into(), guest: None, home_tenant: None }
-    );
-    assert_eq!(verified.principal().groups, Fact::Known(vec!["g1".into(), "g2".into()]));
+    assert_eq!(*verified.principal().id, *"anna");
+    assert_eq!(verified.principal().standing.identity, Identity::PERSON);
+    assert_eq!(verified.principal().standing.groups, Fact::Known(vec!["g1".into(), "g2".into()]));
     assert_eq!(verified.user_name(), Some("anna@example.org"));
     assert_eq!(verified.issuer_index(), 0);
     let payload = claims(|_| {}).to_string();
@@ -318,49 +316,46 @@ fn a_broken_set_does_not_replace_a_good_one_and_equal_keys_keep_their_generation
 
 #[test]
 fn groups_that_are_not_all_there_are_unavailable_and_never_none() {
-    let groups = |change: fn(&mut Value)| read(change).principal().groups.clone();
+    let groups = |change: fn(&mut Value)| read(change).principal().standing.groups.clone();
     assert_eq!(groups(|c| drop(c.as_object_mut().unwrap().remove("groups"))), Fact::Unknown);
     assert_eq!(groups(|c| c["groups"] = json!([])), Fact::Known(vec![]));
     assert_eq!(groups(|c| c["groups"] = json!("g")), Fact::Known(vec!["g".into()]));
     assert_eq!(groups(|c| c["groups"] = json!([7])), Fact::Known(vec!["7".into()]));
     for odd in [json!(null), json!({"a": 1}), json!(true), json!(["g", null]), json!([["g"]]), json!([1.5])] {
-        assert_eq!(read(|c| c["groups"] = odd).principal().groups, Fact::Unavailable);
+        assert_eq!(read(|c| c["groups"] = odd).principal().standing.groups, Fact::Unavailable);
     }
     assert_eq!(groups(|c| c["_claim_names"] = json!({"groups": "src1"})), Fact::Unavailable);
     assert_eq!(groups(|c| c["_claim_names"] = json!("groups")), Fact::Unavailable);
     assert_eq!(groups(|c| c["hasgroups"] = json!(true)), Fact::Unavailable);
     assert_eq!(groups(|c| c["hasgroups"] = json!("true")), Fact::Unavailable);
-    let roles = read(|c| c["hasgroups"] = json!(true)).principal().roles.clone();
+    let roles = read(|c| c["hasgroups"] = json!(true)).principal().standing.roles.clone();
     assert_eq!(roles, Fact::Unknown);
 }
 
 #[test]
 fn programs_and_guests_are_told_from_people() {
-    let identity = |change: fn(&mut Value)| read(change).principal().identity.clone();
-    let app = identity(|c| {
+    let somebody = |change: fn(&mut Value)| {
+        let principal = read(change).principal().clone();
+        (principal.id.into_string(), principal.standing.identity.clone())
+    };
+    let app = somebody(|c| {
         c["idtyp"] = json!("app");
         c["oid"] = json!("sp-1");
     });
-    assert_eq!(app, Identity::Workload { id: "sp-1".into() });
-    let client = identity(|c| {
+    assert_eq!(app, ("sp-1".into(), Identity::Workload));
+    let client = somebody(|c| {
         c["azp"] = json!("anna");
         drop(c.as_object_mut().unwrap().remove("preferred_username"));
     });
-    assert_eq!(client, Identity::Workload { id: "anna".into() });
-    assert!(matches!(identity(|c| c["azp"] = json!("anna")), Identity::User { .. }));
-    let guest = identity(|c| {
+    assert_eq!(client, ("anna".into(), Identity::Workload));
+    assert!(matches!(somebody(|c| c["azp"] = json!("anna")).1, Identity::User { .. }));
+    let guest = somebody(|c| {
         c["acct"] = json!(1);
         c["tid"] = json!("here");
         c["idp"] = json!("https://sts.windows.net/there/");
     });
-    assert_eq!(
-        guest,
-        Identity::User {
-            id: "anna".into(),
-            guest: Some(GuestKind::B2bCollaborationGuest),
-            home_tenant: Some("there".into())
-        }
-    );
+    let (kind, home_tenant) = (Some(GuestKind::B2bCollaborationGuest), Some("there".into()));
+    assert_eq!(guest, ("anna".into(), Identity::User { guest: kind, home_tenant }));
 }
 
 #[test]
@@ -402,7 +397,7 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
         )
         .unwrap();
     let device = verified.device().unwrap();
-    assert_eq!((device.id.as_str(), device.compliant), ("d-1", Some(true)));
+    assert_eq!((device.id, device.traits.compliant), ("d-1", Some(true)));
     assert_eq!(verified.risks().sign_in, Fact::Known(RiskLevel::High));
     assert_eq!(verified.risks().user, Fact::Unavailable);
     assert_eq!(verified.risks().service_principal, Fact::Known(RiskLevel::Low));
@@ -410,12 +405,12 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
     let seen = device.as_device();
     assert_eq!((seen.model, seen.extension_attributes[14]), (Some("Surface"), Some("fifteen")));
     assert_eq!((seen.physical_ids, seen.display_name), (&["[ZTDID]:x".to_owned()][..], None));
-    assert_eq!(verified.principal().sign_in.flow, Some(Flow::DeviceCode));
-    let Identity::User { guest, .. } = &verified.principal().identity else { panic!("no user") };
+    assert_eq!(verified.principal().standing.sign_in.flow, Some(Flow::DeviceCode));
+    let Identity::User { guest, .. } = &verified.principal().standing.identity else { panic!("no user") };
     assert_eq!(*guest, Some(GuestKind::B2bDirectConnectUser));
-    assert_eq!(verified.principal().sign_in.auth_time, None);
+    assert_eq!(verified.principal().auth_time, None);
     assert_eq!(
-        verified.principal().claims,
+        verified.principal().standing.claims,
         vec![
             ("b".into(), Attribute::Bool(true)),
             ("list".into(), Attribute::List(vec!["x".into(), "1".into()])),

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand;
-use http::HeaderValue;
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedies;
-use portcullis_policy::signals::{Fact, Principal, Signals, Target};
+use portcullis_policy::signals::{Fact, Principal, Signals, Standing, Target};
 use portcullis_policy::{CompiledPolicies, Scope};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::claims::VerifiedToken;
-use super::verify::{Times, Verifier};
+use super::alike::Alike;
+use super::claims::{TokenKind, VerifiedToken};
+use super::verify::Verifier;
 use super::{TOKEN_BYTES_MAX, TokenProblem};
 use crate::record::{Lookups, UserMark};
 use crate::refusal::BadToken;
@@ -29,37 +29,34 @@ use crate::refusal::BadToken;
 /// How long an entry is believed, in seconds: the longest that claims outlive a change which the
 /// keys do not show.
 const LIFE_SECS: i64 = 5 * 60;
-/// What an entry weighs beside its claims and its scope, in bytes.
-const ENTRY_BYTES: u64 = 1024;
+/// What an entry weighs beside what it shares with others, in bytes.
+const ENTRY_BYTES: u32 = 448;
+/// What a standing that is like no other weighs beside its token's text, in bytes.
+const STANDING_BYTES: u32 = 576;
+/// How many standings, kinds of tokens and scopes are looked for among those that are in use.
+const ALIKE: usize = 16 * 1024;
 /// What an entry weighs on average, in bytes.
 const ENTRY_BYTES_MEAN: u64 = 2048;
 
-/// What an app is told about a caller: the values of its identity headers, in its order.
-type Headers = Box<[Option<HeaderValue>]>;
-
 /// Somebody known, with what the policies make of them.
 #[derive(Debug)]
-pub struct Caller<S = Scope> {
-    headers: ArcSwapOption<((u64, usize), Headers)>,
+pub struct Caller<S = Arc<Scope>> {
     remedies: ArcSwapOption<(Situation, Remedies)>,
-    token: Arc<VerifiedToken>,
+    token: VerifiedToken,
     scope: S,
     scope_generation: Generation,
     verifier: u64,
     verified_at: i64,
-    /// Its memory, in bytes, roughly.
-    weight: u64,
-    /// What a request asks of the token each time, beside the rest of what it asks.
-    times: Times,
-    issuer_index: usize,
-    key_generation: u64,
     user: UserMark,
+    /// Memory that it alone takes, in bytes, roughly: for what the token says, and in all.
+    token_weight: u32,
+    weight: u32,
 }
 
 impl<S> Caller<S> {
     /// The verified token.
     #[must_use]
-    pub fn token(&self) -> &VerifiedToken {
+    pub const fn token(&self) -> &VerifiedToken {
         &self.token
     }
 
@@ -78,25 +75,6 @@ impl<S> Caller<S> {
     #[must_use]
     pub const fn policies_generation(&self) -> Generation {
         self.scope_generation
-    }
-
-    /// The identity headers that an app was told last, if `key` is the same as then; otherwise made
-    /// anew. A token is used for one app most of the time, and its headers do not change.
-    pub(crate) fn remembered_headers(
-        &self,
-        key: (u64, usize),
-        make: impl FnOnce() -> Headers,
-    ) -> impl Deref<Target = Headers> {
-        let known = self.headers.load();
-        let kept = match known.as_ref() {
-            Some(kept) if kept.0 == key => Arc::clone(kept),
-            Some(_) | None => {
-                let made = Arc::new((key, make()));
-                self.headers.store(Some(Arc::clone(&made)));
-                made
-            }
-        };
-        Kept(kept)
     }
 
     /// The remedies that were found last, if the caller was in the same situation then; otherwise found
@@ -118,13 +96,13 @@ impl<S> Caller<S> {
     /// Whether the token is still as good as when it was verified, for an app that accepts these
     /// issuers.
     fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
-        let issuer = self.issuer_index;
+        let issuer = self.token.issuer_index();
         let age = now.saturating_sub(self.verified_at);
         self.verifier == verifier.instance()
             && accepted.contains(&issuer)
             && (0..LIFE_SECS).contains(&age)
-            && self.times.are_current(now, verifier.leeway(issuer))
-            && verifier.usable_generation(issuer, now) == Some(self.key_generation)
+            && self.token.times().are_current(now, verifier.leeway(issuer))
+            && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
     }
 }
 
@@ -184,16 +162,6 @@ impl Deref for RememberedRemedies {
     }
 }
 
-struct Kept(Arc<((u64, usize), Headers)>);
-
-impl Deref for Kept {
-    type Target = Headers;
-
-    fn deref(&self) -> &Headers {
-        &self.0.1
-    }
-}
-
 /// What stands for a token in the cache: a part of it, or a digest that can be forged, would let one
 /// token answer for another.
 type Fingerprint = [u8; 16];
@@ -223,8 +191,11 @@ impl Fingerprints {
 }
 
 /// A bounded cache of [`Caller`]s.
-pub struct TokenCache<S = Scope> {
+pub struct TokenCache<S = Arc<Scope>> {
     fingerprints: Fingerprints,
+    standings: Alike<Standing>,
+    kinds: Alike<TokenKind>,
+    scopes: Alike<Scope>,
     entries: Cache<Fingerprint, Arc<Caller<S>>, ByBytes>,
     lookups: Lookups,
 }
@@ -240,7 +211,7 @@ struct ByBytes;
 
 impl<S> Weighter<Fingerprint, Arc<Caller<S>>> for ByBytes {
     fn weight(&self, _: &Fingerprint, caller: &Arc<Caller<S>>) -> u64 {
-        caller.weight
+        u64::from(caller.weight)
     }
 }
 
@@ -253,6 +224,9 @@ impl<S> TokenCache<S> {
         let bytes = (tokens as u64).saturating_mul(ENTRY_BYTES_MEAN);
         Self {
             fingerprints: Fingerprints::new(),
+            standings: Alike::new(ALIKE),
+            kinds: Alike::new(ALIKE),
+            scopes: Alike::new(ALIKE),
             entries: Cache::with_weighter(tokens, bytes, ByBytes),
             lookups: Lookups::default(),
         }
@@ -288,6 +262,11 @@ pub struct Presented<'r> {
     pub now: i64,
 }
 
+/// A size in bytes.
+fn bytes(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX / 2)
+}
+
 /// Who a token makes known:
 /// verified or remembered, and bound to these policies. Never waits. `took` is told how long a
 /// verification took; a remembered token needs none.
@@ -302,9 +281,10 @@ pub fn authenticate(
     took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller>, TokenProblem> {
     let bind = |principal: &Principal| {
-        let scope = policies.bind(principal);
-        let bytes = scope.heap_bytes() as u64;
-        (scope, bytes)
+        let mut scope = Arc::new(policies.bind(principal));
+        let is_new = cache.scopes.share(&mut scope);
+        let weight = if is_new { bytes(scope.heap_bytes()) } else { 0 };
+        (scope, weight)
     };
     authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)
 }
@@ -313,7 +293,7 @@ fn authenticate_bound<S>(
     verifier: &Verifier,
     cache: &TokenCache<S>,
     generation: Generation,
-    bind: impl FnOnce(&Principal) -> (S, u64),
+    bind: impl FnOnce(&Principal) -> (S, u32),
     presented: Presented<'_>,
     took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller<S>>, TokenProblem> {
@@ -325,7 +305,7 @@ fn authenticate_bound<S>(
     let key = cache.fingerprints.of(token);
     let known = key.and_then(|key| cache.entries.get(&key));
     let known = known.filter(|caller| caller.holds(verifier, accepted, now));
-    let (verified, verified_at) = match known {
+    let (verified, verified_at, token_weight) = match known {
         Some(caller) if caller.scope_generation == generation => {
             cache.lookups.hit();
             return Ok(caller);
@@ -334,31 +314,29 @@ fn authenticate_bound<S>(
         // of verification stays too, or reloads would prolong the entry.
         Some(caller) => {
             cache.lookups.rebound();
-            (Arc::clone(&caller.token), caller.verified_at)
+            (caller.token.clone(), caller.verified_at, caller.token_weight)
         }
         None => {
             cache.lookups.miss();
             let began = Instant::now();
-            let verified = verifier.verify(token, accepted, now)?;
+            let mut verified = verifier.verify(token, accepted, now)?;
             took(began.elapsed());
-            (Arc::new(verified), now)
+            // Claims read out of a token take about as much as its text.
+            let is_new = verified.share(&cache.standings, &cache.kinds);
+            (verified, now, ENTRY_BYTES + if is_new { STANDING_BYTES + bytes(token.len()) } else { 0 })
         }
     };
-    let (scope, scope_bytes) = bind(verified.principal());
+    let (scope, scope_weight) = bind(verified.principal());
     let caller = Arc::new(Caller {
-        headers: ArcSwapOption::empty(),
         remedies: ArcSwapOption::empty(),
         scope,
-        times: verified.times(),
-        issuer_index: verified.issuer_index(),
-        key_generation: verified.key_generation(),
-        user: UserMark::of(verified.principal().id()),
+        user: UserMark::of(&verified.principal().id),
         token: verified,
         scope_generation: generation,
         verifier: verifier.instance(),
         verified_at,
-        // Claims read out of a token take about as much as its text.
-        weight: token.len() as u64 + scope_bytes + ENTRY_BYTES,
+        token_weight,
+        weight: token_weight.saturating_add(scope_weight),
     });
     if let Some(key) = key {
         cache.entries.insert(key, Arc::clone(&caller));
@@ -452,9 +430,10 @@ mod tests {
         assert_eq!(second.policies_generation(), Generation(2));
         assert_eq!(bench.cache.lookups(), [0, 1, 1]);
         assert_eq!(*second.scope(), 2);
-        assert!(std::ptr::eq(first.token(), second.token()));
+        assert!(Arc::ptr_eq(&first.token().principal().standing, &second.token().principal().standing));
+        assert_eq!(second.verified_at, now);
         let third = bench.ask(&verifier, 2, &token, &[0], now + 301).unwrap();
-        assert!(!std::ptr::eq(first.token(), third.token()));
+        assert_eq!(third.verified_at, now + 301);
     }
 
     #[test]

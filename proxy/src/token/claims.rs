@@ -1,11 +1,16 @@
 //! What a verified token says, in the words of the policies. A claim that is missing is unknown; a
 //! claim that is there and cannot be read is never taken for one that is missing.
 
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+
+use http::HeaderValue;
 use portcullis_config::settings::{Claims, DeviceAttribute, Issuer};
 use portcullis_policy::model::{AuthenticationContext, Flow, GuestKind, RiskLevel};
-use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Value as Attribute};
+use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Standing, Value as Attribute};
 use serde_json::{Map, Value};
 
+use super::alike::Alike;
 use super::verify::Times;
 use crate::refusal::BadToken;
 
@@ -13,21 +18,49 @@ use crate::refusal::BadToken;
 const ID_BYTES_MAX: usize = 512;
 
 /// A token whose signature and claims were verified. Only [`Verifier::verify`](super::Verifier::verify)
-/// makes one.
-#[derive(Debug)]
+/// makes one. Small, for there are many: what other tokens say too is shared with them.
+#[derive(Clone, Debug)]
 pub struct VerifiedToken {
     principal: Principal,
-    user_name: Option<String>,
-    device: Option<DeviceClaims>,
-    risks: Risks,
-    audiences: Vec<String>,
+    user_name: Option<Box<str>>,
+    device_id: Option<Box<str>>,
+    kind: Arc<TokenKind>,
     times: Times,
-    issuer_index: usize,
+    issuer_index: u32,
     key_generation: u64,
 }
 
+/// What tokens of people of one standing say alike.
+#[derive(Debug)]
+pub(super) struct TokenKind {
+    standing: Arc<Standing>,
+    device: DeviceTraits,
+    risks: Risks,
+    audiences: Vec<String>,
+    /// The groups as a header tells them, once an app has been told.
+    groups: OnceLock<Option<HeaderValue>>,
+}
+
+impl TokenKind {
+    const fn said(&self) -> (&Arc<Standing>, &DeviceTraits, &Risks, &Vec<String>) {
+        (&self.standing, &self.device, &self.risks, &self.audiences)
+    }
+}
+
+impl PartialEq for TokenKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.said() == other.said()
+    }
+}
+
+impl Hash for TokenKind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.said().hash(state);
+    }
+}
+
 /// The levels that a token tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Risks {
     /// Of the sign-in.
     pub sign_in: Fact<RiskLevel>,
@@ -40,10 +73,17 @@ pub struct Risks {
 }
 
 /// What a token says about a registered device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceClaims {
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceClaims<'t> {
     /// Its id.
-    pub id: String,
+    pub id: &'t str,
+    /// The rest.
+    pub traits: &'t DeviceTraits,
+}
+
+/// What a token says of a device beside its id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DeviceTraits {
     /// Whether it is compliant; `None` when the token does not say, or not clearly.
     pub compliant: Option<bool>,
     /// How it is joined.
@@ -57,7 +97,7 @@ pub struct DeviceClaims {
 }
 
 /// Attributes of a device that claims must be mapped to by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct RareDeviceClaims {
     display_name: Option<String>,
     ownership: Option<String>,
@@ -71,19 +111,20 @@ struct RareDeviceClaims {
     extension_attributes: [Option<String>; 15],
 }
 
-impl DeviceClaims {
+impl<'t> DeviceClaims<'t> {
     /// The same as the policies see it.
     #[must_use]
-    pub fn as_device(&self) -> Device<'_> {
+    pub fn as_device(self) -> Device<'t> {
+        let traits = self.traits;
         let device = Device {
-            device_id: Some(&self.id),
-            compliant: self.compliant,
-            trust_type: self.trust_type.as_deref(),
-            operating_system: self.os.as_deref(),
-            operating_system_version: self.os_version.as_deref(),
+            device_id: Some(self.id),
+            compliant: traits.compliant,
+            trust_type: traits.trust_type.as_deref(),
+            operating_system: traits.os.as_deref(),
+            operating_system_version: traits.os_version.as_deref(),
             ..Device::default()
         };
-        let Some(rare) = &self.rare else { return device };
+        let Some(rare) = &traits.rare else { return device };
         Device {
             display_name: rare.display_name.as_deref(),
             ownership: rare.ownership.as_deref(),
@@ -106,21 +147,18 @@ impl VerifiedToken {
         claims: &Map<String, Value>,
         settings: &Issuer,
         times: Times,
-        issuer_index: usize,
-        key_generation: u64,
+        (issuer_index, key_generation): (usize, u64),
         now: i64,
     ) -> Result<Self, BadToken> {
         let names = &settings.claims;
         let source = Source { claims };
         let past = |name: &str| source.time(name).filter(|&at| at <= now.saturating_add(30));
-        let identity = source.identity(names)?;
-        let principal = Principal {
+        let (id, identity) = source.identity(names)?;
+        let standing = Standing {
             identity,
             groups: source.memberships(&names.groups),
             roles: source.memberships(&names.roles),
             sign_in: SignIn {
-                // A sign-in in the future would stay fresh for as long as it likes.
-                auth_time: past(&names.auth_time),
                 methods: source.texts(&names.methods),
                 acr: source.text(&names.acr),
                 contexts: source
@@ -141,10 +179,11 @@ impl VerifiedToken {
             },
             claims: source.extra(&names.extra)?,
         };
-        Ok(Self {
-            // A name decides nothing, so an unfit one is left out rather than refused.
-            user_name: source.id(&names.user_name).unwrap_or_default(),
-            device: source.device(names)?,
+        let (device_id, device) = source.device(names)?.unzip();
+        let standing = Arc::new(standing);
+        let kind = TokenKind {
+            standing: Arc::clone(&standing),
+            device: device.unwrap_or_default(),
             risks: Risks {
                 sign_in: source.risk(names.sign_in_risk.as_deref()),
                 user: source.risk(names.user_risk.as_deref()),
@@ -152,9 +191,21 @@ impl VerifiedToken {
                 service_principal: source.risk(names.service_principal_risk.as_deref()),
             },
             audiences: source.texts("aud"),
-            principal,
+            groups: OnceLock::new(),
+        };
+        Ok(Self {
+            principal: Principal {
+                id: id.into(),
+                // A sign-in in the future would stay fresh for as long as it likes.
+                auth_time: past(&names.auth_time),
+                standing,
+            },
+            // A name decides nothing, so an unfit one is left out rather than refused.
+            user_name: source.id(&names.user_name).unwrap_or_default().map(Into::into),
+            device_id: device_id.map(Into::into),
+            kind: Arc::new(kind),
             times,
-            issuer_index,
+            issuer_index: u32::try_from(issuer_index).unwrap_or(u32::MAX),
             key_generation,
         })
     }
@@ -173,20 +224,20 @@ impl VerifiedToken {
 
     /// The registered device, if the token names one.
     #[must_use]
-    pub const fn device(&self) -> Option<&DeviceClaims> {
-        self.device.as_ref()
+    pub fn device(&self) -> Option<DeviceClaims<'_>> {
+        self.device_id.as_deref().map(|id| DeviceClaims { id, traits: &self.kind.device })
     }
 
     /// The risks that it tells.
     #[must_use]
-    pub const fn risks(&self) -> Risks {
-        self.risks
+    pub fn risks(&self) -> Risks {
+        self.kind.risks
     }
 
     /// Whether one of these audiences is meant; the issuer's were checked already.
     #[must_use]
     pub fn is_meant_for(&self, audiences: &[String]) -> bool {
-        self.audiences.iter().any(|meant| audiences.contains(meant))
+        self.kind.audiences.iter().any(|meant| audiences.contains(meant))
     }
 
     /// `exp`, Unix seconds.
@@ -198,7 +249,7 @@ impl VerifiedToken {
     /// Position of its issuer in the configuration.
     #[must_use]
     pub const fn issuer_index(&self) -> usize {
-        self.issuer_index
+        self.issuer_index as usize
     }
 
     /// Generation of the issuer's keys that verified it.
@@ -210,6 +261,25 @@ impl VerifiedToken {
     /// When it is valid.
     pub(super) const fn times(&self) -> Times {
         self.times
+    }
+
+    /// Takes what other tokens say too from them. Whether nobody has the same standing.
+    pub(super) fn share(&mut self, standings: &Alike<Standing>, kinds: &Alike<TokenKind>) -> bool {
+        let is_new = standings.share(&mut self.principal.standing);
+        if let Some(kind) = Arc::get_mut(&mut self.kind) {
+            kind.standing = Arc::clone(&self.principal.standing);
+        }
+        kinds.share(&mut self.kind);
+        is_new
+    }
+
+    /// The groups as a header's value, which `make` makes once for all who have the same. There may be hundreds
+    /// of them.
+    pub(crate) fn told_groups(
+        &self,
+        make: impl FnOnce(&Fact<Vec<String>>) -> Option<HeaderValue>,
+    ) -> Option<HeaderValue> {
+        self.kind.groups.get_or_init(|| make(&self.kind.standing.groups)).clone()
     }
 }
 
@@ -271,7 +341,7 @@ impl<'c> Source<'c> {
 
     /// Person or program, by `idtyp` where the issuer has it, and otherwise by RFC 9068, section
     /// 2.2: a client that acts for itself is its own subject.
-    fn identity(&self, names: &Claims) -> Result<Identity, BadToken> {
+    fn identity(&self, names: &Claims) -> Result<(String, Identity), BadToken> {
         let kind = match self.get("idtyp") {
             None => None,
             Some(Value::String(kind)) => Some(kind.to_ascii_lowercase()),
@@ -294,7 +364,7 @@ impl<'c> Source<'c> {
         if program {
             for name in ["oid", names.user_id.as_str(), "sub", "azp", "appid", "client_id"] {
                 if let Some(id) = self.id(name)? {
-                    return Ok(Identity::Workload { id });
+                    return Ok((id, Identity::Workload));
                 }
             }
             return Err(BadToken::Claims);
@@ -310,7 +380,7 @@ impl<'c> Source<'c> {
             Some(_) => self.home_of_guest(),
             None => self.text("tid"),
         };
-        Ok(Identity::User { id, guest, home_tenant })
+        Ok((id, Identity::User { guest, home_tenant }))
     }
 
     /// The way of signing in. A word that is not known could be any of them: the token is refused.
@@ -388,7 +458,7 @@ impl<'c> Source<'c> {
         elsewhere || (hinted && short.eq_ignore_ascii_case("groups"))
     }
 
-    fn device(&self, names: &Claims) -> Result<Option<DeviceClaims>, BadToken> {
+    fn device(&self, names: &Claims) -> Result<Option<(String, DeviceTraits)>, BadToken> {
         let Some(id) = self.id(&names.device_id)? else { return Ok(None) };
         let compliant = match self.get(&names.device_compliant) {
             Some(Value::Bool(compliant)) => Some(*compliant),
@@ -396,18 +466,17 @@ impl<'c> Source<'c> {
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         };
-        let mut device = DeviceClaims {
-            id,
+        let mut traits = DeviceTraits {
             compliant,
             trust_type: self.text(&names.device_trust_type),
             os: self.text(&names.device_os),
             os_version: self.text(&names.device_os_version),
-            ..DeviceClaims::default()
+            ..DeviceTraits::default()
         };
         if !names.device_attributes.is_empty() {
-            device.rare = Some(Box::new(self.rare(&names.device_attributes)));
+            traits.rare = Some(Box::new(self.rare(&names.device_attributes)));
         }
-        Ok(Some(device))
+        Ok(Some((id, traits)))
     }
 
     fn rare(&self, names: &[(DeviceAttribute, String)]) -> RareDeviceClaims {

@@ -5,6 +5,7 @@
 //! never waits for the network, it is refused. [`authenticate`] adds the cache and the binding to
 //! the policies.
 
+mod alike;
 mod cache;
 mod claims;
 mod fetch;
@@ -22,7 +23,7 @@ mod fixtures;
 mod outage;
 
 pub use cache::{Caller, Presented, RememberedRemedies, TokenCache, authenticate};
-pub use claims::{DeviceClaims, Risks, VerifiedToken};
+pub use claims::{DeviceClaims, DeviceTraits, Risks, VerifiedToken};
 pub use fetch::FetchError;
 pub use find::find_token;
 pub use jwk::{KeySet, KeySetError};

@@ -120,7 +120,7 @@ impl Verifier {
         })?;
         let StrictObject(claims) = decoded.claims;
         let times = check_claims(&claims, &known.settings, now)?;
-        VerifiedToken::read(&claims, &known.settings, times, index, generation, now).map_err(Into::into)
+        VerifiedToken::read(&claims, &known.settings, times, (index, generation), now).map_err(Into::into)
     }
 
     /// Distinguishes this verifier from any other of this process: positions of issuers and
@@ -166,18 +166,18 @@ impl Verifier {
 pub(super) struct Times {
     /// `exp`
     pub(super) expires_at: i64,
-    /// `nbf`
-    pub(super) not_before: Option<i64>,
-    /// `iat` plus the configured longest age.
-    pub(super) too_old_at: Option<i64>,
+    /// `nbf`; long past when the token has none.
+    pub(super) not_before: i64,
+    /// `iat` plus the configured longest age; never when there is none.
+    pub(super) too_old_at: i64,
 }
 
 impl Times {
     /// Whether a token with these is valid at this time (Unix seconds), forgiving so many seconds.
     pub(super) fn are_current(self, now: i64, leeway: i64) -> bool {
         now < self.expires_at.saturating_add(leeway)
-            && self.not_before.is_none_or(|from| from <= now.saturating_add(leeway))
-            && self.too_old_at.is_none_or(|end| now < end.saturating_add(leeway))
+            && self.not_before <= now.saturating_add(leeway)
+            && now < self.too_old_at.saturating_add(leeway)
     }
 }
 
@@ -279,8 +279,8 @@ fn check_claims(claims: &Map<String, Value>, settings: &Issuer, now: i64) -> Res
     if now >= expires_at.saturating_add(leeway) {
         return Err(BadToken::Expired);
     }
-    let not_before = time(claims, "nbf")?;
-    if not_before.is_some_and(|from| from > now.saturating_add(leeway)) {
+    let not_before = time(claims, "nbf")?.unwrap_or(i64::MIN);
+    if not_before > now.saturating_add(leeway) {
         return Err(BadToken::NotYetValid);
     }
     let issued_at = time(claims, "iat")?;
@@ -288,14 +288,14 @@ fn check_claims(claims: &Map<String, Value>, settings: &Issuer, now: i64) -> Res
         return Err(BadToken::NotYetValid);
     }
     let too_old_at = match settings.max_age {
-        None => None,
+        None => i64::MAX,
         Some(max_age) => {
             let issued_at = issued_at.ok_or(BadToken::Claims)?;
             let span = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
-            Some(issued_at.saturating_add(span))
+            issued_at.saturating_add(span)
         }
     };
-    if too_old_at.is_some_and(|end| now >= end.saturating_add(leeway)) {
+    if now >= too_old_at.saturating_add(leeway) {
         return Err(BadToken::Expired);
     }
     Ok(Times { expires_at, not_before, too_old_at })

@@ -11,7 +11,7 @@ use http::request::Parts;
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
-use portcullis_policy::signals::{Fact, Identity, Value};
+use portcullis_policy::signals::{Fact, Value};
 
 use crate::admit::STRIPPED;
 use crate::token::{Caller, VerifiedToken};
@@ -47,19 +47,16 @@ pub(crate) struct HeadPlan {
     forgeable: Forgeable,
     /// The names of its identity headers.
     identity: Vec<(HeaderName, IdentityValue)>,
-    /// Distinguishes this app's identity headers of this load from any other's.
-    key: (u64, usize),
 }
 
 impl HeadPlan {
-    /// For the app at this position of this load.
-    pub(super) fn new(generation: u64, position: usize, app: &settings::App) -> Self {
+    pub(super) fn new(app: &settings::App) -> Self {
         let named = |(name, value): &(String, IdentityValue)| {
             // INVARIANT: names were checked at load.
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value.clone()))
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
-        Self { forgeable: Forgeable::new(app), identity, key: (generation, position) }
+        Self { forgeable: Forgeable::new(app), identity }
     }
 }
 
@@ -124,11 +121,9 @@ fn header_value(text: &str) -> HeaderValue {
 fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Option<HeaderValue> {
     let principal = token.principal();
     match value {
-        IdentityValue::UserId => match &principal.identity {
-            Identity::User { id, .. } | Identity::Workload { id } => Some(header_value(id)),
-        },
+        IdentityValue::UserId => Some(header_value(&principal.id)),
         IdentityValue::UserName => token.user_name().map(header_value),
-        IdentityValue::Groups => match &principal.groups {
+        IdentityValue::Groups => token.told_groups(|groups| match groups {
             // A comma inside a group's name would make two groups of it.
             Fact::Known(groups) if !groups.is_empty() => {
                 let plain: Vec<&str> =
@@ -136,10 +131,10 @@ fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Option<Header
                 Some(header_value(&plain.join(",")))
             }
             Fact::Known(_) | Fact::Unknown | Fact::Unavailable => None,
-        },
-        IdentityValue::DeviceId => token.device().map(|device| header_value(&device.id)),
+        }),
+        IdentityValue::DeviceId => token.device().map(|device| header_value(device.id)),
         IdentityValue::Claim(name) => {
-            let (_, found) = principal.claims.iter().find(|(known, _)| **known == **name)?;
+            let (_, found) = principal.standing.claims.iter().find(|(known, _)| **known == **name)?;
             match found {
                 Value::Text(text) => Some(header_value(text)),
                 Value::Bool(flag) => Some(header_value(if *flag { "true" } else { "false" })),
@@ -234,12 +229,9 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
             headers.insert(COOKIE, kept);
         }
     }
-    let told = caller.remembered_headers(plan.key, || {
-        plan.identity.iter().map(|(_, value)| identity_value(value, caller.token())).collect()
-    });
-    for ((name, _), value) in plan.identity.iter().zip(told.iter()) {
-        if let Some(value) = value {
-            headers.insert(name, value.clone());
+    for (name, value) in &plan.identity {
+        if let Some(value) = identity_value(value, caller.token()) {
+            headers.insert(name, value);
         }
     }
     headers.insert(X_FORWARDED_FOR, address(passage.client));

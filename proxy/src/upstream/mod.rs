@@ -90,7 +90,7 @@ impl Upstreams {
                 Arc::new(slot)
             };
             AppUpstreams {
-                plan: HeadPlan::new(generation.0, position, app),
+                plan: HeadPlan::new(app),
                 slots: app.upstreams.iter().map(slot).collect(),
                 turn: AtomicUsize::new(0),
             }

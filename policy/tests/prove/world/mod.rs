@@ -444,13 +444,13 @@ pub(crate) fn question(choices: &mut Choices<'_>) -> Question {
 }
 
 pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
-    let identity = if choices.one_in(8) {
-        let id = choices.of(&PROGRAMS);
-        Identity::Workload { id: choices.cased(id) }
+    let is_program = choices.one_in(8);
+    let id = choices.of(if is_program { &PROGRAMS[..] } else { &PERSONS[..] });
+    let id = choices.cased(id).into();
+    let identity = if is_program {
+        Identity::Workload
     } else {
-        let id = choices.of(&PERSONS);
         Identity::User {
-            id: choices.cased(id),
             guest: choices.maybe(4, |choices| choices.of(&GuestKind::ALL)),
             home_tenant: choices.maybe(3, |choices| {
                 let tenant = choices.of(&TENANTS);
@@ -474,12 +474,12 @@ pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
         claims.push(("verified".into(), Value::Bool(choices.one_in(2))));
     }
     claims.sort_by(|left, right| left.0.cmp(&right.0));
-    Principal {
+    let auth_time = if choices.one_in(5) { None } else { Some(when(choices)) };
+    let standing = Standing {
         identity,
         groups: choices.fact(|choices| choices.words(&GROUPS, 2)),
         roles: choices.fact(|choices| choices.words(&ROLES, 1)),
         sign_in: SignIn {
-            auth_time: if choices.one_in(5) { None } else { Some(when(choices)) },
             methods: choices.words(&METHODS, 3),
             acr: choices.maybe(4, |choices| choices.of(&["urn:mfa", "phr", "URN:MFA"]).to_owned()),
             contexts: vec![],
@@ -494,7 +494,8 @@ pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
             custom_controls: choices.words(&CUSTOMS, 1),
         },
         claims,
-    }
+    };
+    Principal { id, auth_time, standing: standing.into() }
 }
 
 pub(crate) fn context(choices: &mut Choices<'_>) -> ClientContext<'static> {

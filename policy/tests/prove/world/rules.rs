@@ -163,7 +163,7 @@ fn seen(attribute: &str, signals: &Signals<'_>, app: &[(String, Value)]) -> Opti
             Fact::Known(device) => of_device(name, device),
         },
         "user" => {
-            let claims = &signals.principal.claims;
+            let claims = &signals.principal.standing.claims;
             value(claims.iter().find(|(claim, _)| &**claim == name).map(|(_, value)| value))
         }
         "app" => value(app.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value)),
