@@ -35,8 +35,8 @@ const ENTRY_BYTES: u32 = 448;
 const STANDING_BYTES: u32 = 576;
 /// How many standings, kinds of tokens and scopes are looked for among those that are in use.
 const ALIKE: usize = 16 * 1024;
-/// What an entry weighs on average, in bytes.
-const ENTRY_BYTES_MEAN: u64 = 2048;
+/// What an entry is taken to weigh at least, in bytes: that bounds how many there are.
+const ENTRY_WEIGHT_MIN: u64 = 2048;
 
 /// Somebody known, with what the policies make of them.
 #[derive(Debug)]
@@ -211,17 +211,17 @@ struct ByBytes;
 
 impl<S> Weighter<Fingerprint, Arc<Caller<S>>> for ByBytes {
     fn weight(&self, _: &Fingerprint, caller: &Arc<Caller<S>>) -> u64 {
-        u64::from(caller.weight)
+        u64::from(caller.weight).max(ENTRY_WEIGHT_MIN)
     }
 }
 
 impl<S> TokenCache<S> {
-    /// A cache for about this many tokens, bounded by weight: 2 KiB each. A scope grows with the policies,
-    /// so among ten thousand of them fewer tokens are kept rather than more memory taken.
+    /// A cache for about this many tokens, and for 2 KiB times as many bytes: where each has groups and a scope
+    /// like no other's, and these are large, fewer tokens are kept rather than more memory taken.
     #[must_use]
     pub fn new(tokens: usize) -> Self {
         let tokens = tokens.max(1);
-        let bytes = (tokens as u64).saturating_mul(ENTRY_BYTES_MEAN);
+        let bytes = (tokens as u64).saturating_mul(ENTRY_WEIGHT_MIN);
         Self {
             fingerprints: Fingerprints::new(),
             standings: Alike::new(ALIKE),
