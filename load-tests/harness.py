@@ -105,15 +105,21 @@ def replace(path, text):
     beside.rename(path)
 
 
+def loads(served):
+    """How often the server has said that it took a configuration up. Its metrics tell too, but with ten thousand policies a
+    page of them is three megabytes: whoever asks often is the load."""
+    return served.log_file.read_bytes().count(b"the configuration was reloaded")
+
+
 def reload(served, folder, seconds=60):
     """Changes a policy file, asks for a reload, waits until it serves; how long that took."""
-    generation, began = metric(served, "portcullis_configuration_generation"), time.time()
+    before, began = loads(served), time.time()
     replace(folder / "policies" / "touched.toml", f'# {began}\n')
     os.kill(served.pid, signal.SIGHUP)
-    while metric(served, "portcullis_configuration_generation") == generation:
+    while loads(served) == before:
         if time.time() > began + seconds:
             raise RuntimeError("the reload did not come")
-        time.sleep(0.05)
+        time.sleep(0.02)
     return time.time() - began
 
 
@@ -145,7 +151,8 @@ class Served:
 
     def __init__(self, work, command, port, cpu, env=None):
         self.port, self.tls_port, self.admin = port, None, None
-        self.log = open(work / "log.txt", "ab")
+        self.log_file = work / "log.txt"
+        self.log = open(self.log_file, "ab")
         command = ["taskset", "-c", cpu, *map(str, command)]
         self.process = subprocess.Popen(
             command, stdout=self.log, stderr=self.log, cwd=work, env={**os.environ, **(env or {})}, start_new_session=True
