@@ -349,6 +349,7 @@ mod tests {
     use std::cell::Cell;
     use std::sync::Arc;
 
+    use http::HeaderValue;
     use portcullis_policy::Signals;
     use portcullis_policy::decision::Generation;
     use portcullis_policy::remedy::Remedies;
@@ -419,6 +420,46 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!((bench.cache.len(), bench.bound.get()), (1, 1));
         assert_eq!(bench.cache.lookups(), [1, 0, 1]);
+    }
+
+    #[test]
+    fn people_who_are_alike_share_what_they_have_in_common_and_nothing_else() {
+        let (verifier, _) = verifier();
+        let (bench, now) = (Bench::new(), now());
+        let ask = |change: &dyn Fn(&mut serde_json::Value)| {
+            bench.ask(&verifier, 1, &token(|claims| change(claims)), &[0], now).unwrap()
+        };
+        let anna = ask(&|_| {});
+        let bert = ask(&|claims| {
+            claims["sub"] = json!("bert");
+            claims["preferred_username"] = json!("bert@example.org");
+            claims["deviceid"] = json!("berts");
+            claims["auth_time"] = json!(now - 77);
+        });
+        let of = |caller: &Caller<u32>| {
+            let (token, principal) = (caller.token(), caller.token().principal());
+            let device = token.device().map(|device| device.id.to_owned());
+            (principal.id.to_string(), token.user_name().map(str::to_owned), device, principal.auth_time)
+        };
+        assert_eq!(
+            of(&bert),
+            ("bert".into(), Some("bert@example.org".into()), Some("berts".into()), Some(now - 77))
+        );
+        assert_eq!((of(&anna).0, of(&anna).1), ("anna".into(), Some("anna@example.org".into())));
+        let standing = |caller: &Caller<u32>| Arc::clone(&caller.token().principal().standing);
+        assert!(Arc::ptr_eq(&standing(&anna), &standing(&bert)));
+        let carl = ask(&|claims| claims["groups"] = json!(["g1", "admins"]));
+        assert!(!Arc::ptr_eq(&standing(&anna), &standing(&carl)));
+        let told = |caller: &Caller<u32>| {
+            caller.token().told_groups(|groups| {
+                let Fact::Known(groups) = groups else { return None };
+                HeaderValue::from_str(&groups.join(",")).ok()
+            })
+        };
+        assert_eq!(
+            (told(&anna).unwrap(), told(&carl).unwrap()),
+            (HeaderValue::from_static("g1,g2"), HeaderValue::from_static("g1,admins"))
+        );
     }
 
     #[test]
