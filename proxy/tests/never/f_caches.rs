@@ -65,6 +65,27 @@ unmatched = "deny"
         assert_eq!(world.get("/admin", "").status, 403, "the path is judged each time, round {round}");
     }
     assert_eq!(world.origin.hits(), 2);
+    // People who share groups, company and kind of device share memory, and are told apart all the same.
+    let people = ["anna", "bert", "carl"].map(|name| {
+        let token = token_with(|claims| {
+            claims["sub"] = json!(name);
+            claims["preferred_username"] = json!(format!("{name}@example.org"));
+            claims["deviceid"] = json!(format!("device-of-{name}"));
+            claims["groups"] = if name == "carl" { json!(["others"]) } else { json!(["staff", "wiki"]) };
+        });
+        (name, token)
+    });
+    for round in 0..3 {
+        for (name, token) in &people {
+            assert_eq!(ask("GET", HOST, token), 200, "{name}, round {round}");
+            let seen = world.origin.last();
+            let groups = if *name == "carl" { "others" } else { "staff,wiki" };
+            assert_eq!(seen.values("x-user"), [*name]);
+            assert_eq!(seen.values("x-user-name"), [format!("{name}@example.org")]);
+            assert_eq!(seen.values("x-device"), [format!("device-of-{name}")]);
+            assert_eq!(seen.values("x-groups"), [groups]);
+        }
+    }
     // One letter of a remembered token decides.
     let (rest, signature) = ours.rsplit_once('.').unwrap();
     let other = if signature.starts_with('A') { 'B' } else { 'A' };
