@@ -138,9 +138,7 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
 
 /// A value of visible ASCII.
 fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
-    // INVARIANT: no value holds a control character but the tab, so what is ASCII can be seen. Asked in
-    // this way, which goes by words and not by bytes: a token is long.
-    std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii()).ok_or(otherwise)
+    value.to_str().map_err(|_| otherwise)
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.

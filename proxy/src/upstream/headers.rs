@@ -64,7 +64,14 @@ impl HeadPlan {
 
 /// Names that a client must not send, by length.
 #[derive(Debug)]
-struct Forgeable(Vec<Vec<Named>>);
+struct Forgeable(Vec<SameLength>);
+
+#[derive(Clone, Debug, Default)]
+struct SameLength {
+    /// With which signs they begin, a bit for each: most names begin with another.
+    begins: u32,
+    names: Vec<Named>,
+}
 
 #[derive(Clone, Debug)]
 struct Named {
@@ -87,14 +94,15 @@ impl Forgeable {
         let names = ours.into_iter().map(HeaderName::as_str).chain(STRIPPED.iter().copied());
         let names = names.chain(app.identity_headers.iter().map(|(name, _)| name.as_str()));
         let replaced = [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID];
-        let mut by_length: Vec<Vec<Named>> = Vec::new();
+        let mut by_length: Vec<SameLength> = Vec::new();
         for name in names.chain(app.token.header.as_deref()) {
             if by_length.len() <= name.len() {
-                by_length.resize(name.len() + 1, Vec::new());
+                by_length.resize(name.len() + 1, SameLength::default());
             }
             if let Some(same) = by_length.get_mut(name.len()) {
                 let is_replaced = replaced.iter().any(|replaced| **replaced == *name);
-                same.push(Named { name: name.to_ascii_lowercase().into(), is_replaced });
+                same.begins |= begin(name);
+                same.names.push(Named { name: name.to_ascii_lowercase().into(), is_replaced });
             }
         }
         Self(by_length)
@@ -102,21 +110,30 @@ impl Forgeable {
 
     /// Whether a header is to be taken away.
     fn holds(&self, name: &str) -> bool {
-        let same = self.0.get(name.len()).map_or(&[][..], Vec::as_slice);
-        same.iter()
-            .any(|ours| if *ours.name == *name { !ours.is_replaced } else { looks_like(name, &ours.name) })
+        let Some(same) = self.0.get(name.len()).filter(|same| same.begins & begin(name) != 0) else {
+            return false;
+        };
+        let is_forged =
+            |ours: &Named| looks_like(name, &ours.name) && !(ours.is_replaced && *ours.name == *name);
+        same.names.iter().any(is_forged)
     }
 }
 
+/// The bit for the sign that a name begins with. Two signs may share one.
+fn begin(name: &str) -> u32 {
+    1 << (name.bytes().next().map_or(0, folded) & 31)
+}
+
+/// A sign of a name as careless readers take it: CGI makes `_` of `-`, and some servers do so with every
+/// sign that is no letter or digit.
+const fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
 /// Whether an app could take `name` for `ours`: the same but for case and for what stands between the
-/// words. CGI makes `_` of `-`, and some servers do so with every sign that is no letter or digit.
+/// words.
 fn looks_like(name: &str, ours: &str) -> bool {
-    name.len() == ours.len()
-        && name.bytes().zip(ours.bytes()).all(|(a, b)| {
-            let folded =
-                |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-            a == b || folded(a) == folded(b)
-        })
+    name.len() == ours.len() && name.bytes().zip(ours.bytes()).all(|(a, b)| a == b || folded(a) == folded(b))
 }
 
 /// Text that any header may carry: bytes outside visible ASCII are percent-encoded.
