@@ -7,12 +7,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::UPGRADE;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
@@ -35,12 +34,6 @@ use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller, Presented, RememberedRemedies};
 use crate::upstream;
-
-const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
 const REJUDGE_EVERY_MS: i64 = 1_000;
@@ -261,10 +254,11 @@ impl Passage {
                 }
             }
         });
+        let (asked, traceparent) = asked(head, seen.had_bearer);
         let facts = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
-            trace_id: text(head, &TRACEPARENT).and_then(trace_id),
+            trace_id: traceparent.and_then(trace_id),
             app_index: seen.app,
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
             user: token.and_then(|token| token.user_name()),
@@ -286,7 +280,7 @@ impl Passage {
             repeats: (seen.repeats > 0).then_some(seen.repeats),
             case: seen.case.as_deref(),
         };
-        let answer = snapshot.denials.render(refusal, &facts, &asked(head, seen.had_bearer));
+        let answer = snapshot.denials.render(refusal, &facts, &asked);
         self.seen.repeats = answer.repeats;
         answer
     }
@@ -456,25 +450,35 @@ impl Observer for Seeing<'_> {
     }
 }
 
-fn text<'r>(head: &'r RequestHeader, name: &HeaderName) -> Option<&'r str> {
-    head.headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn asked(head: &RequestHeader, had_bearer: bool) -> Asked<'_> {
-    Asked {
-        method: head.method.as_str(),
-        is_upgrade: head.headers.contains_key(UPGRADE),
-        accept: text(head, &header::ACCEPT),
-        query: head.uri.query(),
-        accept_language: text(head, &header::ACCEPT_LANGUAGE),
-        sec_fetch_mode: text(head, &SEC_FETCH_MODE),
-        sec_fetch_dest: text(head, &SEC_FETCH_DEST),
-        x_requested_with: text(head, &X_REQUESTED_WITH),
-        hx_request: head.headers.contains_key(&HX_REQUEST),
-        content_type: text(head, &header::CONTENT_TYPE),
-        user_agent: text(head, &header::USER_AGENT),
-        had_bearer,
+/// What a head tells about the answer that its client can read, and its `traceparent`. In one pass: each
+/// look-up would cost as much. Of a field that came twice the first that can be read counts.
+fn asked(head: &RequestHeader, had_bearer: bool) -> (Asked<'_>, Option<&str>) {
+    let mut asked =
+        Asked { method: head.method.as_str(), query: head.uri.query(), had_bearer, ..Asked::default() };
+    let mut traceparent = None;
+    for (name, value) in &head.headers {
+        let field = match name.as_str() {
+            "upgrade" => {
+                asked.is_upgrade = true;
+                continue;
+            }
+            "hx-request" => {
+                asked.hx_request = true;
+                continue;
+            }
+            "accept" => &mut asked.accept,
+            "accept-language" => &mut asked.accept_language,
+            "sec-fetch-mode" => &mut asked.sec_fetch_mode,
+            "sec-fetch-dest" => &mut asked.sec_fetch_dest,
+            "x-requested-with" => &mut asked.x_requested_with,
+            "content-type" => &mut asked.content_type,
+            "user-agent" => &mut asked.user_agent,
+            "traceparent" => &mut traceparent,
+            _ => continue,
+        };
+        *field = field.or_else(|| value.to_str().ok());
     }
+    (asked, traceparent)
 }
 
 async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
@@ -503,9 +507,10 @@ fn coarse_ms() -> i64 {
     now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
 }
 
-/// The clock on the wall.
+/// The clock on the wall, exact to a tick of the kernel as well.
 fn unix_now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 fn millis(since: Duration) -> i64 {
@@ -650,8 +655,7 @@ impl ProxyHttp for Gateway {
         if let Some(asked) = way.asked_upstream {
             way.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
         }
-        // As text: as a name, its spelling would be worked out anew each time.
-        response.insert_header("X-Request-Id", way.id_value())
+        upstream::identify(response, way.id_value())
     }
 
     async fn connected_to_upstream(

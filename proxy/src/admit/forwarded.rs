@@ -5,10 +5,11 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
 use super::Head;
+use super::head::Lines;
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -16,20 +17,42 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const HOPS_MAX: usize = 32;
 
 /// The client's address. An IPv4-mapped IPv6 address is the IPv4 address.
-pub(super) fn client(head: &Head<'_>, proxies: &TrustedProxies) -> Result<IpAddr, BadRequest> {
+pub(super) fn client(
+    head: &Head<'_>,
+    lines: Lines<'_>,
+    proxies: &TrustedProxies,
+) -> Result<IpAddr, BadRequest> {
     let peer = head.peer.to_canonical();
-    let trusted = |address: &IpAddr| proxies.networks.iter().any(|network| network.contains(address));
-    if !trusted(&peer) {
+    if !trusted(&peer, proxies) {
         return Ok(peer);
     }
-    let name = match proxies.header {
-        ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
-        ForwardedHeader::Forwarded => header::FORWARDED,
-    };
+    match lines {
+        Lines::None => Ok(peer),
+        Lines::One(line) => walk(peer, std::iter::once(line), proxies),
+        Lines::Many => {
+            let name = match proxies.header {
+                ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+                ForwardedHeader::Forwarded => header::FORWARDED,
+            };
+            walk(peer, head.headers.get_all(name).iter().rev(), proxies)
+        }
+    }
+}
+
+fn trusted(address: &IpAddr, proxies: &TrustedProxies) -> bool {
+    proxies.networks.iter().any(|network| network.contains(address))
+}
+
+/// From the peer leftwards to the first hop that is not trusted. All lines of the header are one list, in
+/// their order; they come from its end.
+fn walk<'l>(
+    peer: IpAddr,
+    lines: impl Iterator<Item = &'l HeaderValue>,
+    proxies: &TrustedProxies,
+) -> Result<IpAddr, BadRequest> {
     let mut leftmost = peer;
     let mut hops = 0_usize;
-    // All lines of the header are one list, in their order; it is read from its end.
-    for line in head.headers.get_all(name).iter().rev() {
+    for line in lines {
         let line = line.to_str().map_err(|_| BadRequest::ForwardedAddress)?;
         for element in line.rsplit(',') {
             hops += 1;
@@ -41,7 +64,7 @@ pub(super) fn client(head: &Head<'_>, proxies: &TrustedProxies) -> Result<IpAddr
                 ForwardedHeader::Forwarded => forwarded_for(element).and_then(address),
             };
             leftmost = hop.ok_or(BadRequest::ForwardedAddress)?.to_canonical();
-            if !trusted(&leftmost) {
+            if !trusted(&leftmost, proxies) {
                 return Ok(leftmost);
             }
         }

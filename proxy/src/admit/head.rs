@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderValue, Version};
+use portcullis_config::settings::ForwardedHeader;
 
 use super::{CREDENTIAL_BYTES_MAX, Head};
 use crate::refusal::BadRequest;
@@ -22,18 +23,39 @@ pub(super) struct Fields<'r> {
     pub(super) content_length: Option<u64>,
     pub(super) has_cookies: bool,
     pub(super) has_upgrade: bool,
+    /// The lines of the header that tells the client's address.
+    pub(super) forwarded: Lines<'r>,
     coding: Option<&'r [u8]>,
     cookie_bytes: usize,
 }
 
-/// Checks everything but target, host and address, in one pass over the fields.
-pub(super) fn check<'r>(head: &Head<'r>) -> Result<Fields<'r>, BadRequest> {
+/// The lines of one header.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Lines<'r> {
+    #[default]
+    None,
+    One(&'r HeaderValue),
+    Many,
+}
+
+impl<'r> Lines<'r> {
+    const fn and(self, line: &'r HeaderValue) -> Self {
+        match self {
+            Self::None => Self::One(line),
+            Self::One(_) | Self::Many => Self::Many,
+        }
+    }
+}
+
+/// Checks everything but target, host and address, in one pass over the fields. `forwarded` is the header
+/// that trusted proxies tell the client's address in.
+pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<Fields<'r>, BadRequest> {
     let mut fields = Fields::default();
     let mut bytes = head.target.len();
     let mut fault = None;
     for (name, value) in head.headers {
         bytes += name.as_str().len() + value.len() + 4;
-        if let (None, Err(found)) = (fault, fields.take(name.as_str(), value)) {
+        if let (None, Err(found)) = (fault, fields.take(name.as_str(), value, forwarded)) {
             fault = Some(found);
         }
     }
@@ -54,7 +76,12 @@ pub(super) fn check<'r>(head: &Head<'r>) -> Result<Fields<'r>, BadRequest> {
 
 impl<'r> Fields<'r> {
     /// Takes a field in, or says what is wrong with it.
-    fn take(&mut self, name: &str, value: &'r HeaderValue) -> Result<(), BadRequest> {
+    fn take(
+        &mut self,
+        name: &str,
+        value: &'r HeaderValue,
+        forwarded: ForwardedHeader,
+    ) -> Result<(), BadRequest> {
         match name {
             "host" => once(&mut self.host, text(value, BadRequest::Host)?, BadRequest::Host),
             "content-length" => {
@@ -87,6 +114,14 @@ impl<'r> Fields<'r> {
                 if std::mem::replace(&mut self.has_upgrade, true) || !is_websocket {
                     return Err(BadRequest::Header);
                 }
+                Ok(())
+            }
+            "x-forwarded-for" if forwarded == ForwardedHeader::XForwardedFor => {
+                self.forwarded = self.forwarded.and(value);
+                Ok(())
+            }
+            "forwarded" if forwarded == ForwardedHeader::Forwarded => {
+                self.forwarded = self.forwarded.and(value);
                 Ok(())
             }
             // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
@@ -142,19 +177,22 @@ pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
         let name = stated.get(..address.len() + 1).ok_or(BadRequest::Host)?;
         (name, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(BadRequest::Host)?) })
     } else {
-        let (name, port) = stated.split_once(':').map_or((stated, None), |(name, port)| (name, Some(port)));
-        let mut label_bytes = 0_usize;
-        for byte in name.bytes() {
+        let (mut label_bytes, mut end) = (0_usize, stated.len());
+        for (at, byte) in stated.bytes().enumerate() {
             label_bytes = match byte {
                 b'.' if label_bytes > 0 => 0,
                 b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => label_bytes + 1,
+                b':' => {
+                    end = at;
+                    break;
+                }
                 _ => return Err(BadRequest::Host),
             };
         }
-        if label_bytes == 0 || name.len() > 253 {
+        if label_bytes == 0 || end > 253 {
             return Err(BadRequest::Host);
         }
-        (name, port)
+        (stated.get(..end).ok_or(BadRequest::Host)?, stated.get(end + 1..))
     };
     match port {
         Some(port) if port.parse::<u16>().is_err() || port.starts_with('+') => Err(BadRequest::Host),

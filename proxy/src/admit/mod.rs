@@ -95,10 +95,10 @@ pub struct AdmittedRequest<'r> {
 /// # Errors
 /// What is wrong with it; the request is to be refused with 400.
 pub fn admit<'r>(head: &Head<'r>, proxies: &TrustedProxies) -> Result<AdmittedRequest<'r>, BadRequest> {
-    let fields = head::check(head)?;
+    let fields = head::check(head, proxies.header)?;
     let path = target::path(head.target)?;
     let host = head::host(head, fields.host)?;
-    let client = forwarded::client(head, proxies)?;
+    let client = forwarded::client(head, fields.forwarded, proxies)?;
     Ok(AdmittedRequest { headers: head.headers, fields, method: head.method.as_str(), host, path, client })
 }
 

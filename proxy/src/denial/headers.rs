@@ -42,15 +42,8 @@ macro_rules! fixed {
     };
 }
 
-/// What every denial carries, whatever its form.
-pub(super) fn common(
-    refusal: &Refusal,
-    view: &View<'_>,
-    facts: &Facts<'_>,
-    step_ups: &StepUps,
-    csp: &HeaderValue,
-    lang: &'static str,
-) -> HeaderMap {
+/// What is the same in every denial of one language, to be copied: a field that is copied is not looked up.
+pub(super) fn fixed(csp: &HeaderValue, lang: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(FIELDS_MAX);
     headers.insert(CACHE_CONTROL, fixed!("no-store"));
     headers.insert(CONTENT_SECURITY_POLICY, csp.clone());
@@ -59,6 +52,18 @@ pub(super) fn common(
     headers.insert(X_ROBOTS_TAG, fixed!("noindex"));
     headers.insert(VARY, fixed!("Accept, Accept-Language, Sec-Fetch-Mode"));
     headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(lang));
+    headers
+}
+
+/// What every denial carries, whatever its form.
+pub(super) fn common(
+    refusal: &Refusal,
+    view: &View<'_>,
+    facts: &Facts<'_>,
+    step_ups: &StepUps,
+    fixed: &HeaderMap,
+) -> HeaderMap {
+    let mut headers = fixed.clone();
     headers.insert(X_REQUEST_ID, value(&view.request_id));
     headers.insert(PROXY_STATUS, proxy_status(refusal, &view.code));
     if view.is_temporary {

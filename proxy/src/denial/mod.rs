@@ -64,7 +64,8 @@ pub struct Denials {
     desk: Desk,
     /// By position of the language.
     pages: Vec<Page>,
-    csp: HeaderValue,
+    /// The fixed part of a head, by position of the language.
+    heads: Vec<HeaderMap>,
     disclosure: Disclosure,
     full_to: FullTo,
     /// Position of the installation's default language.
@@ -108,7 +109,7 @@ impl Denials {
         let pages = languages::ALL.iter().map(|language| Page::new(&frame, language)).collect();
         Self {
             pages,
-            csp,
+            heads: languages::ALL.iter().map(|language| headers::fixed(&csp, language.tag)).collect(),
             disclosure: settings.disclosure,
             full_to: settings.full_to,
             language: languages::position(settings.language).unwrap_or(0),
@@ -146,8 +147,10 @@ impl Denials {
         disclosure: Disclosure,
     ) -> Answer {
         let position = self.speaks(refusal, facts, asked);
-        // INVARIANT: `choose` and `position` give positions of `ALL`, and there is a page for each.
-        let (Some(language), Some(page)) = (languages::ALL.get(position), self.pages.get(position)) else {
+        // INVARIANT: `choose` and `position` give positions of `ALL`, and there is a page and a head for each.
+        let (Some(language), Some(page), Some(head)) =
+            (languages::ALL.get(position), self.pages.get(position), self.heads.get(position))
+        else {
             return Answer { status: 500, headers: HeaderMap::new(), body: Bytes::new(), repeats: 1 };
         };
         let (form, row, texts) = (asked.negotiate(), refusal.row(), &language.texts);
@@ -163,7 +166,7 @@ impl Denials {
             can_repeat: asked.is_get(),
         };
         let view = View::of(refusal, facts, teller);
-        let mut headers = headers::common(refusal, &view, facts, &self.step_ups, &self.csp, language.tag);
+        let mut headers = headers::common(refusal, &view, facts, &self.step_ups, head);
         let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
                 headers::grpc(&mut headers, kind, &view);

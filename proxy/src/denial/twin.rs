@@ -9,7 +9,14 @@ use super::{Desk, RETRY_AFTER};
 /// Room for a twin; a longer one grows its buffer.
 const TWIN_BYTES: usize = 2048;
 
-/// A JSON object on its way into a buffer.
+/// A field's name as it stands between two fields.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+/// A JSON object on its way into a buffer. Fields are named by [`key`].
 struct Object<'o> {
     out: &'o mut String,
     is_empty: bool,
@@ -22,46 +29,42 @@ impl<'o> Object<'o> {
     }
 
     /// Begins a field; its value is written to what comes back.
-    fn field(&mut self, name: &'static str) -> &mut String {
-        if !std::mem::take(&mut self.is_empty) {
-            self.out.push(',');
-        }
-        self.out.push('"');
-        self.out.push_str(name);
-        self.out.push_str("\":");
+    fn field(&mut self, key: &'static str) -> &mut String {
+        let first = std::mem::take(&mut self.is_empty);
+        self.out.push_str(if first { key.strip_prefix(',').unwrap_or(key) } else { key });
         self.out
     }
 
     /// A field that is written as text.
-    fn text(&mut self, name: &'static str, write: impl FnOnce(&mut Json<'_>)) {
-        let out = self.field(name);
+    fn text(&mut self, key: &'static str, write: impl FnOnce(&mut Json<'_>)) {
+        let out = self.field(key);
         out.push('"');
         write(&mut Json(out));
         out.push('"');
     }
 
     /// A field of our own words, digits and ids.
-    fn own(&mut self, name: &'static str, text: &str) {
-        self.text(name, |pen| pen.own(text));
+    fn own(&mut self, key: &'static str, text: &str) {
+        self.text(key, |pen| pen.own(text));
     }
 
     /// Foreign text, or null.
-    fn maybe(&mut self, name: &'static str, text: Option<&str>) {
+    fn maybe(&mut self, key: &'static str, text: Option<&str>) {
         match text {
-            Some(text) => self.text(name, |pen| pen.text(text)),
-            None => self.raw(name, "null"),
+            Some(text) => self.text(key, |pen| pen.text(text)),
+            None => self.raw(key, "null"),
         }
     }
 
     /// A number, a boolean, null.
-    fn raw(&mut self, name: &'static str, literal: &str) {
-        self.field(name).push_str(literal);
+    fn raw(&mut self, key: &'static str, literal: &str) {
+        self.field(key).push_str(literal);
     }
 
     /// A field with a list, which is left out when it is empty.
     fn list<T>(
         &mut self,
-        name: &'static str,
+        key: &'static str,
         items: impl IntoIterator<Item = T>,
         mut write: impl FnMut(&mut String, T),
     ) {
@@ -69,7 +72,7 @@ impl<'o> Object<'o> {
         if items.peek().is_none() {
             return;
         }
-        let out = self.field(name);
+        let out = self.field(key);
         out.push('[');
         while let Some(item) = items.next() {
             write(out, item);
@@ -93,82 +96,82 @@ const fn truth(is: bool) -> &'static str {
 pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     let mut out = String::with_capacity(TWIN_BYTES);
     let mut problem = Object::new(&mut out);
-    problem.text("type", |pen| {
+    problem.text(key!("type"), |pen| {
         pen.own("urn:portcullis:denial:");
         pen.own(if view.code.is_empty() { view.error } else { &view.code });
     });
-    problem.text("title", |pen| view.headline(pen));
-    problem.raw("status", &view.row.status.to_string());
-    problem.text("detail", |pen| {
+    problem.text(key!("title"), |pen| view.headline(pen));
+    problem.raw(key!("status"), &view.row.status.to_string());
+    problem.text(key!("detail"), |pen| {
         view.lead(pen);
         for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
             pen.own(texts.space);
             pen.own(sentence);
         }
     });
-    problem.text("instance", |pen| {
+    problem.text(key!("instance"), |pen| {
         pen.own("urn:uuid:");
         pen.own(&view.request_id);
     });
     if !view.code.is_empty() {
-        problem.raw("code", &view.code);
+        problem.raw(key!("code"), &view.code);
     }
-    problem.own("error", view.error);
-    problem.own("request_id", &view.request_id);
+    problem.own(key!("error"), view.error);
+    problem.own(key!("request_id"), &view.request_id);
     if let Some(id) = &view.correlation_id {
-        problem.own("correlation_id", id);
+        problem.own(key!("correlation_id"), id);
     }
-    problem.own("timestamp", &view.timestamp);
+    problem.own(key!("timestamp"), &view.timestamp);
     if view.names_resolution {
-        problem.own("resolution", view.row.resolution.as_str());
+        problem.own(key!("resolution"), view.row.resolution.as_str());
     }
-    problem.raw("retryable", truth(view.is_temporary));
+    problem.raw(key!("retryable"), truth(view.is_temporary));
     if view.is_temporary {
-        problem.raw("retry_after", &RETRY_AFTER.as_secs().to_string());
+        problem.raw(key!("retry_after"), &RETRY_AFTER.as_secs().to_string());
     }
-    problem.list("messages", view.messages(), |out, message| {
+    problem.list(key!("messages"), view.messages(), |out, message| {
         out.push('"');
         Json(out).text(&message);
         out.push('"');
     });
-    problem.list("reasons", view.reasons(), |out, reason| {
+    problem.list(key!("reasons"), view.reasons(), |out, reason| {
         let mut object = Object::new(out);
-        object.own("class", reason.class);
-        object.raw("code", &reason.code.to_string());
-        object.own("action", reason.action);
+        object.own(key!("class"), reason.class);
+        object.raw(key!("code"), &reason.code.to_string());
+        object.own(key!("action"), reason.action);
         object.end();
     });
-    problem.list("remedies", view.ways(), |out, way| {
+    problem.list(key!("remedies"), view.ways(), |out, way| {
         let mut object = Object::new(out);
-        object.text("kind", |pen| way.kind(pen));
-        object.text("text", |pen| view.way(way, pen));
-        object.raw("verified", truth(way.is_verified()));
+        object.text(key!("kind"), |pen| way.kind(pen));
+        object.text(key!("text"), |pen| view.way(way, pen));
+        object.raw(key!("verified"), truth(way.is_verified()));
         object.end();
     });
     if let Some((id, name)) = view.own.and_then(|own| own.app) {
-        let mut app = Object::new(problem.field("app"));
-        app.text("id", |pen| pen.text(&one_line(id, cap::APP_ID)));
-        app.text("name", |pen| pen.text(&one_line(name, cap::APP_NAME)));
+        let mut app = Object::new(problem.field(key!("app")));
+        app.text(key!("id"), |pen| pen.text(&one_line(id, cap::APP_ID)));
+        app.text(key!("name"), |pen| pen.text(&one_line(name, cap::APP_NAME)));
         app.end();
     }
     if let Some(own) = view.own {
-        let mut client = Object::new(problem.field("client"));
-        client.maybe("ip", view.address.as_deref());
-        client.maybe("country", own.shown_country());
-        client.maybe("platform", own.platform.map(portcullis_policy::model::Platform::as_str));
-        client.maybe("device_id", own.device.id().map(|id| one_line(id, cap::DEVICE_ID)).as_deref());
-        client.own("device_state", own.device.label());
+        let mut client = Object::new(problem.field(key!("client")));
+        client.maybe(key!("ip"), view.address.as_deref());
+        client.maybe(key!("country"), own.shown_country());
+        client.maybe(key!("platform"), own.platform.map(portcullis_policy::model::Platform::as_str));
+        client.maybe(key!("device_id"), own.device.id().map(|id| one_line(id, cap::DEVICE_ID)).as_deref());
+        client.own(key!("device_state"), own.device.label());
         client.end();
     }
-    let mut support = Object::new(problem.field("support"));
+    let mut support = Object::new(problem.field(key!("support")));
     if let Some(url) = &desk.contact_url {
-        support.maybe("url", Some(url));
+        support.maybe(key!("url"), Some(url));
     }
     if let Some(mail) = &desk.contact_mail {
-        support.maybe("mail", Some(&mail.address));
+        support.maybe(key!("mail"), Some(&mail.address));
     }
     if let Some(code) = view.support_code() {
-        support.own("code", code);
+        support.own(key!("code"), code);
     }
     support.end();
     problem.end();

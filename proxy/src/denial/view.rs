@@ -523,25 +523,16 @@ pub(crate) fn timestamp(unix_ms: i64) -> String {
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second) = time.to_hms();
     // INVARIANT: the calendar ends with the year 9999, and each of these is below 100.
-    let century = (year / 100) as u8;
-    let mut out = String::with_capacity(24);
-    push_two(&mut out, century);
-    let parts = [
-        ((year % 100) as u8, '-'),
-        (u8::from(month), '-'),
-        (day, 'T'),
-        (hour, ':'),
-        (minute, ':'),
-        (second, '.'),
+    let two = |number: u8| [b'0' + number / 10 % 10, b'0' + number % 10];
+    let ([y1, y2], [y3, y4]) = (two((year / 100) as u8), two((year % 100) as u8));
+    let ([m1, m2], [d1, d2]) = (two(u8::from(month)), two(day));
+    let ([h1, h2], [n1, n2], [s1, s2]) = (two(hour), two(minute), two(second));
+    let ([f1, f2], [_, f3]) = (two((millis / 10) as u8), two((millis % 10) as u8));
+    let text = [
+        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1, f2,
+        f3, b'Z',
     ];
-    for (number, end) in parts {
-        push_two(&mut out, number);
-        out.push(end);
-    }
-    push_two(&mut out, (millis / 10) as u8);
-    push_digit(&mut out, (millis % 10) as u8);
-    out.push('Z');
-    out
+    String::from_utf8(text.to_vec()).unwrap_or_default()
 }
 
 /// The stable word of the twin. Apart from the words of log and metric, which name what users are
@@ -646,11 +637,6 @@ pub(crate) fn address(address: IpAddr) -> String {
         }
         IpAddr::V6(address) => address.to_string(),
     }
-}
-
-fn push_two(out: &mut String, number: u8) {
-    push_digit(out, number / 10);
-    push_digit(out, number % 10);
 }
 
 fn push_digit(out: &mut String, digit: u8) {

@@ -5,10 +5,9 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HeaderName, HeaderValue, UPGRADE};
-use http::request::Parts;
-use pingora::http::RequestHeader;
+use http::{HeaderMap, request, response};
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
 use portcullis_policy::signals::{Fact, Value};
@@ -62,7 +61,21 @@ impl HeadPlan {
 
 /// Names that a client must not send, by length.
 #[derive(Debug)]
-struct Forgeable(Vec<Vec<Box<str>>>);
+struct Forgeable(Vec<SameLength>);
+
+#[derive(Clone, Debug, Default)]
+struct SameLength {
+    /// With which signs they begin, a bit for each: most names begin with another.
+    begins: u32,
+    names: Vec<Named>,
+}
+
+#[derive(Clone, Debug)]
+struct Named {
+    name: Box<str>,
+    /// What is always set anew need not be taken away first.
+    is_replaced: bool,
+}
 
 impl Forgeable {
     fn new(app: &settings::App) -> Self {
@@ -77,36 +90,47 @@ impl Forgeable {
         ];
         let names = ours.into_iter().map(HeaderName::as_str).chain(STRIPPED.iter().copied());
         let names = names.chain(app.identity_headers.iter().map(|(name, _)| name.as_str()));
-        let mut by_length: Vec<Vec<Box<str>>> = Vec::new();
+        let replaced = [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID];
+        let mut by_length: Vec<SameLength> = Vec::new();
         for name in names.chain(app.token.header.as_deref()) {
             if by_length.len() <= name.len() {
-                by_length.resize(name.len() + 1, Vec::new());
+                by_length.resize(name.len() + 1, SameLength::default());
             }
             if let Some(same) = by_length.get_mut(name.len()) {
-                same.push(name.to_ascii_lowercase().into());
+                let is_replaced = replaced.iter().any(|replaced| **replaced == *name);
+                same.begins |= begin(name);
+                same.names.push(Named { name: name.to_ascii_lowercase().into(), is_replaced });
             }
         }
         Self(by_length)
     }
 
-    /// Whether a header is to be taken away. What is always set anew is left to be replaced.
-    fn holds(&self, name: &HeaderName) -> bool {
-        let text = name.as_str();
-        let same = self.0.get(text.len()).map_or(&[][..], Vec::as_slice);
-        same.iter().any(|ours| looks_like(text, ours))
-            && ![&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID].contains(&name)
+    /// Whether a header is to be taken away.
+    fn holds(&self, name: &str) -> bool {
+        let Some(same) = self.0.get(name.len()).filter(|same| same.begins & begin(name) != 0) else {
+            return false;
+        };
+        let is_forged =
+            |ours: &Named| looks_like(name, &ours.name) && !(ours.is_replaced && *ours.name == *name);
+        same.names.iter().any(is_forged)
     }
 }
 
+/// The bit for the sign that a name begins with. Two signs may share one.
+fn begin(name: &str) -> u32 {
+    1 << (name.bytes().next().map_or(0, folded) & 31)
+}
+
+/// A sign of a name as careless readers take it: CGI makes `_` of `-`, and some servers do so with every
+/// sign that is no letter or digit.
+const fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
 /// Whether an app could take `name` for `ours`: the same but for case and for what stands between the
-/// words. CGI makes `_` of `-`, and some servers do so with every sign that is no letter or digit.
+/// words.
 fn looks_like(name: &str, ours: &str) -> bool {
-    name.len() == ours.len()
-        && name.bytes().zip(ours.bytes()).all(|(a, b)| {
-            let folded =
-                |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-            a == b || folded(a) == folded(b)
-        })
+    name.len() == ours.len() && name.bytes().zip(ours.bytes()).all(|(a, b)| a == b || folded(a) == folded(b))
 }
 
 /// Text that any header may carry: bytes outside visible ASCII are percent-encoded.
@@ -167,28 +191,35 @@ fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
 /// An address as a header's value.
 fn address(client: IpAddr) -> HeaderValue {
     // INVARIANT: digits, letters, dots and colons are fit for a header.
-    let value = |text: &str| HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
-    let IpAddr::V4(client) = client else { return value(&client.to_string()) };
+    let value = |text: &[u8]| HeaderValue::from_bytes(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    let IpAddr::V4(client) = client else { return value(client.to_string().as_bytes()) };
     // Written by hand: most clients have one, and formatting costs more than all the rest of it.
-    let mut text = String::with_capacity(15);
+    let (mut text, mut len) = ([0; 15], 0);
+    let mut push = |byte| {
+        if let Some(place) = text.get_mut(len) {
+            *place = byte;
+            len += 1;
+        }
+    };
     for (position, octet) in client.octets().into_iter().enumerate() {
         if position > 0 {
-            text.push('.');
+            push(b'.');
         }
-        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
-        for digit in [(hundreds, hundreds > 0), (tens, octet > 9), (ones, true)] {
-            if digit.1 {
-                text.push(char::from(b'0' + digit.0));
-            }
+        if octet > 99 {
+            push(b'0' + octet / 100);
         }
+        if octet > 9 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
     }
-    value(&text)
+    value(text.get(..len).unwrap_or_default())
 }
 
 /// Takes the parts out of a head and leaves an empty one.
-fn take_parts(header: &mut RequestHeader) -> Parts {
+fn take_parts(header: &mut RequestHeader) -> request::Parts {
     let empty = RequestHeader::from(http::Request::new(()).into_parts().0);
-    Parts::from(std::mem::replace(header, empty))
+    request::Parts::from(std::mem::replace(header, empty))
 }
 
 /// Gives up how the client spelled the names of its headers. They mean the same in any case (RFC 9110,
@@ -213,16 +244,24 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     let Prepared { app, plan, caller, .. } = passage;
     let mut parts = take_parts(header);
     let headers = &mut parts.headers;
-    while let Some(forged) = headers.keys().find(|name| plan.forgeable.holds(name)).cloned() {
-        headers.remove(&forged);
+    let (mut forged, mut has_upgrade, mut has_cookies) = (Vec::new(), false, false);
+    for name in headers.keys() {
+        has_upgrade |= name == UPGRADE;
+        has_cookies |= name == COOKIE;
+        if plan.forgeable.holds(name.as_str()) {
+            forged.push(name.clone());
+        }
     }
-    if !app.websocket {
+    for name in forged {
+        headers.remove(name);
+    }
+    if has_upgrade && !app.websocket {
         headers.remove(UPGRADE);
     }
     if !app.forward_authorization {
         headers.remove(AUTHORIZATION);
     }
-    if headers.contains_key(COOKIE) {
+    if has_cookies {
         let kept = cookies(headers, app.token.cookie.as_deref());
         headers.remove(COOKIE);
         if let Some(kept) = kept {
@@ -239,6 +278,25 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if passage.tls { "https" } else { "http" }));
     headers.insert(X_REQUEST_ID, passage.request_id);
     *header = RequestHeader::from(parts);
+}
+
+/// Puts the request's id on an answer of the app, and gives up how the app spelled the names of its
+/// headers, for the same reason as [`forget_spelling`]. Its own words for its status stay.
+///
+/// # Errors
+/// Never, as things are: the words were accepted before.
+pub(crate) fn identify(answer: &mut ResponseHeader, request_id: HeaderValue) -> Result<()> {
+    let reason =
+        answer.get_reason_phrase().filter(|reason| answer.status.canonical_reason() != Some(*reason));
+    let reason = reason.map(str::to_owned);
+    let empty = ResponseHeader::from(http::Response::new(()).into_parts().0);
+    let mut parts = response::Parts::from(std::mem::replace(answer, empty));
+    parts.headers.insert(X_REQUEST_ID, request_id);
+    *answer = ResponseHeader::from(parts);
+    match reason {
+        Some(reason) => answer.set_reason_phrase(Some(&reason)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -259,6 +317,22 @@ mod tests {
         for text in ["0.10.100.255", "192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
             assert_eq!(address(text.parse().unwrap()), text);
         }
+    }
+
+    #[test]
+    fn an_answer_keeps_its_status_its_words_and_its_headers_and_gets_the_id() {
+        let mut answer = ResponseHeader::build(404, None).unwrap();
+        answer.append_header("SET-cookie", "a=1").unwrap();
+        answer.append_header("Set-Cookie", "b=2").unwrap();
+        answer.insert_header("X-Request-ID", "forged").unwrap();
+        answer.set_reason_phrase(Some("Nothing Here")).unwrap();
+        identify(&mut answer, HeaderValue::from_static("1")).unwrap();
+        assert_eq!((answer.status.as_u16(), answer.get_reason_phrase()), (404, Some("Nothing Here")));
+        assert_eq!(answer.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+        assert_eq!(answer.headers.get_all(X_REQUEST_ID).iter().collect::<Vec<_>>(), ["1"]);
+        let mut wire = bytes::BytesMut::new();
+        answer.header_to_h1_wire(&mut wire);
+        assert_eq!(wire, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nx-request-id: 1\r\n");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use portcullis_config::settings;
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 
-pub(crate) use headers::{HeadPlan, Prepared, forget_spelling, prepare};
+pub(crate) use headers::{HeadPlan, Prepared, forget_spelling, identify, prepare};
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ struct Slot {
     timeouts: settings::Timeouts,
     /// Pooled connections never cross from one app to another.
     group: u64,
-    peer: ArcSwapOption<HttpPeer>,
+    /// In a box of its own, which is copied to where it is wanted and not by way of the stack.
+    peer: ArcSwapOption<Box<HttpPeer>>,
 }
 
 impl Slot {
@@ -48,7 +49,7 @@ impl Slot {
                 let same =
                     self.peer.load().as_ref().is_some_and(|peer| peer._address.as_inet() == Some(&address));
                 if !same {
-                    self.peer.store(Some(Arc::new(self.peer_at(address))));
+                    self.peer.store(Some(Arc::new(Box::new(self.peer_at(address)))));
                 }
             }
             // The last good address goes on serving; at first there is none, and requests get 502.
@@ -122,7 +123,7 @@ impl Upstreams {
         };
         (0..app.slots.len()).find_map(|step| {
             let slot = app.slots.get((first + attempt + step) % app.slots.len())?;
-            slot.peer.load().as_deref().cloned().map(Box::new)
+            slot.peer.load().as_deref().cloned()
         })
     }
 
