@@ -8,7 +8,7 @@ use portcullis_policy::model::{
 };
 
 use super::values::{self, Flaw};
-use super::{Context, Known, conditions, denial, rule};
+use super::{Context, Known, Place, conditions, denial, rule};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
@@ -273,7 +273,7 @@ fn app_selector(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Opti
 fn grant(
     cx: &mut Context<'_>,
     view: View<'_>,
-    known: &Known,
+    known: &mut Known,
     session: Option<&SessionControls>,
 ) -> Option<Grant> {
     let Some(node) = view.get("grant") else {
@@ -317,9 +317,10 @@ fn grant(
     (!controls.is_empty()).then_some(Grant::Require { operator, controls })
 }
 
-fn control(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Option<Control> {
+fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Known) -> Option<Control> {
+    let claims = &known.claims;
     let untold = |claim: fn(&crate::settings::Claims) -> &Option<String>| {
-        !known.claims.is_empty() && known.claims.iter().all(|claims| claim(claims).is_none())
+        !claims.is_empty() && claims.iter().all(|claims| claim(claims).is_none())
     };
     let (control, missing) = match text.split_once(':') {
         None => {
@@ -330,13 +331,9 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Option<Co
             (control, missing)
         }
         Some((_, name)) if name.is_empty() || name.trim() != name => return no_control(cx, text, at),
-        Some(("strength", name)) if known.strengths.contains(name) => {
-            (Control::Strength(name.to_owned()), None)
-        }
         Some(("strength", name)) => {
-            let why = "nobody could meet it";
-            known.strengths.unknown(cx, "strength/unknown", "authentication strength", name, at, why);
-            return None;
+            known.refer(Place::Strength, name, at, "nobody could meet it");
+            (Control::Strength(name.to_owned()), None)
         }
         Some(("terms-of-use", name)) => {
             (Control::TermsOfUse(name.to_owned()), untold(|claims| &claims.terms).then_some("terms"))
