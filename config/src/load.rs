@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::diagnose::{At, Diagnostic, FileId, Severity, Sources};
-use crate::lower;
+use crate::lower::Lowering;
 use crate::schema::check;
 use crate::schema::tables::{INCLUDED, MAIN};
 use crate::schema::tree::{Node, View};
@@ -65,13 +65,18 @@ impl Loader {
         let main = self.file(path, None)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         check::table(&MAIN, &main, &mut self.found);
-        let mut included = Vec::new();
+        let included = self.includes(&main, path, &folder);
+        let mut lowering = Lowering::new(folder);
+        lowering.main(&main, &self.sources);
+        let at = main.at;
+        drop(main);
         let mut whole = true;
-        for path in self.includes(&main, path, &folder) {
-            match self.file(&path.0, Some(path.1)) {
+        // One after the other: a tree is several times as large as its text.
+        for (path, asked) in included {
+            match self.file(&path, Some(asked)) {
                 Some(node) => {
                     check::table(&INCLUDED, &node, &mut self.found);
-                    included.push(node);
+                    lowering.included(&node, &self.sources);
                 }
                 None => whole = false,
             }
@@ -80,17 +85,17 @@ impl Loader {
         if !whole {
             return None;
         }
-        let (config, found, files) = lower::lower(&main, &included, folder, &self.sources);
+        let (config, found) = lowering.end(&self.sources);
         self.found.extend(found);
         let Some(mut config) = config else {
             // INVARIANT: what lowering leaves out was told. Should that ever fail, nothing is run.
             if !self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
                 let what = "a part of the configuration was not understood";
-                self.found.push(Diagnostic::error("config/incomplete", main.at, what));
+                self.found.push(Diagnostic::error("config/incomplete", at, what));
             }
             return None;
         };
-        config.files = self.sources.paths().map(Path::to_path_buf).chain(files).collect();
+        config.files.extend(self.sources.paths().map(Path::to_path_buf));
         config.files.sort();
         config.files.dedup();
         Some(config)
@@ -185,7 +190,7 @@ fn read(path: &Path) -> Result<String, (&'static str, String)> {
 pub(crate) fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Some(Node::of_table(file, &table));
+        return Some(Node::of_table(file, table));
     }
     for error in errors.into_iter().take(DIAGNOSTICS_MAX) {
         let span = error.span().unwrap_or(0..0);

@@ -9,7 +9,7 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use crate::record::Format;
-use crate::state::State;
+use crate::state::{State, patiently};
 
 /// Answers `/metrics`, `/healthz` and `/readyz` to GET and HEAD, and nothing else.
 #[derive(Debug)]
@@ -71,8 +71,12 @@ impl ServeHttp for Admin {
             "/metrics" => {
                 let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
                 let format = Format::accepted(accept);
-                let page = self.state.metrics_page(format);
-                answer(StatusCode::OK, format.content_type(), page.into_bytes())
+                let state = Arc::clone(&self.state);
+                // Not on this thread: whoever asks for the health in the meantime is answered at once.
+                match patiently(move || state.metrics_page(format)).await {
+                    Some(page) => answer(StatusCode::OK, format.content_type(), page.into_bytes()),
+                    None => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"no page\n".to_vec()),
+                }
             }
             "/healthz" => answer(StatusCode::OK, TEXT, b"ok\n".to_vec()),
             "/readyz" if self.state.is_ready() => answer(StatusCode::OK, TEXT, b"ready\n".to_vec()),

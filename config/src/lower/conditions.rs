@@ -5,14 +5,14 @@ use portcullis_policy::model::{
     Platforms, RequestCondition, RiskLevel, RiskSet,
 };
 
-use super::{Context, Known, policy, rule, time, values};
+use super::{Context, Known, Place, policy, rule, time, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::policy_tables::{FILTER, LOCATIONS, PLATFORMS, REQUEST, TIME};
 use crate::schema::tree::View;
 use crate::settings::Claims;
 
 /// `None` when a condition is not understood: a policy without it would be another policy.
-pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Conditions> {
+pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Conditions> {
     let never = "the policy would never apply";
     for key in ["client-apps", "sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"] {
         cx.not_empty(view, key, never);
@@ -110,10 +110,10 @@ fn platforms(cx: &mut Context<'_>, view: View<'_>) -> Platforms {
     Platforms { include: side("include"), exclude: side("exclude") }
 }
 
-fn locations(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Locations {
+fn locations(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Locations {
     cx.not_empty(view, "include", "the policy would never apply");
-    let mut side = |key: &str, why: &str| {
-        view.texts(key).filter_map(|(text, at)| location(cx, text, at, known, why)).collect()
+    let mut side = |key: &str, why: &'static str| {
+        view.texts(key).map(|(text, at)| location(text, at, known, why)).collect()
     };
     Locations {
         include: side("include", "the policy would not apply there"),
@@ -121,14 +121,13 @@ fn locations(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Locations {
     }
 }
 
-fn location(cx: &mut Context<'_>, text: &str, at: At, known: &Known, why: &str) -> Option<LocationSelector> {
+fn location(text: &str, at: At, known: &mut Known, why: &'static str) -> LocationSelector {
     match text {
-        "all" => Some(LocationSelector::All),
-        "all-trusted" => Some(LocationSelector::AllTrusted),
-        name if known.locations.contains(name) => Some(LocationSelector::Named(name.to_owned())),
+        "all" => LocationSelector::All,
+        "all-trusted" => LocationSelector::AllTrusted,
         name => {
-            known.locations.unknown(cx, "location/unknown", "named location", name, at, why);
-            None
+            known.refer(Place::Location, name, at, why);
+            LocationSelector::Named(name.to_owned())
         }
     }
 }

@@ -18,15 +18,10 @@ const LOGO_BYTES_FIT: usize = 1_536;
 const KEY_FILE_BYTES_MAX: u64 = 1 << 10;
 const MESSAGE_CHARS_MAX: usize = 300;
 
-/// The settings of `[denial]`; what apps and policies add is in `apps` and `policies`.
-pub(super) fn denial(
-    cx: &mut Context<'_>,
-    main: View<'_>,
-    apps: Vec<AppDenial>,
-    policies: Vec<PolicyDenial>,
-) -> Option<Denial> {
+/// The settings of `[denial]`, with what apps add; what policies add is not known yet.
+pub(super) fn denial(cx: &mut Context<'_>, main: View<'_>, apps: Vec<AppDenial>) -> Option<Denial> {
     let Some(view) = main.table("denial", &DENIAL) else {
-        return Some(Denial { apps, policies, ..Denial::default() });
+        return Some(Denial { apps, ..Denial::default() });
     };
     let url = |text: &str| values::secure_url(text).map(String::from);
     let defaults = Denial::default();
@@ -46,7 +41,7 @@ pub(super) fn denial(
         template: template::template(cx, view),
         support_keys: support_keys(cx, view),
         apps,
-        policies,
+        policies: Vec::new(),
     })
 }
 
@@ -60,27 +55,26 @@ pub(super) fn of_policy(cx: &mut Context<'_>, view: View<'_>) -> PolicyDenial {
     PolicyDenial { disclosure: disclosure(view), message: cx.parse_key(view, "message", message) }
 }
 
-/// Messages that nobody will ever read: where no disclosure in force is the full one.
-pub(super) fn hidden_messages(cx: &mut Context<'_>, main: View<'_>, policies: &[View<'_>]) {
+/// Whether some app's denials show all, where a policy does not say otherwise.
+pub(super) fn some_app_is_full(main: View<'_>) -> bool {
     let installation = main.table("denial", &DENIAL).and_then(disclosure).unwrap_or_default();
     let mut bases = main.tables("app", &APP).map(|app| disclosure(app).unwrap_or(installation));
-    let some_app_is_full = bases.any(|base| base == Disclosure::Full);
-    for view in policies {
-        let shown = match disclosure(*view) {
-            Some(own) => own == Disclosure::Full,
-            None => some_app_is_full,
-        };
-        if view.get("message").is_some() && !shown {
-            cx.push(
-                Diagnostic::warning(
-                    "denial/message-hidden",
-                    view.at_key("message"),
-                    "nobody will read this message",
-                )
+    bases.any(|base| base == Disclosure::Full)
+}
+
+/// A message that nobody will ever read: where no disclosure in force is the full one.
+pub(super) fn hidden_message(cx: &mut Context<'_>, policy: View<'_>, some_app_is_full: bool) {
+    let shown = match disclosure(policy) {
+        Some(own) => own == Disclosure::Full,
+        None => some_app_is_full,
+    };
+    if policy.get("message").is_some() && !shown {
+        let at = policy.at_key("message");
+        cx.push(
+            Diagnostic::warning("denial/message-hidden", at, "nobody will read this message")
                 .why("a policy's own words are shown at full disclosure only")
                 .help("add `disclosure = \"full\"` to the policy, or leave the message out"),
-            );
-        }
+        );
     }
 }
 

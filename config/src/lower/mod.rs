@@ -21,21 +21,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portcullis_policy::PolicySet;
+use portcullis_policy::model::AuthenticationContext;
 
 use crate::diagnose::{At, Diagnostic, Sources};
 use crate::schema::check::nearest;
 use crate::schema::policy_tables::POLICY;
 use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SERVER, TRUSTED_PROXIES};
 use crate::schema::tree::{Node, View};
-use crate::settings::{Config, TrustedProxies};
+use crate::settings::{App, Config, Denial, Geo, Issuer, PolicyDenial, Server, TrustedProxies};
 use values::Flaw;
 
 /// What lowering needs to know and what it finds.
 pub(crate) struct Context<'s> {
     sources: &'s Sources,
-    folder: PathBuf,
-    found: Vec<Diagnostic>,
-    files: Vec<PathBuf>,
+    folder: &'s Path,
+    found: &'s mut Vec<Diagnostic>,
+    files: &'s mut Vec<PathBuf>,
 }
 
 impl Context<'_> {
@@ -193,22 +194,158 @@ pub(super) struct Known {
     policies: Names,
     has_geo: bool,
     claims: Vec<crate::settings::Claims>,
+    /// Authentication contexts that some app asks for.
+    contexts: Vec<AuthenticationContext>,
+    alike: policy::Alike,
+    /// Named by policies and not defined so far: a file that comes later may.
+    awaited: Vec<Awaited>,
 }
 
-/// Turns the main file and the included ones into settings, and tells every problem. What comes
-/// back counts only if there is no error.
-pub(crate) fn lower(
-    main: &Node,
-    included: &[Node],
+/// A name that some file should define.
+#[derive(Debug)]
+struct Awaited {
+    kind: Place,
+    name: String,
+    at: At,
+    why: &'static str,
+}
+
+/// What policies may name before it is defined.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Location,
+    Strength,
+}
+
+impl Known {
+    const fn names(&self, kind: Place) -> &Names {
+        match kind {
+            Place::Location => &self.locations,
+            Place::Strength => &self.strengths,
+        }
+    }
+
+    /// A policy names something that files may define.
+    fn refer(&mut self, kind: Place, name: &str, at: At, why: &'static str) {
+        if !self.names(kind).contains(name) {
+            self.awaited.push(Awaited { kind, name: name.to_owned(), at, why });
+        }
+    }
+
+    /// Tells what no file has defined.
+    fn missing(&self, cx: &mut Context<'_>) {
+        for Awaited { kind, name, at, why } in &self.awaited {
+            let names = self.names(*kind);
+            let (code, title) = match kind {
+                Place::Location => ("location/unknown", "named location"),
+                Place::Strength => ("strength/unknown", "authentication strength"),
+            };
+            if !names.contains(name) {
+                names.unknown(cx, code, title, name, *at, why);
+            }
+        }
+    }
+}
+
+/// A configuration under way: the main file first, then each included file, whose tree is not needed
+/// afterwards. What comes of it counts only if there is no error.
+#[derive(Debug)]
+pub(crate) struct Lowering {
     folder: PathBuf,
-    sources: &Sources,
-) -> (Option<Config>, Vec<Diagnostic>, Vec<PathBuf>) {
-    let mut cx = Context { sources, folder, found: Vec::new(), files: Vec::new() };
-    let config = whole(&mut cx, View::new(&MAIN, main), included);
-    (config, cx.found, cx.files)
+    found: Vec<Diagnostic>,
+    files: Vec<PathBuf>,
+    known: Known,
+    set: PolicySet,
+    policy_denials: Vec<PolicyDenial>,
+    /// Whether some app shows what is meant for full disclosure.
+    some_app_is_full: bool,
+    /// Locations and policies that were written; none of them may be missing from what runs.
+    written: [usize; 2],
+    settings: Option<Settings>,
 }
 
-fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Config> {
+/// What the main file alone can say.
+#[derive(Debug)]
+struct Settings {
+    server: Server,
+    trusted_proxies: TrustedProxies,
+    issuers: Vec<Issuer>,
+    apps: Vec<App>,
+    geo: Option<Geo>,
+    denial: Denial,
+}
+
+impl Lowering {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        let (mut known, mut set) = (Known::default(), PolicySet::default());
+        places::built_in_strengths(&mut known, &mut set);
+        Self {
+            folder,
+            found: Vec::new(),
+            files: Vec::new(),
+            known,
+            set,
+            policy_denials: Vec::new(),
+            some_app_is_full: false,
+            written: [0; 2],
+            settings: None,
+        }
+    }
+
+    /// Takes what the main file says.
+    pub(crate) fn main(&mut self, node: &Node, sources: &Sources) {
+        let Self { folder, found, files, known, set, .. } = self;
+        let mut cx = Context { sources, folder, found, files };
+        let main = View::new(&MAIN, node);
+        let settings = settings(&mut cx, main, known, set);
+        self.some_app_is_full = denial::some_app_is_full(main);
+        self.settings = settings;
+        self.file(main, sources);
+    }
+
+    /// Takes what an included file says.
+    pub(crate) fn included(&mut self, node: &Node, sources: &Sources) {
+        self.file(View::new(&INCLUDED, node), sources);
+    }
+
+    fn file(&mut self, file: View<'_>, sources: &Sources) {
+        let Self { folder, found, files, known, set, .. } = self;
+        let mut cx = Context { sources, folder, found, files };
+        places::places(&mut cx, file, known, set);
+        self.policy_denials.extend(policy::policies(&mut cx, file, known, set));
+        for view in file.tables("policy", &POLICY) {
+            denial::hidden_message(&mut cx, view, self.some_app_is_full);
+            unused_contexts(&mut cx, view, &known.contexts);
+        }
+        let [locations, policies] = &mut self.written;
+        *locations += file.items("location").len();
+        *policies += file.items("policy").len();
+    }
+
+    /// The configuration, if nothing is missing, and every problem.
+    pub(crate) fn end(self, sources: &Sources) -> (Option<Config>, Vec<Diagnostic>) {
+        let Self { folder, mut found, mut files, known, mut set, policy_denials, written, settings, .. } =
+            self;
+        known.missing(&mut Context { sources, folder: &folder, found: &mut found, files: &mut files });
+        // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
+        let settings = settings.filter(|_| [set.locations.len(), set.policies.len()] == written);
+        let config = settings.map(|settings| {
+            set.policies.shrink_to_fit();
+            let Settings { server, trusted_proxies, issuers, apps, geo, mut denial } = settings;
+            denial.policies = policy_denials;
+            denial.policies.shrink_to_fit();
+            Config { server, trusted_proxies, issuers, apps, geo, denial, policies: set, files }
+        });
+        (config, found)
+    }
+}
+
+fn settings(
+    cx: &mut Context<'_>,
+    main: View<'_>,
+    known: &mut Known,
+    set: &mut PolicySet,
+) -> Option<Settings> {
     let insecure = main.table("insecure-options", &INSECURE);
     let allows = |name: &str| insecure.is_some_and(|view| view.boolean(name, false));
     let server =
@@ -227,12 +364,8 @@ fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Conf
     }
     issuer::same_iss(cx, main);
 
-    let mut known = Known {
-        has_geo: main.get("geo").is_some(),
-        claims: issuers.iter().map(|issuer| issuer.claims.clone()).collect(),
-        ..Known::default()
-    };
-    let mut set = PolicySet::default();
+    known.has_geo = main.get("geo").is_some();
+    known.claims = issuers.iter().map(|issuer| issuer.claims.clone()).collect();
     if let Some(view) = main.table("evidence", &EVIDENCE) {
         set.evidence = denial::evidence(view);
     }
@@ -241,61 +374,28 @@ fn whole(cx: &mut Context<'_>, main: View<'_>, included: &[Node]) -> Option<Conf
     let mut app_denials = Vec::new();
     let mut routes = app::Routes::default();
     for view in main.tables("app", &APP) {
-        if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, &mut known, &mut routes)
-        {
+        if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
+            known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));
             apps.push(settings);
             app_denials.push(denial::of_app(view));
             set.apps.push(model);
         }
     }
-
-    let included = included.iter().map(|node| View::new(&INCLUDED, node));
-    let files: Vec<View<'_>> = std::iter::once(main).chain(included).collect();
-    places::built_in_strengths(&mut known, &mut set);
-    for file in &files {
-        places::places(cx, *file, &mut known, &mut set);
-    }
-    let mut policy_denials = Vec::new();
-    for file in &files {
-        policy_denials.extend(policy::policies(cx, *file, &mut known, &mut set));
-    }
-    let written_policies: Vec<View<'_>> =
-        files.iter().flat_map(|file| file.tables("policy", &POLICY)).collect();
-    denial::hidden_messages(cx, main, &written_policies);
-    let denial = denial::denial(cx, main, app_denials, policy_denials);
-    unused_contexts(cx, &files, &apps);
-    // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
-    let written = |key: &str| files.iter().map(|file| file.items(key).len()).sum::<usize>();
-    let complete = issuers.len() == main.items("issuer").len()
-        && apps.len() == main.items("app").len()
-        && set.locations.len() == written("location")
-        && set.policies.len() == written("policy");
+    let denial = denial::denial(cx, main, app_denials);
+    let complete = issuers.len() == main.items("issuer").len() && apps.len() == main.items("app").len();
     complete.then_some(())?;
-    Some(Config {
-        server: server?,
-        trusted_proxies,
-        issuers,
-        apps,
-        geo,
-        denial: denial?,
-        policies: set,
-        files: Vec::new(),
-    })
+    Some(Settings { server: server?, trusted_proxies, issuers, apps, geo, denial: denial? })
 }
 
 /// A policy for a context that no app asks for is never consulted.
-fn unused_contexts(cx: &mut Context<'_>, files: &[View<'_>], apps: &[crate::settings::App]) {
-    let asked: Vec<String> =
-        apps.iter().flat_map(|app| app.contexts.iter().map(|(_, context)| context.to_string())).collect();
-    for view in files.iter().flat_map(|file| file.tables("policy", &POLICY)) {
-        for (text, at) in view.texts("authentication-contexts") {
-            if values::context(text).is_ok() && !asked.iter().any(|context| context == text) {
-                cx.push(
-                    Diagnostic::warning("context/unused", at, format!("no app asks for context `{text}`"))
-                        .why("the policy would never apply because of it")
-                        .help("name it in an app: `contexts = [{ path = \"/admin\", context = \"c1\" }]`"),
-                );
-            }
+fn unused_contexts(cx: &mut Context<'_>, policy: View<'_>, asked: &[AuthenticationContext]) {
+    for (text, at) in policy.texts("authentication-contexts") {
+        if values::context(text).is_ok_and(|context| !asked.contains(&context)) {
+            cx.push(
+                Diagnostic::warning("context/unused", at, format!("no app asks for context `{text}`"))
+                    .why("the policy would never apply because of it")
+                    .help("name it in an app: `contexts = [{ path = \"/admin\", context = \"c1\" }]`"),
+            );
         }
     }
 }

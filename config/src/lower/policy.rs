@@ -1,14 +1,18 @@
 //! Policies: whom, what, when, and what is asked.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{
-    AppSelector, Apps, Control, FilterMode, Grant, GuestKind, GuestKinds, Guests, Operator, Persistence,
-    Policy, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Tenants, UserSelector, Users,
-    WorkloadSelector, Workloads,
+    AppSelector, Apps, Conditions, Control, FilterMode, Grant, GuestKind, GuestKinds, Guests, Operator,
+    Persistence, Policy, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Tenants,
+    UserSelector, Users, WorkloadSelector, Workloads,
 };
 
 use super::values::{self, Flaw};
-use super::{Context, Known, conditions, denial, rule};
+use super::{Context, Known, Place, conditions, denial, rule};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
@@ -51,6 +55,23 @@ pub(super) fn policies(
     denials
 }
 
+/// What policies say alike is kept once: of ten thousand, most are about the same few circumstances.
+#[derive(Debug, Default)]
+pub(super) struct Alike {
+    subjects: HashSet<Arc<Subjects>>,
+    targets: HashSet<Arc<Targets>>,
+    conditions: HashSet<Arc<Conditions>>,
+}
+
+fn shared<T: Eq + Hash>(all: &mut HashSet<Arc<T>>, one: T) -> Arc<T> {
+    if let Some(same) = all.get(&one) {
+        return Arc::clone(same);
+    }
+    let one = Arc::new(one);
+    all.insert(Arc::clone(&one));
+    one
+}
+
 fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Policy> {
     let id = cx.parse_key(view, "id", values::id);
     if let Some(id) = &id {
@@ -79,9 +100,9 @@ fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Pol
         id,
         name,
         state,
-        subjects: subjects?,
-        targets: targets?,
-        conditions: conditions?,
+        subjects: shared(&mut known.alike.subjects, subjects?),
+        targets: shared(&mut known.alike.targets, targets?),
+        conditions: shared(&mut known.alike.conditions, conditions?),
         grant: grant?,
         session: session?,
     })
@@ -117,7 +138,12 @@ fn sides<T>(
     mut parse: impl FnMut(&mut Context<'_>, &str, At) -> Option<T>,
 ) -> (Vec<T>, Vec<T>) {
     cx.not_empty(view, "include", "the policy would never apply");
-    let mut side = |key: &str| view.texts(key).filter_map(|(text, at)| parse(cx, text, at)).collect();
+    let mut side = |key: &str| {
+        let mut side: Vec<T> = view.texts(key).filter_map(|(text, at)| parse(cx, text, at)).collect();
+        // Kept as long as the configuration is: a list of one has room for four at first.
+        side.shrink_to_fit();
+        side
+    };
     (side("include"), side("exclude"))
 }
 
@@ -273,7 +299,7 @@ fn app_selector(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Opti
 fn grant(
     cx: &mut Context<'_>,
     view: View<'_>,
-    known: &Known,
+    known: &mut Known,
     session: Option<&SessionControls>,
 ) -> Option<Grant> {
     let Some(node) = view.get("grant") else {
@@ -314,12 +340,14 @@ fn grant(
             controls.push(control);
         }
     }
+    controls.shrink_to_fit();
     (!controls.is_empty()).then_some(Grant::Require { operator, controls })
 }
 
-fn control(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Option<Control> {
+fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Known) -> Option<Control> {
+    let claims = &known.claims;
     let untold = |claim: fn(&crate::settings::Claims) -> &Option<String>| {
-        !known.claims.is_empty() && known.claims.iter().all(|claims| claim(claims).is_none())
+        !claims.is_empty() && claims.iter().all(|claims| claim(claims).is_none())
     };
     let (control, missing) = match text.split_once(':') {
         None => {
@@ -330,13 +358,9 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Option<Co
             (control, missing)
         }
         Some((_, name)) if name.is_empty() || name.trim() != name => return no_control(cx, text, at),
-        Some(("strength", name)) if known.strengths.contains(name) => {
-            (Control::Strength(name.to_owned()), None)
-        }
         Some(("strength", name)) => {
-            let why = "nobody could meet it";
-            known.strengths.unknown(cx, "strength/unknown", "authentication strength", name, at, why);
-            return None;
+            known.refer(Place::Strength, name, at, "nobody could meet it");
+            (Control::Strength(name.to_owned()), None)
         }
         Some(("terms-of-use", name)) => {
             (Control::TermsOfUse(name.to_owned()), untold(|claims| &claims.terms).then_some("terms"))

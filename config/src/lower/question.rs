@@ -8,7 +8,7 @@ use portcullis_policy::signals::{AppIndex, Fact, Identity, Principal, SignIn, St
 
 use super::policy::GUEST_KINDS;
 use super::values::{self, Flaw};
-use super::{Context, Path, PathBuf};
+use super::{Context, Path};
 use crate::ask::{Case, OwnedDevice, Question};
 use crate::diagnose::{At, Diagnostic, Sources};
 use crate::schema::ask_tables::{CASE, CASES, DEVICE, QUESTION};
@@ -24,10 +24,9 @@ pub(crate) fn question(
     sources: &Sources,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Question> {
-    let mut cx = context(sources);
-    let question = of_view(&mut cx, config, View::new(&QUESTION, node), now);
-    found.append(&mut cx.found);
-    question
+    // A question names no files.
+    let mut cx = Context { sources, folder: Path::new(""), found, files: &mut Vec::new() };
+    of_view(&mut cx, config, View::new(&QUESTION, node), now)
 }
 
 /// The cases of a file.
@@ -38,16 +37,9 @@ pub(crate) fn cases(
     sources: &Sources,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Case>> {
-    let mut cx = context(sources);
+    let mut cx = Context { sources, folder: Path::new(""), found, files: &mut Vec::new() };
     let file = View::new(&CASES, node);
-    let cases = file.tables("case", &CASE).map(|view| case(&mut cx, config, view, now));
-    let cases: Option<Vec<Case>> = cases.collect();
-    found.append(&mut cx.found);
-    cases
-}
-
-fn context(sources: &Sources) -> Context<'_> {
-    Context { sources, folder: PathBuf::from(Path::new("")), found: Vec::new(), files: Vec::new() }
+    file.tables("case", &CASE).map(|view| case(&mut cx, config, view, now)).collect()
 }
 
 fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Option<Case> {

@@ -1,5 +1,7 @@
 //! A file as a tree of owned values, each with its place.
 
+use std::borrow::Cow;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -34,24 +36,26 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    pub(crate) fn of_table(file: FileId, table: &Spanned<DeTable<'_>>) -> Self {
+    /// Takes the parser's tree apart, so that both are never there as a whole.
+    pub(crate) fn of_table(file: FileId, table: Spanned<DeTable<'_>>) -> Self {
         let span = table.span();
-        Self { at: At { file, start: span.start, end: span.end }, kind: entries(file, table.get_ref()) }
+        let at = At { file, start: span.start, end: span.end };
+        Self { at, kind: entries(file, table.into_inner()) }
     }
 
-    fn of_value(file: FileId, value: &Spanned<DeValue<'_>>) -> Self {
+    fn of_value(file: FileId, value: Spanned<DeValue<'_>>) -> Self {
         let span = value.span();
         let at = At { file, start: span.start, end: span.end };
-        let kind = match value.get_ref() {
-            DeValue::String(text) => Kind::Text(text.clone().into_owned()),
+        let kind = match value.into_inner() {
+            DeValue::String(text) => Kind::Text(text.into_owned()),
             DeValue::Integer(integer) => {
                 Kind::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok())
             }
             DeValue::Float(float) => Kind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
-            DeValue::Boolean(boolean) => Kind::Bool(*boolean),
+            DeValue::Boolean(boolean) => Kind::Bool(boolean),
             DeValue::Datetime(datetime) => Kind::Date(datetime.to_string()),
             DeValue::Array(items) => {
-                Kind::List(items.iter().map(|item| Self::of_value(file, item)).collect())
+                Kind::List(items.into_iter().map(|item| Self::of_value(file, item)).collect())
             }
             DeValue::Table(table) => entries(file, table),
         };
@@ -102,16 +106,13 @@ impl Node {
     }
 }
 
-fn entries(file: FileId, table: &DeTable<'_>) -> Kind {
-    let entry = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+fn entries(file: FileId, table: DeTable<'_>) -> Kind {
+    let entry = |(key, value): (Spanned<Cow<'_, str>>, Spanned<DeValue<'_>>)| {
         let span = key.span();
-        Entry {
-            key: key.get_ref().clone().into_owned(),
-            at: At { file, start: span.start, end: span.end },
-            value: Node::of_value(file, value),
-        }
+        let at = At { file, start: span.start, end: span.end };
+        Entry { key: key.into_inner().into_owned(), at, value: Node::of_value(file, value) }
     };
-    let mut entries: Vec<Entry> = table.iter().map(entry).collect();
+    let mut entries: Vec<Entry> = table.into_iter().map(entry).collect();
     // Diagnoses follow the order of the file, not that of the map.
     entries.sort_by_key(|entry| entry.at.start);
     Kind::Table(entries)

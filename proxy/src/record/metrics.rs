@@ -4,7 +4,7 @@
 //! next snapshot and vanish with the app: series are what serves, and a refused reload leaves no
 //! trace. Every series is there from the start, at zero.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,7 +13,7 @@ use portcullis_policy::model::PolicyState;
 
 use super::cells::{Cells, Timing};
 use super::challenges::{Challenges, End, UserMark};
-use super::exposition::{Exemplar, Format, Number, Page};
+use super::exposition::{Exemplar, Format, Page};
 use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
@@ -329,6 +329,8 @@ pub struct Metrics {
     last_refused: AtomicBool,
     loaded_at: AtomicU64,
     compile_nanos: AtomicU64,
+    /// How long the last page was: the next one will be about as long.
+    page_bytes: AtomicUsize,
 }
 
 impl Default for Metrics {
@@ -348,6 +350,7 @@ impl Metrics {
             last_refused: AtomicBool::new(false),
             loaded_at: AtomicU64::new(0),
             compile_nanos: AtomicU64::new(0),
+            page_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -393,7 +396,9 @@ impl Metrics {
     /// The page of a scrape.
     #[must_use]
     pub fn page(&self, serving: &Serving<'_>, format: Format) -> String {
-        let mut page = Page::new(format);
+        // A little more, for counts that gain a digit.
+        let last = self.page_bytes.load(Ordering::Relaxed);
+        let mut page = Page::new(format, last + last / 64);
         for app in &serving.apps {
             let abandoned = app.challenges.give_up(u32::try_from(serving.now).unwrap_or(0));
             app.cells.add(CHALLENGES_AT + End::Abandoned as usize, abandoned);
@@ -427,7 +432,9 @@ impl Metrics {
         }
         page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1_u64);
         process::write(&mut page);
-        page.end()
+        let text = page.end();
+        self.page_bytes.store(text.len(), Ordering::Relaxed);
+        text
     }
 
     fn write_configuration(&self, page: &mut Page, serving: &Serving<'_>) {
@@ -567,16 +574,16 @@ fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {
 }
 
 fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
-    let mut group = |family: &'static names::Family, value: &dyn Fn(&IssuerReading<'_>) -> f64| {
+    let mut group = |family: &'static names::Family, value: fn(&IssuerReading<'_>) -> String| {
         let mut samples = page.family(family);
         for issuer in issuers {
             samples.value(&[issuer.name], value(issuer));
         }
     };
-    group(&names::KEYS, &|issuer| issuer.keys.number());
-    group(&names::KEYS_AGE, &|issuer| issuer.age_secs.map_or(f64::NAN, Number::number));
-    group(&names::KEYS_USABLE, &|issuer| f64::from(u8::from(issuer.usable)));
-    group(&names::KEY_FETCH_FAILURES, &|issuer| issuer.failures.number());
+    group(&names::KEYS, |issuer| issuer.keys.to_string());
+    group(&names::KEYS_AGE, |issuer| issuer.age_secs.map_or("NaN".to_owned(), |age| age.to_string()));
+    group(&names::KEYS_USABLE, |issuer| u8::from(issuer.usable).to_string());
+    group(&names::KEY_FETCH_FAILURES, |issuer| issuer.failures.to_string());
 }
 
 #[cfg(test)]

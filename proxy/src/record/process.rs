@@ -7,7 +7,7 @@ use super::exposition::Page;
 
 /// Adds what can be read; what cannot is left out.
 pub(super) fn write(page: &mut Page) {
-    page.collected(ProcessCollector::for_self().collect());
+    page.collected(&ProcessCollector::for_self().collect());
 }
 
 #[cfg(test)]
@@ -16,7 +16,7 @@ mod tests {
 
     #[test]
     fn a_process_knows_its_memory_its_files_and_its_age() {
-        let mut page = Page::new(Format::Text);
+        let mut page = Page::new(Format::Text, 0);
         super::write(&mut page);
         let text = page.end();
         let value = |name: &str| -> f64 {

@@ -4,6 +4,7 @@
 //! its snapshot first and sees no other; no request waits for a reload.
 
 mod certificates;
+mod patience;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use portcullis_config::{Config, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
+pub(crate) use patience::patiently;
 pub use watch::Watch;
 
 use crate::context::geo::{GeoDatabase, GeoState};
@@ -219,6 +221,12 @@ impl State {
     /// # Errors
     /// When it is not fit to serve.
     pub fn start(path: &Path) -> Result<Self, StateError> {
+        // On a thread of its own, as reloads are: its end gives back what loading took for a while.
+        std::thread::scope(|scope| scope.spawn(|| Self::load(path)).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    fn load(path: &Path) -> Result<Self, StateError> {
         let config = read(path)?;
         let metrics = Metrics::new();
         let log = DecisionLog::open(&config.server.decision_log).map_err(StateError::Log)?;

@@ -17,7 +17,7 @@ use portcullis_config::settings::KeySource;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Snapshot, State};
+use super::{Snapshot, State, patiently};
 use crate::token::KeyStore;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -84,36 +84,20 @@ async fn look(state: &Arc<State>) -> Vec<Stamp> {
     tokio::task::spawn_blocking(move || stamps(&state.snapshot())).await.unwrap_or_default()
 }
 
-/// Does work that requests must not wait for: where there are more threads than processors, they go first.
-fn with_patience<T>(work: impl FnOnce() -> T) -> T {
-    const PATIENT: i32 = 10;
-    // On Linux, a priority is a thread's. Without the right to take it back, the thread stays patient.
-    let thread = rustix::thread::gettid();
-    let before = rustix::process::getpriority_process(Some(thread));
-    if before.is_ok() {
-        let _ = rustix::process::setpriority_process(Some(thread), PATIENT);
-    }
-    let done = work();
-    if let Ok(before) = before {
-        let _ = rustix::process::setpriority_process(Some(thread), before);
-    }
-    done
-}
-
 async fn reload(state: &Arc<State>) -> Option<Arc<Snapshot>> {
     let working = Arc::clone(state);
-    match tokio::task::spawn_blocking(move || with_patience(|| working.reload())).await {
-        Ok(Ok(snapshot)) => {
+    match patiently(move || working.reload()).await {
+        Some(Ok(snapshot)) => {
             tracing::info!(generation = snapshot.generation.0, "the configuration was reloaded");
             Some(snapshot)
         }
-        Ok(Err(problem)) => {
+        Some(Err(problem)) => {
             tracing::error!("the configuration was NOT reloaded; the former one goes on serving\n{problem}");
             None
         }
-        Err(problem) => {
+        None => {
             state.metrics.reload_refused();
-            tracing::error!(%problem, "a reload ended early; the former configuration goes on serving");
+            tracing::error!("a reload ended early; the former configuration goes on serving");
             None
         }
     }
@@ -164,7 +148,7 @@ impl BackgroundService for Watch {
             };
             looks = looks.wrapping_add(1);
             let state = Arc::clone(&self.state);
-            drop(tokio::task::spawn_blocking(move || with_patience(|| state.let_go())));
+            drop(tokio::spawn(patiently(move || state.let_go())));
             if looks.is_multiple_of(RESOLVE_EVERY_LOOKS) {
                 let snapshot = self.state.snapshot();
                 // Names resolve when they resolve; nobody waits for it.
