@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+// Linked for what it defines: `malloc` and its kin, which Rust's own allocator and the C libraries call.
+// As a global allocator it would be told each alignment and, for most sizes, take its slow way.
+use mimalloc as _;
 
 fn main() -> ExitCode {
     portcullis::cli::run()
