@@ -70,9 +70,9 @@ fn every_key_of_policies_arrives() {
         set.locations.iter().any(|location| matches!(location.place, Place::Networks { trusted: true, .. }))
     );
     let policy = &set.policies[0];
-    let Subjects::Users(users) = &policy.subjects else { panic!() };
+    let Subjects::Users(users) = &*policy.subjects else { panic!() };
     assert_eq!((users.include.len(), users.exclude.len()), (4, 2));
-    let Targets::Apps(apps) = &policy.targets else { panic!() };
+    let Targets::Apps(apps) = &*policy.targets else { panic!() };
     assert_eq!((apps.include.len(), apps.exclude.len()), (2, 1));
     let Grant::Require { operator: Operator::Or, controls } = &policy.grant else { panic!() };
     assert_eq!(controls.len(), 8);
@@ -82,7 +82,7 @@ fn every_key_of_policies_arrives() {
     assert_eq!(request.paths[2], PathPattern::Exact("/wiki/b".into()));
     let time = policy.conditions.time.as_ref().unwrap();
     assert_eq!((time.windows.len(), time.from, time.until), (5, Some(1_767_222_000), Some(1_798_801_200)));
-    assert!(matches!(set.policies[1].targets, Targets::Contexts(_)));
+    assert!(matches!(*set.policies[1].targets, Targets::Contexts(_)));
     assert_eq!(set.policies[1].grant, Grant::Block);
 }
 

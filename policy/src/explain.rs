@@ -161,11 +161,11 @@ fn wanted(policy: &Policy, part: Part) -> String {
             PolicyState::ReportOnly => String::from("report-only"),
             PolicyState::Disabled => String::from("disabled"),
         },
-        Part::Users => match &policy.subjects {
+        Part::Users => match &*policy.subjects {
             Subjects::Users(users) => selection(&users.include, &users.exclude, user_selector),
             Subjects::Workloads(_) => String::new(),
         },
-        Part::Workloads => match &policy.subjects {
+        Part::Workloads => match &*policy.subjects {
             Subjects::Workloads(programs) => {
                 selection(&programs.include, &programs.exclude, |one| match one {
                     WorkloadSelector::All => String::from("all"),
@@ -175,7 +175,7 @@ fn wanted(policy: &Policy, part: Part) -> String {
             }
             Subjects::Users(_) => String::new(),
         },
-        Part::Application => match &policy.targets {
+        Part::Application => match &*policy.targets {
             Targets::Apps(apps) => {
                 let named = selection(&apps.include, &apps.exclude, |one| match one {
                     AppSelector::All => String::from("all"),
@@ -190,7 +190,7 @@ fn wanted(policy: &Policy, part: Part) -> String {
             }
             Targets::Contexts(_) => String::new(),
         },
-        Part::AuthenticationContext => match &policy.targets {
+        Part::AuthenticationContext => match &*policy.targets {
             Targets::Contexts(contexts) => list(contexts),
             Targets::Apps(_) => String::new(),
         },

@@ -403,7 +403,7 @@ pub(crate) fn check(
         let no_risk = Tri::from_bool(wanted.contains(RiskLevel::None));
         Some(known(&seen, no_risk, |level| wanted.contains(*level)))
     };
-    match (part, &policy.subjects, &policy.targets) {
+    match (part, &*policy.subjects, &*policy.targets) {
         (Part::State, ..) => Some(Tri::from_bool(policy.state != PolicyState::Disabled)),
         (Part::Users, Subjects::Users(users), _) => {
             Some(included(&users.include, &users.exclude, |selector| user(selector, signals.principal)))

@@ -239,7 +239,7 @@ impl Search<'_, '_> {
         set.policies.iter().filter(move |policy| {
             policy.state == PolicyState::Enabled
                 && with(&policy.conditions)
-                && match &policy.targets {
+                && match &*policy.targets {
                     Targets::Contexts(_) => true,
                     Targets::Apps(apps) => app.is_some_and(|app| application(apps, app) != Tri::No),
                 }

@@ -1,6 +1,7 @@
 //! The semantics, sentence by sentence, through the crate's public names.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, ReasonSet, Refused};
@@ -17,9 +18,9 @@ fn policy(id: &str, grant: Grant) -> Policy {
         id: PolicyId::new(id).unwrap(),
         name: id.to_owned(),
         state: PolicyState::Enabled,
-        subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] }),
-        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }),
-        conditions: Conditions::default(),
+        subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] }).into(),
+        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }).into(),
+        conditions: Conditions::default().into(),
         grant,
         session: SessionControls::default(),
     }
@@ -105,7 +106,7 @@ fn on(compliant: Option<bool>) -> ClientContext<'static> {
 
 fn abroad_is_blocked() -> Policy {
     let mut abroad = policy("abroad", Grant::Block);
-    abroad.conditions.locations = Some(Locations {
+    Arc::make_mut(&mut abroad.conditions).locations = Some(Locations {
         include: vec![LocationSelector::All],
         exclude: vec![LocationSelector::AllTrusted, LocationSelector::Named("branch".into())],
     });
@@ -137,7 +138,8 @@ fn an_exclude_always_wins_over_an_include() {
     spared.subjects = Subjects::Users(Users {
         include: vec![UserSelector::User("ALICE".into())],
         exclude: vec![UserSelector::Group("Engineering".into())],
-    });
+    })
+    .into();
     assert_eq!(reason(set(vec![spared, ask_nothing()]), &alice(), at("192.0.2.1")), None);
 }
 
@@ -155,7 +157,8 @@ fn an_unavailable_fact_refuses_more_and_says_that_it_is_temporary() {
     spared.subjects = Subjects::Users(Users {
         include: vec![UserSelector::All],
         exclude: vec![UserSelector::Group("engineering".into())],
-    });
+    })
+    .into();
     let mut overage = alice();
     overage.groups = Fact::Unavailable;
     assert!(refused(set(vec![spared, ask_nothing()]), &overage, at("192.0.2.1")).unwrap().temporary);
@@ -164,7 +167,7 @@ fn an_unavailable_fact_refuses_more_and_says_that_it_is_temporary() {
 #[test]
 fn a_policy_that_only_may_apply_speaks_for_nobody_though_it_would_be_satisfied() {
     let mut office = policy("office", require(Operator::And, &[Control::Mfa]));
-    office.conditions.locations =
+    Arc::make_mut(&mut office.conditions).locations =
         Some(Locations { include: vec![LocationSelector::Named("office".into())], exclude: vec![] });
     let mut alice = alice();
     alice.sign_in.methods = vec!["mfa".into()];
@@ -259,7 +262,7 @@ fn a_workload_is_never_matched_by_all_users() {
     );
     let mut workloads = policy("workloads", Grant::Block);
     workloads.subjects =
-        Subjects::Workloads(Workloads { include: vec![WorkloadSelector::All], exclude: vec![] });
+        Subjects::Workloads(Workloads { include: vec![WorkloadSelector::All], exclude: vec![] }).into();
     assert_eq!(reason(set(vec![workloads]), &program, at("192.0.2.1")), Some(ReasonCode::Blocked));
 }
 
@@ -285,7 +288,12 @@ fn a_scope_of_another_load_is_never_used() {
 #[test]
 fn a_reference_to_nothing_is_refused_at_load() {
     let mut lost = abroad_is_blocked();
-    lost.conditions.locations.as_mut().unwrap().exclude.push(LocationSelector::Named("nowhere".into()));
+    Arc::make_mut(&mut lost.conditions)
+        .locations
+        .as_mut()
+        .unwrap()
+        .exclude
+        .push(LocationSelector::Named("nowhere".into()));
     let errors = CompiledPolicies::compile(set(vec![lost]), Generation(1)).unwrap_err();
     assert_eq!(errors[0].to_string(), "policy `abroad`: no named location `nowhere`");
     let twice = set(vec![ask_nothing(), ask_nothing()]);
@@ -302,7 +310,8 @@ fn weekly_windows_follow_the_wall_clock_of_their_zone() {
     let mut hours = ask_nothing();
     // Monday 08:00 to 18:00.
     let windows = vec![WeekWindow { start_minute: 480, end_minute: 1_080 }];
-    hours.conditions.time = Some(TimeCondition { zone: berlin, windows, from: None, until: None });
+    Arc::make_mut(&mut hours.conditions).time =
+        Some(TimeCondition { zone: berlin, windows, from: None, until: None });
     let compiled = CompiledPolicies::compile(set(vec![hours]), Generation(1)).unwrap();
     let (person, context) = (alice(), at("203.0.113.9"));
     let scope = compiled.bind(&person);
@@ -337,7 +346,8 @@ fn a_null_attribute_fails_positive_operators_and_passes_negative_ones() {
         let mut filtered = policy("filtered", Grant::Block);
         let rule = Rule::parse(rule).unwrap();
         let source = rule.source().to_owned();
-        filtered.conditions.device = Some(DeviceFilter { mode: FilterMode::Include, rule });
+        Arc::make_mut(&mut filtered.conditions).device =
+            Some(DeviceFilter { mode: FilterMode::Include, rule });
         let context = device.map_or(ClientContext::UNKNOWN, |compliant| on(Some(compliant)));
         let found = reason(set(vec![filtered, ask_nothing()]), &alice(), context);
         assert_eq!(found == Some(ReasonCode::BlockedByDevice), expected, "{source} on {device:?}");
@@ -391,7 +401,7 @@ fn a_broken_rule_says_where_and_how_to_mend_it() {
 
 fn about(include: Vec<UserSelector>, exclude: Vec<UserSelector>) -> Policy {
     let mut block = policy("about", Grant::Block);
-    block.subjects = Subjects::Users(Users { include, exclude });
+    block.subjects = Subjects::Users(Users { include, exclude }).into();
     block
 }
 
@@ -544,7 +554,7 @@ fn each_condition_tells_known_unknown_and_unavailable_apart() {
     for (conditions, context, blocked) in cases {
         let text = format!("{conditions:?} with {context:?}");
         let mut block = policy("block", Grant::Block);
-        block.conditions = conditions;
+        block.conditions = conditions.into();
         let found = refused(set(vec![block, ask_nothing()]), &alice(), context);
         assert_eq!(found.map(|refused| refused.temporary), blocked, "{text}");
     }
@@ -569,7 +579,7 @@ fn a_country_counts_when_unknown_only_where_the_location_says_so() {
     ] {
         let mut block = policy("block", Grant::Block);
         let include = vec![LocationSelector::Named(name.into())];
-        block.conditions.locations = Some(Locations { include, exclude: vec![] });
+        Arc::make_mut(&mut block.conditions).locations = Some(Locations { include, exclude: vec![] });
         let country = match country {
             Fact::Known(code) => Fact::Known(CountryCode::new(code).unwrap()),
             Fact::Unknown => Fact::Unknown,
@@ -585,7 +595,7 @@ fn a_country_counts_when_unknown_only_where_the_location_says_so() {
 fn a_policy_about_a_context_speaks_only_where_that_context_is_asked_for() {
     let context = |text| AuthenticationContext::new(text).unwrap();
     let mut strict = policy("strict", Grant::Block);
-    strict.targets = Targets::Contexts(vec![context("c1"), context("c7")]);
+    strict.targets = Targets::Contexts(vec![context("c1"), context("c7")]).into();
     let compiled = CompiledPolicies::compile(set(vec![strict, ask_nothing()]), Generation(1)).unwrap();
     let person = alice();
     let scope = compiled.bind(&person);
@@ -612,7 +622,7 @@ fn a_filter_in_mode_exclude_matches_what_its_rule_does_not() {
     ] {
         let mut block = policy("block", Grant::Block);
         let rule = Rule::parse("device.isCompliant -eq True").unwrap();
-        block.conditions.device = Some(DeviceFilter { mode, rule });
+        Arc::make_mut(&mut block.conditions).device = Some(DeviceFilter { mode, rule });
         let context = match device {
             Fact::Known(compliant) => on(Some(compliant)),
             Fact::Unknown => ClientContext::UNKNOWN,
@@ -668,7 +678,7 @@ fn apps_are_meant_by_id_group_and_filter_and_excludes_win() {
     ] {
         let text = format!("{apps:?}");
         let mut block = policy("block", Grant::Block);
-        block.targets = Targets::Apps(apps);
+        block.targets = Targets::Apps(apps).into();
         let apps = vec![app("a", "east", "gold"), app("b", "west", "gold"), app("c", "east", "tin")];
         let policies = PolicySet { apps, policies: vec![block], ..PolicySet::default() };
         let compiled = CompiledPolicies::compile(policies, Generation(1)).unwrap();
@@ -817,7 +827,7 @@ fn a_request_condition_is_about_method_and_path_by_segments() {
     ] {
         let text = format!("{condition:?}: {method} {path}");
         let mut block = policy("block", Grant::Block);
-        block.conditions.request = Some(condition);
+        Arc::make_mut(&mut block.conditions).request = Some(condition);
         let compiled = CompiledPolicies::compile(set(vec![block, ask_nothing()]), Generation(1)).unwrap();
         let person = alice();
         let action = Action { method, path };
@@ -934,7 +944,8 @@ fn a_time_condition_begins_at_its_first_moment_and_ends_before_its_last() {
     let utc = TimeZone { name: "Etc/UTC".into(), first_offset_secs: 0, transitions: vec![] };
     let check = |windows: Vec<WeekWindow>, from, until, cases: &[(i64, bool)]| {
         let mut timed = ask_nothing();
-        timed.conditions.time = Some(TimeCondition { zone: utc.clone(), windows, from, until });
+        Arc::make_mut(&mut timed.conditions).time =
+            Some(TimeCondition { zone: utc.clone(), windows, from, until });
         let compiled = CompiledPolicies::compile(set(vec![timed]), Generation(1)).unwrap();
         let (person, context) = (alice(), at("203.0.113.9"));
         let scope = compiled.bind(&person);
@@ -991,7 +1002,7 @@ fn a_time_condition_begins_at_its_first_moment_and_ends_before_its_last() {
 #[test]
 fn a_path_is_excluded_whatever_else_matches() {
     let mut writes = policy("writes", Grant::Block);
-    writes.conditions.request = Some(RequestCondition {
+    Arc::make_mut(&mut writes.conditions).request = Some(RequestCondition {
         methods: vec!["POST".into(), "PUT".into()],
         ..paths(&["/admin/**", "/help"], &["/admin/public/**"])
     });

@@ -1,6 +1,8 @@
 //! Large and strange sets: a right answer or a clear error, never a stack that ends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use std::sync::Arc;
+
 use portcullis_policy::decision::{Applied, Generation, PolicyIndex, PolicyResult, ReasonCode};
 use portcullis_policy::model::*;
 use portcullis_policy::rule::Rule;
@@ -12,9 +14,9 @@ fn policy(number: usize, users: Users, grant: Grant) -> Policy {
         id: PolicyId::new(format!("p{number}")).unwrap(),
         name: String::new(),
         state: PolicyState::Enabled,
-        subjects: Subjects::Users(users),
-        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }),
-        conditions: Conditions::default(),
+        subjects: Subjects::Users(users).into(),
+        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }).into(),
+        conditions: Conditions::default().into(),
         grant,
         session: SessionControls::default(),
     }
@@ -109,7 +111,8 @@ fn a_hundred_thousand_policies_each_find_their_people_and_apps() {
             1 => Apps { include: named(number..number + 7), ..Apps::default() },
             2 => Apps { include: vec![AppSelector::All], exclude: named(number..number + 1), filter: None },
             _ => Apps { include: vec![AppSelector::All], ..Apps::default() },
-        });
+        })
+        .into();
         one
     });
     let set =
@@ -152,7 +155,7 @@ fn thousands_of_locations_each_find_their_policies() {
         .map(|number| {
             let mut one = policy(number, everybody(), Grant::Block);
             let include = vec![LocationSelector::Named(name(number % places))];
-            one.conditions.locations = Some(Locations { include, exclude: vec![] });
+            Arc::make_mut(&mut one.conditions).locations = Some(Locations { include, exclude: vec![] });
             one
         })
         .collect();
@@ -161,7 +164,7 @@ fn thousands_of_locations_each_find_their_policies() {
         LocationSelector::AllTrusted,
         LocationSelector::All,
     ]) {
-        policy.conditions.locations =
+        Arc::make_mut(&mut policy.conditions).locations =
             Some(Locations { include: vec![LocationSelector::All], exclude: vec![exclude] });
     }
     // At its own site the fifth is in two of its locations, elsewhere in one.
@@ -169,7 +172,7 @@ fn thousands_of_locations_each_find_their_policies() {
         name: "around".into(),
         place: Place::Networks { networks: vec!["10.0.0.0/8".parse().unwrap()], trusted: false },
     };
-    if let Some(locations) = &mut policies[4].conditions.locations {
+    if let Some(locations) = &mut Arc::make_mut(&mut policies[4].conditions).locations {
         locations.include.push(LocationSelector::Named("around".into()));
     }
     let set = PolicySet {
@@ -253,7 +256,8 @@ fn a_rule_is_bounded_in_length_and_depth_and_says_so() {
 fn a_set_with_too_many_policies_or_a_filter_that_asks_of_a_request_is_refused() {
     let mut filtered = policy(0, everybody(), Grant::Block);
     let rule = Rule::parse("app.tier -eq \"1\" -or device.isCompliant -eq True").unwrap();
-    filtered.targets = Targets::Apps(Apps { filter: Some((FilterMode::Include, rule)), ..Apps::default() });
+    filtered.targets =
+        Targets::Apps(Apps { filter: Some((FilterMode::Include, rule)), ..Apps::default() }).into();
     let set = PolicySet { apps: vec![app(0)], policies: vec![filtered], ..PolicySet::default() };
     let problems = CompiledPolicies::compile(set, Generation(1)).unwrap_err();
     assert_eq!(problems[0].to_string(), "policy `p0`: an app filter can ask for `app.` attributes only");

@@ -42,12 +42,13 @@ fn matches(rule: &str, device: Fact<Device<'_>>) -> bool {
         id: PolicyId::new("filtered").unwrap(),
         name: String::new(),
         state: PolicyState::Enabled,
-        subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] }),
-        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }),
+        subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] }).into(),
+        targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }).into(),
         conditions: Conditions {
             device: Some(DeviceFilter { mode: FilterMode::Include, rule }),
             ..Conditions::default()
-        },
+        }
+        .into(),
         grant: Grant::Block,
         session: SessionControls::default(),
     };

@@ -196,6 +196,7 @@ pub(super) struct Known {
     claims: Vec<crate::settings::Claims>,
     /// Authentication contexts that some app asks for.
     contexts: Vec<AuthenticationContext>,
+    alike: policy::Alike,
     /// Named by policies and not defined so far: a file that comes later may.
     awaited: Vec<Awaited>,
 }

@@ -1,10 +1,14 @@
 //! Policies: whom, what, when, and what is asked.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{
-    AppSelector, Apps, Control, FilterMode, Grant, GuestKind, GuestKinds, Guests, Operator, Persistence,
-    Policy, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Tenants, UserSelector, Users,
-    WorkloadSelector, Workloads,
+    AppSelector, Apps, Conditions, Control, FilterMode, Grant, GuestKind, GuestKinds, Guests, Operator,
+    Persistence, Policy, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Tenants,
+    UserSelector, Users, WorkloadSelector, Workloads,
 };
 
 use super::values::{self, Flaw};
@@ -51,6 +55,23 @@ pub(super) fn policies(
     denials
 }
 
+/// What policies say alike is kept once: of ten thousand, most are about the same few circumstances.
+#[derive(Debug, Default)]
+pub(super) struct Alike {
+    subjects: HashSet<Arc<Subjects>>,
+    targets: HashSet<Arc<Targets>>,
+    conditions: HashSet<Arc<Conditions>>,
+}
+
+fn shared<T: Eq + Hash>(all: &mut HashSet<Arc<T>>, one: T) -> Arc<T> {
+    if let Some(same) = all.get(&one) {
+        return Arc::clone(same);
+    }
+    let one = Arc::new(one);
+    all.insert(Arc::clone(&one));
+    one
+}
+
 fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Policy> {
     let id = cx.parse_key(view, "id", values::id);
     if let Some(id) = &id {
@@ -79,9 +100,9 @@ fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Pol
         id,
         name,
         state,
-        subjects: subjects?,
-        targets: targets?,
-        conditions: conditions?,
+        subjects: shared(&mut known.alike.subjects, subjects?),
+        targets: shared(&mut known.alike.targets, targets?),
+        conditions: shared(&mut known.alike.conditions, conditions?),
         grant: grant?,
         session: session?,
     })
@@ -117,7 +138,12 @@ fn sides<T>(
     mut parse: impl FnMut(&mut Context<'_>, &str, At) -> Option<T>,
 ) -> (Vec<T>, Vec<T>) {
     cx.not_empty(view, "include", "the policy would never apply");
-    let mut side = |key: &str| view.texts(key).filter_map(|(text, at)| parse(cx, text, at)).collect();
+    let mut side = |key: &str| {
+        let mut side: Vec<T> = view.texts(key).filter_map(|(text, at)| parse(cx, text, at)).collect();
+        // Kept as long as the configuration is: a list of one has room for four at first.
+        side.shrink_to_fit();
+        side
+    };
     (side("include"), side("exclude"))
 }
 
@@ -314,6 +340,7 @@ fn grant(
             controls.push(control);
         }
     }
+    controls.shrink_to_fit();
     (!controls.is_empty()).then_some(Grant::Require { operator, controls })
 }
 

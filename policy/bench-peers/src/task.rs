@@ -113,7 +113,7 @@ pub(crate) const fn shape(policies: usize) -> Shape {
 fn refusal(policy: &Policy) -> Option<Vec<Expr>> {
     let mut parts = Vec::new();
     targets(&policy.targets, &mut parts)?;
-    let Subjects::Users(people) = &policy.subjects else { return None };
+    let Subjects::Users(people) = &*policy.subjects else { return None };
     users(people, &mut parts);
     conditions(&policy.conditions, &mut parts);
     let mut demands = Vec::new();

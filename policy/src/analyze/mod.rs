@@ -290,7 +290,7 @@ impl<'s> Analysis<'s> {
                 .map(|(app, _)| each(&mut |witness| witness.target.app = AppIndex(app)))
                 .collect(),
             Part::AuthenticationContext => {
-                let contexts = policies.iter().flat_map(|policy| match &policy.targets {
+                let contexts = policies.iter().flat_map(|policy| match &*policy.targets {
                     Targets::Apps(_) => &[],
                     Targets::Contexts(contexts) => contexts.as_slice(),
                 });
@@ -351,7 +351,7 @@ impl<'s> Analysis<'s> {
     /// How many steps it takes to look at a part.
     fn cost(&self, policy: Subject<'_>, part: Part) -> u64 {
         let one = policy.policy;
-        match (part, &one.subjects, &one.targets) {
+        match (part, &*one.subjects, &*one.targets) {
             (Part::Users, Subjects::Users(users), _) => {
                 10 + (users.include.len() + users.exclude.len()) as u64
             }
@@ -522,7 +522,7 @@ impl<'s> Analysis<'s> {
             device && left.claims.as_ref().is_none_or(|rule| right.claims.as_ref() == Some(rule))
         };
         same_rules(&wide.policy.conditions, &narrow.policy.conditions)
-            && match (&wide.policy.targets, &narrow.policy.targets) {
+            && match (&*wide.policy.targets, &*narrow.policy.targets) {
                 (Targets::Contexts(wide), Targets::Contexts(narrow)) => {
                     narrow.iter().all(|context| wide.contains(context))
                 }
@@ -566,7 +566,7 @@ impl<'s> Analysis<'s> {
 
     fn covers_people(&self, wide: Subject<'_>, narrow: Subject<'_>) -> bool {
         let plain = self.plain(AppIndex(0));
-        match (&wide.policy.subjects, &narrow.policy.subjects) {
+        match (&*wide.policy.subjects, &*narrow.policy.subjects) {
             (Subjects::Users(all), Subjects::Users(_))
                 if all.include.contains(&UserSelector::All) && all.exclude.is_empty() =>
             {
@@ -635,7 +635,7 @@ impl<'s> Analysis<'s> {
         // The policy's demand alone: no conditions, and nobody else to ask.
         let alone = PolicySet {
             policies: Vec::from([Policy {
-                conditions: Conditions::default(),
+                conditions: Conditions::default().into(),
                 session: SessionControls::default(),
                 ..policy.clone()
             }]),
@@ -657,7 +657,7 @@ impl<'s> Analysis<'s> {
         let mut speaking: Vec<Subject<'_>> = enabled
             .map(|(policy, position)| Subject { policy, position: PolicyIndex(position) })
             .filter(|one| one.policy.state == PolicyState::Enabled)
-            .filter(|one| match one.policy.targets {
+            .filter(|one| match *one.policy.targets {
                 Targets::Apps(_) => self.holds(*one, Part::Application, &plain),
                 Targets::Contexts(_) => false,
             })
@@ -673,7 +673,7 @@ impl<'s> Analysis<'s> {
             return;
         }
         // Those that spare the fewest first: who is covered by one without excludes cannot slip through.
-        speaking.retain(|one| matches!(one.policy.subjects, Subjects::Users(_)));
+        speaking.retain(|one| matches!(*one.policy.subjects, Subjects::Users(_)));
         speaking.sort_by_key(|one| one.excludes().len());
         let people = self.uncovered(app, &speaking, &plain);
         if let Some(first) = people.first() {
@@ -735,14 +735,14 @@ impl<'s> Subject<'s> {
     }
 
     fn includes(self) -> &'s [UserSelector] {
-        match &self.policy.subjects {
+        match &*self.policy.subjects {
             Subjects::Users(users) => &users.include,
             Subjects::Workloads(_) => &[],
         }
     }
 
     fn excludes(self) -> &'s [UserSelector] {
-        match &self.policy.subjects {
+        match &*self.policy.subjects {
             Subjects::Users(users) => &users.exclude,
             Subjects::Workloads(_) => &[],
         }
@@ -801,7 +801,7 @@ fn asks_no_more(less: &Policy, more: &Policy) -> bool {
 
 /// A block of everybody without anybody who is spared by name, group or role.
 fn locks_out(policy: &Policy) -> bool {
-    let Subjects::Users(users) = &policy.subjects else { return false };
+    let Subjects::Users(users) = &*policy.subjects else { return false };
     policy.grant == Grant::Block
         && users.include.contains(&UserSelector::All)
         && !users.exclude.iter().any(|one| {
@@ -825,6 +825,8 @@ fn rests_on_changeable(source: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::sync::Arc;
+
     use super::*;
     use crate::model::{AppSelector, Apps, Control, PolicyId, Users};
 
@@ -837,9 +839,10 @@ mod tests {
             subjects: Subjects::Users(Users {
                 include: Vec::from([UserSelector::Group(format!("g{}", number / 2))]),
                 exclude: Vec::new(),
-            }),
-            targets: Targets::Apps(Apps { include: Vec::from([AppSelector::All]), ..Apps::default() }),
-            conditions: Conditions::default(),
+            })
+            .into(),
+            targets: Targets::Apps(Apps { include: Vec::from([AppSelector::All]), ..Apps::default() }).into(),
+            conditions: Conditions::default().into(),
             grant: Grant::Require { operator: Operator::And, controls: Vec::from([Control::Mfa]) },
             session: SessionControls::default(),
         };
@@ -890,7 +893,7 @@ mod tests {
     fn large_policies_do_not_starve_the_others() {
         let mut set = twins(4);
         for policy in set.policies.iter_mut().take(2) {
-            if let Subjects::Users(users) = &mut policy.subjects {
+            if let Subjects::Users(users) = Arc::make_mut(&mut policy.subjects) {
                 users.include.extend((0..5_000).map(|number| UserSelector::User(format!("u{number}"))));
             }
         }

@@ -116,7 +116,7 @@ fn guests_of(
 
 /// One principal for each way in which a policy includes somebody.
 pub(super) fn included(policy: &Policy) -> Vec<Principal> {
-    match &policy.subjects {
+    match &*policy.subjects {
         Subjects::Users(users) => {
             let tenants = tenants(users.include.iter().chain(&users.exclude));
             users.include.iter().flat_map(|one| with(&somebody(), one, &tenants)).collect()
@@ -129,7 +129,7 @@ pub(super) fn included(policy: &Policy) -> Vec<Principal> {
 pub(super) fn programs(policies: &[&Policy]) -> Vec<Principal> {
     let mut ids = BTreeSet::from(["some-program"]);
     for policy in policies {
-        if let Subjects::Workloads(workloads) = &policy.subjects {
+        if let Subjects::Workloads(workloads) = &*policy.subjects {
             for one in workloads.include.iter().chain(&workloads.exclude) {
                 if let WorkloadSelector::ServicePrincipal(id) = one {
                     ids.insert(id.as_str());

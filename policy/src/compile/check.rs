@@ -96,7 +96,7 @@ impl Names<'_> {
                 }
             }
         }
-        if let Targets::Apps(targets) = &policy.targets {
+        if let Targets::Apps(targets) = &*policy.targets {
             for selector in targets.include.iter().chain(&targets.exclude) {
                 if let AppSelector::App(name) = selector
                     && !self.apps.contains(name.as_str())

@@ -96,7 +96,7 @@ impl Builder<'_> {
     }
 
     fn contexts(&mut self) -> Option<Contexts> {
-        let contexts = self.layout.policies(self.set).filter_map(|(_, policy)| match &policy.targets {
+        let contexts = self.layout.policies(self.set).filter_map(|(_, policy)| match &*policy.targets {
             Targets::Contexts(contexts) => Some(contexts),
             Targets::Apps(_) => None,
         });
@@ -108,7 +108,7 @@ impl Builder<'_> {
         known.dedup();
         let first_row = self.rows.end();
         for asked in core::iter::once(None).chain(known.iter().map(Some)) {
-            self.row(|policy| match &policy.targets {
+            self.row(|policy| match &*policy.targets {
                 Targets::Apps(_) => true,
                 Targets::Contexts(contexts) => asked.is_some_and(|asked| contexts.contains(asked)),
             });

@@ -192,7 +192,7 @@ impl<'s> Touches<'s> {
     }
 
     fn of(&mut self, policy: &'s Policy) -> Touch {
-        match &policy.targets {
+        match &*policy.targets {
             // Which contexts it speaks of is a fact of the request.
             Targets::Contexts(_) => Touch::Every,
             Targets::Apps(targets) => self.of_apps(targets),

@@ -61,7 +61,7 @@ impl SubjectIndex {
         let words = layout.words();
         let mut builder = Builder::new(words);
         for (bit, policy) in layout.policies(set) {
-            match &policy.subjects {
+            match &*policy.subjects {
                 Subjects::Users(users) => {
                     users.include.iter().for_each(|one| builder.user(one, Side::Include, bit));
                     users.exclude.iter().for_each(|one| builder.user(one, Side::Exclude, bit));

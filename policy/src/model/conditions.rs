@@ -7,7 +7,7 @@ use super::small_set;
 use crate::rule::Rule;
 
 /// The conditions of a policy. They are ANDed; an absent one matches anything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions {
     /// Client app types; `None` is any. A type that could not be told counts as
     /// [`ClientAppType::Other`].
@@ -109,7 +109,7 @@ impl Platform {
 }
 
 /// Platforms included and excluded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Platforms {
     /// Any platform that one of these matches,
     pub include: Vec<PlatformSelector>,
@@ -127,7 +127,7 @@ pub enum PlatformSelector {
 }
 
 /// Locations included and excluded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Locations {
     /// Any place that one of these matches,
     pub include: Vec<LocationSelector>,
@@ -182,7 +182,7 @@ small_set! {
 }
 
 /// A rule over the device's attributes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceFilter {
     /// Whether devices that match are meant, or all others.
     pub mode: FilterMode,
@@ -191,7 +191,7 @@ pub struct DeviceFilter {
 }
 
 /// How a filter is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FilterMode {
     /// The condition matches what the rule matches.
     Include,

@@ -21,6 +21,7 @@ pub use ids::{AuthenticationContext, CountryCode, InvalidId, PolicyId};
 pub use resources::{App, AppSelector, Apps, Evidence, NamedLocation, Place, Targets, Unmatched};
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Everything a decision rests on that does not change from request to request.
@@ -43,6 +44,8 @@ pub struct PolicySet {
 ///
 /// It *applies* to a request when its subjects, its targets and every configured condition match;
 /// exclusions always win. Source: Entra documentation, "Conditional Access: Policies".
+///
+/// What many policies say alike (everybody but the emergency accounts, any app, abroad) they can share.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Unique and stable; appears in metrics and logs, never on a user's page.
@@ -52,11 +55,11 @@ pub struct Policy {
     /// Whether it is enforced, only watched, or switched off.
     pub state: PolicyState,
     /// Whom it is about.
-    pub subjects: Subjects,
+    pub subjects: Arc<Subjects>,
     /// What they want to reach.
-    pub targets: Targets,
+    pub targets: Arc<Targets>,
     /// Under which circumstances; an absent condition matches anything.
-    pub conditions: Conditions,
+    pub conditions: Arc<Conditions>,
     /// What it asks.
     pub grant: Grant,
     /// What holds for the session that follows.
@@ -76,7 +79,7 @@ pub enum PolicyState {
 }
 
 /// Whom a policy is about: people, or programs acting for themselves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subjects {
     /// People. Never matches a workload, not even with [`UserSelector::All`].
     Users(Users),
@@ -85,7 +88,7 @@ pub enum Subjects {
 }
 
 /// People included and excluded. An exclusion wins over any inclusion.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Users {
     /// The policy is about anybody whom one of these matches,
     pub include: Vec<UserSelector>,
@@ -159,7 +162,7 @@ impl GuestKind {
 }
 
 /// Programs included and excluded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Workloads {
     /// The policy is about any program that one of these matches,
     pub include: Vec<WorkloadSelector>,

@@ -36,7 +36,7 @@ pub enum Unmatched {
 }
 
 /// What a policy protects.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Targets {
     /// Applications.
     Apps(Apps),
@@ -45,7 +45,7 @@ pub enum Targets {
 }
 
 /// Applications included and excluded. An exclusion wins over any inclusion.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Apps {
     /// Any app that one of these matches,
     pub include: Vec<AppSelector>,

@@ -32,7 +32,7 @@ use tree::Attribute;
 pub(crate) use tree::{Comparison, Node};
 
 /// A parsed and checked rule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     source: Box<str>,
     root: Node,

@@ -5,6 +5,7 @@ use crate::world::{
     Choices, Question, applied, ask, cases, compile, conclusion, policy_set, question, rules,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use portcullis_policy::PolicySet;
 use portcullis_policy::decision::ReasonCode;
@@ -62,10 +63,10 @@ proptest! {
             state: PolicyState::Enabled,
             subjects: Subjects::Users(portcullis_policy::model::Users {
                 include: vec![UserSelector::All], exclude: vec![],
-            }),
+            }).into(),
             targets: Targets::Apps(portcullis_policy::model::Apps {
                 include: vec![portcullis_policy::model::AppSelector::All], ..Default::default()
-            }),
+            }).into(),
             conditions: Default::default(),
             grant: Grant::Block,
             session: SessionControls::default(),
@@ -74,9 +75,9 @@ proptest! {
         for (mode, by_claims) in [(FilterMode::Include, true), (FilterMode::Include, false), (FilterMode::Exclude, false)] {
             let mut policy = filtered.clone();
             if by_claims {
-                policy.conditions.claims = Some(tree.rule());
+                Arc::make_mut(&mut policy.conditions).claims = Some(tree.rule());
             } else {
-                policy.conditions.device = Some(DeviceFilter { mode, rule: tree.rule() });
+                Arc::make_mut(&mut policy.conditions).device = Some(DeviceFilter { mode, rule: tree.rule() });
             }
             set.policies = vec![policy];
             let applies = match (expected, mode) {

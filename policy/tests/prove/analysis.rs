@@ -1,5 +1,7 @@
 //! What `analyze` claims of a set, tried with questions that it did not choose.
 
+use std::sync::Arc;
+
 use portcullis_policy::analyze::{IssueKind, analyze};
 use portcullis_policy::model::*;
 use portcullis_policy::reference::{Tri, evaluate};
@@ -56,8 +58,8 @@ proptest! {
     ) {
         let mut set = policy_set(&mut Choices::new(&of_set), 5);
         for policy in &mut set.policies {
-            policy.conditions = Conditions::default();
-            if matches!(policy.targets, Targets::Contexts(_)) {
+            policy.conditions = Arc::default();
+            if matches!(*policy.targets, Targets::Contexts(_)) {
                 policy.state = PolicyState::Disabled;
             }
         }
@@ -110,9 +112,9 @@ fn a_policy_about_more_kinds_of_guests_is_not_covered_by_one_about_fewer() {
         (guests(&[one], only()), guests(&[one], Tenants::Any), true),
     ] {
         let kinds = kinds(|policies| {
-            policies[0].subjects = narrow.clone();
+            policies[0].subjects = narrow.clone().into();
             let mut block = policies[0].clone();
-            block.subjects = wide.clone();
+            block.subjects = wide.clone().into();
             block.grant = Grant::Block;
             policies.push(block);
         });
@@ -145,7 +147,7 @@ fn each_kind_of_finding_has_a_set_that_shows_it_and_a_sound_set_shows_none() {
     assert_eq!(kinds(|_| {}), []);
     let never = kinds(|policies| {
         let mut dead = policies[0].clone();
-        dead.conditions.locations = Some(Locations {
+        Arc::make_mut(&mut dead.conditions).locations = Some(Locations {
             include: vec![LocationSelector::Named("office".into())],
             exclude: vec![LocationSelector::AllTrusted],
         });
@@ -174,8 +176,9 @@ fn each_kind_of_finding_has_a_set_that_shows_it_and_a_sound_set_shows_none() {
             Grant::Require { operator: Operator::And, controls: vec![Control::CompliantDevice] };
         let mut block = policies[0].clone();
         block.grant = Grant::Block;
-        block.conditions.device = device(FilterMode::Include, "device.isCompliant -eq True");
-        if let Subjects::Users(users) = &mut block.subjects {
+        Arc::make_mut(&mut block.conditions).device =
+            device(FilterMode::Include, "device.isCompliant -eq True");
+        if let Subjects::Users(users) = Arc::make_mut(&mut block.subjects) {
             users.exclude = vec![UserSelector::Group("emergency-access".into())];
         }
         policies.push(block);
@@ -194,14 +197,16 @@ fn each_kind_of_finding_has_a_set_that_shows_it_and_a_sound_set_shows_none() {
             operator: Operator::And,
             controls: vec![Control::TermsOfUse("terms-2026".into())],
         };
-        named.conditions.device = device(FilterMode::Include, r#"device.displayName -startsWith "KIOSK""#);
+        Arc::make_mut(&mut named.conditions).device =
+            device(FilterMode::Include, r#"device.displayName -startsWith "KIOSK""#);
         policies.push(named);
     });
     assert_eq!(changeable, [IssueKind::ChangeableDevice]);
     assert_eq!(kinds(Vec::clear), [IssueKind::AppUncovered]);
     let people = kinds(|policies| {
         policies[0].subjects =
-            Subjects::Users(Users { include: vec![UserSelector::Group("sales".into())], exclude: vec![] });
+            Subjects::Users(Users { include: vec![UserSelector::Group("sales".into())], exclude: vec![] })
+                .into();
     });
     assert_eq!(people, [IssueKind::PeopleUncovered]);
 }

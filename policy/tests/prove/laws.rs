@@ -1,6 +1,7 @@
 //! Sentences that hold of any set and any question, whatever the engine looks like inside.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use portcullis_policy::PolicySet;
 use portcullis_policy::decision::SessionLimits;
@@ -145,7 +146,7 @@ proptest! {
         let mut spared = set.clone();
         let added = world::user_selector(&mut choices);
         for policy in &mut spared.policies {
-            if let Subjects::Users(users) = &mut policy.subjects
+            if let Subjects::Users(users) = Arc::make_mut(&mut policy.subjects)
                 && (!blocks_only || policy.grant == Grant::Block)
             {
                 users.exclude.push(added.clone());

@@ -1,6 +1,8 @@
 //! What is suggested to a user would be let in, tried here with changes made independently of the
 //! engine's own search.
 
+use std::sync::Arc;
+
 use portcullis_policy::model::*;
 use portcullis_policy::reference::evaluate;
 use portcullis_policy::remedy::{self, Remedy};
@@ -176,8 +178,8 @@ fn blocked_by(change: impl FnOnce(&mut Conditions)) -> CompiledPolicies {
     let mut block = crate::world::policy(&mut choices, "block");
     block.grant = Grant::Block;
     block.session = SessionControls::default();
-    block.conditions = Conditions::default();
-    change(&mut block.conditions);
+    block.conditions = Arc::default();
+    change(Arc::make_mut(&mut block.conditions));
     set.policies = vec![block];
     for app in &mut set.apps {
         app.unmatched = Unmatched::Allow;

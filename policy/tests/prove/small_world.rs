@@ -67,9 +67,11 @@ fn policies(id: &str) -> Vec<Policy> {
                     id: PolicyId::new(id).unwrap(),
                     name: String::new(),
                     state,
-                    subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] }),
-                    targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }),
-                    conditions: conditions(condition),
+                    subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: vec![] })
+                        .into(),
+                    targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() })
+                        .into(),
+                    conditions: conditions(condition).into(),
                     grant: grant(grants),
                     session: SessionControls {
                         persistent_browser: (grants == 1).then_some(Persistence::Never),
@@ -214,7 +216,7 @@ fn the_refusal_that_can_be_mended_least_is_told() {
     let word = |first: usize, second: usize| {
         let policy = |id: &str, grants: usize| {
             let mut policy = policies(id).swap_remove(grants);
-            policy.conditions = Conditions::default();
+            policy.conditions = Conditions::default().into();
             policy
         };
         let set = set(Unmatched::Deny, vec![policy("a", first), policy("b", second)]);

@@ -1,5 +1,7 @@
 //! What `explain` says in words, and that it says the same as `decide`.
 
+use std::sync::Arc;
+
 use portcullis_policy::explain::explain;
 use portcullis_policy::model::*;
 use portcullis_policy::reference::Part;
@@ -40,7 +42,7 @@ fn a_policy_that_did_not_apply_says_what_it_wants_and_what_was_seen() {
     let mut set = policy_set(&mut choices, 0);
     let mut policy = world::policy(&mut choices, "abroad");
     policy.grant = Grant::Block;
-    policy.conditions.locations = Some(Locations {
+    Arc::make_mut(&mut policy.conditions).locations = Some(Locations {
         include: vec![LocationSelector::All],
         exclude: vec![LocationSelector::Named("office".into())],
     });

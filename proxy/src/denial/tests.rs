@@ -572,9 +572,9 @@ fn policy(id: &str, grant: Grant, session: SessionControls) -> Policy {
         id: PolicyId::new(id).unwrap(),
         name: format!("secret name of {id}"),
         state: PolicyState::Enabled,
-        subjects: Subjects::Users(Users::default()),
-        targets: Targets::Contexts(Vec::new()),
-        conditions: Conditions::default(),
+        subjects: Subjects::Users(Users::default()).into(),
+        targets: Targets::Contexts(Vec::new()).into(),
+        conditions: Conditions::default().into(),
         grant,
         session,
     }

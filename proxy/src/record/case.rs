@@ -35,7 +35,7 @@ impl NamedIds {
     #[must_use]
     pub fn of(set: &PolicySet) -> Self {
         let mut named = Self::default();
-        let of_policies = set.policies.iter().flat_map(|policy| match &policy.subjects {
+        let of_policies = set.policies.iter().flat_map(|policy| match &*policy.subjects {
             Subjects::Users(users) => users.include.iter().chain(&users.exclude),
             Subjects::Workloads(_) => [].iter().chain(&[]),
         });

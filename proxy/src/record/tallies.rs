@@ -291,9 +291,9 @@ mod tests {
             id: PolicyId::new(id).unwrap(),
             name: id.to_owned(),
             state,
-            subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: Vec::new() }),
-            targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }),
-            conditions: Conditions::default(),
+            subjects: Subjects::Users(Users { include: vec![UserSelector::All], exclude: Vec::new() }).into(),
+            targets: Targets::Apps(Apps { include: vec![AppSelector::All], ..Apps::default() }).into(),
+            conditions: Conditions::default().into(),
             grant: Grant::Require { operator: Operator::And, controls: vec![Control::Mfa] },
             session: SessionControls::default(),
         }

@@ -193,9 +193,9 @@ pub(crate) fn policy(choices: &mut Choices<'_>, id: &str) -> Policy {
             PolicyState::ReportOnly,
             PolicyState::Disabled,
         ]),
-        subjects: subjects(choices),
-        targets: targets(choices),
-        conditions: conditions(choices),
+        subjects: subjects(choices).into(),
+        targets: targets(choices).into(),
+        conditions: conditions(choices).into(),
         grant,
         session,
     }

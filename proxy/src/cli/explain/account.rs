@@ -93,7 +93,7 @@ fn with_subject(case: &Case, set: &PolicySet, denials: &Denials) -> (Case, bool)
         return (case.clone(), true);
     }
     let of_apps = set.apps.iter().flat_map(|app| app.assigned.iter().flatten());
-    let of_policies = set.policies.iter().flat_map(|policy| match &policy.subjects {
+    let of_policies = set.policies.iter().flat_map(|policy| match &*policy.subjects {
         Subjects::Users(users) => users.include.iter().chain(&users.exclude),
         Subjects::Workloads(_) => [].iter().chain(&[]),
     });
@@ -101,7 +101,7 @@ fn with_subject(case: &Case, set: &PolicySet, denials: &Denials) -> (Case, bool)
         UserSelector::User(id) => Some(id),
         _ => None,
     });
-    let workloads = set.policies.iter().flat_map(|policy| match &policy.subjects {
+    let workloads = set.policies.iter().flat_map(|policy| match &*policy.subjects {
         Subjects::Workloads(workloads) => workloads.include.iter().chain(&workloads.exclude),
         Subjects::Users(_) => [].iter().chain(&[]),
     });
