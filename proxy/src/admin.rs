@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
+use tokio::sync::Mutex;
 
 use crate::record::Format;
 use crate::state::{State, patiently};
@@ -15,13 +16,15 @@ use crate::state::{State, patiently};
 #[derive(Debug)]
 pub struct Admin {
     state: Arc<State>,
+    /// Held while a page of metrics is written: however many ask, it is one thread and one text at a time.
+    writing: Mutex<()>,
 }
 
 impl Admin {
     /// Tells about `state`.
     #[must_use]
     pub const fn new(state: Arc<State>) -> Self {
-        Self { state }
+        Self { state, writing: Mutex::const_new(()) }
     }
 }
 
@@ -71,6 +74,7 @@ impl ServeHttp for Admin {
             "/metrics" => {
                 let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
                 let format = Format::accepted(accept);
+                let _one_at_a_time = self.writing.lock().await;
                 let state = Arc::clone(&self.state);
                 // Not on this thread: whoever asks for the health in the meantime is answered at once.
                 match patiently(move || state.metrics_page(format)).await {

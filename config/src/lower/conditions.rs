@@ -5,7 +5,7 @@ use portcullis_policy::model::{
     Platforms, RequestCondition, RiskLevel, RiskSet,
 };
 
-use super::{Context, Known, Place, policy, rule, time, values};
+use super::{Context, Known, Referent, policy, rule, time, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::policy_tables::{FILTER, LOCATIONS, PLATFORMS, REQUEST, TIME};
 use crate::schema::tree::View;
@@ -126,7 +126,7 @@ fn location(text: &str, at: At, known: &mut Known, why: &'static str) -> Locatio
         "all" => LocationSelector::All,
         "all-trusted" => LocationSelector::AllTrusted,
         name => {
-            known.refer(Place::Location, name, at, why);
+            known.refer(Referent::Location, name, at, why);
             LocationSelector::Named(name.to_owned())
         }
     }

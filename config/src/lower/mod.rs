@@ -204,7 +204,7 @@ pub(super) struct Known {
 /// A name that some file should define.
 #[derive(Debug)]
 struct Awaited {
-    kind: Place,
+    kind: Referent,
     name: String,
     at: At,
     why: &'static str,
@@ -212,21 +212,21 @@ struct Awaited {
 
 /// What policies may name before it is defined.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Referent {
     Location,
     Strength,
 }
 
 impl Known {
-    const fn names(&self, kind: Place) -> &Names {
+    const fn names(&self, kind: Referent) -> &Names {
         match kind {
-            Place::Location => &self.locations,
-            Place::Strength => &self.strengths,
+            Referent::Location => &self.locations,
+            Referent::Strength => &self.strengths,
         }
     }
 
     /// A policy names something that files may define.
-    fn refer(&mut self, kind: Place, name: &str, at: At, why: &'static str) {
+    fn refer(&mut self, kind: Referent, name: &str, at: At, why: &'static str) {
         if !self.names(kind).contains(name) {
             self.awaited.push(Awaited { kind, name: name.to_owned(), at, why });
         }
@@ -237,8 +237,8 @@ impl Known {
         for Awaited { kind, name, at, why } in &self.awaited {
             let names = self.names(*kind);
             let (code, title) = match kind {
-                Place::Location => ("location/unknown", "named location"),
-                Place::Strength => ("strength/unknown", "authentication strength"),
+                Referent::Location => ("location/unknown", "named location"),
+                Referent::Strength => ("strength/unknown", "authentication strength"),
             };
             if !names.contains(name) {
                 names.unknown(cx, code, title, name, *at, why);

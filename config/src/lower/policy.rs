@@ -12,7 +12,7 @@ use portcullis_policy::model::{
 };
 
 use super::values::{self, Flaw};
-use super::{Context, Known, Place, conditions, denial, rule};
+use super::{Context, Known, Referent, conditions, denial, rule};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
@@ -359,7 +359,7 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Known) -> Optio
         }
         Some((_, name)) if name.is_empty() || name.trim() != name => return no_control(cx, text, at),
         Some(("strength", name)) => {
-            known.refer(Place::Strength, name, at, "nobody could meet it");
+            known.refer(Referent::Strength, name, at, "nobody could meet it");
             (Control::Strength(name.to_owned()), None)
         }
         Some(("terms-of-use", name)) => {
