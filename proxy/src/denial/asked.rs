@@ -177,9 +177,14 @@ impl Wanted {
 
 /// The parts of `text` between separators outside of quoted strings.
 fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    // Hardly anybody quotes anything.
+    let is_plain = !text.contains('"');
     let mut quoted = false;
     let mut escaped = false;
     text.split(move |char: char| {
+        if is_plain {
+            return char == separator;
+        }
         if escaped {
             escaped = false;
             return false;
