@@ -44,7 +44,7 @@ pub struct Server {
     pub upgrade_socket: PathBuf,
     /// File with the process id.
     pub pid_file: PathBuf,
-    /// How long an idle client connection is kept.
+    /// How long a client connection is kept that asks nothing, or takes nothing of an answer.
     pub client_idle: Duration,
     /// Idle upstream connections kept.
     pub upstream_pool: usize,

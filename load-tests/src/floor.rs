@@ -41,6 +41,7 @@ impl ProxyHttp for PassThrough {
     async fn early_request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<()> {
         if self.settings == Settings::Tuned {
             session.set_keepalive(Some(60));
+            session.set_write_timeout(Some(Duration::from_secs(60)));
         }
         Ok(())
     }

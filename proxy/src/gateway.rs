@@ -556,6 +556,8 @@ impl ProxyHttp for Gateway {
     async fn early_request_filter(&self, session: &mut Session, way: &mut Box<Passage>) -> Result<()> {
         let idle = way.snapshot.config.server.client_idle;
         session.set_keepalive(Some(idle.as_secs().max(1)));
+        // A client that takes nothing of its answer is idle too.
+        session.set_write_timeout(Some(idle));
         way.peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
         way.tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         Ok(())

@@ -81,7 +81,12 @@ pub(crate) static SERVER: Table = Table {
             Shape::Text(Form::Path),
             "File with the process id.",
         ),
-        default("client-idle", "\"60s\"", DURATION, "How long an idle client connection is kept."),
+        default(
+            "client-idle",
+            "\"60s\"",
+            DURATION,
+            "How long a client connection is kept that asks nothing, or takes nothing of an answer.",
+        ),
         default(
             "upstream-pool",
             "256",

@@ -11,7 +11,7 @@ use crate::h2::{
     block, fields, frame,
 };
 use crate::keys;
-use crate::origin::{BODY, Counter};
+use crate::origin::{BODY, Counter, LARGE};
 use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
@@ -378,6 +378,23 @@ fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limi
     stream.write_all(&World::head("GET", "/", "")).unwrap();
     assert_eq!(answer(&mut stream, false).status, 200);
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "an idle HTTP/1 connection is closed");
+    // Who takes nothing of an answer is idle too, and who takes it slowly is not.
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.write_all(&World::head("GET", "/large", "")).unwrap();
+    let in_flight = |world: &World| world.metric("portcullis_requests_in_flight");
+    world.wait_for("the answer to be under way", |world| in_flight(world) == 1.0);
+    let started = Instant::now();
+    world.wait_for("the answer to be given up", |world| in_flight(world) == 0.0);
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    let mut slow = TcpStream::connect(&world.plain).unwrap();
+    slow.write_all(&World::head("GET", "/large", "")).unwrap();
+    let (mut taken, mut chunk) = (0, vec![0; LARGE / 40]);
+    while taken < LARGE {
+        let read = slow.read(&mut chunk).unwrap();
+        assert!(read > 0, "cut after {taken} bytes");
+        taken += read;
+        std::thread::sleep(Duration::from_millis(20));
+    }
     // Heads have a budget far below what the parser would take.
     let many: String = (0..200).map(|number| format!("X-{number}: a\r\n")).collect();
     world.refuses_lines(&many);

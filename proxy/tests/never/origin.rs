@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// What the app answers when nothing else is asked.
 pub(crate) const BODY: &str = "the app's own words";
+/// How much `/large` answers, in bytes: more than sockets hold.
+pub(crate) const LARGE: usize = 32 * 1024 * 1024;
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
@@ -99,6 +101,7 @@ impl Origin {
                     ticks(&mut stream);
                     false
                 }
+                "/large" => self.plain(&mut stream, &"x".repeat(LARGE)),
                 "/early" => stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").is_ok(),
                 "/location" => stream
                     .write_all(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n")
