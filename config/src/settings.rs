@@ -145,7 +145,7 @@ pub enum ForwardedHeader {
 }
 
 /// An issuer of tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     /// Its short name in metrics and logs.
     pub name: String,
@@ -186,7 +186,7 @@ pub enum KeySource {
 
 /// Names of claims. A dotted name walks into objects; a literal name with dots or slashes is tried
 /// first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// The user's id; policies name users by it.
     pub user_id: String,

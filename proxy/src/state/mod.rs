@@ -46,7 +46,7 @@ pub struct Snapshot {
     /// Host and path to app.
     pub routes: Routes,
     /// Token verification.
-    pub verifier: Verifier,
+    pub verifier: Arc<Verifier>,
     /// Keys of each issuer, by position.
     pub stores: Vec<Arc<KeyStore>>,
     /// Address to country.
@@ -188,10 +188,20 @@ fn build(
         kept.unwrap_or_else(|| Arc::new(KeyStore::new(issuer)))
     };
     let stores: Vec<_> = config.issuers.iter().map(store).collect();
+    // Where nothing changed that verification turns on, verified tokens stay verified: to verify thousands
+    // anew at once would hold requests up.
+    let is_same = |former: &&Snapshot| {
+        former.config.issuers == config.issuers
+            && former.stores.iter().zip(&stores).all(|(old, new)| Arc::ptr_eq(old, new))
+    };
+    let verifier = former.filter(is_same).map_or_else(
+        || Arc::new(Verifier::new(&config.issuers, stores.clone())),
+        |former| Arc::clone(&former.verifier),
+    );
     let snapshot = Snapshot {
         generation,
         routes: Routes::new(&config.apps),
-        verifier: Verifier::new(&config.issuers, stores.clone()),
+        verifier,
         stores,
         geo: geo(&config)?,
         denials,
@@ -282,6 +292,16 @@ impl State {
         let (held, free) = std::mem::take(&mut *self.retired.lock()).into_iter().partition(is_held);
         self.retired.lock().extend::<Vec<_>>(held);
         drop::<Vec<_>>(free);
+    }
+
+    /// Whether [`let_go`](Self::let_go) has something to look at.
+    pub fn has_retired(&self) -> bool {
+        !self.retired.lock().is_empty()
+    }
+
+    /// Forgets tokens that are not believed any more. Called from the background.
+    pub fn sweep(&self) {
+        self.cache.sweep(&self.snapshot().verifier, unix_now());
     }
 
     /// The page of metrics.

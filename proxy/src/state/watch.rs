@@ -22,6 +22,7 @@ use crate::token::KeyStore;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RESOLVE_EVERY_LOOKS: u32 = 30;
+const SWEEP_EVERY_LOOKS: u32 = 60;
 
 /// A file as last seen: inode, size, seconds and nanoseconds of its last change.
 type Stamp = (PathBuf, Option<(u64, u64, i64, i64)>);
@@ -147,8 +148,14 @@ impl BackgroundService for Watch {
                 _ = ticks.tick() => false,
             };
             looks = looks.wrapping_add(1);
-            let state = Arc::clone(&self.state);
-            drop(tokio::spawn(patiently(move || state.let_go())));
+            if self.state.has_retired() {
+                let state = Arc::clone(&self.state);
+                drop(tokio::spawn(patiently(move || state.let_go())));
+            }
+            if looks.is_multiple_of(SWEEP_EVERY_LOOKS) {
+                let state = Arc::clone(&self.state);
+                drop(tokio::spawn(patiently(move || state.sweep())));
+            }
             if looks.is_multiple_of(RESOLVE_EVERY_LOOKS) {
                 let snapshot = self.state.snapshot();
                 // Names resolve when they resolve; nobody waits for it.

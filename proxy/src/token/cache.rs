@@ -96,10 +96,14 @@ impl<S> Caller<S> {
     /// Whether the token is still as good as when it was verified, for an app that accepts these
     /// issuers.
     fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
+        accepted.contains(&self.token.issuer_index()) && self.is_believed(verifier, now)
+    }
+
+    /// Whether the token is still as good as when it was verified.
+    fn is_believed(&self, verifier: &Verifier, now: i64) -> bool {
         let issuer = self.token.issuer_index();
         let age = now.saturating_sub(self.verified_at);
         self.verifier == verifier.instance()
-            && accepted.contains(&issuer)
             && (0..LIFE_SECS).contains(&age)
             && self.token.times().are_current(now, verifier.leeway(issuer))
             && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
@@ -229,6 +233,16 @@ impl<S> TokenCache<S> {
             scopes: Alike::new(ALIKE),
             entries: Cache::with_weighter(tokens, bytes, ByBytes),
             lookups: Lookups::default(),
+        }
+    }
+
+    /// Forgets tokens that are not believed any more, and with them the policies that they were bound to. Entries
+    /// are looked at one at a time, so that no request waits.
+    pub fn sweep(&self, verifier: &Verifier, now: i64) {
+        for (key, caller) in self.entries.iter() {
+            if !caller.is_believed(verifier, now) {
+                self.entries.remove_if(&key, |kept| Arc::ptr_eq(kept, &caller));
+            }
         }
     }
 
@@ -553,6 +567,26 @@ mod tests {
         let (reloaded, _) = verifier_with(&strange);
         let answer = bench.ask(&reloaded, 1, &lasting, &[0], now);
         assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
+    }
+
+    #[test]
+    fn what_is_not_believed_any_more_is_swept_out_and_the_rest_stays() {
+        let (verifier, store) = verifier();
+        let (bench, now) = (Bench::new(), now());
+        let numbered = |number: i64| token(|claims| claims["jti"] = json!(number));
+        for number in 0..6 {
+            assert!(bench.ask(&verifier, 1, &numbered(number), &[0], now + 40 * number).is_ok());
+        }
+        bench.cache.sweep(&verifier, now + 299);
+        assert_eq!(bench.cache.len(), 6);
+        bench.cache.sweep(&verifier, now + 300 + 40);
+        assert_eq!(bench.cache.len(), 4, "two are as old as an entry may be");
+        let bound = bench.bound.get();
+        assert!(bench.ask(&verifier, 1, &numbered(5), &[0], now + 340).is_ok());
+        assert_eq!(bench.bound.get(), bound, "what stays is remembered");
+        store.install(Ok(set(&[EC.jwk("ec")])), now).unwrap();
+        bench.cache.sweep(&verifier, now + 340);
+        assert!(bench.cache.is_empty(), "their key was withdrawn");
     }
 
     #[test]

@@ -41,6 +41,35 @@ fn an_edited_policy_changes_the_decision_without_a_restart_and_without_a_failed_
 }
 
 #[test]
+fn verified_tokens_outlive_a_reload_unless_what_is_asked_of_them_changed() {
+    let running = Running::start();
+    let lookups = || {
+        ["rebound", "miss"].map(|result| {
+            running.metric(&format!("portcullis_token_cache_lookups_total{{result=\"{result}\"}}"))
+        })
+    };
+    let main = running.file("portcullis.toml");
+    let edit = |change: &dyn Fn(&str) -> String| {
+        let before = running.metric("portcullis_configuration_generation");
+        let text = fs::read_to_string(&main).unwrap();
+        fs::write(&main, change(&text)).unwrap();
+        running.wait_for("the edit to serve", |running| {
+            running.metric("portcullis_configuration_generation") > before
+        });
+        assert_eq!(running.ask("allowed", "/", "").status, 200);
+    };
+    assert_eq!(running.ask("allowed", "/", "").status, 200);
+    let [rebound, miss] = lookups();
+    edit(&|text| format!("{text}\n# a remark\n"));
+    assert_eq!(lookups(), [rebound + 1.0, miss], "bound anew, not verified anew");
+    edit(&|text| {
+        assert!(text.contains("[[issuer]]"), "{text}");
+        text.replacen("[[issuer]]", "[[issuer]]\nmax-age = \"23h\"", 1)
+    });
+    assert_eq!(lookups(), [rebound + 1.0, miss + 1.0], "another rule for tokens: verified anew");
+}
+
+#[test]
 fn a_broken_edit_keeps_the_last_good_configuration_and_shows_in_a_metric() {
     let running = Running::start();
     let main = running.file("portcullis.toml");
