@@ -8,19 +8,15 @@ def shown(value, bound=False):
 
 
 def rows(facts):
-    floor = {row["name"]: row["cpu_s_per_100k"] for row in facts["rows"]}
-    default, tuned = floor.get("pingora-default"), floor.get("pingora-tuned")
-    ratio = lambda value, base: f"{value / base:.2f}" if base else "–"
     yield "| what | CPU s / 100k | × pingora default | × pingora tuned | requests/s | p50 ms | p99 ms | p99.9 ms | memory MiB | spread |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for row in facts["rows"]:
-        cpu = row["cpu_s_per_100k"]
         times = " | ".join(shown(row[key], row.get("saturated")) for key in ("p50_ms", "p99_ms", "p999_ms"))
-        yield f"| {row['name']} | {cpu:.2f} | {ratio(cpu, default)} | {ratio(cpu, tuned)} | {row['rps']:,} | {times} | {row['rss_mb']:.0f} | {row['spread'] * 100:.0f}% |"
+        yield f"| {row['name']} | {row['cpu_s_per_100k']:.2f} | {shown(row['times_default'])} | {shown(row['times_tuned'])} | {row['rps']:,} | {times} | {row['rss_mb']:.0f} | {row['spread'] * 100:.0f}% |"
     machine = facts["machine"]
     yield ""
     yield (f"{machine['cpu']}, one core for the server; Linux {machine['kernel']}; {machine['date'][:10]}; median of {facts['rounds']} interleaved rounds of "
-           f"{facts['seconds']} s; spread is (max − min) / median of the CPU figure; latencies at 70% of each row's best rate, from the time when a request was due; "
+           f"{facts['seconds']} s; the ratios are medians of the rounds' own; spread is (max − min) / median of the CPU figure; latencies at 70% of each row's best rate, from the time when a request was due; "
            "in brackets where the generator was saturated, so that they are its own.")
     for name, why in facts["absent"].items():
         yield f"Left out: {name}: {why}."
