@@ -39,6 +39,12 @@ impl Watch {
     pub const fn new(state: Arc<State>) -> Self {
         Self { state }
     }
+
+    /// Begins work that nobody waits for.
+    fn tidy(&self, work: fn(&State)) {
+        let state = Arc::clone(&self.state);
+        drop(tokio::spawn(patiently(move || work(&state))));
+    }
 }
 
 fn stamps(snapshot: &Snapshot) -> Vec<Stamp> {
@@ -149,12 +155,10 @@ impl BackgroundService for Watch {
             };
             looks = looks.wrapping_add(1);
             if self.state.has_retired() {
-                let state = Arc::clone(&self.state);
-                drop(tokio::spawn(patiently(move || state.let_go())));
+                self.tidy(State::let_go);
             }
             if looks.is_multiple_of(SWEEP_EVERY_LOOKS) {
-                let state = Arc::clone(&self.state);
-                drop(tokio::spawn(patiently(move || state.sweep())));
+                self.tidy(State::sweep);
             }
             if looks.is_multiple_of(RESOLVE_EVERY_LOOKS) {
                 let snapshot = self.state.snapshot();

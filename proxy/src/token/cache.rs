@@ -48,8 +48,9 @@ pub struct Caller<S = Arc<Scope>> {
     verifier: u64,
     verified_at: i64,
     user: UserMark,
-    /// Memory that it alone takes, in bytes, roughly: for what the token says, and in all.
+    /// Memory that it alone takes for what the token says, in bytes, roughly; a scope bound anew leaves it.
     token_weight: u32,
+    /// The same with its scope.
     weight: u32,
 }
 
