@@ -30,9 +30,9 @@ use crate::refusal::BadToken;
 /// keys do not show.
 const LIFE_SECS: i64 = 5 * 60;
 /// What an entry weighs beside what it shares with others, in bytes.
-const ENTRY_BYTES: u32 = 448;
+const ENTRY_BYTES: usize = 448;
 /// What a standing that is like no other weighs beside its token's text, in bytes.
-const STANDING_BYTES: u32 = 576;
+const STANDING_BYTES: usize = 576;
 /// How many standings, kinds of tokens and scopes are looked for among those that are in use.
 const ALIKE: usize = 16 * 1024;
 /// What an entry is taken to weigh at least, in bytes: that bounds how many there are.
@@ -45,13 +45,33 @@ pub struct Caller<S = Arc<Scope>> {
     token: VerifiedToken,
     scope: S,
     scope_generation: Generation,
-    verifier: u64,
     verified_at: i64,
     user: UserMark,
-    /// Memory that it alone takes for what the token says, in bytes, roughly; a scope bound anew leaves it.
-    token_weight: u32,
+    verifier: u32,
+    /// What it alone takes for what the token says; a scope bound anew leaves it.
+    token_weight: Weight,
     /// The same with its scope.
-    weight: u32,
+    weight: Weight,
+}
+
+/// Memory that an entry alone takes, in units of 64 bytes, roughly: there are many entries.
+#[derive(Clone, Copy, Debug)]
+struct Weight(u16);
+
+impl Weight {
+    const UNIT_BYTES: usize = 64;
+
+    fn of(bytes: usize) -> Self {
+        Self(bytes.div_ceil(Self::UNIT_BYTES).try_into().unwrap_or(u16::MAX))
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    const fn bytes(self) -> u64 {
+        self.0 as u64 * Self::UNIT_BYTES as u64
+    }
 }
 
 impl<S> Caller<S> {
@@ -216,7 +236,7 @@ struct ByBytes;
 
 impl<S> Weighter<Fingerprint, Arc<Caller<S>>> for ByBytes {
     fn weight(&self, _: &Fingerprint, caller: &Arc<Caller<S>>) -> u64 {
-        u64::from(caller.weight).max(ENTRY_WEIGHT_MIN)
+        caller.weight.bytes().max(ENTRY_WEIGHT_MIN)
     }
 }
 
@@ -277,11 +297,6 @@ pub struct Presented<'r> {
     pub now: i64,
 }
 
-/// A size in bytes.
-fn bytes(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX / 2)
-}
-
 /// Who a token makes known:
 /// verified or remembered, and bound to these policies. Never waits. `took` is told how long a
 /// verification took; a remembered token needs none.
@@ -298,7 +313,7 @@ pub fn authenticate(
     let bind = |principal: &Principal| {
         let mut scope = Arc::new(policies.bind(principal));
         let is_new = cache.scopes.share(&mut scope);
-        let weight = if is_new { bytes(scope.heap_bytes()) } else { 0 };
+        let weight = Weight::of(if is_new { scope.heap_bytes() } else { 0 });
         (scope, weight)
     };
     authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)
@@ -308,7 +323,7 @@ fn authenticate_bound<S>(
     verifier: &Verifier,
     cache: &TokenCache<S>,
     generation: Generation,
-    bind: impl FnOnce(&Principal) -> (S, u32),
+    bind: impl FnOnce(&Principal) -> (S, Weight),
     presented: Presented<'_>,
     took: impl FnOnce(Duration),
 ) -> Result<Arc<Caller<S>>, TokenProblem> {
@@ -338,7 +353,8 @@ fn authenticate_bound<S>(
             took(began.elapsed());
             // Claims read out of a token take about as much as its text.
             let is_new = verified.share(&cache.standings, &cache.kinds);
-            (verified, now, ENTRY_BYTES + if is_new { STANDING_BYTES + bytes(token.len()) } else { 0 })
+            let own = ENTRY_BYTES + if is_new { STANDING_BYTES + token.len() } else { 0 };
+            (verified, now, Weight::of(own))
         }
     };
     let (scope, scope_weight) = bind(verified.principal());
@@ -351,7 +367,7 @@ fn authenticate_bound<S>(
         verifier: verifier.instance(),
         verified_at,
         token_weight,
-        weight: token_weight.saturating_add(scope_weight),
+        weight: token_weight.and(scope_weight),
     });
     if let Some(key) = key {
         cache.entries.insert(key, Arc::clone(&caller));
@@ -377,7 +393,7 @@ mod tests {
     };
     use super::super::keys::KeyStore;
     use super::super::verify::Verifier;
-    use super::{Caller, Fingerprints, Presented, TokenCache, authenticate_bound};
+    use super::{Caller, Fingerprints, Presented, TokenCache, Weight, authenticate_bound};
     use crate::refusal::BadToken;
 
     type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
@@ -402,7 +418,7 @@ mod tests {
         ) -> Answer {
             let bind = |_: &_| {
                 self.bound.set(self.bound.get() + 1);
-                (self.bound.get(), 0)
+                (self.bound.get(), Weight::of(0))
             };
             let presented = Presented { token, accepted, now };
             authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |_| {})
@@ -475,6 +491,16 @@ mod tests {
             (told(&anna).unwrap(), told(&carl).unwrap()),
             (HeaderValue::from_static("g1,g2"), HeaderValue::from_static("g1,admins"))
         );
+    }
+
+    /// There are a hundred thousand: with the counts beside it, an entry fits into a block of 160 bytes.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<Caller>() + 2 * size_of::<usize>(), 160);
+        let weights = [0, 1, 64, 65, usize::MAX].map(|bytes| Weight::of(bytes).bytes());
+        assert_eq!(weights, [0, 64, 64, 128, 65_535 * 64]);
+        assert_eq!(Weight::of(usize::MAX).and(Weight::of(64)).bytes(), 65_535 * 64);
     }
 
     #[test]

@@ -22,12 +22,13 @@ const ID_BYTES_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     principal: Principal,
-    user_name: Option<Box<str>>,
-    device_id: Option<Box<str>>,
+    /// The user's name, then the device's id, in one piece of memory; neither is empty where there is one.
+    names: Box<str>,
     kind: Arc<TokenKind>,
     times: Times,
-    issuer_index: u32,
-    key_generation: u64,
+    key_generation: u32,
+    issuer_index: u16,
+    user_name_bytes: u16,
 }
 
 /// What tokens of people of one standing say alike.
@@ -147,7 +148,7 @@ impl VerifiedToken {
         claims: &Map<String, Value>,
         settings: &Issuer,
         times: Times,
-        (issuer_index, key_generation): (usize, u64),
+        (issuer_index, key_generation): (usize, u32),
         now: i64,
     ) -> Result<Self, BadToken> {
         let names = &settings.claims;
@@ -180,6 +181,8 @@ impl VerifiedToken {
             claims: source.extra(&names.extra)?,
         };
         let (device_id, device) = source.device(names)?.unzip();
+        // A name decides nothing, so an unfit one is left out rather than refused.
+        let user_name = source.id(&names.user_name).unwrap_or_default().unwrap_or_default();
         let standing = Arc::new(standing);
         let kind = TokenKind {
             standing: Arc::clone(&standing),
@@ -200,13 +203,13 @@ impl VerifiedToken {
                 auth_time: past(&names.auth_time),
                 standing,
             },
-            // A name decides nothing, so an unfit one is left out rather than refused.
-            user_name: source.id(&names.user_name).unwrap_or_default().map(Into::into),
-            device_id: device_id.map(Into::into),
+            names: [user_name.as_str(), device_id.as_deref().unwrap_or_default()].concat().into(),
             kind: Arc::new(kind),
             times,
-            issuer_index: u32::try_from(issuer_index).unwrap_or(u32::MAX),
             key_generation,
+            issuer_index: u16::try_from(issuer_index).map_err(|_| BadToken::Issuer)?,
+            // INVARIANT: no id is longer than `ID_BYTES_MAX`.
+            user_name_bytes: u16::try_from(user_name.len()).map_err(|_| BadToken::Claims)?,
         })
     }
 
@@ -219,13 +222,14 @@ impl VerifiedToken {
     /// The name to show; never decides anything.
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
-        self.user_name.as_deref()
+        self.names.get(..usize::from(self.user_name_bytes)).filter(|name| !name.is_empty())
     }
 
     /// The registered device, if the token names one.
     #[must_use]
     pub fn device(&self) -> Option<DeviceClaims<'_>> {
-        self.device_id.as_deref().map(|id| DeviceClaims { id, traits: &self.kind.device })
+        let id = self.names.get(usize::from(self.user_name_bytes)..).filter(|id| !id.is_empty())?;
+        Some(DeviceClaims { id, traits: &self.kind.device })
     }
 
     /// The risks that it tells.
@@ -254,7 +258,7 @@ impl VerifiedToken {
 
     /// Generation of the issuer's keys that verified it.
     #[must_use]
-    pub const fn key_generation(&self) -> u64 {
+    pub const fn key_generation(&self) -> u32 {
         self.key_generation
     }
 

@@ -26,7 +26,7 @@ pub struct KeyState {
     /// The last good set; `None` until the first fetch succeeded.
     pub set: Option<Arc<KeySet>>,
     /// Grows whenever the keys become other ones; zero before the first.
-    pub generation: u64,
+    pub generation: u32,
     /// When the source last gave a good set, in Unix seconds.
     pub fetched_at: Option<i64>,
     /// Why the latest fetch failed; `None` when it succeeded.
@@ -100,7 +100,7 @@ impl KeyStore {
 
     /// Grows whenever the keys become other ones.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub fn generation(&self) -> u32 {
         self.state.load().generation
     }
 
@@ -125,14 +125,14 @@ impl KeyStore {
     }
 
     /// The keys, unless there are none or they are too old to be trusted.
-    pub(super) fn usable(&self, now: i64) -> Option<(Arc<KeySet>, u64)> {
+    pub(super) fn usable(&self, now: i64) -> Option<(Arc<KeySet>, u32)> {
         let state = self.state.load();
         self.fresh(&state, now).then_some(())?;
         state.set.clone().map(|set| (set, state.generation))
     }
 
     /// The generation of the keys, unless there are none or they are too old to be trusted.
-    pub(super) fn usable_generation(&self, now: i64) -> Option<u64> {
+    pub(super) fn usable_generation(&self, now: i64) -> Option<u32> {
         let state = self.state.load();
         (state.set.is_some() && self.fresh(&state, now)).then_some(state.generation)
     }

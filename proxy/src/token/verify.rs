@@ -2,7 +2,7 @@
 //! only name one of its issuer's keys, and the key knows the algorithm.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,7 +30,7 @@ const TIME_MAX: i64 = 253_402_300_799;
 #[derive(Debug)]
 pub struct Verifier {
     issuers: Vec<Known>,
-    instance: u64,
+    instance: u32,
 }
 
 /// An issuer with its keys and what is asked of its tokens.
@@ -61,7 +61,7 @@ impl Verifier {
     /// store has no tokens that verify.
     #[must_use]
     pub fn new(issuers: &[Issuer], stores: Vec<Arc<KeyStore>>) -> Self {
-        static INSTANCES: AtomicU64 = AtomicU64::new(0);
+        static INSTANCES: AtomicU32 = AtomicU32::new(0);
         let issuers = issuers
             .iter()
             .zip(stores)
@@ -125,12 +125,12 @@ impl Verifier {
 
     /// Distinguishes this verifier from any other of this process: positions of issuers and
     /// generations of keys mean something only together with it.
-    pub(super) const fn instance(&self) -> u64 {
+    pub(super) const fn instance(&self) -> u32 {
         self.instance
     }
 
     /// Generation of the keys of the issuer at this position, unless they are missing or stale.
-    pub(super) fn usable_generation(&self, issuer: usize, now: i64) -> Option<u64> {
+    pub(super) fn usable_generation(&self, issuer: usize, now: i64) -> Option<u32> {
         self.issuers.get(issuer)?.store.usable_generation(now)
     }
 
