@@ -401,7 +401,7 @@ fn authenticate(
         return Err(Refusal::BadToken(BadToken::Audience));
     }
     // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
-    let by_cookie = cookie.is_some_and(|cookie| std::ptr::eq(cookie, token));
+    let by_cookie = cookie.is_some_and(|cookie| std::ptr::eq(cookie.as_bytes(), token));
     if by_cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
         return Err(Refusal::BadRequest(BadRequest::Origin));
     }

@@ -159,7 +159,9 @@ impl Facts {
             table.map_or(Rows::ALL, |table| table.pick(rows, &mut certain, fact))
         };
         let [sign_in, user, insider, service_principal] = self.risks;
-        let flow = signals.principal.standing.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
+        // Not looked at where no policy asks: a standing is rarely in a near cache.
+        let flow = || signals.principal.standing.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
+        let flow = self.flow.map_or(Fact::Unknown, |_| flow());
         let possible = Picked([
             pick(self.client_app, position(context.client_app, |kind| kind as usize)),
             pick(self.platform, position(context.platform, |platform| platform as usize)),

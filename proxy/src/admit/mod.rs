@@ -185,9 +185,9 @@ impl<'r> AdmittedRequest<'r> {
         own || allowed.contains(&origin)
     }
 
-    /// The value of `Authorization`.
+    /// The value of `Authorization`, ASCII.
     #[must_use]
-    pub const fn authorization(&self) -> Option<&'r str> {
+    pub const fn authorization(&self) -> Option<&'r [u8]> {
         self.fields.authorization
     }
 

@@ -14,13 +14,13 @@ use aws_lc_rs::rand;
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedies;
-use portcullis_policy::signals::{Fact, Principal, Signals, Standing, Target};
+use portcullis_policy::signals::{Fact, Principal, Signals, Target};
 use portcullis_policy::{CompiledPolicies, Scope};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::alike::Alike;
-use super::claims::{TokenKind, VerifiedToken};
+use super::claims::{TokensAlike, VerifiedToken};
 use super::verify::Verifier;
 use super::{TOKEN_BYTES_MAX, TokenProblem};
 use crate::record::{Lookups, UserMark};
@@ -208,7 +208,7 @@ impl Fingerprints {
     }
 
     /// `None` when there is no key or a token of no sensible length: then nothing is remembered.
-    fn of(&self, token: &str) -> Option<Fingerprint> {
+    fn of(&self, token: &[u8]) -> Option<Fingerprint> {
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
         let tag = self.0.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(token), &mut []).ok()?;
         tag.as_ref().try_into().ok()
@@ -218,8 +218,7 @@ impl Fingerprints {
 /// A bounded cache of [`Caller`]s.
 pub struct TokenCache<S = Arc<Scope>> {
     fingerprints: Fingerprints,
-    standings: Alike<Standing>,
-    kinds: Alike<TokenKind>,
+    tokens: TokensAlike,
     scopes: Alike<Scope>,
     entries: Cache<Fingerprint, Arc<Caller<S>>, ByBytes>,
     lookups: Lookups,
@@ -249,8 +248,7 @@ impl<S> TokenCache<S> {
         let bytes = (tokens as u64).saturating_mul(ENTRY_WEIGHT_MIN);
         Self {
             fingerprints: Fingerprints::new(),
-            standings: Alike::new(ALIKE),
-            kinds: Alike::new(ALIKE),
+            tokens: TokensAlike::new(ALIKE),
             scopes: Alike::new(ALIKE),
             entries: Cache::with_weighter(tokens, bytes, ByBytes),
             lookups: Lookups::default(),
@@ -289,8 +287,8 @@ impl<S> TokenCache<S> {
 /// A token as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'r> {
-    /// Its text.
-    pub token: &'r str,
+    /// Its text, as it came.
+    pub token: &'r [u8],
     /// The issuers that the app accepts, by position.
     pub accepted: &'r [usize],
     /// Unix seconds.
@@ -349,10 +347,11 @@ fn authenticate_bound<S>(
         None => {
             cache.lookups.miss();
             let began = Instant::now();
-            let mut verified = verifier.verify(token, accepted, now)?;
+            let text = std::str::from_utf8(token).map_err(|_| BadToken::Malformed)?;
+            let mut verified = verifier.verify(text, accepted, now)?;
             took(began.elapsed());
             // Claims read out of a token take about as much as its text.
-            let is_new = verified.share(&cache.standings, &cache.kinds);
+            let is_new = verified.share(&cache.tokens);
             let own = ENTRY_BYTES + if is_new { STANDING_BYTES + token.len() } else { 0 };
             (verified, now, Weight::of(own))
         }
@@ -420,7 +419,7 @@ mod tests {
                 self.bound.set(self.bound.get() + 1);
                 (self.bound.get(), Weight::of(0))
             };
-            let presented = Presented { token, accepted, now };
+            let presented = Presented { token: token.as_bytes(), accepted, now };
             authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |_| {})
         }
     }
@@ -429,16 +428,16 @@ mod tests {
     fn a_fingerprint_stands_for_every_byte_of_the_token_and_for_this_process_alone() {
         let (ours, theirs) = (Fingerprints::new(), Fingerprints::new());
         let token = "x".repeat(700);
-        let fingerprint = ours.of(&token).unwrap();
-        assert_eq!(ours.of(&token), Some(fingerprint));
-        assert_ne!(theirs.of(&token), Some(fingerprint));
-        let mut seen = std::collections::HashSet::from([fingerprint, ours.of("").unwrap()]);
+        let fingerprint = ours.of(token.as_bytes()).unwrap();
+        assert_eq!(ours.of(token.as_bytes()), Some(fingerprint));
+        assert_ne!(theirs.of(token.as_bytes()), Some(fingerprint));
+        let mut seen = std::collections::HashSet::from([fingerprint, ours.of(b"").unwrap()]);
         for position in 0..token.len() {
             let mut other = token.clone();
             other.replace_range(position..=position, "y");
-            assert!(seen.insert(ours.of(&other).unwrap()), "byte {position}");
+            assert!(seen.insert(ours.of(other.as_bytes()).unwrap()), "byte {position}");
             let shorter = "x".repeat(position);
-            assert!(position == 0 || seen.insert(ours.of(&shorter).unwrap()), "{position} bytes");
+            assert!(position == 0 || seen.insert(ours.of(shorter.as_bytes()).unwrap()), "{position} bytes");
         }
     }
 

@@ -35,7 +35,8 @@ pub struct VerifiedToken {
 #[derive(Debug)]
 pub(super) struct TokenKind {
     standing: Arc<Standing>,
-    device: DeviceTraits,
+    /// Most of an installation's devices say the same, and each request asks what.
+    device: Arc<DeviceTraits>,
     risks: Risks,
     audiences: Vec<String>,
     /// The groups as a header tells them, once an app has been told.
@@ -43,7 +44,7 @@ pub(super) struct TokenKind {
 }
 
 impl TokenKind {
-    const fn said(&self) -> (&Arc<Standing>, &DeviceTraits, &Risks, &Vec<String>) {
+    const fn said(&self) -> (&Arc<Standing>, &Arc<DeviceTraits>, &Risks, &Vec<String>) {
         (&self.standing, &self.device, &self.risks, &self.audiences)
     }
 }
@@ -57,6 +58,20 @@ impl PartialEq for TokenKind {
 impl Hash for TokenKind {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.said().hash(state);
+    }
+}
+
+/// What tokens in use say alike.
+pub(super) struct TokensAlike {
+    standings: Alike<Standing>,
+    devices: Alike<DeviceTraits>,
+    kinds: Alike<TokenKind>,
+}
+
+impl TokensAlike {
+    /// Looks among about so many of each.
+    pub(super) fn new(count: usize) -> Self {
+        Self { standings: Alike::new(count), devices: Alike::new(count), kinds: Alike::new(count) }
     }
 }
 
@@ -186,7 +201,7 @@ impl VerifiedToken {
         let standing = Arc::new(standing);
         let kind = TokenKind {
             standing: Arc::clone(&standing),
-            device: device.unwrap_or_default(),
+            device: Arc::new(device.unwrap_or_default()),
             risks: Risks {
                 sign_in: source.risk(names.sign_in_risk.as_deref()),
                 user: source.risk(names.user_risk.as_deref()),
@@ -268,12 +283,13 @@ impl VerifiedToken {
     }
 
     /// Takes what other tokens say too from them. Whether nobody has the same standing.
-    pub(super) fn share(&mut self, standings: &Alike<Standing>, kinds: &Alike<TokenKind>) -> bool {
-        let is_new = standings.share(&mut self.principal.standing);
+    pub(super) fn share(&mut self, alike: &TokensAlike) -> bool {
+        let is_new = alike.standings.share(&mut self.principal.standing);
         if let Some(kind) = Arc::get_mut(&mut self.kind) {
             kind.standing = Arc::clone(&self.principal.standing);
+            alike.devices.share(&mut kind.device);
         }
-        kinds.share(&mut self.kind);
+        alike.kinds.share(&mut self.kind);
         is_new
     }
 

@@ -12,20 +12,27 @@ use portcullis_config::settings::TokenPlaces;
 #[must_use]
 pub fn find_token<'r>(
     places: &TokenPlaces,
-    authorization: Option<&'r str>,
+    authorization: Option<&'r [u8]>,
     cookie: impl FnOnce(&str) -> Option<&'r str>,
     header: impl FnOnce(&str) -> Option<&'r str>,
-) -> Option<&'r str> {
+) -> Option<&'r [u8]> {
     let bearer = if places.bearer { authorization.and_then(bearer) } else { None };
-    bearer
-        .or_else(|| places.cookie.as_deref().and_then(cookie).filter(|value| !value.is_empty()))
-        .or_else(|| places.header.as_deref().and_then(header).filter(|value| !value.is_empty()))
+    let cookie = || places.cookie.as_deref().and_then(cookie).filter(|value| !value.is_empty());
+    let header = || places.header.as_deref().and_then(header).filter(|value| !value.is_empty());
+    bearer.or_else(|| cookie().or_else(header).map(str::as_bytes))
 }
 
 /// The credential of a `Bearer` header; schemes compare without case (RFC 9110, section 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, credential) = value.split_once(' ').unwrap_or((value, ""));
-    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim_start_matches(' '))
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer";
+    let (scheme, mut credential) = value.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) || credential.first().is_some_and(|byte| *byte != b' ') {
+        return None;
+    }
+    while let Some(rest) = credential.strip_prefix(b" ") {
+        credential = rest;
+    }
+    Some(credential)
 }
 
 #[cfg(test)]
@@ -40,26 +47,31 @@ mod tests {
 
     #[test]
     fn the_first_place_that_holds_a_token_decides() {
-        let find = |authorization, cookie: Option<&'static str>, header: Option<&'static str>| {
-            find_token(&everywhere(), authorization, |_| cookie, |_| header)
+        let find = |authorization: Option<&'static str>, cookie: Option<&'static str>, header| {
+            let found = find_token(&everywhere(), authorization.map(str::as_bytes), |_| cookie, |_| header)?;
+            std::str::from_utf8(found).ok()
         };
         assert_eq!(find(Some("Bearer a"), Some("b"), Some("c")), Some("a"));
         assert_eq!(find(Some("bEARER  a"), None, None), Some("a"));
-        assert_eq!(find(Some("Basic a"), Some("b"), Some("c")), Some("b"));
+        for other in ["Basic a", "Bearera", "Beare", "", " Bearer a", "Bearer\ta"] {
+            assert_eq!(find(Some(other), Some("b"), Some("c")), Some("b"), "{other:?}");
+        }
         assert_eq!(find(None, Some(""), Some("c")), Some("c"));
         assert_eq!(find(None, None, None), None);
     }
 
     #[test]
     fn a_malformed_bearer_credential_is_not_replaced_by_a_cookie() {
-        let find = |authorization| find_token(&everywhere(), Some(authorization), |_| Some("b"), |_| None);
-        assert_eq!(find("Bearer"), Some(""));
-        assert_eq!(find("Bearer x y"), Some("x y"));
+        let find = |authorization: &'static [u8]| {
+            find_token(&everywhere(), Some(authorization), |_| Some("b"), |_| None)
+        };
+        assert_eq!(find(b"Bearer"), Some(&b""[..]));
+        assert_eq!(find(b"Bearer x y"), Some(&b"x y"[..]));
     }
 
     #[test]
     fn a_place_that_is_not_configured_is_not_looked_at() {
         let places = TokenPlaces { bearer: false, cookie: None, header: None };
-        assert_eq!(find_token(&places, Some("Bearer a"), |_| Some("b"), |_| Some("c")), None);
+        assert_eq!(find_token(&places, Some(b"Bearer a"), |_| Some("b"), |_| Some("c")), None);
     }
 }
