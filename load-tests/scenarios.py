@@ -14,6 +14,8 @@ import morning
 import policies
 
 HOST = "app-000.load.example"
+# As deploy/ sets it.
+TUNED = {"MIMALLOC_PURGE_DELAY": "1"}
 ALLOWED = ["X-Forwarded-For: 203.0.113.10", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
            "Accept: application/json", "Accept-Language: en"]
 DENIED = ["X-Forwarded-For: 198.51.100.9", *ALLOWED[1:]]
@@ -48,6 +50,8 @@ class Context:
     def __init__(self, here, bin_folder, work, free_port, served, server_cpu, load_cpu):
         self.here, self.bin, self.work = here, bin_folder, work
         self.free_port, self.served = free_port, served
+        # Where pingora with its defaults is.
+        self.plain = bin_folder
         self.server_cpu, self.load_cpu = server_cpu, load_cpu
         self._tokens = {}
         self.issuers, self.etags = None, []
@@ -120,7 +124,8 @@ http {{
         def start(origin):
             port, tls, folder = self.free_port(), self.free_port(), self.folder(f"floor-{kind}")
             self.certificate(folder)
-            served = self.start(f"floor-{kind}", [self.bin / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port)
+            served = self.start(f"floor-{kind}", [(self.plain if kind == "default" else self.bin) / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
+                                env=TUNED if kind == "tuned" else None)
             served.tls_port = tls
             return served
 
@@ -345,7 +350,7 @@ upgrade-socket = "{folder}/upgrade.sock"
 networks = ["127.0.0.0/8"]
 {issuers}{apps}
 """)
-            served = self.start(name, [self.bin / "portcullis", "run", "--config", folder / "portcullis.toml"], port)
+            served = self.start(name, [self.bin / "portcullis", "run", "--config", folder / "portcullis.toml"], port, env=TUNED)
             served.tls_port, served.admin = tls, admin
             return served
 
