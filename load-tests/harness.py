@@ -312,6 +312,15 @@ def morning(row, served, number):
             "cpu_s_per_100k": cpu / requests * 1e5, "closed_p99_ms": seen["p99_ms"], "seconds": took}
 
 
+def closed(work, row, served, number, seconds):
+    """As many requests as the server answers, each client waiting for its answer: for some seconds, or a morning's."""
+    if row.morning:
+        return morning(row, served, number)
+    if row.h2:
+        return h2load(row, served, ["-D", str(seconds)])
+    return wrk(work, row, served, seconds)
+
+
 def need_tools(*more):
     for tool in ("wrk", "nginx", "taskset", "openssl", *more):
         if not shutil.which(tool) and not pathlib.Path("/usr/sbin", tool).exists():

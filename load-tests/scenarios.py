@@ -47,11 +47,11 @@ def tool(name):
 
 
 class Context:
-    def __init__(self, here, bin_folder, work, free_port, served, server_cpu, load_cpu):
+    def __init__(self, here, bin_folder, work, free_port, served, server_cpu, load_cpu, plain=None):
         self.here, self.bin, self.work = here, bin_folder, work
         self.free_port, self.served = free_port, served
         # Where pingora with its defaults is.
-        self.plain = bin_folder
+        self.plain = plain or bin_folder
         self.server_cpu, self.load_cpu = server_cpu, load_cpu
         self._tokens = {}
         self.issuers, self.etags = None, []
