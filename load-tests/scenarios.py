@@ -14,8 +14,9 @@ import morning
 import policies
 
 HOST = "app-000.load.example"
-# As deploy/ sets it.
-TUNED = {"MIMALLOC_PURGE_DELAY": "10"}
+# As the unit sets it.
+UNIT = pathlib.Path(__file__).resolve().parent.parent / "deploy" / "systemd" / "portcullis.service"
+TUNED = dict(re.findall(r"^Environment=(\w+)=(\S+)$", UNIT.read_text(), re.M))
 ALLOWED = ["X-Forwarded-For: 203.0.113.10", "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
            "Accept: application/json", "Accept-Language: en"]
 DENIED = ["X-Forwarded-For: 198.51.100.9", *ALLOWED[1:]]

@@ -160,8 +160,8 @@ impl Facts {
         };
         let [sign_in, user, insider, service_principal] = self.risks;
         // Not looked at where no policy asks: a standing is rarely in a near cache.
-        let flow = || signals.principal.standing.sign_in.flow.map_or(Fact::Unknown, Fact::Known);
-        let flow = self.flow.map_or(Fact::Unknown, |_| flow());
+        let flow = self.flow.and_then(|_| signals.principal.standing.sign_in.flow);
+        let flow = flow.map_or(Fact::Unknown, Fact::Known);
         let possible = Picked([
             pick(self.client_app, position(context.client_app, |kind| kind as usize)),
             pick(self.platform, position(context.platform, |platform| platform as usize)),
