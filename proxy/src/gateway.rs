@@ -193,7 +193,7 @@ impl Passage {
                 }
                 let denials = &snapshot.denials;
                 let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
-                let nuance = Nuance::of(refused, denials.had_mfa(signals.principal), carrier);
+                let nuance = Nuance::of(refused, || denials.had_mfa(signals.principal), carrier);
                 let refusal = Refusal::Policy(refused, nuance);
                 // Counted first: of a storm of refusals most are not written down.
                 let user = &signals.principal.id;
@@ -340,7 +340,7 @@ impl Passage {
         let app = seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
         Entry {
             version: 1,
-            created_date_time: denial::timestamp(self.now_unix_ms),
+            created_date_time: denial::timestamp(self.now_unix_ms).to_string(),
             request_id: self.id_text(),
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
@@ -349,7 +349,7 @@ impl Passage {
             reasons,
             app_id: app.map(|app| app.id.clone()),
             user_id: user,
-            ip_address: seen.client.map(denial::address),
+            ip_address: seen.client.map(|client| denial::address(client).to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),
@@ -472,7 +472,10 @@ fn asked(head: &RequestHeader, had_bearer: bool) -> (Asked<'_>, Option<&str>) {
             "sec-fetch-dest" => &mut asked.sec_fetch_dest,
             "x-requested-with" => &mut asked.x_requested_with,
             "content-type" => &mut asked.content_type,
-            "user-agent" => &mut asked.user_agent,
+            "user-agent" => {
+                asked.user_agent = asked.user_agent.or(Some(value.as_bytes()));
+                continue;
+            }
             "traceparent" => &mut traceparent,
             _ => continue,
         };

@@ -48,11 +48,12 @@ impl Nuance {
 
     /// The nuance of a refusal by policies.
     ///
-    /// `had_mfa`: whether the sign-in used several factors. `carrier`: what brought the token.
+    /// `had_mfa`: whether the sign-in used several factors, asked where it matters. `carrier`: what
+    /// brought the token.
     #[must_use]
-    pub const fn of(refused: Refused, had_mfa: bool, carrier: Carrier) -> Self {
+    pub fn of(refused: Refused, had_mfa: impl FnOnce() -> bool, carrier: Carrier) -> Self {
         match (refused.primary, carrier) {
-            (ReasonCode::SignInTooOld, _) if had_mfa => Self::MfaExpired,
+            (ReasonCode::SignInTooOld, _) if had_mfa() => Self::MfaExpired,
             (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
             _ => Self::None,
         }
@@ -446,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_nuance_is_told_for_its_reason_alone() {
-        let of = |primary, had_mfa, carrier| Nuance::of(refused(primary, false), had_mfa, carrier);
+        let of = |primary, had_mfa, carrier| Nuance::of(refused(primary, false), || had_mfa, carrier);
         assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Nuance::MfaExpired);
         assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Nuance::None);
         assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Nuance::DeviceClaimsMissing);

@@ -27,7 +27,7 @@ pub struct Asked<'r> {
     /// `Content-Type`
     pub content_type: Option<&'r str>,
     /// `User-Agent`
-    pub user_agent: Option<&'r str>,
+    pub user_agent: Option<&'r [u8]>,
     /// Whether the token came, or was to come, in `Authorization: Bearer`.
     pub had_bearer: bool,
 }
@@ -100,10 +100,11 @@ impl Asked<'_> {
     }
 
     fn is_terminal(&self) -> bool {
-        const AGENTS: [&str; 6] = ["curl/", "wget/", "httpie/", "xh/", "fetch libfetch/", "lwp-request/"];
+        const AGENTS: [&[u8]; 6] =
+            [b"curl/", b"wget/", b"httpie/", b"xh/", b"fetch libfetch/", b"lwp-request/"];
         let Some(agent) = self.user_agent else { return false };
         AGENTS.iter().any(|name| agent.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name)))
-            || agent.contains("PowerShell/")
+            || memchr::memmem::find(agent, b"PowerShell/").is_some()
     }
 }
 
@@ -132,6 +133,12 @@ impl Accept {
     /// is none, is skipped. For each form the most specific range counts, so that
     /// `text/*, text/html;q=0` refuses HTML.
     fn parse(text: &str) -> Self {
+        // What most programs say.
+        match text {
+            "application/json" => return Self { json: 1000, ..Self::default() },
+            "*/*" => return Self::default(),
+            _ => {}
+        }
         let mut html = Wanted::default();
         let mut json = Wanted::default();
         let mut plain = Wanted::default();
@@ -139,7 +146,7 @@ impl Accept {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        for range in split_unquoted(text.get(..end).unwrap_or_default(), ',').take(ACCEPT_RANGES_MAX) {
+        for range in split_unquoted(text.get(..end).unwrap_or_default(), b',').take(ACCEPT_RANGES_MAX) {
             let Some((kind, weight)) = parse_range(range) else { continue };
             let is = |names: &[&str]| names.iter().any(|name| kind.eq_ignore_ascii_case(name));
             if is(&["text/html", "application/xhtml+xml"]) {
@@ -176,25 +183,27 @@ impl Wanted {
 }
 
 /// The parts of `text` between separators outside of quoted strings.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    // Hardly anybody quotes anything.
-    let is_plain = !text.contains('"');
-    let mut quoted = false;
-    let mut escaped = false;
-    text.split(move |char: char| {
-        if is_plain {
-            return char == separator;
+fn split_unquoted(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let ends = |byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                other => return other == separator && !quoted,
+            }
+            false
+        };
+        match text.bytes().position(ends) {
+            Some(end) => {
+                rest = text.get(end + 1..);
+                text.get(..end)
+            }
+            None => rest.take(),
         }
-        if escaped {
-            escaped = false;
-            return false;
-        }
-        match char {
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            other => return other == separator && !quoted,
-        }
-        false
     })
 }
 
@@ -207,7 +216,7 @@ fn is_json(kind: &str) -> bool {
 
 /// Type, and weight in thousandths.
 fn parse_range(range: &str) -> Option<(&str, u16)> {
-    let mut parts = split_unquoted(range, ';').map(str::trim);
+    let mut parts = split_unquoted(range, b';').map(str::trim);
     let kind = parts.next()?;
     let (main, sub) = kind.split_once('/')?;
     let is_token = |text: &str| {
@@ -330,7 +339,7 @@ mod tests {
 
     #[test]
     fn who_names_nothing_gets_json_and_a_terminal_gets_text() {
-        let curl = Asked { user_agent: Some("curl/8.5.0"), ..get("*/*") };
+        let curl = Asked { user_agent: Some(b"curl/8.5.0"), ..get("*/*") };
         assert_eq!(curl.negotiate(), Negotiated::Plain);
         assert_eq!(Asked { accept: None, ..curl }.negotiate(), Negotiated::Plain);
         assert_eq!(Asked { had_bearer: true, ..curl }.negotiate(), Negotiated::Json);

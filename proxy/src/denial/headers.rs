@@ -1,5 +1,7 @@
 //! The head of a denial: what every one carries, and the challenges of a 401.
 
+use std::sync::LazyLock;
+
 use http::HeaderMap;
 use http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
@@ -12,9 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::escape::push_percent;
 use super::facts::Facts;
 use super::step_up::StepUps;
-use super::view::View;
+use super::view::{View, digits};
 use crate::record::{Case, Claim};
-use crate::refusal::{BadToken, Refusal, Resolution};
+use crate::refusal::{BadToken, Refusal, Resolution, reason_row};
 use portcullis_policy::decision::ReasonCode;
 
 /// Fields of a denial at most, with the two that pingora adds.
@@ -34,6 +36,11 @@ const ACR_BYTES_MAX: usize = 128;
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(const { HeaderValue::from_static("") })
 }
+
+/// The content types of bodies.
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(super) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A value that is known when this is compiled.
 macro_rules! fixed {
@@ -65,7 +72,7 @@ pub(super) fn common(
 ) -> HeaderMap {
     let mut headers = fixed.clone();
     headers.insert(X_REQUEST_ID, value(&view.request_id));
-    headers.insert(PROXY_STATUS, proxy_status(refusal, &view.code));
+    headers.insert(PROXY_STATUS, proxy_status(refusal, view));
     if view.is_temporary {
         headers.insert(RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs()));
     }
@@ -77,8 +84,8 @@ pub(super) fn common(
 }
 
 /// Type and length of the body.
-pub(super) fn body(headers: &mut HeaderMap, content_type: &'static str, len: usize) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+pub(super) fn body(headers: &mut HeaderMap, content_type: HeaderValue, len: usize) {
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
 }
 
@@ -96,23 +103,36 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
     let mut message = String::with_capacity(80);
     // gRPC over HTTP/2 percent-encodes the message; spaces may stay as they are.
     push_percent(&mut message, &format!("{code}; request {}", view.request_id), b" ;:");
-    body(headers, content_type, 0);
+    body(headers, HeaderValue::from_static(content_type), 0);
     headers.insert(GRPC_STATUS, status);
     headers.insert(GRPC_MESSAGE, value(&message));
 }
 
+/// Of the refusals by policies, by code: they come in storms.
+static BY_POLICIES: LazyLock<Vec<(u32, HeaderValue)>> = LazyLock::new(|| {
+    let codes = ReasonCode::ALL.map(|reason| reason_row(reason).code);
+    codes.map(|code| (code, written(DENIED, &digits(code)))).to_vec()
+});
+const DENIED: &str = "http_request_denied";
+
 /// `Proxy-Status` (RFC 9209), with the registered error types.
-fn proxy_status(refusal: &Refusal, code: &str) -> HeaderValue {
+fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
     let error = match refusal {
-        Refusal::Policy(..) | Refusal::NoToken | Refusal::BadToken(_) | Refusal::KeysUnavailable => {
-            "http_request_denied"
+        Refusal::Policy(..) => {
+            let known = BY_POLICIES.iter().find(|(code, _)| *code == view.row.code);
+            return known.map_or_else(|| written(DENIED, &view.code), |(_, value)| value.clone());
         }
+        Refusal::NoToken | Refusal::BadToken(_) | Refusal::KeysUnavailable => DENIED,
         Refusal::BadRequest(_) | Refusal::BodyTooLarge => "http_request_error",
         Refusal::NoApp => "destination_not_found",
         Refusal::Internal => "proxy_internal_error",
         Refusal::Upstream { status: 504 } => "http_response_timeout",
         Refusal::Upstream { .. } => "destination_unavailable",
     };
+    written(error, &view.code)
+}
+
+fn written(error: &str, code: &str) -> HeaderValue {
     if code.is_empty() {
         value(&["portcullis; error=", error].concat())
     } else {

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use arrayvec::ArrayVec;
 use portcullis_config::settings::LANGUAGES;
 
 use super::texts::{Resolver, Texts};
@@ -67,13 +68,13 @@ pub(super) fn choose(query: Option<&str>, accept: Option<&str>, default: usize) 
 
 /// The first language that is accepted (RFC 4647, section 3.4: lookup).
 fn accepted(text: &str) -> Option<usize> {
-    let mut ranges: Vec<(u16, &str)> = text
-        .get(..text.len().min(ACCEPT_BYTES_MAX))
-        .unwrap_or_default()
-        .split(',')
-        .take(RANGES_MAX)
-        .filter_map(range)
-        .collect();
+    let text = text.get(..text.len().min(ACCEPT_BYTES_MAX)).unwrap_or_default();
+    // Programs name one, and give it no weight.
+    if !text.bytes().any(|byte| matches!(byte, b',' | b';')) {
+        return range(text).and_then(|(_, only)| lookup(only));
+    }
+    let mut ranges: ArrayVec<(u16, &str), RANGES_MAX> =
+        text.split(',').take(RANGES_MAX).filter_map(range).collect();
     // The sort is stable: among equals the order of writing counts.
     ranges.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     let refused =

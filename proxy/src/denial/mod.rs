@@ -172,9 +172,9 @@ impl Denials {
                 headers::grpc(&mut headers, kind, &view);
                 return Answer { status: 200, headers, body: Bytes::new(), repeats };
             }
-            Negotiated::Html => ("text/html; charset=utf-8", page.render(&view, asked.is_get())),
-            Negotiated::Json => ("application/problem+json", twin::json(&view, &self.desk, texts)),
-            Negotiated::Plain => ("text/plain; charset=utf-8", twin::plain(&view, &self.desk, texts)),
+            Negotiated::Html => (headers::HTML, page.render(&view, asked.is_get())),
+            Negotiated::Json => (headers::JSON, twin::json(&view, &self.desk, texts)),
+            Negotiated::Plain => (headers::PLAIN, twin::plain(&view, &self.desk, texts)),
         };
         headers::body(&mut headers, content_type, body.len());
         Answer { status: row.status, headers, body: Bytes::from(body), repeats }

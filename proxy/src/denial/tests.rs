@@ -560,10 +560,10 @@ fn times_and_addresses_are_written_as_everybody_writes_them() {
         (253_402_300_800_000, "1970-01-01T00:00:00.000Z"),
         (i64::MIN, "1970-01-01T00:00:00.000Z"),
     ] {
-        assert_eq!(super::timestamp(unix_ms), text, "{unix_ms}");
+        assert_eq!(&super::timestamp(unix_ms), text, "{unix_ms}");
     }
     for text in ["0.0.0.0", "1.10.100.255", "203.0.113.7", "99.109.190.9", "2001:db8::1", "::ffff:1.2.3.4"] {
-        assert_eq!(super::address(text.parse().unwrap()), text);
+        assert_eq!(&super::address(text.parse().unwrap()), text);
     }
 }
 

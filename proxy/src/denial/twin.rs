@@ -3,7 +3,7 @@
 
 use super::escape::{Json, Pen, Plain, cap, one_line};
 use super::texts::Texts;
-use super::view::View;
+use super::view::{View, digits};
 use super::{Desk, RETRY_AFTER};
 
 /// Room for a twin; a longer one grows its buffer.
@@ -101,7 +101,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
         pen.own(if view.code.is_empty() { view.error } else { &view.code });
     });
     problem.text(key!("title"), |pen| view.headline(pen));
-    problem.raw(key!("status"), &view.row.status.to_string());
+    problem.raw(key!("status"), &digits(view.row.status.into()));
     problem.text(key!("detail"), |pen| {
         view.lead(pen);
         for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
@@ -137,7 +137,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     problem.list(key!("reasons"), view.reasons(), |out, reason| {
         let mut object = Object::new(out);
         object.own(key!("class"), reason.class);
-        object.raw(key!("code"), &reason.code.to_string());
+        object.raw(key!("code"), &digits(reason.code));
         object.own(key!("action"), reason.action);
         object.end();
     });

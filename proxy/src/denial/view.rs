@@ -2,8 +2,10 @@
 //! that none of them tells more than the others.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use arrayvec::{ArrayString, ArrayVec};
 use portcullis_config::settings::Disclosure;
 use portcullis_policy::decision::{ReasonCode, Refused};
 use portcullis_policy::model::{ClientAppType, Platform};
@@ -12,6 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::Desk;
 use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
@@ -23,6 +26,17 @@ use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
 /// Alternatives shown at most, and parts of one.
 const REMEDIES_MAX: usize = 3;
 const REMEDY_PARTS_MAX: usize = 2;
+/// Kinds of reasons there are.
+const REASONS_MAX: usize = ReasonCode::ALL.len();
+
+const TIMESTAMP_CHARS: usize = 24;
+
+/// A moment, as [`timestamp`] writes it.
+pub(crate) type Timestamp = ArrayString<TIMESTAMP_CHARS>;
+/// An IP address; the longest is an IPv4 address that is written as an IPv6 one.
+pub(crate) type AddressText = ArrayString<45>;
+/// A number of 32 bits.
+pub(super) type Digits = ArrayString<10>;
 
 const MINUTE: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
@@ -49,14 +63,14 @@ pub(super) struct View<'v> {
     pub(super) row: Row,
     pub(super) error: &'static str,
     /// The code in digits; empty where there is none.
-    pub(super) code: String,
-    pub(super) request_id: String,
-    pub(super) correlation_id: Option<String>,
-    pub(super) timestamp: String,
+    pub(super) code: Digits,
+    pub(super) request_id: ArrayString<{ Hyphenated::LENGTH }>,
+    pub(super) correlation_id: Option<ArrayString<32>>,
+    pub(super) timestamp: Timestamp,
     /// The user's own facts; `None` where they are not to be shown.
     pub(super) own: Option<&'v Facts<'v>>,
     /// The client's address, among the own facts.
-    pub(super) address: Option<String>,
+    pub(super) address: Option<AddressText>,
     /// Whether the way out may be named: not at minimal disclosure of a decision.
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
@@ -114,13 +128,14 @@ impl<'v> View<'v> {
             Refusal::Policy(refused, _) => Some(*refused),
             _ => None,
         };
-        let mut id = Uuid::encode_buffer();
+        let mut request_id = [0; Hyphenated::LENGTH];
+        let request_id: &str = Uuid::from_u128(facts.request_id).hyphenated().encode_lower(&mut request_id);
         Self {
             row,
             error: error_word(refusal, is_temporary),
-            code: if row.code == 0 { String::new() } else { row.code.to_string() },
-            request_id: Uuid::from_u128(facts.request_id).hyphenated().encode_lower(&mut id).to_owned(),
-            correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
+            code: if row.code == 0 { Digits::default() } else { digits(row.code) },
+            request_id: ArrayString::from(request_id).unwrap_or_default(),
+            correlation_id: own.and_then(|own| own.trace_id).map(|id| written(format_args!("{id:032x}"))),
             timestamp: timestamp(facts.now_unix_ms),
             own,
             address: own.and_then(|own| own.client).map(address),
@@ -221,8 +236,8 @@ impl<'v> View<'v> {
 
     /// All failing classes at once; what passed is never listed. A temporary refusal lists only that
     /// a fact was missing: whatever else failed may have failed for want of it.
-    pub(super) fn reasons(&self) -> Vec<ReasonView> {
-        let mut list: Vec<ReasonView> = Vec::new();
+    pub(super) fn reasons(&self) -> ArrayVec<ReasonView, REASONS_MAX> {
+        let mut list = ArrayVec::new();
         let (Some(refused), Some(_)) = (self.refused, self.own) else { return list };
         for reason in refused.reasons.with(refused.primary).iter() {
             if (reason == ReasonCode::FactUnavailable) != self.is_temporary {
@@ -231,8 +246,8 @@ impl<'v> View<'v> {
             let row = if reason == refused.primary { self.row } else { reason_row(reason) };
             let text = reason_text(reason, self.teller.texts);
             let same = |known: &ReasonView| known.code == row.code && known.class == row.class.as_str();
-            let seen = list.iter().any(|known| known.text == text || same(known));
-            if !seen {
+            let seen = list.iter().any(|known: &ReasonView| known.text == text || same(known));
+            if !seen && !list.is_full() {
                 list.push(ReasonView {
                     class: row.class.as_str(),
                     code: row.code,
@@ -246,23 +261,24 @@ impl<'v> View<'v> {
 
     /// What the user can do. Where a risk is among the reasons nothing is offered: a way around it
     /// would be a way for the thief as well.
-    pub(super) fn ways(&self) -> Vec<Way<'v>> {
+    pub(super) fn ways(&self) -> ArrayVec<Way<'v>, REMEDIES_MAX> {
         let texts = self.teller.texts;
-        let (Some(refused), Some(own)) = (self.refused, self.own) else { return Vec::new() };
+        let one = |way| ArrayVec::from_iter([way]);
+        let (Some(refused), Some(own)) = (self.refused, self.own) else { return ArrayVec::new() };
         if self.is_temporary {
-            return Vec::new();
+            return ArrayVec::new();
         }
         let administrator = Way::Likely("administrator", &texts.remedy_administrator);
         if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) {
-            return vec![administrator];
+            return one(administrator);
         }
         let verified = own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX);
-        let verified: Vec<_> =
+        let verified: ArrayVec<_, REMEDIES_MAX> =
             verified.map(|parts| Way::Verified(parts.get(..REMEDY_PARTS_MAX).unwrap_or(parts))).collect();
         if !verified.is_empty() {
             return verified;
         }
-        vec![match refused.primary {
+        one(match refused.primary {
             ReasonCode::PasswordChangeRequired => Way::Likely("change_password", &texts.remedy_password),
             ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => {
                 Way::Likely("sign_in_again", &texts.remedy_interaction)
@@ -273,7 +289,7 @@ impl<'v> View<'v> {
                 Way::Likely("stronger_sign_in", &texts.remedy_stronger)
             }
             _ => administrator,
-        }]
+        })
     }
 
     /// What is said of one way.
@@ -514,7 +530,7 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
 
 /// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch. Written by hand: it is
 /// on every denial.
-pub(crate) fn timestamp(unix_ms: i64) -> String {
+pub(crate) fn timestamp(unix_ms: i64) -> Timestamp {
     let known = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000)).ok();
     let (time, millis) = match known.filter(|time| time.year() >= 0) {
         Some(time) => (time, unix_ms.rem_euclid(1_000) as u16),
@@ -528,11 +544,11 @@ pub(crate) fn timestamp(unix_ms: i64) -> String {
     let ([m1, m2], [d1, d2]) = (two(u8::from(month)), two(day));
     let ([h1, h2], [n1, n2], [s1, s2]) = (two(hour), two(minute), two(second));
     let ([f1, f2], [_, f3]) = (two((millis / 10) as u8), two((millis % 10) as u8));
-    let text = [
+    let text: [u8; TIMESTAMP_CHARS] = [
         y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1, f2,
         f3, b'Z',
     ];
-    String::from_utf8(text.to_vec()).unwrap_or_default()
+    ascii(&text)
 }
 
 /// The stable word of the twin. Apart from the words of log and metric, which name what users are
@@ -617,30 +633,60 @@ fn platform(own: &Facts<'_>) -> Option<Cow<'static, str>> {
 }
 
 /// An address as text; the usual kind without the machinery of formatting.
-pub(crate) fn address(address: IpAddr) -> String {
+pub(crate) fn address(address: IpAddr) -> AddressText {
     match address {
         IpAddr::V4(address) => {
-            let mut out = String::with_capacity(15);
+            let (mut text, mut end) = ([0; "255.255.255.255".len()], 0);
+            let mut push = |byte| {
+                if let Some(place) = text.get_mut(end) {
+                    *place = byte;
+                    end += 1;
+                }
+            };
             for (at, part) in address.octets().into_iter().enumerate() {
                 if at > 0 {
-                    out.push('.');
+                    push(b'.');
                 }
                 if part > 99 {
-                    push_digit(&mut out, part / 100);
+                    push(b'0' + part / 100);
                 }
                 if part > 9 {
-                    push_digit(&mut out, part / 10);
+                    push(b'0' + part / 10 % 10);
                 }
-                push_digit(&mut out, part);
+                push(b'0' + part % 10);
             }
-            out
+            ascii(text.get(..end).unwrap_or_default())
         }
-        IpAddr::V6(address) => address.to_string(),
+        IpAddr::V6(address) => written(format_args!("{address}")),
     }
 }
 
-fn push_digit(out: &mut String, digit: u8) {
-    out.push(char::from(b'0' + digit % 10));
+/// A number as text.
+pub(super) fn digits(number: u32) -> Digits {
+    let (mut bytes, mut at, mut rest) = ([0; 10], 10, number);
+    for byte in bytes.iter_mut().rev() {
+        *byte = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        at -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    ascii(bytes.get(at..).unwrap_or_default())
+}
+
+/// Characters that were written one by one. INVARIANT: they are ASCII, and there is room for them.
+fn ascii<const ROOM: usize>(text: &[u8]) -> ArrayString<ROOM> {
+    std::str::from_utf8(text).ok().and_then(|text| ArrayString::from(text).ok()).unwrap_or_default()
+}
+
+/// What is formatted, where it has room; nothing where it has none.
+fn written<const ROOM: usize>(what: fmt::Arguments<'_>) -> ArrayString<ROOM> {
+    let mut out = ArrayString::new();
+    if out.write_fmt(what).is_err() {
+        out.clear();
+    }
+    out
 }
 
 const fn platform_name(platform: Platform) -> &'static str {

@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn sealed(denials: &Denials, code: &str) -> Result<Found, Failure> {
     let decision = denials.open(code)?;
-    let at = crate::denial::timestamp(decision.now_unix_ms);
+    let at = crate::denial::timestamp(decision.now_unix_ms).to_string();
     let age_secs = unix_now().saturating_sub(decision.now_unix_ms.div_euclid(1_000));
     if !(-300..=CODE_LIFE_SECS).contains(&age_secs) {
         let hours = CODE_LIFE_SECS / 3_600;
