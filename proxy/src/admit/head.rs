@@ -137,11 +137,9 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
     if kept.replace(value).is_some() { Err(twice) } else { Ok(()) }
 }
 
-/// A value of visible ASCII, spaces and tabs. Looked at without a branch for each byte.
+/// A value of visible ASCII.
 fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
-    let shows = |byte: u8| matches!(byte, b' '..=b'~' | b'\t');
-    let is_plain = value.as_bytes().iter().fold(true, |all, &byte| all & shows(byte));
-    std::str::from_utf8(value.as_bytes()).ok().filter(|_| is_plain).ok_or(otherwise)
+    value.to_str().map_err(|_| otherwise)
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.
