@@ -108,12 +108,13 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
     headers.insert(GRPC_MESSAGE, value(&message));
 }
 
-/// Of the refusals by policies, by code: they come in storms.
+const DENIED: &str = "http_request_denied";
+
+/// `Proxy-Status` of refusals by policies, by code: they come in storms.
 static BY_POLICIES: LazyLock<Vec<(u32, HeaderValue)>> = LazyLock::new(|| {
     let codes = ReasonCode::ALL.map(|reason| reason_row(reason).code);
     codes.map(|code| (code, written(DENIED, &digits(code)))).to_vec()
 });
-const DENIED: &str = "http_request_denied";
 
 /// `Proxy-Status` (RFC 9209), with the registered error types.
 fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
@@ -132,6 +133,7 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
     written(error, &view.code)
 }
 
+/// An error, and the code where there is one.
 fn written(error: &str, code: &str) -> HeaderValue {
     if code.is_empty() {
         value(&["portcullis; error=", error].concat())
