@@ -24,7 +24,7 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{AdmittedRequest, Head, admit, target_of};
+use crate::admit::{AdmittedRequest, Head, address, admit, target_of};
 use crate::context;
 use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
 use crate::record::{
@@ -349,7 +349,7 @@ impl Passage {
             reasons,
             app_id: app.map(|app| app.id.clone()),
             user_id: user,
-            ip_address: seen.client.map(|client| denial::address(client).to_string()),
+            ip_address: seen.client.map(|client| address(client).to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),
@@ -473,7 +473,7 @@ fn asked(head: &RequestHeader, had_bearer: bool) -> (Asked<'_>, Option<&str>) {
             "x-requested-with" => &mut asked.x_requested_with,
             "content-type" => &mut asked.content_type,
             "user-agent" => {
-                asked.user_agent = asked.user_agent.or(Some(value.as_bytes()));
+                asked.user_agent.get_or_insert(value.as_bytes());
                 continue;
             }
             "traceparent" => &mut traceparent,

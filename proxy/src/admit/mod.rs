@@ -1,6 +1,7 @@
 //! The only reading of a raw request head. What comes out is what the policies judge and what the app
 //! receives; whatever could be read in two ways is refused before anybody interprets it.
 
+mod address;
 mod forwarded;
 mod head;
 mod target;
@@ -12,6 +13,7 @@ use http::{HeaderMap, HeaderName, Method, Version, header};
 use portcullis_config::settings::TrustedProxies;
 
 use crate::refusal::BadRequest;
+pub(crate) use address::{AddressText, address};
 use head::Fields;
 
 /// Headers that never reach an app: they would change what it does after the policies judged, or pass

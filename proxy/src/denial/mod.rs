@@ -40,6 +40,7 @@ pub use asked::{Asked, Negotiated};
 pub use facts::{DeviceState, Facts};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
+use crate::admit::address;
 use crate::record::{Case, NamedIds};
 use crate::refusal::Refusal;
 use desk::Desk;
@@ -47,8 +48,8 @@ use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::StepUps;
+pub(crate) use view::timestamp;
 use view::{Teller, View, is_verified};
-pub(crate) use view::{address, timestamp};
 
 /// How long a client is asked to wait when a refusal is temporary.
 pub const RETRY_AFTER: Duration = Duration::from_secs(120);

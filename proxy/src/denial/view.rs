@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::net::IpAddr;
 
 use arrayvec::{ArrayString, ArrayVec};
 use portcullis_config::settings::Disclosure;
@@ -21,6 +20,7 @@ use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
 use super::facts::{DeviceState, Facts};
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Message, Texts, label};
+use crate::admit::{AddressText, address};
 use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
 
 /// Alternatives shown at most, and parts of one.
@@ -33,8 +33,6 @@ const TIMESTAMP_CHARS: usize = 24;
 
 /// A moment, as [`timestamp`] writes it.
 pub(crate) type Timestamp = ArrayString<TIMESTAMP_CHARS>;
-/// An IP address; the longest is an IPv4 address that is written as an IPv6 one.
-pub(crate) type AddressText = ArrayString<45>;
 /// A number of 32 bits.
 pub(super) type Digits = ArrayString<10>;
 
@@ -630,35 +628,6 @@ fn platform(own: &Facts<'_>) -> Option<Cow<'static, str>> {
         Some(version) => Cow::Owned([name, " ", &one_line(version, cap::OS_VERSION)].concat()),
         None => Cow::Borrowed(name),
     })
-}
-
-/// An address as text; the usual kind without the machinery of formatting.
-pub(crate) fn address(address: IpAddr) -> AddressText {
-    match address {
-        IpAddr::V4(address) => {
-            let (mut text, mut end) = ([0; "255.255.255.255".len()], 0);
-            let mut push = |byte| {
-                if let Some(place) = text.get_mut(end) {
-                    *place = byte;
-                    end += 1;
-                }
-            };
-            for (at, part) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    push(b'.');
-                }
-                if part > 99 {
-                    push(b'0' + part / 100);
-                }
-                if part > 9 {
-                    push(b'0' + part / 10 % 10);
-                }
-                push(b'0' + part % 10);
-            }
-            ascii(text.get(..end).unwrap_or_default())
-        }
-        IpAddr::V6(address) => written(format_args!("{address}")),
-    }
 }
 
 /// A number as text.

@@ -12,7 +12,7 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
 use portcullis_policy::signals::{Fact, Value};
 
-use crate::admit::STRIPPED;
+use crate::admit::{self, STRIPPED};
 use crate::token::{Caller, VerifiedToken};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -191,29 +191,7 @@ fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
 /// An address as a header's value.
 fn address(client: IpAddr) -> HeaderValue {
     // INVARIANT: digits, letters, dots and colons are fit for a header.
-    let value = |text: &[u8]| HeaderValue::from_bytes(text).unwrap_or_else(|_| HeaderValue::from_static(""));
-    let IpAddr::V4(client) = client else { return value(client.to_string().as_bytes()) };
-    // Written by hand: most clients have one, and formatting costs more than all the rest of it.
-    let (mut text, mut len) = ([0; 15], 0);
-    let mut push = |byte| {
-        if let Some(place) = text.get_mut(len) {
-            *place = byte;
-            len += 1;
-        }
-    };
-    for (position, octet) in client.octets().into_iter().enumerate() {
-        if position > 0 {
-            push(b'.');
-        }
-        if octet > 99 {
-            push(b'0' + octet / 100);
-        }
-        if octet > 9 {
-            push(b'0' + octet / 10 % 10);
-        }
-        push(b'0' + octet % 10);
-    }
-    value(text.get(..len).unwrap_or_default())
+    HeaderValue::from_str(&admit::address(client)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Takes the parts out of a head and leaves an empty one.
