@@ -1,6 +1,7 @@
 //! Walls between rooms and the small order of the house, as an ordinary test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -86,6 +87,28 @@ fn the_policy_crate_links_what_its_list_says_and_nothing_else() {
         listed.trim(),
         "mend policy/Cargo.toml, or argue and change policy/dependencies.txt"
     );
+}
+
+/// A crate's functions are named after its features too, and a profile knows functions by their names: shipped alone, a program
+/// with other features than the measured one is built without its profile.
+#[test]
+fn what_is_measured_is_what_is_shipped() {
+    let features = |packages: &[&str]| {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "-e", "normal,build", "--prefix", "none", "--no-dedupe", "--format", "{p} [{f}]"])
+            .args(packages.iter().flat_map(|package| ["-p", package]))
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap().lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let measured = features(&["portcullis", "portcullis-load-tests"]);
+    let other: Vec<String> = features(&["portcullis"])
+        .difference(&measured)
+        .map(|one| format!("{one}: load-tests add a feature; ask for it in the workspace's Cargo.toml"))
+        .collect();
+    complain(&other);
 }
 
 #[test]
