@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -70,6 +71,67 @@ def cpu_seconds(pid):
         except (OSError, IndexError):
             pass
     return total / TICK
+
+
+# How long a window is, in seconds.
+WINDOW = 0.05
+
+
+def nanoseconds(pids):
+    """What processes had of the processor, to the nanosecond (`CPUCLOCK_SCHED` of Linux's clock ids)."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            total += time.clock_gettime_ns((~pid << 3) | 2)
+    return total
+
+
+def segments():
+    """TCP segments sent on this machine since it started."""
+    names, values = [line.split() for line in pathlib.Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Tcp:")]
+    return int(values[names.index("OutSegs")])
+
+
+class Windows:
+    """What a server takes of the processor for a segment on the wire, in each window of 50 ms while it is driven. A second in which
+    the machine's memory or cores are busy with something else holds windows in which they are not."""
+
+    def __init__(self, served):
+        self.pids, self.over = family(served.pid), threading.Event()
+        self.seen, self.first = [], segments()
+        self.thread = threading.Thread(target=self.watch)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def moment(self):
+        """Both counts of one moment: tried again when this thread had to wait between them."""
+        for _ in range(5):
+            before, sent = nanoseconds(self.pids), segments()
+            after = nanoseconds(self.pids)
+            if after - before < WINDOW * 1e9 / 100:
+                break
+        return after, sent
+
+    def watch(self):
+        os.sched_setaffinity(0, {int(LOAD_CPU)})
+        last = self.moment()
+        while not self.over.wait(WINDOW):
+            now = self.moment()
+            # Fewer requests tell little, and what a process that ended had is missing.
+            if now[1] - last[1] > 100 and now[0] > last[0]:
+                self.seen.append((now[0] - last[0]) / (now[1] - last[1]))
+            last = now
+
+    def costs(self, requests):
+        """CPU seconds per 100,000 requests in each window; the first and the last are not whole."""
+        each = (segments() - self.first) / max(requests, 1)
+        return [round(one * each * 1e-4, 3) for one in self.seen[2:-1]]
 
 
 def rss_mib(pid):
@@ -230,7 +292,8 @@ def wrk(work, row, served, seconds):
                "-H", f"Host: {row.host}", *headers, f"{scheme}://127.0.0.1:{port}"]
     env = {**os.environ, "LOAD_TOKENS": str(row.tokens), "LOAD_PATH": row.path}
     before, started = cpu_seconds(served.pid), time.time()
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=seconds + 30)
+    with Windows(served) as windows:
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=seconds + 30)
     cpu = cpu_seconds(served.pid) - before
     found = re.search(r"^RESULT (.*)$", done.stdout, re.M)
     if not found:
@@ -241,7 +304,7 @@ def wrk(work, row, served, seconds):
     return {
         "requests": seen["requests"], "rps": seen["requests"] / (seen["micros"] / 1e6), "wrong": wrong,
         "errors": 0 if row.fresh else seen["socket_errors"], "cpu_s_per_100k": cpu / max(seen["requests"], 1) * 1e5,
-        "closed_p99_ms": seen["p99_ms"], "seconds": time.time() - started,
+        "closed_p99_ms": seen["p99_ms"], "seconds": time.time() - started, "windows": windows.costs(seen["requests"]),
     }
 
 
