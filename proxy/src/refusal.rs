@@ -369,6 +369,25 @@ impl Refusal {
 }
 
 #[cfg(test)]
+impl Refusal {
+    /// Every refusal that is not by policies.
+    pub(crate) fn but_by_policies() -> Vec<Self> {
+        let mut all = vec![
+            Self::NoApp,
+            Self::NoToken,
+            Self::KeysUnavailable,
+            Self::Internal,
+            Self::Upstream { status: 502 },
+            Self::Upstream { status: 504 },
+            Self::BodyTooLarge,
+        ];
+        all.extend(BadRequest::ALL.map(Self::BadRequest));
+        all.extend(BadToken::ALL.map(Self::BadToken));
+        all
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 
@@ -379,19 +398,10 @@ mod tests {
     }
 
     fn every() -> Vec<(String, Refusal)> {
-        let mut list = vec![
-            Refusal::NoApp,
-            Refusal::NoToken,
-            Refusal::KeysUnavailable,
-            Refusal::Internal,
-            Refusal::Upstream { status: 502 },
-            Refusal::Upstream { status: 504 },
-            Refusal::BodyTooLarge,
-        ];
-        list.extend(BadRequest::ALL.map(Refusal::BadRequest));
-        list.extend(BadToken::ALL.map(Refusal::BadToken));
-        let mut named: Vec<_> =
-            list.into_iter().map(|refusal| (refusal.reason().to_owned(), refusal)).collect();
+        let mut named: Vec<_> = Refusal::but_by_policies()
+            .into_iter()
+            .map(|refusal| (refusal.reason().to_owned(), refusal))
+            .collect();
         for primary in ReasonCode::ALL {
             for nuance in Nuance::ALL {
                 let refusal = Refusal::Policy(refused(primary, false), nuance);

@@ -153,17 +153,7 @@ fn json(answer: &Answer) -> Value {
 }
 
 fn every_refusal() -> Vec<Refusal> {
-    let mut list = vec![
-        Refusal::NoApp,
-        Refusal::NoToken,
-        Refusal::KeysUnavailable,
-        Refusal::Internal,
-        Refusal::Upstream { status: 502 },
-        Refusal::Upstream { status: 504 },
-        Refusal::BodyTooLarge,
-    ];
-    list.extend(BadRequest::ALL.map(Refusal::BadRequest));
-    list.extend(BadToken::ALL.map(Refusal::BadToken));
+    let mut list = Refusal::but_by_policies();
     for primary in ReasonCode::ALL {
         for temporary in [false, true] {
             let reasons = ReasonCode::ALL.into_iter().fold(ReasonSet::EMPTY, ReasonSet::with);
