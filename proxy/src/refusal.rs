@@ -391,7 +391,7 @@ impl Refusal {
 mod tests {
     use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 
-    use super::{BadRequest, BadToken, Carrier, Class, Nuance, Refusal, Resolution};
+    use super::{Carrier, Class, Nuance, Refusal, Resolution};
 
     fn refused(primary: ReasonCode, temporary: bool) -> Refused {
         Refused { primary, reasons: ReasonSet::EMPTY.with(primary), temporary }
