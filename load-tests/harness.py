@@ -23,7 +23,6 @@ ROOT = HERE.parent
 BIN = ROOT / "target" / "dist"
 # Pingora with its defaults is built by cargo's own means, without our profile.
 PLAIN = ROOT / "target" / "plain" / "dist"
-TICK = os.sysconf("SC_CLK_TCK")
 SERVER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 
 
@@ -62,28 +61,17 @@ def family(pid):
     return found
 
 
-def cpu_seconds(pid):
-    total = 0
-    for one in family(pid):
-        try:
-            fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        except (OSError, IndexError):
-            pass
-    return total / TICK
-
-
-# How long a window is, in seconds.
-WINDOW = 0.05
-
-
-def nanoseconds(pids):
-    """What processes had of the processor, to the nanosecond (`CPUCLOCK_SCHED` of Linux's clock ids)."""
+def cpu_seconds(pids):
+    """What processes had of the processor, by the kernel's clock of each (`CPUCLOCK_SCHED` of Linux's clock ids)."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
             total += time.clock_gettime_ns((~pid << 3) | 2)
-    return total
+    return total / 1e9
+
+
+# How long a window is, in seconds.
+WINDOW = 0.05
 
 
 def segments():
@@ -112,9 +100,9 @@ class Windows:
     def moment(self):
         """Both counts of one moment: tried again when this thread had to wait between them."""
         for _ in range(5):
-            before, sent = nanoseconds(self.pids), segments()
-            after = nanoseconds(self.pids)
-            if after - before < WINDOW * 1e9 / 100:
+            before, sent = cpu_seconds(self.pids), segments()
+            after = cpu_seconds(self.pids)
+            if after - before < WINDOW / 100:
                 break
         return after, sent
 
@@ -131,7 +119,7 @@ class Windows:
     def costs(self, requests):
         """CPU seconds per 100,000 requests in each window; the first and the last are not whole."""
         each = (segments() - self.first) / max(requests, 1)
-        return [round(one * each * 1e-4, 3) for one in self.seen[2:-1]]
+        return [round(one * each * 1e5, 3) for one in self.seen[2:-1]]
 
 
 def rss_mib(pid):
@@ -291,10 +279,10 @@ def wrk(work, row, served, seconds):
     command = ["taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{row.connections}", f"-d{seconds}s", "-s", str(script),
                "-H", f"Host: {row.host}", *headers, f"{scheme}://127.0.0.1:{port}"]
     env = {**os.environ, "LOAD_TOKENS": str(row.tokens), "LOAD_PATH": row.path}
-    before, started = cpu_seconds(served.pid), time.time()
+    before, started = cpu_seconds(family(served.pid)), time.time()
     with Windows(served) as windows:
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=seconds + 30)
-    cpu = cpu_seconds(served.pid) - before
+    cpu = cpu_seconds(family(served.pid)) - before
     found = re.search(r"^RESULT (.*)$", done.stdout, re.M)
     if not found:
         raise RuntimeError(f"{row.name}: wrk said {done.stdout} {done.stderr}")
@@ -314,9 +302,9 @@ def h2load(row, served, stop, paths=None):
     addresses = [f"https://127.0.0.1:{served.tls_port}{path}" for path in paths or [row.path]]
     command = ["taskset", "-c", LOAD_CPU, "h2load", "-t1", f"-c{row.connections}", "-m4", *stop, "-H", f"authorization: Bearer {token}",
                "-H", f":authority: {row.host}", *[part for line in row.headers for part in ("-H", line)], *addresses]
-    before = cpu_seconds(served.pid)
+    before = cpu_seconds(family(served.pid))
     done = subprocess.run(command, capture_output=True, text=True, timeout=90)
-    cpu = cpu_seconds(served.pid) - before
+    cpu = cpu_seconds(family(served.pid)) - before
     total = re.search(r"finished in ([\d.]+)(m?s), ([\d.]+) req/s", done.stdout)
     codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
     if not total or not codes:
@@ -365,11 +353,11 @@ def drive(row, served, **course):
 def morning(row, served, number):
     """One pass over a morning's requests, while one more person goes through the app over HTTP/2 and TLS."""
     script, count = row.morning(number)
-    before, began = cpu_seconds(served.pid), time.time()
+    before, began = cpu_seconds(family(served.pid)), time.time()
     with driving(row, served, rate=0, script=script) as result:
         other = h2load(row, served, ["-n", str(count // 6)], paths=["/", "/assets/1.js", "/assets/2.js", "/api/items/1"])
         seen = result()
-    took, cpu = time.time() - began, cpu_seconds(served.pid) - before
+    took, cpu = time.time() - began, cpu_seconds(family(served.pid)) - before
     requests = seen["requests"] + other["requests"]
     return {"requests": requests, "rps": seen["rps"], "wrong": seen["wrong"] + other["wrong"], "errors": seen["errors"] + other["errors"],
             "cpu_s_per_100k": cpu / requests * 1e5, "closed_p99_ms": seen["p99_ms"], "seconds": took}

@@ -32,6 +32,18 @@ fn all_sources() -> Vec<PathBuf> {
     found
 }
 
+/// What a package is built from, a line for each.
+fn cargo_tree(arguments: &[&str]) -> String {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--prefix", "none"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    String::from_utf8(tree.stdout).unwrap()
+}
+
 fn complain(problems: &[String]) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
@@ -71,13 +83,7 @@ fn the_rooms_that_must_not_know_pingora_do_not_name_it() {
 
 #[test]
 fn the_policy_crate_links_what_its_list_says_and_nothing_else() {
-    let tree = Command::new(env!("CARGO"))
-        .args(["tree", "-p", "portcullis-policy", "-e", "normal", "--prefix", "none", "--format", "{p}"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    let text = String::from_utf8(tree.stdout).unwrap();
+    let text = cargo_tree(&["-p", "portcullis-policy", "-e", "normal", "--format", "{p}"]);
     let mut linked: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
     linked.sort_unstable();
     linked.dedup();
@@ -94,17 +100,11 @@ fn the_policy_crate_links_what_its_list_says_and_nothing_else() {
 #[test]
 fn what_is_measured_is_what_is_shipped() {
     let features = |packages: &[&str]| {
-        let tree = Command::new(env!("CARGO"))
-            .args(["tree", "-e", "normal,build", "--prefix", "none", "--no-dedupe", "--format", "{p} [{f}]"])
-            .args(packages.iter().flat_map(|package| ["-p", package]))
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-        String::from_utf8(tree.stdout).unwrap().lines().map(str::to_owned).collect::<BTreeSet<_>>()
+        let asked = ["-e", "normal,build", "--no-dedupe", "--format", "{p} [{f}]"];
+        cargo_tree(&[&asked, packages].concat()).lines().map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    let measured = features(&["portcullis", "portcullis-load-tests"]);
-    let other: Vec<String> = features(&["portcullis"])
+    let measured = features(&["-p", "portcullis", "-p", "portcullis-load-tests"]);
+    let other: Vec<String> = features(&["-p", "portcullis"])
         .difference(&measured)
         .map(|one| format!("{one}: load-tests add a feature; ask for it in the workspace's Cargo.toml"))
         .collect();
