@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
 use super::Head;
-use super::head::Lines;
+use super::head::{Lines, text};
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,8 +53,18 @@ fn walk<'l>(
     let mut leftmost = peer;
     let mut hops = 0_usize;
     for line in lines {
-        let line = line.to_str().map_err(|_| BadRequest::ForwardedAddress)?;
-        for element in line.rsplit(',') {
+        let mut rest = Some(text(line, BadRequest::ForwardedAddress)?);
+        while let Some(list) = rest {
+            let element = match memchr::memrchr(b',', list.as_bytes()) {
+                Some(comma) => {
+                    rest = list.get(..comma);
+                    list.get(comma + 1..).unwrap_or_default()
+                }
+                None => {
+                    rest = None;
+                    list
+                }
+            };
             hops += 1;
             if hops > HOPS_MAX {
                 return Err(BadRequest::ForwardedAddress);

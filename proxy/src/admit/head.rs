@@ -137,9 +137,13 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
     if kept.replace(value).is_some() { Err(twice) } else { Ok(()) }
 }
 
-/// A value of visible ASCII.
-fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
-    value.to_str().map_err(|_| otherwise)
+/// A value of visible ASCII, spaces and tabs.
+pub(super) fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
+    // Looked at without a branch for each byte, unlike in `HeaderValue::to_str`.
+    let is_shown = |byte: u8| (byte.wrapping_sub(b' ') <= b'~' - b' ') | (byte == b'\t');
+    let bytes = value.as_bytes();
+    let text = bytes.iter().fold(true, |all, byte| all & is_shown(*byte)).then_some(bytes);
+    text.and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(otherwise)
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.
@@ -169,6 +173,15 @@ pub(super) fn host<'r>(head: &Head<'r>, field: Option<&'r str>) -> Result<Cow<'r
     }
 }
 
+/// Whether this is a name of labels between dots, none of them empty.
+fn is_name(name: &[u8]) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.');
+    let all_good = name.iter().fold(true, |all, byte| all & is_good(*byte));
+    let some_empty = name.windows(2).fold(false, |any, two| any | (two == b".."));
+    let at_end = matches!((name.first(), name.last()), (None | Some(b'.'), _) | (_, Some(b'.')));
+    all_good && !some_empty && !at_end && name.len() <= 253
+}
+
 pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
     let (name, port) = if stated.starts_with('[') {
         let (address, rest) = stated.split_once(']').ok_or(BadRequest::Host)?;
@@ -182,16 +195,7 @@ pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
             Some(colon) => (stated.get(..colon).ok_or(BadRequest::Host)?, stated.get(colon + 1..)),
             None => (stated, None),
         };
-        // No label is empty.
-        let mut before = b'.';
-        for byte in name.bytes() {
-            let is_good = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.');
-            if !is_good || (byte == b'.' && before == b'.') {
-                return Err(BadRequest::Host);
-            }
-            before = byte;
-        }
-        if before == b'.' || name.len() > 253 {
+        if !is_name(name.as_bytes()) {
             return Err(BadRequest::Host);
         }
         (name, port)

@@ -247,6 +247,23 @@ fn a_cookie_that_came_twice_is_no_credential() {
 
 proptest! {
     #[test]
+    fn a_host_is_labels_of_letters_digits_and_hyphens(name in prop_oneof!["[a-z.-]{0,6}", "[ -~]{0,3}", "[a-z]{60,64}([.][a-z]{60,64}){2,4}"]) {
+        let is_label = |label: &str| {
+            !label.is_empty() && label.chars().all(|char| char.is_ascii_alphanumeric() || char == '-')
+        };
+        let is_good = name.split('.').all(is_label) && name.len() <= 253;
+        prop_assume!(!name.contains([':', '[']));
+        prop_assert_eq!(head::without_port(&name).is_ok(), is_good);
+    }
+
+    #[test]
+    fn a_text_is_what_a_header_calls_one(bytes in any::<Vec<u8>>()) {
+        let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+        let read = head::text(&value, BadRequest::Header);
+        prop_assert_eq!(read.ok(), value.to_str().ok());
+    }
+
+    #[test]
     fn no_admitted_path_holds_a_form_that_could_be_read_twice(target in prop_oneof![
         any::<Vec<u8>>(),
         "/[a-z./%0-9;?\\\\#]{0,24}".prop_map(String::into_bytes),

@@ -4,6 +4,7 @@
 use portcullis_config::settings;
 
 use super::escape::{cap, is_own_path, is_web_link, one_line, push_percent};
+use super::twin;
 
 /// The checked settings.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(super) struct Desk {
     pub(super) installation: String,
     pub(super) contact_mail: Option<Mail>,
     pub(super) contact_url: Option<String>,
+    /// Both, as fields of the twin.
+    pub(super) support: String,
     pub(super) remediation_url: Option<String>,
     /// `data:` URI of an image.
     pub(super) logo: Option<String>,
@@ -50,10 +53,16 @@ impl Desk {
         let link = |url: &Option<String>| {
             url.as_deref().filter(|url| is_web_link(url) || is_own_path(url)).map(str::to_owned)
         };
+        let contact_mail = settings.contact_mail.as_deref().and_then(Mail::new);
+        let contact_url = link(&settings.contact_url);
         Self {
+            support: twin::support(
+                contact_url.as_deref(),
+                contact_mail.as_ref().map(|mail| mail.address.as_str()),
+            ),
             installation: one_line(&settings.installation, cap::INSTALLATION).into_owned(),
-            contact_mail: settings.contact_mail.as_deref().and_then(Mail::new),
-            contact_url: link(&settings.contact_url),
+            contact_mail,
+            contact_url,
             remediation_url: link(&settings.remediation_url),
             logo: settings.logo.as_deref().filter(|logo| is_logo(logo)).map(str::to_owned),
             accent: settings

@@ -6,6 +6,10 @@ use std::fmt::Write as _;
 /// The longest texts that are shown, in characters.
 pub(super) mod cap {
     pub(in super::super) const USER: usize = 80;
+    /// A mail address; an IP address is shorter.
+    pub(in super::super) const ADDRESS: usize = 254;
+    /// A country, a platform, a time.
+    pub(in super::super) const WORD: usize = 32;
     pub(in super::super) const APP_NAME: usize = 80;
     /// In headline and title, where a longer name would push everything else off the screen.
     pub(in super::super) const APP_NAME_HEADLINE: usize = 48;
@@ -52,6 +56,10 @@ pub(super) trait Pen {
     fn own(&mut self, text: &str);
     /// Writes foreign text, escaped as the form needs it.
     fn text(&mut self, text: &str);
+    /// Writes foreign text as [`one_line`] of at most `max` characters.
+    fn line(&mut self, text: &str, max: usize) {
+        self.text(&one_line(text, max));
+    }
 }
 
 /// Escapes for HTML text and for attribute values in quotes.
@@ -85,11 +93,6 @@ impl Pen for Json<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        // Nearly all is plain, and looked at without a branch for each byte.
-        let plain = |byte: u8| (byte > 0x1f) & (byte != b'"') & (byte != b'\\');
-        if text.bytes().fold(true, |all, byte| all & plain(byte)) {
-            return self.0.push_str(text);
-        }
         push_escaped(self.0, text, |byte| match byte {
             b'"' => Some("\\\""),
             b'\\' => Some("\\\\"),
@@ -97,6 +100,16 @@ impl Pen for Json<'_> {
             0..=0x1f => Some("\u{fffd}"),
             _ => None,
         });
+    }
+
+    fn line(&mut self, text: &str, max: usize) {
+        // Nearly every text is plain and short, and looked at once and without a branch for each byte.
+        let plain = |byte: u8| byte.wrapping_sub(b' ') <= b'~' - b' ' && byte != b'"' && byte != b'\\';
+        if text.len() <= max && text.bytes().fold(true, |all, byte| all & plain(byte)) {
+            self.0.push_str(text);
+        } else {
+            self.text(&one_line(text, max));
+        }
     }
 }
 

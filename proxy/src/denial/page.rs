@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::desk::Desk;
-use super::escape::{Html, Pen, escape_html};
+use super::escape::{Html, Pen, cap, escape_html};
 use super::languages::{self, Language};
 use super::texts::{Message, Texts, label};
 use super::view::View;
@@ -192,7 +192,7 @@ impl Page {
             }
             Hole::Message => {
                 section(out, "message", &texts.heading_operator, view.messages(), |pen, message| {
-                    pen.text(&message);
+                    pen.line(message, cap::MESSAGE);
                 });
             }
             Hole::Languages => out.push_str(&self.languages),

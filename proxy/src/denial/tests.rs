@@ -19,6 +19,7 @@ use portcullis_policy::signals::AppIndex;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::escape::{Json, Pen as _, one_line};
 use super::{Answer, Asked, Denials, DeviceState, Facts, languages, trace_id};
 use crate::record::{Case, Claim};
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
@@ -995,9 +996,22 @@ proptest! {
         prop_assert!(told(&page, "01937e2a-1b2c-7d3e-8f40-5162738495a6"));
         prop_assert_eq!(header(&answer, "content-language"), Some(languages::ALL[language].tag));
         let waits = refusal.row().resolution == crate::refusal::Resolution::RetryLater;
-        if reasons.contains(ReasonCode::BlockedByRisk) && form == 1 && shown > Disclosure::Minimal && !waits {
+        if form == 1 {
             let twin = json(&answer);
-            prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));
+            prop_assert_eq!(twin["status"].as_u64(), Some(refusal.row().status.into()));
+            prop_assert!(twin["support"]["code"].is_string() && twin["support"]["mail"].is_string());
+            if reasons.contains(ReasonCode::BlockedByRisk) && shown > Disclosure::Minimal && !waits {
+                prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));
+            }
         }
+    }
+
+    #[test]
+    fn a_line_of_json_reads_as_what_it_was_made_of(text in prop_oneof!["[ -~]{0,12}", any::<String>()], max in 0_usize..16) {
+        let mut out = String::from("\"");
+        Json(&mut out).line(&text, max);
+        out.push('"');
+        let read: String = serde_json::from_str(&out).unwrap();
+        prop_assert_eq!(read, one_line(&text, max).into_owned());
     }
 }

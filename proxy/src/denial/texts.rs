@@ -7,7 +7,7 @@
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
 use super::RETRY_AFTER;
-use super::escape::Pen;
+use super::escape::{Pen, cap};
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
 
 /// A text with holes, resolved.
@@ -19,19 +19,56 @@ pub(super) struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Hole(&'static str),
+    Hole(Hole),
+}
+
+/// What a text can be filled with. All of it is foreign, so each has the length that it is cut to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hole {
+    App,
+    User,
+    Address,
+    Country,
+    Platform,
+    Version,
+    Time,
+}
+
+impl Hole {
+    /// The name in a language file.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::User => "user",
+            Self::Address => "address",
+            Self::Country => "country",
+            Self::Platform => "platform",
+            Self::Version => "version",
+            Self::Time => "time",
+        }
+    }
+
+    const fn cap(self) -> usize {
+        match self {
+            Self::App => cap::APP_NAME_HEADLINE,
+            Self::User => cap::USER,
+            Self::Address => cap::ADDRESS,
+            Self::Version => cap::OS_VERSION,
+            Self::Country | Self::Platform | Self::Time => cap::WORD,
+        }
+    }
 }
 
 impl Message {
     /// Writes the text with its holes filled. What is filled in is foreign, is never searched for
     /// holes, and a hole without a value vanishes.
-    pub(super) fn write(&self, pen: &mut impl Pen, values: &[(&str, &str)]) {
+    pub(super) fn write(&self, pen: &mut impl Pen, values: &[(Hole, &str)]) {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => pen.own(text),
-                Piece::Hole(name) => {
-                    if let Some((_, value)) = values.iter().find(|(known, _)| known == name) {
-                        pen.text(value);
+                Piece::Hole(hole) => {
+                    if let Some((_, value)) = values.iter().find(|(known, _)| known == hole) {
+                        pen.line(value, hole.cap());
                     }
                 }
             }
@@ -52,7 +89,7 @@ impl Message {
 const OPEN: char = '\u{e000}';
 const CLOSE: char = '\u{e001}';
 
-fn pieces(resolved: &str, holes: &[&'static str]) -> Vec<Piece> {
+fn pieces(resolved: &str, holes: &[Hole]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = resolved;
     while let Some((before, after)) = rest.split_once(OPEN) {
@@ -60,7 +97,7 @@ fn pieces(resolved: &str, holes: &[&'static str]) -> Vec<Piece> {
             pieces.push(Piece::Text(before.to_owned()));
         }
         let (name, tail) = after.split_once(CLOSE).unwrap_or((after, ""));
-        pieces.extend(holes.iter().find(|known| **known == name).map(|known| Piece::Hole(known)));
+        pieces.extend(holes.iter().find(|known| known.name() == name).map(|known| Piece::Hole(*known)));
         rest = tail;
     }
     if !rest.is_empty() {
@@ -93,11 +130,11 @@ impl Resolver {
         Self { bundle, problems }
     }
 
-    fn resolve(&mut self, name: &str, holes: &[&'static str], numbers: &[(&'static str, u64)]) -> Message {
+    fn resolve(&mut self, name: &str, holes: &[Hole], numbers: &[(&'static str, u64)]) -> Message {
         let id = name.replace('_', "-");
         let mut args = FluentArgs::new();
-        for hole in holes {
-            args.set(*hole, FluentValue::from(format!("{OPEN}{hole}{CLOSE}")));
+        for hole in holes.iter().map(|hole| hole.name()) {
+            args.set(hole, FluentValue::from(format!("{OPEN}{hole}{CLOSE}")));
         }
         for (number, value) in numbers {
             args.set(*number, FluentValue::from(*value));
@@ -139,7 +176,7 @@ macro_rules! texts {
                 Self {
                     space,
                     verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
-                    $($name: resolver.resolve(stringify!($name), &[$(stringify!($hole)),*], &[minutes, window, most]),)*
+                    $($name: resolver.resolve(stringify!($name), &[$(Hole::$hole),*], &[minutes, window, most]),)*
                 }
             }
 
@@ -158,20 +195,20 @@ macro_rules! texts {
         /// Names of all texts, with their holes.
         #[cfg(test)]
         pub(super) const NAMES: &[(&str, &[&str])] = &[
-            $((stringify!($name), &[$(stringify!($hole)),*]),)*
+            $((stringify!($name), &[$(Hole::$hole.name()),*]),)*
             ("verdict_repeated", &[]),
         ];
     };
 }
 
 texts! {
-    headline_context(app);
+    headline_context(App);
     headline_context_nameless();
-    headline_account(app);
+    headline_account(App);
     headline_account_nameless();
-    headline_reauthenticate(app);
+    headline_reauthenticate(App);
     headline_reauthenticate_nameless();
-    headline_unavailable(app);
+    headline_unavailable(App);
     headline_unavailable_nameless();
     headline_sign_in();
     headline_sign_in_again();
@@ -180,7 +217,7 @@ texts! {
     headline_too_large();
     headline_fault();
 
-    signed_in_as(user);
+    signed_in_as(User);
     lead_context();
     lead_account();
     lead_reauthenticate();
@@ -211,8 +248,8 @@ texts! {
 
     remedy_together();
     remedy_other_network();
-    seen_at(address);
-    seen_at_country(address, country);
+    seen_at(Address);
+    seen_at_country(Address, Country);
     remedy_compliant_device();
     remedy_hybrid_device();
     remedy_registered_device();
@@ -221,8 +258,8 @@ texts! {
     device_not_compliant();
     device_unregistered();
     remedy_update_os();
-    remedy_update_named_os(platform, version);
-    remedy_later(time);
+    remedy_update_named_os(Platform, Version);
+    remedy_later(Time);
     remedy_desktop_or_mobile();
     remedy_browser();
     remedy_stronger();
@@ -255,7 +292,7 @@ texts! {
     action_other_account();
     action_try_again();
     action_fix_device();
-    action_mail(address);
+    action_mail(Address);
     action_help();
 
     contact();

@@ -19,7 +19,7 @@ use super::Desk;
 use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
 use super::facts::{DeviceState, Facts};
 use super::repeats::REPEATS_SHOWN_MAX;
-use super::texts::{Message, Texts, label};
+use super::texts::{Hole, Message, Texts, label};
 use crate::admit::{AddressText, address};
 use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
 
@@ -72,9 +72,9 @@ pub(super) struct View<'v> {
     /// Whether the way out may be named: not at minimal disclosure of a decision.
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
-    refusal: &'v Refusal,
     refused: Option<Refused>,
     sign_in_url: Option<&'v str>,
+    opening: Opening,
     teller: Teller<'v>,
 }
 
@@ -105,12 +105,50 @@ pub(super) struct Action<'v> {
 }
 
 /// What a denial begins with.
+#[derive(Debug)]
 struct Opening {
     /// With the app's name, and without.
     headline: (Option<&'static Message>, &'static Message),
     lead: &'static Message,
-    /// What is said of trying again, where that is no use.
-    structural: Option<&'static Message>,
+    /// Whether trying again helps.
+    verdict: Option<&'static Message>,
+}
+
+impl Opening {
+    fn of(refusal: &Refusal, resolution: Resolution, texts: &'static Texts) -> Self {
+        let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
+        let is_temporary = resolution == Resolution::RetryLater;
+        let (headline, lead, structural) = match refusal {
+            Refusal::Policy(..) if is_temporary => (unavailable, &texts.lead_unavailable, None),
+            Refusal::Policy(refused, _) => match (refused.primary, resolution) {
+                (_, Resolution::Reauthenticate) => (
+                    (Some(&texts.headline_reauthenticate), &texts.headline_reauthenticate_nameless),
+                    &texts.lead_reauthenticate,
+                    Some(&texts.verdict_reauthenticate),
+                ),
+                (ReasonCode::NotAssigned, _) => (
+                    (Some(&texts.headline_account), &texts.headline_account_nameless),
+                    &texts.lead_account,
+                    Some(&texts.verdict_structural),
+                ),
+                _ => (
+                    (Some(&texts.headline_context), &texts.headline_context_nameless),
+                    &texts.lead_context,
+                    Some(&texts.verdict_structural),
+                ),
+            },
+            Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
+            Refusal::KeysUnavailable => (unavailable, &texts.lead_unavailable, None),
+            Refusal::NoToken => ((None, &texts.headline_sign_in), &texts.lead_sign_in, None),
+            Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
+            Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
+            Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
+            Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
+            Refusal::Internal => ((None, &texts.headline_fault), &texts.lead_fault, None),
+        };
+        let verdict = if is_temporary { Some(&texts.verdict_temporary) } else { structural };
+        Self { headline, lead, verdict }
+    }
 }
 
 impl<'v> View<'v> {
@@ -139,52 +177,18 @@ impl<'v> View<'v> {
             address: own.and_then(|own| own.client).map(address),
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
-            refusal,
             refused,
             sign_in_url: facts.sign_in_url,
+            opening: Opening::of(refusal, row.resolution, teller.texts),
             teller,
         }
     }
 
-    fn opening(&self) -> Opening {
-        let texts = self.teller.texts;
-        let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
-        let (headline, lead, structural) = match self.refusal {
-            Refusal::Policy(..) if self.is_temporary => (unavailable, &texts.lead_unavailable, None),
-            Refusal::Policy(refused, _) => match (refused.primary, self.row.resolution) {
-                (_, Resolution::Reauthenticate) => (
-                    (Some(&texts.headline_reauthenticate), &texts.headline_reauthenticate_nameless),
-                    &texts.lead_reauthenticate,
-                    Some(&texts.verdict_reauthenticate),
-                ),
-                (ReasonCode::NotAssigned, _) => (
-                    (Some(&texts.headline_account), &texts.headline_account_nameless),
-                    &texts.lead_account,
-                    Some(&texts.verdict_structural),
-                ),
-                _ => (
-                    (Some(&texts.headline_context), &texts.headline_context_nameless),
-                    &texts.lead_context,
-                    Some(&texts.verdict_structural),
-                ),
-            },
-            Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
-            Refusal::KeysUnavailable => (unavailable, &texts.lead_unavailable, None),
-            Refusal::NoToken => ((None, &texts.headline_sign_in), &texts.lead_sign_in, None),
-            Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
-            Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
-            Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
-            Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
-            Refusal::Internal => ((None, &texts.headline_fault), &texts.lead_fault, None),
-        };
-        Opening { headline, lead, structural }
-    }
-
     pub(super) fn headline(&self, pen: &mut impl Pen) {
         let app = self.own.and_then(|own| own.app);
-        match (self.opening().headline, app) {
+        match (self.opening.headline, app) {
             ((Some(named), _), Some((_, name))) => {
-                named.write(pen, &[("app", &one_line(name, cap::APP_NAME_HEADLINE))]);
+                named.write(pen, &[(Hole::App, name)]);
             }
             ((_, nameless), _) => pen.own(nameless.as_str()),
         }
@@ -193,18 +197,15 @@ impl<'v> View<'v> {
     pub(super) fn lead(&self, pen: &mut impl Pen) {
         let texts = self.teller.texts;
         if let Some(user) = self.own.and_then(|own| own.user) {
-            texts.signed_in_as.write(pen, &[("user", &one_line(user, cap::USER))]);
+            texts.signed_in_as.write(pen, &[(Hole::User, user)]);
             pen.own(texts.space);
         }
-        pen.own(self.opening().lead.as_str());
+        pen.own(self.opening.lead.as_str());
     }
 
     /// Whether trying again helps.
     pub(super) fn verdict(&self) -> Option<&'static str> {
-        let texts = self.teller.texts;
-        let verdict =
-            if self.is_temporary { Some(&texts.verdict_temporary) } else { self.opening().structural };
-        verdict.map(Message::as_str)
+        self.opening.verdict.map(Message::as_str)
     }
 
     /// What is said of a refusal that came again and again.
@@ -222,14 +223,11 @@ impl<'v> View<'v> {
     }
 
     /// The operator's words, at full disclosure.
-    pub(super) fn messages(&self) -> impl Iterator<Item = Cow<'v, str>> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = &'v str> {
         let shows = self.refused.is_some() && self.own.is_some();
-        let shown = if shows && self.teller.disclosure == Disclosure::Full {
-            self.teller.messages.as_slice()
-        } else {
-            &[]
-        };
-        shown.iter().map(|text| one_line(text, cap::MESSAGE))
+        let is_full = self.teller.disclosure == Disclosure::Full;
+        let shown = if shows && is_full { self.teller.messages.as_slice() } else { &[] };
+        shown.iter().copied()
     }
 
     /// All failing classes at once; what passed is never listed. A temporary refusal lists only that
@@ -319,17 +317,17 @@ impl<'v> View<'v> {
                 pen.own(texts.space);
                 match own.shown_country() {
                     Some(country) => {
-                        texts.seen_at_country.write(pen, &[("address", address), ("country", country)]);
+                        let values = [(Hole::Address, address), (Hole::Country, country)];
+                        texts.seen_at_country.write(pen, &values);
                     }
-                    None => texts.seen_at.write(pen, &[("address", address)]),
+                    None => texts.seen_at.write(pen, &[(Hole::Address, address)]),
                 }
                 return;
             }
-            Remedy::LaterTime { at } => return texts.remedy_later.write(pen, &[("time", &minute(at))]),
+            Remedy::LaterTime { at } => return texts.remedy_later.write(pen, &[(Hole::Time, &minute(at))]),
             Remedy::NewerOs => match (own.platform, own.os_version) {
                 (Some(platform), Some(version)) => {
-                    let version = one_line(version, cap::OS_VERSION);
-                    let values = [("platform", platform_name(platform)), ("version", &version)];
+                    let values = [(Hole::Platform, platform_name(platform)), (Hole::Version, version)];
                     return texts.remedy_update_named_os.write(pen, &values);
                 }
                 (Some(_) | None, _) => &texts.remedy_update_os,
@@ -464,7 +462,7 @@ impl<'v> View<'v> {
                 code => format!("Access refused, code {code}, request {}", self.request_id),
             };
             let mut text = String::with_capacity(64);
-            texts.action_mail.write(&mut Plain(&mut text), &[("address", &mail.address)]);
+            texts.action_mail.write(&mut Plain(&mut text), &[(Hole::Address, &mail.address)]);
             let href = Cow::Owned(mail.href(&subject));
             list.push(Action { text: Cow::Owned(text), href, is_primary: false });
         }
