@@ -370,6 +370,7 @@ def rows(cx, quick, only):
         Row("portcullis-allowed-1000-rs256", "p1000-rs", cx.portcullis(1_000, "rs256", "p1000-rs"), rs),
         Row("portcullis-allowed-10000-rs256", "p10000-rs", cx.portcullis(10_000, "rs256", "p10000-rs"), rs),
         Row("portcullis-denied-1000-rs256", "p1000-rs", cx.portcullis(1_000, "rs256", "p1000-rs"), rs, expect=403, headers=list(DENIED)),
+        Row("pingora-tuned-refused", "pingora-tuned", None, rs, expect=403, path="/refused"),
         Row("portcullis-allowed-1000-es256", "p1000-es", cx.portcullis(1_000, "es256", "p1000-es"), es),
         Row("portcullis-morning-1000", "p1000-morning", cx.portcullis(1_000, "rs256", "p1000-morning", keys=keys), person, connections=64, morning=cx.morning(True)),
         Row("pingora-tuned-morning", "pingora-tuned", None, person, connections=64, morning=cx.morning(False)),

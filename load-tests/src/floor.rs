@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
 use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::http_proxy_service;
@@ -21,9 +24,35 @@ pub enum Settings {
     Tuned,
 }
 
+/// What is answered here instead of passed on, to measure refusals beside it.
+const REFUSED: &str = "/refused";
+/// As many bytes as a denial has, and as many fields of the same lengths.
+static BODY: [u8; 1096] = [b'-'; 1096];
+const HEAD: [(&str, &str); 11] = [
+    ("cache-control", "no-store"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'sha256-lcWjYqXg+4kR/7C2+XRG449GBQ0a/JR7V2AWNd/dlfM='; script-src \
+         'sha256-AuY1s/HxAOYKv/E/0AVWQiFW6FA2gLhUvBhR+tCQSWs='; img-src data:; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'self'",
+    ),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+    ("x-robots-tag", "noindex"),
+    ("vary", "Accept, Accept-Language, Sec-Fetch-Mode"),
+    ("content-language", "en"),
+    ("x-request-id", "01937e2a-1b2c-7d3e-8f40-5162738495a6"),
+    ("proxy-status", "floor; error=http_request_denied; details=\"53003\""),
+    ("content-type", "application/problem+json"),
+    ("content-length", "1096"),
+];
+/// The listener's write buffer, in bytes, as Portcullis has it: head and body of an answer leave together.
+const WRITE_BYTES: usize = 8 << 10;
+
 struct PassThrough {
     peer: HttpPeer,
     settings: Settings,
+    refusal: ResponseHeader,
 }
 
 #[async_trait]
@@ -46,8 +75,13 @@ impl ProxyHttp for PassThrough {
         Ok(())
     }
 
-    async fn request_filter(&self, _session: &mut Session, _ctx: &mut ()) -> Result<bool> {
-        Ok(false)
+    async fn request_filter(&self, session: &mut Session, _ctx: &mut ()) -> Result<bool> {
+        if session.req_header().uri.path() != REFUSED {
+            return Ok(false);
+        }
+        session.write_response_header(Box::new(self.refusal.clone()), false).await?;
+        session.write_response_body(Some(Bytes::from_static(&BODY)), true).await?;
+        Ok(true)
     }
 
     async fn upstream_peer(&self, _session: &mut Session, _ctx: &mut ()) -> Result<Box<HttpPeer>> {
@@ -82,8 +116,17 @@ pub fn serve(settings: Settings) -> std::result::Result<(), Box<dyn std::error::
         peer.options.write_timeout = Some(Duration::from_secs(60));
         peer.options.idle_timeout = Some(Duration::from_secs(60));
     }
-    let mut service = http_proxy_service(&server.configuration, PassThrough { peer, settings });
-    service.add_tcp(listen);
+    let mut refusal = ResponseHeader::build_no_case(403, Some(HEAD.len()))?;
+    for (name, value) in HEAD {
+        refusal.insert_header(name, value)?;
+    }
+    let mut service = http_proxy_service(&server.configuration, PassThrough { peer, settings, refusal });
+    match settings {
+        Settings::Default => service.add_tcp(listen),
+        Settings::Tuned => service.add_listener(
+            ListenerConfig::tcp(listen).l4_buffer(L4BufferSettings::default().write(WRITE_BYTES)),
+        ),
+    }
     let mut secure = TlsSettings::intermediate(certificate, key)?;
     secure.enable_h2();
     service.add_tls_with_settings(tls, None, secure);
