@@ -66,13 +66,13 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
             push!(out, "\"}");
         }
         push!(out, r#","client":{"ip":"#);
-        maybe(out, view.address.as_deref(), cap::ADDRESS);
+        maybe(out, view.address.as_deref(), |out, address| push!(out, address));
         push!(out, r#","country":"#);
-        maybe(out, own.shown_country(), cap::WORD);
+        maybe(out, own.shown_country(), |out, code| Json(out).line(code, cap::WORD));
         push!(out, r#","platform":"#);
-        maybe(out, own.platform.map(Platform::as_str), cap::WORD);
+        maybe(out, own.platform.map(Platform::as_str), |out, word| push!(out, word));
         push!(out, r#","device_id":"#);
-        maybe(out, own.device.id(), cap::DEVICE_ID);
+        maybe(out, own.device.id(), |out, id| Json(out).line(id, cap::DEVICE_ID));
         push!(out, r#","device_state":""#, own.device.label(), "\"}");
     }
     push!(out, r#","support":{"#, &desk.support);
@@ -87,7 +87,9 @@ fn reasons(view: &View<'_>, out: &mut String) {
     let reasons = view.reasons();
     for (at, reason) in reasons.iter().enumerate() {
         push!(out, if at == 0 { r#","reasons":[{"class":""# } else { r#",{"class":""# }, reason.class);
-        push!(out, r#"","code":"#, &digits(reason.code), r#","action":""#, reason.action, "\"}");
+        // Mostly there is one reason, and its digits are at hand.
+        let digits = if reason.code == view.row.code { view.code } else { digits(reason.code) };
+        push!(out, r#"","code":"#, &digits, r#","action":""#, reason.action, "\"}");
     }
     if !reasons.is_empty() {
         push!(out, "]");
@@ -108,12 +110,12 @@ fn ways(view: &View<'_>, out: &mut String) {
     }
 }
 
-/// Foreign text, or null.
-fn maybe(out: &mut String, text: Option<&str>, max: usize) {
+/// A text, or null.
+fn maybe(out: &mut String, text: Option<&str>, write: impl FnOnce(&mut String, &str)) {
     match text {
         Some(text) => {
             push!(out, "\"");
-            Json(out).line(text, max);
+            write(out, text);
             push!(out, "\"");
         }
         None => push!(out, "null"),
