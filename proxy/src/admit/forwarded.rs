@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
 use super::Head;
-use super::head::{Lines, text};
+use super::head::Lines;
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,7 +53,7 @@ fn walk<'l>(
     let mut leftmost = peer;
     let mut hops = 0_usize;
     for line in lines {
-        let mut rest = Some(text(line, BadRequest::ForwardedAddress)?);
+        let mut rest = Some(line.to_str().map_err(|_| BadRequest::ForwardedAddress)?);
         while let Some(list) = rest {
             let element = match memchr::memrchr(b',', list.as_bytes()) {
                 Some(comma) => {

@@ -257,13 +257,6 @@ proptest! {
     }
 
     #[test]
-    fn a_text_is_what_a_header_calls_one(bytes in any::<Vec<u8>>()) {
-        let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
-        let read = head::text(&value, BadRequest::Header);
-        prop_assert_eq!(read.ok(), value.to_str().ok());
-    }
-
-    #[test]
     fn no_admitted_path_holds_a_form_that_could_be_read_twice(target in prop_oneof![
         any::<Vec<u8>>(),
         "/[a-z./%0-9;?\\\\#]{0,24}".prop_map(String::into_bytes),
