@@ -16,7 +16,7 @@ use rustix::time::{
 use serde_json::{Map, Value, json};
 
 use crate::Fallible;
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, Windows};
 
 /// How long answers are waited for after the last request, in nanoseconds.
 const PATIENCE: u64 = 10_000_000_000;
@@ -111,6 +111,7 @@ struct Driver<'p> {
     free_since: u64,
     scratch: Vec<u8>,
     latencies: Histogram,
+    windows: Windows,
     lateness: Histogram,
     statuses: Vec<u64>,
     errors: u64,
@@ -129,6 +130,7 @@ impl<'p> Driver<'p> {
             free_since: 0,
             scratch: vec![0; 256 * 1024],
             latencies: Histogram::new(),
+            windows: Windows::new(),
             lateness: Histogram::new(),
             statuses: vec![0; 1_000],
             errors: 0,
@@ -165,7 +167,9 @@ impl<'p> Driver<'p> {
         if status == 0 {
             self.errors += 1;
         } else {
-            self.latencies.record(now.saturating_sub(flight.due));
+            let took = now.saturating_sub(flight.due);
+            self.latencies.record(took);
+            self.windows.record(now, took);
             self.wrong += u64::from(status != expect);
             if let Some(count) = self.statuses.get_mut(usize::from(status)) {
                 *count += 1;
@@ -355,7 +359,7 @@ pub(crate) fn drive(plan: &Plan) -> Fallible<(Value, Vec<Value>)> {
         "requests": driver.latencies.total(), "rps": driver.latencies.total() as f64 / seconds,
         "errors": driver.errors, "wrong": driver.wrong, "seconds": seconds, "statuses": statuses,
         "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": p99, "p999_ms": at(0.999), "max_ms": at(1.0),
-        "late_p99_ms": late, "late_max_ms": driver.lateness.millis(1.0), "busy": busy,
+        "p99_windows_ms": driver.windows.p99s(), "late_p99_ms": late, "late_max_ms": driver.lateness.millis(1.0), "busy": busy,
         "own_us": ran / 1e3 / driver.latencies.total().max(1) as f64,
         "saturated": plan.rate > 0 && (busy > 0.95 || late > 0.25_f64.max(p99 / 2.0)),
     });

@@ -24,6 +24,11 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.counts.fill(0);
+        (self.total, self.max) = (0, 0);
+    }
+
     pub(crate) const fn total(&self) -> u64 {
         self.total
     }
@@ -44,9 +49,62 @@ impl Histogram {
     }
 }
 
+/// How long a window is, in nanoseconds.
+const WINDOW: u64 = 50_000_000;
+/// Answers that a window needs before its p99 is told.
+const WINDOW_MIN: u64 = 100;
+/// Windows that are told at most.
+const WINDOWS_MAX: usize = 10_000;
+
+/// The p99 of each window of 50 ms: where a machine stands still now and then, most windows tell what the
+/// server does meanwhile.
+pub(crate) struct Windows {
+    current: Histogram,
+    ends: u64,
+    p99s: Vec<f64>,
+}
+
+impl Windows {
+    pub(crate) fn new() -> Self {
+        Self { current: Histogram::new(), ends: 0, p99s: Vec::with_capacity(WINDOWS_MAX) }
+    }
+
+    /// Takes an answer in that came at `now`, in nanoseconds that only grow.
+    pub(crate) fn record(&mut self, now: u64, nanos: u64) {
+        if now >= self.ends {
+            if self.current.total() >= WINDOW_MIN && self.p99s.len() < WINDOWS_MAX {
+                self.p99s.push(self.current.millis(0.99));
+            }
+            self.current.clear();
+            self.ends = now - now % WINDOW + WINDOW;
+        }
+        self.current.record(nanos);
+    }
+
+    /// Of the windows that ended, in milliseconds and in their order.
+    pub(crate) fn p99s(&self) -> &[f64] {
+        &self.p99s
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Histogram;
+    use super::{Histogram, WINDOW, Windows};
+
+    #[test]
+    fn each_window_tells_its_own_p99_once_it_ended() {
+        let mut windows = Windows::new();
+        for window in 0..3 {
+            for number in 0..200 {
+                windows.record(window * WINDOW + number, (window + 1) * 1_000_000);
+            }
+        }
+        // Too few to tell anything of.
+        windows.record(3 * WINDOW, 1);
+        windows.record(5 * WINDOW, 1);
+        let told: Vec<f64> = windows.p99s().iter().map(|millis| millis.floor()).collect();
+        assert_eq!(told, [1.0, 2.0, 3.0]);
+    }
 
     #[test]
     fn a_percentile_is_less_than_one_percent_off() {
