@@ -42,7 +42,7 @@ const HEAD: [(&str, &str); 11] = [
     ("vary", "Accept, Accept-Language, Sec-Fetch-Mode"),
     ("content-language", "en"),
     ("x-request-id", "01937e2a-1b2c-7d3e-8f40-5162738495a6"),
-    ("proxy-status", "floor; error=http_request_denied; details=\"53003\""),
+    ("proxy-status", "portcullis; error=http_request_denied; details=\"53003\""),
     ("content-type", "application/problem+json"),
     ("content-length", "1096"),
 ];
