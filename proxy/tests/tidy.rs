@@ -111,6 +111,33 @@ fn what_is_measured_is_what_is_shipped() {
     complain(&other);
 }
 
+/// Shipped builds say that running out of memory never unwinds, by the name that this compiler gives the function. Where it is
+/// not found, each request copies 13 KB more.
+#[test]
+fn a_shipped_build_does_not_copy_what_it_boxes() {
+    let printed = |command: &mut Command| {
+        let done = command.current_dir(root()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let flags = printed(Command::new("sh").arg(".config/flags"));
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("boxed.rs");
+    let text = "
+        pub type Waits = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+        pub fn boxed(kept: Vec<u8>, wait: fn(&mut [u8; 9_000]) -> Waits) -> Waits {
+            Box::pin(async move { let mut room = [0; 9_000]; wait(&mut room).await; drop(kept) })
+        }";
+    fs::write(&source, text).unwrap();
+    let copies = |flags: &str| {
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--edition=2024", "--crate-type=lib", "-O", "--emit=asm", "-o", "-"]).arg(&source);
+        printed(rustc.args(flags.split_whitespace())).matches("memcpy").count()
+    };
+    assert!(copies("") > 0, "the compiler does not copy by itself any more: .config/flags has no use left");
+    assert_eq!(copies(&flags), 0, "mend .config/flags: {flags}");
+}
+
 #[test]
 fn the_direction_of_imports_holds() {
     let manifest = |name: &str| fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
