@@ -32,16 +32,16 @@ fn all_sources() -> Vec<PathBuf> {
     found
 }
 
+/// What a command prints, at the project's root; it must succeed.
+fn printed(command: &mut Command) -> String {
+    let done = command.current_dir(root()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
 /// What a package is built from, a line for each.
 fn cargo_tree(arguments: &[&str]) -> String {
-    let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--prefix", "none"])
-        .args(arguments)
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    String::from_utf8(tree.stdout).unwrap()
+    printed(Command::new(env!("CARGO")).args(["tree", "--prefix", "none"]).args(arguments))
 }
 
 fn complain(problems: &[String]) {
@@ -115,11 +115,6 @@ fn what_is_measured_is_what_is_shipped() {
 /// not found, each request copies 13 KB more.
 #[test]
 fn a_shipped_build_does_not_copy_what_it_boxes() {
-    let printed = |command: &mut Command| {
-        let done = command.current_dir(root()).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
-    };
     let flags = printed(Command::new("sh").arg(".config/flags"));
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("boxed.rs");
