@@ -8,25 +8,40 @@ use std::net::IpAddr;
 use http::{HeaderName, HeaderValue, header};
 use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
-use super::Head;
 use super::head::Lines;
+use super::{Head, address as own};
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Hops that are looked at; a longer chain is refused.
 const HOPS_MAX: usize = 32;
 
-/// The client's address. An IPv4-mapped IPv6 address is the IPv4 address.
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// An IPv4-mapped IPv6 address is the IPv4 address.
+    pub(super) address: IpAddr,
+    /// Whether the one `X-Forwarded-For` of the request says this address and nothing else, as we write it.
+    pub(super) is_told: bool,
+}
+
+/// The client's address.
 pub(super) fn client(
     head: &Head<'_>,
     lines: Lines<'_>,
     proxies: &TrustedProxies,
-) -> Result<IpAddr, BadRequest> {
+) -> Result<Client, BadRequest> {
     let peer = head.peer.to_canonical();
     if !trusted(&peer, proxies) {
-        return Ok(peer);
+        return Ok(Client { address: peer, is_told: false });
     }
-    match lines {
+    // The usual case, which needs no walk: a lone hop is the client, trusted or not.
+    if let (Lines::One(line), ForwardedHeader::XForwardedFor) = (lines, proxies.header)
+        && let Some(address) = own::v4(line.as_bytes())
+    {
+        return Ok(Client { address: address.into(), is_told: true });
+    }
+    let address = match lines {
         Lines::None => Ok(peer),
         Lines::One(line) => walk(peer, std::iter::once(line), proxies),
         Lines::Many => {
@@ -36,7 +51,8 @@ pub(super) fn client(
             };
             walk(peer, head.headers.get_all(name).iter().rev(), proxies)
         }
-    }
+    };
+    Ok(Client { address: address?, is_told: false })
 }
 
 fn trusted(address: &IpAddr, proxies: &TrustedProxies) -> bool {

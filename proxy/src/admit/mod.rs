@@ -14,6 +14,7 @@ use portcullis_config::settings::TrustedProxies;
 
 use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
+use forwarded::Client;
 use head::Fields;
 
 /// Headers that never reach an app: they would change what it does after the policies judged, or pass
@@ -89,7 +90,7 @@ pub struct AdmittedRequest<'r> {
     method: &'r str,
     host: Cow<'r, str>,
     path: Cow<'r, str>,
-    client: IpAddr,
+    client: Client,
 }
 
 /// Reads a head, or says what makes it ambiguous.
@@ -126,7 +127,13 @@ impl<'r> AdmittedRequest<'r> {
     /// The client's address: of the connection, or as told by a trusted proxy.
     #[must_use]
     pub const fn client(&self) -> IpAddr {
-        self.client
+        self.client.address
+    }
+
+    /// Whether `X-Forwarded-For` may stay as it came: it is one line, with this address alone.
+    #[must_use]
+    pub(crate) const fn client_is_told(&self) -> bool {
+        self.client.is_told
     }
 
     /// The cookie of this name.

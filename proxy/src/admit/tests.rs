@@ -219,6 +219,28 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
 }
 
 #[test]
+fn what_a_trusted_proxy_says_stays_only_where_it_says_what_we_would() {
+    let told = |peer: &str, lines: &[&str]| {
+        let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+        let mut sent = Sent::new("/", &lines);
+        sent.peer = peer.parse().unwrap();
+        sent.with(|admitted| admitted.map(|request| (request.client().to_string(), request.client_is_told())))
+            .unwrap()
+    };
+    let is = |client: &str, told: bool| (client.to_owned(), told);
+    assert_eq!(told("10.0.0.1", &["203.0.113.9"]), is("203.0.113.9", true));
+    assert_eq!(told("10.0.0.1", &["10.0.0.9"]), is("10.0.0.9", true));
+    assert_eq!(told("203.0.113.1", &["203.0.113.1"]), is("203.0.113.1", false), "of no trusted proxy");
+    assert_eq!(told("10.0.0.1", &["203.0.113.9", "203.0.113.9"]), is("203.0.113.9", false), "two lines");
+    assert_eq!(told("10.0.0.1", &[]), is("10.0.0.1", false));
+    for other in
+        ["1.1.1.1, 203.0.113.9", " 203.0.113.9", "203.0.113.9 ", "203.0.113.9:80", "::ffff:203.0.113.9"]
+    {
+        assert_eq!(told("10.0.0.1", &[other]), is("203.0.113.9", false), "{other}");
+    }
+}
+
+#[test]
 fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
     let client = |line: &str| {
         let mut sent = Sent::new("/", &[("forwarded", line)]);

@@ -33,6 +33,27 @@ pub struct KeyState {
     pub last_error: Option<FetchError>,
 }
 
+/// Which keys are trusted and how long, in one word: each request with a remembered token asks, and neither
+/// counts itself among the readers of [`KeyState`] nor reads two things that do not belong together.
+///
+/// The upper half is the generation, the lower one the last second (Unix time), that of 2106 at most. Zero: none.
+#[derive(Debug, Default)]
+struct Trust(AtomicU64);
+
+impl Trust {
+    fn renew(&self, generation: u32, fetched_at: i64, stale_max: Duration) {
+        let last = fetched_at.max(0).saturating_add_unsigned(stale_max.as_secs());
+        let last = u32::try_from(last).unwrap_or(u32::MAX);
+        self.0.store(u64::from(generation) << 32 | u64::from(last), Ordering::Release);
+    }
+
+    fn generation(&self, now: i64) -> Option<u32> {
+        let word = self.0.load(Ordering::Acquire);
+        let (generation, last) = ((word >> 32) as u32, word & u64::from(u32::MAX));
+        (generation > 0 && i64::try_from(last).is_ok_and(|last| now <= last)).then_some(generation)
+    }
+}
+
 /// The keys of one issuer and the loop that keeps them fresh.
 #[derive(Debug)]
 pub struct KeyStore {
@@ -44,6 +65,7 @@ pub struct KeyStore {
     refresh_min: Duration,
     stale_max: Duration,
     state: ArcSwap<KeyState>,
+    trust: Trust,
     failures: AtomicU64,
     wanted: AtomicBool,
     wake: Notify,
@@ -62,6 +84,7 @@ impl KeyStore {
             refresh_min: issuer.refresh_min.clamp(PAUSE.0, PAUSE.1),
             stale_max: issuer.stale_max,
             state: ArcSwap::from_pointee(KeyState::default()),
+            trust: Trust::default(),
             failures: AtomicU64::new(0),
             wanted: AtomicBool::new(false),
             wake: Notify::new(),
@@ -133,8 +156,7 @@ impl KeyStore {
 
     /// The generation of the keys, unless there are none or they are too old to be trusted.
     pub(super) fn usable_generation(&self, now: i64) -> Option<u32> {
-        let state = self.state.load();
-        (state.set.is_some() && self.fresh(&state, now)).then_some(state.generation)
+        self.trust.generation(now)
     }
 
     fn fresh(&self, state: &KeyState, now: i64) -> bool {
@@ -199,7 +221,9 @@ impl KeyStore {
                 }
                 state.fetched_at = Some(now);
                 state.last_error = None;
+                let (generation, stale_max) = (state.generation, self.stale_max);
                 self.state.store(Arc::new(state));
+                self.trust.renew(generation, now, stale_max);
                 Ok(max_age)
             }
             Err(error) => {
@@ -268,4 +292,23 @@ fn unix_now() -> i64 {
         .ok()
         .and_then(|since| i64::try_from(since.as_secs()).ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_trusted_up_to_their_last_second_and_not_before_there_are_any() {
+        let trust = Trust::default();
+        assert_eq!((trust.generation(0), trust.generation(-1)), (None, None));
+        trust.renew(7, 1_000, Duration::from_secs(100));
+        assert_eq!(
+            [0, 1_000, 1_100, 1_101].map(|now| trust.generation(now)),
+            [Some(7), Some(7), Some(7), None]
+        );
+        trust.renew(u32::MAX, i64::from(u32::MAX) - 1, Duration::MAX);
+        assert_eq!(trust.generation(i64::from(u32::MAX)), Some(u32::MAX));
+        assert_eq!(trust.generation(i64::from(u32::MAX) + 1), None);
+    }
 }

@@ -78,7 +78,11 @@ fn never_n26_an_address_that_cannot_be_read_makes_a_condition_pass() {
         let answer = world.h2_get("/", &[(b"x-forwarded-for", odd.as_bytes())]);
         assert!(answer.is_refusal(), "{odd}: {answer:?}");
     }
-    assert_eq!(world.get("/", "X-Forwarded-For: 203.0.113.1\r\n").status, 200, "the twin");
+    let ways = "X-Forwarded-For: 203.0.113.1\r\nX-Real-IP: 192.0.2.7\r\nX.Forwarded.For: 192.0.2.7\r\n";
+    assert_eq!(world.get("/", ways).status, 200, "the twin");
+    let seen = world.origin.last();
+    assert_eq!(seen.values("x-forwarded-for"), ["203.0.113.1"]);
+    assert!(seen.values("x-real-ip").is_empty() && seen.values("x.forwarded.for").is_empty());
 }
 
 #[test]
