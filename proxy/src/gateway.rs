@@ -31,6 +31,7 @@ use crate::record::{
     AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
 };
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
+use crate::route::HostIndex;
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller, Presented, RememberedRemedies};
 use crate::upstream;
@@ -43,21 +44,23 @@ const TIMED_ONE_IN: u128 = 64;
 /// The proxy, as pingora sees it.
 #[derive(Debug)]
 pub struct Gateway {
-    state: Arc<State>,
+    state: &'static State,
 }
 
 impl Gateway {
-    /// Serves what `state` holds.
+    /// Serves what `state` holds, which from here on lives as long as the process: each request would else
+    /// count itself among its owners, and all cores want the line of that count.
     #[must_use]
-    pub const fn new(state: Arc<State>) -> Self {
-        Self { state }
+    pub fn new(state: Arc<State>) -> Self {
+        let held: &'static Arc<State> = Box::leak(Box::new(state));
+        Self { state: held }
     }
 }
 
 /// What one request has come to, hook after hook.
 #[derive(Debug)]
 pub struct Passage {
-    state: Arc<State>,
+    state: &'static State,
     snapshot: Arc<Snapshot>,
     started: Instant,
     request_id: RequestId,
@@ -102,7 +105,7 @@ struct Seen {
     repeats: u32,
     had_bearer: bool,
     content_length: Option<u64>,
-    host: Option<HeaderValue>,
+    host: Option<HostIndex>,
 }
 
 impl Passage {
@@ -179,7 +182,7 @@ impl Passage {
         }
         match outcome.into_granted() {
             Ok(permit) => {
-                seen.host = Some(route.host.clone());
+                seen.host = Some(route.host);
                 Ok(permit)
             }
             Err(refused) => {
@@ -548,7 +551,7 @@ impl ProxyHttp for Gateway {
         let since = unix_now();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
         Box::new(Passage {
-            state: Arc::clone(&self.state),
+            state: self.state,
             snapshot: self.state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
@@ -629,6 +632,7 @@ impl ProxyHttp for Gateway {
         let request_id = way.id_value();
         let Progress::Permitted(permit) = &way.progress else { return Err(no_permit()) };
         let app = way.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
+        let host = way.seen.host.and_then(|host| way.snapshot.routes.host(host));
         upstream::prepare(
             header,
             upstream::Prepared {
@@ -640,7 +644,7 @@ impl ProxyHttp for Gateway {
                 } else {
                     Some(way.seen.client.ok_or_else(no_permit)?)
                 },
-                host: way.seen.host.clone().ok_or_else(no_permit)?,
+                host: host.ok_or_else(no_permit)?.clone(),
                 request_id,
                 tls: way.tls,
             },

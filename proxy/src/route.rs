@@ -9,19 +9,23 @@ use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::signals::AppIndex;
 
 /// Where a request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route<'t> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
     /// The app.
     pub app: AppIndex,
     /// The authentication context that this part of the app asks for.
     pub context: Option<AuthenticationContext>,
-    /// The host that was asked, as a header's value.
-    pub host: &'t HeaderValue,
+    /// The host that was asked; see [`Routes::host`].
+    pub host: HostIndex,
 }
+
+/// Position of a host within the routes that found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostIndex(u32);
 
 #[derive(Debug)]
 struct Candidate {
-    host: HeaderValue,
+    host: HostIndex,
     prefix: String,
     app: AppIndex,
     contexts: Vec<(String, AuthenticationContext)>,
@@ -31,6 +35,8 @@ struct Candidate {
 #[derive(Debug)]
 pub struct Routes {
     hosts: HashMap<String, Vec<Candidate>, RandomState>,
+    /// Each host as a header's value.
+    values: Vec<HeaderValue>,
 }
 
 impl Routes {
@@ -38,14 +44,17 @@ impl Routes {
     #[must_use]
     pub fn new(apps: &[settings::App]) -> Self {
         let mut hosts: HashMap<String, Vec<Candidate>, RandomState> = HashMap::default();
+        let mut values = Vec::new();
         for (app, position) in apps.iter().zip(0_u32..) {
             let mut contexts = app.contexts.clone();
             contexts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
             for host in &app.hosts {
                 // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets.
                 let Ok(value) = HeaderValue::from_str(host) else { continue };
+                let Ok(index) = u32::try_from(values.len()) else { continue };
+                values.push(value);
                 hosts.entry(host.clone()).or_default().push(Candidate {
-                    host: value,
+                    host: HostIndex(index),
                     prefix: app.path_prefix.clone(),
                     app: AppIndex(position),
                     contexts: contexts.clone(),
@@ -55,17 +64,23 @@ impl Routes {
         for candidates in hosts.values_mut() {
             candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.prefix.len()));
         }
-        Self { hosts }
+        Self { hosts, values }
     }
 
     /// The app with the longest prefix for this host, if any. No allocation.
     #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<Route<'_>> {
+    pub fn find(&self, host: &str, path: &str) -> Option<Route> {
         let candidates = self.hosts.get(host)?;
         let found = candidates.iter().find(|candidate| is_below(path, &candidate.prefix))?;
         let context =
             found.contexts.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, context)| *context);
-        Some(Route { app: found.app, context, host: &found.host })
+        Some(Route { app: found.app, context, host: found.host })
+    }
+
+    /// The host of a route as a header's value; `None` when other routes found it.
+    #[must_use]
+    pub fn host(&self, host: HostIndex) -> Option<&HeaderValue> {
+        self.values.get(host.0 as usize)
     }
 }
 

@@ -198,7 +198,7 @@ pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
         let name = stated.get(..address.len() + 1).ok_or(BadRequest::Host)?;
         (name, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(BadRequest::Host)?) })
     } else {
-        let (name, port) = match memchr::memchr(b':', stated.as_bytes()) {
+        let (name, port) = match stated.bytes().position(|byte| byte == b':') {
             Some(colon) => (stated.get(..colon).ok_or(BadRequest::Host)?, stated.get(colon + 1..)),
             None => (stated, None),
         };

@@ -75,7 +75,8 @@ pub fn target_of(head: &[u8]) -> &[u8] {
     let bare = memchr::memchr_iter(b'\n', head)
         .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'));
     let line = head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let ends = (memchr::memchr(b' ', line), memchr::memrchr(b' ', line));
+    // The last one stands near the end, before the version.
+    let ends = (memchr::memchr(b' ', line), line.iter().rposition(|byte| *byte == b' '));
     match ends {
         (Some(first), Some(last)) if !bare => line.get(first + 1..last).unwrap_or_default(),
         _ => b"",

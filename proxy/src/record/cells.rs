@@ -1,8 +1,8 @@
 //! Counters that threads do not fight for: each thread adds to a line of its own, a scrape sums.
 //!
-//! A shared atomic costs little alone and ten times as much when two cores want its line. Here a
-//! thread picks one of a few shards once and keeps to it; a shard that two threads share stays
-//! correct, only slower. Timings are counted in whole nanoseconds, so their sum is one more
+//! A shared atomic costs little alone and ten times as much when two cores want its line. Here the
+//! first threads that count have a shard each, to which nobody else writes, so that adding is a load and a
+//! store; all later ones share one more, whose counters are added to atomically. Timings are counted in whole nanoseconds, so their sum is one more
 //! addition and no loop.
 
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ const LINE: usize = 8;
 /// More shards than this would cost memory for every app and help nobody.
 const SHARDS_MAX: usize = 16;
 
-/// How many shards every group of counters has; a power of two.
+/// How many shards are of one thread each; a power of two.
 static SHARDS: LazyLock<usize> = LazyLock::new(|| {
     std::thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(SHARDS_MAX)
 });
@@ -24,12 +24,12 @@ thread_local! {
     static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How many shards every group of counters has.
+/// About how many threads count.
 pub(super) fn shards() -> usize {
     *SHARDS
 }
 
-/// The shard of this thread, before it is taken modulo their number.
+/// Which of the threads that count this is, from zero; no two have the same.
 pub(super) fn own_shard() -> usize {
     OWN.with(|own| *own)
 }
@@ -44,23 +44,28 @@ struct Line([AtomicU64; LINE]);
 pub(super) struct Cells {
     lines: Box<[Line]>,
     lines_per_shard: usize,
-    mask: usize,
+    /// How many shards are of one thread each; the last is everybody else's.
+    owned: usize,
 }
 
 impl Cells {
     /// `count` counters at zero.
     pub(super) fn new(count: usize) -> Self {
-        let (shards, lines_per_shard) = (*SHARDS, count.div_ceil(LINE));
-        let lines = std::iter::repeat_with(Line::default).take(shards * lines_per_shard).collect();
-        Self { lines, lines_per_shard, mask: shards - 1 }
+        let (owned, lines_per_shard) = (*SHARDS, count.div_ceil(LINE));
+        let lines = std::iter::repeat_with(Line::default).take((owned + 1) * lines_per_shard).collect();
+        Self { lines, lines_per_shard, owned }
     }
 
     /// Adds to one counter. A counter that there is not counts nothing. Not inlined: a request adds to a dozen,
     /// and a dozen copies cost more to fetch than to run.
     #[inline(never)]
     pub(super) fn add(&self, cell: usize, amount: u64) {
-        let shard = own_shard() & self.mask;
-        if let Some(cell) = self.at(shard, cell) {
+        let own = own_shard();
+        let Some(cell) = self.at(own.min(self.owned), cell) else { return };
+        if own < self.owned {
+            // This thread alone writes here.
+            cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        } else {
             cell.fetch_add(amount, Ordering::Relaxed);
         }
     }
@@ -73,7 +78,7 @@ impl Cells {
     /// The sum over all shards. A level may be added on one thread and taken on another, so the
     /// sum wraps.
     pub(super) fn sum(&self, cell: usize) -> u64 {
-        (0..=self.mask)
+        (0..=self.owned)
             .filter_map(|shard| self.at(shard, cell))
             .fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Relaxed)))
     }

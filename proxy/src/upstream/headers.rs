@@ -195,7 +195,8 @@ fn address(client: IpAddr) -> HeaderValue {
     HeaderValue::from_str(&admit::address(client)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Takes the parts out of a head and leaves an empty one.
+/// Takes the parts out of a head and leaves an empty one. Not inlined: it is long, and a request does it twice.
+#[inline(never)]
 fn take_parts(header: &mut RequestHeader) -> request::Parts {
     let empty = RequestHeader::from(http::Request::new(()).into_parts().0);
     request::Parts::from(std::mem::replace(header, empty))
