@@ -5,8 +5,11 @@
 //! `denial` writes the answer. A request that dies on the way (a panic included) is counted by the
 //! `Drop` of its [`Passage`].
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -207,6 +210,34 @@ impl Passage {
         }
     }
 
+    /// Judges a request that has come. `None` when it may go on; otherwise what it is told instead, and
+    /// whether its connection is to be closed.
+    fn enter(&mut self, session: &mut Session) -> Result<Option<(Answer, bool)>> {
+        let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
+        let target = raw.as_deref().map_or_else(|| session.req_header().raw_path(), target_of);
+        let verdict = self.judge(session.req_header(), target).and_then(|permit| {
+            let limit = self.snapshot.config.server.body_bytes_max;
+            if self.seen.content_length.is_some_and(|length| length > limit) {
+                Err(Refusal::BodyTooLarge)
+            } else {
+                Ok(permit)
+            }
+        });
+        match verdict {
+            Ok(permit) => {
+                self.progress = Progress::Permitted(permit);
+                upstream::forget_spelling(session.req_header_mut())?;
+                Ok(None)
+            }
+            Err(refusal) => {
+                let answer = self.answer(&refusal, session.req_header());
+                let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);
+                self.progress = Progress::Answered(refusal);
+                Ok(Some((answer, close)))
+            }
+        }
+    }
+
     /// Judges anew what still flows, by the configuration, keys and clock of now: a WebSocket, a stream
     /// or a long download ends when the request that began it would no longer be let in. Runs before a
     /// byte passes in either direction; a connection that stays silent ends by the upstream's read
@@ -283,6 +314,63 @@ impl Passage {
         let answer = snapshot.denials.render(refusal, &facts, &asked);
         self.seen.repeats = answer.repeats;
         answer
+    }
+
+    /// Rewrites the head that goes to the app.
+    fn tell_app(&mut self, header: &mut RequestHeader) -> Result<()> {
+        let request_id = self.id_value();
+        let Progress::Permitted(permit) = &self.progress else { return Err(no_permit()) };
+        let app = self.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
+        let host = self.seen.host.and_then(|host| self.snapshot.routes.host(host));
+        upstream::prepare(
+            header,
+            upstream::Prepared {
+                app,
+                plan: self.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
+                caller: self.seen.caller.as_deref().ok_or_else(no_permit)?,
+                client: if self.seen.client_is_told {
+                    None
+                } else {
+                    Some(self.seen.client.ok_or_else(no_permit)?)
+                },
+                host: host.ok_or_else(no_permit)?.clone(),
+                request_id,
+                tls: self.tls,
+            },
+        );
+        Ok(())
+    }
+
+    /// Takes a part of the request's body in.
+    fn take_body(&mut self, session: &Session, chunk: Option<&Bytes>) -> Result<()> {
+        self.judge_again(session.req_header())?;
+        // What follows an upgrade is no request body.
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        self.body_bytes += chunk.map_or(0, |chunk| chunk.len() as u64);
+        if self.body_bytes > self.snapshot.config.server.body_bytes_max {
+            return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
+        }
+        Ok(())
+    }
+
+    /// Takes the head of the app's answer.
+    fn take_answer(&mut self, response: &mut ResponseHeader) -> Result<()> {
+        if let Some(asked) = self.asked_upstream {
+            self.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
+        }
+        upstream::identify(response, self.id_value())
+    }
+
+    fn end(&mut self, head: &RequestHeader) {
+        match self.progress {
+            Progress::Answered(refusal) => {
+                self.record(Outcome::of(&refusal), Some(&refusal), Some(head));
+            }
+            Progress::Permitted(_) => self.record(Outcome::Granted, None, Some(head)),
+            Progress::Received => self.record(Outcome::Failed, None, None),
+        }
     }
 
     fn meters(&self) -> &AppMeters {
@@ -540,6 +628,17 @@ fn no_permit() -> Box<Error> {
     Error::explain(ErrorType::HTTPStatus(500), "no permit")
 }
 
+/// What a hook returns that never waits. `async fn` would put a future on the heap for each.
+type Ready<'f, T = Result<()>> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+
+fn ready<'f>(result: Result<()>) -> Ready<'f> {
+    match result {
+        // Of no size, so that its box is no allocation.
+        Ok(()) => Box::pin(poll_fn(|_| Poll::Ready(Ok(())))),
+        Err(problem) => Box::pin(std::future::ready(Err(problem))),
+    }
+}
+
 #[async_trait]
 impl ProxyHttp for Gateway {
     // Boxed: the context is a part of every future of the request, and those are moved about.
@@ -571,40 +670,44 @@ impl ProxyHttp for Gateway {
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, way: &mut Box<Passage>) -> Result<()> {
+    fn early_request_filter<'g, 's, 'w, 'f>(
+        &'g self,
+        session: &'s mut Session,
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'w: 'f,
+    {
         let idle = way.snapshot.config.server.client_idle;
         session.set_keepalive(Some(idle.as_secs().max(1)));
         // A client that takes nothing of its answer is idle too.
         session.set_write_timeout(Some(idle));
         way.peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
         way.tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        Ok(())
+        ready(Ok(()))
     }
 
-    async fn request_filter(&self, session: &mut Session, way: &mut Box<Passage>) -> Result<bool> {
-        let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-        let target = raw.as_deref().map_or_else(|| session.req_header().raw_path(), target_of);
-        let verdict = way.judge(session.req_header(), target).and_then(|granted| {
-            let limit = way.snapshot.config.server.body_bytes_max;
-            if way.seen.content_length.is_some_and(|length| length > limit) {
-                Err(Refusal::BodyTooLarge)
-            } else {
-                Ok(granted)
-            }
-        });
-        match verdict {
-            Ok(permit) => {
-                way.progress = Progress::Permitted(permit);
-                upstream::forget_spelling(session.req_header_mut())?;
-                Ok(false)
-            }
-            Err(refusal) => {
-                let answer = way.answer(&refusal, session.req_header());
-                let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);
-                way.progress = Progress::Answered(refusal);
+    fn request_filter<'g, 's, 'w, 'f>(
+        &'g self,
+        session: &'s mut Session,
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f, Result<bool>>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'w: 'f,
+    {
+        match way.enter(session) {
+            Ok(None) => Box::pin(poll_fn(|_| Poll::Ready(Ok(false)))),
+            Ok(Some((answer, close))) => Box::pin(async move {
                 write(session, answer, close).await?;
                 Ok(true)
-            }
+            }),
+            Err(problem) => Box::pin(std::future::ready(Err(problem))),
         }
     }
 
@@ -623,77 +726,74 @@ impl ProxyHttp for Gateway {
         })
     }
 
-    async fn upstream_request_filter(
-        &self,
-        _session: &mut Session,
-        header: &mut RequestHeader,
-        way: &mut Box<Passage>,
-    ) -> Result<()> {
-        let request_id = way.id_value();
-        let Progress::Permitted(permit) = &way.progress else { return Err(no_permit()) };
-        let app = way.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
-        let host = way.seen.host.and_then(|host| way.snapshot.routes.host(host));
-        upstream::prepare(
-            header,
-            upstream::Prepared {
-                app,
-                plan: way.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
-                caller: way.seen.caller.as_deref().ok_or_else(no_permit)?,
-                client: if way.seen.client_is_told {
-                    None
-                } else {
-                    Some(way.seen.client.ok_or_else(no_permit)?)
-                },
-                host: host.ok_or_else(no_permit)?.clone(),
-                request_id,
-                tls: way.tls,
-            },
-        );
-        Ok(())
+    fn upstream_request_filter<'g, 's, 'h, 'w, 'f>(
+        &'g self,
+        _session: &'s mut Session,
+        header: &'h mut RequestHeader,
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'h: 'f,
+        'w: 'f,
+    {
+        ready(way.tell_app(header))
     }
 
-    async fn request_body_filter(
-        &self,
-        session: &mut Session,
-        body: &mut Option<Bytes>,
+    fn request_body_filter<'g, 's, 'b, 'w, 'f>(
+        &'g self,
+        session: &'s mut Session,
+        body: &'b mut Option<Bytes>,
         _end: bool,
-        way: &mut Box<Passage>,
-    ) -> Result<()> {
-        way.judge_again(session.req_header())?;
-        // What follows an upgrade is no request body.
-        if session.was_upgraded() {
-            return Ok(());
-        }
-        way.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if way.body_bytes > way.snapshot.config.server.body_bytes_max {
-            return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
-        }
-        Ok(())
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'b: 'f,
+        'w: 'f,
+    {
+        ready(way.take_body(session, body.as_ref()))
     }
 
-    async fn response_filter(
-        &self,
-        _session: &mut Session,
-        response: &mut ResponseHeader,
-        way: &mut Box<Passage>,
-    ) -> Result<()> {
-        if let Some(asked) = way.asked_upstream {
-            way.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
-        }
-        upstream::identify(response, way.id_value())
+    fn response_filter<'g, 's, 'r, 'w, 'f>(
+        &'g self,
+        _session: &'s mut Session,
+        response: &'r mut ResponseHeader,
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'r: 'f,
+        'w: 'f,
+    {
+        ready(way.take_answer(response))
     }
 
-    async fn connected_to_upstream(
-        &self,
-        _session: &mut Session,
+    fn connected_to_upstream<'g, 's, 'p, 'd, 'w, 'f>(
+        &'g self,
+        _session: &'s mut Session,
         reused: bool,
-        _peer: &HttpPeer,
+        _peer: &'p HttpPeer,
         _fd: std::os::fd::RawFd,
-        _digest: Option<&Digest>,
-        way: &mut Box<Passage>,
-    ) -> Result<()> {
+        _digest: Option<&'d Digest>,
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'p: 'f,
+        'd: 'f,
+        'w: 'f,
+    {
         way.meters().upstream_connected(reused);
-        Ok(())
+        ready(Ok(()))
     }
 
     fn response_body_filter(
@@ -763,14 +863,21 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _problem: Option<&Error>, way: &mut Box<Passage>) {
-        match way.progress {
-            Progress::Answered(refusal) => {
-                way.record(Outcome::of(&refusal), Some(&refusal), Some(session.req_header()));
-            }
-            Progress::Permitted(_) => way.record(Outcome::Granted, None, Some(session.req_header())),
-            Progress::Received => way.record(Outcome::Failed, None, None),
-        }
+    fn logging<'g, 's, 'e, 'w, 'f>(
+        &'g self,
+        session: &'s mut Session,
+        _problem: Option<&'e Error>,
+        way: &'w mut Box<Passage>,
+    ) -> Ready<'f, ()>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'e: 'f,
+        'w: 'f,
+    {
+        way.end(session.req_header());
+        Box::pin(poll_fn(|_| Poll::Ready(())))
     }
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.
