@@ -343,12 +343,13 @@ impl Passage {
 
     /// Takes a part of the request's body in.
     fn take_body(&mut self, session: &Session, chunk: Option<&Bytes>) -> Result<()> {
+        let Some(chunk) = chunk else { return Ok(()) };
         self.judge_again(session.req_header())?;
         // What follows an upgrade is no request body.
         if session.was_upgraded() {
             return Ok(());
         }
-        self.body_bytes += chunk.map_or(0, |chunk| chunk.len() as u64);
+        self.body_bytes += chunk.len() as u64;
         if self.body_bytes > self.snapshot.config.server.body_bytes_max {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
         }
@@ -799,11 +800,13 @@ impl ProxyHttp for Gateway {
     fn response_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         _end: bool,
         way: &mut Box<Passage>,
     ) -> Result<Option<Duration>> {
-        way.judge_again(session.req_header())?;
+        if body.is_some() {
+            way.judge_again(session.req_header())?;
+        }
         Ok(None)
     }
 

@@ -8,6 +8,8 @@ use portcullis_config::settings;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::signals::AppIndex;
 
+use crate::kept::for_good;
+
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -50,9 +52,11 @@ impl Routes {
             contexts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
             for host in &app.hosts {
                 // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets.
-                let Ok(value) = HeaderValue::from_str(host) else { continue };
+                if !host.is_ascii() || HeaderValue::from_str(host).is_err() {
+                    continue;
+                }
                 let Ok(index) = u32::try_from(values.len()) else { continue };
-                values.push(value);
+                values.push(HeaderValue::from_static(for_good(host)));
                 hosts.entry(host.clone()).or_default().push(Candidate {
                     host: HostIndex(index),
                     prefix: app.path_prefix.clone(),

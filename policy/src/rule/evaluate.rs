@@ -1,19 +1,19 @@
 //! A rule asked of a request. No allocation; numbers and booleans are compared as what they are.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use core::cmp::Ordering;
 
 use super::Rule;
 use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
-use crate::signals::{Action, Device, Fact, Signals, Value};
+use crate::signals::{Action, Device, Fact, Signals, Standing, Value};
 use crate::tri::Tri;
 
 /// What a rule can ask for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Environment<'r> {
     device: Fact<&'r Device<'r>>,
-    claims: &'r [(Box<str>, Value)],
+    /// Looked at by the rules that ask for claims alone: it is rarely in a near cache.
+    standing: Option<&'r Standing>,
     app: &'r [(String, Value)],
     pub(crate) action: Action<'r>,
     /// Unix seconds.
@@ -23,13 +23,13 @@ pub(crate) struct Environment<'r> {
 impl<'r> Environment<'r> {
     pub(crate) fn of(signals: &Signals<'r>, app: &'r [(String, Value)]) -> Self {
         let device = signals.context.device.as_ref();
-        let claims = signals.principal.standing.claims.as_slice();
-        Self { device, claims, app, action: signals.action, now: signals.now }
+        let standing = Some(&*signals.principal.standing);
+        Self { device, standing, app, action: signals.action, now: signals.now }
     }
 
     /// Nothing but an app, for filters that are decided at load.
     pub(crate) const fn of_app(app: &'r [(String, Value)]) -> Self {
-        Self { device: Fact::Unknown, claims: &[], app, action: Action { method: "", path: "" }, now: 0 }
+        Self { device: Fact::Unknown, standing: None, app, action: Action { method: "", path: "" }, now: 0 }
     }
 }
 
@@ -92,7 +92,8 @@ fn seen<'r>(attribute: &Attribute, environment: &Environment<'r>) -> Option<Seen
             Fact::Unavailable => return None,
         },
         Attribute::User(name) => environment
-            .claims
+            .standing
+            .map_or(&[][..], |standing| &standing.claims)
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map_or(Seen::Null, |(_, value)| of_value(value)),

@@ -13,6 +13,7 @@ use portcullis_config::settings::{self, IdentityValue};
 use portcullis_policy::signals::{Fact, Value};
 
 use crate::admit::{self, STRIPPED};
+use crate::kept::for_good;
 use crate::token::{Caller, VerifiedToken};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -52,7 +53,8 @@ impl HeadPlan {
     pub(super) fn new(app: &settings::App) -> Self {
         let named = |(name, value): &(String, IdentityValue)| {
             // INVARIANT: names were checked at load.
-            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value.clone()))
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((HeaderName::from_static(for_good(name.as_str())), value.clone()))
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
         Self { forgeable: Forgeable::new(app), identity }

@@ -4,7 +4,7 @@
 
 mod headers;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,19 +37,44 @@ struct Slot {
     timeouts: settings::Timeouts,
     /// Pooled connections never cross from one app to another.
     group: u64,
-    /// In a box of its own, which is copied to where it is wanted and not by way of the stack.
-    peer: ArcSwapOption<Box<HttpPeer>>,
+    peer: Peer,
+}
+
+/// A peer is in a box of its own, which is copied to where it is wanted and not by way of the stack.
+#[derive(Debug)]
+enum Peer {
+    /// At an address, which needs no resolving: nothing is looked after.
+    Fixed(Box<HttpPeer>),
+    /// At what a name last resolved to.
+    Named(ArcSwapOption<Box<HttpPeer>>),
 }
 
 impl Slot {
+    fn new(upstream: &settings::Upstream, timeouts: settings::Timeouts, group: u64) -> Self {
+        let mut slot =
+            Self { upstream: upstream.clone(), timeouts, group, peer: Peer::Named(ArcSwapOption::empty()) };
+        if let Ok(address) = slot.upstream.host.parse::<IpAddr>() {
+            slot.peer = Peer::Fixed(Box::new(slot.peer_at((address, slot.upstream.port).into())));
+        }
+        slot.resolve();
+        slot
+    }
+
+    fn peer(&self) -> Option<Box<HttpPeer>> {
+        match &self.peer {
+            Peer::Fixed(peer) => Some(peer.clone()),
+            Peer::Named(peer) => peer.load().as_deref().cloned(),
+        }
+    }
+
     fn resolve(&self) {
+        let Peer::Named(peer) = &self.peer else { return };
         let found = (self.upstream.host.as_str(), self.upstream.port).to_socket_addrs();
         match found.map(|mut addresses| addresses.next()) {
             Ok(Some(address)) => {
-                let same =
-                    self.peer.load().as_ref().is_some_and(|peer| peer._address.as_inet() == Some(&address));
+                let same = peer.load().as_ref().is_some_and(|peer| peer._address.as_inet() == Some(&address));
                 if !same {
-                    self.peer.store(Some(Arc::new(Box::new(self.peer_at(address)))));
+                    peer.store(Some(Arc::new(Box::new(self.peer_at(address)))));
                 }
             }
             // The last good address goes on serving; at first there is none, and requests get 502.
@@ -80,16 +105,7 @@ impl Upstreams {
     #[must_use]
     pub fn new(generation: Generation, apps: &[settings::App]) -> Self {
         let slots = |(position, app): (usize, &settings::App)| {
-            let slot = |upstream: &settings::Upstream| {
-                let slot = Slot {
-                    upstream: upstream.clone(),
-                    timeouts: app.timeouts,
-                    group: position as u64 + 1,
-                    peer: ArcSwapOption::empty(),
-                };
-                slot.resolve();
-                Arc::new(slot)
-            };
+            let slot = |upstream| Arc::new(Slot::new(upstream, app.timeouts, position as u64 + 1));
             AppUpstreams {
                 plan: HeadPlan::new(app),
                 slots: app.upstreams.iter().map(slot).collect(),
@@ -121,10 +137,8 @@ impl Upstreams {
             1 => 0,
             _ => app.turn.fetch_add(usize::from(attempt == 0), Ordering::Relaxed),
         };
-        (0..app.slots.len()).find_map(|step| {
-            let slot = app.slots.get((first + attempt + step) % app.slots.len())?;
-            slot.peer.load().as_deref().cloned()
-        })
+        (0..app.slots.len())
+            .find_map(|step| app.slots.get((first + attempt + step) % app.slots.len())?.peer())
     }
 
     /// What the app of a permit is told of the request.
