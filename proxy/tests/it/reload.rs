@@ -97,3 +97,18 @@ fn sigterm_ends_the_process() {
         .wait_for("the listener to close", |running| std::net::TcpStream::connect(&running.proxy).is_err());
     assert!(running.ended());
 }
+
+#[test]
+fn an_upstream_is_found_by_its_name_as_well_and_one_without_an_address_is_the_apps_failure() {
+    let running = Running::start();
+    let main = running.file("portcullis.toml");
+    let text = fs::read_to_string(&main).unwrap();
+    let line = text.lines().find(|line| line.starts_with("upstreams = ")).unwrap();
+    assert!(line.contains("127.0.0.1"), "{line}");
+    // A name that is in no zone (RFC 6761, section 6.4).
+    fs::write(&main, text.replace(line, &line.replace("127.0.0.1", "nowhere.invalid"))).unwrap();
+    running.wait_for("the name without an address", |running| running.ask("allowed", "/", "").status == 502);
+    fs::write(&main, text.replace(line, &line.replace("127.0.0.1", "localhost"))).unwrap();
+    running.wait_for("the name with one", |running| running.ask("allowed", "/", "").status == 200);
+    assert_eq!(running.ask("blocked-location", "/", "").status, 403);
+}
