@@ -31,7 +31,7 @@ pub(crate) struct Prepared<'r> {
     pub(crate) plan: &'r HeadPlan,
     /// Who asks.
     pub(crate) caller: &'r Caller,
-    /// The client's address, as decided on; `None` when the client's own `X-Forwarded-For` says it already.
+    /// The client's address, as decided on; `None` when `X-Forwarded-For`, as it came from a trusted proxy, is it.
     pub(crate) client: Option<IpAddr>,
     /// The host, as decided on.
     pub(crate) host: HeaderValue,
