@@ -149,18 +149,14 @@ impl KeyStore {
 
     /// The keys, unless there are none or they are too old to be trusted.
     pub(super) fn usable(&self, now: i64) -> Option<(Arc<KeySet>, u32)> {
+        self.trust.generation(now)?;
         let state = self.state.load();
-        self.fresh(&state, now).then_some(())?;
         state.set.clone().map(|set| (set, state.generation))
     }
 
     /// The generation of the keys, unless there are none or they are too old to be trusted.
     pub(super) fn usable_generation(&self, now: i64) -> Option<u32> {
         self.trust.generation(now)
-    }
-
-    fn fresh(&self, state: &KeyState, now: i64) -> bool {
-        age(state, now).is_some_and(|age| age <= self.stale_max.as_secs())
     }
 
     /// Keeps the keys fresh until shutdown is told or its sender is gone: fetches at once, retries
