@@ -166,27 +166,23 @@ pub(super) fn host<'r>(head: &Head<'r>, field: Option<&'r str>) -> Result<Cow<'r
         (Some(_), Some(_)) => return Err(BadRequest::Host),
     };
     let name = without_port(stated)?;
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Ok(Cow::Owned(name.to_ascii_lowercase()))
-    } else {
-        Ok(Cow::Borrowed(name))
-    }
+    // A loop without an exit looks at many bytes at once.
+    let has_upper_case = name.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase());
+    if has_upper_case { Ok(Cow::Owned(name.to_ascii_lowercase())) } else { Ok(Cow::Borrowed(name)) }
 }
 
 /// Whether this is a name of labels between dots, none of them empty.
 fn is_name(name: &[u8]) -> bool {
-    let mut before = b'.';
+    let mut in_label = false;
     for byte in name {
-        let is_good = match byte {
-            b'.' => before != b'.',
-            _ => byte.is_ascii_alphanumeric() || *byte == b'-',
-        };
-        if !is_good {
-            return false;
+        in_label = match byte | 0x20 {
+            b'a'..=b'z' => true,
+            _ if byte.is_ascii_digit() || *byte == b'-' => true,
+            _ if *byte == b'.' && in_label => false,
+            _ => return false,
         }
-        before = *byte;
     }
-    before != b'.' && name.len() <= 253
+    in_label && name.len() <= 253
 }
 
 pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
@@ -198,7 +194,7 @@ pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
         let name = stated.get(..address.len() + 1).ok_or(BadRequest::Host)?;
         (name, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(BadRequest::Host)?) })
     } else {
-        let (name, port) = match stated.bytes().position(|byte| byte == b':') {
+        let (name, port) = match memchr::memchr(b':', stated.as_bytes()) {
             Some(colon) => (stated.get(..colon).ok_or(BadRequest::Host)?, stated.get(colon + 1..)),
             None => (stated, None),
         };

@@ -74,7 +74,8 @@ pub struct Head<'r> {
 pub fn target_of(head: &[u8]) -> &[u8] {
     let bare = memchr::memchr_iter(b'\n', head)
         .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'));
-    let line = head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = head.trim_ascii_start();
+    let line = memchr::memchr(b'\r', line).and_then(|end| line.get(..end)).unwrap_or(line);
     // The last one stands near the end, before the version.
     let ends = (memchr::memchr(b' ', line), line.iter().rposition(|byte| *byte == b' '));
     match ends {
