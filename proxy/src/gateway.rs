@@ -157,6 +157,7 @@ impl Passage {
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
         let caller = &**seen.caller.insert(authenticate(state, snapshot, &request, app, now)?);
+        snapshot.policies.prefetch(caller.scope(), route.app);
         let authenticated = is_timed.then(Instant::now);
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
             return Err(Refusal::BadRequest(BadRequest::Method));

@@ -135,7 +135,7 @@ impl<S> Caller<S> {
 impl Caller {
     /// Asks memory for what each request reads of somebody, all at once: of thousands it is in no near cache, and
     /// lies in several places, for each of which the request would else wait in turn.
-    fn fetch(&self) {
+    fn prefetch(&self) {
         let _ = black_box((self.scope.generation(), self.token.near()));
     }
 }
@@ -324,7 +324,7 @@ pub fn authenticate(
         (scope, weight)
     };
     let caller = authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)?;
-    caller.fetch();
+    caller.prefetch();
     Ok(caller)
 }
 

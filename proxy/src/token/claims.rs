@@ -283,10 +283,10 @@ impl VerifiedToken {
     }
 
     /// A byte from each place that it is kept in and each request reads.
-    pub(super) fn near(&self) -> [Option<u8>; 2] {
+    pub(super) fn near(&self) -> [Option<u8>; 3] {
         let groups = self.kind.groups.get().and_then(Option::as_ref);
-        [self.principal.id.as_bytes().first(), groups.and_then(|groups| groups.as_bytes().first())]
-            .map(Option::<&u8>::copied)
+        [Some(self.principal.id.as_bytes()), Some(self.names.as_bytes()), groups.map(HeaderValue::as_bytes)]
+            .map(|text| text?.first().copied())
     }
 
     /// Takes what other tokens say too from them. Whether nobody has the same standing.
