@@ -36,15 +36,29 @@ def undisturbed(facts):
     yield "A tenth of all windows of 50 ms cost less: what the server takes while nothing else keeps the machine's memory and cores busy."
 
 
+def within(told, key):
+    """A ratio, with where it would lie 19 times in 20."""
+    return f"{told[key]:.2f} ({' – '.join(f'{one:.2f}' for one in told[f'{key}_between'])})" if told.get(key) else "–"
+
+
+def beside(facts):
+    if not facts.get("beside", {}).get("rows"):
+        return
+    yield f"\n| in turn, {facts['beside']['rounds']} rounds of 1 s | CPU s / 100k | × pingora default (19 times in 20) | × pingora tuned | undisturbed CPU s / 100k | × pingora default | × pingora tuned |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in facts["beside"]["rows"]:
+        ratios = [within(row, key) for key in ("times_default", "times_tuned", "undisturbed_times_default", "undisturbed_times_tuned")]
+        yield f"| {row['name']} | {row['cpu_s_per_100k']:.2f} | {ratios[0]} | {ratios[1]} | {row['undisturbed_cpu_s_per_100k']:.2f} | {ratios[2]} | {ratios[3]} |"
+
+
 def pairs(facts):
     if not facts.get("pairs"):
         return
     yield "\n| at one rate, in turn | requests/s | p50 ms | p99 ms | p99.9 ms | p99, ours / theirs (19 times in 20) | undisturbed p99 ms | ours / theirs (19 times in 20) |"
     yield "|---|---|---|---|---|---|---|---|"
     for pair in facts["pairs"]:
-        beside = lambda key, of=pair: f"{shown(of['ours'][key], of['saturated'])} / {shown(of['theirs'][key], of['saturated'])}"
-        ratio = lambda key, of=pair: f"{of[key]:.2f} ({' – '.join(f'{one:.2f}' for one in of[f'{key}_between'])})" if of[key] else "–"
-        cells = [beside("p50_ms"), beside("p99_ms"), beside("p999_ms"), ratio("p99_ratio"), beside("undisturbed_p99_ms"), ratio("undisturbed_p99_ratio")]
+        both = lambda key, of=pair: f"{shown(of['ours'][key], of['saturated'])} / {shown(of['theirs'][key], of['saturated'])}"
+        cells = [both("p50_ms"), both("p99_ms"), both("p999_ms"), within(pair, "p99_ratio"), both("undisturbed_p99_ms"), within(pair, "undisturbed_p99_ratio")]
         yield f"| portcullis-allowed-1000-rs256 / {pair['peer']} | {pair['rate']:,} | {' | '.join(cells)} |"
 
 
@@ -70,7 +84,7 @@ def memory(facts):
 
 
 def tables(facts):
-    parts = [rows(facts) if facts["rows"] else [], undisturbed(facts), pairs(facts), reloads(facts), memory(facts)]
+    parts = [rows(facts) if facts["rows"] else [], undisturbed(facts), beside(facts), pairs(facts), reloads(facts), memory(facts)]
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
