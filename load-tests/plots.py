@@ -48,7 +48,7 @@ def beside(facts):
     yield "|---|---|---|---|---|---|---|"
     for row in facts["beside"]["rows"]:
         ratios = [within(row, key) for key in ("times_default", "times_tuned", "undisturbed_times_default", "undisturbed_times_tuned")]
-        yield f"| {row['name']} | {row['cpu_s_per_100k']:.2f} | {ratios[0]} | {ratios[1]} | {row['undisturbed_cpu_s_per_100k']:.2f} | {ratios[2]} | {ratios[3]} |"
+        yield f"| {row['name']} | {row['cpu_s_per_100k']:.2f} | {ratios[0]} | {ratios[1]} | {shown(row['undisturbed_cpu_s_per_100k'])} | {ratios[2]} | {ratios[3]} |"
 
 
 def pairs(facts):
