@@ -40,7 +40,7 @@ use crate::token::{self, Caller, Presented, RememberedRemedies};
 use crate::upstream;
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
-const REJUDGE_EVERY_MS: i64 = 1_000;
+const REJUDGE_EVERY_MS: u64 = 1_000;
 /// One request in so many has its decision timed; reading the clock costs as much as deciding.
 const TIMED_ONE_IN: u128 = 64;
 
@@ -68,6 +68,7 @@ pub struct Passage {
     started: Instant,
     request_id: RequestId,
     id_text: Option<[u8; uuid::fmt::Hyphenated::LENGTH]>,
+    /// When it came, or was judged anew last; exact to a tick of the kernel.
     now_unix_ms: i64,
     peer: Option<IpAddr>,
     tls: bool,
@@ -76,8 +77,7 @@ pub struct Passage {
     attempts: usize,
     asked_upstream: Option<Instant>,
     body_bytes: u64,
-    /// When it was judged last, by the coarse clock.
-    judged_ms: Option<i64>,
+    is_judged: bool,
     recorded: bool,
 }
 
@@ -132,7 +132,7 @@ impl Passage {
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
     fn judge(&mut self, head: &RequestHeader, target: &[u8]) -> Result<Permit, Refusal> {
         let now = self.now();
-        let is_first = self.judged_ms.replace(coarse_ms()).is_none();
+        let is_first = !std::mem::replace(&mut self.is_judged, true);
         let is_timed = self.request_id.0.is_multiple_of(TIMED_ONE_IN);
         let Self { snapshot, state, seen, .. } = self;
 
@@ -215,8 +215,9 @@ impl Passage {
     /// whether its connection is to be closed.
     fn enter(&mut self, session: &mut Session) -> Result<Option<(Answer, bool)>> {
         let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-        let target = raw.as_deref().map_or_else(|| session.req_header().raw_path(), target_of);
-        let verdict = self.judge(session.req_header(), target).and_then(|permit| {
+        let head = session.req_header();
+        let target = raw.as_deref().map_or_else(|| head.raw_path(), |raw| target_of(raw, &head.headers));
+        let verdict = self.judge(head, target).and_then(|permit| {
             let limit = self.snapshot.config.server.body_bytes_max;
             if self.seen.content_length.is_some_and(|length| length > limit) {
                 Err(Refusal::BodyTooLarge)
@@ -244,8 +245,10 @@ impl Passage {
     /// byte passes in either direction; a connection that stays silent ends by the upstream's read
     /// timeout.
     fn judge_again(&mut self, head: &RequestHeader) -> Result<()> {
-        let due = self.judged_ms.is_some_and(|judged| coarse_ms() - judged >= REJUDGE_EVERY_MS);
-        if !due || !matches!(self.progress, Progress::Permitted(_)) {
+        let now_unix_ms = millis(unix_now());
+        // A clock that was set back says nothing of how long it has been.
+        let is_due = now_unix_ms.abs_diff(self.now_unix_ms) >= REJUDGE_EVERY_MS;
+        if !is_due || !matches!(self.progress, Progress::Permitted(_)) {
             return Ok(());
         }
         let former = std::mem::replace(&mut self.snapshot, self.state.snapshot());
@@ -254,7 +257,7 @@ impl Passage {
         };
         let app = id(&former, self.seen.app);
         self.seen = Seen::default();
-        self.now_unix_ms = millis(unix_now());
+        self.now_unix_ms = now_unix_ms;
         // INVARIANT: an admitted target is what the parser made of it.
         let verdict = self.judge(head, head.raw_path());
         let refusal = match verdict {
@@ -619,14 +622,7 @@ const fn digits(value: u32) -> [u8; 8] {
     (each + b'0' as u64 * EACH + is_letter * (b'a' - 10 - b'0') as u64).to_be_bytes()
 }
 
-/// A clock that only moves on, in milliseconds, exact to a tick of the kernel; a quarter of the price of
-/// the exact one.
-fn coarse_ms() -> i64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
-}
-
-/// The clock on the wall, exact to a tick of the kernel as well.
+/// The clock on the wall, exact to a tick of the kernel; a quarter of the price of the exact one.
 fn unix_now() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
@@ -676,7 +672,7 @@ impl ProxyHttp for Gateway {
             attempts: 0,
             asked_upstream: None,
             body_bytes: 0,
-            judged_ms: None,
+            is_judged: false,
             recorded: false,
         })
     }
@@ -722,6 +718,21 @@ impl ProxyHttp for Gateway {
             }),
             Err(problem) => Box::pin(std::future::ready(Err(problem))),
         }
+    }
+
+    /// As pingora has it, but for a future on the heap.
+    fn proxy_upstream_filter<'g, 's, 'w, 'f>(
+        &'g self,
+        _session: &'s mut Session,
+        _way: &'w mut Box<Passage>,
+    ) -> Ready<'f, Result<bool>>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'w: 'f,
+    {
+        Box::pin(poll_fn(|_| Poll::Ready(Ok(true))))
     }
 
     async fn upstream_peer(&self, _session: &mut Session, way: &mut Box<Passage>) -> Result<Box<HttpPeer>> {
@@ -770,6 +781,23 @@ impl ProxyHttp for Gateway {
         'w: 'f,
     {
         ready(way.take_body(session, body.as_ref()))
+    }
+
+    /// As pingora has it, but for a future on the heap.
+    fn upstream_response_filter<'g, 's, 'r, 'w, 'f>(
+        &'g self,
+        _session: &'s mut Session,
+        _response: &'r mut ResponseHeader,
+        _way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'r: 'f,
+        'w: 'f,
+    {
+        ready(Ok(()))
     }
 
     fn response_filter<'g, 's, 'r, 'w, 'f>(

@@ -39,12 +39,12 @@ struct Table {
 impl Table {
     /// Where the row of a fact begins.
     #[inline]
-    fn pick(self, rows: &Rows, certain: &mut Picked, fact: Fact<usize>) -> usize {
+    fn pick(self, rows: &Rows, certain: &mut Option<Picked>, fact: Fact<usize>) -> usize {
         let row = match fact {
             Fact::Known(value) => value,
             Fact::Unknown => self.values,
             Fact::Unavailable => {
-                certain.doubt(rows.below(self.first_row, self.values + 2));
+                doubt(certain, rows.below(self.first_row, self.values + 2));
                 self.values + 1
             }
         };
@@ -154,7 +154,7 @@ impl Facts {
     #[inline]
     pub(crate) fn narrow(&self, signals: &Signals<'_>) -> Narrowing<'_> {
         let (context, rows) = (signals.context, &self.rows);
-        let mut certain = Picked::NONE;
+        let mut certain = None;
         let mut pick = |table: Option<Table>, fact: Fact<usize>| {
             table.map_or(Rows::ALL, |table| table.pick(rows, &mut certain, fact))
         };
@@ -196,8 +196,9 @@ fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> 
 pub(crate) struct Narrowing<'p> {
     rows: &'p Rows,
     possible: Picked,
-    /// Rows of unavailable facts: where the condition holds all the same.
-    certain: Picked,
+    /// Rows of unavailable facts: where the condition holds all the same. `None` when every fact is available, as
+    /// nearly always.
+    certain: Option<Picked>,
     places: Option<PlaceRows<'p>>,
 }
 
@@ -215,7 +216,7 @@ impl Narrowing<'_> {
     /// Of the possible ones, those whose conditions hold whatever the unavailable facts are.
     #[inline]
     pub(crate) fn certain(&self, word: usize) -> u64 {
-        let found = self.certain.and(self.rows, word);
+        let found = self.certain.as_ref().map_or(u64::MAX, |certain| certain.and(self.rows, word));
         match &self.places {
             Some(places) => found & places.certain(self.rows, word),
             None => found,
@@ -228,19 +229,18 @@ impl Narrowing<'_> {
 struct Picked([usize; 8]);
 
 impl Picked {
-    const NONE: Self = Self([Rows::ALL; 8]);
-
-    /// Remembers the row of one more unavailable fact.
-    #[cold]
-    fn doubt(&mut self, offset: usize) {
-        if let Some(free) = self.0.iter_mut().find(|one| **one == Rows::ALL) {
-            *free = offset;
-        }
-    }
-
     /// A word that is missing rules nothing out: a policy too many refuses more.
     #[inline]
     fn and(&self, rows: &Rows, word: usize) -> u64 {
         self.0.iter().fold(u64::MAX, |found, offset| found & rows.word(*offset, word, u64::MAX))
+    }
+}
+
+/// Remembers the row of one more unavailable fact.
+#[cold]
+fn doubt(certain: &mut Option<Picked>, offset: usize) {
+    let Picked(rows) = certain.get_or_insert(Picked([Rows::ALL; 8]));
+    if let Some(free) = rows.iter_mut().find(|one| **one == Rows::ALL) {
+        *free = offset;
     }
 }

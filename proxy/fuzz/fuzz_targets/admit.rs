@@ -8,7 +8,7 @@ use portcullis_config::settings::TrustedProxies;
 
 fuzz_target!(|data: &[u8]| {
     // A head as it would come: a request line, then lines of headers.
-    let target = target_of(data);
+    let target = target_of(data, &HeaderMap::new());
     let mut lines = data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines.next().unwrap_or_default();
     let method = first.split(|byte| *byte == b' ').next().unwrap_or_default();

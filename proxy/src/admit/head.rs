@@ -17,7 +17,7 @@ const HEAD_BYTES_MAX: usize = 48 * 1024;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'r> {
     pub(super) host: Option<&'r str>,
-    /// ASCII; as bytes, for a long token need not be read sign by sign.
+    /// As it came: a token is read when it is verified, and else nobody reads it.
     pub(super) authorization: Option<&'r [u8]>,
     pub(super) user_agent: Option<&'r str>,
     pub(super) platform_hint: Option<&'r str>,
@@ -99,9 +99,7 @@ impl<'r> Fields<'r> {
             }
             "authorization" => {
                 let said = value.as_bytes();
-                // Faster than `is_ascii` where the compiler may not count on wide registers.
-                let is_ascii = said.iter().fold(0, |all, byte| all | byte) < 0x80;
-                if said.len() > CREDENTIAL_BYTES_MAX || !is_ascii {
+                if said.len() > CREDENTIAL_BYTES_MAX {
                     return Err(BadRequest::Credential);
                 }
                 once(&mut self.authorization, said, BadRequest::Credential)
@@ -127,6 +125,22 @@ impl<'r> Fields<'r> {
                 self.forwarded = self.forwarded.and(value);
                 Ok(())
             }
+            // What browsers send with each request, and need not be looked at.
+            "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "cache-control"
+            | "content-type"
+            | "origin"
+            | "priority"
+            | "referer"
+            | "sec-ch-ua"
+            | "sec-ch-ua-mobile"
+            | "sec-fetch-dest"
+            | "sec-fetch-mode"
+            | "sec-fetch-site"
+            | "sec-fetch-user"
+            | "upgrade-insecure-requests" => Ok(()),
             // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
             _ if name.bytes().any(|byte| byte == b'_') => Err(BadRequest::Header),
             _ => Ok(()),
@@ -143,7 +157,10 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
 /// most.
 #[inline(never)]
 fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
-    value.to_str().map_err(|_| otherwise)
+    let said = value.as_bytes();
+    // A loop without an exit looks at many bytes at once, `to_str` at one.
+    let is_visible = said.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~' | b'\t'));
+    std::str::from_utf8(said).ok().filter(|_| is_visible).ok_or(otherwise)
 }
 
 /// `Connection` may not name headers: they would vanish after the decision.
@@ -171,18 +188,33 @@ pub(super) fn host<'r>(head: &Head<'r>, field: Option<&'r str>) -> Result<Cow<'r
     if has_upper_case { Ok(Cow::Owned(name.to_ascii_lowercase())) } else { Ok(Cow::Borrowed(name)) }
 }
 
+const OF_LABEL: u8 = 0;
+const DOT: u8 = 1;
+const ALIEN: u8 = 2;
+/// What each byte is in a host's name.
+static KINDS: [u8; 256] = {
+    let mut kinds = [ALIEN; 256];
+    let (mut rest, mut byte) = (kinds.as_mut_slice(), 0_u8);
+    while let [kind, others @ ..] = rest {
+        *kind = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => OF_LABEL,
+            b'.' => DOT,
+            _ => ALIEN,
+        };
+        (rest, byte) = (others, byte.wrapping_add(1));
+    }
+    kinds
+};
+
 /// Whether this is a name of labels between dots, none of them empty.
 fn is_name(name: &[u8]) -> bool {
-    let mut in_label = false;
+    let (mut fault, mut before) = (0, DOT);
     for byte in name {
-        in_label = match byte | 0x20 {
-            b'a'..=b'z' => true,
-            _ if byte.is_ascii_digit() || *byte == b'-' => true,
-            _ if *byte == b'.' && in_label => false,
-            _ => return false,
-        }
+        let kind = KINDS.get(usize::from(*byte)).copied().unwrap_or(ALIEN);
+        fault |= (kind & ALIEN) | (kind & before & DOT);
+        before = kind;
     }
-    in_label && name.len() <= 253
+    fault == 0 && before != DOT && name.len() <= 253
 }
 
 pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {

@@ -70,18 +70,49 @@ pub struct Head<'r> {
 /// The target in the first line of an HTTP/1 head as it was received. Parsers mend targets (they cut off
 /// a fragment, escape a space): what needs mending is to be refused, so it must be seen. Empty when the
 /// line cannot be read, or when any line ends in a bare LF, which other readers take for no end.
+///
+/// `fields` are those that the parser made of it, where it lies.
 #[must_use]
-pub fn target_of(head: &[u8]) -> &[u8] {
-    let bare = memchr::memchr_iter(b'\n', head)
-        .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'));
+pub fn target_of<'h>(head: &'h [u8], fields: &HeaderMap) -> &'h [u8] {
     let line = head.trim_ascii_start();
     let line = memchr::memchr(b'\r', line).and_then(|end| line.get(..end)).unwrap_or(line);
     // The last one stands near the end, before the version.
     let ends = (memchr::memchr(b' ', line), line.iter().rposition(|byte| *byte == b' '));
     match ends {
-        (Some(first), Some(last)) if !bare => line.get(first + 1..last).unwrap_or_default(),
+        (Some(first), Some(last)) if is_as_usual(head, line.len(), fields) || !has_bare_end(head) => {
+            line.get(first + 1..last).unwrap_or_default()
+        }
         _ => b"",
     }
+}
+
+/// Whether any line ends in a bare LF.
+fn has_bare_end(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head)
+        .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
+}
+
+/// Whether a head is its first line, these fields, each written `name: value`, and an empty line, all of which end
+/// in CRLF, and nothing else: so nearly all clients write, and it can be told without looking at each byte.
+fn is_as_usual(head: &[u8], first_line: usize, fields: &HeaderMap) -> bool {
+    const END: &[u8] = b"\r\n";
+    let begin = first_line + END.len();
+    let mut length = begin + END.len();
+    for (name, value) in fields {
+        let value = value.as_bytes();
+        // Where it lies in the head; far outside, if it lies elsewhere.
+        let at = value.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
+        let (before, after) = (at.checked_sub(2), at.checked_add(value.len()));
+        let (Some(before), Some(after)) = (before, after) else { return false };
+        let is_between = head.get(before..at) == Some(b": ")
+            && head.get(after..).is_some_and(|rest| rest.starts_with(END));
+        if !is_between || before < begin + name.as_str().len() {
+            return false;
+        }
+        length += name.as_str().len() + value.len() + 4;
+    }
+    // No two fields share a byte, so that nothing is left when the lengths add up.
+    length == head.len() && head.get(first_line..begin) == Some(END) && head.ends_with(b"\r\n\r\n")
 }
 
 /// A request that can be read in one way only.
@@ -196,7 +227,7 @@ impl<'r> AdmittedRequest<'r> {
         own || allowed.contains(&origin)
     }
 
-    /// The value of `Authorization`, ASCII.
+    /// The value of `Authorization`, as it came.
     #[must_use]
     pub const fn authorization(&self) -> Option<&'r [u8]> {
         self.fields.authorization
