@@ -296,8 +296,8 @@ pub enum DeviceAttribute {
     ProfileType,
     /// `systemLabels`
     SystemLabels,
-    /// `extensionAttribute1` … `15`, counted from 0.
-    Extension(usize),
+    /// `extensionAttribute1` … `15`, by its number.
+    Extension(u8),
 }
 
 impl DeviceAttribute {
@@ -321,8 +321,8 @@ impl DeviceAttribute {
         {
             return Some(found);
         }
-        let number: usize = name.to_ascii_lowercase().strip_prefix("extensionattribute")?.parse().ok()?;
-        number.checked_sub(1).filter(|number| *number < 15).map(Self::Extension)
+        let number: u8 = name.to_ascii_lowercase().strip_prefix("extensionattribute")?.parse().ok()?;
+        Some(number).filter(|number| (1..=15).contains(number)).map(Self::Extension)
     }
 }
 

@@ -238,8 +238,9 @@ pub struct Device<'r> {
     pub system_labels: &'r [String],
     /// `trustType`: `AzureAD` joined, `ServerAD` hybrid joined, `Workplace` registered.
     pub trust_type: Option<&'r str>,
-    /// `extensionAttribute1` … `15`; null unless the device is managed, compliant or hybrid joined.
-    pub extension_attributes: [Option<&'r str>; 15],
+    /// `extensionAttribute1` … `15`: those that have a value, by number; rules see them only on a device that is
+    /// managed, compliant or hybrid joined.
+    pub extension_attributes: &'r [(u8, String)],
 }
 
 impl Device<'_> {

@@ -9,9 +9,6 @@ use portcullis_policy::{CompiledPolicies, Outcome, PolicySet, Signals};
 
 /// A device with something in every attribute.
 fn device() -> Device<'static> {
-    let mut extension_attributes = [None; 15];
-    extension_attributes[0] = Some("Kiosk");
-    extension_attributes[14] = Some("17");
     // Tests keep what they borrow for ever.
     let leak = |items: &[&str]| -> &'static [String] {
         items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>().leak()
@@ -31,7 +28,7 @@ fn device() -> Device<'static> {
         profile_type: Some("RegisteredDevice"),
         system_labels: leak(&["M365Managed"]),
         trust_type: Some("AzureAD"),
-        extension_attributes,
+        extension_attributes: vec![(1, "Kiosk".to_owned()), (15, "17".to_owned())].leak(),
     }
 }
 

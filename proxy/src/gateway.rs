@@ -485,20 +485,34 @@ fn authenticate(
     };
     let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
     let token = token::find_token(&app.token, request.authorization(), |_| cookie, by_header);
-    let token = token.ok_or(Refusal::NoToken)?;
     let verified = |took| state.metrics.verified(took);
-    let presented = Presented { token, accepted: &app.issuers, now };
-    let caller =
-        token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, presented, verified)?;
+    let caller = token.ok_or(Refusal::NoToken).and_then(|token| {
+        let presented = Presented { token, accepted: &app.issuers, now };
+        let (verifier, policies) = (&snapshot.verifier, &snapshot.policies);
+        Ok(token::authenticate(verifier, &state.cache, policies, presented, verified)?)
+    });
+    // A token that was verified is ASCII, and with it the credential that ends in it. Any other was not read.
+    let credential = request.authorization();
+    let is_read =
+        caller.is_ok() && token.zip(credential).is_some_and(|(token, whole)| is_end_of(token, whole));
+    if !is_read && credential.is_some_and(|credential| !credential.is_ascii()) {
+        return Err(Refusal::BadRequest(BadRequest::Credential));
+    }
+    let caller = caller?;
     if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
         return Err(Refusal::BadToken(BadToken::Audience));
     }
     // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
-    let by_cookie = cookie.is_some_and(|cookie| std::ptr::eq(cookie.as_bytes(), token));
+    let by_cookie = cookie.zip(token).is_some_and(|(cookie, token)| std::ptr::eq(cookie.as_bytes(), token));
     if by_cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
         return Err(Refusal::BadRequest(BadRequest::Origin));
     }
     Ok(caller)
+}
+
+/// Whether `text` is what `whole` ends in, itself and not its like.
+fn is_end_of(text: &[u8], whole: &[u8]) -> bool {
+    text.as_ptr_range().end == whole.as_ptr_range().end
 }
 
 /// What a request for no app is told: that there is none, if it comes from somebody known; and else what

@@ -60,8 +60,8 @@ pub struct OwnedDevice {
     pub physical_ids: Vec<String>,
     /// `systemLabels`
     pub system_labels: Vec<String>,
-    /// `extensionAttribute1` … `15`
-    pub extension_attributes: [Option<String>; 15],
+    /// `extensionAttribute1` … `15`: those that have a value, by number.
+    pub extension_attributes: Vec<(u8, String)>,
 }
 
 impl OwnedDevice {
@@ -85,7 +85,7 @@ impl OwnedDevice {
             profile_type: text("profile-type"),
             system_labels: &self.system_labels,
             trust_type: text("trust-type"),
-            extension_attributes: self.extension_attributes.each_ref().map(|text| text.as_deref()),
+            extension_attributes: &self.extension_attributes,
         }
     }
 }

@@ -255,10 +255,12 @@ fn device(cx: &mut Context<'_>, view: View<'_>) -> OwnedDevice {
         ..OwnedDevice::default()
     };
     for entry in view.get("extension-attributes").map_or(&[][..], Node::entries) {
-        let number: Option<usize> = entry.key.parse().ok();
-        match number.and_then(|number| device.extension_attributes.get_mut(number.checked_sub(1)?)) {
-            Some(slot) => *slot = entry.value.text().map(ToOwned::to_owned),
-            None => {
+        match entry.key.parse() {
+            Ok(number @ 1..=15_u8) => {
+                let value = entry.value.text().map(|text| (number, text.to_owned()));
+                device.extension_attributes.extend(value);
+            }
+            Ok(_) | Err(_) => {
                 let at: At = entry.at;
                 let what = format!("no extension attribute `{}`", shortened(&entry.key));
                 cx.push(Diagnostic::error("key/unknown", at, what).help("they are numbered 1 to 15"));

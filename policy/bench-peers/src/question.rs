@@ -62,7 +62,8 @@ impl Question {
                 Field::Ownership => lower(device.and_then(|device| device.ownership)),
                 Field::System => lower(device.and_then(|device| device.operating_system)),
                 Field::Extension if managed => {
-                    lower(device.and_then(|device| device.extension_attributes.first().copied().flatten()))
+                    let first = device.and_then(|device| device.extension_attributes.first());
+                    lower(first.map(|(_, value)| value.as_str()))
                 }
                 Field::Extension => String::new(),
                 Field::Manufacturer => lower(device.and_then(|device| device.manufacturer)),

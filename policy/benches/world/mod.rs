@@ -5,7 +5,7 @@
 //! an organisation in which every policy is about every app.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use portcullis_policy::model::{
@@ -411,10 +411,9 @@ fn request(dice: &mut Dice, shape: Shape, groups: usize) -> Request {
 }
 
 fn device(dice: &mut Dice) -> Device<'static> {
-    let mut extension_attributes = [None; 15];
-    if let Some(first) = extension_attributes.first_mut() {
-        *first = dice.pick(&[None, Some("kiosk"), Some("desk")]);
-    }
+    static EXTENSIONS: LazyLock<[(u8, String); 2]> =
+        LazyLock::new(|| [(1, "kiosk".into()), (1, "desk".into())]);
+    let [kiosk, desk] = EXTENSIONS.each_ref().map(std::slice::from_ref);
     Device {
         device_id: Some("6f0f1c52-1b8e-4a45-8a55-000000000001"),
         ownership: dice.pick(&[Some("Company"), Some("Personal"), None]),
@@ -423,7 +422,7 @@ fn device(dice: &mut Dice) -> Device<'static> {
         model: dice.pick(&[Some("Surface Pro 9"), Some("ThinkPad X1"), None]),
         operating_system: dice.pick(&[Some("Windows"), Some("macOS")]),
         trust_type: dice.pick(&[Some("AzureAD"), Some("ServerAD"), Some("Workplace")]),
-        extension_attributes,
+        extension_attributes: dice.pick(&[&[], kiosk, desk]),
         ..Device::default()
     }
 }

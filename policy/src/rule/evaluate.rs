@@ -130,7 +130,9 @@ fn of_device<'r>(attribute: DeviceAttribute, device: &Device<'r>) -> Seen<'r> {
             let managed =
                 device.mdm_app_id.is_some() || device.compliant == Some(true) || device.is_hybrid_joined();
             if managed {
-                text(device.extension_attributes.get(number).copied().flatten())
+                let mut known = device.extension_attributes.iter();
+                let found = known.find(|(known, _)| *known == number);
+                text(found.map(|(_, value)| value.as_str()))
             } else {
                 Seen::Null
             }

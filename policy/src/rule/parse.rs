@@ -301,8 +301,8 @@ fn device_attribute(name: &str) -> Option<DeviceAttribute> {
         "systemlabels" => DeviceAttribute::SystemLabels,
         "trusttype" => DeviceAttribute::TrustType,
         other => {
-            let number: usize = other.strip_prefix("extensionattribute")?.parse().ok()?;
-            DeviceAttribute::Extension((1..=15).contains(&number).then(|| number - 1)?)
+            let number: u8 = other.strip_prefix("extensionattribute")?.parse().ok()?;
+            DeviceAttribute::Extension(Some(number).filter(|number| (1..=15).contains(number))?)
         }
     })
 }

@@ -61,7 +61,8 @@ pub(super) enum DeviceAttribute {
     ProfileType,
     SystemLabels,
     TrustType,
-    Extension(usize),
+    /// By its number, 1 to 15.
+    Extension(u8),
 }
 
 /// Whether the attribute itself is compared, or the elements of a collection one by one.

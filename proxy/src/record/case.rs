@@ -255,9 +255,10 @@ impl Scribe<'_> {
             profile_type: self.maybe(device.profile_type),
             system_labels: self.list(device.system_labels),
             trust_type: self.maybe(device.trust_type),
-            extension_attributes: (1_u8..)
-                .zip(device.extension_attributes)
-                .filter_map(|(number, value)| Some((number, self.text(value?))))
+            extension_attributes: device
+                .extension_attributes
+                .iter()
+                .map(|(number, value)| (*number, self.text(value)))
                 .collect(),
         }
     }
@@ -459,13 +460,6 @@ impl Case {
 
 impl CaseDevice {
     fn as_device(&self) -> Device<'_> {
-        let mut extension_attributes = [None; 15];
-        for (number, value) in &self.extension_attributes {
-            let slot = usize::from(*number).checked_sub(1).and_then(|at| extension_attributes.get_mut(at));
-            if let Some(slot) = slot {
-                *slot = Some(value.as_str());
-            }
-        }
         Device {
             device_id: self.device_id.as_deref(),
             display_name: self.display_name.as_deref(),
@@ -481,7 +475,7 @@ impl CaseDevice {
             profile_type: self.profile_type.as_deref(),
             system_labels: &self.system_labels,
             trust_type: self.trust_type.as_deref(),
-            extension_attributes,
+            extension_attributes: &self.extension_attributes,
         }
     }
 }
@@ -698,14 +692,13 @@ mod tests {
     #[test]
     fn a_case_that_was_written_down_asks_the_same_question_again() {
         let labels = vec!["label".to_owned()];
-        let mut attributes = [None; 15];
-        attributes[14] = Some("fifteen");
+        let attributes = [(15, "fifteen".to_owned())];
         let device = Device {
             device_id: Some("d"),
             compliant: Some(false),
             trust_type: Some("ServerAD"),
             system_labels: &labels,
-            extension_attributes: attributes,
+            extension_attributes: &attributes,
             ..Device::default()
         };
         let context = ClientContext {

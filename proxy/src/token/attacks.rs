@@ -370,7 +370,7 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
     settings.claims.device_attributes = vec![
         (DeviceAttribute::Model, "model".into()),
         (DeviceAttribute::PhysicalIds, "ids".into()),
-        (DeviceAttribute::Extension(14), "last".into()),
+        (DeviceAttribute::Extension(15), "last".into()),
     ];
     settings.claims.extra = vec!["tier".into(), "b".into(), "list".into(), "absent".into()];
     let (verifier, _) = verifier_with(&settings);
@@ -403,7 +403,8 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
     assert_eq!(verified.risks().service_principal, Fact::Known(RiskLevel::Low));
     assert_eq!(verified.risks().insider, Fact::Unknown);
     let seen = device.as_device();
-    assert_eq!((seen.model, seen.extension_attributes[14]), (Some("Surface"), Some("fifteen")));
+    assert_eq!(seen.model, Some("Surface"));
+    assert_eq!(seen.extension_attributes, [(15, "fifteen".to_owned())]);
     assert_eq!((seen.physical_ids, seen.display_name), (&["[ZTDID]:x".to_owned()][..], None));
     assert_eq!(verified.principal().standing.sign_in.flow, Some(Flow::DeviceCode));
     let Identity::User { guest, .. } = &verified.principal().standing.identity else { panic!("no user") };

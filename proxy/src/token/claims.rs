@@ -124,7 +124,7 @@ struct RareDeviceClaims {
     profile_type: Option<String>,
     physical_ids: Vec<String>,
     system_labels: Vec<String>,
-    extension_attributes: [Option<String>; 15],
+    extension_attributes: Vec<(u8, String)>,
 }
 
 impl<'t> DeviceClaims<'t> {
@@ -151,7 +151,7 @@ impl<'t> DeviceClaims<'t> {
             profile_type: rare.profile_type.as_deref(),
             physical_ids: &rare.physical_ids,
             system_labels: &rare.system_labels,
-            extension_attributes: rare.extension_attributes.each_ref().map(Option::as_deref),
+            extension_attributes: &rare.extension_attributes,
             ..device
         }
     }
@@ -520,9 +520,8 @@ impl<'c> Source<'c> {
                 DeviceAttribute::PhysicalIds => rare.physical_ids = self.texts(claim),
                 DeviceAttribute::SystemLabels => rare.system_labels = self.texts(claim),
                 DeviceAttribute::Extension(number) => {
-                    if let Some(slot) = rare.extension_attributes.get_mut(*number) {
-                        *slot = self.text(claim);
-                    }
+                    let value = self.text(claim).map(|text| (*number, text));
+                    rare.extension_attributes.extend(value);
                 }
             }
         }

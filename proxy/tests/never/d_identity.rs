@@ -129,15 +129,21 @@ fn never_n36_a_value_of_odd_bytes_makes_a_check_fail_and_the_request_pass() {
         answer.split(' ').nth(1).map_or(0, |word| word.parse::<u16>().unwrap())
     };
     assert_eq!(send("Authorization", b"Bearer \xff\xfe", false), 400);
+    let beside = format!("\r\nCookie: session={}", keys::token());
+    for odd in [&b"Basic \xff"[..], b"Bearer\xff", b"\xff"] {
+        assert_eq!(send("Authorization", &[odd, beside.as_bytes()].concat(), false), 400, "{odd:?}");
+    }
     assert_eq!(send("Cookie", b"session=\xff", false), 400);
     assert_eq!(send("User-Agent", b"Mozilla/5.0 (Android) \xff", true), 400);
     assert_eq!(send("Sec-CH-UA-Platform", b"\"Windows\xff\"", true), 400);
     assert_eq!(send("Connection", b"\xff", true), 400);
     assert_eq!(world.origin.hits(), 0);
     assert_eq!(send("X-Note", b"caf\xe9", true), 200, "the twin: nothing reads this one");
+    let plain = [b"Basic eA==", beside.as_bytes()].concat();
+    assert_eq!(send("Authorization", &plain, false), 200, "the twin: the cookie is the token");
     let answer = world.h2_get("/", &[(b"user-agent", b"\xff")]);
     assert!(answer.is_refusal(), "{answer:?}");
-    assert_eq!(world.origin.hits(), 1);
+    assert_eq!(world.origin.hits(), 2);
 }
 
 #[test]

@@ -44,6 +44,8 @@ const ADDRESSES: [&str; 8] = [
     "10.1.2.3",
 ];
 static PHYSICAL_IDS: LazyLock<Vec<String>> = LazyLock::new(|| vec!["[ZTDId]:1".into(), "[GID]:2".into()]);
+static EXTENSIONS: LazyLock<Vec<(u8, String)>> =
+    LazyLock::new(|| vec![(1, "kiosk".into()), (1, "SAW".into())]);
 static SYSTEM_LABELS: LazyLock<Vec<String>> = LazyLock::new(|| vec!["AutopilotDevice".into()]);
 
 /// Choices, one byte each.
@@ -514,8 +516,7 @@ pub(crate) fn context(choices: &mut Choices<'_>) -> ClientContext<'static> {
 }
 
 pub(crate) fn device(choices: &mut Choices<'_>) -> Device<'static> {
-    let mut extension_attributes = [None; 15];
-    extension_attributes[0] = choices.maybe(2, |choices| choices.of(&["kiosk", "SAW"]));
+    let extension_attributes = choices.maybe(2, |choices| choices.of(&[0, 1]));
     Device {
         device_id: choices.maybe(2, |_| "d1"),
         display_name: choices.maybe(3, |_| "LAPTOP-7"),
@@ -532,7 +533,7 @@ pub(crate) fn device(choices: &mut Choices<'_>) -> Device<'static> {
         profile_type: None,
         system_labels: if choices.one_in(3) { &SYSTEM_LABELS } else { &[] },
         trust_type: choices.maybe(2, |choices| choices.of(&["AzureAD", "ServerAD", "serverad", "Workplace"])),
-        extension_attributes,
+        extension_attributes: extension_attributes.map_or(&[], |at: usize| &EXTENSIONS[at..=at]),
     }
 }
 

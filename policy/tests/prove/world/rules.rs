@@ -189,7 +189,9 @@ fn of_device(name: &str, device: &Device<'_>) -> Seen {
         "deviceId" => device.device_id,
         "manufacturer" => device.manufacturer,
         "deviceOwnership" => device.ownership,
-        "extensionAttribute1" if managed => device.extension_attributes[0],
+        "extensionAttribute1" if managed => {
+            device.extension_attributes.iter().find(|(number, _)| *number == 1).map(|(_, text)| text.as_str())
+        }
         "extensionAttribute1" => None,
         other => panic!("{other}"),
     };
