@@ -27,9 +27,10 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{AdmittedRequest, Head, address, admit, target_of};
+use crate::admit::{AdmittedRequest, Head, RawHead, address, admit};
 use crate::context;
 use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
+use crate::id;
 use crate::record::{
     AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
 };
@@ -67,7 +68,7 @@ pub struct Passage {
     snapshot: Arc<Snapshot>,
     started: Instant,
     request_id: RequestId,
-    id_text: Option<[u8; uuid::fmt::Hyphenated::LENGTH]>,
+    id_text: Option<[u8; id::LENGTH]>,
     /// When it came, or was judged anew last; exact to a tick of the kernel.
     now_unix_ms: i64,
     peer: Option<IpAddr>,
@@ -117,7 +118,7 @@ impl Passage {
     }
 
     fn id_text(&self) -> String {
-        uuid::Uuid::from_u128(self.request_id.0).to_string()
+        id::text(self.request_id.0).map(char::from).iter().collect()
     }
 
     /// The request's id as a header's value. Written once; a value is made of it each time, for a second
@@ -125,26 +126,29 @@ impl Passage {
     fn id_value(&mut self) -> HeaderValue {
         let id = self.request_id.0;
         // INVARIANT: hexadecimal digits and hyphens are fit for a header.
-        HeaderValue::from_bytes(self.id_text.get_or_insert_with(|| hyphenated(id)))
+        HeaderValue::from_bytes(self.id_text.get_or_insert_with(|| id::text(id)))
             .unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
-    fn judge(&mut self, head: &RequestHeader, target: &[u8]) -> Result<Permit, Refusal> {
+    /// The bytes of an HTTP/1 head are wanted once: what was admitted is what the parser made of them.
+    fn judge(&mut self, head: &RequestHeader, raw: Option<&[u8]>) -> Result<Permit, Refusal> {
         let now = self.now();
         let is_first = !std::mem::replace(&mut self.is_judged, true);
         let is_timed = self.request_id.0.is_multiple_of(TIMED_ONE_IN);
         let Self { snapshot, state, seen, .. } = self;
 
-        let raw = Head {
+        let raw = raw.map(RawHead::new);
+        let head = Head {
             method: &head.method,
-            target,
+            target: raw.map_or_else(|| head.raw_path(), |raw| raw.target()),
+            raw,
             version: head.version,
             headers: &head.headers,
             authority: head.uri.authority().map(http::uri::Authority::as_str),
             peer: self.peer.ok_or(Refusal::Internal)?,
         };
-        let request = admit(&raw, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
+        let request = admit(&head, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
         seen.client = Some(request.client());
         seen.client_is_told = request.client_is_told();
         seen.had_bearer = request.authorization().is_some();
@@ -215,9 +219,7 @@ impl Passage {
     /// whether its connection is to be closed.
     fn enter(&mut self, session: &mut Session) -> Result<Option<(Answer, bool)>> {
         let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-        let head = session.req_header();
-        let target = raw.as_deref().map_or_else(|| head.raw_path(), |raw| target_of(raw, &head.headers));
-        let verdict = self.judge(head, target).and_then(|permit| {
+        let verdict = self.judge(session.req_header(), raw.as_deref()).and_then(|permit| {
             let limit = self.snapshot.config.server.body_bytes_max;
             if self.seen.content_length.is_some_and(|length| length > limit) {
                 Err(Refusal::BodyTooLarge)
@@ -258,8 +260,7 @@ impl Passage {
         let app = id(&former, self.seen.app);
         self.seen = Seen::default();
         self.now_unix_ms = now_unix_ms;
-        // INVARIANT: an admitted target is what the parser made of it.
-        let verdict = self.judge(head, head.raw_path());
+        let verdict = self.judge(head, None);
         let refusal = match verdict {
             Ok(permit) if id(&self.snapshot, Some(permit.app())) == app => {
                 self.progress = Progress::Permitted(permit);
@@ -610,32 +611,6 @@ async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()>
     Ok(())
 }
 
-/// A UUID as text (RFC 9562, section 4), in a tenth of the code of the library for them, all of which each request
-/// would fetch for this.
-fn hyphenated(id: u128) -> [u8; uuid::fmt::Hyphenated::LENGTH] {
-    let mut text = [b'-'; uuid::fmt::Hyphenated::LENGTH];
-    let [a, b, c, d] = [96, 64, 32, 0].map(|shift| digits((id >> shift) as u32));
-    text[..8].copy_from_slice(&a);
-    text[9..13].copy_from_slice(&b[..4]);
-    text[14..18].copy_from_slice(&b[4..]);
-    text[19..23].copy_from_slice(&c[..4]);
-    text[24..28].copy_from_slice(&c[4..]);
-    text[28..].copy_from_slice(&d);
-    text
-}
-
-/// Eight hexadecimal digits, all of them at once: each has a byte of a word to itself.
-const fn digits(value: u32) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let pairs = value as u64;
-    let pairs = (pairs | pairs << 16) & 0x0000_ffff_0000_ffff;
-    let pairs = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
-    let each = (pairs | pairs << 4) & (0x0f * EACH);
-    // From ten on, six more reach the next four bits.
-    let is_letter = (each + 6 * EACH) >> 4 & EACH;
-    (each + b'0' as u64 * EACH + is_letter * (b'a' - 10 - b'0') as u64).to_be_bytes()
-}
-
 /// The clock on the wall, exact to a tick of the kernel; a quarter of the price of the exact one.
 fn unix_now() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
@@ -940,18 +915,5 @@ impl ProxyHttp for Gateway {
     /// Pingora's own lines about a request: never with a query, which may hold secrets.
     fn request_summary(&self, session: &Session, way: &Box<Passage>) -> String {
         format!("{} {} {}", way.id_text(), session.req_header().method, session.req_header().uri.path())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn an_id_is_written_as_uuids_are(id in any::<u128>()) {
-            let text = super::hyphenated(id);
-            prop_assert_eq!(std::str::from_utf8(&text).unwrap(), uuid::Uuid::from_u128(id).to_string());
-        }
     }
 }

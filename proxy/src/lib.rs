@@ -10,6 +10,7 @@ pub mod context;
 pub mod demo;
 pub mod denial;
 pub mod gateway;
+mod id;
 mod kept;
 pub mod record;
 pub mod refusal;

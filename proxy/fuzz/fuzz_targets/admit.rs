@@ -3,12 +3,13 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use libfuzzer_sys::fuzz_target;
-use portcullis::admit::{Head, admit, target_of};
+use portcullis::admit::{Head, RawHead, admit};
 use portcullis_config::settings::TrustedProxies;
 
 fuzz_target!(|data: &[u8]| {
     // A head as it would come: a request line, then lines of headers.
-    let target = target_of(data, &HeaderMap::new());
+    let raw = RawHead::new(data);
+    let target = raw.target();
     let mut lines = data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines.next().unwrap_or_default();
     let method = first.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -26,12 +27,13 @@ fuzz_target!(|data: &[u8]| {
     let head = |target| Head {
         method: &method,
         target,
+        raw: None,
         version: Version::HTTP_11,
         headers: &headers,
         authority: None,
         peer,
     };
-    let asked = head(target);
+    let asked = Head { raw: Some(raw), ..head(target) };
     let Ok(request) = admit(&asked, &proxies) else { return };
 
     assert_eq!(request.client(), peer, "nobody is trusted");

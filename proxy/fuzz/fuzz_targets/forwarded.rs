@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let client = |peer: &str, headers: &HeaderMap| {
         let peer = peer.parse().unwrap();
         let head =
-            Head { method: &method, target: b"/", version: Version::HTTP_11, headers, authority: None, peer };
+            Head { method: &method, target: b"/", raw: None, version: Version::HTTP_11, headers, authority: None, peer };
         admit(&head, &proxies).map(|request| request.client())
     };
     if let Ok(address) = client("192.0.2.9", &headers) {

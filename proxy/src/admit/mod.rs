@@ -4,6 +4,7 @@
 mod address;
 mod forwarded;
 mod head;
+mod raw;
 mod target;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
 use forwarded::Client;
 use head::Fields;
+pub use raw::RawHead;
 
 /// Headers that never reach an app: they would change what it does after the policies judged, or pass
 /// for what only a proxy may say.
@@ -55,8 +57,10 @@ const USER_AGENT_BYTES_MAX: usize = 512;
 pub struct Head<'r> {
     /// Method.
     pub method: &'r Method,
-    /// The request target, byte for byte; see [`target_of`].
+    /// The request target, byte for byte; of an HTTP/1 request [`RawHead::target`].
     pub target: &'r [u8],
+    /// The bytes of an HTTP/1 head, unless they were looked at before.
+    pub raw: Option<RawHead<'r>>,
     /// Protocol version.
     pub version: Version,
     /// Header fields.
@@ -65,54 +69,6 @@ pub struct Head<'r> {
     pub authority: Option<&'r str>,
     /// The address of the connection's other end.
     pub peer: IpAddr,
-}
-
-/// The target in the first line of an HTTP/1 head as it was received. Parsers mend targets (they cut off
-/// a fragment, escape a space): what needs mending is to be refused, so it must be seen. Empty when the
-/// line cannot be read, or when any line ends in a bare LF, which other readers take for no end.
-///
-/// `fields` are those that the parser made of it, where it lies.
-#[must_use]
-pub fn target_of<'h>(head: &'h [u8], fields: &HeaderMap) -> &'h [u8] {
-    let line = head.trim_ascii_start();
-    let line = memchr::memchr(b'\r', line).and_then(|end| line.get(..end)).unwrap_or(line);
-    // The last one stands near the end, before the version.
-    let ends = (memchr::memchr(b' ', line), line.iter().rposition(|byte| *byte == b' '));
-    match ends {
-        (Some(first), Some(last)) if is_as_usual(head, line.len(), fields) || !has_bare_end(head) => {
-            line.get(first + 1..last).unwrap_or_default()
-        }
-        _ => b"",
-    }
-}
-
-/// Whether any line ends in a bare LF.
-fn has_bare_end(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', head)
-        .any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
-}
-
-/// Whether a head is its first line, these fields, each written `name: value`, and an empty line, all of which end
-/// in CRLF, and nothing else: so nearly all clients write, and it can be told without looking at each byte.
-fn is_as_usual(head: &[u8], first_line: usize, fields: &HeaderMap) -> bool {
-    const END: &[u8] = b"\r\n";
-    let begin = first_line + END.len();
-    let mut length = begin + END.len();
-    for (name, value) in fields {
-        let value = value.as_bytes();
-        // Where it lies in the head; far outside, if it lies elsewhere.
-        let at = value.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
-        let (before, after) = (at.checked_sub(2), at.checked_add(value.len()));
-        let (Some(before), Some(after)) = (before, after) else { return false };
-        let is_between = head.get(before..at) == Some(b": ")
-            && head.get(after..).is_some_and(|rest| rest.starts_with(END));
-        if !is_between || before < begin + name.as_str().len() {
-            return false;
-        }
-        length += name.as_str().len() + value.len() + 4;
-    }
-    // No two fields share a byte, so that nothing is left when the lengths add up.
-    length == head.len() && head.get(first_line..begin) == Some(END) && head.ends_with(b"\r\n\r\n")
 }
 
 /// A request that can be read in one way only.
@@ -245,11 +201,10 @@ impl<'r> AdmittedRequest<'r> {
         self.fields.platform_hint
     }
 
-    /// The user agent, cut to a length that is worth reading.
+    /// The user agent, visible ASCII, cut to a length that is worth reading.
     #[must_use]
-    pub fn user_agent(&self) -> Option<&'r str> {
+    pub fn user_agent(&self) -> Option<&'r [u8]> {
         let agent = self.fields.user_agent?;
-        // INVARIANT: only ASCII is admitted, so every place is a boundary.
         Some(agent.get(..USER_AGENT_BYTES_MAX).unwrap_or(agent))
     }
 }

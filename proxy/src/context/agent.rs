@@ -35,14 +35,14 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(agent: &str) -> Self {
+    fn of(agent: &[u8]) -> Self {
         Self { platform: platform(agent), client: client(agent) }
     }
 
     /// The same, remembered: reading takes a dozen searches, and most clients of an installation
     /// send one of few texts.
-    fn remembered(agent: &str) -> Self {
-        type Slot = Option<(Box<str>, Reading)>;
+    fn remembered(agent: &[u8]) -> Self {
+        type Slot = Option<(Box<[u8]>, Reading)>;
         thread_local! {
             static SLOTS: RefCell<[Slot; REMEMBERED]> = const { RefCell::new([const { None }; REMEMBERED]) };
             static HASHES: ahash::RandomState = ahash::RandomState::new();
@@ -59,7 +59,7 @@ impl Reading {
 /// The platform and the kind of client.
 #[must_use]
 pub fn classify(
-    user_agent: Option<&str>,
+    user_agent: Option<&[u8]>,
     hint: Option<&str>,
     path: &str,
 ) -> (Fact<Platform>, Fact<ClientAppType>) {
@@ -98,7 +98,7 @@ fn hinted(hint: &str) -> Option<Platform> {
     }
 }
 
-fn platform(agent: &str) -> Option<Platform> {
+fn platform(agent: &[u8]) -> Option<Platform> {
     /// Televisions, sticks and phones of their own kind; most also say Linux or Android.
     const OTHERS: [&str; 23] = [
         "CrOS",
@@ -125,7 +125,7 @@ fn platform(agent: &str) -> Option<Platform> {
         "BlackBerry",
         "PlayStation",
     ];
-    let has = |word: &str| memchr::memmem::find(agent.as_bytes(), word.as_bytes()).is_some();
+    let has = |word: &str| memchr::memmem::find(agent, word.as_bytes()).is_some();
     let any = |words: &[&str]| words.iter().any(|word| has(word));
     // The order matters: Windows Phones claim Android, Androids claim Linux, iPhones claim Mac OS X.
     if has("Windows Phone") || has("wds ") || (has("IEMobile") && !has("Windows CE")) || has("XBLWP7") {
@@ -155,16 +155,15 @@ fn platform(agent: &str) -> Option<Platform> {
     }
 }
 
-fn client(agent: &str) -> ClientAppType {
-    if APPS.iter().any(|app| agent.contains(app)) {
+fn client(agent: &[u8]) -> ClientAppType {
+    let any =
+        |words: &[&str]| words.iter().any(|word| memchr::memmem::find(agent, word.as_bytes()).is_some());
+    if any(&APPS) {
         return ClientAppType::MobileAndDesktop;
     }
-    let engine = ["Gecko/", "AppleWebKit/", "Trident/", "Presto/", "MSIE "]
-        .iter()
-        .any(|engine| agent.contains(engine));
-    if (agent.starts_with("Mozilla/5.0") || agent.starts_with("Mozilla/4.0") || agent.starts_with("Opera/"))
-        && engine
-    {
+    let begins =
+        ["Mozilla/5.0", "Mozilla/4.0", "Opera/"].iter().any(|name| agent.starts_with(name.as_bytes()));
+    if begins && any(&["Gecko/", "AppleWebKit/", "Trident/", "Presto/", "MSIE "]) {
         ClientAppType::Browser
     } else {
         ClientAppType::Other
@@ -179,22 +178,25 @@ mod tests {
 
     #[test]
     fn a_hint_that_contradicts_the_user_agent_makes_the_platform_unknown() {
-        assert_eq!(classify(Some(CHROME), Some("\"Windows\""), "/").0, Fact::Known(Platform::Windows));
-        assert_eq!(classify(Some(CHROME), Some("\"macOS\""), "/").0, Fact::Unknown);
-        assert_eq!(classify(Some(CHROME), Some("nonsense"), "/").0, Fact::Unknown);
+        assert_eq!(
+            classify(Some(CHROME.as_bytes()), Some("\"Windows\""), "/").0,
+            Fact::Known(Platform::Windows)
+        );
+        assert_eq!(classify(Some(CHROME.as_bytes()), Some("\"macOS\""), "/").0, Fact::Unknown);
+        assert_eq!(classify(Some(CHROME.as_bytes()), Some("nonsense"), "/").0, Fact::Unknown);
         assert_eq!(classify(None, Some("\"Linux\""), "/").0, Fact::Known(Platform::Linux));
     }
 
     #[test]
     fn what_is_no_browser_and_no_known_app_is_other() {
-        let kind = |agent| classify(agent, None, "/").1;
+        let kind = |agent: Option<&str>| classify(agent.map(str::as_bytes), None, "/").1;
         assert_eq!(kind(Some(CHROME)), Fact::Known(ClientAppType::Browser));
         assert_eq!(kind(Some("curl/8.5.0")), Fact::Known(ClientAppType::Other));
         assert_eq!(kind(None), Fact::Known(ClientAppType::Other));
         let teams = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Teams/24 Chrome/120 Electron/28 Safari/537.36";
         assert_eq!(kind(Some(teams)), Fact::Known(ClientAppType::MobileAndDesktop));
         assert_eq!(
-            classify(Some(CHROME), None, "/Microsoft-Server-ActiveSync").1,
+            classify(Some(CHROME.as_bytes()), None, "/Microsoft-Server-ActiveSync").1,
             Fact::Known(ClientAppType::ExchangeActiveSync)
         );
     }
@@ -219,7 +221,7 @@ mod tests {
         let (mut all, mut wrong) = (0_u32, Vec::new());
         for (family, agent) in cases {
             all += 1;
-            let seen = platform(agent);
+            let seen = platform(agent.as_bytes());
             if seen != named(family) {
                 wrong.push(format!("{family}: read as {seen:?}: {agent}"));
             }

@@ -12,8 +12,6 @@ use portcullis_policy::remedy::Remedy;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use uuid::Uuid;
-use uuid::fmt::Hyphenated;
 
 use super::Desk;
 use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
@@ -21,6 +19,7 @@ use super::facts::{DeviceState, Facts};
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts, label};
 use crate::admit::{AddressText, address};
+use crate::id;
 use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
 
 /// Alternatives shown at most, and parts of one.
@@ -62,7 +61,7 @@ pub(super) struct View<'v> {
     pub(super) error: &'static str,
     /// The code in digits; empty where there is none.
     pub(super) code: Digits,
-    pub(super) request_id: ArrayString<{ Hyphenated::LENGTH }>,
+    pub(super) request_id: ArrayString<{ id::LENGTH }>,
     pub(super) correlation_id: Option<ArrayString<32>>,
     pub(super) timestamp: Timestamp,
     /// The user's own facts; `None` where they are not to be shown.
@@ -164,13 +163,11 @@ impl<'v> View<'v> {
             Refusal::Policy(refused, _) => Some(*refused),
             _ => None,
         };
-        let mut request_id = [0; Hyphenated::LENGTH];
-        let request_id: &str = Uuid::from_u128(facts.request_id).hyphenated().encode_lower(&mut request_id);
         Self {
             row,
             error: error_word(refusal, is_temporary),
             code: if row.code == 0 { Digits::default() } else { digits(row.code) },
-            request_id: ArrayString::from(request_id).unwrap_or_default(),
+            request_id: ascii(&id::text(facts.request_id)),
             correlation_id: own.and_then(|own| own.trace_id).map(|id| written(format_args!("{id:032x}"))),
             timestamp: timestamp(facts.now_unix_ms),
             own,
