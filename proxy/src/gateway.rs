@@ -27,7 +27,7 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{AdmittedRequest, Head, RawHead, address, admit};
+use crate::admit::{AdmittedRequest, Came, Head, RawHead, address, admit};
 use crate::context;
 use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
 use crate::id;
@@ -99,6 +99,7 @@ struct Seen {
     client: Option<IpAddr>,
     /// Whether `X-Forwarded-For` says so already.
     client_is_told: bool,
+    came: Came,
     caller: Option<Arc<Caller>>,
     country: Fact<CountryCode>,
     platform: Option<Platform>,
@@ -151,6 +152,7 @@ impl Passage {
         let request = admit(&head, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
         seen.client = Some(request.client());
         seen.client_is_told = request.client_is_told();
+        seen.came = request.came();
         seen.had_bearer = request.authorization().is_some();
         seen.content_length = request.content_length();
 
@@ -338,6 +340,7 @@ impl Passage {
                 } else {
                     Some(self.seen.client.ok_or_else(no_permit)?)
                 },
+                came: self.seen.came,
                 host: host.ok_or_else(no_permit)?.clone(),
                 request_id,
                 tls: self.tls,

@@ -24,12 +24,32 @@ pub(super) struct Fields<'r> {
     pub(super) user_agent: Option<&'r [u8]>,
     pub(super) platform_hint: Option<&'r str>,
     pub(super) content_length: Option<u64>,
-    pub(super) has_cookies: bool,
-    pub(super) has_upgrade: bool,
+    pub(super) came: Came,
     /// The lines of the header that tells the client's address.
     pub(super) forwarded: Lines<'r>,
     coding: Option<&'r [u8]>,
     cookie_bytes: usize,
+}
+
+/// What came beside the fields that everybody sends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Came {
+    /// Cookies.
+    pub(crate) cookies: bool,
+    /// `Upgrade`.
+    pub(crate) upgrade: bool,
+    /// Any field that is not [`is_known`].
+    pub(crate) others: bool,
+}
+
+/// Whether a field of this name, in lower case, is known here. What [`Came::others`] denies may be one that nobody
+/// may send.
+pub(crate) fn is_known(name: &str) -> bool {
+    let value = HeaderValue::from_static("");
+    let mut fields = Fields::default();
+    // Whatever is wrong with the value.
+    let _ = fields.take(name, &value, ForwardedHeader::XForwardedFor);
+    !fields.came.others
 }
 
 /// The lines of one header.
@@ -121,14 +141,14 @@ impl<'r> Fields<'r> {
                 once(&mut self.authorization, said, BadRequest::Credential)
             }
             "cookie" => {
-                self.has_cookies = true;
+                self.came.cookies = true;
                 self.cookie_bytes += text(value, BadRequest::Credential)?.len();
                 if self.cookie_bytes > CREDENTIAL_BYTES_MAX { Err(BadRequest::Credential) } else { Ok(()) }
             }
             "connection" => connection(value),
             "upgrade" => {
                 let is_websocket = value.as_bytes().eq_ignore_ascii_case(b"websocket");
-                if std::mem::replace(&mut self.has_upgrade, true) || !is_websocket {
+                if std::mem::replace(&mut self.came.upgrade, true) || !is_websocket {
                     return Err(BadRequest::Header);
                 }
                 Ok(())
@@ -138,6 +158,7 @@ impl<'r> Fields<'r> {
                 Ok(())
             }
             "forwarded" if forwarded == ForwardedHeader::Forwarded => {
+                self.came.others = true;
                 self.forwarded = self.forwarded.and(value);
                 Ok(())
             }
@@ -157,9 +178,11 @@ impl<'r> Fields<'r> {
             | "sec-fetch-site"
             | "sec-fetch-user"
             | "upgrade-insecure-requests" => Ok(()),
-            // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
-            _ if name.bytes().any(|byte| byte == b'_') => Err(BadRequest::Header),
-            _ => Ok(()),
+            _ => {
+                self.came.others = true;
+                // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
+                if name.bytes().any(|byte| byte == b'_') { Err(BadRequest::Header) } else { Ok(()) }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
 use forwarded::Client;
 use head::Fields;
+pub(crate) use head::{Came, is_known};
 pub use raw::RawHead;
 
 /// Headers that never reach an app: they would change what it does after the policies judged, or pass
@@ -119,6 +120,12 @@ impl<'r> AdmittedRequest<'r> {
         self.client.address
     }
 
+    /// What came beside the fields that everybody sends.
+    #[must_use]
+    pub(crate) const fn came(&self) -> Came {
+        self.fields.came
+    }
+
     /// Whether `X-Forwarded-For` may stay as it came: it is one line, with this address alone.
     #[must_use]
     pub(crate) const fn client_is_told(&self) -> bool {
@@ -130,7 +137,7 @@ impl<'r> AdmittedRequest<'r> {
     /// # Errors
     /// [`BadRequest::Credential`] when it came twice, or among too many.
     pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
-        if !self.fields.has_cookies {
+        if !self.fields.came.cookies {
             return Ok(None);
         }
         let mut found = None;
@@ -162,7 +169,7 @@ impl<'r> AdmittedRequest<'r> {
     /// Whether the client asks for a WebSocket; nothing else may be asked for.
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
-        self.fields.has_upgrade
+        self.fields.came.upgrade
     }
 
     /// Whether no page of a strange origin is behind this request: none is named (no browser), or one of

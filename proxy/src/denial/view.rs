@@ -2,6 +2,7 @@
 //! that none of them tells more than the others.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::{self, Write as _};
 
 use arrayvec::{ArrayString, ArrayVec};
@@ -521,14 +522,33 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
     }
 }
 
-/// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch. Written by hand: it is
-/// on every denial.
+/// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch. Each thread remembers the
+/// second: it is on every denial, and these come in storms.
 pub(crate) fn timestamp(unix_ms: i64) -> Timestamp {
-    let known = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000)).ok();
-    let (time, millis) = match known.filter(|time| time.year() >= 0) {
-        Some(time) => (time, unix_ms.rem_euclid(1_000) as u16),
-        None => (OffsetDateTime::UNIX_EPOCH, 0),
+    thread_local! {
+        static LAST: Cell<Option<(i64, Timestamp)>> = const { Cell::new(None) };
+    }
+    let (second, millis) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000) as u16);
+    let mut text = match LAST.get().filter(|(last, _)| *last == second) {
+        Some((_, text)) => text,
+        None => match OffsetDateTime::from_unix_timestamp(second).ok().filter(|time| time.year() >= 0) {
+            Some(time) => {
+                let text = to_the_second(time);
+                LAST.set(Some((second, text)));
+                text
+            }
+            None => return timestamp(0),
+        },
     };
+    for part in [millis / 100, millis / 10 % 10, millis % 10] {
+        text.push(char::from(b'0' + part as u8));
+    }
+    text.push('Z');
+    text
+}
+
+/// A moment up to the point before the fraction of its second.
+fn to_the_second(time: OffsetDateTime) -> Timestamp {
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second) = time.to_hms();
     // INVARIANT: the calendar ends with the year 9999, and each of these is below 100.
@@ -536,12 +556,7 @@ pub(crate) fn timestamp(unix_ms: i64) -> Timestamp {
     let ([y1, y2], [y3, y4]) = (two((year / 100) as u8), two((year % 100) as u8));
     let ([m1, m2], [d1, d2]) = (two(u8::from(month)), two(day));
     let ([h1, h2], [n1, n2], [s1, s2]) = (two(hour), two(minute), two(second));
-    let ([f1, f2], [_, f3]) = (two((millis / 10) as u8), two((millis % 10) as u8));
-    let text: [u8; TIMESTAMP_CHARS] = [
-        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1, f2,
-        f3, b'Z',
-    ];
-    ascii(&text)
+    ascii(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.'])
 }
 
 /// The stable word of the twin. Apart from the words of log and metric, which name what users are

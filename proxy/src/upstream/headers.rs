@@ -12,7 +12,7 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
 use portcullis_policy::signals::{Fact, Value};
 
-use crate::admit::{self, STRIPPED};
+use crate::admit::{self, Came, STRIPPED};
 use crate::kept::for_good;
 use crate::token::{Caller, VerifiedToken};
 
@@ -33,6 +33,8 @@ pub(crate) struct Prepared<'r> {
     pub(crate) caller: &'r Caller,
     /// The client's address, as decided on; `None` when `X-Forwarded-For`, as it came from a trusted proxy, is it.
     pub(crate) client: Option<IpAddr>,
+    /// What came beside the fields that everybody sends.
+    pub(crate) came: Came,
     /// The host, as decided on.
     pub(crate) host: HeaderValue,
     /// The request's id.
@@ -57,13 +59,19 @@ impl HeadPlan {
             Some((HeaderName::from_static(for_good(name.as_str())), value.clone()))
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
-        Self { forgeable: Forgeable::new(app), identity }
+        let names = app.identity_headers.iter().map(|(name, _)| name.as_str());
+        let names: Vec<&str> = names.chain(app.token.header.as_deref()).collect();
+        Self { forgeable: Forgeable::new(&names), identity }
     }
 }
 
-/// Names that a client must not send, by length.
+/// Names that a client must not send.
 #[derive(Debug)]
-struct Forgeable(Vec<SameLength>);
+struct Forgeable {
+    by_length: Vec<SameLength>,
+    /// Whether one of them is a name that everybody sends.
+    some_are_known: bool,
+}
 
 #[derive(Clone, Debug, Default)]
 struct SameLength {
@@ -80,7 +88,8 @@ struct Named {
 }
 
 impl Forgeable {
-    fn new(app: &settings::App) -> Self {
+    /// Ours, and those that an app's settings name.
+    fn new(of_app: &[&str]) -> Self {
         let ours = [
             &FORWARDED,
             &X_FORWARDED_FOR,
@@ -91,25 +100,27 @@ impl Forgeable {
             &X_REQUEST_ID,
         ];
         let names = ours.into_iter().map(HeaderName::as_str).chain(STRIPPED.iter().copied());
-        let names = names.chain(app.identity_headers.iter().map(|(name, _)| name.as_str()));
         let replaced = [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID];
         let mut by_length: Vec<SameLength> = Vec::new();
-        for name in names.chain(app.token.header.as_deref()) {
+        let mut some_are_known = false;
+        for name in names.chain(of_app.iter().copied()) {
             if by_length.len() <= name.len() {
                 by_length.resize(name.len() + 1, SameLength::default());
             }
             if let Some(same) = by_length.get_mut(name.len()) {
                 let is_replaced = replaced.iter().any(|replaced| **replaced == *name);
+                let plainest: String = name.bytes().map(folded).map(char::from).collect();
+                some_are_known |= !is_replaced && admit::is_known(&plainest);
                 same.begins |= begin(name);
                 same.names.push(Named { name: name.to_ascii_lowercase().into(), is_replaced });
             }
         }
-        Self(by_length)
+        Self { by_length, some_are_known }
     }
 
     /// Whether a header is to be taken away.
     fn holds(&self, name: &str) -> bool {
-        let Some(same) = self.0.get(name.len()).filter(|same| same.begins & begin(name) != 0) else {
+        let Some(same) = self.by_length.get(name.len()).filter(|same| same.begins & begin(name) != 0) else {
             return false;
         };
         match same.names.iter().find(|ours| *ours.name == *name) {
@@ -232,24 +243,20 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     let Prepared { app, plan, caller, .. } = passage;
     let mut parts = take_parts(header);
     let headers = &mut parts.headers;
-    let (mut forged, mut has_upgrade, mut has_cookies) = (Vec::new(), false, false);
-    for name in headers.keys() {
-        has_upgrade |= name == UPGRADE;
-        has_cookies |= name == COOKIE;
-        if plan.forgeable.holds(name.as_str()) {
-            forged.push(name.clone());
+    let came = passage.came;
+    if came.others || plan.forgeable.some_are_known {
+        let forged = headers.keys().filter(|name| plan.forgeable.holds(name.as_str()));
+        for name in forged.cloned().collect::<Vec<_>>() {
+            headers.remove(name);
         }
     }
-    for name in forged {
-        headers.remove(name);
-    }
-    if has_upgrade && !app.websocket {
+    if came.upgrade && !app.websocket {
         headers.remove(UPGRADE);
     }
     if !app.forward_authorization {
         headers.remove(AUTHORIZATION);
     }
-    if has_cookies {
+    if came.cookies {
         let kept = cookies(headers, app.token.cookie.as_deref());
         headers.remove(COOKIE);
         if let Some(kept) = kept {
@@ -292,6 +299,19 @@ pub(crate) fn identify(answer: &mut ResponseHeader, request_id: HeaderValue) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_is_looked_through_where_a_name_that_everybody_sends_is_forgeable() {
+        let some_are_known = |names: &[&str]| Forgeable::new(names).some_are_known;
+        assert!(!some_are_known(&[]));
+        assert!(!some_are_known(&["X-User", "x-groups", "X-Token"]));
+        for known in ["Accept", "user_agent", "sec-ch-ua", "Sec.CH-UA~Platform", "cookie", "Host", "origin"] {
+            assert!(some_are_known(&["X-User", known]), "{known}");
+        }
+        for ours in [&FORWARDED, &X_FORWARDED_PORT, &X_REAL_IP, &X_REQUEST_ID] {
+            assert!(!admit::is_known(ours.as_str()), "{ours}");
+        }
+    }
 
     #[test]
     fn a_look_alike_of_an_identity_header_is_recognised() {
