@@ -37,7 +37,7 @@ use crate::record::{
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::route::HostIndex;
 use crate::state::{Snapshot, State};
-use crate::token::{self, Caller, Presented, RememberedRemedies};
+use crate::token::{self, AtHand, Presented, RememberedRemedies};
 use crate::upstream;
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
@@ -100,7 +100,7 @@ struct Seen {
     /// Whether `X-Forwarded-For` says so already.
     client_is_told: bool,
     came: Came,
-    caller: Option<Arc<Caller>>,
+    caller: Option<AtHand>,
     country: Fact<CountryCode>,
     platform: Option<Platform>,
     client_app: Option<ClientAppType>,
@@ -162,7 +162,7 @@ impl Passage {
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
-        let caller = &**seen.caller.insert(authenticate(state, snapshot, &request, app, now)?);
+        let caller = &*seen.caller.insert(authenticate(state, snapshot, &request, app, now)?);
         snapshot.policies.prefetch(caller.scope(), route.app);
         let authenticated = is_timed.then(Instant::now);
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
@@ -260,7 +260,7 @@ impl Passage {
             app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
         };
         let app = id(&former, self.seen.app);
-        self.seen = Seen::default();
+        self.forget();
         self.now_unix_ms = now_unix_ms;
         let verdict = self.judge(head, None);
         let refusal = match verdict {
@@ -386,6 +386,13 @@ impl Passage {
         self.snapshot.meters(self.seen.app.map(|app| app.0))
     }
 
+    /// Forgets what was learned of the request, and gives back what another one may want.
+    fn forget(&mut self) {
+        if let Some(caller) = std::mem::take(&mut self.seen).caller {
+            caller.put_back();
+        }
+    }
+
     /// Tells metrics and log how the request ended; once.
     fn record(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) {
         if std::mem::replace(&mut self.recorded, true) {
@@ -473,6 +480,9 @@ impl Drop for Passage {
             self.record(Outcome::Failed, None, None);
         }
         self.state.metrics.gone();
+        if let Some(caller) = self.seen.caller.take() {
+            caller.put_back();
+        }
     }
 }
 
@@ -482,7 +492,7 @@ fn authenticate(
     request: &AdmittedRequest<'_>,
     app: &portcullis_config::settings::App,
     now: i64,
-) -> Result<Arc<Caller>, Refusal> {
+) -> Result<AtHand, Refusal> {
     let cookie = match &app.token.cookie {
         Some(name) => request.cookie(name).map_err(Refusal::BadRequest)?,
         None => None,

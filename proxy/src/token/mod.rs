@@ -12,6 +12,7 @@ mod fetch;
 mod find;
 mod jwk;
 mod keys;
+mod shelf;
 mod strict;
 mod verify;
 
@@ -28,6 +29,7 @@ pub use fetch::FetchError;
 pub use find::find_token;
 pub use jwk::{KeySet, KeySetError};
 pub use keys::{KeyState, KeyStore};
+pub use shelf::AtHand;
 pub use verify::{TOKEN_BYTES_MAX, Verifier};
 
 use crate::refusal::{BadToken, Refusal};
