@@ -258,6 +258,7 @@ fn device(cx: &mut Context<'_>, view: View<'_>) -> OwnedDevice {
         match entry.key.parse() {
             Ok(number @ 1..=15_u8) => {
                 let value = entry.value.text().map(|text| (number, text.to_owned()));
+                device.extension_attributes.retain(|(known, _)| *known != number);
                 device.extension_attributes.extend(value);
             }
             Ok(_) | Err(_) => {

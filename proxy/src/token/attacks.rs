@@ -370,6 +370,7 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
     settings.claims.device_attributes = vec![
         (DeviceAttribute::Model, "model".into()),
         (DeviceAttribute::PhysicalIds, "ids".into()),
+        (DeviceAttribute::Extension(15), "model".into()),
         (DeviceAttribute::Extension(15), "last".into()),
     ];
     settings.claims.extra = vec!["tier".into(), "b".into(), "list".into(), "absent".into()];

@@ -521,6 +521,7 @@ impl<'c> Source<'c> {
                 DeviceAttribute::SystemLabels => rare.system_labels = self.texts(claim),
                 DeviceAttribute::Extension(number) => {
                     let value = self.text(claim).map(|text| (*number, text));
+                    rare.extension_attributes.retain(|(known, _)| known != number);
                     rare.extension_attributes.extend(value);
                 }
             }
