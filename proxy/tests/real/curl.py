@@ -1,0 +1,50 @@
+"""curl, as people use it to look: let in with a token, told what to do without one, and by a block."""
+# needs: apt:curl
+import json
+import subprocess
+
+from stage import EVERYBODY, Stage, check, free_port, listens
+
+APP = """
+[[app]]
+id = "wiki"
+name = "Internal wiki"
+hosts = ["wiki.test"]
+upstreams = ["http://127.0.0.1:{app}"]
+"""
+BLOCK = """
+[[policy]]
+id = "no-admin"
+name = "Nobody in /admin"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["wiki"] }
+grant = "block"
+conditions = { request = { paths = ["/admin/**"] } }
+"""
+
+
+def main():
+    with Stage() as stage:
+        app = free_port()
+        stage.start(["python3", "-m", "http.server", app, "--bind", "127.0.0.1", "--directory", stage.folder / "policies"],
+                    stderr=subprocess.DEVNULL)
+        listens(app)
+        port = stage.portcullis(APP.replace("{app}", str(app)), EVERYBODY + BLOCK)
+
+        def curl(path, *more):
+            done = subprocess.run(["curl", "-sS", "-i", "--path-as-is", "-H", "Host: wiki.test", *more, f"http://127.0.0.1:{port}{path}"],
+                                  capture_output=True, check=True)
+            head, _, body = done.stdout.decode().partition("\r\n\r\n")
+            return int(head.split(" ")[1]), head, body
+
+        token = ["-H", f"Authorization: Bearer {stage.token()}"]
+        status, _, body = curl("/policies.toml", *token)
+        check((status, body) == (200, (stage.folder / "policies/policies.toml").read_text()), "a token and a second factor: the app's page")
+        status, head, _ = curl("/policies.toml")
+        check(status == 401 and "www-authenticate: bearer" in head.lower(), "no token: 401 and how to present one")
+        status, _, body = curl("/admin/x", *token, "-H", "Accept: application/json")
+        check((status, json.loads(body)["code"]) == (403, 53003), "a block: 403 and 53003")
+
+
+main()

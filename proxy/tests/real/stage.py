@@ -1,0 +1,179 @@
+"""What the tests against real programs share: a Portcullis with a configuration, an issuer's key, tokens, free ports.
+
+Standard library and the `openssl` program only. Everything listens on loopback, and what was started ends with the
+stage.
+"""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# Where `run` installs what the scripts need.
+PACKAGES = ROOT / "target" / "real"
+NODE = PACKAGES / "node_modules"
+ISSUER = "https://issuer.test/"
+AUDIENCE = "api://real"
+
+
+def binary():
+    """The program under test: `PORTCULLIS`, or what `cargo build` made."""
+    named = os.environ.get("PORTCULLIS")
+    found = pathlib.Path(named) if named else ROOT / "target" / "debug" / "portcullis"
+    if not found.is_file():
+        sys.exit(f"{found} is not there: build it with `sh .config/with-cmake cargo build -p portcullis`")
+    return str(found.resolve())
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def wait_for(what, holds, seconds=60, every=0.05):
+    """Looks until `holds` gives something true, and gives it; ends the test when that takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            found = holds()
+            if found:
+                return found
+        time.sleep(every)
+    sys.exit(f"waited in vain for {what}")
+
+
+def listens(port):
+    """Waits until somebody listens on a port of loopback."""
+    wait_for(f"port {port}", lambda: socket.create_connection(("127.0.0.1", port), 1).close() or True)
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Stage(contextlib.ExitStack):
+    """A folder, an RSA key, and processes that end with it."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+        self.key = self.folder / "issuer.pem"
+        openssl = shutil.which("openssl") or sys.exit("openssl is wanted to sign tokens")
+        subprocess.run([openssl, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key],
+                       check=True, capture_output=True)
+        modulus = subprocess.run([openssl, "rsa", "-in", self.key, "-noout", "-modulus"], check=True,
+                                 capture_output=True, text=True).stdout.strip().removeprefix("Modulus=")
+        jwk = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "real", "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}
+        (self.folder / "keys.json").write_text(json.dumps({"keys": [jwk]}))
+
+    def token(self, **claims):
+        """A signed token of an hour: alice's, unless the claims say otherwise (`None` leaves one out)."""
+        now = int(time.time())
+        all_claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": now, "nbf": now, "exp": now + 3600,
+                      "auth_time": now, "amr": ["pwd", "mfa"], **claims}
+        all_claims = {name: value for name, value in all_claims.items() if value is not None}
+        head = b64(json.dumps({"alg": "RS256", "typ": "JWT", "kid": "real"}).encode())
+        signed = f"{head}.{b64(json.dumps(all_claims).encode())}"
+        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=signed.encode(), check=True,
+                                   capture_output=True).stdout
+        return f"{signed}.{b64(signature)}"
+
+    def start(self, command, **options):
+        """Starts a program that ends with the stage."""
+        process = subprocess.Popen([str(part) for part in command], **options)
+        self.callback(end, process)
+        return process
+
+    def portcullis(self, apps, policies, server="", more=""):
+        """Starts Portcullis with these `[[app]]` and `[[policy]]` tables and waits until it is ready.
+
+        `server` holds further lines of `[server]`, `more` further tables. Gives the port of its plain listener; the
+        decision log is `self.folder / "decisions.ndjson"`, the admin listener `self.admin`.
+        """
+        port, admin = free_port(), free_port()
+        self.admin = f"127.0.0.1:{admin}"
+        (self.folder / "policies").mkdir(exist_ok=True)
+        (self.folder / "policies" / "policies.toml").write_text(policies)
+        config = self.folder / "portcullis.toml"
+        config.write_text(f"""policies = ["policies/*.toml"]
+
+[server]
+listeners = [{{ address = "127.0.0.1:{port}" }}]
+admin = "{self.admin}"
+pid-file = "{self.folder}/portcullis.pid"
+upgrade-socket = "{self.folder}/upgrade.sock"
+decision-log = {{ file = "{self.folder}/decisions.ndjson" }}
+{server}
+
+[[issuer]]
+name = "issuer"
+issuer = "{ISSUER}"
+audiences = ["{AUDIENCE}"]
+keys = {{ file = "keys.json" }}
+{more}
+{apps}""")
+        self.config = config
+        self.process = self.start([binary(), "run", "--config", config])
+        wait_for("Portcullis to be ready", self.is_ready)
+        return port
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            sys.exit(f"Portcullis ended early, status {self.process.returncode}")
+        return subprocess.run([binary(), "healthcheck", "--admin", self.admin], capture_output=True).returncode == 0
+
+    def decisions(self):
+        """The lines of the decision log so far."""
+        log = self.folder / "decisions.ndjson"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def end(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# A policy that grants everybody, for tests that are not about policies.
+EVERYBODY = """
+[[policy]]
+id = "everybody-with-mfa"
+name = "Everybody, with two factors"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { operator = "and", controls = ["mfa"] }
+"""
+
+
+def raw(port, data, seconds=10):
+    """Sends bytes and gives all that comes back until the other end closes, or for so long."""
+    with socket.create_connection(("127.0.0.1", port), seconds) as connection:
+        connection.sendall(data)
+        back = b""
+        with contextlib.suppress(TimeoutError):
+            while piece := connection.recv(65536):
+                back += piece
+        return back
+
+
+def check(holds, what):
+    """One expectation of a script; the first that fails ends it."""
+    if not holds:
+        sys.exit(f"FAILED: {what}")
+    print(f"ok: {what}", flush=True)
