@@ -350,9 +350,20 @@ impl Passage {
     }
 
     /// Takes a part of the request's body in.
-    fn take_body(&mut self, session: &Session, chunk: Option<&Bytes>) -> Result<()> {
-        let Some(chunk) = chunk else { return Ok(()) };
+    ///
+    /// An empty last piece never passes: pingora would write it to the app as a chunk of no length, which
+    /// is the last chunk (RFC 9112, section 7.1), and then the last chunk again, which the app reads as the
+    /// beginning of a request that nobody sent. An empty piece before the end stays: pingora drops it, and
+    /// would take `None` for the end.
+    fn take_body(&mut self, session: &Session, piece: &mut Option<Bytes>, end: bool) -> Result<()> {
+        let Some(chunk) = piece.as_ref() else { return Ok(()) };
         self.judge_again(session.req_header())?;
+        if chunk.is_empty() {
+            if end {
+                *piece = None;
+            }
+            return Ok(());
+        }
         // What follows an upgrade is no request body.
         if session.was_upgraded() {
             return Ok(());
@@ -745,6 +756,8 @@ impl ProxyHttp for Gateway {
         }
         let attempt = way.attempts;
         way.attempts += 1;
+        // What was read of the body is sent, and counted, again.
+        way.body_bytes = 0;
         // Between a request's begin and its first attempt there is nothing to wait for.
         way.asked_upstream = Some(if attempt == 0 { way.started } else { Instant::now() });
         way.snapshot.upstreams.peer(permit, attempt).ok_or_else(|| {
@@ -772,7 +785,7 @@ impl ProxyHttp for Gateway {
         &'g self,
         session: &'s mut Session,
         body: &'b mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         way: &'w mut Box<Passage>,
     ) -> Ready<'f>
     where
@@ -782,7 +795,7 @@ impl ProxyHttp for Gateway {
         'b: 'f,
         'w: 'f,
     {
-        ready(way.take_body(session, body.as_ref()))
+        ready(way.take_body(session, body, end))
     }
 
     /// As pingora has it, but for a future on the heap.

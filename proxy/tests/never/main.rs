@@ -22,11 +22,13 @@ mod h_sign_in;
 mod i_framing;
 mod j_leaks;
 mod k_own;
+mod l_upstream;
 mod ledger;
 
 mod h2;
 mod keys;
 mod origin;
+mod raw_app;
 #[path = "../it/wire.rs"]
 mod wire;
 mod world;
