@@ -95,13 +95,27 @@ class Stage(contextlib.ExitStack):
         self.callback(end, process)
         return process
 
-    def portcullis(self, apps, policies, server="", more=""):
+    def certificate(self, names):
+        """A self-signed certificate for these names: the files of the chain and of its key."""
+        chain, key = self.folder / "chain.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=real",
+                        "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in names), "-keyout", key,
+                        "-out", chain], check=True, capture_output=True)
+        return chain, key
+
+    def portcullis(self, apps, policies, server="", more="", tls=None):
         """Starts Portcullis with these `[[app]]` and `[[policy]]` tables and waits until it is ready.
 
         `server` holds further lines of `[server]`, `more` further tables. Gives the port of its plain listener; the
-        decision log is `self.folder / "decisions.ndjson"`, the admin listener `self.admin`.
+        decision log is `self.folder / "decisions.ndjson"`, the admin listener `self.admin`. With names in `tls` there is
+        a listener with HTTP/2 for them too, at port `self.tls`, with a certificate in `self.folder / "chain.pem"`.
         """
         port, admin = free_port(), free_port()
+        listeners = f'{{ address = "127.0.0.1:{port}" }}'
+        if tls:
+            chain, key = self.certificate(tls)
+            self.tls = free_port()
+            listeners += f', {{ address = "127.0.0.1:{self.tls}", tls = {{ certificate = "{chain}", key = "{key}" }} }}'
         self.admin = f"127.0.0.1:{admin}"
         (self.folder / "policies").mkdir(exist_ok=True)
         (self.folder / "policies" / "policies.toml").write_text(policies)
@@ -109,7 +123,7 @@ class Stage(contextlib.ExitStack):
         config.write_text(f"""policies = ["policies/*.toml"]
 
 [server]
-listeners = [{{ address = "127.0.0.1:{port}" }}]
+listeners = [{listeners}]
 admin = "{self.admin}"
 pid-file = "{self.folder}/portcullis.pid"
 upgrade-socket = "{self.folder}/upgrade.sock"
