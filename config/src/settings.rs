@@ -351,8 +351,11 @@ pub struct App {
     pub sign_in_url: Option<String>,
     /// Identity headers for the app: name and what it carries.
     pub identity_headers: Vec<(String, IdentityValue)>,
-    /// Whether the `Authorization` header reaches the app.
+    /// Whether an `Authorization` header that was verified reaches the app.
     pub forward_authorization: bool,
+    /// Reserved headers that reach the app as any client sends them, lower case; see
+    /// [`reserved`](crate::reserved).
+    pub allow_headers: Vec<String>,
     /// Methods that are accepted; empty is any.
     pub methods: Vec<String>,
     /// Whether WebSocket upgrades pass.

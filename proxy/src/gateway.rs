@@ -20,7 +20,6 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
 use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
-use portcullis_config::settings::TokenPlaces;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy;
@@ -37,7 +36,7 @@ use crate::record::{
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::route::HostIndex;
 use crate::state::{Snapshot, State};
-use crate::token::{self, AtHand, Presented, RememberedRemedies};
+use crate::token::{self, AtHand, Place, Presented, RememberedRemedies};
 use crate::upstream;
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
@@ -109,6 +108,8 @@ struct Seen {
     case: Option<Box<Case>>,
     repeats: u32,
     had_bearer: bool,
+    /// Whether the token that was verified is the one in `Authorization`.
+    authorization_is_verified: bool,
     content_length: Option<u64>,
     host: Option<HostIndex>,
 }
@@ -162,7 +163,9 @@ impl Passage {
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
-        let caller = &*seen.caller.insert(authenticate(state, snapshot, &request, app, now)?);
+        let (caller, place) = authenticate(state, snapshot, &request, app, now)?;
+        seen.authorization_is_verified = place == Place::Authorization;
+        let caller = &*seen.caller.insert(caller);
         snapshot.policies.prefetch(caller.scope(), route.app);
         let authenticated = is_timed.then(Instant::now);
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
@@ -341,6 +344,7 @@ impl Passage {
                     Some(self.seen.client.ok_or_else(no_permit)?)
                 },
                 came: self.seen.came,
+                authorization_is_verified: self.seen.authorization_is_verified,
                 host: host.ok_or_else(no_permit)?.clone(),
                 request_id,
                 tls: self.tls,
@@ -497,55 +501,66 @@ impl Drop for Passage {
     }
 }
 
+/// Who asks, and where the token of it came. Whoever has no valid token is told the same whatever the app, its
+/// issuers and the names of its cookies are: what the answer turns on is whether `Authorization` carries a
+/// `Bearer` credential, and whether a signature was good once.
 fn authenticate(
     state: &State,
     snapshot: &Snapshot,
     request: &AdmittedRequest<'_>,
     app: &portcullis_config::settings::App,
     now: i64,
-) -> Result<AtHand, Refusal> {
-    let cookie = match &app.token.cookie {
-        Some(name) => request.cookie(name).map_err(Refusal::BadRequest)?,
-        None => None,
-    };
+) -> Result<(AtHand, Place), Refusal> {
+    let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
     let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
-    let token = token::find_token(&app.token, request.authorization(), |_| cookie, by_header);
+    let authorization = request.authorization();
+    let found = token::find_token(&app.token, authorization, |_| cookie.ok().flatten(), by_header);
+    let Some((token, place)) = found else {
+        return Err(match authorization.and_then(token::bearer) {
+            Some(_) => Refusal::BadToken(BadToken::Place),
+            None if cookie.is_err() => Refusal::BadSession(BadToken::Malformed),
+            None => Refusal::NoToken,
+        });
+    };
+    let presented = Presented { token, accepted: &app.issuers, now };
     let verified = |took| state.metrics.verified(took);
-    let caller = token.ok_or(Refusal::NoToken).and_then(|token| {
-        let presented = Presented { token, accepted: &app.issuers, now };
-        let (verifier, policies) = (&snapshot.verifier, &snapshot.policies);
-        Ok(token::authenticate(verifier, &state.cache, policies, presented, verified)?)
-    });
-    // A token that was verified is ASCII, and with it the credential that ends in it. Any other was not read.
-    let credential = request.authorization();
-    let is_read =
-        caller.is_ok() && token.zip(credential).is_some_and(|(token, whole)| is_end_of(token, whole));
-    if !is_read && credential.is_some_and(|credential| !credential.is_ascii()) {
+    let (verifier, policies) = (&snapshot.verifier, &snapshot.policies);
+    let caller = token::authenticate(verifier, &state.cache, policies, presented, verified)
+        .map_err(|problem| as_told(problem.into(), place))?;
+    if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
+        return Err(as_told(Refusal::BadToken(BadToken::Audience), place));
+    }
+    // From here on somebody is known. A credential that came twice, or that nobody read, names somebody else.
+    let is_unread = place != Place::Authorization && authorization.is_some_and(|value| !value.is_ascii());
+    if cookie.is_err() || is_unread {
         return Err(Refusal::BadRequest(BadRequest::Credential));
     }
-    let caller = caller?;
-    if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
-        return Err(Refusal::BadToken(BadToken::Audience));
+    if app.forward_authorization && place != Place::Authorization && authorization.is_some() {
+        return Err(Refusal::BadRequest(BadRequest::SecondCredential));
     }
     // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
-    let by_cookie = cookie.zip(token).is_some_and(|(cookie, token)| std::ptr::eq(cookie.as_bytes(), token));
-    if by_cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
+    if place == Place::Cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
         return Err(Refusal::BadRequest(BadRequest::Origin));
     }
-    Ok(caller)
+    Ok((caller, place))
 }
 
-/// Whether `text` is what `whole` ends in, itself and not its like.
-fn is_end_of(text: &[u8], whole: &[u8]) -> bool {
-    text.as_ptr_range().end == whole.as_ptr_range().end
+/// A token's refusal as somebody may be told who sent it in this place.
+const fn as_told(refusal: Refusal, place: Place) -> Refusal {
+    match (refusal, place) {
+        // The signature was good: its holder was somebody once, and knows the cookie.
+        (Refusal::BadToken(bad @ (BadToken::Expired | BadToken::Revoked)), _)
+        | (Refusal::BadToken(bad), Place::Authorization) => Refusal::BadToken(bad),
+        (Refusal::BadToken(bad), Place::Cookie | Place::Header) => Refusal::BadSession(bad),
+        (other, _) => other,
+    }
 }
 
 /// What a request for no app is told: that there is none, if it comes from somebody known; and else what
 /// any app would tell, so that nobody learns from outside which apps there are.
 fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, now: i64) -> Refusal {
-    let anywhere = TokenPlaces { bearer: true, cookie: None, header: None };
     let issuers: Vec<usize> = (0..snapshot.config.issuers.len()).collect();
-    let Some(token) = token::find_token(&anywhere, request.authorization(), |_| None, |_| None) else {
+    let Some(token) = request.authorization().and_then(token::bearer) else {
         return Refusal::NoToken;
     };
     let presented = Presented { token, accepted: &issuers, now };

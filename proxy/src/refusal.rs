@@ -15,6 +15,9 @@ pub enum Refusal {
     NoToken,
     /// The token is not valid (401).
     BadToken(BadToken),
+    /// The token in a cookie or header of the app's own is not valid (401). Told exactly as [`Refusal::NoToken`]:
+    /// any other answer would tell strangers the cookie's name.
+    BadSession(BadToken),
     /// The keys to verify the token are not at hand: temporary (503).
     KeysUnavailable,
     /// The policies refuse; the nuance narrows the code that is shown.
@@ -104,11 +107,13 @@ pub enum BadRequest {
     TooLarge,
     /// A page of another origin opens a WebSocket with the user's cookie (403).
     Origin,
+    /// `Authorization` beside a token in another place, for an app that would receive it unverified.
+    SecondCredential,
 }
 
 impl BadRequest {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Host,
         Self::Target,
         Self::Framing,
@@ -118,6 +123,7 @@ impl BadRequest {
         Self::ForwardedAddress,
         Self::TooLarge,
         Self::Origin,
+        Self::SecondCredential,
     ];
 
     /// The word for logs and metrics.
@@ -133,6 +139,7 @@ impl BadRequest {
             Self::ForwardedAddress => "bad-forwarded-address",
             Self::TooLarge => "head-too-large",
             Self::Origin => "foreign-origin",
+            Self::SecondCredential => "second-credential",
         }
     }
 }
@@ -160,11 +167,13 @@ pub enum BadToken {
     Claims,
     /// It was good, and was ended by a logout or a revocation.
     Revoked,
+    /// It came in `Authorization`, where the app takes none.
+    Place,
 }
 
 impl BadToken {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::Header,
         Self::Issuer,
@@ -175,6 +184,7 @@ impl BadToken {
         Self::Audience,
         Self::Claims,
         Self::Revoked,
+        Self::Place,
     ];
 
     /// The word for logs and metrics.
@@ -191,6 +201,7 @@ impl BadToken {
             Self::Audience => "token-audience",
             Self::Claims => "token-claims",
             Self::Revoked => "token-revoked",
+            Self::Place => "token-place",
         }
     }
 }
@@ -335,7 +346,7 @@ impl Refusal {
             Self::BadRequest(BadRequest::Origin) => row(0, Class::Request, Resolution::FixRequest, 403),
             Self::BadRequest(_) => row(0, Class::Request, Resolution::FixRequest, 400),
             Self::NoApp => row(0, Class::Request, Resolution::FixRequest, 404),
-            Self::NoToken => row(50058, Class::Session, Resolution::SignIn, 401),
+            Self::NoToken | Self::BadSession(_) => row(50058, Class::Session, Resolution::SignIn, 401),
             Self::BadToken(BadToken::Expired) => row(70043, Class::Session, Resolution::SignIn, 401),
             Self::BadToken(BadToken::Revoked) => row(50173, Class::Session, Resolution::SignIn, 401),
             Self::BadToken(_) => row(50013, Class::Session, Resolution::SignIn, 401),
@@ -358,7 +369,7 @@ impl Refusal {
             Self::BadRequest(bad) => bad.as_str(),
             Self::NoApp => "no-app",
             Self::NoToken => "no-token",
-            Self::BadToken(bad) => bad.as_str(),
+            Self::BadToken(bad) | Self::BadSession(bad) => bad.as_str(),
             Self::KeysUnavailable => "keys-unavailable",
             Self::Policy(refused, _) => refused.primary.as_str(),
             Self::Internal => "internal",
@@ -383,6 +394,7 @@ impl Refusal {
         ];
         all.extend(BadRequest::ALL.map(Self::BadRequest));
         all.extend(BadToken::ALL.map(Self::BadToken));
+        all.extend(BadToken::ALL.map(Self::BadSession));
         all
     }
 }

@@ -284,7 +284,17 @@ pub(crate) static APP: Table = Table {
             Shape::Map(&Shape::Text(Form::Identity)),
             "Headers that tell the app who asks.",
         ),
-        default("forward-authorization", "false", Shape::Bool, "Whether `Authorization` reaches the app."),
+        default(
+            "forward-authorization",
+            "false",
+            Shape::Bool,
+            "Whether an `Authorization` whose token was verified reaches the app; any other never does.",
+        ),
+        optional(
+            "allow-headers",
+            TEXTS,
+            "Reserved headers (`X-Forwarded-*`, `Remote-*`, …) that reach the app as any client sends them.",
+        ),
         optional("methods", TEXTS, "Accepted methods; any if absent."),
         default("websocket", "true", Shape::Bool, "Whether WebSocket upgrades pass."),
         optional(

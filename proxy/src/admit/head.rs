@@ -38,18 +38,6 @@ pub(crate) struct Came {
     pub(crate) cookies: bool,
     /// `Upgrade`.
     pub(crate) upgrade: bool,
-    /// Any field that is not [`is_known`].
-    pub(crate) others: bool,
-}
-
-/// Whether a field of this name, in lower case, is known here. What [`Came::others`] denies may be one that nobody
-/// may send.
-pub(crate) fn is_known(name: &str) -> bool {
-    let value = HeaderValue::from_static("");
-    let mut fields = Fields::default();
-    // Whatever is wrong with the value.
-    let _ = fields.take(name, &value, ForwardedHeader::XForwardedFor);
-    !fields.came.others
 }
 
 /// The lines of one header.
@@ -158,31 +146,12 @@ impl<'r> Fields<'r> {
                 Ok(())
             }
             "forwarded" if forwarded == ForwardedHeader::Forwarded => {
-                self.came.others = true;
                 self.forwarded = self.forwarded.and(value);
                 Ok(())
             }
-            // What browsers send with each request, and need not be looked at.
-            "accept"
-            | "accept-encoding"
-            | "accept-language"
-            | "cache-control"
-            | "content-type"
-            | "origin"
-            | "priority"
-            | "referer"
-            | "sec-ch-ua"
-            | "sec-ch-ua-mobile"
-            | "sec-fetch-dest"
-            | "sec-fetch-mode"
-            | "sec-fetch-site"
-            | "sec-fetch-user"
-            | "upgrade-insecure-requests" => Ok(()),
-            _ => {
-                self.came.others = true;
-                // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
-                if name.bytes().any(|byte| byte == b'_') { Err(BadRequest::Header) } else { Ok(()) }
-            }
+            // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
+            _ if name.bytes().any(|byte| byte == b'_') => Err(BadRequest::Header),
+            _ => Ok(()),
         }
     }
 }

@@ -16,35 +16,9 @@ use portcullis_config::settings::TrustedProxies;
 use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
 use forwarded::Client;
+pub(crate) use head::Came;
 use head::Fields;
-pub(crate) use head::{Came, is_known};
 pub use raw::RawHead;
-
-/// Headers that never reach an app: they would change what it does after the policies judged, or pass
-/// for what only a proxy may say.
-pub const STRIPPED: &[&str] = &[
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-method",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
-    "x-forwarded-uri",
-    "x-forwarded-method",
-    "x-forwarded-path",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-forwarded-user",
-    "x-envoy-original-path",
-    "x-envoy-external-address",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "trailer",
-    "proxy",
-];
 
 /// The longest credential, in bytes: `Authorization`, or all cookies together.
 const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;

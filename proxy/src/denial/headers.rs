@@ -123,7 +123,7 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
             let known = BY_POLICIES.iter().find(|(code, _)| *code == view.row.code);
             return known.map_or_else(|| written(DENIED, &view.code), |(_, value)| value.clone());
         }
-        Refusal::NoToken | Refusal::BadToken(_) | Refusal::KeysUnavailable => DENIED,
+        Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) | Refusal::KeysUnavailable => DENIED,
         Refusal::BadRequest(_) | Refusal::BodyTooLarge => "http_request_error",
         Refusal::NoApp => "destination_not_found",
         Refusal::Internal => "proxy_internal_error",

@@ -244,6 +244,7 @@ fn who_has_no_valid_token_learns_nothing_of_app_address_device_or_policy() {
     ];
     unsigned.extend(BadRequest::ALL.map(Refusal::BadRequest));
     unsigned.extend(BadToken::ALL.map(Refusal::BadToken));
+    unsigned.extend(BadToken::ALL.map(Refusal::BadSession));
     let grpc = Asked { content_type: Some("application/grpc"), ..SCRIPT };
     let denials = denials();
     for refusal in unsigned {
@@ -265,6 +266,11 @@ fn all_bad_tokens_look_the_same_but_an_expired_one() {
     let denials = denials();
     let of = |bad| render(&denials, &Refusal::BadToken(bad), &facts(), &SCRIPT, Disclosure::Standard);
     let first = of(BadToken::Malformed);
+    let nobody = render(&denials, &Refusal::NoToken, &facts(), &SCRIPT, Disclosure::Standard);
+    for bad in BadToken::ALL {
+        let session = render(&denials, &Refusal::BadSession(bad), &facts(), &SCRIPT, Disclosure::Standard);
+        assert_eq!((&session.body, &session.headers), (&nobody.body, &nobody.headers), "{bad:?}");
+    }
     for bad in BadToken::ALL {
         let answer = of(bad);
         let same = (&answer.body, &answer.headers) == (&first.body, &first.headers);

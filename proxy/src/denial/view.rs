@@ -139,7 +139,9 @@ impl Opening {
             },
             Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
             Refusal::KeysUnavailable => (unavailable, &texts.lead_unavailable, None),
-            Refusal::NoToken => ((None, &texts.headline_sign_in), &texts.lead_sign_in, None),
+            Refusal::NoToken | Refusal::BadSession(_) => {
+                ((None, &texts.headline_sign_in), &texts.lead_sign_in, None)
+            }
             Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
             Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
             Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
@@ -516,6 +518,7 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         | Refusal::NoApp
         | Refusal::NoToken
         | Refusal::BadToken(_)
+        | Refusal::BadSession(_)
         | Refusal::KeysUnavailable
         | Refusal::Internal
         | Refusal::BodyTooLarge => false,
@@ -565,7 +568,7 @@ const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
     match refusal {
         Refusal::BadRequest(_) => "bad_request",
         Refusal::NoApp => "not_found",
-        Refusal::NoToken => "sign_in_required",
+        Refusal::NoToken | Refusal::BadSession(_) => "sign_in_required",
         Refusal::BadToken(BadToken::Expired) => "token_expired",
         Refusal::BadToken(BadToken::Revoked) => "token_revoked",
         Refusal::BadToken(_) => "token_invalid",

@@ -92,7 +92,7 @@ impl Outcome {
     pub const fn of(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
-            Refusal::NoToken | Refusal::BadToken(_) => Self::Unauthenticated,
+            Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
             Refusal::KeysUnavailable => Self::Unavailable,
             Refusal::Policy(..) => match refusal.row().status {
                 401 => Self::Challenged,
@@ -121,6 +121,7 @@ fn refusals() -> Vec<Refusal> {
     let mut all = Vec::new();
     all.extend(BadRequest::ALL.map(Refusal::BadRequest));
     all.extend(BadToken::ALL.map(Refusal::BadToken));
+    all.extend(BadToken::ALL.map(Refusal::BadSession));
     let policy = |primary, nuance| {
         Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false }, nuance)
     };
@@ -137,12 +138,14 @@ fn refusals() -> Vec<Refusal> {
 /// Where a refusal is counted; the reverse of [`refusals`].
 const fn position(refusal: &Refusal) -> usize {
     const TOKENS: usize = BadRequest::ALL.len();
-    const POLICIES: usize = TOKENS + BadToken::ALL.len();
+    const SESSIONS: usize = TOKENS + BadToken::ALL.len();
+    const POLICIES: usize = SESSIONS + BadToken::ALL.len();
     const NUANCES: usize = POLICIES + ReasonCode::ALL.len();
     const OTHERS: usize = NUANCES + 2;
     match refusal {
         Refusal::BadRequest(bad) => *bad as usize,
         Refusal::BadToken(bad) => TOKENS + *bad as usize,
+        Refusal::BadSession(bad) => SESSIONS + *bad as usize,
         // The reason that a person on call looks for, and the code that the page shows.
         Refusal::Policy(refused, _) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
         Refusal::Policy(refused, nuance) => match (refused.primary, nuance) {
@@ -160,7 +163,7 @@ const fn position(refusal: &Refusal) -> usize {
     }
 }
 
-const REFUSALS: usize = BadRequest::ALL.len() + BadToken::ALL.len() + ReasonCode::ALL.len() + 2 + 6;
+const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 2 + 6;
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];

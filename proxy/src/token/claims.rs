@@ -549,7 +549,7 @@ impl<'c> Source<'c> {
                 Some(Value::String(text)) if !is_one_address(name, text) => return Err(BadToken::Claims),
                 Some(Value::String(text)) => Attribute::Text(text.clone()),
                 Some(Value::Bool(truth)) => Attribute::Bool(*truth),
-                Some(Value::Number(number)) => Attribute::Number(number.as_f64().ok_or(BadToken::Claims)?),
+                Some(Value::Number(number)) => exact(number)?,
                 Some(Value::Array(items)) => {
                     let texts: Option<Vec<String>> = items.iter().map(scalar_text).collect();
                     Attribute::List(texts.ok_or(BadToken::Claims)?)
@@ -579,6 +579,17 @@ fn scalar_text(value: &Value) -> Option<String> {
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// A number with all its digits: a whole one that `f64` would round is text, and one that was rounded when it
+/// was read is refused, or two ids could become one.
+fn exact(number: &serde_json::Number) -> Result<Attribute, BadToken> {
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    let value = number.as_f64().filter(|value| value.is_finite()).ok_or(BadToken::Claims)?;
+    if value.abs() < WHOLE_MAX {
+        return Ok(Attribute::Number(value));
+    }
+    if number.is_f64() { Err(BadToken::Claims) } else { Ok(Attribute::Text(number.to_string())) }
 }
 
 /// How somebody is external, in Graph's words; `member` and `none` are nobody external.

@@ -3,27 +3,41 @@
 
 use portcullis_config::settings::TokenPlaces;
 
-/// The token of a request, from the first configured place that holds one.
+/// Where a token was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `Authorization: Bearer`.
+    Authorization,
+    /// The app's cookie.
+    Cookie,
+    /// The app's header.
+    Header,
+}
+
+/// The token of a request, from the first configured place that holds one, and that place.
 ///
 /// `authorization` is the value of the `Authorization` header, `cookie` and `header` look up one
-/// value by name; the caller has already refused requests in which one of these is doubled. A
-/// `Bearer` credential (RFC 6750, section 2.1) that is malformed is returned as it is and fails to
-/// verify, instead of letting another place answer for it.
+/// value by name; one that came twice is none. A `Bearer` credential (RFC 6750, section 2.1) that
+/// is malformed is returned as it is and fails to verify, instead of letting another place answer
+/// for it.
 #[must_use]
 pub fn find_token<'r>(
     places: &TokenPlaces,
     authorization: Option<&'r [u8]>,
     cookie: impl FnOnce(&str) -> Option<&'r str>,
     header: impl FnOnce(&str) -> Option<&'r str>,
-) -> Option<&'r [u8]> {
+) -> Option<(&'r [u8], Place)> {
     let bearer = if places.bearer { authorization.and_then(bearer) } else { None };
     let cookie = || places.cookie.as_deref().and_then(cookie).filter(|value| !value.is_empty());
     let header = || places.header.as_deref().and_then(header).filter(|value| !value.is_empty());
-    bearer.or_else(|| cookie().or_else(header).map(str::as_bytes))
+    bearer
+        .map(|token| (token, Place::Authorization))
+        .or_else(|| cookie().map(|token| (token.as_bytes(), Place::Cookie)))
+        .or_else(|| header().map(|token| (token.as_bytes(), Place::Header)))
 }
 
 /// The credential of a `Bearer` header; schemes compare without case (RFC 9110, section 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer";
     let (scheme, mut credential) = value.split_at_checked(SCHEME.len())?;
     if !scheme.eq_ignore_ascii_case(SCHEME) || credential.first().is_some_and(|byte| *byte != b' ') {
@@ -39,7 +53,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 mod tests {
     use portcullis_config::settings::TokenPlaces;
 
-    use super::find_token;
+    use super::{Place, find_token};
 
     fn everywhere() -> TokenPlaces {
         TokenPlaces { bearer: true, cookie: Some("session".into()), header: Some("x-token".into()) }
@@ -48,15 +62,16 @@ mod tests {
     #[test]
     fn the_first_place_that_holds_a_token_decides() {
         let find = |authorization: Option<&'static str>, cookie: Option<&'static str>, header| {
-            let found = find_token(&everywhere(), authorization.map(str::as_bytes), |_| cookie, |_| header)?;
-            std::str::from_utf8(found).ok()
+            let (token, place) =
+                find_token(&everywhere(), authorization.map(str::as_bytes), |_| cookie, |_| header)?;
+            Some((std::str::from_utf8(token).ok()?, place))
         };
-        assert_eq!(find(Some("Bearer a"), Some("b"), Some("c")), Some("a"));
-        assert_eq!(find(Some("bEARER  a"), None, None), Some("a"));
+        assert_eq!(find(Some("Bearer a"), Some("b"), Some("c")), Some(("a", Place::Authorization)));
+        assert_eq!(find(Some("bEARER  a"), None, None), Some(("a", Place::Authorization)));
         for other in ["Basic a", "Bearera", "Beare", "", " Bearer a", "Bearer\ta"] {
-            assert_eq!(find(Some(other), Some("b"), Some("c")), Some("b"), "{other:?}");
+            assert_eq!(find(Some(other), Some("b"), Some("c")), Some(("b", Place::Cookie)), "{other:?}");
         }
-        assert_eq!(find(None, Some(""), Some("c")), Some("c"));
+        assert_eq!(find(None, Some(""), Some("c")), Some(("c", Place::Header)));
         assert_eq!(find(None, None, None), None);
     }
 
@@ -65,8 +80,8 @@ mod tests {
         let find = |authorization: &'static [u8]| {
             find_token(&everywhere(), Some(authorization), |_| Some("b"), |_| None)
         };
-        assert_eq!(find(b"Bearer"), Some(&b""[..]));
-        assert_eq!(find(b"Bearer x y"), Some(&b"x y"[..]));
+        assert_eq!(find(b"Bearer"), Some((&b""[..], Place::Authorization)));
+        assert_eq!(find(b"Bearer x y"), Some((&b"x y"[..], Place::Authorization)));
     }
 
     #[test]

@@ -5,25 +5,24 @@
 
 use std::net::IpAddr;
 
-use arrayvec::ArrayVec;
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HeaderName, HeaderValue, UPGRADE};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
-use portcullis_policy::signals::{Fact, Value};
 
-use crate::admit::{self, Came, STRIPPED};
+use super::forgeable::Forgeable;
+use super::identity::identity_value;
+use crate::admit::{self, Came};
 use crate::kept::for_good;
-use crate::token::{Caller, VerifiedToken};
+use crate::token::Caller;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What [`prepare`] always sets anew, or leaves because it is right, and need not take away first.
+static REPLACED: [HeaderName; 4] = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID];
 
 /// What a permitted request is about.
 pub(crate) struct Prepared<'r> {
@@ -37,6 +36,8 @@ pub(crate) struct Prepared<'r> {
     pub(crate) client: Option<IpAddr>,
     /// What came beside the fields that everybody sends.
     pub(crate) came: Came,
+    /// Whether the token that was verified is the one in `Authorization`.
+    pub(crate) authorization_is_verified: bool,
     /// The host, as decided on.
     pub(crate) host: HeaderValue,
     /// The request's id.
@@ -62,135 +63,10 @@ impl HeadPlan {
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
         let names = app.identity_headers.iter().map(|(name, _)| name.as_str());
-        let names: Vec<&str> = names.chain(app.token.header.as_deref()).collect();
-        Self { forgeable: Forgeable::new(&names), identity }
-    }
-}
-
-/// Names that a client must not send.
-#[derive(Debug)]
-struct Forgeable {
-    by_length: Vec<SameLength>,
-    /// Whether one of them is a name that everybody sends.
-    some_are_known: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct SameLength {
-    /// With which signs they begin, a bit for each: most names begin with another.
-    begins: u32,
-    names: Vec<Named>,
-}
-
-#[derive(Clone, Debug)]
-struct Named {
-    name: Box<str>,
-    /// What is always set anew, or stays because it is right, need not be taken away first.
-    is_replaced: bool,
-}
-
-impl Forgeable {
-    /// Ours, and those that an app's settings name.
-    fn new(of_app: &[&str]) -> Self {
-        let ours = [
-            &FORWARDED,
-            &X_FORWARDED_FOR,
-            &X_FORWARDED_HOST,
-            &X_FORWARDED_PROTO,
-            &X_FORWARDED_PORT,
-            &X_REAL_IP,
-            &X_REQUEST_ID,
-        ];
-        let names = ours.into_iter().map(HeaderName::as_str).chain(STRIPPED.iter().copied());
-        let replaced = [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &X_REQUEST_ID];
-        let mut by_length: Vec<SameLength> = Vec::new();
-        let mut some_are_known = false;
-        for name in names.chain(of_app.iter().copied()) {
-            if by_length.len() <= name.len() {
-                by_length.resize(name.len() + 1, SameLength::default());
-            }
-            if let Some(same) = by_length.get_mut(name.len()) {
-                let is_replaced = replaced.iter().any(|replaced| **replaced == *name);
-                let plainest: String = name.bytes().map(folded).map(char::from).collect();
-                some_are_known |= !is_replaced && admit::is_known(&plainest);
-                same.begins |= begin(name);
-                same.names.push(Named { name: name.to_ascii_lowercase().into(), is_replaced });
-            }
-        }
-        Self { by_length, some_are_known }
-    }
-
-    /// Whether a header is to be taken away.
-    fn holds(&self, name: &str) -> bool {
-        let Some(same) = self.by_length.get(name.len()).filter(|same| same.begins & begin(name) != 0) else {
-            return false;
-        };
-        match same.names.iter().find(|ours| *ours.name == *name) {
-            Some(ours) => !ours.is_replaced,
-            None => same.names.iter().any(|ours| looks_like(name, &ours.name)),
-        }
-    }
-}
-
-/// The bit for the sign that a name begins with. Two signs may share one.
-fn begin(name: &str) -> u32 {
-    1 << (name.bytes().next().map_or(0, folded) & 31)
-}
-
-/// A sign of a name as careless readers take it: CGI makes `_` of `-`, and some servers do so with every
-/// sign that is no letter or digit.
-const fn folded(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
-}
-
-/// Whether an app could take `name` for `ours`: the same but for case and for what stands between the
-/// words.
-fn looks_like(name: &str, ours: &str) -> bool {
-    name.len() == ours.len() && name.bytes().zip(ours.bytes()).all(|(a, b)| a == b || folded(a) == folded(b))
-}
-
-/// Text that any header may carry: bytes outside visible ASCII are percent-encoded.
-fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).ok().filter(|_| text.is_ascii()).unwrap_or_else(|| {
-        let encoded = percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
-        // INVARIANT: percent-encoding yields ASCII letters, digits and `%` only.
-        HeaderValue::from_str(&encoded.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
-    })
-}
-
-/// The same value for who clones it with each request: if it is short, the count of its owners lies beside its
-/// text, and memory is asked for one place instead of two.
-fn often_cloned(value: &HeaderValue) -> HeaderValue {
-    const SHORT: usize = 104;
-    let short = ArrayVec::<u8, SHORT>::try_from(value.as_bytes()).ok();
-    let shared = short.and_then(|short| HeaderValue::from_maybe_shared(Bytes::from_owner(short)).ok());
-    shared.unwrap_or_else(|| value.clone())
-}
-
-fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Option<HeaderValue> {
-    let principal = token.principal();
-    match value {
-        IdentityValue::UserId => Some(header_value(&principal.id)),
-        IdentityValue::UserName => token.user_name().map(header_value),
-        IdentityValue::Groups => token.told_groups(|groups| match groups {
-            // A comma inside a group's name would make two groups of it.
-            Fact::Known(groups) if !groups.is_empty() => {
-                let plain: Vec<&str> =
-                    groups.iter().map(String::as_str).filter(|group| !group.contains(',')).collect();
-                Some(often_cloned(&header_value(&plain.join(","))))
-            }
-            Fact::Known(_) | Fact::Unknown | Fact::Unavailable => None,
-        }),
-        IdentityValue::DeviceId => token.device().map(|device| header_value(device.id)),
-        IdentityValue::Claim(name) => {
-            let (_, found) = principal.standing.claims.iter().find(|(known, _)| **known == **name)?;
-            match found {
-                Value::Text(text) => Some(header_value(text)),
-                Value::Bool(flag) => Some(header_value(if *flag { "true" } else { "false" })),
-                Value::Number(number) => Some(header_value(&number.to_string())),
-                Value::List(items) => Some(header_value(&items.join(","))),
-            }
-        }
+        let names = names.chain(app.token.header.as_deref());
+        let replaced = REPLACED.iter().map(HeaderName::as_str);
+        let passed = app.allow_headers.iter().map(String::as_str).chain(replaced);
+        Self { forgeable: Forgeable::new(names, passed), identity }
     }
 }
 
@@ -255,16 +131,15 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     let mut parts = take_parts(header);
     let headers = &mut parts.headers;
     let came = passage.came;
-    if came.others || plan.forgeable.some_are_known {
-        let forged = headers.keys().filter(|name| plan.forgeable.holds(name.as_str()));
-        for name in forged.cloned().collect::<Vec<_>>() {
-            headers.remove(name);
-        }
+    let forged = headers.keys().filter(|name| plan.forgeable.holds(name.as_str()));
+    for name in forged.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
     }
     if came.upgrade && !app.websocket {
         headers.remove(UPGRADE);
     }
-    if !app.forward_authorization {
+    // Apps believe a credential that comes from us: one that nobody verified never reaches them.
+    if !(app.forward_authorization && passage.authorization_is_verified) {
         headers.remove(AUTHORIZATION);
     }
     if came.cookies {
@@ -312,36 +187,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_looked_through_where_a_name_that_everybody_sends_is_forgeable() {
-        let some_are_known = |names: &[&str]| Forgeable::new(names).some_are_known;
-        assert!(!some_are_known(&[]));
-        assert!(!some_are_known(&["X-User", "x-groups", "X-Token"]));
-        for known in ["Accept", "user_agent", "sec-ch-ua", "Sec.CH-UA~Platform", "cookie", "Host", "origin"] {
-            assert!(some_are_known(&["X-User", known]), "{known}");
-        }
-        for ours in [&FORWARDED, &X_FORWARDED_PORT, &X_REAL_IP, &X_REQUEST_ID] {
-            assert!(!admit::is_known(ours.as_str()), "{ours}");
-        }
-    }
-
-    #[test]
-    fn a_look_alike_of_an_identity_header_is_recognised() {
-        for name in ["x-user", "X_User", "x.user", "X-USER", "x~user", "x|user"] {
-            assert!(looks_like(name, "X-User"), "{name}");
-        }
-        assert!(!looks_like("x-users", "X-User"));
-        assert!(!looks_like("xuser", "X-User"));
-    }
-
-    #[test]
-    fn what_is_cloned_often_is_the_same() {
-        for length in [0, 1, 104, 105, 4_000] {
-            let value = HeaderValue::from_str(&"g".repeat(length)).unwrap();
-            assert_eq!(often_cloned(&value), value);
-        }
-    }
-
-    #[test]
     fn an_address_is_written_as_it_is() {
         for text in ["0.10.100.255", "192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
             assert_eq!(address(text.parse().unwrap()), text);
@@ -371,11 +216,5 @@ mod tests {
         headers.append(COOKIE, HeaderValue::from_static("b=2"));
         assert_eq!(cookies(&headers, Some("portcullis")).unwrap(), "a=1; b=2");
         assert_eq!(cookies(&headers, None).unwrap(), "a=1; portcullis=secret; b=2");
-    }
-
-    #[test]
-    fn a_value_that_no_header_may_carry_is_percent_encoded() {
-        assert_eq!(header_value("Zoë\r\nX-Admin: 1"), "Zo%C3%AB%0D%0AX%2DAdmin%3A%201");
-        assert_eq!(header_value("alice@example.com"), "alice@example.com");
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Host names are resolved away from the request path; a request finds a ready peer or none.
 
+mod forgeable;
 mod headers;
+mod identity;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::h2::{Connection, fields};
 use crate::keys;
-use crate::world::{HOST, World};
+use crate::world::{HOST, Setup, World};
 
 #[test]
 fn never_n31_a_forged_identity_header_passes_where_the_proxy_has_nothing_to_set() {
@@ -102,14 +102,15 @@ fn never_n35_only_one_of_several_headers_of_one_name_is_looked_at() {
         "User-Agent: a\r\nUser-Agent: b\r\n",
     ] {
         let head = format!(
-            "GET / HTTP/1.1\r\nHost: {HOST}\r\n{}{doubled}\r\n",
-            if doubled.starts_with("Cookie") {
-                String::new()
-            } else {
-                format!("Authorization: Bearer {}\r\n", keys::token())
-            }
+            "GET / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {}\r\n{doubled}\r\n",
+            keys::token()
         );
         assert_eq!(world.bare(&head), 400, "{doubled:?}");
+        if doubled.starts_with("Cookie") {
+            let good = doubled.replace("=a", &format!("={}", keys::token()));
+            let head = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{good}\r\n");
+            assert_eq!(world.bare(&head), 401, "{doubled:?}: nobody learns the cookie's name");
+        }
     }
     assert_eq!(world.origin.hits(), before);
 }
@@ -128,7 +129,9 @@ fn never_n36_a_value_of_odd_bytes_makes_a_check_fail_and_the_request_pass() {
         let answer = world.all(&bytes);
         answer.split(' ').nth(1).map_or(0, |word| word.parse::<u16>().unwrap())
     };
-    assert_eq!(send("Authorization", b"Bearer \xff\xfe", false), 400);
+    for nobody in [&b"Bearer \xff\xfe"[..], b"Basic \xff", b"\xff"] {
+        assert_eq!(send("Authorization", nobody, false), 401, "{nobody:?}");
+    }
     let beside = format!("\r\nCookie: session={}", keys::token());
     for odd in [&b"Basic \xff"[..], b"Bearer\xff", b"\xff"] {
         assert_eq!(send("Authorization", &[odd, beside.as_bytes()].concat(), false), 400, "{odd:?}");
@@ -158,7 +161,8 @@ fn never_n37_a_value_of_a_user_is_put_into_a_header_unescaped() {
     if status == 200 {
         let seen = world.origin.last();
         assert!(seen.values("x-admin").is_empty(), "{}", seen.head);
-        assert_eq!(seen.values("x-groups"), ["two"], "a comma makes no further group");
+        assert_eq!(seen.values("x-groups"), ["one%2Cadmins,two"], "a comma makes no further group");
+        assert_eq!(seen.values("x-mail"), ["a%0D%0AX-Admin: 1"]);
         assert!(seen.head.is_ascii(), "{}", seen.head);
     } else {
         assert_eq!(status, 401);
@@ -169,5 +173,215 @@ fn never_n37_a_value_of_a_user_is_put_into_a_header_unescaped() {
     });
     assert_eq!(world.with_token(&plain), 200, "the twin");
     assert_eq!(world.origin.last().values("x-user-name"), ["Zo%C3%AB"]);
-    assert_eq!(world.origin.last().values("x-groups"), ["two"]);
+    assert_eq!(world.origin.last().values("x-groups"), ["one%2Cadmins,two"]);
+}
+
+#[test]
+fn never_n92_two_identities_reach_the_app_as_the_same_bytes() {
+    let world = World::plain();
+    let told = |change: &dyn Fn(&mut serde_json::Value), header: &str| {
+        let token = keys::token_with(|claims| change(claims));
+        assert_eq!(world.with_token(&token), 200);
+        world.origin.last().values(header).iter().map(|value| (*value).to_owned()).collect::<Vec<_>>()
+    };
+    for (said, spelled) in [
+        ("a", "a"),
+        (" a", "%20a"),
+        ("a ", "a%20"),
+        ("%61", "%2561"),
+        ("%20a", "%2520a"),
+        ("a,b", "a%2Cb"),
+        ("a%2Cb", "a%252Cb"),
+        ("Zo\u{eb}", "Zo%C3%AB"),
+        ("Zo%C3%AB", "Zo%25C3%25AB"),
+    ] {
+        assert_eq!(told(&|claims| claims["sub"] = json!(said), "x-user"), [spelled], "{said:?}");
+        assert_eq!(told(&|claims| claims["preferred_username"] = json!(said), "x-user-name"), [spelled]);
+        assert_eq!(told(&|claims| claims["deviceid"] = json!(said), "x-device"), [spelled]);
+        assert_eq!(told(&|claims| claims["email"] = json!(said), "x-mail"), [spelled]);
+        // One item is spelled alike whatever stands beside it, in groups as in claims.
+        let list = json!([said, "b", "\u{fc}"]);
+        let spelled = format!("{spelled},b,%C3%BC");
+        assert_eq!(told(&|claims| claims["groups"] = list.clone(), "x-groups"), [spelled.as_str()]);
+        assert_eq!(told(&|claims| claims["email"] = list.clone(), "x-mail"), [spelled.as_str()]);
+    }
+    assert!(told(&|claims| claims["groups"] = json!([]), "x-groups").is_empty(), "no group, no header");
+    assert!(told(&|claims| claims["email"] = json!([]), "x-mail").is_empty());
+    assert_eq!(told(&|claims| claims["email"] = json!(""), "x-mail"), [""]);
+    for number in
+        ["9007199254740992", "9007199254740993", "18446744073709551615", "-9007199254740993", "7", "1.5"]
+    {
+        let value: serde_json::Value = serde_json::from_str(number).unwrap();
+        assert_eq!(told(&|claims| claims["email"] = value.clone(), "x-mail"), [number], "all digits");
+    }
+    let rounded =
+        keys::claims().to_string().replace("\"anna@corp.example\",\"exp\"", "18446744073709551617,\"exp\"");
+    assert!(rounded.contains("18446744073709551617"), "{rounded}");
+    let before = world.origin.hits();
+    assert_eq!(world.with_token(&keys::sign(&keys::EC, keys::HEADER, &rounded)), 401, "it would be rounded");
+    assert_eq!(world.origin.hits(), before);
+}
+
+#[test]
+fn never_n93_a_credential_that_nobody_verified_reaches_the_app() {
+    let unsigned =
+        format!("Bearer {}.{}.x", keys::b64(r#"{"alg":"none"}"#), keys::b64(keys::claims().to_string()));
+    let good = keys::token();
+    for (token, place) in [
+        ("{ bearer = true, cookie = \"session\" }", format!("Cookie: session={good}\r\n")),
+        ("{ bearer = false, cookie = \"session\" }", format!("Cookie: session={good}\r\n")),
+        ("{ bearer = false, header = \"X-Token\" }", format!("X-Token: {good}\r\n")),
+        ("{ bearer = false, cookie = \"session\", header = \"X-Token\" }", format!("X-Token: {good}\r\n")),
+    ] {
+        let takes_bearer = token.contains("bearer = true");
+        let world = World::start(Setup { app: "forward-authorization = true", token, ..Setup::default() });
+        let ask = |lines: &str| world.bare(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{place}{lines}\r\n"));
+        for other in ["Basic YW5uYTp4", "Negotiate AAAA", "Digest username=\"root\"", "", "x"] {
+            assert_eq!(ask(&format!("Authorization: {other}\r\n")), 400, "{token} {other:?}");
+        }
+        let bearer = if takes_bearer { 401 } else { 400 };
+        assert_eq!(ask(&format!("Authorization: {unsigned}\r\n")), bearer, "{token}");
+        let mut fields = fields("GET", HOST, "/");
+        let (name, value) = place.trim_end().split_once(": ").unwrap();
+        let name = name.to_ascii_lowercase();
+        fields.push((name.as_bytes(), value.as_bytes()));
+        fields.push((b"authorization", b"Basic YW5uYTp4"));
+        assert_eq!(world.h2(&fields, None).status(), 400, "{token} over HTTP/2");
+        assert_eq!(world.origin.hits(), 0);
+        world.wait_for("the log", |world| world.log().contains("\"second-credential\""));
+
+        assert_eq!(ask("Proxy-Authorization: Basic YW5uYTp4\r\n"), 200, "the twin: the token alone");
+        let seen = world.origin.last();
+        assert!(seen.values("authorization").is_empty() && !seen.holds("YW5uYTp4"), "{}", seen.head);
+        assert!(!seen.holds(&good), "nor the token's own place: {}", seen.head);
+        if takes_bearer {
+            assert_eq!(world.with_token(&good), 200);
+            let bearer = format!("Bearer {good}");
+            assert_eq!(
+                world.origin.last().values("authorization"),
+                [bearer],
+                "what was verified is forwarded"
+            );
+        }
+    }
+    // Where nothing is forwarded, a credential for somebody else is none of ours.
+    let world = World::plain();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: session={good}\r\nAuthorization: Basic YW5uYTp4\r\n\r\n"
+    );
+    assert_eq!(world.bare(&head), 200);
+    assert!(world.origin.last().values("authorization").is_empty());
+}
+
+/// Names that were seen to pass, and their kin; the whole list is in `portcullis_config::reserved`.
+const BELIEVED: &[&str] = &[
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Access-Token",
+    "X-Forwarded-User",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Prefix",
+    "X-Auth-Request-User",
+    "X-Auth-Request-Email",
+    "Remote-User",
+    "Remote-Groups",
+    "X-Remote-User",
+    "X-Remote-Group",
+    "X-WebAuth-User",
+    "X-MS-CLIENT-PRINCIPAL",
+    "X-MS-CLIENT-PRINCIPAL-NAME",
+    "X-MS-TOKEN-AAD-ID-TOKEN",
+    "X-Goog-Authenticated-User-Email",
+    "X-Goog-IAP-JWT-Assertion",
+    "Cf-Access-Authenticated-User-Email",
+    "Cf-Connecting-IP",
+    "X-Amzn-Oidc-Identity",
+    "X-Authentik-Username",
+    "X-Pomerium-Jwt-Assertion",
+    "X-Vouch-User",
+    "Tailscale-User-Login",
+    "X-ARR-ClientCert",
+    "X-Url-Scheme",
+    "Front-End-Https",
+    "X-Host",
+    "X-Original-Host",
+    "X-HTTP-Host-Override",
+    "X-Override-Method",
+    "X-HTTP-Method-Override",
+    "X-Original-URL",
+    "Forwarded-For",
+    "Client-IP",
+    "X-Client-IP",
+    "X-Real-IP",
+    "True-Client-IP",
+    "Fastly-Client-IP",
+    "X-Akamai-Edgescape",
+    "X-Envoy-Peer-Metadata",
+    "X-Middleware-Subrequest",
+    "X-Sendfile-Type",
+    "SSL-Client-Verify",
+    "Client-Cert",
+    "Script-Name",
+    "Kubeflow-Userid",
+];
+
+#[test]
+fn never_n93_a_header_that_apps_believe_reaches_the_app() {
+    let world = World::plain();
+    let listed = portcullis_config::reserved::RESERVED.iter().flat_map(|entry| match entry.family() {
+        Some(prefix) => vec![format!("{prefix}user"), format!("{prefix}client-ip")],
+        None => vec![entry.name.to_owned()],
+    });
+    // `_` is no sign for a header at all; rows N32 has it.
+    let names: Vec<String> = BELIEVED
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(listed)
+        .flat_map(|name| {
+            [
+                name.to_ascii_uppercase(),
+                name.replace('-', "."),
+                name.replacen('-', "~", 1),
+                name.to_ascii_lowercase(),
+            ]
+        })
+        .collect();
+    for some in names.chunks(60) {
+        let lines: String = some.iter().map(|name| format!("{name}: forged\r\n")).collect();
+        assert_eq!(world.get("/", &format!("{lines}X-Mine: 1\r\n")).status, 200, "{lines}");
+        let seen = world.origin.last();
+        assert!(!seen.holds("forged"), "{}", seen.head);
+        assert_eq!(seen.values("x-mine"), ["1"], "the twin: another header passes");
+        let lower: Vec<String> = some.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let more: Vec<(&[u8], &[u8])> = lower.iter().map(|name| (name.as_bytes(), &b"forged"[..])).collect();
+        assert_eq!(world.h2_get("/", &more).status(), 200);
+        assert!(!world.origin.last().holds("forged"), "{}", world.origin.last().head);
+    }
+}
+
+#[test]
+fn never_n93_a_header_that_an_app_allows_passes_in_that_spelling_alone() {
+    let world =
+        World::start(Setup { app: "allow-headers = [\"Cf-Ray\", \"X-User-Id\"]", ..Setup::default() });
+    let lines = "Cf-Ray: mine\r\nx-user-ID: mine\r\nCf.Ray: forged\r\nCf-Connecting-IP: forged\r\nX.User-Id: forged\r\nX-User: forged\r\n";
+    assert_eq!(world.get("/", lines).status, 200);
+    let seen = world.origin.last();
+    assert_eq!((seen.values("cf-ray"), seen.values("x-user-id")), (vec!["mine"], vec!["mine"]));
+    assert!(!seen.holds("forged"), "{}", seen.head);
+    for never in
+        ["X-Original-URL", "X-HTTP-Method-Override", "X-Forwarded-For", "X-User", "X_User_Id", "Cookie"]
+    {
+        let refused = World::launch_with(Setup::default(), |folder| {
+            let file = folder.join("portcullis.toml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let line = format!("unmatched = \"allow\"\nallow-headers = [\"{never}\"]");
+            std::fs::write(&file, text.replace("unmatched = \"allow\"", &line)).unwrap();
+        });
+        let said = refused.err().unwrap_or_default();
+        assert!(said.contains("app/allow-header"), "{never}: {said}");
+    }
 }

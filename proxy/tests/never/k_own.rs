@@ -440,6 +440,119 @@ fn never_n88_a_denial_tells_a_stranger_that_an_app_a_user_or_a_policy_exists() {
     assert_eq!(ask("GET", HOST, "/team", &good).status, 200);
 }
 
+/// A whole answer, but for its id and its times.
+fn whole(answer: &Answer) -> (Vec<String>, String) {
+    let value = |wanted: &str| {
+        let named =
+            |line: &&str| line.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+        answer
+            .head
+            .lines()
+            .find(named)
+            .and_then(|line| line.split_once(": "))
+            .map(|(_, value)| value.to_owned())
+    };
+    let id = value("x-request-id").unwrap();
+    let date = value("date").unwrap();
+    let of_time = |sign: char| sign.is_ascii_digit() || matches!(sign, '-' | ':' | '.' | 'T' | 'Z');
+    let mut body = String::new();
+    for part in answer.body.replace(&id, "ID").split_inclusive(|sign| !of_time(sign)) {
+        let (time, end) = part.split_at(part.trim_end_matches(|sign| !of_time(sign)).len());
+        body.push_str(if time.len() > 7 { "TIME" } else { time });
+        body.push_str(end);
+    }
+    let head = answer.head.replace(&id, "ID").replace(&date, "TIME");
+    (head.lines().map(str::to_owned).collect(), body)
+}
+
+#[test]
+fn never_n88_whoever_has_no_valid_token_gets_one_answer_whatever_is_configured() {
+    let vault = r#"
+[[issuer]]
+name = "second"
+issuer = "https://second.test/"
+audiences = ["api://vault"]
+keys = { file = "keys.json" }
+
+[[app]]
+id = "vault"
+hosts = ["vault.test"]
+upstreams = ["http://127.0.0.1:9"]
+token = { bearer = false, cookie = "vault" }
+issuers = ["second"]
+language = "de"
+disclosure = "full"
+"#;
+    let world = World::start(Setup { top: vault.to_owned(), ..Setup::default() });
+    let signed = |change: &dyn Fn(&mut serde_json::Value)| token_with(|claims| change(claims));
+    // The claims say what they like: nobody signed them.
+    let unsigned = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut claims = keys::claims();
+        change(&mut claims);
+        keys::sign(&keys::STRANGER, keys::HEADER, &claims.to_string())
+    };
+    let over = now() - 500;
+    let tokens = [
+        unsigned(&|_| {}),
+        unsigned(&|claims| claims["exp"] = json!(over)),
+        unsigned(&|claims| claims["iss"] = json!("https://second.test/")),
+        unsigned(&|claims| {
+            claims["iss"] = json!("https://second.test/");
+            claims["exp"] = json!(over);
+        }),
+        unsigned(&|claims| claims["iss"] = json!("https://elsewhere.test/")),
+        unsigned(&|claims| claims["aud"] = json!("api://vault")),
+        keys::sign(&keys::STRANGER, r#"{"alg":"ES256","kid":"unknown"}"#, &keys::claims().to_string()),
+        format!("{}.{}.x", keys::b64(r#"{"alg":"none"}"#), keys::b64(keys::claims().to_string())),
+        signed(&|claims| claims["aud"] = json!("api://other")),
+        "x".to_owned(),
+        "a.b.c".to_owned(),
+    ];
+    let mut with_bearer: Vec<Vec<u8>> =
+        tokens.iter().map(|token| format!("Authorization: Bearer {token}\r\n").into_bytes()).collect();
+    with_bearer.push(b"Authorization: Bearer\r\n".to_vec());
+    with_bearer.push(b"Authorization: Bearer \xff\xfe\r\n".to_vec());
+    let mut without: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"Cookie: other=x\r\n".to_vec(),
+        b"Cookie: session=a; session=b; vault=a; vault=b\r\n".to_vec(),
+        format!("Cookie: {}\r\n", "a=1; ".repeat(200)).into_bytes(),
+    ];
+    for name in ["session", "vault"] {
+        without.extend(tokens.iter().map(|token| format!("Cookie: {name}={token}\r\n").into_bytes()));
+    }
+    let odd: Vec<Vec<u8>> =
+        [&b"Basic eA=="[..], b"Basic \xff", b"\xff\xfe", b"Bearer\xff", b"Negotiate x", b""]
+            .iter()
+            .map(|value| [b"Authorization: ", *value, b"\r\n"].concat())
+            .collect();
+    let ask = |host: &str, accept: &str, lines: &[u8]| {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{accept}");
+        exchange(&world.plain, &[head.as_bytes(), lines, b"\r\n"].concat())
+    };
+    for accept in ["Accept: application/json\r\n", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n"] {
+        for (kind, all) in [("bearer", &with_bearer), ("none", &without), ("other schemes", &odd)] {
+            let first = ask("unknown.test", accept, all.first().unwrap());
+            assert_eq!(first.status, 401, "{kind}");
+            for lines in all {
+                for host in [HOST, "vault.test", "unknown.test"] {
+                    let other = ask(host, accept, lines);
+                    let shown = String::from_utf8_lossy(lines);
+                    assert_eq!(whole(&first), whole(&other), "{kind} {host} {shown}");
+                }
+            }
+        }
+    }
+    // Whose signature was good is told that it is over, at each app alike.
+    let expired = format!("Authorization: Bearer {}\r\n", signed(&|claims| claims["exp"] = json!(over)));
+    let told = ask(HOST, "Accept: application/json\r\n", expired.as_bytes());
+    assert!(told.body.contains("70043"), "{}", told.body);
+    let elsewhere = ask("unknown.test", "Accept: application/json\r\n", expired.as_bytes());
+    assert_eq!(whole(&told), whole(&elsewhere));
+    assert_eq!(world.origin.hits(), 0);
+    assert_eq!(world.with_token(&token()), 200, "the twin");
+}
+
 #[test]
 fn never_n89_a_target_without_a_slash_is_judged_as_the_root() {
     let world = World::plain();

@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) hosts: String,
     /// Lines of the app.
     pub(crate) app: &'static str,
+    /// The app's `token`.
+    pub(crate) token: &'static str,
     /// Upstreams of the app, as TOML; the origin if empty.
     pub(crate) upstreams: String,
     /// The policies' file.
@@ -80,6 +82,7 @@ impl Default for Setup {
             keys: "{ file = \"keys.json\" }".to_owned(),
             hosts: format!("[\"{HOST}\"]"),
             app: "",
+            token: "{ bearer = true, cookie = \"session\" }",
             upstreams: String::new(),
             policies: POLICIES.to_owned(),
             environment: Vec::new(),
@@ -92,7 +95,7 @@ impl Setup {
         let [plain, tls, admin] = ports;
         let upstreams =
             if self.upstreams.is_empty() { format!("[\"http://{origin}\"]") } else { self.upstreams.clone() };
-        let Self { server, top, issuer, keys, hosts, app, .. } = self;
+        let Self { server, top, issuer, keys, hosts, app, token, .. } = self;
         format!(
             r#"policies = ["policies.toml"]
 
@@ -127,7 +130,7 @@ name = "Wiki"
 hosts = {hosts}
 upstreams = {upstreams}
 unmatched = "allow"
-token = {{ bearer = true, cookie = "session" }}
+token = {token}
 identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Groups" = "groups", "X-Device" = "device-id", "X-Mail" = "claim:email" }}
 {app}
 
