@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -171,8 +172,25 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
     TrustedProxies { networks, header }
 }
 
+/// A database that is not there yet is no reason to refuse what policies say: they can be checked, analyzed and
+/// tested without it. Whoever serves opens it, and refuses.
+fn database(cx: &mut Context<'_>, view: View<'_>) -> Option<PathBuf> {
+    let path = cx.path(view.text("database")?);
+    if std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        let what = format!("there is no country database `{}`", path.display());
+        cx.push(
+            Diagnostic::warning("geo/missing", view.at_key("database"), what)
+                .why("the country of an address cannot be told, and `run` will not start")
+                .help("put one in MMDB format there, such as GeoLite2-Country; paths are relative to the folder of the main file"),
+        );
+        cx.files.push(path.clone());
+        return Some(path);
+    }
+    cx.readable(view, "database")
+}
+
 pub(super) fn geo(cx: &mut Context<'_>, view: View<'_>) -> Option<Geo> {
-    let database = cx.readable(view, "database");
+    let database = database(cx, view);
     let path = view.text("country-path").unwrap_or("country.iso_code");
     let country_path: Vec<String> = path.split('.').map(ToOwned::to_owned).collect();
     if country_path.len() > 16 || country_path.iter().any(String::is_empty) {

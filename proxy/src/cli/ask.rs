@@ -42,6 +42,8 @@ impl Subject {
         };
         let geo = match &config.geo {
             None => GeoState::NotConfigured,
+            // Policies can be asked without it, by telling the country.
+            Some(geo) if !geo.database.exists() => GeoState::Missing,
             Some(geo) => GeoState::Ready(Box::new(
                 GeoDatabase::open(&geo.database, &geo.country_path)
                     .map_err(|problem| format!("{}: {problem}", geo.database.display()))?,

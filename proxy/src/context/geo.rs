@@ -12,6 +12,8 @@ use portcullis_policy::signals::Fact;
 pub enum GeoState {
     /// No database is configured: no country is known, and none is owed.
     NotConfigured,
+    /// A database is configured and not at hand: whoever serves refuses to start.
+    Missing,
     /// A database is at hand.
     Ready(Box<GeoDatabase>),
 }
@@ -21,7 +23,7 @@ impl GeoState {
     #[must_use]
     pub fn built(&self) -> Option<u64> {
         match self {
-            Self::NotConfigured => None,
+            Self::NotConfigured | Self::Missing => None,
             Self::Ready(database) => Some(database.reader.metadata().build_epoch),
         }
     }
@@ -31,6 +33,7 @@ impl GeoState {
     pub fn country(&self, address: IpAddr) -> Fact<CountryCode> {
         match self {
             Self::NotConfigured => Fact::Unknown,
+            Self::Missing => Fact::Unavailable,
             Self::Ready(database) => database.lookup(address),
         }
     }
