@@ -49,6 +49,12 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
     let (grace, client_idle) = (duration("grace", 30), duration("client-idle", 60));
     let body_bytes_max = cx.parse_key(view, "body-max", values::size).unwrap_or(10 << 20);
+    for key in ["upgrade-socket", "pid-file"] {
+        if let Some(text) = view.text(key) {
+            let path = cx.path(text);
+            cx.names(&path, view.at_key(key));
+        }
+    }
     Some(Server {
         listeners,
         admin,
@@ -125,11 +131,12 @@ fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
             );
             LogSink::Off
         }
-        (Some(file), None) => LogSink::File {
-            path: cx.path(file),
-            bytes_max,
-            keep: integer(table, "keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5),
-        },
+        (Some(file), None) => {
+            let path = cx.path(file);
+            cx.names(&path, table.at_key("file"));
+            let keep = integer(table, "keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5);
+            LogSink::File { path, bytes_max, keep }
+        }
         (None, Some(target)) => LogSink::Syslog(target),
         (None, None) => LogSink::Stdout,
     };

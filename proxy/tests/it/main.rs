@@ -7,7 +7,15 @@ mod ask;
 mod demo;
 mod denial;
 mod import;
+mod readme;
 mod reload;
 mod running;
 mod watch;
 mod wire;
+
+#[path = "../never/keys.rs"]
+#[allow(dead_code, reason = "the other tests need more of it")]
+mod keys;
+#[path = "../never/origin.rs"]
+#[allow(dead_code, reason = "the other tests need more of it")]
+mod origin;
