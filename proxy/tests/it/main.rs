@@ -14,8 +14,8 @@ mod watch;
 mod wire;
 
 #[path = "../never/keys.rs"]
-#[allow(dead_code, reason = "the other tests need more of it")]
+#[expect(dead_code, reason = "the other tests need more of it")]
 mod keys;
 #[path = "../never/origin.rs"]
-#[allow(dead_code, reason = "the other tests need more of it")]
+#[expect(dead_code, reason = "the other tests need more of it")]
 mod origin;
