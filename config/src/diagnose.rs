@@ -36,6 +36,11 @@ impl Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(usize);
 
+impl FileId {
+    /// The main file, which is read first.
+    pub(crate) const MAIN: Self = Self(0);
+}
+
 /// The texts that were read, so that places can be shown.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {

@@ -9,6 +9,7 @@ pub mod import;
 pub mod load;
 mod lower;
 pub mod reference;
+pub mod reserved;
 mod schema;
 pub mod settings;
 

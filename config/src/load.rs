@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -31,6 +32,18 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The files that were read, for showing places.
     pub sources: Sources,
+    /// Where the files and folders are named that the configuration needs.
+    named: Vec<(PathBuf, At)>,
+}
+
+impl Loaded {
+    /// Where a file or folder is named in the files that were read: for what a closer look at it finds. The
+    /// beginning of the main file stands for what no file names.
+    #[must_use]
+    pub fn place(&self, path: &Path) -> (FileId, Range<usize>) {
+        let at = self.named.iter().find(|(named, _)| named == path);
+        at.map_or((FileId::MAIN, 0..0), |(_, at)| (at.file, at.start..at.end))
+    }
 }
 
 /// Loads a configuration: the main file, the files that it includes, and a look at the files that
@@ -42,7 +55,7 @@ pub struct Loaded {
 pub fn load(path: &Path) -> Loaded {
     let mut loader = Loader::default();
     let config = loader.main(path);
-    let Loader { sources, mut found, .. } = loader;
+    let Loader { sources, mut found, named, .. } = loader;
     found.sort_by_key(|diagnostic| (diagnostic.file, diagnostic.span.start));
     // Errors first when cutting, so that what is cut is never the only reason for a refusal.
     let refused = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -50,13 +63,14 @@ pub fn load(path: &Path) -> Loaded {
         found.retain(|diagnostic| diagnostic.severity == Severity::Error);
     }
     found.truncate(DIAGNOSTICS_MAX);
-    Loaded { config: config.filter(|_| !refused), diagnostics: found, sources }
+    Loaded { config: config.filter(|_| !refused), diagnostics: found, sources, named }
 }
 
 #[derive(Default)]
 struct Loader {
     sources: Sources,
     found: Vec<Diagnostic>,
+    named: Vec<(PathBuf, At)>,
     bytes: usize,
 }
 
@@ -85,7 +99,9 @@ impl Loader {
         if !whole {
             return None;
         }
-        let (config, found) = lowering.end(&self.sources);
+        self.named = std::mem::take(&mut lowering.named);
+        let refused = self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let (config, found) = lowering.end(&self.sources, refused);
         self.found.extend(found);
         let Some(mut config) = config else {
             // INVARIANT: what lowering leaves out was told. Should that ever fail, nothing is run.
@@ -186,13 +202,67 @@ fn read(path: &Path) -> Result<String, (&'static str, String)> {
     String::from_utf8(bytes).map_err(|_| ("file/not-utf8", "it is not UTF-8".to_owned()))
 }
 
+/// Lists whose items begin with two brackets.
+const LISTS: [&str; 5] = ["policy", "app", "issuer", "location", "strength"];
+
+/// Tells of the first `[policy]` where `[[policy]]` was meant, and of its kin; whatever it makes of the file is a
+/// consequence. Says where it stands.
+fn single_brackets(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<usize> {
+    let (mut offset, mut begun) = (0, Vec::new());
+    for line in text.split_inclusive('\n') {
+        let start = offset + (line.len() - line.trim_start().len());
+        offset += line.len();
+        let line = line.trim();
+        if let Some(name) =
+            LISTS.iter().find(|name| line.strip_prefix("[[").is_some_and(|rest| is_header(rest, name, "]]")))
+        {
+            begun.push(*name);
+            continue;
+        }
+        let Some(rest) = line.strip_prefix('[').filter(|rest| !rest.starts_with('[')) else { continue };
+        let single = LISTS.iter().find(|name| is_header(rest, name, "]"));
+        let below = LISTS.iter().find(|name| {
+            rest.split_once('.').is_some_and(|(first, _)| first.trim() == **name) && !begun.contains(name)
+        });
+        let Some(name) = single.or(below) else { continue };
+        let end = start + line.find(']').map_or(line.len(), |end| end + 1);
+        let shown = text.get(start..end).unwrap_or_default();
+        let what = match single {
+            Some(_) => format!("`{shown}` begins one table, where a list of them belongs"),
+            None => format!("`{shown}` stands before the first `[[{name}]]`"),
+        };
+        found.push(
+            Diagnostic::error("toml/brackets", At { file, start, end }, what)
+                .label("one pair of brackets")
+                .why("a second one would be the same table again, and its keys be written twice")
+                .help(format!(
+                    "begin each with two pairs: `[[{name}]]`; tables below it keep one, such as `[{name}.x]`"
+                )),
+        );
+        return Some(start);
+    }
+    None
+}
+
+/// Whether what stands behind a bracket is this name and the end of the header.
+fn is_header(rest: &str, name: &str, end: &str) -> bool {
+    rest.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(end))
+}
+
 /// Parses TOML; every syntax error is told, and then there is no tree.
 pub(crate) fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Some(Node::of_table(file, table));
     }
+    let doubled = errors.iter().any(|error| error.message().starts_with("duplicate key"));
+    let single = if doubled { single_brackets(file, text, found) } else { None };
     for error in errors.into_iter().take(DIAGNOSTICS_MAX) {
+        // What follows from a single table is told with it.
+        let follows = |from| error.span().is_some_and(|span| span.start >= from);
+        if single.is_some_and(follows) && error.message().starts_with("duplicate key") {
+            continue;
+        }
         let span = error.span().unwrap_or(0..0);
         let at = At { file, start: span.start, end: span.end };
         found.push(Diagnostic::error("toml/syntax", at, error.message().to_lowercase()));

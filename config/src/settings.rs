@@ -114,8 +114,6 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Certificate and key; `None` is plain HTTP.
     pub tls: Option<ListenerTls>,
-    /// The port that clients connect to, where it is another than that of `address`.
-    pub public_port: Option<u16>,
 }
 
 /// Certificate chain and private key, as PEM files that were seen to be readable.
@@ -353,8 +351,11 @@ pub struct App {
     pub sign_in_url: Option<String>,
     /// Identity headers for the app: name and what it carries.
     pub identity_headers: Vec<(String, IdentityValue)>,
-    /// Whether the `Authorization` header reaches the app.
+    /// Whether an `Authorization` header that was verified reaches the app.
     pub forward_authorization: bool,
+    /// Reserved headers that reach the app as any client sends them, lower case; see
+    /// [`reserved`](crate::reserved).
+    pub allow_headers: Vec<String>,
     /// Methods that are accepted; empty is any.
     pub methods: Vec<String>,
     /// Whether WebSocket upgrades pass.

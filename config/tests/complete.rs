@@ -42,6 +42,7 @@ fn every_key_of_settings_arrives() {
     assert_eq!((app.upstreams[0].host.as_str(), app.upstreams[2].port), ("::1", 443));
     assert_eq!(app.identity_headers[4].1, IdentityValue::Claim("email".into()));
     assert_eq!(app.audiences.as_deref(), Some(&["api".to_owned()][..]));
+    assert_eq!(app.allow_headers, ["cf-ray"]);
     assert_eq!(app.allowed_origins, ["https://portal.example.com"]);
     assert_eq!(app.timeouts.idle, Duration::from_secs(4));
     assert!(!app.token.bearer && !app.websocket && app.forward_authorization);

@@ -59,7 +59,14 @@ fn the_configuration_in_the_readme_loads_as_it_stands() {
         std::fs::copy(format!("tests/complete/{like}"), folder.path().join(file)).unwrap();
     }
     let loaded = load(&folder.path().join("portcullis.toml"));
+    // As it stands nothing is enforced yet, and that is said.
+    let codes: Vec<&str> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    assert_eq!(codes, ["app/uncovered"], "{}", render_text(&loaded.diagnostics, &loaded.sources));
+    assert_eq!(loaded.config.unwrap().policies.policies.len(), 1);
+    let policy = folder.path().join("policies/wiki.toml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, text.replace("state = \"report-only\"", "state = \"enabled\"")).unwrap();
+    let loaded = load(&folder.path().join("portcullis.toml"));
     let text = render_text(&loaded.diagnostics, &loaded.sources);
     assert!(text.is_empty(), "{text}");
-    assert_eq!(loaded.config.unwrap().policies.policies.len(), 1);
 }

@@ -47,7 +47,7 @@ const TWO_KEYS: &str = "[[strength]]\nname = \"two-keys\"\ncombinations = [[\"hw
 
 #[test]
 fn what_a_policy_names_may_be_defined_in_a_file_that_comes_later() {
-    let Loaded { config, diagnostics, sources } = loaded(&format!("{OFFICE}{TWO_KEYS}"));
+    let Loaded { config, diagnostics, sources, .. } = loaded(&format!("{OFFICE}{TWO_KEYS}"));
     assert!(config.is_some(), "{}", render_text(&diagnostics, &sources));
 }
 

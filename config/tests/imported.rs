@@ -21,6 +21,10 @@ const NOW: i64 = 1_800_000_000;
 /// Stands in the exports' excludes of groups where they have a placeholder.
 const GROUP: &str = "0e1f2a3b-0000-4000-8000-000000000001";
 
+/// The one trusted location of the tenant; nobody here asks from it unless the case says so.
+const OFFICE: &str = r##"{"@odata.type": "#microsoft.graph.ipNamedLocation", "id": "0f1ce000-0000-4000-8000-000000000001",
+    "displayName": "Office", "isTrusted": true, "ipRanges": [{"cidrAddress": "198.51.100.0/24"}]}"##;
+
 /// Who asks, and how.
 #[derive(Clone)]
 struct Ask {
@@ -94,8 +98,11 @@ fn imported(files: &[&str], enforced: bool) -> Config {
         if enforced {
             text = text.replace("enabledForReportingButNotEnforced", "enabled");
         }
+        // As it was published it has an empty list where a condition belongs: see the next test.
+        text = text.replace("\"locations\": []", "\"locations\": null");
         importer.add(name, text.as_bytes());
     }
+    importer.add("office.json", OFFICE.as_bytes());
     loaded(importer)
 }
 
@@ -313,6 +320,12 @@ fn admins_are_blocked_away_from_trusted_networks_and_sign_ins_grow_old_on_untrus
             (employee().in_role("62e90394-69f5-4237-9190-012177145e10"), "block failure"),
             (employee(), "grant notApplied"),
             (employee().in_role("62e90394-69f5-4237-9190-012177145e10").in_group(GROUP), "grant notApplied"),
+            (
+                employee().in_role("62e90394-69f5-4237-9190-012177145e10").with(|ask| {
+                    ask.context.address = Fact::Known("198.51.100.7".parse().unwrap());
+                }),
+                "grant notApplied",
+            ),
         ],
     );
     let signed_in = |hours: i64| employee().with(|ask| ask.principal.auth_time = Some(NOW - hours * 3_600));
@@ -325,6 +338,31 @@ fn admins_are_blocked_away_from_trusted_networks_and_sign_ins_grow_old_on_untrus
             (signed_in(13).on(compliant), "grant notApplied"),
         ],
     );
+}
+
+#[test]
+fn a_block_whose_condition_is_there_and_empty_is_not_enforced() {
+    let bytes = std::fs::read("tests/import/block-device-code-flow.json").unwrap();
+    let text = text_of(&bytes).replace("enabledForReportingButNotEnforced", "enabled");
+    assert!(text.contains("\"locations\": []"));
+    let mut importer = Importer::new(false);
+    importer.add("as-published.json", text.as_bytes());
+    let config = loaded(importer);
+    let coded = employee().with(|ask| ask.principal.standing_mut().sign_in.flow = Some(Flow::DeviceCode));
+    assert_eq!(decided(&config, &coded), "grant notApplied");
+}
+
+#[test]
+fn a_block_outside_trusted_locations_waits_for_one() {
+    let bytes = std::fs::read("tests/import/block-admins-untrusted-location.json").unwrap();
+    let mut importer = Importer::new(false);
+    importer.add(
+        "alone.json",
+        text_of(&bytes).replace("enabledForReportingButNotEnforced", "enabled").as_bytes(),
+    );
+    let config = loaded(importer);
+    let admin = employee().in_role("62e90394-69f5-4237-9190-012177145e10");
+    assert_eq!(decided(&config, &admin), "grant notApplied");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Applications: where they are reached, by whom, and what they are told.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use portcullis_policy::model::{self, Unmatched, UserSelector};
@@ -11,6 +10,7 @@ use url::{Host, Url};
 use super::values::{self, Flaw};
 use super::{Context, Known, Names};
 use crate::diagnose::{At, Diagnostic};
+use crate::reserved::{Harm, fold, reserved};
 use crate::schema::check::shortened;
 use crate::schema::tables::{APP_CONTEXT, ASSIGNED, TIMEOUTS, TOKEN, UPSTREAM};
 use crate::schema::tree::{Kind, Node, View};
@@ -36,18 +36,10 @@ const FORBIDDEN_HEADERS: [&str; 16] = [
     "keep-alive",
 ];
 
-/// Which host and path lead to an app already, and where we listen.
+/// Which host and path lead to an app already.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     taken: BTreeMap<(String, String), At>,
-    own: Vec<SocketAddr>,
-}
-
-impl Routes {
-    /// Nothing is taken yet; the process listens on `own`.
-    pub(super) fn new(own: Vec<SocketAddr>) -> Self {
-        Self { taken: BTreeMap::new(), own }
-    }
 }
 
 pub(super) fn app(
@@ -70,10 +62,12 @@ pub(super) fn app(
     let hosts = hosts(cx, view, routes);
     cx.not_empty(view, "upstreams", "there would be nowhere to send requests to");
     let upstreams: Vec<Upstream> =
-        view.items("upstreams").iter().filter_map(|node| upstream(cx, node, &routes.own)).collect();
+        view.items("upstreams").iter().filter_map(|node| upstream(cx, node)).collect();
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
+    let token = token(cx, view);
+    let allow_headers = allow_headers(cx, view, &identity_headers, &token);
     let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
     let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {
         let path = cx.parse_key(context, "path", values::path_prefix);
@@ -95,7 +89,7 @@ pub(super) fn app(
     cx.not_empty(view, "methods", "leave it out to accept any method");
     let allowed_origins = cx.parse_list(view, "allowed-origins", values::origin);
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
-    let token = token(cx, view);
+    let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
     let assigned = assigned(cx, view);
     let id = id?;
@@ -111,7 +105,8 @@ pub(super) fn app(
         audiences,
         sign_in_url,
         identity_headers,
-        forward_authorization: view.boolean("forward-authorization", false),
+        forward_authorization,
+        allow_headers,
         methods,
         websocket: view.boolean("websocket", true),
         allowed_origins,
@@ -164,41 +159,7 @@ fn hosts(cx: &mut Context<'_>, view: View<'_>, routes: &mut Routes) -> Vec<Strin
     hosts
 }
 
-/// Which of our own addresses an upstream leads to, as far as can be told without asking anybody: what loops
-/// by way of a name or of another machine is seen when it comes back (`Via`).
-fn leads_back(upstream: &Upstream, own: &[SocketAddr]) -> Option<SocketAddr> {
-    let name = upstream.host.to_ascii_lowercase();
-    let is_local = name == "localhost" || name.ends_with(".localhost");
-    let address = upstream.host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-    let reaches = |listener: &SocketAddr| {
-        let ip = listener.ip().to_canonical();
-        let here = ip.is_unspecified() || ip.is_loopback();
-        match address {
-            // Connecting to no address connects to this machine.
-            Some(to) if to.is_unspecified() => here,
-            Some(to) => to == ip || (to.is_loopback() && ip.is_unspecified()),
-            None => is_local && here,
-        }
-    };
-    own.iter().copied().find(|listener| listener.port() == upstream.port && reaches(listener))
-}
-
-fn upstream(cx: &mut Context<'_>, node: &Node, own: &[SocketAddr]) -> Option<Upstream> {
-    let found = upstream_at(cx, node)?;
-    if let Some(listener) = leads_back(&found, own) {
-        let what = format!("the upstream is this very process, which listens on `{listener}`");
-        cx.push(
-            Diagnostic::error("upstream/own-listener", node.at, what)
-                .label("leads back")
-                .why("each request would come back as another one, until it is refused with 508")
-                .help("write where the app listens"),
-        );
-        return None;
-    }
-    Some(found)
-}
-
-fn upstream_at(cx: &mut Context<'_>, node: &Node) -> Option<Upstream> {
+fn upstream(cx: &mut Context<'_>, node: &Node) -> Option<Upstream> {
     if let Some(text) = node.text() {
         return upstream_of(cx, text, node.at, None);
     }
@@ -318,10 +279,11 @@ fn identity_headers(
     let mut headers: Vec<(String, IdentityValue)> = Vec::new();
     for entry in view.get("identity-headers").map_or(&[][..], Node::entries) {
         let lower = entry.key.to_ascii_lowercase();
-        let twice = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&lower));
+        let twice = headers.iter().any(|(name, _)| fold(name) == fold(&lower));
         // Some servers read `_` as `-`, so a client could send a twin that is not removed.
         if !values::is_token(&entry.key)
             || FORBIDDEN_HEADERS.contains(&lower.as_str())
+            || reserved(&lower).is_some_and(|reserved| reserved.harm == Harm::Judged)
             || twice
             || lower.contains('_')
         {
@@ -371,6 +333,80 @@ fn identity_headers(
         headers.push((entry.key.clone(), value));
     }
     headers
+}
+
+/// Reserved headers that an app wants all the same.
+fn allow_headers(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    identity: &[(String, IdentityValue)],
+    token: &TokenPlaces,
+) -> Vec<String> {
+    const CODE: &str = "app/allow-header";
+    let mut allowed = Vec::new();
+    for (text, at) in view.texts("allow-headers") {
+        let (lower, shown) = (text.to_ascii_lowercase(), shortened(text));
+        let is_set = identity
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .chain(token.header.as_deref())
+            .any(|name| fold(name) == fold(&lower));
+        let found = reserved(text);
+        if !values::is_token(text) || text.contains('_') || FORBIDDEN_HEADERS.contains(&lower.as_str()) {
+            cx.push(
+                Diagnostic::error(CODE, at, format!("`{shown}` is no header that could be allowed"))
+                    .help("name a header with hyphens, such as `Cf-Ray`"),
+            );
+        } else if is_set {
+            cx.push(
+                Diagnostic::error(CODE, at, format!("`{shown}` is set by Portcullis, or carries the token"))
+                    .why("what a client sends under this name must not reach the app beside it"),
+            );
+        } else if let Some(judged) = found.filter(|found| found.harm == Harm::Judged) {
+            cx.push(
+                Diagnostic::error(CODE, at, format!("`{shown}` cannot be allowed"))
+                    .why(format!(
+                        "the app could serve something else than the policies judged ({})",
+                        judged.why
+                    ))
+                    .help("take it away"),
+            );
+        } else {
+            match found {
+                None => cx.push(
+                    Diagnostic::warning(CODE, at, format!("`{shown}` is not reserved"))
+                        .why("it reaches the app without being named here"),
+                ),
+                Some(found) if found.harm == Harm::Identity => cx.push(
+                    Diagnostic::warning(CODE, at, format!("any client can say who it is by `{shown}`"))
+                        .why(format!("apps believe it ({}), and Portcullis does not check it", found.why))
+                        .help("set it from the token by `identity-headers`, or be sure that the app does not read it"),
+                ),
+                Some(_) => {}
+            }
+            allowed.push(lower);
+        }
+    }
+    allowed
+}
+
+/// Only what was verified is forwarded, so a token in another place leaves nothing to forward.
+fn forward_authorization(cx: &mut Context<'_>, view: View<'_>, token: &TokenPlaces) -> bool {
+    let forwards = view.boolean("forward-authorization", false);
+    let other = token.cookie.is_some() || token.header.is_some();
+    if forwards && (other || !token.bearer) {
+        let what = if token.bearer {
+            "`forward-authorization` beside a token in a cookie or header"
+        } else {
+            "`forward-authorization` has nothing to forward"
+        };
+        cx.push(
+            Diagnostic::warning("app/forward-authorization", view.at_key("forward-authorization"), what)
+                .why("only an `Authorization` that was verified reaches the app; one that comes beside a token in another place is refused with 400")
+                .help("take the token from `Authorization` alone, or turn `forward-authorization` off"),
+        );
+    }
+    forwards
 }
 
 fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {

@@ -7,6 +7,7 @@ mod app;
 mod conditions;
 pub(crate) mod countries;
 mod denial;
+mod hints;
 mod issuer;
 mod places;
 mod policy;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::AuthenticationContext;
 
-use crate::diagnose::{At, Diagnostic, Sources};
+use crate::diagnose::{At, Diagnostic, Severity, Sources};
 use crate::schema::check::nearest;
 use crate::schema::policy_tables::POLICY;
 use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SERVER, TRUSTED_PROXIES};
@@ -37,6 +38,7 @@ pub(crate) struct Context<'s> {
     folder: &'s Path,
     found: &'s mut Vec<Diagnostic>,
     files: &'s mut Vec<PathBuf>,
+    named: &'s mut Vec<(PathBuf, At)>,
 }
 
 impl Context<'_> {
@@ -92,6 +94,11 @@ impl Context<'_> {
         }
     }
 
+    /// Where a file or folder is named, for those who look at it more closely.
+    fn names(&mut self, path: &Path, at: At) {
+        self.named.push((path.to_owned(), at));
+    }
+
     /// A path, relative to the main file's folder.
     fn path(&self, text: &str) -> PathBuf {
         self.folder.join(Path::new(text))
@@ -113,6 +120,7 @@ impl Context<'_> {
         let problem = match checked {
             Ok(metadata) if metadata.is_file() => {
                 self.files.push(path.clone());
+                self.names(&path, at);
                 return Some(path);
             }
             Ok(_) => "it is not a file".to_owned(),
@@ -254,6 +262,10 @@ pub(crate) struct Lowering {
     folder: PathBuf,
     found: Vec<Diagnostic>,
     files: Vec<PathBuf>,
+    /// Where each file or folder is named.
+    pub(crate) named: Vec<(PathBuf, At)>,
+    written_names: hints::Written,
+    main_at: Option<At>,
     known: Known,
     set: PolicySet,
     policy_denials: Vec<PolicyDenial>,
@@ -283,6 +295,9 @@ impl Lowering {
             folder,
             found: Vec::new(),
             files: Vec::new(),
+            named: Vec::new(),
+            written_names: hints::Written::default(),
+            main_at: None,
             known,
             set,
             policy_denials: Vec::new(),
@@ -294,9 +309,11 @@ impl Lowering {
 
     /// Takes what the main file says.
     pub(crate) fn main(&mut self, node: &Node, sources: &Sources) {
-        let Self { folder, found, files, known, set, .. } = self;
-        let mut cx = Context { sources, folder, found, files };
+        let Self { folder, found, files, named, known, set, .. } = self;
+        let mut cx = Context { sources, folder, found, files, named };
         let main = View::new(&MAIN, node);
+        self.main_at = Some(At { end: node.at.start, ..node.at });
+        self.written_names.apps(main);
         let settings = settings(&mut cx, main, known, set);
         self.some_app_is_full = denial::some_app_is_full(main);
         self.settings = settings;
@@ -309,8 +326,9 @@ impl Lowering {
     }
 
     fn file(&mut self, file: View<'_>, sources: &Sources) {
-        let Self { folder, found, files, known, set, .. } = self;
-        let mut cx = Context { sources, folder, found, files };
+        let Self { folder, found, files, named, known, set, .. } = self;
+        let mut cx = Context { sources, folder, found, files, named };
+        self.written_names.policies(file);
         places::places(&mut cx, file, known, set);
         self.policy_denials.extend(policy::policies(&mut cx, file, known, set));
         for view in file.tables("policy", &POLICY) {
@@ -323,10 +341,36 @@ impl Lowering {
     }
 
     /// The configuration, if nothing is missing, and every problem.
-    pub(crate) fn end(self, sources: &Sources) -> (Option<Config>, Vec<Diagnostic>) {
-        let Self { folder, mut found, mut files, known, mut set, policy_denials, written, settings, .. } =
-            self;
-        known.missing(&mut Context { sources, folder: &folder, found: &mut found, files: &mut files });
+    /// Hints are given only where nothing was `refused`, here or before: they would drown what must be mended.
+    pub(crate) fn end(self, sources: &Sources, refused: bool) -> (Option<Config>, Vec<Diagnostic>) {
+        let Self {
+            folder,
+            mut found,
+            mut files,
+            mut named,
+            written_names,
+            main_at,
+            known,
+            mut set,
+            policy_denials,
+            written,
+            settings,
+            ..
+        } = self;
+        let mut cx =
+            Context { sources, folder: &folder, found: &mut found, files: &mut files, named: &mut named };
+        known.missing(&mut cx);
+        if !refused && found.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
+            written_names.near_misses(sources, &mut found);
+            match main_at.filter(|_| set.policies.is_empty()) {
+                Some(at) => found.push(
+                    Diagnostic::warning("policy/none", at, "there is no policy")
+                        .why("every request meets what its app says under `unmatched`, which refuses unless it says `allow`")
+                        .help("write `policies = [\"policies/*.toml\"]` and a policy; `portcullis import` brings Entra's"),
+                ),
+                None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), &mut found),
+            }
+        }
         // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
         let settings = settings.filter(|_| [set.locations.len(), set.policies.len()] == written);
         let config = settings.map(|settings| {
@@ -372,10 +416,7 @@ fn settings(
     cx.not_empty(main, "app", "there would be nothing to protect");
     let mut apps = Vec::new();
     let mut app_denials = Vec::new();
-    let own = server
-        .iter()
-        .flat_map(|server| server.listeners.iter().map(|listener| listener.address).chain([server.admin]));
-    let mut routes = app::Routes::new(own.collect());
+    let mut routes = app::Routes::default();
     for view in main.tables("app", &APP) {
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));

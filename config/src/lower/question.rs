@@ -25,7 +25,8 @@ pub(crate) fn question(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Question> {
     // A question names no files.
-    let mut cx = Context { sources, folder: Path::new(""), found, files: &mut Vec::new() };
+    let mut cx =
+        Context { sources, folder: Path::new(""), found, files: &mut Vec::new(), named: &mut Vec::new() };
     of_view(&mut cx, config, View::new(&QUESTION, node), now)
 }
 
@@ -37,7 +38,8 @@ pub(crate) fn cases(
     sources: &Sources,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Case>> {
-    let mut cx = Context { sources, folder: Path::new(""), found, files: &mut Vec::new() };
+    let mut cx =
+        Context { sources, folder: Path::new(""), found, files: &mut Vec::new(), named: &mut Vec::new() };
     let file = View::new(&CASES, node);
     file.tables("case", &CASE).map(|view| case(&mut cx, config, view, now)).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -48,6 +49,12 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
     let (grace, client_idle) = (duration("grace", 30), duration("client-idle", 60));
     let body_bytes_max = cx.parse_key(view, "body-max", values::size).unwrap_or(10 << 20);
+    for key in ["upgrade-socket", "pid-file"] {
+        if let Some(text) = view.text(key) {
+            let path = cx.path(text);
+            cx.names(&path, view.at_key(key));
+        }
+    }
     Some(Server {
         listeners,
         admin,
@@ -92,13 +99,12 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
         cx.push(Diagnostic::error("server/address-twice", view.at_key("address"), what));
     }
     taken.insert(address);
-    let public_port = integer(view, "public-port").and_then(|port| u16::try_from(port).ok());
     match tls {
         // A certificate that cannot be used never turns into plain HTTP.
         Some(None) => None,
-        Some(tls) => Some(Listener { address, tls, public_port }),
+        Some(tls) => Some(Listener { address, tls }),
         None if view.get("tls").is_some() => None,
-        None => Some(Listener { address, tls: None, public_port }),
+        None => Some(Listener { address, tls: None }),
     }
 }
 
@@ -125,11 +131,12 @@ fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
             );
             LogSink::Off
         }
-        (Some(file), None) => LogSink::File {
-            path: cx.path(file),
-            bytes_max,
-            keep: integer(table, "keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5),
-        },
+        (Some(file), None) => {
+            let path = cx.path(file);
+            cx.names(&path, table.at_key("file"));
+            let keep = integer(table, "keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5);
+            LogSink::File { path, bytes_max, keep }
+        }
         (None, Some(target)) => LogSink::Syslog(target),
         (None, None) => LogSink::Stdout,
     };
@@ -172,8 +179,25 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
     TrustedProxies { networks, header }
 }
 
+/// A database that is not there yet is no reason to refuse what policies say: they can be checked, analyzed and
+/// tested without it. Whoever serves opens it, and refuses.
+fn database(cx: &mut Context<'_>, view: View<'_>) -> Option<PathBuf> {
+    let path = cx.path(view.text("database")?);
+    if std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        let what = format!("there is no country database `{}`", path.display());
+        cx.push(
+            Diagnostic::warning("geo/missing", view.at_key("database"), what)
+                .why("the country of an address cannot be told, and `run` will not start")
+                .help("put one in MMDB format there, such as GeoLite2-Country; paths are relative to the folder of the main file"),
+        );
+        cx.files.push(path.clone());
+        return Some(path);
+    }
+    cx.readable(view, "database")
+}
+
 pub(super) fn geo(cx: &mut Context<'_>, view: View<'_>) -> Option<Geo> {
-    let database = cx.readable(view, "database");
+    let database = database(cx, view);
     let path = view.text("country-path").unwrap_or("country.iso_code");
     let country_path: Vec<String> = path.split('.').map(ToOwned::to_owned).collect();
     if country_path.len() > 16 || country_path.iter().any(String::is_empty) {

@@ -85,6 +85,22 @@ fn value(shape: &Shape, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
                     .help("write a string with a unit: `\"64KiB\"`, `\"10MiB\"`"),
             );
         }
+        (Shape::List(Shape::Table(table)), Kind::Table(_)) if table.title.starts_with("[[") => {
+            let what = format!("{name} is one table, where a list of them belongs");
+            found.push(
+                Diagnostic::error("toml/brackets", node.at, what)
+                    .label("one pair of brackets")
+                    .help(format!("begin each with two pairs: `{}`", table.title)),
+            );
+        }
+        (Shape::Table(table), Kind::List(_)) if table.title.starts_with('[') => {
+            let what = format!("{name} is a list, where one table belongs");
+            found.push(
+                Diagnostic::error("toml/brackets", node.at, what)
+                    .label("two pairs of brackets")
+                    .help(format!("begin it with one pair: `{}`", table.title)),
+            );
+        }
         _ => wrong_type(&expected(shape), name, node, found),
     }
 }

@@ -31,11 +31,7 @@ pub(crate) static MAIN: Table = Table {
             "Files with locations, relative to this file.",
         ),
         required("server", Shape::Table(&SERVER), "The process."),
-        optional(
-            "trusted-proxies",
-            Shape::Table(&TRUSTED_PROXIES),
-            "Who may tell the client's address, and the scheme and port of its connection.",
-        ),
+        optional("trusted-proxies", Shape::Table(&TRUSTED_PROXIES), "Who may tell the client's address."),
         required("issuer", Shape::List(&Shape::Table(&ISSUER)), "An issuer of tokens."),
         required("app", Shape::List(&Shape::Table(&APP)), "A protected application."),
         optional("geo", Shape::Table(&GEO), "The country database."),
@@ -141,11 +137,6 @@ pub(crate) static LISTENER: Table = Table {
     keys: &[
         required("address", Shape::Text(Form::SocketAddress), "Address and port."),
         optional("tls", Shape::Table(&LISTENER_TLS), "Certificate and key; plain HTTP if absent."),
-        optional(
-            "public-port",
-            Shape::Integer { min: 1, max: 65_535 },
-            "The port that clients connect to, where ports are translated on the way here; the listener's if absent.",
-        ),
     ],
 };
 
@@ -293,7 +284,17 @@ pub(crate) static APP: Table = Table {
             Shape::Map(&Shape::Text(Form::Identity)),
             "Headers that tell the app who asks.",
         ),
-        default("forward-authorization", "false", Shape::Bool, "Whether `Authorization` reaches the app."),
+        default(
+            "forward-authorization",
+            "false",
+            Shape::Bool,
+            "Whether an `Authorization` whose token was verified reaches the app; any other never does.",
+        ),
+        optional(
+            "allow-headers",
+            TEXTS,
+            "Reserved headers (`X-Forwarded-*`, `Remote-*`, …) that reach the app as any client sends them.",
+        ),
         optional("methods", TEXTS, "Accepted methods; any if absent."),
         default("websocket", "true", Shape::Bool, "Whether WebSocket upgrades pass."),
         optional(

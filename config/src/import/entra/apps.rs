@@ -34,6 +34,16 @@ pub(super) fn attributes(app: &Json) -> Table {
     table
 }
 
+/// Whether an exported app is one that Private Access publishes, by the tags that its wizards set.
+pub(super) fn is_tunnelled(app: &Json) -> bool {
+    let Some(Json::List(tags)) = app.get("tags") else { return false };
+    tags.iter().filter_map(Json::text).any(|tag| {
+        ["PrivateAccessNonWebApplication", "NetworkAccessQuickAccessApplication"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(tag))
+    })
+}
+
 /// A value as an app's attribute; `None` when it cannot be one.
 fn value(json: &Json) -> Option<Value> {
     match json {

@@ -111,7 +111,7 @@ fn users(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Sides {
     for (name, side) in
         [("includeGuestsOrExternalUsers", Side::Include), ("excludeGuestsOrExternalUsers", Side::Exclude)]
     {
-        if let Some(field) = reading.object(&users, name) {
+        if let Some(field) = reading.configured(&users, name, side.loss()) {
             let selectors = guests(reading, &field, side);
             sides.of(side).extend(selectors);
         }
@@ -120,7 +120,7 @@ fn users(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Sides {
 }
 
 impl Sides {
-    fn of(&mut self, side: Side) -> &mut Vec<String> {
+    pub(super) fn of(&mut self, side: Side) -> &mut Vec<String> {
         match side {
             Side::Include => &mut self.include,
             Side::Exclude => &mut self.exclude,
@@ -158,7 +158,7 @@ fn id(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side, kind
 fn guests(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Vec<String> {
     let tenants = tenants(reading, field, side);
     let Some((types, text)) = reading.text(field, "guestOrExternalUserTypes") else {
-        reading.reason(Loss::Unknown, format!("{}: no kind of guests is named", field.path));
+        reading.reason(side.loss(), format!("{}: no kind of guests is named", field.path));
         return Vec::new();
     };
     let mut kinds = Vec::new();
@@ -166,8 +166,11 @@ fn guests(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Vec<Strin
         match GUEST_KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
             Some((_, kind)) => kinds.push(*kind),
             None if word.eq_ignore_ascii_case("none") => {}
-            None => reading.refused(&types, Loss::Unknown, "names a kind of guests that is not known here"),
+            None => reading.refused(&types, side.loss(), "names a kind of guests that is not known here"),
         }
+    }
+    if kinds.is_empty() {
+        reading.reason(side.loss(), format!("{}: names no guests", types.path));
     }
     reading.taken(&types, "");
     // Tokens of Entra tell of B2B guests and members by themselves.
@@ -194,7 +197,9 @@ fn guests(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Vec<Strin
 
 /// The tenants of guests; an empty list is any tenant, `None` is no selector at all.
 fn tenants(reading: &mut Reading<'_>, guests: &Field<'_>, side: Side) -> Option<Vec<String>> {
-    let Some(field) = reading.object(guests, "externalTenants") else { return Some(Vec::new()) };
+    let Some(field) = reading.configured(guests, "externalTenants", side.loss()) else {
+        return Some(Vec::new());
+    };
     let kind = reading.text(&field, "membershipKind");
     let typed = reading.text(&field, "@odata.type");
     let told = |text: &str| text.to_ascii_lowercase();
@@ -260,7 +265,7 @@ fn workloads(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Sides {
             sides.of(side).extend(selector);
         }
     }
-    if let Some(filter) = reading.object(&field, "servicePrincipalFilter") {
+    if let Some(filter) = reading.configured(&field, "servicePrincipalFilter", Loss::Weaker) {
         reading.refused(
             &filter,
             Loss::Weaker,
@@ -304,6 +309,15 @@ pub(super) fn targets(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Targ
             "happens at Microsoft's own pages, which no proxy stands before: keep this policy in Entra",
         );
     }
+    let tunnelled = sides.include.len();
+    sides.include.retain(|selector| !is_tunnelled(reading, selector));
+    sides.exclude.retain(|selector| !is_tunnelled(reading, selector));
+    if sides.include.is_empty() && tunnelled > 0 {
+        reading.reason(
+            Loss::Whole,
+            "what it is about is traffic of Global Secure Access: keep this policy in Entra",
+        );
+    }
     for name in ["globalSecureAccess", "networkAccess"] {
         if let Some(field) = field.get(name).filter(|field| !field.json.says_nothing()) {
             reading.refused(
@@ -314,7 +328,7 @@ pub(super) fn targets(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Targ
         }
     }
     let contexts = contexts(reading, &field);
-    let filter = match reading.object(&field, "applicationFilter") {
+    let filter = match reading.configured(&field, "applicationFilter", Loss::Unknown) {
         Some(filter) => apps::filter(reading, &filter),
         None => None,
     };
@@ -334,6 +348,11 @@ pub(super) fn targets(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Targ
     Targets::Apps { sides, filter }
 }
 
+/// Whether an id is a profile of traffic, or an app behind the tunnel, of Global Secure Access.
+fn is_tunnelled(reading: &Reading<'_>, id: &str) -> bool {
+    names::is_traffic_profile(id) || reading.world.apps.get(id).is_some_and(|app| app.is_tunnelled)
+}
+
 fn app(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side) -> Option<String> {
     let group = |reading: &mut Reading<'_>, name: &'static str, word: &'static str| {
         reading.remarked(field, "is a group of apps here: put your apps into it in `portcullis.toml`");
@@ -347,6 +366,12 @@ fn app(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side) -> 
         }
         "office365" => group(reading, "office365", "Office365"),
         "microsoftadminportals" => group(reading, "microsoft-admin-portals", "MicrosoftAdminPortals"),
+        id if is_tunnelled(reading, id) => {
+            let note = "is traffic of Global Secure Access, no app that could stand behind this proxy: left out; keep \
+                        it in Entra";
+            reading.remarked(field, note);
+            Some(id.to_owned())
+        }
         id if names::is_guid(id) => {
             reading.adapted(field, "is an app to fill in, in `portcullis.toml`");
             let mut app = reading.world.apps.get(id).cloned().unwrap_or_default();

@@ -5,8 +5,9 @@ use toml::{Table, Value};
 
 use super::account::Field;
 use super::assignments::{Side, Sides, sides_table};
+use super::json::Json;
 use super::names;
-use super::reading::{Loss, Reading, key, strings};
+use super::reading::{Located, Loss, Reading, key, strings};
 
 /// Entra's words and ours. The first column compares without case.
 type Words = &'static [(&'static str, &'static str)];
@@ -54,8 +55,33 @@ pub(super) fn conditions(reading: &mut Reading<'_>, field: &Field<'_>) -> Table 
     table
 }
 
-/// Conditions that have no counterpart.
+/// What the rooms above read.
+const KNOWN: [&str; 13] = [
+    "users",
+    "applications",
+    "clientApplications",
+    "clientAppTypes",
+    "platforms",
+    "locations",
+    "signInRiskLevels",
+    "userRiskLevels",
+    "insiderRiskLevels",
+    "servicePrincipalRiskLevels",
+    "authenticationFlows",
+    "devices",
+    "deviceStates",
+];
+
+/// Conditions that have no counterpart, and those that are there and empty. OData has no null for a list:
+/// there, an empty one is what is not configured.
 fn unenforceable(reading: &mut Reading<'_>, conditions: &Field<'_>) {
+    for (name, field) in conditions.members() {
+        let known = KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let unset = field.json.is_unset() || matches!(field.json, Json::List(items) if items.is_empty());
+        if !known && field.json.says_nothing() && !unset {
+            reading.empty(&field, Loss::Wider);
+        }
+    }
     for (name, note) in [
         ("times", "Entra never documented how it counts: write `time` by hand"),
         ("agentIdRiskLevels", "the risk of agent identities has no counterpart here"),
@@ -70,9 +96,19 @@ fn unenforceable(reading: &mut Reading<'_>, conditions: &Field<'_>) {
 
 /// One word of a list whose values are ORed. An unknown one would be missed.
 fn word(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, words: Words) -> Option<&'static str> {
+    word_of(reading, field, text, words, Loss::Unknown)
+}
+
+fn word_of(
+    reading: &mut Reading<'_>,
+    field: &Field<'_>,
+    text: &str,
+    words: Words,
+    loss: Loss,
+) -> Option<&'static str> {
     let found = words.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(text));
     let Some((theirs, ours)) = found else {
-        reading.refused(field, Loss::Unknown, "is a value that is not known here");
+        reading.refused(field, loss, "is a value that is not known here");
         return None;
     };
     // The same word in our spelling needs no explanation.
@@ -97,8 +133,24 @@ fn client_apps(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Valu
         }
         return None;
     }
+    if texts.is_empty()
+        && let Some(field) = conditions.get("clientAppTypes")
+    {
+        // Until August 2020 such a policy missed clients with legacy authentication.
+        reading.refused(&field, Loss::Wider, "names no client app: any was written");
+    }
     let found = texts.into_iter().filter_map(|(field, text)| word(reading, &field, text, CLIENT_APPS));
     words(found.collect())
+}
+
+/// What an include or exclude comes to.
+enum Named {
+    /// A selector that can match.
+    Known(String),
+    /// A selector that matches nothing until somebody fills it in.
+    Nothing(String),
+    /// It could not be written.
+    Lost,
 }
 
 /// Include and exclude lists of one condition, whose include must not be empty.
@@ -106,57 +158,64 @@ fn both_sides(
     reading: &mut Reading<'_>,
     field: &Field<'_>,
     names: [&str; 2],
-    mut selector: impl FnMut(&mut Reading<'_>, &Field<'_>, &str, Side) -> Option<String>,
+    mut selector: impl FnMut(&mut Reading<'_>, &Field<'_>, &str, Side) -> Named,
 ) -> Option<Value> {
     let mut sides = Sides::default();
+    let (mut excluded, mut spared) = (0_usize, 0_usize);
     for (name, side) in names.into_iter().zip([Side::Include, Side::Exclude]) {
         for (item, text) in reading.texts(field, name) {
             let found = selector(reading, &item, text, side);
-            match side {
-                Side::Include => sides.include.extend(found),
-                Side::Exclude => sides.exclude.extend(found),
+            if side == Side::Exclude {
+                excluded += 1;
+                spared += usize::from(matches!(found, Named::Known(_)));
+            }
+            if let Named::Known(text) | Named::Nothing(text) = found {
+                sides.of(side).push(text);
             }
         }
     }
+    if excluded > 0 && spared == 0 {
+        let what = "nothing that it excludes is known here, so it spares nobody";
+        reading.reason(Loss::Wider, format!("{}: {what}", field.path));
+    }
     if sides.include.is_empty() {
+        // Entra asks for an include; without one the reading that refuses more is taken.
+        reading
+            .reason(Loss::Wider, format!("{}: names nothing that it includes; any was written", field.path));
         if sides.exclude.is_empty() {
             return None;
         }
-        // Entra asks for an include; without one the reading that refuses more is taken.
         sides.include.push("all".to_owned());
-        reading.reason(Loss::Stricter, format!("{}: nothing is included; `all` was written", field.path));
     }
     Some(Value::Table(sides_table(&sides)))
 }
 
 fn platforms(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
-    let field = reading.object(conditions, "platforms")?;
-    both_sides(reading, &field, ["includePlatforms", "excludePlatforms"], |reading, field, text, _| {
-        word(reading, field, text, PLATFORMS).map(ToOwned::to_owned)
+    let field = reading.configured(conditions, "platforms", Loss::Wider)?;
+    both_sides(reading, &field, ["includePlatforms", "excludePlatforms"], |reading, field, text, side| {
+        let loss = if side == Side::Include { Loss::Unknown } else { Loss::Stricter };
+        let found = word_of(reading, field, text, PLATFORMS, loss);
+        found.map_or(Named::Lost, |word| Named::Known(word.to_owned()))
     })
 }
 
 fn locations(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
-    // An empty list stands for null in some exports.
-    let field = reading.object(conditions, "locations")?;
+    let field = reading.configured(conditions, "locations", Loss::Wider)?;
     both_sides(reading, &field, ["includeLocations", "excludeLocations"], location)
 }
 
-fn location(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side) -> Option<String> {
+fn location(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side) -> Named {
     match text.to_ascii_lowercase().as_str() {
         "all" => {
             reading.taken(field, "");
-            return Some("all".to_owned());
+            return Named::Known("all".to_owned());
         }
-        "alltrusted" => {
-            reading.taken(field, "");
-            return Some("all-trusted".to_owned());
-        }
+        "alltrusted" => return trusted(reading, field, side),
         _ => {}
     }
     let known = reading.world.locations.get(&key(text)).cloned();
-    if let Some((name, whole)) = known {
-        if whole {
+    if let Some(Located { name, is_whole, is_somewhere }) = known {
+        if is_whole {
             reading.taken(field, "");
         } else {
             incomplete(
@@ -166,11 +225,11 @@ fn location(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side
                 &format!("the named location `{name}` could not be taken whole"),
             );
         }
-        return Some(name);
+        return if is_somewhere { Named::Known(name) } else { Named::Nothing(name) };
     }
     if !names::is_presentable(text) {
         reading.refused(field, side.loss(), "is no location id and cannot be written");
-        return None;
+        return Named::Lost;
     }
     let (id, what) = match text {
         "00000000-0000-0000-0000-000000000000" => {
@@ -191,7 +250,23 @@ fn location(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side
     }
     reading.needs.locations.insert(name.clone(), text.to_owned());
     incomplete(reading, field, side, &format!("is {what}: fill in `{name}` in `locations.toml`"));
-    Some(name)
+    Named::Nothing(name)
+}
+
+/// Every trusted location: as many as the export has, without the trusted addresses of the MFA service,
+/// which Graph does not tell.
+fn trusted(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Named {
+    let name = "all-trusted".to_owned();
+    if reading.world.has_trusted {
+        let note = "is every location of the export that is trusted; addresses that the MFA service trusts are not \
+                    exported: add them to one";
+        reading.remarked(field, note);
+        return Named::Known(name);
+    }
+    let note = "no trusted location is in the export: export named locations too, or write one into \
+                `locations.toml`";
+    incomplete(reading, field, side, note);
+    Named::Nothing(name)
 }
 
 /// A location in which fewer addresses are than were meant.
@@ -211,7 +286,20 @@ fn risk(
     ours: &'static str,
 ) -> Option<Value> {
     let mut found = Vec::new();
-    for (field, text) in reading.texts(conditions, name) {
+    let texts = reading.texts(conditions, name);
+    if let Some(field) = conditions.get(name)
+        && texts.is_empty()
+        && field.json.says_nothing()
+    {
+        // Graph requires the list and writes an empty one where no risk is configured.
+        match field.json {
+            Json::List(items) if items.is_empty() && name != "insiderRiskLevels" => {
+                reading.taken(&field, "is not configured");
+            }
+            _ => reading.empty(&field, Loss::Wider),
+        }
+    }
+    for (field, text) in texts {
         for part in text.split(',').map(str::trim) {
             found.extend(word(reading, &field, part, known));
         }
@@ -227,9 +315,13 @@ fn risk(
 }
 
 fn flows(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
-    let field = reading.object(conditions, "authenticationFlows")?;
+    let flows = reading.configured(conditions, "authenticationFlows", Loss::Wider)?;
     let mut found = Vec::new();
-    for (field, text) in reading.texts(&field, "transferMethods") {
+    let texts = reading.texts(&flows, "transferMethods");
+    if texts.iter().all(|(_, text)| text.split(',').all(|part| part.trim().eq_ignore_ascii_case("none"))) {
+        reading.reason(Loss::Wider, format!("{}: names no flow; any sign-in was written", flows.path));
+    }
+    for (field, text) in texts {
         for part in text.split(',').map(str::trim) {
             if part.eq_ignore_ascii_case("none") {
                 reading.taken(&field, "no flow");
@@ -252,15 +344,27 @@ fn flows(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
 /// The device filter, or the conditions that it replaced.
 fn devices(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
     let mut found = Vec::new();
-    if let Some(devices) = reading.object(conditions, "devices") {
-        if let Some(filter) = reading.object(&devices, "deviceFilter") {
+    if let Some(devices) = reading.configured(conditions, "devices", Loss::Wider) {
+        let before = reading.reasons.len();
+        let mut named = false;
+        if let Some(filter) = reading.configured(&devices, "deviceFilter", Loss::Wider) {
+            named = true;
             found.extend(device_filter(reading, &filter));
         }
-        found.extend(device_states(reading, &devices, ["includeDevices", "excludeDevices"]));
-        found.extend(device_states(reading, &devices, ["includeDeviceStates", "excludeDeviceStates"]));
+        for lists in [["includeDevices", "excludeDevices"], ["includeDeviceStates", "excludeDeviceStates"]] {
+            named |= names_any(&devices, lists);
+            found.extend(device_states(reading, &devices, lists));
+        }
+        if !named && reading.reasons.len() == before {
+            reading.reason(Loss::Wider, format!("{}: names no device; any was written", devices.path));
+        }
     }
-    if let Some(states) = reading.object(conditions, "deviceStates") {
-        found.extend(device_states(reading, &states, ["includeStates", "excludeStates"]));
+    if let Some(states) = reading.configured(conditions, "deviceStates", Loss::Wider) {
+        let lists = ["includeStates", "excludeStates"];
+        if !names_any(&states, lists) {
+            reading.reason(Loss::Wider, format!("{}: names no device; any was written", states.path));
+        }
+        found.extend(device_states(reading, &states, lists));
     }
     if found.len() > 1 {
         reading.reason(Loss::Unknown, "it has several conditions on devices, of which Entra allows one");
@@ -295,11 +399,21 @@ fn device_filter(reading: &mut Reading<'_>, field: &Field<'_>) -> Option<(String
     Some((mode, rule.to_owned()))
 }
 
+/// Whether one of two lists has an item.
+fn names_any(field: &Field<'_>, lists: [&str; 2]) -> bool {
+    lists.into_iter().filter_map(|name| field.get(name)).any(|list| !list.json.says_nothing())
+}
+
 /// The retired condition: all devices, except those that are compliant or hybrid joined.
 fn device_states(reading: &mut Reading<'_>, field: &Field<'_>, names: [&str; 2]) -> Option<(String, String)> {
     let [include, exclude] = names;
     let mut all = true;
-    for (item, text) in reading.texts(field, include) {
+    let (included, excluded) = (reading.texts(field, include), reading.texts(field, exclude));
+    if included.is_empty() && !excluded.is_empty() {
+        let what = "names no device that it includes; any was written";
+        reading.reason(Loss::Wider, format!("{}: {what}", field.path));
+    }
+    for (item, text) in included {
         if text.eq_ignore_ascii_case("all") {
             reading.adapted(&item, "is every device, registered or not");
         } else {
@@ -308,7 +422,8 @@ fn device_states(reading: &mut Reading<'_>, field: &Field<'_>, names: [&str; 2])
         }
     }
     let mut rules = Vec::new();
-    for (item, text) in reading.texts(field, exclude) {
+    let excludes = !excluded.is_empty();
+    for (item, text) in excluded {
         let rule = match text.to_ascii_lowercase().as_str() {
             "compliant" => "device.isCompliant -eq True",
             "domainjoined" => "device.trustType -eq \"ServerAD\"",
@@ -319,6 +434,10 @@ fn device_states(reading: &mut Reading<'_>, field: &Field<'_>, names: [&str; 2])
         };
         reading.adapted(&item, &format!("is the device filter `{rule}` here"));
         rules.push(rule);
+    }
+    if excludes && rules.is_empty() {
+        let what = "nothing that it excludes is known here, so it spares nobody";
+        reading.reason(Loss::Wider, format!("{}: {what}", field.path));
     }
     (all && !rules.is_empty()).then(|| ("exclude".to_owned(), rules.join(" -or ")))
 }

@@ -17,11 +17,10 @@ pub(super) enum Grant {
     Nothing,
 }
 
-const CONTROLS: [(&str, &str); 6] = [
+const CONTROLS: [(&str, &str); 5] = [
     ("mfa", "mfa"),
     ("compliantDevice", "compliant-device"),
     ("domainJoinedDevice", "hybrid-joined-device"),
-    ("approvedApplication", "approved-client-app"),
     ("compliantApplication", "app-protection"),
     ("passwordChange", "password-change"),
 ];
@@ -37,6 +36,8 @@ const BUILT_IN_STRENGTHS: [(&str, &str); 3] = [
 pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk: bool) -> Grant {
     let Some(field) = reading.object(policy, "grantControls") else { return Grant::Nothing };
     let operator = operator(reading, &field);
+    // Controls that nobody can meet before somebody fills in what the export does not tell.
+    let mut unmet: Vec<String> = Vec::new();
     // Of alternatives, one that is missing makes the policy stricter; of demands, weaker.
     let loss = if operator == "or" { Loss::Stricter } else { Loss::Weaker };
     let mut block = false;
@@ -61,7 +62,14 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
                     "Entra's own remediation of a risk cannot be asked for here; ask for a strength",
                 );
             }
-            None => reading.refused(&item, loss, "is a control that is not known here"),
+            // Microsoft: "Migrate approved client app to application protection policy".
+            None if text.eq_ignore_ascii_case("approvedApplication") => reading.remarked(
+                &item,
+                "left out: Entra stopped enforcing it in 2026 and takes it as not selected; ask for an app \
+                 protection policy instead, or add `approved-client-app` by hand",
+            ),
+            // It could be one that blocks.
+            None => reading.refused(&item, Loss::Unknown, "is a control that is not known here"),
         }
     }
     for (name, kind) in [("termsOfUse", "terms-of-use"), ("customAuthenticationFactors", "custom")] {
@@ -72,6 +80,7 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
             }
             if text.starts_with('<') {
                 reading.placeholder(text);
+                unmet.push(format!("{kind}:{text}"));
             }
             let claim = if kind == "custom" { "custom-controls" } else { "terms" };
             reading.needs.claims.insert(claim);
@@ -82,8 +91,10 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
             controls.push(format!("{kind}:{text}"));
         }
     }
-    if let Some(strength) = reading.object(&field, "authenticationStrength") {
-        controls.extend(self::strength(reading, &strength, loss));
+    if let Some(strength) = reading.configured(&field, "authenticationStrength", loss) {
+        let found = self::strength(reading, &strength, loss);
+        unmet.extend(found.iter().filter(|(_, can_be_met)| !can_be_met).map(|(control, _)| control.clone()));
+        controls.extend(found.map(|(control, _)| control));
     }
     if let Some(item) = password_change {
         if on_user_risk && operator == "and" && controls == ["mfa"] {
@@ -94,6 +105,17 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
             let note = "goes with `mfa` and AND, all apps, user risk and no other condition: left out";
             reading.refused(&item, loss, note);
         }
+    }
+    let is_unmet = |control: &String| unmet.contains(control);
+    if !block
+        && if operator == "or" {
+            !controls.is_empty() && controls.iter().all(is_unmet)
+        } else {
+            !unmet.is_empty()
+        }
+    {
+        let what = format!("nobody could meet {}: it would refuse everybody", unmet.join(", "));
+        reading.reason(Loss::Unknown, what);
     }
     match (block, controls.is_empty()) {
         (true, empty) => {
@@ -108,7 +130,12 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
 }
 
 fn operator(reading: &mut Reading<'_>, grant: &Field<'_>) -> &'static str {
-    let Some((field, text)) = reading.text(grant, "operator") else { return "and" };
+    let Some((field, text)) = reading.text(grant, "operator") else {
+        if grant.get("builtInControls").is_some_and(|controls| controls.items().len() > 1) {
+            reading.remarks.push(format!("{}: no operator is told; `and` was written", grant.path));
+        }
+        return "and";
+    };
     match text.to_ascii_uppercase().as_str() {
         "AND" => {
             reading.taken(&field, "");
@@ -129,15 +156,15 @@ fn operator(reading: &mut Reading<'_>, grant: &Field<'_>) -> &'static str {
     }
 }
 
-/// A control that asks for an authentication strength.
-fn strength(reading: &mut Reading<'_>, field: &Field<'_>, loss: Loss) -> Option<String> {
+/// A control that asks for an authentication strength, and whether anybody can meet it as it is written.
+fn strength(reading: &mut Reading<'_>, field: &Field<'_>, loss: Loss) -> Option<(String, bool)> {
     let Some((id_field, id)) = reading.text(field, "id") else {
         reading.refused(field, loss, "is a strength without an id");
         return None;
     };
     if let Some((_, name)) = BUILT_IN_STRENGTHS.iter().find(|(theirs, _)| *theirs == id) {
         reading.taken(field, "is built in");
-        return Some(format!("strength:{name}"));
+        return Some((format!("strength:{name}"), true));
     }
     if !names::is_presentable(id) {
         reading.refused(field, loss, "is a strength whose id cannot be written");
@@ -190,8 +217,9 @@ fn strength(reading: &mut Reading<'_>, field: &Field<'_>, loss: Loss) -> Option<
     strength.comment.insert(0, format!("{}; in Entra {id}", display.as_deref().unwrap_or("unnamed")));
     let name = names::slug(display.as_deref().unwrap_or("strength"), "strength");
     let name = names::with_mark(&name, identity.0);
+    let can_be_met = !strength.combinations.is_empty();
     reading.needs.strengths.insert(name.clone(), strength);
-    Some(format!("strength:{name}"))
+    Some((format!("strength:{name}"), can_be_met))
 }
 
 /// The allowed combinations of an exported strength.
@@ -320,7 +348,7 @@ pub(super) fn session(reading: &mut Reading<'_>, policy: &Field<'_>) -> Table {
 
 /// A session control that is switched on. One that does not say so counts as on.
 fn active<'j>(reading: &mut Reading<'_>, session: &Field<'j>, name: &str) -> Option<Field<'j>> {
-    let control = reading.object(session, name)?;
+    let control = reading.configured(session, name, Loss::Weaker)?;
     match reading.flag(&control, "isEnabled") {
         Some((_, false)) => {
             reading.taken(&control, "switched off: no effect");

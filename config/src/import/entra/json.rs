@@ -92,6 +92,22 @@ impl Json {
         }
     }
 
+    /// Whether it is null, or an object whose members are all null: how clients of Graph write what is not
+    /// configured. An object without members is not, for nobody can say what it was to be.
+    pub(super) fn is_unset(&self) -> bool {
+        fn nulls(json: &Json) -> Option<usize> {
+            match json {
+                Json::Null => Some(1),
+                Json::Object(entries) => entries
+                    .iter()
+                    .filter(|(key, _)| !key.contains('@'))
+                    .try_fold(0, |sum, (_, value)| Some(sum + nulls(value)?)),
+                _ => None,
+            }
+        }
+        nulls(self).is_some_and(|count| count > 0)
+    }
+
     /// What people call it.
     pub(super) const fn kind(&self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ use account::{Account, Field};
 use json::Json;
 use names::Wanted;
 use policy::Draft;
-use reading::{Needs, Reading, World, key};
+use reading::{Located, Needs, Reading, World, key};
 use report::printable;
 
 /// The most bytes that named locations, and the most that what policies need beside them, may take
@@ -71,6 +71,7 @@ pub struct Import {
 pub struct Importer {
     partial: bool,
     files: usize,
+    objects: usize,
     path_bytes: usize,
     policies: Vec<Raw>,
     locations: Vec<Raw>,
@@ -84,6 +85,9 @@ pub struct Importer {
 #[derive(Debug)]
 struct Raw {
     file: String,
+    /// Where in the file; empty when it is the whole file.
+    place: String,
+    /// Its place in the order in which objects were found.
     position: usize,
     json: Json,
 }
@@ -127,65 +131,122 @@ impl Importer {
         self.errors.push(Problem { file: file.to_owned(), message, lost: true });
     }
 
-    /// One object, a list, or a page of a list.
+    /// Whatever an export puts around policies: nothing, lists, pages of lists, answers of a batch, objects
+    /// with a policy under some key, or in a string. What holds none is told as that.
     fn document(&mut self, file: &str, json: Json) {
-        let items = match json {
-            Json::List(items) => items,
-            Json::Object(entries) => match entries
-                .iter()
-                .position(|(key, value)| key.eq_ignore_ascii_case("value") && matches!(value, Json::List(_)))
-            {
-                None => vec![Json::Object(entries)],
-                Some(position) => {
-                    if entries.iter().any(|(key, value)| key == "@odata.nextLink" && *value != Json::Null) {
-                        let message =
-                            "is one page of several: export the pages that follow too (`@odata.nextLink`)";
-                        self.lost(file, message.to_owned());
-                    }
-                    for (key, _) in entries.iter().filter(|(key, _)| !key.starts_with('@') && key != "value")
-                    {
-                        let why = format!("`{}` beside the list of a page", printable(key));
-                        self.not_policies.push(NotPolicy { file: file.to_owned(), why });
-                    }
-                    match entries.into_iter().nth(position) {
-                        Some((_, Json::List(items))) => items,
-                        _ => Vec::new(),
-                    }
+        self.search(file, String::new(), json);
+    }
+
+    fn search(&mut self, file: &str, place: String, json: Json) {
+        match json {
+            Json::List(items) => {
+                if items.is_empty() {
+                    self.not_policy(file, &place, "an empty list");
                 }
+                for (position, item) in items.into_iter().enumerate() {
+                    self.search(file, format!("{place}[{position}]"), item);
+                }
+            }
+            Json::Object(_) if Kind::of(&json).is_some() => self.object(file, place, json),
+            Json::Object(_) => self.wrapper(file, place, json),
+            Json::Text(text) => match quoted(&text) {
+                Some(Ok(json)) => self.search(file, place, json),
+                Some(Err(problem)) => {
+                    self.lost(file, format!("{}a policy in a string: {problem}", at(&place)));
+                }
+                None => self.not_policy(file, &place, "a string where a policy is expected"),
             },
-            other => vec![other],
-        };
-        if items.is_empty() {
-            self.not_policies.push(NotPolicy { file: file.to_owned(), why: "an empty list".to_owned() });
-        }
-        let many = items.len() > 1;
-        for (position, json) in items.into_iter().enumerate() {
-            self.item(file, position, json, many);
+            other => {
+                let why = format!("{} where a policy is expected", other.kind());
+                self.not_policy(file, &place, &why);
+            }
         }
     }
 
-    fn item(&mut self, file: &str, position: usize, json: Json, many: bool) {
-        let raw = Raw { file: file.to_owned(), position, json };
-        let list = if places::is_location(&raw.json) {
-            &mut self.locations
-        } else if raw.json.get("allowedCombinations").is_some() {
-            &mut self.strengths
-        } else if policy::is_policy(&raw.json) {
-            &mut self.policies
-        } else if raw.text("appId").is_some() {
-            self.apps.push(raw);
-            return;
-        } else {
-            let place = if many { format!("item {position}: ") } else { String::new() };
-            let why = format!("{place}{}", seems(&raw.json));
-            self.not_policies.push(NotPolicy { file: raw.file, why });
-            return;
+    /// An object that is no policy itself.
+    fn wrapper(&mut self, file: &str, place: String, json: Json) {
+        if let Some(template) = template(&json) {
+            return self.not_policy(file, &place, template);
+        }
+        if let Some(error) = json.get("error").filter(|error| !error.entries().is_empty()) {
+            let code = error.get("code").and_then(Json::text).unwrap_or("without a code");
+            let told = printable(code);
+            let message =
+                format!("{}holds an error ({told}) in the place of policies: export it again", at(&place));
+            return self.lost(file, message);
+        }
+        let Json::Object(entries) = json else { return };
+        if !entries.iter().any(|(_, value)| holds_policies(value)) {
+            let json = Json::Object(entries);
+            match fragment(&json, String::new()) {
+                // A list of nothing may be beside the notice that it goes on.
+                Some(inner) => {
+                    let message = format!(
+                        "{}has `{}`, which belongs to a policy, but no policy in a form that is known here: export it \
+                         as Microsoft Graph has it",
+                        at(&place),
+                        printable(&inner)
+                    );
+                    self.lost(file, message);
+                }
+                None => {
+                    let why = seems(&json);
+                    self.not_policy(file, &place, &why);
+                }
+            }
+            return self.whole_page(file, &place, json.entries());
+        }
+        self.whole_page(file, &place, &entries);
+        for (key, value) in entries {
+            let inner = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+            if holds_policies(&value) {
+                self.search(file, inner, value);
+            } else if !key.starts_with('@') && !value.says_nothing() {
+                let why = format!("`{}` beside policies", printable(&inner));
+                self.not_policies.push(NotPolicy { file: file.to_owned(), why });
+            }
+        }
+    }
+
+    /// Tells of a page that says that there is more than it holds.
+    fn whole_page(&mut self, file: &str, place: &str, entries: &[(String, Json)]) {
+        let find = |name: &str| {
+            entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        };
+        if find("@odata.nextLink").is_some_and(|next| *next != Json::Null) {
+            let message = "is one page of several: export the pages that follow too (`@odata.nextLink`)";
+            self.lost(file, format!("{}{message}", at(place)));
+        }
+        if let (Some(Json::Number(count)), Some(Json::List(items))) = (find("@odata.count"), find("value"))
+            && count.as_u64().is_some_and(|count| count > items.len() as u64)
+        {
+            let message = format!("says that there are {count} and holds {}: export all pages", items.len());
+            self.lost(file, format!("{}{message}", at(place)));
+        }
+    }
+
+    fn not_policy(&mut self, file: &str, place: &str, why: &str) {
+        self.not_policies.push(NotPolicy { file: file.to_owned(), why: format!("{}{why}", at(place)) });
+    }
+
+    fn object(&mut self, file: &str, place: String, json: Json) {
+        let kind = Kind::of(&json);
+        self.objects += 1;
+        let raw = Raw { file: file.to_owned(), place, position: self.objects, json };
+        let list = match kind {
+            Some(Kind::Location) => &mut self.locations,
+            Some(Kind::Strength) => &mut self.strengths,
+            Some(Kind::App) => {
+                self.apps.push(raw);
+                return;
+            }
+            Some(Kind::Policy) | None => &mut self.policies,
         };
         // The account names each property by its path, which nesting can make long.
         let path_bytes = self.path_bytes.saturating_add(account::path_bytes(&raw.json, 0));
         if path_bytes > PATH_BYTES_MAX || list.len() >= POLICIES_MAX {
-            let message =
-                format!("item {position}: this is more than one import takes; import in several parts");
+            let message = "this is more than one import takes; import in several parts";
+            let message = format!("{}{message}", at(&raw.place));
             self.lost(file, message);
         } else {
             self.path_bytes = path_bytes;
@@ -209,9 +270,17 @@ impl Importer {
         let has_countries = world.has_countries;
         files.insert("locations.toml".to_owned(), write::locations(&locations, &needs));
         files.insert("portcullis.toml".to_owned(), write::main(&needs, !items.is_empty(), has_countries));
-        if has_countries {
-            let told = "Put a country database in MMDB format in the place of this file.\n";
-            files.insert("country.mmdb".to_owned(), told.to_owned());
+        if items.is_empty()
+            && location_items.is_empty()
+            && world.strengths.is_empty()
+            && world.apps.is_empty()
+        {
+            let message = "no policy, named location or strength was found: nothing was imported";
+            self.errors.push(Problem {
+                file: "all files".to_owned(),
+                message: message.to_owned(),
+                lost: true,
+            });
         }
         self.errors.sort_by(|one, other| (&one.file, &one.message).cmp(&(&other.file, &other.message)));
         self.not_policies.sort_by(|one, other| (&one.file, &one.why).cmp(&(&other.file, &other.why)));
@@ -235,6 +304,7 @@ impl Importer {
                 if app.name.is_empty() {
                     app.name = printable(name);
                 }
+                app.is_tunnelled |= apps::is_tunnelled(&raw.json);
                 for (name, value) in apps::attributes(&raw.json) {
                     app.attributes.entry(name).or_insert(value);
                 }
@@ -328,7 +398,10 @@ impl Importer {
             let text = write::location(&comment, &name, &content);
             if bytes + text.len() <= LOCATION_BYTES_MAX {
                 bytes += text.len();
-                world.locations.insert(id.to_owned(), (name.clone(), reasons.is_empty()));
+                let is_somewhere = content != places::nowhere();
+                let located = Located { name: name.clone(), is_whole: reasons.is_empty(), is_somewhere };
+                world.locations.insert(id.to_owned(), located);
+                world.has_trusted |= content.get("trusted").and_then(toml::Value::as_bool) == Some(true);
                 world.location_names.insert(name.clone());
                 world.has_countries |= content.contains_key("countries");
                 written.push(text);
@@ -371,7 +444,7 @@ impl Importer {
         let (mut items, mut needs) = (Vec::new(), Needs::default());
         let (mut bytes, mut needs_bytes) = (0_usize, 0_usize);
         for ((raw, draft), id) in raws.iter().zip(drafts).zip(names::distinct(&wanted)) {
-            let content = write::policy(&draft, &id, &raw.file);
+            let content = write::policy(&draft, &id, &raw.file, &raw.place);
             let (more_bytes, more_needs) =
                 (bytes + content.len(), needs_bytes + needs.added_bytes(&draft.needs));
             if content.len() > FILE_BYTES_MAX || more_bytes > OUTPUT_BYTES_MAX || more_needs > NEEDS_BYTES_MAX
@@ -399,6 +472,7 @@ impl Importer {
             files.insert(format!("policies/{id}.toml"), content);
             items.push(Item {
                 file: raw.file.clone(),
+                place: raw.place.clone(),
                 name: draft.name,
                 id,
                 entra_id: draft.entra_id,
@@ -466,6 +540,7 @@ impl Needs {
 fn location_item(raw: &Raw, id: String, reasons: Vec<String>, account: Account) -> Item {
     Item {
         file: raw.file.clone(),
+        place: raw.place.clone(),
         name: printable(raw.text("displayName").unwrap_or("unnamed location")),
         id,
         entra_id: raw.text("id").map(ToOwned::to_owned),
@@ -476,8 +551,103 @@ fn location_item(raw: &Raw, id: String, reasons: Vec<String>, account: Account) 
     }
 }
 
-/// What a document that is no policy seems to be.
-fn seems(json: &Json) -> String {
+/// What an object is to an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Policy,
+    Location,
+    Strength,
+    App,
+}
+
+impl Kind {
+    /// `None` for what is nothing of itself, or only what stands around policies.
+    fn of(json: &Json) -> Option<Self> {
+        let kind = Self::by_keys(json)?;
+        // A tool may put an `appId` of its own beside the policies that it exports.
+        let is_beside = |kind| matches!(kind, Self::Policy | Self::Location);
+        let stands_around = || json.entries().iter().any(|(_, value)| holds(value, is_beside));
+        (is_beside(kind) || !stands_around()).then_some(kind)
+    }
+
+    fn by_keys(json: &Json) -> Option<Self> {
+        if places::is_location(json) {
+            Some(Self::Location)
+        } else if policy::is_policy(json) {
+            Some(Self::Policy)
+        } else if json.get("allowedCombinations").is_some() {
+            Some(Self::Strength)
+        } else {
+            json.get("appId").and_then(Json::text).map(|_| Self::App)
+        }
+    }
+}
+
+/// Whether a policy, a location, a strength or an app is somewhere in a value.
+fn holds_policies(json: &Json) -> bool {
+    holds(json, |_| true)
+}
+
+fn holds(json: &Json, wanted: impl Fn(Kind) -> bool + Copy) -> bool {
+    match json {
+        Json::List(items) => items.iter().any(|item| holds(item, wanted)),
+        Json::Object(entries) => {
+            template(json).is_none()
+                && (Kind::by_keys(json).is_some_and(wanted)
+                    || entries.iter().any(|(_, value)| holds(value, wanted)))
+        }
+        Json::Text(text) => is_quoted(text),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+/// Whether a text looks like a policy that a tool wrote into a string.
+fn is_quoted(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+        && FRAGMENTS.iter().any(|key| text.contains(&format!("\"{key}\"")))
+}
+
+fn quoted(text: &str) -> Option<Result<Json, String>> {
+    is_quoted(text).then(|| Json::parse(text.as_bytes()).map(|(json, _)| json))
+}
+
+/// Keys that nothing but a policy has.
+const FRAGMENTS: [&str; 7] = [
+    "grantControls",
+    "builtInControls",
+    "includeUsers",
+    "includeGroups",
+    "includeApplications",
+    "clientAppTypes",
+    "sessionControls",
+];
+
+/// The path of the first key within that belongs to a policy.
+fn fragment(json: &Json, path: String) -> Option<String> {
+    let members: Vec<(String, &Json)> = match json {
+        Json::List(items) => {
+            items.iter().enumerate().map(|(position, item)| (format!("{path}[{position}]"), item)).collect()
+        }
+        Json::Object(entries) => {
+            let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            let known = |key: &str| FRAGMENTS.iter().any(|fragment| fragment.eq_ignore_ascii_case(key));
+            if let Some((key, _)) = entries.iter().find(|(key, _)| known(key)) {
+                return Some(inner(key));
+            }
+            entries.iter().map(|(key, value)| (inner(key), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    members.into_iter().find_map(|(path, value)| fragment(value, path))
+}
+
+/// A place in a file, in front of a sentence about it.
+fn at(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!("at `{}`: ", printable(place)) }
+}
+
+/// A template of something else, which may have bodies of requests about policies in it.
+fn template(json: &Json) -> Option<&'static str> {
     let schema = json.get("$schema").and_then(Json::text).unwrap_or_default();
     let resources = match json.get("resources") {
         Some(Json::List(items)) => items.as_slice(),
@@ -487,11 +657,13 @@ fn seems(json: &Json) -> String {
         item.get("type").and_then(Json::text).is_some_and(|text| text.starts_with("Microsoft.Logic/"))
     });
     if workflow || schema.contains("workflowdefinition") {
-        return "a Logic App workflow definition, which is no policy".to_owned();
+        return Some("a Logic App workflow definition, which is no policy");
     }
-    if schema.contains("deploymentTemplate") {
-        return "an Azure deployment template, which is no policy".to_owned();
-    }
+    schema.contains("deploymentTemplate").then_some("an Azure deployment template, which is no policy")
+}
+
+/// What a document that is no policy seems to be.
+fn seems(json: &Json) -> String {
     match json {
         Json::Object(entries) if entries.is_empty() => "an empty object".to_owned(),
         Json::Object(entries) => {

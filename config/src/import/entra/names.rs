@@ -125,6 +125,17 @@ pub(super) fn app_name(id: &str) -> Option<&'static str> {
     })
 }
 
+/// The apps that stand for what Global Secure Access carries: Microsoft's apps, the internet, private
+/// resources (Microsoft, "Global Secure Access", list of application ids).
+pub(super) fn is_traffic_profile(id: &str) -> bool {
+    matches!(
+        id,
+        "c08f52c9-8f03-4558-a0ea-9a4c878cf343"
+            | "5dc48733-b5df-475c-a49b-fa307ef00853"
+            | "e92b9b37-1b47-4c01-9fbc-91d84450870e"
+    )
+}
+
 /// Apps of the suite that Entra calls `Office365`.
 pub(super) fn is_of_office365(id: &str) -> bool {
     matches!(

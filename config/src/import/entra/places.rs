@@ -52,8 +52,42 @@ pub(super) fn location(reading: &mut Reading<'_>, root: &Field<'_>) -> Table {
             None
         }
     };
+    for (name, member) in root.members() {
+        if is_beside(name, member.json) {
+            reading.adapted(&member, "tells about the location, not where it is");
+        }
+    }
     reading.settle(root);
     table.unwrap_or_else(nowhere)
+}
+
+/// Whether a property is one that people and tools write beside a location: texts that no address hangs on.
+fn is_beside(name: &str, json: &Json) -> bool {
+    const WORDS: [&str; 16] = [
+        "comment",
+        "note",
+        "remark",
+        "description",
+        "owner",
+        "contact",
+        "tag",
+        "label",
+        "ticket",
+        "purpose",
+        "reason",
+        "created",
+        "modified",
+        "updated",
+        "version",
+        "url",
+    ];
+    let name = name.to_ascii_lowercase();
+    let is_text = |json: &Json| matches!(json, Json::Text(_) | Json::Number(_));
+    let texts = match json {
+        Json::List(items) => items.iter().all(is_text),
+        other => is_text(other),
+    };
+    texts && (name.starts_with(['_', '$', '/']) || WORDS.iter().any(|word| name.contains(word)))
 }
 
 /// A location in which nobody is.

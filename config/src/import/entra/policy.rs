@@ -34,13 +34,19 @@ pub(super) struct Draft {
     pub(super) properties: Vec<Property>,
 }
 
-/// Whether an object looks like a policy.
+/// Keys that only the conditions of a policy have.
+const CONDITIONS: [&str; 6] =
+    ["users", "applications", "clientAppTypes", "clientApplications", "signInRiskLevels", "userRiskLevels"];
+
+/// Whether an object looks like a policy, be it a poor one: what is not taken for a policy is lost.
 pub(super) fn is_policy(json: &Json) -> bool {
     let typed = json.get("@odata.type").and_then(Json::text);
+    let has = |keys: &[&str]| keys.iter().any(|key| json.get(key).is_some());
+    let conditions = json.get("conditions");
     typed.is_some_and(|text| text.to_ascii_lowercase().ends_with("conditionalaccesspolicy"))
-        || json.get("conditions").is_some()
-            && ["grantControls", "sessionControls", "displayName"].iter().any(|key| json.get(key).is_some())
-        || json.get("grantControls").is_some()
+        || has(&["grantControls", "sessionControls"])
+        || conditions.is_some_and(|conditions| CONDITIONS.iter().any(|key| conditions.get(key).is_some()))
+        || conditions.is_some() && has(&["displayName"]) && has(&["state"])
 }
 
 /// Reads a policy. `partial` lets a policy be enforced without a part that cannot be.
@@ -102,7 +108,9 @@ pub(super) fn read(world: &World, json: &Json, partial: bool) -> Draft {
 /// The state in which a policy is written, given what cannot be enforced of it.
 fn judged(reasons: &[Reason], wanted: &'static str, partial: bool, blocks: bool) -> &'static str {
     let allowed = |reason: &Reason| match reason.loss {
-        Loss::Stricter | Loss::Weaker => partial,
+        Loss::Stricter => true,
+        Loss::Wider => !blocks,
+        Loss::Weaker => partial,
         // A block under fewer conditions would shut out people who were never meant.
         Loss::Condition => partial && !blocks,
         Loss::Unknown | Loss::Whole => false,

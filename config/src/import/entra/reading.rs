@@ -11,8 +11,11 @@ use super::json::Json;
 /// demands, so a policy that applies to more, or is met by less, is stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Loss {
-    /// The policy would refuse more.
+    /// The policy refuses more: it is kept as that, and told.
     Stricter,
+    /// The policy may apply to more than was meant. One that demands is stricter for it, and is kept; a
+    /// block would shut out people who were never meant.
+    Wider,
     /// The policy would apply under any circumstance: stricter, and nonsense if it blocks.
     Condition,
     /// The policy would refuse less, or miss somebody.
@@ -52,6 +55,19 @@ pub(super) struct App {
     pub(super) name: String,
     /// Custom security attributes, `SET_NAME`, which app filters ask for.
     pub(super) attributes: Table,
+    /// Whether it is traffic of Global Secure Access, which does not pass through here.
+    pub(super) is_tunnelled: bool,
+}
+
+/// A named location of the export.
+#[derive(Clone, Debug)]
+pub(super) struct Located {
+    /// Our name.
+    pub(super) name: String,
+    /// Whether all of it was taken.
+    pub(super) is_whole: bool,
+    /// Whether any address can be in it.
+    pub(super) is_somewhere: bool,
 }
 
 /// An authentication strength as it will be written.
@@ -66,8 +82,10 @@ pub(super) struct Strength {
 /// What is found in the export beside policies.
 #[derive(Debug, Default)]
 pub(super) struct World {
-    /// Named locations by Entra's id in lower case: our name, and whether all of it was taken.
-    pub(super) locations: BTreeMap<String, (String, bool)>,
+    /// Named locations by Entra's id in lower case.
+    pub(super) locations: BTreeMap<String, Located>,
+    /// Whether one of them is trusted.
+    pub(super) has_trusted: bool,
     /// The names of those locations.
     pub(super) location_names: BTreeSet<String>,
     /// Whether one of them is made of countries.
@@ -90,6 +108,9 @@ pub(super) struct Reading<'w> {
 
 /// The word for absent and empty parts.
 const NOTHING: &str = "says nothing";
+/// The word for objects whose members are all null: PowerShell and other clients of Graph write them for
+/// what is not configured, where Graph itself writes null.
+const UNSET: &str = "is not configured: every member is null";
 
 impl<'w> Reading<'w> {
     pub(super) fn open(world: &'w World, json: &Json) -> Self {
@@ -130,15 +151,39 @@ impl<'w> Reading<'w> {
     /// An object under a key. What is there and is none was not understood.
     pub(super) fn object<'j>(&mut self, above: &Field<'j>, key: &str) -> Option<Field<'j>> {
         let field = above.get(key)?;
-        if field.json.says_nothing() {
+        let has_members = matches!(field.json, Json::Object(entries) if !entries.is_empty());
+        if field.json.is_unset() || field.json.says_nothing() && !has_members {
             self.taken(&field, NOTHING);
             return None;
         }
-        if matches!(field.json, Json::Object(_)) {
+        if has_members {
             return Some(field);
         }
         self.wrong(&field, "an object");
         None
+    }
+
+    /// An object under a key whose absence means something else than its presence. Null, or members that are
+    /// all null, is how Graph and its clients write what is not configured. What is there and empty is told
+    /// as a doubt: Graph never writes it, and nobody can say whether it was to match anything or nothing.
+    pub(super) fn configured<'j>(&mut self, above: &Field<'j>, key: &str, doubt: Loss) -> Option<Field<'j>> {
+        let field = above.get(key)?;
+        if field.json.is_unset() {
+            self.taken(&field, UNSET);
+            return None;
+        }
+        if field.json.says_nothing() {
+            self.empty(&field, doubt);
+            return None;
+        }
+        self.object(above, key)
+    }
+
+    /// Tells of a part that is there and empty.
+    pub(super) fn empty(&mut self, field: &Field<'_>, doubt: Loss) {
+        let note = "is there and empty, which may mean anything or nothing: left out; write null if it is not \
+                    configured, or what it was to name";
+        self.refused(field, doubt, note);
     }
 
     /// The items of a list under a key, without nulls. One string alone is a list of one: that is
@@ -148,7 +193,7 @@ impl<'w> Reading<'w> {
         match field.json {
             Json::List(_) => {
                 let (items, empty): (Vec<_>, Vec<_>) =
-                    field.items().into_iter().partition(|item| !item.json.says_nothing());
+                    field.items().into_iter().partition(|item| *item.json != Json::Null);
                 for item in empty {
                     self.taken(&item, NOTHING);
                 }
@@ -235,11 +280,26 @@ impl<'w> Reading<'w> {
                 self.taken(&field, NOTHING);
             } else if is_annotation(&field.path) {
                 self.taken(&field, "an annotation of the format");
+            } else if is_remark(&field) {
+                self.adapted(&field, "a remark, of no effect");
             } else {
                 self.refused(&field, Loss::Unknown, "unknown property: what it demands is not known here");
             }
         }
     }
+}
+
+/// Whether a text stands under a key that people use for remarks.
+fn is_remark(field: &Field<'_>) -> bool {
+    let last =
+        field.path.rsplit(['.', '"']).find(|part| !part.is_empty() && *part != "]").unwrap_or_default();
+    let word = key(last.trim_start_matches(['_', '$', '/', '#']));
+    field.json.text().is_some()
+        && (last.starts_with("//")
+            || matches!(
+                word.as_str(),
+                "comment" | "comments" | "note" | "notes" | "remark" | "remarks" | "description"
+            ))
 }
 
 /// The leaves that have no verdict yet, as fields.

@@ -30,6 +30,8 @@ pub struct Report {
 pub struct Item {
     /// The file it came from.
     pub file: String,
+    /// Where in the file, such as `value[3].PolicyConfig`; empty when it is the whole file.
+    pub place: String,
     /// Its display name.
     pub name: String,
     /// Its id in the files written.
@@ -137,10 +139,35 @@ impl Report {
             let _ = writeln!(out, "{properties:>6} {items:>5}  {}", printable(&what));
         }
         for item in self.policies.iter().filter(|item| !item.reasons.is_empty() && item.state != "disabled") {
-            let _ = writeln!(out, "\nwarning: `{}` is {} without a part of it:", item.id, item.state);
+            let _ = writeln!(
+                out,
+                "\nwarning: `{}` is {} and differs from what it is in Entra:",
+                item.id, item.state
+            );
             for reason in item.reasons.iter().take(TOLD_MAX) {
                 let _ = writeln!(out, "  {}", printable(reason));
             }
+        }
+        let disabled =
+            || self.policies.iter().filter(|item| item.state == "disabled" && !item.reasons.is_empty());
+        if disabled().next().is_some() {
+            let _ = writeln!(
+                out,
+                "\ndisabled, because it cannot be enforced as it was meant (each file says all of it):"
+            );
+        }
+        for item in disabled() {
+            let reason = item.reasons.first().map(String::as_str).unwrap_or_default();
+            let _ = writeln!(out, "  {}: {}", item.id, printable(reason));
+        }
+        if !self.not_policies.is_empty() {
+            let _ = writeln!(out, "\nother documents, which are no policies:");
+        }
+        for one in self.not_policies.iter().take(TOLD_MAX) {
+            let _ = writeln!(out, "  {}: {}", printable(&one.file), printable(&one.why));
+        }
+        if let Some(more) = self.not_policies.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+            let _ = writeln!(out, "  and {more} more, which the report (`--report FILE`) names");
         }
         // What is lost comes first; of the rest the report for programs has all.
         let mut problems: Vec<&Problem> = self.errors.iter().collect();
@@ -160,6 +187,7 @@ impl Item {
         let property = |property: &Property| json!({ "path": property.path, "outcome": property.outcome.as_str(), "note": property.note });
         let mut value = json!({
             "file": self.file,
+            "place": self.place,
             "name": self.name,
             "id": self.id,
             "entra_id": self.entra_id,

@@ -86,12 +86,13 @@ fn text(text: &str) -> Value {
 }
 
 /// The file of one policy.
-pub(super) fn policy(draft: &Draft, id: &str, file: &str) -> String {
+pub(super) fn policy(draft: &Draft, id: &str, file: &str, place: &str) -> String {
     let mut out = String::new();
     comment(&mut out, "", &draft.name);
     let entra_id = draft.entra_id.as_deref().unwrap_or("not told");
     comment(&mut out, "", &format!("Imported from Entra: id {entra_id}, state {}.", draft.entra_state));
-    comment(&mut out, "", &format!("From {file}"));
+    let place = if place.is_empty() { String::new() } else { format!(", at `{place}`") };
+    comment(&mut out, "", &format!("From {file}{place}"));
     comments(&mut out, "  ", draft.history.iter().map(String::as_str));
     let reasons = draft.reasons.iter().map(|reason: &Reason| reason.text.as_str());
     if !draft.reasons.is_empty() {
@@ -102,7 +103,7 @@ pub(super) fn policy(draft: &Draft, id: &str, file: &str) -> String {
             let what = if weaker {
                 "WEAKER THAN IN ENTRA: parts were left out (--partial)"
             } else {
-                "STRICTER THAN IN ENTRA: parts were left out (--partial)"
+                "STRICTER THAN IN ENTRA, because"
             };
             comment(&mut out, "", what);
         }
@@ -247,7 +248,9 @@ pub(super) fn main(needs: &Needs, has_policies: bool, has_countries: bool) -> St
     }
     if has_countries {
         out.push('\n');
-        comment(&mut out, "", "FILL IN: put your country database in this place; what is there now is none.");
+        let told = "FILL IN: a country database in MMDB format, such as MaxMind's GeoLite2-Country or one of its \
+                    kind. `check`, `analyze` and `test` work without it; `run` does not start.";
+        comment(&mut out, "", told);
         out.push_str("[geo]\ndatabase = \"country.mmdb\"\n");
     }
     apps(&mut out, needs);
