@@ -77,6 +77,12 @@ pub struct Passage {
     attempts: usize,
     asked_upstream: Option<Instant>,
     body_bytes: u64,
+    /// Whether the app was asked to switch to a WebSocket.
+    asked_upgrade: bool,
+    /// Interim answers of the app so far.
+    interim: u8,
+    /// Whether the answer's body is not passed on.
+    drops_body: bool,
     is_judged: bool,
     recorded: bool,
 }
@@ -166,6 +172,12 @@ impl Passage {
         let (caller, place) = authenticate(state, snapshot, &request, app, now)?;
         seen.authorization_is_verified = place == Place::Authorization;
         let caller = &*seen.caller.insert(caller);
+        // It would authenticate the connection to the app, and with it whoever is sent there next.
+        if app.forward_authorization
+            && request.authorization().is_some_and(upstream::authenticates_connection)
+        {
+            return Err(Refusal::BadRequest(BadRequest::Credential));
+        }
         snapshot.policies.prefetch(caller.scope(), route.app);
         let authenticated = is_timed.then(Instant::now);
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
@@ -350,6 +362,7 @@ impl Passage {
                 tls: self.tls,
             },
         );
+        self.asked_upgrade = self.seen.came.upgrade && header.headers.contains_key(http::header::UPGRADE);
         Ok(())
     }
 
@@ -379,12 +392,25 @@ impl Passage {
         Ok(())
     }
 
-    /// Takes the head of the app's answer.
-    fn take_answer(&mut self, response: &mut ResponseHeader) -> Result<()> {
+    /// Takes a head of the app's answer: an interim one, or that of the answer itself.
+    fn take_answer(&mut self, answer: &mut ResponseHeader) -> Result<()> {
         if let Some(asked) = self.asked_upstream {
-            self.meters().upstream_answered(response.status.as_u16(), asked.elapsed());
+            self.meters().upstream_answered(answer.status.as_u16(), asked.elapsed());
         }
-        upstream::identify(response, self.id_value())
+        let request_id = self.id_value();
+        let app = self.seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
+        let expected = upstream::Expected {
+            authorization: app.is_some_and(|app| app.forward_authorization),
+            upgrade: self.asked_upgrade,
+            own_cookies: self.snapshot.upstreams.own_cookies(),
+        };
+        let cleaned = upstream::clean(answer, expected, &mut self.interim, request_id)
+            .map_err(|odd| Error::explain(ErrorType::InvalidHTTPHeader, odd.as_str()))?;
+        if cleaned != upstream::Cleaned::default() {
+            self.drops_body = cleaned.is_empty;
+            self.meters().answer_cleaned(cleaned.cookies, cleaned.words, cleaned.challenges);
+        }
+        Ok(())
     }
 
     fn end(&mut self, head: &RequestHeader) {
@@ -700,6 +726,9 @@ impl ProxyHttp for Gateway {
             attempts: 0,
             asked_upstream: None,
             body_bytes: 0,
+            asked_upgrade: false,
+            interim: 0,
+            drops_body: false,
             is_judged: false,
             recorded: false,
         })
@@ -813,24 +842,8 @@ impl ProxyHttp for Gateway {
         ready(way.take_body(session, body, end))
     }
 
-    /// As pingora has it, but for a future on the heap.
+    // Here and not later: pingora makes its own framing of what this filter leaves.
     fn upstream_response_filter<'g, 's, 'r, 'w, 'f>(
-        &'g self,
-        _session: &'s mut Session,
-        _response: &'r mut ResponseHeader,
-        _way: &'w mut Box<Passage>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'r: 'f,
-        'w: 'f,
-    {
-        ready(Ok(()))
-    }
-
-    fn response_filter<'g, 's, 'r, 'w, 'f>(
         &'g self,
         _session: &'s mut Session,
         response: &'r mut ResponseHeader,
@@ -844,6 +857,23 @@ impl ProxyHttp for Gateway {
         'w: 'f,
     {
         ready(way.take_answer(response))
+    }
+
+    /// As pingora has it, but for a future on the heap.
+    fn response_filter<'g, 's, 'r, 'w, 'f>(
+        &'g self,
+        _session: &'s mut Session,
+        _response: &'r mut ResponseHeader,
+        _way: &'w mut Box<Passage>,
+    ) -> Ready<'f>
+    where
+        Self: 'f,
+        'g: 'f,
+        's: 'f,
+        'r: 'f,
+        'w: 'f,
+    {
+        ready(Ok(()))
     }
 
     fn connected_to_upstream<'g, 's, 'p, 'd, 'w, 'f>(
@@ -876,6 +906,9 @@ impl ProxyHttp for Gateway {
     ) -> Result<Option<Duration>> {
         if body.is_some() {
             way.judge_again(session.req_header())?;
+        }
+        if way.drops_body {
+            *body = None;
         }
         Ok(None)
     }
@@ -926,7 +959,11 @@ impl ProxyHttp for Gateway {
                 _ => UpstreamFailure::Broken,
             });
         }
-        if session.response_written().is_none() {
+        // After an interim answer the answer is still to come (RFC 9110, section 15.2).
+        let is_answered = session.response_written().is_some_and(|head| {
+            !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
+        });
+        if !is_answered {
             let answer = way.answer(&refusal, session.req_header());
             if let Err(problem) = write(session, answer, true).await {
                 tracing::debug!(%problem, "an answer could not be written");

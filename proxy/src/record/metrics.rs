@@ -167,13 +167,15 @@ const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + Reason
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
+const CLEANED_KINDS: [&str; 3] = ["cookie", "word", "challenge"];
 
 // Where an app's counters lie within its group.
 const OUTCOMES_AT: usize = 0;
 const STATUS_AT: usize = OUTCOMES_AT + Outcome::ALL.len();
 const FAILURES_AT: usize = STATUS_AT + STATUS_CLASSES.len();
 const CONNECTIONS_AT: usize = FAILURES_AT + FAILURE_KINDS.len();
-const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CONNECTIONS_AT + CONNECTION_KINDS.len() };
+const CLEANED_AT: usize = CONNECTIONS_AT + CONNECTION_KINDS.len();
+const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CLEANED_AT + CLEANED_KINDS.len() };
 const UPSTREAM: Timing =
     Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::cells(REQUEST_BOUNDS) };
 const UNMET_AT: usize = UPSTREAM.first + Timing::cells(REQUEST_BOUNDS);
@@ -310,6 +312,16 @@ impl AppMeters {
     /// Counts a connection to the app.
     pub fn upstream_connected(&self, reused: bool) {
         self.cells.add(CONNECTIONS_AT + usize::from(reused), 1);
+    }
+
+    /// Counts what was taken out of an answer: cookies of ours, words of ours, challenges that nobody
+    /// could meet.
+    pub fn answer_cleaned(&self, cookies: u16, words: u16, challenges: u16) {
+        for (at, count) in
+            [cookies, words, challenges].into_iter().enumerate().filter(|(_, count)| *count > 0)
+        {
+            self.cells.add(CLEANED_AT + at, u64::from(count));
+        }
     }
 
     fn label(&self) -> &str {
@@ -527,6 +539,7 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
     group(&names::UPSTREAM_RESPONSES, STATUS_AT, &STATUS_CLASSES);
     group(&names::UPSTREAM_FAILURES, FAILURES_AT, &FAILURE_KINDS);
     group(&names::UPSTREAM_CONNECTIONS, CONNECTIONS_AT, &CONNECTION_KINDS);
+    group(&names::ANSWER_FIELDS, CLEANED_AT, &CLEANED_KINDS);
 
     let mut refused = page.family(&names::REFUSALS);
     let refusals = refusals();

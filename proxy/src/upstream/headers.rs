@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, UPGRADE};
-use http::{HeaderMap, request, response};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, request};
+use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
 
@@ -163,25 +163,6 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     *header = RequestHeader::from(parts);
 }
 
-/// Puts the request's id on an answer of the app, and gives up how the app spelled the names of its
-/// headers, for the same reason as [`forget_spelling`]. Its own words for its status stay.
-///
-/// # Errors
-/// Never, as things are: the words were accepted before.
-pub(crate) fn identify(answer: &mut ResponseHeader, request_id: HeaderValue) -> Result<()> {
-    let reason =
-        answer.get_reason_phrase().filter(|reason| answer.status.canonical_reason() != Some(*reason));
-    let reason = reason.map(str::to_owned);
-    let empty = ResponseHeader::from(http::Response::new(()).into_parts().0);
-    let mut parts = response::Parts::from(std::mem::replace(answer, empty));
-    set(&mut parts.headers, X_REQUEST_ID, request_id);
-    *answer = ResponseHeader::from(parts);
-    match reason {
-        Some(reason) => answer.set_reason_phrase(Some(&reason)),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,22 +172,6 @@ mod tests {
         for text in ["0.10.100.255", "192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
             assert_eq!(address(text.parse().unwrap()), text);
         }
-    }
-
-    #[test]
-    fn an_answer_keeps_its_status_its_words_and_its_headers_and_gets_the_id() {
-        let mut answer = ResponseHeader::build(404, None).unwrap();
-        answer.append_header("SET-cookie", "a=1").unwrap();
-        answer.append_header("Set-Cookie", "b=2").unwrap();
-        answer.insert_header("X-Request-ID", "forged").unwrap();
-        answer.set_reason_phrase(Some("Nothing Here")).unwrap();
-        identify(&mut answer, HeaderValue::from_static("1")).unwrap();
-        assert_eq!((answer.status.as_u16(), answer.get_reason_phrase()), (404, Some("Nothing Here")));
-        assert_eq!(answer.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
-        assert_eq!(answer.headers.get_all(X_REQUEST_ID).iter().collect::<Vec<_>>(), ["1"]);
-        let mut wire = bytes::BytesMut::new();
-        answer.header_to_h1_wire(&mut wire);
-        assert_eq!(wire, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nx-request-id: 1\r\n");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Host names are resolved away from the request path; a request finds a ready peer or none.
 
+mod answer;
 mod forgeable;
 mod headers;
 mod identity;
@@ -16,13 +17,16 @@ use portcullis_config::settings;
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 
-pub(crate) use headers::{HeadPlan, Prepared, forget_spelling, identify, prepare};
+pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
+pub(crate) use headers::{HeadPlan, Prepared, forget_spelling, prepare};
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]
 pub struct Upstreams {
     generation: Generation,
     apps: Vec<AppUpstreams>,
+    /// The cookies that carry tokens, of all apps: what one app sets may reach another.
+    own_cookies: Vec<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -114,7 +118,12 @@ impl Upstreams {
                 turn: AtomicUsize::new(0),
             }
         };
-        Self { generation, apps: apps.iter().enumerate().map(slots).collect() }
+        let cookies = apps.iter().filter_map(|app| app.token.cookie.as_deref());
+        Self {
+            generation,
+            apps: apps.iter().enumerate().map(slots).collect(),
+            own_cookies: cookies.map(|name| answer::plain_cookie_name(name.as_bytes()).into()).collect(),
+        }
     }
 
     /// Resolves every name anew. Blocks; called from the background.
@@ -146,6 +155,11 @@ impl Upstreams {
     /// What the app of a permit is told of the request.
     pub(crate) fn head(&self, permit: &Permit) -> Option<&HeadPlan> {
         Some(&self.apps.get(permit.app().0 as usize)?.plan)
+    }
+
+    /// The names of the cookies that no app may set, as [`clean`] wants them.
+    pub(crate) fn own_cookies(&self) -> &[Box<[u8]>] {
+        &self.own_cookies
     }
 
     /// How many servers an app has: what a request may try.

@@ -11,6 +11,7 @@ use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
 const PADDED: u8 = 8;
+const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
 
 fn before(app: &RawApp) -> World {
     World::start(Setup { upstreams: app.upstreams(), ..Setup::default() })
@@ -152,10 +153,9 @@ fn never_n94_the_end_of_a_websocket_adds_bytes_to_it() {
     let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
     let app = RawApp::start(move |_| Reply::Echo(head.as_bytes().to_vec()));
     let world = before(&app);
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
     let mut stream = TcpStream::connect(&world.plain).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(&World::head("GET", "/ws", upgrade)).unwrap();
+    stream.write_all(&World::head("GET", "/ws", WEBSOCKET)).unwrap();
     assert_eq!(answer(&mut stream, false).status, 101);
     stream.write_all(b"ping").unwrap();
     let mut echo = [0; 4];
@@ -163,4 +163,301 @@ fn never_n94_the_end_of_a_websocket_adds_bytes_to_it() {
     drop(stream);
     app.wait_until_closed(0);
     assert_eq!(app.bytes(0).split_once("\r\n\r\n").unwrap().1, "ping");
+}
+
+/// What became of an odd answer: status and body at an HTTP/1 client, status and body over HTTP/2, and whether the
+/// app's connection was used again.
+type Fate = (u16, &'static str, u16, &'static str, bool);
+
+/// What the client got and what became of the app's connection, by the answer.
+const FATES: &[(&str, &str, Fate)] = &[
+    ("a length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", (200, "hi", 200, "hi", true)),
+    (
+        "chunks",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        (200, "hi", 200, "hi", true),
+    ),
+    (
+        "HTTP/1.0 with a length",
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        (200, "hi", 200, "hi", false),
+    ),
+    (
+        "HTTP/1.0 that stays",
+        "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+        (200, "hi", 200, "hi", true),
+    ),
+    (
+        "HTTP/1.0 in chunks",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+    (
+        "two equal lengths",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+        (502, "", 502, "", false),
+    ),
+    (
+        "two lengths",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!",
+        (502, "", 502, "", false),
+    ),
+    ("a list of lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi", (502, "", 502, "", false)),
+    ("a signed length", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi", (502, "", 502, "", false)),
+    (
+        "two codings",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+    (
+        "an unknown coding",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+    (
+        "no coding",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi",
+        (502, "", 502, "", false),
+    ),
+    ("204 with a length", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", (204, "", 204, "", true)),
+    (
+        "204 with a coding",
+        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+        (204, "", 204, "", true),
+    ),
+    (
+        "304 with a coding",
+        "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+        (304, "", 304, "", true),
+    ),
+    (
+        "205 with content",
+        "HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nhi",
+        (205, "", 205, "", true),
+    ),
+    (
+        "205 in chunks",
+        "HTTP/1.1 205 Reset Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        (205, "", 205, "", true),
+    ),
+    (
+        "103 with a length",
+        "HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        (200, "hi", 200, "hi", true),
+    ),
+    (
+        "101 unasked",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+    (
+        "fields of one connection",
+        "HTTP/1.1 200 OK\r\nConnection: X-Own\r\nTE: trailers\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nX-Own: 1\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
+        (200, "hi", 200, "hi", true),
+    ),
+    (
+        "bytes after the answer",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged",
+        (200, "hi", 200, "hi", false),
+    ),
+    (
+        "NTLM",
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+    (
+        "Negotiate beside Basic",
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: Basic realm=\"a\"\r\nContent-Length: 2\r\n\r\nhi",
+        (401, "hi", 401, "hi", true),
+    ),
+    (
+        "an authenticated connection",
+        "HTTP/1.1 200 OK\r\nPersistent-Auth: true\r\nContent-Length: 2\r\n\r\nhi",
+        (502, "", 502, "", false),
+    ),
+    (
+        "407",
+        "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+];
+
+/// A chunked body without its framing; any other as it is.
+fn unchunked(answer: &crate::wire::Answer) -> String {
+    if answer.header("transfer-encoding").is_none() {
+        return answer.body.clone();
+    }
+    let mut rest = answer.body.as_str();
+    let mut body = String::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        body.push_str(&after[..size]);
+        rest = &after[(size + 2).min(after.len())..];
+    }
+    body
+}
+
+#[test]
+fn never_n94_an_odd_answer_is_passed_on_or_its_connection_used_again() {
+    for (name, bytes, (one, one_body, two, two_body, is_reused)) in FATES {
+        for h2 in [false, true] {
+            let answered = (*bytes).to_owned();
+            let app = RawApp::start(move |asked| match asked.target() {
+                "/odd" => Reply::Keep(answered.clone().into_bytes()),
+                _ => Reply::ok("next"),
+            });
+            let world = before(&app);
+            if h2 {
+                let answer = world.h2_get("/odd", &[]);
+                assert_eq!(answer.status(), *two, "{name} over HTTP/2: {answer:?}");
+                assert!(*two == 502 || answer.body() == *two_body, "{name} over HTTP/2: {answer:?}");
+            } else {
+                let mut stream = TcpStream::connect(&world.plain).unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                stream.write_all(&World::head("GET", "/odd", "Connection: close\r\n")).unwrap();
+                let mut all = String::new();
+                stream.read_to_string(&mut all).unwrap();
+                let last = all.rfind("HTTP/1.1 ").unwrap_or_else(|| panic!("{name}: {all}"));
+                let answer = answer(&mut &all.as_bytes()[last..], false);
+                assert_eq!(answer.status, *one, "{name}: {answer:?}");
+                assert!(*one == 502 || unchunked(&answer) == *one_body, "{name}: {answer:?}");
+                for gone in ["te", "keep-alive", "proxy-connection", "x-own", "upgrade", "persistent-auth"] {
+                    assert_eq!(answer.header(gone), None, "{name}: {answer:?}");
+                }
+                if matches!(*one, 204 | 304) {
+                    assert!(
+                        answer.head.to_ascii_lowercase().matches("transfer-encoding").count() == 0,
+                        "{name}"
+                    );
+                    assert!(answer.body.is_empty(), "{name}: {answer:?}");
+                }
+            }
+            assert!(!all_mentions(&world, "forged"), "{name}");
+            // A connection that is used again is the only one; one that is not is closed.
+            if *is_reused {
+                assert!(
+                    (0..100).any(|_| {
+                        assert_eq!(world.get("/next", "").body, "next", "{name}");
+                        app.bytes(0).contains("GET /next")
+                    }),
+                    "{name}: it was not used again"
+                );
+            } else {
+                app.wait_until_closed(0);
+                assert_eq!(world.get("/next", "").body, "next", "{name}");
+                assert!(!app.bytes(0).contains("GET /next"), "{name}: it was used again");
+            }
+        }
+    }
+}
+
+/// Whether an answer to a plain request holds this text.
+fn all_mentions(world: &World, text: &str) -> bool {
+    world.get("/next", "").body.contains(text)
+}
+
+#[test]
+fn never_n107_an_app_sends_interim_answers_or_a_head_without_bound() {
+    let app = RawApp::start(|asked| match asked.target() {
+        "/hints" => Reply::Keep("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1_000).into_bytes()),
+        "/few" => Reply::Keep(
+            [
+                "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(8),
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+            ]
+            .concat()
+            .into_bytes(),
+        ),
+        "/many" => Reply::Keep(format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101)).into_bytes()),
+        "/long" => {
+            Reply::Keep(format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(65 << 10)).into_bytes())
+        }
+        _ => Reply::ok("next"),
+    });
+    let world = before(&app);
+    for (target, wanted) in [("/hints", 502), ("/few", 200), ("/many", 502), ("/long", 502)] {
+        assert_eq!(world.h2_get(target, &[]).status(), wanted, "{target} over HTTP/2");
+        let all = world.all(&World::head("GET", target, "Connection: close\r\n"));
+        let last = all.rfind("HTTP/1.1 ").unwrap_or_else(|| panic!("{target}: {all}"));
+        assert!(all[last..].starts_with(&format!("HTTP/1.1 {wanted} ")), "{target}: {}", &all[last..]);
+        assert!(all.matches("HTTP/1.1 103").count() <= 8, "{target}");
+    }
+}
+
+#[test]
+fn never_n107_an_app_sets_our_cookie_or_speaks_our_words() {
+    let fields = "Set-Cookie: a=1\r\nSet-Cookie: __Host-SESSION=evil; Secure; Path=/\r\nSet-Cookie: =session=evil\r\n\
+        Proxy-Status: Portcullis; error=http_request_denied\r\nProxy-Status: cdn\r\nx_request_id: evil\r\nX-Request-Id: evil\r\n\
+        WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"evil\"\r\n";
+    let app = RawApp::start(move |_| {
+        Reply::Keep(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n").into_bytes())
+    });
+    let world = before(&app);
+    let answer = world.get("/", "");
+    assert_eq!(answer.status, 200);
+    assert!(
+        !answer.head.contains("evil") && !answer.head.to_ascii_lowercase().contains("portcullis"),
+        "{}",
+        answer.head
+    );
+    assert_eq!(answer.head.to_ascii_lowercase().matches("set-cookie: a=1").count(), 1, "{}", answer.head);
+    assert_eq!(answer.header("proxy-status"), Some("cdn"));
+    for (kind, count) in [("cookie", 2.0), ("word", 2.0), ("challenge", 1.0)] {
+        let series = format!("portcullis_answer_fields_dropped_total{{app=\"wiki\",kind=\"{kind}\"}}");
+        assert_eq!(world.metric(&series), count, "{kind}");
+    }
+}
+
+/// An app that authenticates connections as IIS does: the third message of NTLM makes everything that follows on
+/// the connection the work of whoever sent it.
+fn ntlm_app() -> RawApp {
+    let known = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashMap::<usize, String>::new()));
+    RawApp::start(move |asked| {
+        let mut known = known.lock().unwrap();
+        let credential = asked.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("authorization").then(|| value.to_owned())
+        });
+        match credential.as_deref().and_then(|text| text.strip_prefix("NTLM ")) {
+            Some("hello") => Reply::Keep(
+                b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM challenge\r\nContent-Length: 0\r\n\r\n"
+                    .to_vec(),
+            ),
+            Some(proof) => {
+                known.insert(asked.connection, proof.to_owned());
+                Reply::ok(proof)
+            }
+            None => Reply::ok(known.get(&asked.connection).map_or("nobody", String::as_str)),
+        }
+    })
+}
+
+#[test]
+fn never_n91_a_connection_that_an_app_authenticated_serves_somebody_else() {
+    let app = ntlm_app();
+    let forwarding =
+        Setup { upstreams: app.upstreams(), app: "forward-authorization = true", ..Setup::default() };
+    let world = World::start(forwarding);
+    let by_cookie = |stream: &mut TcpStream, who: &str, lines: &str| {
+        let token = keys::token_with(|claims| claims["sub"] = who.into());
+        let head = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: session={token}\r\n{lines}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        answer(stream, false)
+    };
+    let open = || {
+        let stream = TcpStream::connect(&world.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+    };
+    for scheme in ["NTLM", "ntlm", "Negotiate", "Kerberos"] {
+        for message in ["hello", "anna"] {
+            let answer = by_cookie(&mut open(), "anna", &format!("Authorization: {scheme} {message}\r\n"));
+            assert!(matches!(answer.status, 400 | 401), "{scheme} {message}: {answer:?}");
+        }
+    }
+    assert_eq!(app.connections(), 0, "no credential reached the app");
+    let mut other = open();
+    for _ in 0..3 {
+        assert_eq!(by_cookie(&mut other, "bert", "").body, "nobody");
+    }
 }
