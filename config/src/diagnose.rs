@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::printable::is_printable;
+
 /// The most characters of a source line that are shown.
 const EXCERPT_CHARS_MAX: usize = 200;
 
@@ -229,11 +231,10 @@ fn carets(diagnostic: &Diagnostic, text: &str, column: usize, end_column: usize)
 
 /// Control characters, which could forge lines or drive a terminal, become a visible mark.
 fn clean(text: &str) -> String {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if hidden(c) => '\u{fffd}',
+            c if !is_printable(c) => '\u{fffd}',
             c => c,
         })
         .collect()

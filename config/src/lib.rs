@@ -5,9 +5,13 @@
 
 pub mod ask;
 pub mod diagnose;
+pub mod file;
 pub mod import;
+mod include;
 pub mod load;
 mod lower;
+pub mod output;
+pub mod printable;
 pub mod reference;
 pub mod reserved;
 mod schema;

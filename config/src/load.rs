@@ -1,13 +1,13 @@
 //! The main file and what it includes, read once, when asked.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use crate::diagnose::{At, Diagnostic, FileId, Severity, Sources};
+use crate::file;
+use crate::include::matches;
 use crate::lower::Lowering;
 use crate::schema::check;
 use crate::schema::tables::{INCLUDED, MAIN};
@@ -122,7 +122,7 @@ impl Loader {
         let view = View::new(&MAIN, main);
         let mut paths: Vec<(PathBuf, At)> = Vec::new();
         for (pattern, at) in view.texts("policies").chain(view.texts("locations")) {
-            match matches(folder, pattern) {
+            match matches(folder, pattern, FILES_MAX + 1) {
                 Ok(matched) if matched.is_empty() => self.found.push(
                     Diagnostic::error("include/no-match", at, format!("no file matches `{pattern}`"))
                         .label("matches nothing")
@@ -171,34 +171,11 @@ impl Loader {
     }
 }
 
-fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
-    // The folder's own name may hold characters that mean something in a pattern.
-    let folder = glob::Pattern::escape(&folder.to_string_lossy());
-    let whole = Path::new(&folder).join(pattern);
-    let options = glob::MatchOptions {
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::new()
-    };
-    let found = glob::glob_with(&whole.to_string_lossy(), options).map_err(|error| error.to_string())?;
-    found.take(FILES_MAX + 1).map(|path| path.map_err(|error| error.to_string())).collect()
-}
-
 fn read(path: &Path) -> Result<String, (&'static str, String)> {
-    let unreadable = |error: std::io::Error| ("file/unreadable", error.to_string());
-    // Asked before opening: to open a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(("file/unreadable", "it is not a file".to_owned()));
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(("file/unreadable", "it is not a file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(("file/too-large", "it is larger than 8MiB".to_owned()));
-    }
+    let bytes = file::read(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        std::io::ErrorKind::FileTooLarge => ("file/too-large", "it is larger than 8MiB".to_owned()),
+        _ => ("file/unreadable", error.to_string()),
+    })?;
     String::from_utf8(bytes).map_err(|_| ("file/not-utf8", "it is not UTF-8".to_owned()))
 }
 

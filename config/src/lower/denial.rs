@@ -7,6 +7,7 @@ use portcullis_policy::model::Evidence;
 use super::values::{self, Flaw};
 use super::{Context, template};
 use crate::diagnose::Diagnostic;
+use crate::file;
 use crate::schema::tables::{APP, DENIAL};
 use crate::schema::tree::View;
 use crate::settings::{AppDenial, Denial, Disclosure, FullTo, LANGUAGES, PolicyDenial, SupportKey};
@@ -110,11 +111,8 @@ fn support_keys(cx: &mut Context<'_>, view: View<'_>) -> Vec<SupportKey> {
     let mut keys = Vec::new();
     for (text, at) in view.texts("support-keys") {
         let Some(path) = cx.readable_at(text, at) else { continue };
-        let mut bytes = Vec::new();
-        let read = std::fs::File::open(&path).and_then(|file| {
-            std::io::Read::read_to_end(&mut std::io::Read::take(file, KEY_FILE_BYTES_MAX), &mut bytes)
-        });
-        let decoded = read.ok().and_then(|_| STANDARD.decode(bytes.trim_ascii()).ok());
+        let read = file::read(&path, KEY_FILE_BYTES_MAX);
+        let decoded = read.ok().and_then(|bytes| STANDARD.decode(bytes.trim_ascii()).ok());
         match decoded.and_then(|key| <[u8; 32]>::try_from(key).ok()) {
             Some(key) => keys.push(SupportKey(key)),
             None => cx.push(
@@ -155,12 +153,8 @@ fn colour(text: &str) -> Result<String, Flaw> {
 /// The logo as a data URI: the page loads nothing. SVG is not taken, since it can carry scripts.
 fn logo(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
     let path = cx.readable(view, "logo")?;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path).and_then(|file| {
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, LOGO_BYTES_MAX + 1), &mut bytes)
-    });
+    let bytes = file::read(&path, LOGO_BYTES_MAX).unwrap_or_default();
     let kind = match bytes.as_slice() {
-        _ if read.is_err() || u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LOGO_BYTES_MAX => None,
         [0x89, b'P', b'N', b'G', ..] => Some("png"),
         [0xff, 0xd8, 0xff, ..] => Some("jpeg"),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("webp"),

@@ -25,12 +25,8 @@ const FORBIDDEN_ELEMENTS: [&str; 12] = [
 pub(super) fn template(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
     let path = cx.readable(view, "template")?;
     let at = view.at_key("template");
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path).and_then(|file| {
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, BYTES_MAX + 1), &mut bytes)
-    });
-    let fits = read.is_ok() && u64::try_from(bytes.len()).is_ok_and(|len| len <= BYTES_MAX);
-    let Some(text) = fits.then(|| String::from_utf8(bytes).ok()).flatten() else {
+    let read = crate::file::read(&path, BYTES_MAX).ok();
+    let Some(text) = read.and_then(|bytes| String::from_utf8(bytes).ok()) else {
         cx.push(
             Diagnostic::error("denial/template", at, "`template` is no UTF-8 text of at most 64KiB")
                 .why("it is written into every denial page"),

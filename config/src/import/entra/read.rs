@@ -1,7 +1,7 @@
 //! Finds and reads exports, and writes the configuration made of them.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Import, Importer};
@@ -91,16 +91,12 @@ fn link(path: PathBuf, found: &mut Vec<PathBuf>, importer: &mut Importer) {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked before opening: to open a pipe would wait for its writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(io::Error::other("it is larger than 16MiB; export it in several parts"));
-    }
-    Ok(bytes)
+    crate::file::read(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            io::Error::other("it is larger than 16MiB; export it in several parts")
+        }
+        _ => error,
+    })
 }
 
 /// Writes the files of an import into a folder that is empty or does not exist yet, so that nothing
@@ -121,7 +117,7 @@ pub fn write(import: &Import, folder: &Path) -> io::Result<()> {
     }
     fs::create_dir_all(folder.join("policies"))?;
     for (name, content) in &import.files {
-        fs::write(folder.join(name), content)?;
+        crate::output::write(&folder.join(name), content)?;
     }
     Ok(())
 }
