@@ -193,7 +193,7 @@ def main():
         slip = config.parent / "policies/slip.toml"
         incident(prometheus, "policy", {"PortcullisBlockRateHigh", "PortcullisPolicyBlocksMost", "PortcullisEverythingDenied"},
                  lambda: slip.write_text(EVERYONE), slip.unlink)
-        incident(prometheus, "keys", {"PortcullisKeysUnusable"}, stage.kill_key_server, stage.revive_key_server)
+        incident(prometheus, "keys", {"PortcullisKeysNotRefreshed", "PortcullisKeysUnusable"}, stage.kill_key_server, stage.revive_key_server)
         if len(sys.argv) > 3:
             plot(prometheus, pathlib.Path(sys.argv[3]), begun)
 
