@@ -54,6 +54,18 @@ pub struct Server {
     pub decision_log: DecisionLog,
     /// How the decision log names people.
     pub decision_subject: Subject,
+    /// How the process' own messages are written.
+    pub process_log: ProcessLog,
+}
+
+/// How the process' own messages are written to standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProcessLog {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// How the decision log names the person or program that asked.
@@ -76,6 +88,27 @@ pub struct DecisionLog {
     pub sink: LogSink,
     /// One in so many requests that were let in is logged too; `None` is none of them. At least 1.
     pub grants_one_in: Option<u32>,
+    /// The access log beside it; `None` is none.
+    pub access: Option<AccessLog>,
+}
+
+/// Where each request is logged as web servers do, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Where lines go.
+    pub sink: LogSink,
+    /// How they are written.
+    pub format: AccessFormat,
+}
+
+/// How a line of the access log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessFormat {
+    /// One JSON object.
+    #[default]
+    Json,
+    /// The combined format of Apache and nginx.
+    Combined,
 }
 
 /// Where the decision log goes.
@@ -558,6 +591,7 @@ impl Server {
     /// none.
     #[must_use]
     pub fn restart_key(&self) -> String {
-        format!("{:?}", (&self.listeners, self.admin, self.threads, self.upstream_pool, &self.decision_log))
+        let logs = (&self.decision_log, self.process_log);
+        format!("{:?}", (&self.listeners, self.admin, self.threads, self.upstream_pool, logs))
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AppDenial, Config, DecisionLog, Disclosure, FullTo, IdentityValue, KeySource, LogSink, PolicyDenial,
-    Subject, SupportKey, SyslogTarget,
+    AccessFormat, AccessLog, AppDenial, Config, DecisionLog, Disclosure, FullTo, IdentityValue, KeySource,
+    LogSink, PolicyDenial, ProcessLog, Subject, SupportKey, SyslogTarget,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -27,7 +27,13 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.server.listeners[0].tls.as_ref().unwrap().key, Path::new("tests/complete/key.pem"));
     let sink =
         LogSink::File { path: "tests/complete/decisions.log".into(), bytes_max: Some(64 << 20), keep: 3 };
-    assert_eq!(config.server.decision_log, DecisionLog { sink, grants_one_in: Some(100) });
+    let access = AccessLog {
+        sink: LogSink::File { path: "tests/complete/access.log".into(), bytes_max: Some(1 << 20), keep: 2 },
+        format: AccessFormat::Combined,
+    };
+    let log = DecisionLog { sink, grants_one_in: Some(100), access: Some(access) };
+    assert_eq!(config.server.decision_log, log);
+    assert_eq!(config.server.process_log, ProcessLog::Json);
     assert_eq!((config.server.threads, config.server.upstream_pool), (Some(2), 7));
     assert_eq!(config.server.body_bytes_max, 1_024);
     assert_eq!(config.trusted_proxies.networks[1].to_string(), "192.0.2.0/24");
@@ -130,6 +136,7 @@ fn every_key_of_the_schema_is_taken_by_the_loader() {
             "policy.conditions.device-filter",
             "policy.conditions.claims",
             "server.decision-log.syslog",
+            "server.decision-log.access.syslog",
         ]
         .iter()
         .any(|other| key.starts_with(other))
@@ -162,10 +169,12 @@ fn the_decision_log_goes_to_one_place() {
     };
     assert_eq!(sink("").sink, LogSink::Stdout);
     assert_eq!(sink(r#"decision-log = "off""#).sink, LogSink::Off);
-    let sampled = DecisionLog { sink: LogSink::Stdout, grants_one_in: Some(10) };
+    let sampled = DecisionLog { sink: LogSink::Stdout, grants_one_in: Some(10), access: None };
     assert_eq!(sink("decision-log = { grants-one-in = 10 }"), sampled);
     let local = LogSink::Syslog(SyslogTarget::Socket("/dev/log".into()));
-    assert_eq!(sink(r#"decision-log = { syslog = "/dev/log" }"#).sink, local);
+    assert_eq!(sink(r#"decision-log = { syslog = "/dev/log" }"#).sink, local.clone());
     let remote = LogSink::Syslog(SyslogTarget::Udp("192.0.2.1:514".parse().unwrap()));
     assert_eq!(sink(r#"decision-log = { syslog = "udp://192.0.2.1:514" }"#).sink, remote);
+    let beside = sink(r#"decision-log = { file = "a", access = { syslog = "/dev/log" } }"#).access.unwrap();
+    assert_eq!(beside, AccessLog { sink: local, format: AccessFormat::Json });
 }

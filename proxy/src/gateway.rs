@@ -20,18 +20,21 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
 use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
+use portcullis_config::settings::AccessFormat;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{AdmittedRequest, Came, Head, RawHead, address, admit};
+use crate::admit::{self, AdmittedRequest, Came, Head, RawHead, address, admit};
 use crate::context;
 use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
+use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::id;
+use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
 use crate::record::{
-    AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
+    self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
 };
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::route::HostIndex;
@@ -84,17 +87,8 @@ pub struct Passage {
     /// Whether the answer's body is not passed on.
     drops_body: bool,
     is_judged: bool,
+    traffic: Traffic,
     recorded: bool,
-}
-
-#[derive(Debug)]
-enum Progress {
-    /// Nothing is decided.
-    Received,
-    /// Refused; the answer is written.
-    Answered(Refusal),
-    /// Let in.
-    Permitted(Permit),
 }
 
 /// What was learned of the request along the way; for page, log and metrics.
@@ -208,6 +202,13 @@ impl Passage {
         match outcome.into_granted() {
             Ok(permit) => {
                 seen.host = Some(route.host);
+                // Most are not logged. Of those that are, all that applied is told: asked a second time, for the
+                // first time kept only what was noteworthy.
+                if state.log.is_on() && (!seen.applied.is_empty() || state.log.samples(self.request_id.0)) {
+                    let decision = snapshot.policies.decide(caller.scope(), &signals);
+                    seen.applied = decision.applied.iter().collect();
+                    seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id)));
+                }
                 Ok(permit)
             }
             Err(refused) => {
@@ -413,12 +414,15 @@ impl Passage {
         Ok(())
     }
 
-    fn end(&mut self, head: &RequestHeader) {
+    fn end(&mut self, session: &Session) {
+        let head = session.req_header();
+        self.traffic = traffic(session);
         match self.progress {
             Progress::Answered(refusal) => {
                 self.record(Outcome::of(&refusal), Some(&refusal), Some(head));
             }
             Progress::Permitted(_) => self.record(Outcome::Granted, None, Some(head)),
+            Progress::Aborted(..) => self.record(Outcome::Aborted, None, Some(head)),
             Progress::Received => self.record(Outcome::Failed, None, None),
         }
     }
@@ -439,14 +443,25 @@ impl Passage {
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
+        let stage = match self.progress {
+            Progress::Aborted(_, stage) => Some(stage),
+            Progress::Received | Progress::Answered(_) | Progress::Permitted(_) => None,
+        };
         self.meters().ended(Ended {
             outcome,
             refusal,
+            stage,
+            traffic: self.traffic,
             took: self.started.elapsed(),
             request_id: self.request_id.0,
             unix_ms: self.now_unix_ms,
             user: self.seen.caller.as_ref().map(|caller| caller.user()),
         });
+        if let Some(head) = head
+            && let Some(format) = self.state.log.access()
+        {
+            self.state.log.push_access(self.access(outcome, refusal, head, format));
+        }
         let noteworthy = refusal.is_some()
             || self.state.log.samples(self.request_id.0)
             || self.seen.applied.iter().any(|(_, result)| {
@@ -458,6 +473,61 @@ impl Passage {
             let entry = self.entry(outcome, refusal, head);
             self.state.log.push(entry);
         }
+    }
+
+    /// The status that the client was sent, or would have been.
+    fn status(&self, refused: Option<u16>) -> Option<u16> {
+        let aborted = matches!(self.progress, Progress::Aborted(..)).then_some(CLIENT_CLOSED_REQUEST);
+        refused.or(self.traffic.status).or(aborted)
+    }
+
+    /// The request's line in the access log.
+    fn access(
+        &self,
+        outcome: Outcome,
+        refusal: Option<&Refusal>,
+        head: &RequestHeader,
+        format: AccessFormat,
+    ) -> Access {
+        let seen = &self.seen;
+        let token = seen.caller.as_ref().map(|caller| caller.token());
+        let how = self.snapshot.config.server.decision_subject;
+        let user = token.and_then(|token| self.snapshot.denials.subject(how, &token.principal().id));
+        let app = seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
+        let agent = head.headers.get(http::header::USER_AGENT);
+        let Traffic { status, bytes_in, bytes_out, .. } = self.traffic;
+        let begun_unix_ms = self.begun_unix_ms();
+        Access {
+            created_date_time: denial::timestamp(begun_unix_ms).to_string(),
+            unix_secs: begun_unix_ms.div_euclid(1_000),
+            request_id: self.id_text(),
+            outcome: outcome.as_str(),
+            reason: refusal.map(Refusal::reason),
+            ip_address: seen.client.or(self.peer).map(|client| address(client).to_string()),
+            user_id: user.map(|user| short(&user, VALUE_MAX)),
+            app_id: app.map(|app| app.id.clone()),
+            host: stated_host(head).map(record::field::host).unwrap_or_default(),
+            method: field(head.method.as_str().as_bytes(), NAME_MAX),
+            path: record::field::path(head.raw_path()),
+            protocol: match head.version {
+                http::Version::HTTP_10 => "HTTP/1.0",
+                http::Version::HTTP_2 => "HTTP/2.0",
+                _ => "HTTP/1.1",
+            },
+            // What was sent; a stream that was cut in the middle had been answered.
+            status: status.or(self.status(refusal.map(|refusal| refusal.row().status))).unwrap_or(0),
+            bytes_in,
+            bytes_out,
+            duration_ms: self.started.elapsed().as_micros() as f64 / 1_000.0,
+            user_agent: agent.map(|agent| field(agent.as_bytes(), VALUE_MAX)),
+            format,
+        }
+    }
+
+    /// When the request came; [`now_unix_ms`](Self::now_unix_ms) moves on while it lasts.
+    fn begun_unix_ms(&self) -> i64 {
+        // The first 48 bits of a version 7 UUID are its time (RFC 9562, section 5.7).
+        i64::try_from(self.request_id.0 >> 80).unwrap_or(0)
     }
 
     fn entry(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
@@ -490,21 +560,30 @@ impl Passage {
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
             error_code: row.map(|row| row.code).filter(|code| *code != 0),
-            status: row.map(|row| row.status),
+            status: self.status(row.map(|row| row.status)),
             reasons,
             app_id: app.map(|app| app.id.clone()),
-            user_id: user,
-            ip_address: seen.client.map(|client| address(client).to_string()),
+            user_id: user.map(|user| short(&user, VALUE_MAX)),
+            // Of a request that was not admitted, only the connection is known.
+            ip_address: seen.client.or(self.peer).map(|client| address(client).to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),
-            device_id: token.and_then(|token| token.device()).map(|device| device.id.to_owned()),
+            device_id: token.and_then(|token| token.device()).map(|device| short(device.id, VALUE_MAX)),
             device_compliant: token
                 .and_then(|token| token.device())
                 .and_then(|device| device.traits.compliant),
-            // Before admission the path is not to be trusted, not even with a log.
-            method: seen.app.and(head).map(|head| head.method.as_str().to_owned()),
-            path: seen.app.and(head).map(|head| head.uri.path().to_owned()),
+            at_fault: match (refusal, head) {
+                (Some(Refusal::BadRequest(bad)), Some(head)) => {
+                    let header = self.snapshot.config.trusted_proxies.header;
+                    let name = admit::at_fault(*bad, &head.headers, header);
+                    Some(field(name.as_bytes(), NAME_MAX))
+                }
+                _ => None,
+            },
+            host: head.and_then(stated_host).map(record::field::host),
+            method: head.map(|head| field(head.method.as_str().as_bytes(), NAME_MAX)),
+            path: head.map(|head| record::field::path(head.raw_path())),
             policy_generation: self.snapshot.generation.0,
             policies_digest: hex(denials.policies_digest()),
             repeats: seen.repeats,
@@ -595,6 +674,12 @@ fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, no
         .map_or_else(Refusal::from, |_| Refusal::NoApp)
 }
 
+/// The host that a head names, as it was sent.
+fn stated_host(head: &RequestHeader) -> Option<&[u8]> {
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    authority.or_else(|| head.headers.get(http::header::HOST).map(HeaderValue::as_bytes))
+}
+
 fn hex(digest: [u8; 8]) -> String {
     format!("{:016x}", u64::from_be_bytes(digest))
 }
@@ -676,6 +761,53 @@ async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()>
     Ok(())
 }
 
+/// There is nobody to read an answer, and nothing that follows on the connection can be trusted.
+const fn nobody_left() -> FailToProxy {
+    FailToProxy { error_code: 0, can_reuse_downstream: false }
+}
+
+/// Whether the client broke the protocol, rather than went away: closed, reset, or took and sent nothing for
+/// too long.
+fn spoke_nonsense(problem: &Error) -> bool {
+    match problem.etype() {
+        ErrorType::ConnectionClosed
+        | ErrorType::ReadError
+        | ErrorType::WriteError
+        | ErrorType::H2Error
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout => {
+            // Over HTTP/2 a breach of the protocol ends the stream or the connection from our side.
+            problem.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
+        }
+        _ => true,
+    }
+}
+
+/// The status of the head that the client was sent.
+fn status_written(session: &Session) -> Option<u16> {
+    session.response_written().map(|head| head.status.as_u16())
+}
+
+fn traffic(session: &Session) -> Traffic {
+    let written = session.response_written();
+    let status = status_written(session);
+    let is_of_events = || {
+        let kind = written.and_then(|head| head.headers.get(http::header::CONTENT_TYPE));
+        kind.is_some_and(|kind| {
+            kind.as_bytes().get(..EVENTS.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+        })
+    };
+    Traffic {
+        status,
+        bytes_in: session.body_bytes_read() as u64,
+        bytes_out: session.body_bytes_sent() as u64,
+        is_stream: status == Some(101) || is_of_events(),
+    }
+}
+
+/// The kind of server-sent events (HTML Living Standard, section 9.2).
+const EVENTS: &[u8] = b"text/event-stream";
+
 /// The clock on the wall, exact to a tick of the kernel; a quarter of the price of the exact one.
 fn unix_now() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
@@ -730,6 +862,7 @@ impl ProxyHttp for Gateway {
             interim: 0,
             drops_body: false,
             is_judged: false,
+            traffic: Traffic::default(),
             recorded: false,
         })
     }
@@ -937,18 +1070,23 @@ impl ProxyHttp for Gateway {
         problem: &Error,
         way: &mut Box<Passage>,
     ) -> FailToProxy {
-        let refusal = match problem.etype() {
+        let refusal = match (&way.progress, problem.etype()) {
             // Judged anew and refused.
-            ErrorType::HTTPStatus(_) if let Progress::Answered(refusal) = way.progress => refusal,
-            ErrorType::HTTPStatus(413) => Refusal::BodyTooLarge,
-            ErrorType::HTTPStatus(500) => Refusal::Internal,
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
-                Refusal::Upstream { status: 504 }
-            }
+            (Progress::Answered(refusal), ErrorType::HTTPStatus(_)) => *refusal,
+            // Refused, and the client did not wait for the answer: that refusal is what happened.
+            (Progress::Answered(_), _) => return nobody_left(),
+            (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
+            (_, ErrorType::HTTPStatus(500)) => Refusal::Internal,
             _ if *problem.esource() == pingora::ErrorSource::Downstream => {
-                // The client went away or spoke nonsense: nobody is left to read an answer.
-                way.progress = Progress::Answered(Refusal::BadRequest(BadRequest::Framing));
-                return FailToProxy { error_code: 0, can_reuse_downstream: false };
+                if spoke_nonsense(problem) {
+                    way.progress = Progress::Answered(Refusal::BadRequest(BadRequest::Framing));
+                } else {
+                    way.progress.abort(Stage::of(status_written(session)));
+                }
+                return nobody_left();
+            }
+            (_, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
+                Refusal::Upstream { status: 504 }
             }
             _ => Refusal::Upstream { status: 502 },
         };
@@ -986,7 +1124,7 @@ impl ProxyHttp for Gateway {
         'e: 'f,
         'w: 'f,
     {
-        way.end(session.req_header());
+        way.end(session);
         Box::pin(poll_fn(|_| Poll::Ready(())))
     }
 

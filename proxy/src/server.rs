@@ -1,6 +1,6 @@
 //! The process: listeners, runtimes, signals, and the hand-over to a successor.
 
-use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerOptions;
@@ -13,17 +13,15 @@ use pingora::services::ServiceWithDependents;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 use portcullis_config::settings::ListenerTls;
+use portcullis_config::{file, output};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tracing::Level;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::admin::Admin;
 use crate::gateway::Gateway;
-use crate::state::{State, Watch};
+use crate::preflight;
+use crate::process_log;
+use crate::state::{PEM_BYTES_MAX, State, Watch};
 
 /// What is gathered for a client before it is sent: head and body of a denial leave together, where
 /// pingora's own 1,460 bytes would send them one by one, and a second packet costs more than the page.
@@ -43,6 +41,9 @@ pub enum ServeError {
     /// The process that serves now could not be asked to hand over.
     #[error("no process to take over from: {0}")]
     Predecessor(String),
+    /// The machine lacks what is needed.
+    #[error("{0}")]
+    Impossible(String),
     /// The process id cannot be written.
     #[error("the process id cannot be written to {0}: {1}")]
     PidFile(String, std::io::Error),
@@ -69,35 +70,26 @@ pub fn prepare_process() {
     // A second call finds it installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-    // Pingora reports client disconnects as errors; they say nothing to an operator.
-    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(
-            "warn,portcullis=info,pingora_core=error,pingora_core::connectors=off,pingora_proxy=off",
-        )
-    });
-    // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
-    let discreet = filter_fn(|told| *told.level() <= Level::INFO || told.target().starts_with("portcullis"));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let _ = tracing_subscriber::registry().with(lines).with(filter).with(discreet).try_init();
+    process_log::install();
 }
 
 /// Whether certificate and key are what they are said to be, and belong together. Pingora would panic in
 /// the listener's own thread, and the process would live on without serving.
 fn check_pair(tls: &ListenerTls) -> Result<(), Box<dyn std::error::Error>> {
     let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&std::fs::read(&tls.certificate)?).collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_slice(&std::fs::read(&tls.key)?)?;
+        CertificateDer::pem_slice_iter(&file::read(&tls.certificate, PEM_BYTES_MAX)?)
+            .collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(&file::read(&tls.key, PEM_BYTES_MAX)?)?;
     rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
     Ok(())
 }
 
-fn ask_predecessor(pid_file: &std::path::Path) -> Result<(), ServeError> {
+fn ask_predecessor(pid_file: &Path) -> Result<(), ServeError> {
     let fail = |problem: &dyn std::fmt::Display| {
         ServeError::Predecessor(format!("{}: {problem}", pid_file.display()))
     };
-    let text = std::fs::read_to_string(pid_file).map_err(|problem| fail(&problem))?;
+    let text = file::read(pid_file, 64).map_err(|problem| fail(&problem))?;
+    let text = String::from_utf8_lossy(&text);
     let number: i32 = text.trim().parse().map_err(|problem| fail(&problem))?;
     let pid = rustix::process::Pid::from_raw(number).ok_or_else(|| fail(&"no process id"))?;
     rustix::process::kill_process(pid, rustix::process::Signal::QUIT).map_err(|problem| fail(&problem))
@@ -109,14 +101,33 @@ fn ask_predecessor(pid_file: &std::path::Path) -> Result<(), ServeError> {
 /// # Errors
 /// When an address or a TLS file is no good, or there is nobody to take over from.
 pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
-    let settings = state.snapshot().config.server.clone();
+    let snapshot = state.snapshot();
+    if let Some(problem) = preflight::problems(&snapshot.config).into_iter().next() {
+        return Err(ServeError::Impossible(problem));
+    }
+    let settings = snapshot.config.server.clone();
+    drop(snapshot);
+    let user_folder = preflight::user_folder();
+    let place = |path: &Path| preflight::runtime_file(path, user_folder.as_deref());
+    let (pid_file, upgrade_socket) = (place(&settings.pid_file), place(&settings.upgrade_socket));
+    match &pid_file {
+        Some(path) => preflight::make_folder(path)
+            .map_err(|problem| ServeError::PidFile(path.display().to_string(), problem))?,
+        None => tracing::info!(
+            "no file with the process id and no upgrade: there is neither /run/portcullis nor $XDG_RUNTIME_DIR"
+        ),
+    }
     let conf = ServerConf {
         threads: settings
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         work_stealing: false,
-        pid_file: settings.pid_file.display().to_string(),
-        upgrade_sock: settings.upgrade_socket.display().to_string(),
+        upgrade_sock: upgrade_socket
+            .as_deref()
+            // A place that nobody has: a socket in a folder of everybody's could be somebody else's.
+            .unwrap_or(Path::new("/nonexistent/portcullis.sock"))
+            .display()
+            .to_string(),
         // What is under way may finish within `grace`; nothing new is waited for.
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(settings.grace.as_secs()),
@@ -125,7 +136,8 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
         ..ServerConf::default()
     };
     if start.upgrade {
-        ask_predecessor(&settings.pid_file)?;
+        let nowhere = || ServeError::Predecessor("there is no file with its process id".to_owned());
+        ask_predecessor(pid_file.as_deref().ok_or_else(nowhere)?)?;
     } else {
         // Pingora panics on an address in use; say it in words first.
         let addresses = settings.listeners.iter().map(|listener| listener.address).chain([settings.admin]);
@@ -177,15 +189,19 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     for service in start.extra {
         server.add_boxed_service(service);
     }
-    std::fs::write(&settings.pid_file, format!("{}\n", std::process::id()))
-        .map_err(|problem| ServeError::PidFile(settings.pid_file.display().to_string(), problem))?;
+    let own = format!("{}\n", std::process::id());
+    if let Some(path) = &pid_file {
+        // Never through a link that somebody laid there.
+        output::write(path, &own)
+            .map_err(|problem| ServeError::PidFile(path.display().to_string(), problem))?;
+    }
     server.run(RunArgs::default());
     at_last.log.flush();
-    let mine = std::fs::read_to_string(&settings.pid_file)
-        .is_ok_and(|text| text.trim() == std::process::id().to_string());
-    if mine {
+    if let Some(path) = pid_file
+        && file::read(&path, 64).is_ok_and(|text| text == own.as_bytes())
+    {
         // After an upgrade the file is the successor's. A file that stays is only untidy.
-        let _ = std::fs::remove_file(&settings.pid_file);
+        let _ = std::fs::remove_file(path);
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) fn issuer(cx: &mut Context<'_>, view: View<'_>, names: &mut Names) ->
     let mut duration =
         |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
     let (refresh, refresh_min, stale_max) =
-        (duration("refresh", 3_600), duration("refresh-min", 30), duration("stale-max", 86_400));
+        (duration("refresh", 600), duration("refresh-min", 30), duration("stale-max", 86_400));
     if refresh_min < Duration::from_secs(1) || refresh < refresh_min || stale_max < refresh {
         cx.push(
             Diagnostic::error("issuer/refresh", view.at_key("refresh"), "the times of fetching keys contradict each other")

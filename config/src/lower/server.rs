@@ -10,11 +10,11 @@ use ipnet::IpNet;
 use super::values::Flaw;
 use super::{Context, values};
 use crate::diagnose::Diagnostic;
-use crate::schema::tables::{DECISION_LOG, LISTENER, LISTENER_TLS};
+use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LISTENER, LISTENER_TLS};
 use crate::schema::tree::{Kind, View};
 use crate::settings::{
-    DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, Server, Subject, SyslogTarget,
-    TrustedProxies,
+    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, ProcessLog,
+    Server, Subject, SyslogTarget, TrustedProxies,
 };
 
 pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
@@ -71,6 +71,10 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
             Some("none") => Subject::None,
             _ => Subject::Hashed,
         },
+        process_log: match view.text("process-log") {
+            Some("json") => ProcessLog::Json,
+            _ => ProcessLog::Text,
+        },
     })
 }
 
@@ -115,11 +119,41 @@ fn decision_table(view: View<'_>) -> Option<View<'_>> {
 fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
     let Some(table) = decision_table(view) else {
         let off = view.text("decision-log") == Some("off");
-        return DecisionLog { sink: if off { LogSink::Off } else { LogSink::Stdout }, grants_one_in: None };
+        let sink = if off { LogSink::Off } else { LogSink::Stdout };
+        return DecisionLog { sink, grants_one_in: None, access: None };
     };
+    let sink = log_sink(cx, table);
+    let access = table.table("access", &ACCESS_LOG).map(|access| AccessLog {
+        sink: log_sink(cx, access),
+        format: match access.text("format") {
+            Some("combined") => AccessFormat::Combined,
+            _ => AccessFormat::Json,
+        },
+    });
+    let file = |sink: &LogSink| match sink {
+        LogSink::File { path, .. } => Some(path.clone()),
+        LogSink::Off | LogSink::Stdout | LogSink::Syslog(_) => None,
+    };
+    if let Some(access) = &access
+        && let Some(path) = file(&access.sink)
+        && file(&sink).as_ref() == Some(&path)
+    {
+        let what = format!("`{}` is the decision log, too", path.display());
+        cx.push(
+            Diagnostic::error("decision-log/same-file", table.at_key("access"), what)
+                .why("two logs would be rotated as one, and lose lines")
+                .help("give the access log a file of its own"),
+        );
+    }
+    let one_in = integer(table, "grants-one-in").and_then(|one_in| u32::try_from(one_in).ok());
+    DecisionLog { sink, grants_one_in: one_in, access }
+}
+
+/// The place that a log's `file` or `syslog` names.
+fn log_sink(cx: &mut Context<'_>, table: View<'_>) -> LogSink {
     let syslog = cx.parse_key(table, "syslog", syslog_target);
     let bytes_max = cx.parse_key(table, "max-size", values::size);
-    let sink = match (table.text("file"), syslog) {
+    match (table.text("file"), syslog) {
         (Some(_), Some(_)) => {
             cx.push(
                 Diagnostic::error(
@@ -139,9 +173,7 @@ fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
         }
         (None, Some(target)) => LogSink::Syslog(target),
         (None, None) => LogSink::Stdout,
-    };
-    let one_in = integer(table, "grants-one-in").and_then(|one_in| u32::try_from(one_in).ok());
-    DecisionLog { sink, grants_one_in: one_in }
+    }
 }
 
 /// `/dev/log`, or `udp://192.0.2.1:514`. No names: the log must not hang on a resolver.

@@ -100,6 +100,12 @@ pub(crate) static SERVER: Table = Table {
             Shape::Either(&[Shape::Word(&["stdout", "off"]), Shape::Table(&DECISION_LOG)]),
             "Where decisions are logged.",
         ),
+        default(
+            "process-log",
+            "\"text\"",
+            Shape::Word(&["text", "json"]),
+            "How the process' own messages are written to standard error: for people, or one JSON object a line.",
+        ),
     ],
 };
 
@@ -128,6 +134,35 @@ pub(crate) static DECISION_LOG: Table = Table {
             "\"hashed\"",
             Shape::Word(&["clear", "hashed", "none"]),
             "How people are named: by id, by a keyed hash of it, or not at all.",
+        ),
+        optional(
+            "access",
+            Shape::Table(&ACCESS_LOG),
+            "An access log beside it, with a line for each request; none if absent.",
+        ),
+    ],
+};
+
+pub(crate) static ACCESS_LOG: Table = Table {
+    title: "access",
+    keys: &[
+        optional("file", Shape::Text(Form::Path), "Appended to this file; standard output if absent."),
+        optional(
+            "max-size",
+            Shape::Text(Form::Size),
+            "At this size the file becomes `NAME.1` and a new one is begun; never if absent.",
+        ),
+        default("keep", "5", Shape::Integer { min: 0, max: 1_000 }, "How many full files are kept."),
+        optional(
+            "syslog",
+            TEXT,
+            "Instead of a file: a socket on this machine (`/dev/log`), or `udp://ADDRESS:PORT` (RFC 5424).",
+        ),
+        default(
+            "format",
+            "\"json\"",
+            Shape::Word(&["json", "combined"]),
+            "One JSON object a line, or the combined format of Apache and nginx.",
         ),
     ],
 };
@@ -181,7 +216,12 @@ pub(crate) static ISSUER: Table = Table {
         ),
         default("leeway", "\"30s\"", DURATION, "Clock difference that is forgiven; at most 30s."),
         optional("max-age", DURATION, "How long ago a token may have been issued."),
-        default("refresh", "\"1h\"", DURATION, "How often keys are fetched anew."),
+        default(
+            "refresh",
+            "\"10m\"",
+            DURATION,
+            "How often keys are fetched anew; a dead key server is noticed by then.",
+        ),
         default("refresh-min", "\"30s\"", DURATION, "Least time between two fetches for an unknown key id."),
         default(
             "stale-max",

@@ -95,7 +95,7 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
 
 impl<'r> Fields<'r> {
     /// Takes a field in, or says what is wrong with it.
-    fn take(
+    pub(super) fn take(
         &mut self,
         name: &str,
         value: &'r HeaderValue,

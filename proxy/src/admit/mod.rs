@@ -2,6 +2,7 @@
 //! receives; whatever could be read in two ways is refused before anybody interprets it.
 
 mod address;
+mod fault;
 mod forwarded;
 mod head;
 mod raw;
@@ -15,6 +16,7 @@ use portcullis_config::settings::TrustedProxies;
 
 use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
+pub(crate) use fault::at_fault;
 use forwarded::Client;
 pub(crate) use head::Came;
 use head::Fields;

@@ -46,7 +46,7 @@ impl Subject {
             Some(geo) if !geo.database.exists() => GeoState::Missing,
             Some(geo) => GeoState::Ready(Box::new(
                 GeoDatabase::open(&geo.database, &geo.country_path)
-                    .map_err(|problem| format!("{}: {problem}", geo.database.display()))?,
+                    .map_err(|problem| format!("{}: {problem}", super::shown(&geo.database)))?,
             )),
         };
         let policies =

@@ -9,6 +9,8 @@ use portcullis_config::load;
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
+use crate::preflight;
+
 /// What to check and how to tell.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -34,13 +36,20 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Format::Text => super::error(&render_text(&loaded.diagnostics, &loaded.sources)),
     }
     let Some(config) = loaded.config else { return ExitCode::FAILURE };
+    let stands_in_the_way = preflight::problems(&config);
+    for problem in &stands_in_the_way {
+        super::error(&format!("error[run/impossible]: {problem}"));
+    }
+    if !stands_in_the_way.is_empty() {
+        return ExitCode::FAILURE;
+    }
     match CompiledPolicies::compile(config.policies, Generation(1)) {
         Ok(compiled) => {
             if matches!(arguments.format, Format::Text) {
                 let set = compiled.set();
                 let summary = format!(
                     "{}: {} apps, {} policies, {} named locations: fit to serve",
-                    arguments.config.display(),
+                    super::shown(&arguments.config),
                     set.apps.len(),
                     set.policies.len(),
                     set.locations.len()

@@ -1,7 +1,6 @@
 //! `portcullis import`: policies of another product as files of this one, with an account of what
 //! became of every property.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +9,7 @@ use clap::{Args, Subcommand};
 use portcullis_config::diagnose::{Severity, render_text};
 use portcullis_config::import::entra::{Import, read};
 use portcullis_config::load;
+use portcullis_config::output;
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
@@ -49,11 +49,11 @@ struct Entra {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Source::Entra(arguments) = &arguments.source;
     let import = read::import(&arguments.paths, arguments.partial);
-    let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", path.display());
+    let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", super::shown(path));
     read::write(&import, &arguments.out).map_err(|error| to(&arguments.out, error))?;
     if let Some(path) = &arguments.report {
         let text = serde_json::to_string_pretty(&import.report.to_json())?;
-        fs::write(path, text + "\n").map_err(|error| to(path, error))?;
+        output::write(path, text + "\n").map_err(|error| to(path, error))?;
     }
     super::print(import.report.to_text().trim_end());
     check(&import, &arguments.out)?;
@@ -81,8 +81,8 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
     super::print(&format!(
         "\nwritten to {}: {policies} policies; it loads, with {warnings} warnings. What Entra does not know is \
          marked FILL IN; then: portcullis check --config {}",
-        folder.display(),
-        main.display()
+        super::shown(folder),
+        super::shown(&main)
     ));
     Ok(())
 }

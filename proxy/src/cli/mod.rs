@@ -15,9 +15,11 @@ mod test_cases;
 mod what_if;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use portcullis_config::printable;
 
 /// A conditional-access reverse proxy: identity is not enough, the context must be right too.
 #[derive(Debug, Parser)]
@@ -80,12 +82,18 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Writes to standard output. A reader that went away (`| head`) has read enough.
+/// Writes to standard output; nothing in it steers a terminal. A reader that went away (`| head`) has read
+/// enough.
 fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", printable::lines(text));
 }
 
 #[expect(clippy::print_stderr, reason = "the command line's own output")]
 fn error(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", printable::lines(text));
+}
+
+/// A path in one line.
+fn shown(path: &Path) -> String {
+    printable::value(&path.to_string_lossy())
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use http::header::CONTENT_SECURITY_POLICY;
+use portcullis_config::output;
 use portcullis_config::settings::{Disclosure, LANGUAGES};
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
@@ -102,10 +103,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 // What the page may load and run; a server of the folder sends it along.
                 let policy = answer.headers.iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY);
                 if let Some((_, policy)) = policy {
-                    fs::write(arguments.out.join("content-security-policy.txt"), policy.as_bytes())?;
+                    output::write(&arguments.out.join("content-security-policy.txt"), policy.as_bytes())?;
                 }
                 let file = format!("{}.{lang}.{shown}.html", scene.name);
-                fs::write(arguments.out.join(&file), &answer.body)?;
+                output::write(&arguments.out.join(&file), &answer.body)?;
                 index.push_str(&format!("<li><a href=\"{file}\">{file}</a></li>\n"));
                 count += 1;
             }
@@ -115,8 +116,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err("no page has this code".into());
     }
     index.push_str("</ul>\n</html>\n");
-    fs::write(arguments.out.join("index.html"), index)?;
-    super::print(&format!("{count} pages in {}", arguments.out.display()));
+    output::write(&arguments.out.join("index.html"), index)?;
+    super::print(&format!("{count} pages in {}", super::shown(&arguments.out)));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use portcullis_config::ask::{self, Case};
+use portcullis_config::printable::value;
 use portcullis_policy::model::PolicyState;
 use portcullis_policy::reference::{FindingResult, Tri};
 
@@ -40,10 +41,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     let (mut passed, mut failed, mut unreadable) = (0_usize, 0_usize, false);
     for path in &arguments.cases {
-        let text = match std::fs::read_to_string(path) {
+        let text = match super::what_if::read(path) {
             Ok(text) => text,
             Err(problem) => {
-                super::error(&format!("portcullis: cannot read `{}`: {problem}", path.display()));
+                super::error(&format!("portcullis: {problem}"));
                 unreadable = true;
                 continue;
             }
@@ -58,11 +59,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             match judge(&subject, case.clone()) {
                 Ok(()) => {
                     passed += 1;
-                    super::print(&format!("ok      {}", case.name));
+                    super::print(&format!("ok      {}", value(&case.name)));
                 }
                 Err(why) => {
                     failed += 1;
-                    super::print(&format!("FAILED  {}\n        at {}\n{why}", case.name, case.place));
+                    super::print(&format!(
+                        "FAILED  {}\n        at {}\n{why}",
+                        value(&case.name),
+                        value(&case.place)
+                    ));
                 }
             }
         }
@@ -98,7 +103,7 @@ fn judge(subject: &Subject, mut case: Case) -> Result<(), String> {
     for explained in &answered.explanation.policies {
         let policy = subject.policies.set().policies.get(explained.finding.policy.0 as usize);
         let id = policy.map_or("", |policy| policy.id.as_str());
-        let _ = writeln!(why, "          {id}: {}", explained.sentence());
+        let _ = writeln!(why, "          {id}: {}", value(&explained.sentence()));
     }
     why.truncate(why.trim_end().len());
     Err(why)

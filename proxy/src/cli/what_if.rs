@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use portcullis_config::ask;
+use portcullis_config::printable::value;
 use portcullis_policy::PolicySet;
 use portcullis_policy::explain::Explained;
 use portcullis_policy::model::PolicyState;
@@ -17,7 +18,7 @@ use super::Failure;
 use super::ask::{Answered, Subject, now, told};
 
 /// The largest request that is read, in bytes.
-const REQUEST_BYTES_MAX: u64 = 1 << 20;
+const REQUEST_BYTES_MAX: u64 = 8 << 20;
 
 /// Whose request, for what, from where, on what. What a flag says counts over what the file says.
 #[derive(Debug, Args)]
@@ -163,14 +164,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(path: &std::path::Path) -> Result<String, Failure> {
-    let problem = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+/// The text of a file, or of standard input where it is `-`. A pipe is good enough: `--request <(…)` is one.
+pub(super) fn read(path: &std::path::Path) -> Result<String, Failure> {
+    let problem = |error: std::io::Error| format!("cannot read `{}`: {error}", super::shown(path));
     let mut text = String::new();
     if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(REQUEST_BYTES_MAX).read_to_string(&mut text).map_err(problem)?;
+        let input = std::io::stdin().lock();
+        input.take(REQUEST_BYTES_MAX + 1).read_to_string(&mut text).map_err(problem)?;
     } else {
         let file = std::fs::File::open(path).map_err(problem)?;
-        file.take(REQUEST_BYTES_MAX).read_to_string(&mut text).map_err(problem)?;
+        file.take(REQUEST_BYTES_MAX + 1).read_to_string(&mut text).map_err(problem)?;
+    }
+    // A part of it would be another question.
+    if text.len() as u64 > REQUEST_BYTES_MAX {
+        return Err(format!("`{}` is larger than 8MiB", super::shown(path)).into());
     }
     Ok(text)
 }
@@ -202,7 +209,7 @@ fn text_of(set: &PolicySet, answered: &Answered) -> String {
         }
     }
     for explained in &answered.explanation.policies {
-        let _ = write!(out, "\n  {}: {}", id(set, explained), explained.sentence());
+        let _ = write!(out, "\n  {}: {}", id(set, explained), value(&explained.sentence()));
     }
     if answered.explanation.conclusion.refused().is_some() {
         out.push_str("\nwhat would let it in:");

@@ -4,8 +4,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use maxminddb::{PathElement, Reader};
+use portcullis_config::file;
 use portcullis_policy::model::CountryCode;
 use portcullis_policy::signals::Fact;
+
+/// The largest database, in bytes; those of whole networks' makers have half as many.
+const BYTES_MAX: u64 = 1 << 30;
 
 /// Whether countries can be told.
 #[derive(Debug)]
@@ -50,6 +54,9 @@ pub struct GeoDatabase {
 /// Why a file is no country database.
 #[derive(Debug, thiserror::Error)]
 pub enum GeoError {
+    /// The file cannot be read.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
     /// The file cannot be read as MMDB.
     #[error("not a readable MMDB file: {0}")]
     Format(#[from] maxminddb::MaxMindDbError),
@@ -61,7 +68,7 @@ impl GeoDatabase {
     /// # Errors
     /// When the file cannot be read as MMDB.
     pub fn open(file: &Path, path: &[String]) -> Result<Self, GeoError> {
-        let reader = Reader::open_readfile(file)?;
+        let reader = Reader::from_source(file::read(file, BYTES_MAX)?)?;
         let ipv4_only = reader.metadata().ip_version == 4;
         Ok(Self { reader, path: path.to_vec(), ipv4_only })
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_config::output;
 
 use super::issuer::AUDIENCE;
 use super::{DemoError, Options, mmdb};
@@ -32,16 +33,16 @@ pub(super) fn write(
     .filter_map(|(network, country)| Some((network.parse().ok()?, country)))
     .collect();
     let built = u64::try_from(crate::state::unix_now()).unwrap_or(0);
-    fs::write(folder.join("country.mmdb"), mmdb::write(&networks, built))?;
+    output::write(&folder.join("country.mmdb"), mmdb::write(&networks, built))?;
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;
-    fs::write(folder.join("support.key"), STANDARD.encode(key))?;
-    fs::write(folder.join("locations.toml"), LOCATIONS)?;
-    fs::write(folder.join("policies/block-other-countries.toml"), BLOCK)?;
-    fs::write(folder.join("policies/require-compliant-device.toml"), DEVICE)?;
-    fs::write(folder.join("policies/watch-mfa.toml"), WATCH)?;
+    output::write(&folder.join("support.key"), STANDARD.encode(key))?;
+    output::write(&folder.join("locations.toml"), LOCATIONS)?;
+    output::write(&folder.join("policies/block-other-countries.toml"), BLOCK)?;
+    output::write(&folder.join("policies/require-compliant-device.toml"), DEVICE)?;
+    output::write(&folder.join("policies/watch-mfa.toml"), WATCH)?;
     // Last, so that a folder with a main file is whole.
-    fs::write(main, main_file(options, issuer, wiki))?;
+    output::write(&main, main_file(options, issuer, wiki))?;
     Ok(())
 }
 

@@ -331,6 +331,13 @@ impl Case {
         case
     }
 
+    /// About how many bytes it takes in memory: what it says, twice, for lists have room for more.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let said = postcard::experimental::serialized_size(self).unwrap_or(TEXT_BYTES_MAX * ITEMS_MAX);
+        size_of::<Self>() + 2 * said
+    }
+
     /// Leaves out what fills most room and decides least often, for where room is short.
     pub fn reduce(&mut self) {
         self.is_cut = true;

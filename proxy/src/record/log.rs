@@ -5,25 +5,15 @@
 //! does not fit is counted. Values are JSON-escaped, so no client can forge a line. Tokens,
 //! cookies and query strings are never in it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
-use std::time::{Duration, Instant};
 
-use portcullis_config::settings;
+use portcullis_config::settings::{self, AccessFormat};
 use serde::Serialize;
 
 use super::Case;
+use super::access::Access;
 use super::case::without_absent;
-use super::sink::Sink;
-
-/// Entries that may wait for the sink.
-const QUEUE: usize = 8_192;
-/// How long the thread lets entries gather before it looks again. It is woken by the first entry after a
-/// silence only: a wake-up for each costs more than all else of an entry.
-const GATHERING: Duration = Duration::from_millis(20);
-/// The longest that the end of the process waits for entries under way.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+use super::lines::{Line, Lines};
 
 /// One decision, in Entra's field names where Entra has them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -73,7 +63,13 @@ pub struct Entry {
     /// Whether the device is compliant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_compliant: Option<bool>,
-    /// Method and path, without the query.
+    /// Of a request that was rejected for its form: which header, or which part, was at fault. Never its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_fault: Option<String>,
+    /// The host that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// The path, without the query.
@@ -113,51 +109,70 @@ pub const fn is_logged(repeats: u32) -> bool {
     repeats <= REPEATS_LOGGED || (repeats.is_power_of_two() && repeats < 4_096)
 }
 
-/// Where entries go.
+impl Line for Entry {
+    fn weight(&self) -> usize {
+        let own = [&self.created_date_time, &self.request_id, &self.policies_digest];
+        let maybe = [
+            &self.app_id,
+            &self.user_id,
+            &self.ip_address,
+            &self.country,
+            &self.device_id,
+            &self.host,
+            &self.method,
+            &self.path,
+            &self.at_fault,
+        ];
+        let applied = self.applied_conditional_access_policies.iter();
+        size_of::<Self>()
+            + own.iter().map(|text| text.capacity()).sum::<usize>()
+            + maybe.iter().filter_map(|text| text.as_ref()).map(String::capacity).sum::<usize>()
+            + applied.map(|one| size_of::<AppliedPolicy>() + one.id.capacity()).sum::<usize>()
+            + self.facts.as_ref().map_or(0, |case| case.weight())
+    }
+
+    fn write(&self, line: &mut Vec<u8>) -> std::io::Result<()> {
+        serde_json::to_writer(line, self).map_err(Into::into)
+    }
+}
+
+/// Where entries go: the decision log, and the access log beside it.
 #[derive(Debug)]
 pub struct DecisionLog {
-    queue: Option<SyncSender<Message>>,
+    entries: Option<Lines<Entry>>,
     grants_one_in: Option<u32>,
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Entry(Box<Entry>),
-    /// Answered when everything before it is written.
-    Flush(std::sync::mpsc::Sender<()>),
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    written: AtomicU64,
-    dropped: AtomicU64,
-    failed: AtomicU64,
     sampled: AtomicU64,
+    access: Option<(Lines<Access>, AccessFormat)>,
 }
 
 impl DecisionLog {
-    /// Opens the log and starts its thread.
+    /// Opens the logs and starts their threads.
     ///
     /// # Errors
-    /// When the sink cannot be opened, or no thread can be started.
+    /// When a sink cannot be opened, or no thread can be started.
     pub fn open(settings: &settings::DecisionLog) -> std::io::Result<Self> {
-        let (grants_one_in, counts) = (settings.grants_one_in, Arc::new(Counts::default()));
-        let Some(sink) = Sink::open(&settings.sink)? else {
-            return Ok(Self { queue: None, grants_one_in: None, counts });
+        let entries = Lines::open(&settings.sink, "decision log")?;
+        let access = match &settings.access {
+            Some(access) => Lines::open(&access.sink, "access log")?.map(|lines| (lines, access.format)),
+            None => None,
         };
-        let (queue, messages) = sync_channel(QUEUE);
-        let counting = Arc::clone(&counts);
-        std::thread::Builder::new()
-            .name("decision-log".into())
-            .spawn(move || write(&messages, sink, &counting))?;
-        Ok(Self { queue: Some(queue), grants_one_in, counts })
+        let grants_one_in = settings.grants_one_in.filter(|_| entries.is_some());
+        Ok(Self { entries, grants_one_in, sampled: AtomicU64::new(0), access })
     }
 
     /// Whether anybody reads: without, entries need not be made.
     #[must_use]
     pub const fn is_on(&self) -> bool {
-        self.queue.is_some()
+        self.entries.is_some()
+    }
+
+    /// How lines of the access log are written; `None` when there is none.
+    #[must_use]
+    pub const fn access(&self) -> Option<AccessFormat> {
+        match &self.access {
+            Some((_, format)) => Some(*format),
+            None => None,
+        }
     }
 
     /// Whether a request that was let in is one of the sample. The choice hangs on the random part
@@ -176,93 +191,56 @@ impl DecisionLog {
     /// Counts a refusal that is left out on purpose, for it was repeated often; see [`is_logged`].
     pub fn skip(&self) {
         if self.is_on() {
-            self.counts.sampled.fetch_add(1, Ordering::Relaxed);
+            self.sampled.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Hands an entry over, or counts it as dropped.
     pub fn push(&self, entry: Entry) {
-        if let Some(queue) = &self.queue {
-            match queue.try_send(Message::Entry(Box::new(entry))) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        if let Some(entries) = &self.entries {
+            entries.push(entry);
+        }
+    }
+
+    /// Hands a line of the access log over, or counts it as dropped.
+    pub fn push_access(&self, access: Access) {
+        if let Some((lines, _)) = &self.access {
+            lines.push(access);
         }
     }
 
     /// Waits until what was handed over is written, but not long. Blocks: for the end of the
     /// process.
     pub fn flush(&self) {
-        let Some(queue) = &self.queue else { return };
-        let (done, told) = channel();
-        let started = Instant::now();
-        while let Err(TrySendError::Full(_)) = queue.try_send(Message::Flush(done.clone())) {
-            if started.elapsed() > LAST_WORDS {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        if let Some(entries) = &self.entries {
+            entries.flush();
         }
-        // In vain when the sink hangs: what it did not take is lost with the process.
-        let _ = told.recv_timeout(LAST_WORDS);
+        if let Some((lines, _)) = &self.access {
+            lines.flush();
+        }
     }
 
     /// Entries so far: written, dropped, failed, left out by sampling.
     #[must_use]
     pub fn counts(&self) -> [u64; 4] {
-        let counts = &self.counts;
-        [&counts.written, &counts.dropped, &counts.failed, &counts.sampled]
-            .map(|count| count.load(Ordering::Relaxed))
+        let [written, dropped, failed] = self.entries.as_ref().map_or([0; 3], Lines::counts);
+        [written, dropped, failed, self.sampled.load(Ordering::Relaxed)]
     }
-}
 
-fn write(messages: &Receiver<Message>, mut sink: Sink, counts: &Counts) {
-    let (mut told, mut line) = (false, Vec::new());
-    while let Ok(first) = messages.recv() {
-        let (mut next, mut batch, mut waiting) = (Some(first), 0, Vec::new());
-        let mut problem = None;
-        while let Some(message) = next {
-            match message {
-                Message::Entry(entry) => {
-                    line.clear();
-                    let written = serde_json::to_writer(&mut line, &entry).map_err(std::io::Error::from);
-                    match written.and_then(|()| sink.line(&line)) {
-                        Ok(()) => batch += 1,
-                        Err(found) => {
-                            counts.failed.fetch_add(1, Ordering::Relaxed);
-                            problem = Some(found);
-                        }
-                    }
-                }
-                Message::Flush(done) => waiting.push(done),
-            }
-            next = messages.try_recv().ok();
-        }
-        match sink.flush() {
-            Ok(()) => counts.written.fetch_add(batch, Ordering::Relaxed),
-            Err(found) => {
-                problem = Some(found);
-                counts.failed.fetch_add(batch, Ordering::Relaxed)
-            }
-        };
-        // Once for each time that it begins to fail: the counter has the number.
-        if let (Some(problem), false) = (&problem, told) {
-            tracing::error!(%problem, "the decision log cannot be written");
-        }
-        told = problem.is_some();
-        for done in waiting {
-            // Nobody may be left to hear.
-            let _ = done.send(());
-        }
-        std::thread::sleep(GATHERING);
+    /// Lines of the access log so far: written, dropped, failed.
+    #[must_use]
+    pub fn access_counts(&self) -> [u64; 3] {
+        self.access.as_ref().map_or([0; 3], |(lines, _)| lines.counts())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use portcullis_config::settings::LogSink;
 
+    use super::super::lines::{BYTES_MAX, LINES_MAX};
     use super::*;
 
     fn entry(id: usize) -> Entry {
@@ -270,7 +248,7 @@ mod tests {
     }
 
     fn log(sink: LogSink, grants_one_in: Option<u32>) -> DecisionLog {
-        DecisionLog::open(&settings::DecisionLog { sink, grants_one_in }).unwrap()
+        DecisionLog::open(&settings::DecisionLog { sink, grants_one_in, access: None }).unwrap()
     }
 
     #[test]
@@ -291,11 +269,70 @@ mod tests {
         // A daemon that never reads: its socket takes a few datagrams, then the thread waits.
         let _daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
         let log = log(LogSink::Syslog(settings::SyslogTarget::Socket(path)), None);
-        let pushed = 3 * QUEUE;
+        let pushed = 3 * LINES_MAX;
         (0..pushed).for_each(|id| log.push(entry(id)));
         let [written, dropped, failed, _] = log.counts();
-        assert!(dropped >= u64::try_from(QUEUE).unwrap(), "{written} {dropped} {failed}");
+        assert!(dropped >= u64::try_from(LINES_MAX).unwrap(), "{written} {dropped} {failed}");
         assert!(written + dropped + failed <= u64::try_from(pushed).unwrap());
+    }
+
+    #[test]
+    fn a_sink_that_does_not_take_lines_costs_no_more_memory_than_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let _daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let log = log(LogSink::Syslog(settings::SyslogTarget::Socket(path)), None);
+        let long = || Entry { path: Some("x".repeat(45_000)), ..Entry::default() };
+        let each = long().weight();
+        assert!(each > 45_000);
+        let pushed = 3 * BYTES_MAX / each;
+        assert!(pushed < LINES_MAX, "the number of lines is not what bounds them");
+        (0..pushed).for_each(|_| log.push(long()));
+        let [written, dropped, failed, _] = log.counts();
+        let held = pushed as u64 - written - dropped - failed;
+        // A socket takes a few before it is full; they are counted with the rest of their batch.
+        let taken = 16;
+        assert!((held - held.min(taken)) * each as u64 <= BYTES_MAX as u64, "{held} lines are held");
+        assert!(dropped > 0, "the rest is counted");
+    }
+
+    #[test]
+    fn a_file_that_is_moved_under_load_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("decisions.ndjson");
+        let log = log(LogSink::File { path: path.clone(), bytes_max: None, keep: 0 }, None);
+        let moved = folder.path().join("moved");
+        let started = Instant::now();
+        let mut pushed = 0;
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        // Never a moment without a line that waits.
+        std::thread::scope(|scope| {
+            let (stop, log) = (&stop, &log);
+            let load = scope.spawn(move || {
+                let mut pushed = 0_usize;
+                while !stop.load(Ordering::Relaxed) {
+                    log.push(entry(pushed));
+                    pushed += 1;
+                }
+                pushed
+            });
+            while !path.exists() || std::fs::metadata(&path).unwrap().len() == 0 {
+                std::thread::yield_now();
+            }
+            std::fs::rename(&path, &moved).unwrap();
+            while !path.exists() && started.elapsed() < Duration::from_secs(60) {
+                std::thread::yield_now();
+            }
+            let anew = path.exists();
+            stop.store(true, Ordering::Relaxed);
+            pushed = load.join().unwrap();
+            assert!(anew, "the moved file grows on");
+        });
+        log.flush();
+        let [written, dropped, failed, _] = log.counts();
+        let lines = |path: &std::path::Path| std::fs::read_to_string(path).unwrap().lines().count();
+        assert_eq!(written as usize, lines(&path) + lines(&moved));
+        assert_eq!((written + dropped, failed), (pushed as u64, 0));
     }
 
     #[test]

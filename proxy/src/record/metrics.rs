@@ -16,6 +16,7 @@ use super::challenges::{Challenges, End, UserMark};
 use super::exposition::{Exemplar, Format, Page};
 use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
+use crate::exchange::{Stage, Traffic};
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
@@ -37,6 +38,17 @@ const REQUEST_BOUNDS: &[u64] = &[
     5_000_000_000,
     10_000_000_000,
     30_000_000_000,
+];
+/// From a second to a day: WebSockets and streams of events.
+const STREAM_BOUNDS: &[u64] = &[
+    1_000_000_000,
+    10_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+    1_800_000_000_000,
+    3_600_000_000_000,
+    14_400_000_000_000,
+    86_400_000_000_000,
 ];
 /// From 250 ns to 10 ms: steps of ours.
 const STEP_BOUNDS: &[u64] =
@@ -60,10 +72,12 @@ pub enum Outcome {
     Rejected = 5,
     /// The app did not answer, or a fault of ours.
     Failed = 6,
+    /// Let in; the client went away before the answer was whole.
+    Aborted = 7,
 }
 
 impl Outcome {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Granted,
         Self::Challenged,
         Self::Denied,
@@ -71,6 +85,7 @@ impl Outcome {
         Self::Unavailable,
         Self::Rejected,
         Self::Failed,
+        Self::Aborted,
     ];
 
     /// The label's value.
@@ -84,6 +99,7 @@ impl Outcome {
             Self::Unavailable => "unavailable",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
+            Self::Aborted => "aborted",
         }
     }
 
@@ -168,6 +184,7 @@ const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
 const CLEANED_KINDS: [&str; 3] = ["cookie", "word", "challenge"];
+const DIRECTIONS: [&str; 2] = ["in", "out"];
 
 // Where an app's counters lie within its group.
 const OUTCOMES_AT: usize = 0;
@@ -181,7 +198,10 @@ const UPSTREAM: Timing =
 const UNMET_AT: usize = UPSTREAM.first + Timing::cells(REQUEST_BOUNDS);
 const REFUSALS_AT: usize = UNMET_AT + ReasonCode::ALL.len();
 const CHALLENGES_AT: usize = REFUSALS_AT + REFUSALS;
-const APP_CELLS: usize = CHALLENGES_AT + End::WORDS.len();
+const ABORTS_AT: usize = CHALLENGES_AT + End::WORDS.len();
+const BYTES_AT: usize = ABORTS_AT + Stage::ALL.len();
+const STREAM: Timing = Timing { bounds: STREAM_BOUNDS, first: BYTES_AT + DIRECTIONS.len() };
+const APP_CELLS: usize = STREAM.first + Timing::cells(STREAM_BOUNDS);
 
 /// One request for each of some counts, the first after a scrape. Never waits: a request that finds
 /// a slot taken or in use goes on.
@@ -226,6 +246,10 @@ pub struct Ended<'r> {
     pub outcome: Outcome,
     /// Why it stopped, if it did.
     pub refusal: Option<&'r Refusal>,
+    /// Where its client left it, if it did.
+    pub stage: Option<Stage>,
+    /// What went over the client's connection.
+    pub traffic: Traffic,
     /// The time since its head came.
     pub took: Duration,
     /// Its id.
@@ -267,14 +291,28 @@ impl AppMeters {
 
     /// Counts the end of a request.
     pub fn ended(&self, ended: Ended<'_>) {
-        let Ended { outcome, refusal, took, request_id, unix_ms, user } = ended;
+        let Ended { outcome, refusal, stage, traffic, took, request_id, unix_ms, user } = ended;
         let exemplar = |value| Exemplar { request_id, value, unix_ms };
         self.cells.add(OUTCOMES_AT + outcome as usize, 1);
-        let bucket = REQUEST.observe(&self.cells, took);
-        self.by_duration.offer(bucket, exemplar(took.as_secs_f64()));
+        // What lasts as long as its client likes says nothing of how fast an app is.
+        if traffic.is_stream {
+            STREAM.observe(&self.cells, took);
+        } else {
+            let bucket = REQUEST.observe(&self.cells, took);
+            self.by_duration.offer(bucket, exemplar(took.as_secs_f64()));
+        }
+        for (at, bytes) in [traffic.bytes_in, traffic.bytes_out].into_iter().enumerate() {
+            if bytes > 0 {
+                self.cells.add(BYTES_AT + at, bytes);
+            }
+        }
+        if let Some(stage) = stage {
+            self.cells.add(ABORTS_AT + stage as usize, 1);
+        }
         let now = u32::try_from(unix_ms / 1_000).unwrap_or(0);
         let end = user.and_then(|user| match outcome {
-            Outcome::Granted => self.challenges.meet(user, now),
+            // Whoever went away after that had been let in, too.
+            Outcome::Granted | Outcome::Aborted => self.challenges.meet(user, now),
             Outcome::Challenged => self.challenges.ask(user, now),
             Outcome::Denied
             | Outcome::Unauthenticated
@@ -439,11 +477,16 @@ impl Metrics {
         for (listener, not_after) in serving.certificates {
             certificates.value(&[listener], *not_after);
         }
+        page.family(&names::HANDSHAKES).value(&[], serving.handshakes_failed);
         let mut entries = page.family(&names::LOG_ENTRIES);
         for (result, count) in
             ["written", "dropped", "failed", "sampled"].into_iter().zip(serving.log_entries)
         {
             entries.value(&[result], count);
+        }
+        let mut lines = page.family(&names::ACCESS_ENTRIES);
+        for (result, count) in ["written", "dropped", "failed"].into_iter().zip(serving.access_entries) {
+            lines.value(&[result], count);
         }
         page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1_u64);
         process::write(&mut page);
@@ -496,6 +539,10 @@ pub struct Serving<'s> {
     pub cache_lookups: [u64; 3],
     /// Log entries: written, dropped, failed.
     pub log_entries: [u64; 4],
+    /// Lines of the access log: written, dropped, failed.
+    pub access_entries: [u64; 3],
+    /// TLS handshakes with clients that failed.
+    pub handshakes_failed: u64,
 }
 
 /// A policy at the moment of a scrape.
@@ -522,6 +569,10 @@ pub struct IssuerReading<'s> {
     pub usable: bool,
     /// Fetches that failed.
     pub failures: u64,
+    /// Whether the latest fetch failed.
+    pub is_failing: bool,
+    /// After how many seconds keys are fetched anew.
+    pub interval_secs: u64,
 }
 
 fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
@@ -536,6 +587,8 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
     group(&names::REQUESTS, OUTCOMES_AT, &Outcome::ALL.map(Outcome::as_str));
     group(&names::UNMET, UNMET_AT, &ReasonCode::ALL.map(ReasonCode::as_str));
     group(&names::CHALLENGES_ENDED, CHALLENGES_AT, &End::WORDS);
+    group(&names::ABORTS, ABORTS_AT, &Stage::ALL.map(Stage::as_str));
+    group(&names::CLIENT_BYTES, BYTES_AT, &DIRECTIONS);
     group(&names::UPSTREAM_RESPONSES, STATUS_AT, &STATUS_CLASSES);
     group(&names::UPSTREAM_FAILURES, FAILURES_AT, &FAILURE_KINDS);
     group(&names::UPSTREAM_CONNECTIONS, CONNECTIONS_AT, &CONNECTION_KINDS);
@@ -559,6 +612,10 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
     for app in apps {
         let exemplars = app.by_duration.read();
         requests.histogram(&[app.label()], REQUEST.bounds, &REQUEST.read(&app.cells), &exemplars);
+    }
+    let mut streams = page.family(&names::STREAM_DURATION);
+    for app in apps {
+        streams.histogram(&[app.label()], STREAM.bounds, &STREAM.read(&app.cells), &[]);
     }
     let mut upstream = page.family(&names::UPSTREAM_DURATION);
     for app in apps {
@@ -599,6 +656,8 @@ fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
     group(&names::KEYS, |issuer| issuer.keys.to_string());
     group(&names::KEYS_AGE, |issuer| issuer.age_secs.map_or("NaN".to_owned(), |age| age.to_string()));
     group(&names::KEYS_USABLE, |issuer| u8::from(issuer.usable).to_string());
+    group(&names::KEYS_FETCH_OK, |issuer| u8::from(!issuer.is_failing).to_string());
+    group(&names::KEYS_INTERVAL, |issuer| issuer.interval_secs.to_string());
     group(&names::KEY_FETCH_FAILURES, |issuer| issuer.failures.to_string());
 }
 
@@ -618,12 +677,16 @@ mod tests {
                 age_secs: None,
                 usable: false,
                 failures: 3,
+                is_failing: true,
+                interval_secs: 600,
             }],
             geo_built: Some(1_700_000_000),
             certificates: &[],
             cached: 0,
             cache_lookups: [0; 3],
             log_entries: [0; 4],
+            access_entries: [0; 3],
+            handshakes_failed: 0,
         }
     }
 
@@ -651,6 +714,8 @@ mod tests {
             app.ended(Ended {
                 outcome,
                 refusal: Some(&refusal),
+                stage: None,
+                traffic: Traffic::default(),
                 took,
                 request_id: 9,
                 unix_ms: 1_000,
@@ -667,6 +732,8 @@ mod tests {
             r#"portcullis_unmet_requirements_total{app="wiki",reason="device-not-compliant"} 2"#,
             r#"portcullis_request_duration_seconds_bucket{app="wiki",le="0.005"} 2 # {request_id="#,
             r#"portcullis_issuer_keys_age_seconds{issuer="entra"} NaN"#,
+            r#"portcullis_issuer_keys_last_fetch_successful{issuer="entra"} 0"#,
+            r#"portcullis_issuer_keys_refresh_interval_seconds{issuer="entra"} 600"#,
         ] {
             assert!(text.lines().any(|found| found.starts_with(line)), "{line}\n{text}");
         }
@@ -680,6 +747,8 @@ mod tests {
             app.ended(Ended {
                 outcome,
                 refusal: None,
+                stage: None,
+                traffic: Traffic::default(),
                 took,
                 request_id: 9,
                 unix_ms: 1_000_000,
@@ -734,6 +803,8 @@ mod tests {
             app.ended(Ended {
                 outcome,
                 refusal,
+                stage: None,
+                traffic: Traffic::default(),
                 took,
                 request_id: random.into(),
                 unix_ms: 0,
@@ -765,6 +836,8 @@ mod tests {
             app.ended(Ended {
                 outcome,
                 refusal: None,
+                stage: None,
+                traffic: Traffic::default(),
                 took,
                 request_id: 1,
                 unix_ms: 1,

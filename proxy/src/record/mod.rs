@@ -4,10 +4,13 @@
 //! [`PolicyTallies`], so that the request path touches no map and no lock, and threads do not fight
 //! for a counter.
 
+mod access;
 mod case;
 mod cells;
 mod challenges;
 mod exposition;
+pub mod field;
+mod lines;
 mod log;
 mod metrics;
 pub mod names;
@@ -15,6 +18,7 @@ mod process;
 mod sink;
 mod tallies;
 
+pub use access::Access;
 pub use case::{Case, CaseDevice, Claim, NamedIds};
 pub use cells::Lookups;
 pub use challenges::UserMark;
@@ -23,4 +27,5 @@ pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{
     AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyReading, Serving, UpstreamFailure,
 };
+pub use sink::can_log_to;
 pub use tallies::{PolicyTallies, Tally};

@@ -50,9 +50,15 @@ macro_rules! families {
 
 families! {
     REQUESTS: Counter "portcullis_requests_total" ["app", "outcome"]
-        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, failed.";
+        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, failed, aborted (let in; the client went away before the answer was whole).";
+    ABORTS: Counter "portcullis_client_aborts_total" ["app", "stage"]
+        "Requests that were let in and whose client went away: before-answer, during-answer, socket (a WebSocket that was not closed but broke).";
+    CLIENT_BYTES: Counter "portcullis_client_bytes_total" ["app", "direction"]
+        "Bytes of bodies (and of WebSockets) that clients sent (in) and were sent (out); counted when a request ends.";
     REQUEST_DURATION: Histogram "portcullis_request_duration_seconds" ["app"]
-        "Time from the request's head to the end of its answer.";
+        "Time from the request's head to the end of its answer; without WebSockets and streams of events.";
+    STREAM_DURATION: Histogram "portcullis_stream_duration_seconds" ["app"]
+        "How long WebSockets and streams of events (text/event-stream) lasted.";
     IN_FLIGHT: Gauge "portcullis_requests_in_flight" []
         "Requests under way.";
     UNFINISHED: Counter "portcullis_requests_unfinished_total" []
@@ -89,6 +95,10 @@ families! {
         "Seconds since an issuer's key source last gave a good set; NaN before the first.";
     KEYS_USABLE: Gauge "portcullis_issuer_keys_usable" ["issuer"]
         "1 while an issuer's keys may be trusted; 0 without keys, or when they are older than stale-max.";
+    KEYS_FETCH_OK: Gauge "portcullis_issuer_keys_last_fetch_successful" ["issuer"]
+        "1 when the latest attempt to fetch an issuer's keys succeeded, or none was made yet; 0 when it failed.";
+    KEYS_INTERVAL: Gauge "portcullis_issuer_keys_refresh_interval_seconds" ["issuer"]
+        "After how long an issuer's keys are fetched anew, as its configuration and its key server say.";
     KEY_FETCH_FAILURES: Counter "portcullis_issuer_key_fetch_failures_total" ["issuer"]
         "Failed attempts to fetch an issuer's keys.";
     GENERATION: Gauge "portcullis_configuration_generation" []
@@ -109,8 +119,12 @@ families! {
         "When the country database was built by its maker; absent without one.";
     CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener"]
         "When the certificate that a listener was started with expires.";
+    HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" []
+        "TLS handshakes with clients that failed, on all listeners: probes, plain requests to a TLS port, scanners, clients that do not trust the certificate.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
+    ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]
+        "Lines for the access log: written, dropped (the queue was full), failed (the sink did not take them).";
     BUILD_INFO: Gauge "portcullis_build_info" ["version"]
         "Always 1; the label has the version.";
     CPU: Counter "process_cpu_seconds_total" []

@@ -1,15 +1,20 @@
-//! Where lines of the decision log end up: standard output, a file that is rotated, or syslog.
+//! Where lines of the decision log and the access log end up: standard output, a file that is rotated,
+//! or syslog. A file is a regular file, whatever somebody puts in its place: to open a pipe would wait for a
+//! reader, and a symbolic link would lead our lines to where another one likes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_config::settings::{LogSink, SyslogTarget};
+use rustix::fs::{Access, OFlags};
 
+/// Who may read a log that we begin: we and our group.
+const MODE: u32 = 0o640;
 /// The longest that a datagram may wait for a syslog daemon that does not read.
 const SYSLOG_TIMEOUT: Duration = Duration::from_secs(1);
 /// Facility `authpriv` (10), severity `info` (6): RFC 5424, section 6.2.1.
@@ -24,6 +29,9 @@ pub(super) enum Sink {
 
 impl Sink {
     /// Opens a sink; `None` when the log is off.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no regular file.
     pub(super) fn open(sink: &LogSink) -> io::Result<Option<Self>> {
         Ok(Some(match sink {
             LogSink::Off => return Ok(None),
@@ -33,6 +41,13 @@ impl Sink {
             }
             LogSink::Syslog(target) => Self::Syslog(Syslog::open(target)?),
         }))
+    }
+
+    /// Gets ready for a batch of lines.
+    pub(super) fn begin(&mut self) {
+        if let Self::File(file) = self {
+            file.begin();
+        }
     }
 
     /// Takes one line, given without its end.
@@ -62,6 +77,8 @@ pub(super) struct LogFile {
     keep: u32,
     open: Open,
     stuck: bool,
+    /// Whether lines go to a file that was moved, for no new one can be begun.
+    astray: bool,
 }
 
 struct Open {
@@ -72,15 +89,72 @@ struct Open {
 
 impl Open {
     fn append(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let named =
+            |problem: io::Error| io::Error::new(problem.kind(), format!("{}: {problem}", path.display()));
+        // Looked at first: to open some devices does something. And again once it is open, for it may have changed.
+        is_fit(path).map_err(named)?;
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(MODE)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+            .map_err(named)?;
         let seen = file.metadata()?;
+        if !seen.is_file() {
+            return Err(named(not_a_file()));
+        }
         Ok(Self { inode: (seen.dev(), seen.ino()), bytes: seen.len(), file: BufWriter::new(file) })
     }
+
+    /// Whether what is written here can still be found under some name.
+    fn has_a_name(&self) -> bool {
+        self.file.get_ref().metadata().is_ok_and(|seen| seen.nlink() > 0)
+    }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is a pipe, a device, a folder or a symbolic link, and no regular file",
+    )
+}
+
+/// Whether a log can lie there: a regular file, or nothing yet.
+fn is_fit(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(seen) if seen.is_file() => Ok(()),
+        Ok(_) => Err(not_a_file()),
+        Err(problem) if problem.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Whether a log could be begun or continued there, without doing so; for `check`.
+///
+/// # Errors
+/// What stands in the way.
+pub fn can_log_to(sink: &LogSink) -> io::Result<()> {
+    let LogSink::File { path, .. } = sink else { return Ok(()) };
+    let named = |problem: io::Error| io::Error::new(problem.kind(), format!("{}: {problem}", path.display()));
+    is_fit(path).map_err(named)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !std::fs::metadata(folder).map_err(|problem| named_as(folder, &problem))?.is_dir() {
+        return Err(named_as(folder, &"it is no folder"));
+    }
+    let may =
+        |path: &Path| rustix::fs::access(path, Access::WRITE_OK).map_err(|problem| named_as(path, &problem));
+    if path.exists() { may(path) } else { may(folder) }
+}
+
+fn named_as(path: &Path, problem: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {problem}", path.display()))
 }
 
 impl LogFile {
     fn open(path: PathBuf, bytes_max: Option<u64>, keep: u32) -> io::Result<Self> {
-        Ok(Self { open: Open::append(&path)?, path, bytes_max, keep, stuck: false })
+        Ok(Self { open: Open::append(&path)?, path, bytes_max, keep, stuck: false, astray: false })
     }
 
     fn line(&mut self, line: &[u8]) -> io::Result<()> {
@@ -100,14 +174,30 @@ impl LogFile {
         Ok(())
     }
 
+    /// Begins a new file where somebody moved or removed the one that is open.
+    fn begin(&mut self) {
+        let there = std::fs::symlink_metadata(&self.path).ok().map(|seen| (seen.dev(), seen.ino()));
+        if there == Some(self.open.inode) {
+            return;
+        }
+        match Open::append(&self.path) {
+            Ok(open) => (self.open, self.astray) = (open, false),
+            // A file that was moved is a better place than none; what is written to one that was removed fails.
+            Err(problem) => {
+                if !std::mem::replace(&mut self.astray, true) {
+                    tracing::error!(%problem, "the log cannot be begun anew where it was");
+                }
+            }
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.open.file.flush()?;
-        // Once for each batch: what was written lies in the old file, what comes goes to a new one.
-        let there = std::fs::metadata(&self.path).ok().map(|seen| (seen.dev(), seen.ino()));
-        if there != Some(self.open.inode) {
-            self.open = Open::append(&self.path)?;
+        if self.open.has_a_name() {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed while it was written to"))
         }
-        Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -234,11 +324,82 @@ mod tests {
         sink.flush().unwrap();
         let moved = folder.path().join("moved");
         std::fs::rename(&path, &moved).unwrap();
-        sink.line(b"between").unwrap();
-        sink.flush().unwrap();
+        sink.begin();
         sink.line(b"after").unwrap();
         sink.flush().unwrap();
-        assert_eq!((read(&moved), read(&path)), ("before\nbetween\n".into(), "after\n".into()));
+        assert_eq!((read(&moved), read(&path)), ("before\n".into(), "after\n".into()));
+        std::fs::remove_file(&path).unwrap();
+        sink.line(b"lost").unwrap();
+        assert!(sink.flush().is_err(), "what nobody can find is not called written");
+    }
+
+    /// A pipe that nobody reads.
+    fn pipe(path: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    }
+
+    #[test]
+    fn a_log_that_is_no_regular_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        pipe(&at("pipe"));
+        std::fs::create_dir(at("folder")).unwrap();
+        std::fs::write(at("elsewhere"), "").unwrap();
+        std::os::unix::fs::symlink(at("elsewhere"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("loop"), at("loop")).unwrap();
+        for name in ["pipe", "folder", "link", "loop", "/dev/null", "elsewhere/below"] {
+            let sink = LogSink::File { path: at(name), bytes_max: None, keep: 0 };
+            let told = Sink::open(&sink).map(|_| ()).unwrap_err().to_string();
+            assert!(told.contains(name), "{name}: {told}");
+            assert!(can_log_to(&sink).is_err(), "{name}: `check` says so, too");
+        }
+        let good = LogSink::File { path: at("good"), bytes_max: None, keep: 0 };
+        assert!(can_log_to(&good).is_ok() && !at("good").exists());
+        assert!(Sink::open(&good).is_ok(), "the twin");
+        let missing = LogSink::File { path: at("no-such-folder/log"), bytes_max: None, keep: 0 };
+        assert!(can_log_to(&missing).is_err());
+    }
+
+    #[test]
+    fn a_log_is_for_us_and_our_group() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (mut sink, path) = file(&folder, Some(10), 1);
+        sink.line(b"before it is full").unwrap();
+        sink.line(b"after").unwrap();
+        sink.flush().unwrap();
+        for path in [path, folder.path().join("decisions.ndjson.1")] {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            // Whatever the mask of the tests takes away.
+            assert_eq!(mode & !0o640, 0, "{}: {mode:o}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_file_holds_nothing_up_and_no_line_is_called_written_that_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut sink, path) = file(&folder, None, 0);
+        sink.line(b"before").unwrap();
+        sink.flush().unwrap();
+        let moved = folder.path().join("moved");
+        std::fs::rename(&path, &moved).unwrap();
+        pipe(&path);
+        for line in [&b"one"[..], b"two"] {
+            sink.begin();
+            sink.line(line).unwrap();
+            sink.flush().unwrap();
+        }
+        assert_eq!(read(&moved), "before\none\ntwo\n", "nothing is lost while the file has a name");
+        std::fs::remove_file(&moved).unwrap();
+        sink.begin();
+        sink.line(b"lost").unwrap();
+        assert!(sink.flush().is_err(), "and what is lost is told");
+        std::fs::remove_file(&path).unwrap();
+        sink.begin();
+        sink.line(b"after").unwrap();
+        sink.flush().unwrap();
+        assert_eq!(read(&path), "after\n", "the twin: the place is free again");
     }
 
     #[test]

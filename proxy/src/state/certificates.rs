@@ -1,17 +1,22 @@
 //! When the certificates of the listeners expire, for the metric that an alert watches.
 
+use portcullis_config::file;
 use portcullis_config::settings::Listener;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+/// The largest file with a certificate chain or a key, in bytes.
+pub(crate) const PEM_BYTES_MAX: u64 = 1 << 20;
+
 /// Each listener with TLS, and the Unix second at which the first certificate of its chain expires.
 /// A file that cannot be read is left out: the listener itself says so, in words.
 pub(super) fn expiries(listeners: &[Listener]) -> Vec<(String, i64)> {
     let expiry = |listener: &Listener| {
         let file = &listener.tls.as_ref()?.certificate;
-        let leaf = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
+        let pem = file::read(file, PEM_BYTES_MAX).ok()?;
+        let leaf = CertificateDer::pem_slice_iter(&pem).next()?.ok()?;
         let (_, certificate) = X509Certificate::from_der(&leaf).ok()?;
         Some((listener.address.to_string(), certificate.validity().not_after.timestamp()))
     };

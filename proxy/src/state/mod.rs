@@ -19,11 +19,13 @@ use portcullis_config::{Config, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
+pub(crate) use certificates::PEM_BYTES_MAX;
 pub(crate) use patience::patiently;
 pub use watch::Watch;
 
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
+use crate::process_log;
 use crate::record::{
     AppMeters, DecisionLog, Format, IssuerReading, Metrics, PolicyReading, PolicyTallies, Serving,
 };
@@ -97,7 +99,7 @@ pub enum StateError {
     #[error("{0}")]
     Configuration(String),
     /// The decision log cannot be opened.
-    #[error("the decision log cannot be opened: {0}")]
+    #[error("a log cannot be opened: {0}")]
     Log(std::io::Error),
 }
 
@@ -117,6 +119,8 @@ pub fn read(path: &Path) -> Result<Config, StateError> {
     let text = |diagnostics: &[Diagnostic]| render_text(diagnostics, &loaded.sources);
     match loaded.config {
         Some(config) => {
+            // Before the first line of this process.
+            process_log::write_as(config.server.process_log);
             let (shown, more) = few_of_each(loaded.diagnostics);
             if !shown.is_empty() {
                 tracing::warn!("{}{more}", text(&shown));
@@ -331,6 +335,8 @@ impl State {
                     age_secs: store.age_secs(now),
                     usable: store.available(now),
                     failures: store.failures(),
+                    is_failing: store.is_failing(),
+                    interval_secs: store.interval().as_secs(),
                 })
                 .collect(),
             geo_built: snapshot.geo.built(),
@@ -338,6 +344,8 @@ impl State {
             cached: self.cache.len(),
             cache_lookups: self.cache.lookups(),
             log_entries: self.log.counts(),
+            access_entries: self.log.access_counts(),
+            handshakes_failed: process_log::handshakes_failed(),
         };
         self.metrics.page(&serving, format)
     }

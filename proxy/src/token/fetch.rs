@@ -1,13 +1,12 @@
 //! Fetching a key document from where the configuration says, and from nowhere else: no redirect,
 //! no address out of a token, bounded in time and size.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use portcullis_config::file;
 use portcullis_config::settings::KeySource;
 use reqwest::header::CACHE_CONTROL;
 use reqwest::{Client, StatusCode, Url, redirect};
@@ -190,14 +189,10 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, FetchError> {
-    // Looked at before it is opened: to open a pipe would wait for its writer.
-    if !std::fs::metadata(path).is_ok_and(|data| data.is_file()) {
-        return Err(FetchError::File);
-    }
-    let file = File::open(path).map_err(|_| FetchError::File)?;
-    let mut body = Vec::new();
-    file.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut body).map_err(|_| FetchError::File)?;
-    if body.len() > DOCUMENT_BYTES_MAX { Err(FetchError::TooLarge) } else { Ok(body) }
+    file::read(path, DOCUMENT_BYTES_MAX as u64).map_err(|problem| match problem.kind() {
+        std::io::ErrorKind::FileTooLarge => FetchError::TooLarge,
+        _ => FetchError::File,
+    })
 }
 
 fn max_age(value: &str) -> Option<Duration> {

@@ -67,6 +67,8 @@ pub struct KeyStore {
     state: ArcSwap<KeyState>,
     trust: Trust,
     failures: AtomicU64,
+    /// Seconds from the latest good fetch to the next; the configured ones before the first.
+    interval_secs: AtomicU64,
     wanted: AtomicBool,
     wake: Notify,
 }
@@ -86,6 +88,7 @@ impl KeyStore {
             state: ArcSwap::from_pointee(KeyState::default()),
             trust: Trust::default(),
             failures: AtomicU64::new(0),
+            interval_secs: AtomicU64::new(issuer.refresh.as_secs()),
             wanted: AtomicBool::new(false),
             wake: Notify::new(),
         }
@@ -119,6 +122,18 @@ impl KeyStore {
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Whether the latest fetch failed.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.state.load().last_error.is_some()
+    }
+
+    /// After how long a good set is fetched anew.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_secs.load(Ordering::Relaxed))
     }
 
     /// Grows whenever the keys become other ones.
@@ -177,7 +192,9 @@ impl KeyStore {
             let pause = match self.install(outcome, unix_now()) {
                 Ok(max_age) => {
                     backoff = RETRY.0;
-                    self.pause(max_age)
+                    let pause = self.pause(max_age);
+                    self.interval_secs.store(pause.as_secs(), Ordering::Relaxed);
+                    pause
                 }
                 Err(error) => {
                     tracing::warn!(issuer = %self.name, %error, "keys could not be fetched");

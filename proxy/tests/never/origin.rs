@@ -101,6 +101,11 @@ impl Origin {
                     ticks(&mut stream);
                     false
                 }
+                "/wait" => {
+                    // Works until nobody waits any more.
+                    while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {}
+                    false
+                }
                 "/large" => self.plain(&mut stream, &"x".repeat(LARGE)),
                 "/early" => stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").is_ok(),
                 "/location" => stream

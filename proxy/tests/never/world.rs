@@ -32,6 +32,8 @@ pub(crate) static CERTIFICATE: LazyLock<(String, String, CertificateDer<'static>
 pub(crate) struct Setup {
     /// Lines of `[server]`.
     pub(crate) server: &'static str,
+    /// Further keys of `decision-log`, which logs to a file.
+    pub(crate) log: &'static str,
     /// Tables of the main file.
     pub(crate) top: String,
     /// Lines of the issuer.
@@ -76,6 +78,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             server: "",
+            log: "",
             top: String::new(),
             issuer: "",
             audiences: "[\"api://wiki\"]",
@@ -106,7 +109,7 @@ threads = 1
 grace = "1s"
 pid-file = "pid"
 upgrade-socket = "up.sock"
-decision-log = {{ file = "decisions.ndjson" }}
+decision-log = {{ file = "decisions.ndjson"{log} }}
 {server}
 
 [[location]]
@@ -137,6 +140,7 @@ identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Grou
 {top}
 "#,
             issuer_url = keys::ISSUER,
+            log = if self.log.is_empty() { String::new() } else { format!(", {}", self.log) },
             audiences = self.audiences,
         )
     }

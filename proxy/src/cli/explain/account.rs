@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use portcullis_config::Config;
+use portcullis_config::printable::value;
 use portcullis_config::settings::Subject;
 use portcullis_policy::decision::{Generation, Refused};
 use portcullis_policy::model::{
@@ -33,15 +34,28 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
     if let Some(code) = found.code {
         line(&mut out, &format!("Shown to the user: error code {code}"));
     }
+    let let_in = let_in(&mut out, found);
     let Some(case) = &found.case else {
-        let reason = found.reason.as_deref().unwrap_or("unknown");
-        line(&mut out, &format!("No policy was asked: the request stopped before, because of `{reason}`."));
+        if !let_in {
+            let reason = found.reason.as_deref().unwrap_or("unknown");
+            line(
+                &mut out,
+                &format!("No policy was asked: the request stopped before, because of `{reason}`."),
+            );
+        }
+        for (name, value) in &found.stated {
+            fact(&mut out, name, value);
+        }
         return Ok(out);
     };
     let (case, is_known) = with_subject(case, set, denials);
     asked(&mut out, &case, is_known, &config);
     seen(&mut out, &case);
-    refusing(&mut out, &case, found, set);
+    if let_in {
+        granting(&mut out, found, set);
+    } else {
+        refusing(&mut out, &case, found, set);
+    }
 
     line(&mut out, "\nSince then");
     let changed = found.policies_digest != hex(denials.policies_digest());
@@ -75,10 +89,9 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
 }
 
 fn line(out: &mut String, text: &str) {
-    // INVARIANT: writing to a `String` cannot fail. What steers a terminal is not printed.
-    let shown: String =
-        text.chars().map(|char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char }).collect();
-    let _ = writeln!(out, "{shown}");
+    // INVARIANT: writing to a `String` cannot fail. An empty line before a heading stands at its beginning.
+    let (before, text) = text.strip_prefix('\n').map_or(("", text), |text| ("\n", text));
+    let _ = writeln!(out, "{before}{}", value(text));
 }
 
 fn fact(out: &mut String, name: &str, value: &str) {
@@ -187,6 +200,41 @@ fn seen(out: &mut String, case: &Case) {
         if let Some(level) = level {
             fact(out, name, level);
         }
+    }
+}
+
+/// Says whether the request was let in, and whether its client waited for the answer.
+fn let_in(out: &mut String, found: &Found) -> bool {
+    match found.outcome.as_deref() {
+        Some("granted") => line(out, "The request was let in."),
+        Some("aborted") => {
+            line(out, "The request was let in; its client went away before the answer was whole.");
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// The policies that applied to a request that was let in.
+fn granting(out: &mut String, found: &Found, set: &PolicySet) {
+    line(out, "\nPolicies that applied and were met");
+    let named = |id: &str| {
+        let policy = set.policies.iter().find(|policy| policy.id.as_str() == id);
+        policy.map_or_else(
+            || format!("{id} (no longer configured)"),
+            |policy| format!("{id} ({})", policy.name),
+        )
+    };
+    let mut any = false;
+    for (id, _) in found.applied.iter().filter(|(_, result)| result == "success") {
+        any = true;
+        line(out, &format!("  {}", named(id)));
+    }
+    if !any {
+        line(out, "  none: no policy spoke for this request, and the app lets in then");
+    }
+    for (id, result) in found.applied.iter().filter(|(_, result)| result.starts_with("reportOnly")) {
+        line(out, &format!("  {}: {result} (watched only, decided nothing)", named(id)));
     }
 }
 

@@ -39,8 +39,12 @@ struct Found {
     at: String,
     /// The number on the page.
     code: Option<u32>,
+    /// How it ended, where the log has it.
+    outcome: Option<String>,
     /// The closed word for why, where the log has it.
     reason: Option<String>,
+    /// What the log has of a request that never came to a decision, by name.
+    stated: Vec<(&'static str, String)>,
     generation: u64,
     /// As hexadecimal digits.
     policies_digest: String,
@@ -57,7 +61,19 @@ struct Line {
     created_date_time: String,
     request_id: String,
     #[serde(default)]
+    outcome: Option<String>,
+    #[serde(default)]
     reason: Option<String>,
+    #[serde(default)]
+    at_fault: Option<String>,
+    #[serde(default)]
+    ip_address: Option<String>,
+    #[serde(default)]
+    host: Option<String>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    path: Option<String>,
     #[serde(default)]
     error_code: Option<u32>,
     policy_generation: u64,
@@ -105,7 +121,9 @@ fn sealed(denials: &Denials, code: &str) -> Result<Found, Failure> {
         request_id: Uuid::from_u128(decision.request_id).to_string(),
         at,
         code: Some(decision.code).filter(|code| *code != 0),
+        outcome: None,
         reason: None,
+        stated: Vec::new(),
         generation: decision.generation,
         policies_digest: hex(decision.policies_digest),
         applied: decision.refusing,
@@ -118,16 +136,27 @@ fn logged(id: Uuid, logs: &[PathBuf]) -> Result<Found, Failure> {
         return Err("the configuration logs to no file; name one with --log FILE".into());
     }
     for path in logs {
-        let line = search::find(path, id).map_err(|problem| format!("{}: {problem}", path.display()))?;
+        let line = search::find(path, id).map_err(|problem| format!("{}: {problem}", super::shown(path)))?;
         let Some(line) = line else { continue };
         let line: Line = serde_json::from_slice(&line).map_err(|problem| {
-            format!("{}: the line of this request is broken: {problem}", path.display())
+            format!("{}: the line of this request is broken: {problem}", super::shown(path))
         })?;
         return Ok(Found {
             request_id: line.request_id,
             at: line.created_date_time,
             code: line.error_code,
+            outcome: line.outcome,
             reason: line.reason,
+            stated: [
+                ("At fault", line.at_fault),
+                ("IP address", line.ip_address),
+                ("Host", line.host),
+                ("Method", line.method),
+                ("Path", line.path),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect(),
             generation: line.policy_generation,
             policies_digest: line.policies_digest,
             applied: line
