@@ -83,9 +83,13 @@ impl ServeHttp for Admin {
                 }
             }
             "/healthz" => answer(StatusCode::OK, TEXT, b"ok\n".to_vec()),
-            "/readyz" if self.state.is_ready() => answer(StatusCode::OK, TEXT, b"ready\n".to_vec()),
             "/readyz" => {
-                answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, b"an issuer has no keys yet\n".to_vec())
+                let (status, word) = if self.state.is_ready() {
+                    (StatusCode::OK, "ready")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "no issuer is usable")
+                };
+                answer(status, TEXT, format!("{word}\n{}", self.state.issuers()).into_bytes())
             }
             _ => answer(StatusCode::NOT_FOUND, TEXT, b"/metrics, /healthz, /readyz\n".to_vec()),
         }

@@ -87,8 +87,17 @@ fn no_blank(cx: &mut Context<'_>, view: View<'_>, key: &str) {
 fn algorithms(cx: &mut Context<'_>, view: View<'_>) -> Vec<String> {
     let mut accepted = Vec::new();
     for (text, at) in view.texts("algorithms") {
-        if ALGORITHMS.contains(&text) {
-            accepted.push(text.to_owned());
+        // RFC 9864 names the same algorithms with their curves.
+        let name = match text {
+            "Ed25519" => "EdDSA",
+            "ESP256" => "ES256",
+            "ESP384" => "ES384",
+            other => other,
+        };
+        if ALGORITHMS.contains(&name) {
+            if !accepted.iter().any(|known| known == name) {
+                accepted.push(name.to_owned());
+            }
             continue;
         }
         let lower = text.to_ascii_lowercase();

@@ -206,7 +206,7 @@ pub(crate) static ISSUER: Table = Table {
             "algorithms",
             "[\"RS256\", \"ES256\"]",
             TEXTS,
-            "Accepted signature algorithms; asymmetric only.",
+            "Accepted signature algorithms; asymmetric only. Keys without `alg` serve each of them that fits.",
         ),
         default("types", "[\"jwt\", \"at+jwt\"]", TEXTS, "Accepted `typ` header values."),
         required(

@@ -557,7 +557,7 @@ pub struct PolicyReading<'s> {
 }
 
 /// An issuer at the moment of a scrape.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IssuerReading<'s> {
     /// Its short name.
     pub name: &'s str,
@@ -573,6 +573,8 @@ pub struct IssuerReading<'s> {
     pub is_failing: bool,
     /// After how many seconds keys are fetched anew.
     pub interval_secs: u64,
+    /// Keys of the set that verify nothing, by fault.
+    pub unused: Vec<(&'static str, usize)>,
 }
 
 fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
@@ -659,6 +661,12 @@ fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
     group(&names::KEYS_FETCH_OK, |issuer| u8::from(!issuer.is_failing).to_string());
     group(&names::KEYS_INTERVAL, |issuer| issuer.interval_secs.to_string());
     group(&names::KEY_FETCH_FAILURES, |issuer| issuer.failures.to_string());
+    let mut unused = page.family(&names::KEYS_UNUSED);
+    for issuer in issuers {
+        for (fault, count) in &issuer.unused {
+            unused.value(&[issuer.name, fault], count.to_string());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -679,6 +687,7 @@ mod tests {
                 failures: 3,
                 is_failing: true,
                 interval_secs: 600,
+                unused: vec![("weak", 1)],
             }],
             geo_built: Some(1_700_000_000),
             certificates: &[],
@@ -734,6 +743,7 @@ mod tests {
             r#"portcullis_issuer_keys_age_seconds{issuer="entra"} NaN"#,
             r#"portcullis_issuer_keys_last_fetch_successful{issuer="entra"} 0"#,
             r#"portcullis_issuer_keys_refresh_interval_seconds{issuer="entra"} 600"#,
+            r#"portcullis_issuer_keys_unused{issuer="entra",reason="weak"} 1"#,
         ] {
             assert!(text.lines().any(|found| found.starts_with(line)), "{line}\n{text}");
         }

@@ -101,6 +101,8 @@ families! {
         "After how long an issuer's keys are fetched anew, as its configuration and its key server say.";
     KEY_FETCH_FAILURES: Counter "portcullis_issuer_key_fetch_failures_total" ["issuer"]
         "Failed attempts to fetch an issuer's keys.";
+    KEYS_UNUSED: Gauge "portcullis_issuer_keys_unused" ["issuer", "reason"]
+        "Keys of an issuer's set that verify nothing: malformed, other-use (encryption), secret, algorithm, not-configured, weak, ambiguous.";
     GENERATION: Gauge "portcullis_configuration_generation" []
         "Number of the configuration that serves.";
     RELOADS: Counter "portcullis_configuration_reloads_total" ["result"]

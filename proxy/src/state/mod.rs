@@ -337,6 +337,7 @@ impl State {
                     failures: store.failures(),
                     is_failing: store.is_failing(),
                     interval_secs: store.interval().as_secs(),
+                    unused: store.unused(),
                 })
                 .collect(),
             geo_built: snapshot.geo.built(),
@@ -350,9 +351,21 @@ impl State {
         self.metrics.page(&serving, format)
     }
 
-    /// Whether every issuer has keys: before that, requests are refused as temporary.
+    /// Whether somebody can be let in at this moment: some issuer has keys that may be trusted. One issuer that
+    /// does not answer keeps nobody out who comes with another's token.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.snapshot().stores.iter().all(|store| store.keys() > 0)
+        let now = unix_now();
+        self.snapshot().stores.iter().any(|store| store.available(now))
+    }
+
+    /// What is known of each issuer's keys, a line each.
+    #[must_use]
+    pub fn issuers(&self) -> String {
+        let now = unix_now();
+        let snapshot = self.snapshot();
+        let lines =
+            snapshot.stores.iter().map(|store| format!("issuer {}: {}\n", store.name(), store.describe(now)));
+        lines.collect()
     }
 }

@@ -11,7 +11,7 @@ use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Stan
 use serde_json::{Map, Value};
 
 use super::alike::Alike;
-use super::verify::Times;
+use super::times::{NumericDate, Times};
 use crate::refusal::BadToken;
 
 /// The longest id, in bytes.
@@ -168,7 +168,8 @@ impl VerifiedToken {
     ) -> Result<Self, BadToken> {
         let names = &settings.claims;
         let source = Source { claims };
-        let past = |name: &str| source.time(name).filter(|&at| at <= now.saturating_add(30));
+        // A time of ours in the future would prove something for as long as it likes.
+        let past = |name: &str| source.time(name).filter(|at| at.up <= now.saturating_add(30));
         let (id, identity) = source.identity(names)?;
         let standing = Standing {
             identity,
@@ -184,8 +185,9 @@ impl VerifiedToken {
                     .collect(),
                 client_id: source.client_id(),
                 flow: source.flow(names.flow.as_deref())?,
-                password_changed: names.password_changed.as_deref().and_then(past),
-                risk_seen: names.risk_seen.as_deref().and_then(past),
+                // A change answers a risk that was seen before it: each is rounded to the other's side.
+                password_changed: names.password_changed.as_deref().and_then(past).map(|at| at.down),
+                risk_seen: names.risk_seen.as_deref().and_then(past).map(|at| at.up),
                 terms: names.terms.as_deref().map(|name| source.texts(name)).unwrap_or_default(),
                 custom_controls: names
                     .custom_controls
@@ -214,8 +216,7 @@ impl VerifiedToken {
         Ok(Self {
             principal: Principal {
                 id: id.into(),
-                // A sign-in in the future would stay fresh for as long as it likes.
-                auth_time: past(&names.auth_time),
+                auth_time: past(&names.auth_time).map(|at| at.down),
                 standing,
             },
             names: [user_name.as_str(), device_id.as_deref().unwrap_or_default()].concat().into(),
@@ -356,8 +357,8 @@ impl<'c> Source<'c> {
         if fit { Ok(Some(id)) } else { Err(BadToken::Claims) }
     }
 
-    fn time(&self, name: &str) -> Option<i64> {
-        self.get(name)?.as_i64().filter(|&at| at > 0)
+    fn time(&self, name: &str) -> Option<NumericDate> {
+        self.get(name).and_then(NumericDate::read).filter(|at| at.down > 0)
     }
 
     /// `azp` (OpenID Connect Core 1.0, section 2), Entra's `appid`, `client_id` (RFC 9068,

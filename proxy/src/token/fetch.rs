@@ -13,7 +13,7 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use serde_json::Value;
 
 use super::jwk::KeySetError;
-use super::strict::StrictObject;
+use super::strict::{StrictObject, without_bom};
 
 /// The largest document, in bytes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
@@ -180,7 +180,8 @@ fn permitted(url: &str, loopback: bool) -> Result<Url, FetchError> {
 
 /// Reads `jwks_uri` out of a discovery document about exactly this issuer.
 fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
-    let StrictObject(members) = serde_json::from_slice(document).map_err(|_| FetchError::Discovery)?;
+    let StrictObject(members) =
+        serde_json::from_slice(without_bom(document)).map_err(|_| FetchError::Discovery)?;
     let text = |name: &str| members.get(name).and_then(Value::as_str).ok_or(FetchError::Discovery);
     if text("issuer")? != issuer {
         return Err(FetchError::OtherIssuer);
@@ -240,6 +241,7 @@ mod tests {
         let issuer = "https://id.example";
         let read = |text: &str| jwks_uri(text.as_bytes(), issuer);
         assert_eq!(read(r#"{"issuer":"https://id.example","jwks_uri":"u"}"#), Ok("u".into()));
+        assert_eq!(read("\u{feff}{\"issuer\":\"https://id.example\",\"jwks_uri\":\"u\"}"), Ok("u".into()));
         assert_eq!(read(r#"{"issuer":"https://id.example/","jwks_uri":"u"}"#), Err(FetchError::OtherIssuer));
         assert_eq!(read(r#"{"issuer":["https://id.example"],"jwks_uri":"u"}"#), Err(FetchError::Discovery));
         assert_eq!(read(r#"{"jwks_uri":"u"}"#), Err(FetchError::Discovery));

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RsaEncoding,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_config::settings::{Claims, Issuer, KeySource};
@@ -27,6 +30,7 @@ pub(super) struct TestKey {
 enum Private {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
+    Ed(Ed25519KeyPair),
 }
 
 pub(super) static RSA: LazyLock<TestKey> = LazyLock::new(rsa);
@@ -36,6 +40,12 @@ pub(super) static EC: LazyLock<TestKey> = LazyLock::new(|| {
     let point = pair.public_key().as_ref();
     let public = json!({"kty": "EC", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..65])});
     TestKey { private: Private::Ec(pair), public }
+});
+
+pub(super) static ED: LazyLock<TestKey> = LazyLock::new(|| {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let public = json!({"kty": "OKP", "crv": "Ed25519", "x": b64(pair.public_key().as_ref())});
+    TestKey { private: Private::Ed(pair), public }
 });
 
 fn rsa() -> TestKey {
@@ -58,16 +68,22 @@ impl TestKey {
 
     /// A token over these very texts.
     pub(super) fn sign(&self, header: &str, payload: &str) -> String {
+        self.sign_as(&RSA_PKCS1_SHA256, header, payload)
+    }
+
+    /// The same, with another encoding if it is an RSA key.
+    pub(super) fn sign_as(&self, encoding: &'static dyn RsaEncoding, header: &str, payload: &str) -> String {
         install();
         let message = format!("{}.{}", b64(header.as_bytes()), b64(payload.as_bytes()));
         let random = SystemRandom::new();
         let signature = match &self.private {
             Private::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).unwrap();
+                pair.sign(encoding, &random, message.as_bytes(), &mut signature).unwrap();
                 signature
             }
             Private::Ec(pair) => pair.sign(&random, message.as_bytes()).unwrap().as_ref().to_vec(),
+            Private::Ed(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
         };
         format!("{message}.{}", b64(&signature))
     }

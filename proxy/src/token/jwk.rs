@@ -1,15 +1,16 @@
-//! Key sets (RFC 7517). A key is bound to exactly one algorithm when it is read, so that no token
-//! ever chooses how it is verified.
+//! Key sets (RFC 7517). A key is bound to the algorithms that it may verify when it is read, so that no token
+//! ever chooses how it is verified. A key that cannot be used costs only itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::fmt;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::strict::StrictObject;
+use super::strict::{StrictObject, without_bom};
 
 /// Keys that a set may hold; real sets hold fewer than ten.
 const KEYS_MAX: usize = 128;
@@ -18,16 +19,86 @@ const KEYS_MAX: usize = 128;
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<VerificationKey>,
-    by_kid: HashMap<Box<str>, usize>,
+    by_kid: HashMap<Box<str>, Vec<usize>>,
+    unused: Vec<UnusedKey>,
     /// Equal for sets with the same keys, whatever their order.
     fingerprint: [u8; 32],
 }
 
-/// A public key and the one algorithm that it verifies.
+/// A public key and the algorithms that it verifies.
 #[derive(Debug)]
 pub(super) struct VerificationKey {
-    pub(super) algorithm: Algorithm,
+    kid: Option<Box<str>>,
+    /// Those of its kind that its issuer is accepted with; only the one that it names, if it names one.
+    algorithms: Vec<Algorithm>,
     pub(super) key: DecodingKey,
+    /// The numbers that it consists of.
+    material: Box<str>,
+}
+
+/// A key that verifies nothing, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusedKey {
+    /// Its `kid`, if it has one.
+    pub kid: Option<Box<str>>,
+    /// What is wrong with it.
+    pub fault: KeyFault,
+}
+
+/// Why a key is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFault {
+    /// It is no object, or a member has the wrong type.
+    Malformed,
+    /// `use` or `key_ops` say that it is for something else, encryption mostly.
+    Use,
+    /// It is symmetric or private: a published secret is anybody's.
+    Secret,
+    /// Its kind, curve or `alg` is none that can be verified.
+    Algorithm,
+    /// Its issuer is not accepted with its algorithm.
+    NotConfigured,
+    /// Too short, or an exponent that makes signatures which anybody can write.
+    Weak,
+    /// Another key has the same `kid` and algorithm: which of them is meant cannot be told.
+    Ambiguous,
+}
+
+impl KeyFault {
+    /// Every fault.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Use,
+        Self::Secret,
+        Self::Algorithm,
+        Self::NotConfigured,
+        Self::Weak,
+        Self::Ambiguous,
+    ];
+
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Use => "other-use",
+            Self::Secret => "secret",
+            Self::Algorithm => "algorithm",
+            Self::NotConfigured => "not-configured",
+            Self::Weak => "weak",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+}
+
+impl fmt::Display for UnusedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The source's text is escaped: it may hold line ends.
+        match &self.kid {
+            Some(kid) => write!(f, "{kid:.80?}: {}", self.fault.as_str()),
+            None => write!(f, "without kid: {}", self.fault.as_str()),
+        }
+    }
 }
 
 /// Why a document is no key set.
@@ -36,9 +107,6 @@ pub enum KeySetError {
     /// It is no JSON object with a `keys` array, or a member is repeated.
     #[error("the document is no JWK set")]
     Malformed,
-    /// Two keys have one `kid`: which of them is meant cannot be told.
-    #[error("the JWK set has two keys with one kid")]
-    RepeatedKid,
     /// It has more keys than any real set.
     #[error("the JWK set has too many keys")]
     TooMany,
@@ -50,50 +118,59 @@ pub enum KeySetError {
 impl KeySet {
     /// Reads a JWK set (RFC 7517, section 5). Keys that are symmetric, too weak, not for
     /// signatures, or bound to an algorithm that is not among `algorithms` are left out, as
-    /// section 5 asks; a set that is ambiguous is refused as a whole.
+    /// section 5 asks. Of two different keys with one `kid` and algorithm neither serves it; the same key twice
+    /// is one, and keys of different algorithms may share a `kid` (section 4.5).
     ///
     /// # Errors
-    /// [`KeySetError`] when the document is no set, is ambiguous, or has no usable key.
+    /// [`KeySetError`] when the document is no set or has no usable key.
     pub fn parse(document: &[u8], algorithms: &[String]) -> Result<Self, KeySetError> {
-        let StrictObject(members) = serde_json::from_slice(document).map_err(|_| KeySetError::Malformed)?;
+        let StrictObject(members) =
+            serde_json::from_slice(without_bom(document)).map_err(|_| KeySetError::Malformed)?;
         let entries = members.get("keys").and_then(Value::as_array).ok_or(KeySetError::Malformed)?;
         if entries.len() > KEYS_MAX {
             return Err(KeySetError::TooMany);
         }
-        let mut kids = HashSet::new();
-        let mut keys = Vec::new();
-        let mut by_kid = HashMap::new();
-        let mut lines = Vec::new();
+        let accepted: Vec<Algorithm> = algorithms.iter().filter_map(|name| algorithm_named(name)).collect();
+        let mut keys: Vec<VerificationKey> = Vec::new();
+        let mut unused = Vec::new();
         for entry in entries {
-            let Some(jwk) = entry.as_object() else { return Err(KeySetError::Malformed) };
-            let kid = match jwk.get("kid") {
-                None => None,
-                Some(Value::String(kid)) => Some(kid.as_str()),
-                Some(_) => return Err(KeySetError::Malformed),
-            };
-            // Counted over all entries, usable or not: an ambiguity is one either way.
-            if kid.is_some_and(|kid| !kids.insert(kid)) {
-                return Err(KeySetError::RepeatedKid);
+            let kid = entry.get("kid").and_then(Value::as_str).map(Box::from);
+            match bind(entry, &accepted) {
+                Ok(key) => {
+                    let twin =
+                        keys.iter_mut().find(|known| known.kid == kid && known.material == key.material);
+                    match twin {
+                        Some(known) => {
+                            let more = key.algorithms.iter().filter(|one| !known.algorithms.contains(one));
+                            let more: Vec<Algorithm> = more.copied().collect();
+                            known.algorithms.extend(more);
+                        }
+                        None => keys.push(VerificationKey { kid, ..key }),
+                    }
+                }
+                Err(fault) => unused.push(UnusedKey { kid, fault }),
             }
-            let Some(bound) = bind(jwk) else { continue };
-            let name = algorithm_name(bound.algorithm);
-            if !algorithms.iter().any(|accepted| accepted == name) {
-                continue;
-            }
-            let material = ["n", "e", "x", "y"].map(|part| jwk.get(part).and_then(Value::as_str));
-            lines.push(serde_json::json!([kid, name, material]).to_string());
-            if let Some(kid) = kid {
-                by_kid.insert(kid.into(), keys.len());
-            }
-            keys.push(bound);
         }
+        for (position, algorithm) in ambiguous(&keys) {
+            if let Some(key) = keys.get_mut(position) {
+                key.algorithms.retain(|one| *one != algorithm);
+                if key.algorithms.is_empty() {
+                    unused.push(UnusedKey { kid: key.kid.clone(), fault: KeyFault::Ambiguous });
+                }
+            }
+        }
+        keys.retain(|key| !key.algorithms.is_empty());
         if keys.is_empty() {
             return Err(KeySetError::Empty);
         }
-        lines.sort_unstable();
-        let digest = digest::digest(&digest::SHA256, lines.join("\n").as_bytes());
-        let fingerprint = digest.as_ref().try_into().map_err(|_| KeySetError::Malformed)?;
-        Ok(Self { keys, by_kid, fingerprint })
+        let mut by_kid: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+        for (position, key) in keys.iter().enumerate() {
+            if let Some(kid) = &key.kid {
+                by_kid.entry(kid.clone()).or_default().push(position);
+            }
+        }
+        let fingerprint = fingerprint(&keys).ok_or(KeySetError::Malformed)?;
+        Ok(Self { keys, by_kid, unused, fingerprint })
     }
 
     /// How many keys are usable; at least one.
@@ -102,24 +179,72 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// The keys that verify nothing.
+    #[must_use]
+    pub fn unused(&self) -> &[UnusedKey] {
+        &self.unused
+    }
+
     /// Whether both sets have the same keys.
     pub(super) fn same_keys(&self, other: &Self) -> bool {
         self.fingerprint == other.fingerprint
     }
 
-    /// The key of this name.
-    pub(super) fn named(&self, kid: &str) -> Option<&VerificationKey> {
-        self.by_kid.get(kid).and_then(|&position| self.keys.get(position))
+    /// The key of this name that verifies this algorithm.
+    ///
+    /// # Errors
+    /// Whether the name is known.
+    pub(super) fn named(&self, kid: &str, algorithm: Algorithm) -> Result<&VerificationKey, Named> {
+        let positions = self.by_kid.get(kid).ok_or(Named::Unknown)?;
+        let mut keys = positions.iter().filter_map(|&position| self.keys.get(position));
+        // INVARIANT: no two keys of one name serve one algorithm.
+        keys.find(|key| key.algorithms.contains(&algorithm)).ok_or(Named::OtherAlgorithm)
     }
 
     /// The key of this algorithm, if there is exactly one.
     pub(super) fn only(&self, algorithm: Algorithm) -> Option<&VerificationKey> {
-        let mut fitting = self.keys.iter().filter(|key| key.algorithm == algorithm);
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Some(key),
-            _ => None,
+        let mut fitting = self.keys.iter().filter(|key| key.algorithms.contains(&algorithm));
+        let first = fitting.next()?;
+        fitting.all(|other| other.material == first.material).then_some(first)
+    }
+}
+
+/// Why no key of a name verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// No key has this name.
+    Unknown,
+    /// None that has it serves the algorithm.
+    OtherAlgorithm,
+}
+
+/// Positions of keys that share `kid` and algorithm with another key, and that algorithm.
+fn ambiguous(keys: &[VerificationKey]) -> Vec<(usize, Algorithm)> {
+    let mut found = Vec::new();
+    for (position, key) in keys.iter().enumerate().filter(|(_, key)| key.kid.is_some()) {
+        for &algorithm in &key.algorithms {
+            let is_shared = keys.iter().enumerate().any(|(other, twin)| {
+                other != position && twin.kid == key.kid && twin.algorithms.contains(&algorithm)
+            });
+            if is_shared {
+                found.push((position, algorithm));
+            }
         }
     }
+    found
+}
+
+fn fingerprint(keys: &[VerificationKey]) -> Option<[u8; 32]> {
+    let mut lines: Vec<String> = keys
+        .iter()
+        .map(|key| {
+            let mut names: Vec<&str> = key.algorithms.iter().map(|one| algorithm_name(*one)).collect();
+            names.sort_unstable();
+            serde_json::json!([key.kid, names, key.material]).to_string()
+        })
+        .collect();
+    lines.sort_unstable();
+    digest::digest(&digest::SHA256, lines.join("\n").as_bytes()).as_ref().try_into().ok()
 }
 
 /// The algorithm's name (RFC 7518, section 3.1; RFC 8037, section 3.1); empty for a symmetric
@@ -139,8 +264,14 @@ pub(super) const fn algorithm_name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// The asymmetric algorithm of this name.
+/// The asymmetric algorithm of this name, or of one of those that name curve and hash as well (RFC 9864).
 pub(super) fn algorithm_named(name: &str) -> Option<Algorithm> {
+    match name {
+        "Ed25519" => return Some(Algorithm::EdDSA),
+        "ESP256" => return Some(Algorithm::ES256),
+        "ESP384" => return Some(Algorithm::ES384),
+        _ => {}
+    }
     [
         Algorithm::RS256,
         Algorithm::RS384,
@@ -156,82 +287,106 @@ pub(super) fn algorithm_named(name: &str) -> Option<Algorithm> {
     .find(|&algorithm| algorithm_name(algorithm) == name)
 }
 
-/// Reads one key; `None` when it must not verify anything.
-fn bind(jwk: &Map<String, Value>) -> Option<VerificationKey> {
-    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if jwk.get("use").is_some() && text("use") != Some("sig") {
-        return None;
-    }
-    if let Some(operations) = jwk.get("key_ops") {
-        operations.as_array()?.iter().find(|operation| operation.as_str() == Some("verify"))?;
-    }
-    // A published private key is anybody's.
-    if jwk.contains_key("d") || jwk.contains_key("k") {
-        return None;
-    }
-    let told = match jwk.get("alg") {
-        None => None,
-        Some(name) => Some(algorithm_named(name.as_str()?)?),
+/// Reads one key, for algorithms that its issuer is accepted with. A member that is null is absent.
+fn bind(entry: &Value, accepted: &[Algorithm]) -> Result<VerificationKey, KeyFault> {
+    let jwk = entry.as_object().ok_or(KeyFault::Malformed)?;
+    let member = |name: &str| jwk.get(name).filter(|value| !value.is_null());
+    let text = |name: &str| match member(name) {
+        None => Ok(None),
+        Some(value) => value.as_str().map(Some).ok_or(KeyFault::Malformed),
     };
-    match text("kty")? {
+    let required = |name: &str| text(name)?.ok_or(KeyFault::Malformed);
+    text("kid")?;
+    if text("use")?.is_some_and(|purpose| purpose != "sig") {
+        return Err(KeyFault::Use);
+    }
+    if let Some(operations) = member("key_ops") {
+        let operations = operations.as_array().ok_or(KeyFault::Malformed)?;
+        if !operations.iter().any(|operation| operation.as_str() == Some("verify")) {
+            return Err(KeyFault::Use);
+        }
+    }
+    if member("d").is_some() || member("k").is_some() {
+        return Err(KeyFault::Secret);
+    }
+    let named = match text("alg")? {
+        None => None,
+        Some(name) => Some(algorithm_named(name).ok_or(KeyFault::Algorithm)?),
+    };
+    let number = |name: &str| decode(required(name)?).ok_or(KeyFault::Malformed);
+    let (possible, key, material): (&[Algorithm], _, _) = match required("kty")? {
         "RSA" => {
-            let algorithm = told.unwrap_or(Algorithm::RS256);
-            if !algorithm_name(algorithm).starts_with("RS") && !algorithm_name(algorithm).starts_with("PS") {
-                return None;
+            let (modulus, exponent) = (number("n")?, number("e")?);
+            // Some writers put a sign octet first; the library would take it for a part of the number.
+            let (modulus, exponent) = (significant(&modulus), significant(&exponent));
+            // An even exponent or one below 3 makes signatures that anybody can write.
+            let is_odd = exponent.last().is_some_and(|low| low % 2 == 1);
+            if !(2048..=8192).contains(&bits(modulus)) || !(2..=33).contains(&bits(exponent)) || !is_odd {
+                return Err(KeyFault::Weak);
             }
-            let modulus = decode(text("n")?)?;
-            let exponent = decode(text("e")?)?;
-            if !(2048..=8192).contains(&bits(&modulus)) {
-                return None;
-            }
-            // Below 3 or even, an exponent makes signatures that anybody can write.
-            if !(2..=33).contains(&bits(&exponent)) || exponent.last().is_none_or(|low| low % 2 == 0) {
-                return None;
-            }
-            Some(VerificationKey {
-                algorithm,
-                key: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
-            })
+            let key = DecodingKey::from_rsa_raw_components(modulus, exponent);
+            (RSA, key, [modulus, exponent].map(|number| URL_SAFE_NO_PAD.encode(number)).join("."))
         }
         "EC" => {
-            let (algorithm, length) = match text("crv")? {
-                "P-256" => (Algorithm::ES256, 32),
-                "P-384" => (Algorithm::ES384, 48),
-                _ => return None,
+            let (possible, length): (&[Algorithm], _) = match required("crv")? {
+                "P-256" => (&[Algorithm::ES256], 32),
+                "P-384" => (&[Algorithm::ES384], 48),
+                _ => return Err(KeyFault::Algorithm),
             };
-            let (x, y) = (text("x")?, text("y")?);
-            let whole = decode(x)?.len() == length && decode(y)?.len() == length;
-            if told.is_some_and(|told| told != algorithm) || !whole {
-                return None;
+            let (x, y) = (required("x")?, required("y")?);
+            if number("x")?.len() != length || number("y")?.len() != length {
+                return Err(KeyFault::Malformed);
             }
-            let key = DecodingKey::from_ec_components(x, y).ok()?;
-            Some(VerificationKey { algorithm, key })
+            let key = DecodingKey::from_ec_components(x, y).map_err(|_| KeyFault::Malformed)?;
+            (possible, key, [x, y].join("."))
         }
         "OKP" => {
-            let x = text("x")?;
-            if text("crv")? != "Ed25519" || decode(x)?.len() != 32 {
-                return None;
+            if required("crv")? != "Ed25519" {
+                return Err(KeyFault::Algorithm);
             }
-            if told.is_some_and(|told| told != Algorithm::EdDSA) {
-                return None;
+            let x = required("x")?;
+            if number("x")?.len() != 32 {
+                return Err(KeyFault::Malformed);
             }
-            let key = DecodingKey::from_ed_components(x).ok()?;
-            Some(VerificationKey { algorithm: Algorithm::EdDSA, key })
+            let key = DecodingKey::from_ed_components(x).map_err(|_| KeyFault::Malformed)?;
+            (&[Algorithm::EdDSA], key, x.to_owned())
         }
-        // `oct` would let a public document sign.
-        _ => None,
+        // It would let a public document sign.
+        "oct" => return Err(KeyFault::Secret),
+        _ => return Err(KeyFault::Algorithm),
+    };
+    if named.is_some_and(|named| !possible.contains(&named)) {
+        return Err(KeyFault::Algorithm);
     }
+    let serves = |one: &&Algorithm| named.is_none_or(|named| named == **one) && accepted.contains(one);
+    let algorithms: Vec<Algorithm> = possible.iter().filter(serves).copied().collect();
+    if algorithms.is_empty() {
+        return Err(KeyFault::NotConfigured);
+    }
+    Ok(VerificationKey { kid: None, algorithms, key, material: material.into() })
+}
+
+/// What an RSA key can verify; its issuer's settings say which of them it does.
+const RSA: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
+
+/// A big-endian number without the zeros before it.
+fn significant(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// The length in bits of a big-endian number.
+/// The length in bits of a big-endian number without zeros before it.
 fn bits(number: &[u8]) -> usize {
-    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
-    match number.get(zeros) {
-        None => 0,
-        Some(first) => (number.len() - zeros) * 8 - first.leading_zeros() as usize,
-    }
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::fetch::{Document, FetchError, Fetcher, FileMark};
-use super::jwk::KeySet;
+use super::jwk::{KeyFault, KeySet};
 
 /// Between attempts while the source fails: doubled from the first to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -116,6 +116,33 @@ impl KeyStore {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.state.load().set.as_ref().map_or(0, |set| set.count())
+    }
+
+    /// How many keys of the set in use verify nothing, by fault.
+    #[must_use]
+    pub fn unused(&self) -> Vec<(&'static str, usize)> {
+        let state = self.state.load();
+        let unused = state.set.as_ref().map_or(&[][..], |set| set.unused());
+        let count = |fault: KeyFault| unused.iter().filter(|key| key.fault == fault).count();
+        KeyFault::ALL.map(|fault| (fault.as_str(), count(fault))).to_vec()
+    }
+
+    /// What is known of the keys at this time, in one line for people.
+    #[must_use]
+    pub fn describe(&self, now: i64) -> String {
+        let state = self.state.load();
+        let mut line = if self.available(now) { "usable" } else { "not usable" }.to_owned();
+        match age(&state, now) {
+            Some(secs) => line.push_str(&format!(", {} keys, fetched {secs} s ago", self.keys())),
+            None => line.push_str(", no keys yet"),
+        }
+        for (fault, count) in self.unused().into_iter().filter(|(_, count)| *count > 0) {
+            line.push_str(&format!(", {count} unused ({fault})"));
+        }
+        if let Some(error) = state.last_error {
+            line.push_str(&format!("; {error}"));
+        }
+        line
     }
 
     /// Fetches that failed since the start.
@@ -226,12 +253,19 @@ impl KeyStore {
         let mut state = KeyState::clone(&self.state.load());
         match parsed {
             Ok((set, max_age)) => {
+                let former = state.set.as_deref();
+                // Said once, and not with each refresh.
+                if former.is_none_or(|former| former.unused() != set.unused()) {
+                    for key in set.unused() {
+                        tracing::warn!(issuer = %self.name, "a key of the set is not used: {key}");
+                    }
+                }
                 // Equal keys keep their generation, or each refresh would empty the cache.
-                if state.set.as_ref().is_none_or(|old| !old.same_keys(&set)) {
+                if former.is_none_or(|former| !former.same_keys(&set)) {
                     state.generation += 1;
                     tracing::info!(issuer = %self.name, keys = set.count(), "keys changed");
-                    state.set = Some(Arc::new(set));
                 }
+                state.set = Some(Arc::new(set));
                 state.fetched_at = Some(now);
                 state.last_error = None;
                 let (generation, stale_max) = (state.generation, self.stale_max);

@@ -14,6 +14,7 @@ mod jwk;
 mod keys;
 mod shelf;
 mod strict;
+mod times;
 mod verify;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ pub use claims::{DeviceClaims, DeviceTraits, Risks, VerifiedToken};
 pub use fetch::FetchError;
 pub(crate) use find::bearer;
 pub use find::{Place, find_token};
-pub use jwk::{KeySet, KeySetError};
+pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};
 pub use keys::{KeyState, KeyStore};
 pub use shelf::AtHand;
 pub use verify::{TOKEN_BYTES_MAX, Verifier};

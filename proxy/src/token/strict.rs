@@ -28,6 +28,12 @@ impl<'de> Deserialize<'de> for StrictObject {
     }
 }
 
+/// A document without the byte order mark that some editors and servers put before it. RFC 8259, section 8.1
+/// lets a reader pass over it.
+pub(super) fn without_bom(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
+}
+
 struct StrictVisitor;
 
 impl<'de> Visitor<'de> for StrictVisitor {

@@ -87,7 +87,9 @@ fn never_n39_a_time_of_the_wrong_type_or_range_counts_as_valid() {
             json!(-1),
             json!(u64::MAX),
             json!(i64::MIN),
-            json!(1.5),
+            json!(-0.5),
+            json!("1.5"),
+            json!(253_402_300_800.5),
         ] {
             bad.push(("a time", claim(name, value)));
         }
@@ -99,8 +101,113 @@ fn never_n39_a_time_of_the_wrong_type_or_range_counts_as_valid() {
     bad.push(("not yet valid", claim("nbf", json!(now() + 60))));
     bad.push(("issued in the future", claim("iat", json!(now() + 60))));
     bad.push(("milliseconds", claim("exp", json!((now() + 60) * 1_000_000))));
+    bad.push(("over for a part of a second", claim("exp", json!(now() as f64 - 2.5))));
+    bad.push(("a fraction too early", claim("nbf", json!(now() as f64 + 60.5))));
     refuses(&world, bad);
     assert_eq!(world.with_token(&without("nbf")), 200, "the twin: `nbf` is optional");
+    for (name, value) in [("exp", 600.5), ("nbf", -5.25), ("iat", -5.75), ("auth_time", -5.5)] {
+        let token = claim(name, json!(now() as f64 + value));
+        assert_eq!(world.with_token(&token), 200, "a fraction is a time: {name} (RFC 7519, section 2)");
+    }
+}
+
+/// Starts with this key document, and waits until it was looked at.
+fn with_keys(document: &str) -> World {
+    let world = World::launch_with(Setup::default(), |folder| {
+        std::fs::write(folder.join("keys.json"), document).unwrap();
+    })
+    .unwrap();
+    world.wait_for("the keys", |world| world.admin_get("/readyz", "").status == 200);
+    world
+}
+
+#[test]
+fn an_odd_key_costs_only_itself_and_its_reason_is_told() {
+    let whole: Value = serde_json::from_str(&keys::jwks()).unwrap();
+    let mut keys = whole["keys"].as_array().unwrap().clone();
+    let mut for_encryption = keys::ec_jwk(&STRANGER, "ec");
+    for_encryption["use"] = json!("enc");
+    let mut rsa_under_its_name = keys[1].clone();
+    rsa_under_its_name["kid"] = json!("ec");
+    let odd = [
+        for_encryption,
+        rsa_under_its_name,
+        keys[0].clone(),
+        json!({"kty": "RSA", "kid": null, "use": null, "alg": null, "n": "AQAB", "e": "AQAB"}),
+        json!({"kty": "oct", "kid": "line\nend", "k": "AAAA"}),
+        json!(7),
+        keys::ec_jwk(&STRANGER, "torn"),
+        keys::ec_jwk(&EC, "torn"),
+    ];
+    keys.splice(0..0, odd);
+    let world = with_keys(&format!("\u{feff}{}", json!({ "keys": keys })));
+    assert_eq!(world.with_token(&token()), 200);
+    let payload = claims().to_string();
+    for kid in ["rsa", "ec"] {
+        assert_eq!(
+            world.with_token(&sign_rsa(&format!(r#"{{"alg":"RS256","kid":"{kid}"}}"#), &payload)),
+            200
+        );
+    }
+    for key in [&EC, &STRANGER] {
+        assert_eq!(
+            world.with_token(&sign(key, r#"{"alg":"ES256","kid":"torn"}"#, &payload)),
+            401,
+            "ambiguous"
+        );
+    }
+    let said = world.said();
+    for line in [
+        "\"ec\": other-use",
+        "without kid: weak",
+        "\"line\\nend\": secret",
+        "without kid: malformed",
+        "\"torn\": ambiguous",
+    ] {
+        assert!(said.contains(&format!("a key of the set is not used: {line}")), "{line}: {said}");
+    }
+    for (reason, count) in
+        [("other-use", 1.0), ("weak", 1.0), ("secret", 1.0), ("malformed", 1.0), ("ambiguous", 2.0)]
+    {
+        let series = format!("portcullis_issuer_keys_unused{{issuer=\"main\",reason=\"{reason}\"}}");
+        assert!((world.metric(&series) - count).abs() < 0.5, "{series}");
+    }
+    let ready = world.admin_get("/readyz", "").body;
+    assert!(
+        ready.contains("issuer main: usable, 3 keys") && ready.contains("2 unused (ambiguous)"),
+        "{ready}"
+    );
+}
+
+#[test]
+fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let second = format!(
+        "[[issuer]]\nname = \"second\"\nissuer = \"https://second.test/\"\naudiences = [\"api\"]\nkeys = {{ url = \"http://{gone}/keys\" }}\n"
+    );
+    let world = World::start(Setup {
+        top: second,
+        issuer: "refresh-min = \"1s\"\nrefresh = \"1s\"\nstale-max = \"2s\"",
+        ..Setup::default()
+    });
+    world.wait_for("the second issuer's first look", |world| {
+        world.admin_get("/readyz", "").body.contains("issuer second: not usable, no keys yet; the key source")
+    });
+    assert_eq!(world.admin_get("/readyz", "").status, 200, "an issuer that is silent keeps no replica out");
+    assert_eq!(world.with_token(&token()), 200);
+    let usable = |world: &World, issuer: &str| {
+        world.metric(&format!("portcullis_issuer_keys_usable{{issuer=\"{issuer}\"}}"))
+    };
+    assert!(usable(&world, "main") > 0.5 && usable(&world, "second") < 0.5);
+
+    std::fs::remove_file(world.file("keys.json")).unwrap();
+    world.wait_for("keys that are too old", |world| world.admin_get("/readyz", "").status == 503);
+    assert_eq!(world.with_token(&token()), 503, "not ready is whoever can let nobody in");
+    let told = world.admin_get("/readyz", "").body;
+    assert!(told.contains("issuer main: not usable, 2 keys, fetched"), "{told}");
+    std::fs::write(world.file("keys.json"), keys::jwks()).unwrap();
+    world.wait_for("keys again", |world| world.admin_get("/readyz", "").status == 200);
+    assert_eq!(world.with_token(&token()), 200);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn never_n80_an_error_in_deciding_lets_a_request_pass() {
         String::new(),
         "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\",\"kid\":\"ec\"}]}".to_owned(),
         keys::jwks().replace("\"sig\"", "\"enc\""),
-        keys::jwks().replace("\"kid\":\"rsa\"", "\"kid\":\"ec\""),
+        json!({ "keys": [keys::ec_jwk(&keys::EC, "ec"), keys::ec_jwk(&keys::STRANGER, "ec")] }).to_string(),
     ] {
         let world = World::launch_with(Setup::default(), |folder| {
             fs::write(folder.join("keys.json"), &document).unwrap();
