@@ -81,3 +81,32 @@ pub struct Traffic {
     /// A WebSocket or a stream of events: it lasts as long as its client likes.
     pub is_stream: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_was_sent_tells_where_it_left() {
+        for (status, stage) in [
+            (None, Stage::BeforeAnswer),
+            (Some(100), Stage::BeforeAnswer),
+            (Some(103), Stage::BeforeAnswer),
+            (Some(101), Stage::Socket),
+            (Some(200), Stage::DuringAnswer),
+            (Some(503), Stage::DuringAnswer),
+        ] {
+            assert_eq!(Stage::of(status), stage, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_stays_one_when_nobody_waits_for_it() {
+        let mut progress = Progress::Answered(Refusal::NoToken);
+        progress.abort(Stage::BeforeAnswer);
+        assert!(matches!(progress, Progress::Answered(Refusal::NoToken)), "{progress:?}");
+        let mut progress = Progress::Received;
+        progress.abort(Stage::BeforeAnswer);
+        assert!(matches!(progress, Progress::Received), "{progress:?}");
+    }
+}

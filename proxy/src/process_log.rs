@@ -1,9 +1,9 @@
 //! The process' own messages, on standard error: lines for people, or one JSON object each for programs.
 
 use std::fmt;
-use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use portcullis_config::printable;
 use portcullis_config::settings::ProcessLog;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -34,23 +34,22 @@ pub fn install() {
         )
     });
     // Counted, whatever is asked for.
-    let filter = match format!("{HANDSHAKES_AT}=error").parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    };
+    let counted = HANDSHAKES_AT.into_iter().filter_map(|target| format!("{target}=error").parse().ok());
+    let filter = counted.fold(filter, EnvFilter::add_directive);
     // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
     let discreet = filter_fn(|told| *told.level() <= Level::INFO || told.target().starts_with("portcullis"));
-    let either = Either { text: Format::default(), json: Format::default().json().flatten_event(true) };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .event_format(either);
+    let either = Either::default();
+    // Without colours: nothing in a line steers a terminal.
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).event_format(either);
     let _ =
         tracing_subscriber::registry().with(lines).with(filter).with(discreet).with(Handshakes).try_init();
 }
 
-/// Where pingora tells of handshakes that failed; nothing else counts them.
-const HANDSHAKES_AT: &str = "pingora_core::services::listening";
+/// Where pingora tells of handshakes that failed, of TLS and of HTTP/2; nothing else counts them.
+const HANDSHAKES_AT: [&str; 2] = ["pingora_core::services::listening", "pingora_core::apps"];
+/// How those lines begin.
+const HANDSHAKE_LINES: [&str; 2] = ["Downstream handshake", "H2 handshake error"];
 
 static HANDSHAKES_FAILED: AtomicU64 = AtomicU64::new(0);
 
@@ -67,7 +66,7 @@ impl<S: Subscriber> Layer<S> for Handshakes {
     fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
         let normal = event.normalized_metadata();
         let target = normal.as_ref().map_or_else(|| event.metadata().target(), |normal| normal.target());
-        if target != HANDSHAKES_AT {
+        if !HANDSHAKES_AT.contains(&target) {
             return true;
         }
         let mut told = Told::default();
@@ -87,7 +86,8 @@ struct Told {
 impl Visit for Told {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.of_handshake = format!("{value:?}").starts_with("Downstream handshake");
+            let line = format!("{value:?}");
+            self.of_handshake = HANDSHAKE_LINES.iter().any(|begin| line.starts_with(begin));
         }
     }
 }
@@ -98,6 +98,12 @@ struct Either {
     json: Format<Json>,
 }
 
+impl Default for Either {
+    fn default() -> Self {
+        Self { text: Format::default(), json: Format::default().json().flatten_event(true) }
+    }
+}
+
 impl<S, N> FormatEvent<S, N> for Either
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -106,13 +112,53 @@ where
     fn format_event(
         &self,
         context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
+        mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let mut line = String::new();
         if IS_JSON.load(Ordering::Relaxed) {
-            self.json.format_event(context, writer, event)
+            self.json.format_event(context, Writer::new(&mut line), event)?;
         } else {
-            self.text.format_event(context, writer, event)
+            self.text.format_event(context, Writer::new(&mut line), event)?;
         }
+        writer.write_str(&printable::lines(&line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_message_steers_a_terminal() {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .event_format(Either::default())
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(problem = %"x\u{1b}[2J\u{202e}\u{9b}y", "told \u{2066}so");
+        });
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("told") && text.ends_with("\n"), "{text:?}");
+        assert!(text.trim_end().chars().all(printable::is_printable), "{text:?}");
     }
 }

@@ -122,7 +122,7 @@ families! {
     CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener"]
         "When the certificate that a listener was started with expires.";
     HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" []
-        "TLS handshakes with clients that failed, on all listeners: probes, plain requests to a TLS port, scanners, clients that do not trust the certificate.";
+        "Handshakes of TLS (and of HTTP/2 behind it) with clients that failed, on all listeners: probes, plain requests to a TLS port, scanners, clients that do not trust the certificate.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]
