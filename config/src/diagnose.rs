@@ -40,7 +40,7 @@ pub struct FileId(usize);
 
 impl FileId {
     /// The main file, which is read first.
-    pub(crate) const MAIN: Self = Self(0);
+    pub const MAIN: Self = Self(0);
 }
 
 /// The texts that were read, so that places can be shown.

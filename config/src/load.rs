@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use crate::diagnose::{At, Diagnostic, FileId, Severity, Sources};
 use crate::file;
 use crate::include::matches;
-use crate::lower::Lowering;
+use crate::lower::{Lowering, Named};
 use crate::schema::check;
 use crate::schema::tables::{INCLUDED, MAIN};
 use crate::schema::tree::{Node, View};
@@ -33,16 +33,21 @@ pub struct Loaded {
     /// The files that were read, for showing places.
     pub sources: Sources,
     /// Where the files and folders are named that the configuration needs.
-    named: Vec<(PathBuf, At)>,
+    named: Vec<Named>,
 }
 
 impl Loaded {
-    /// Where a file or folder is named in the files that were read: for what a closer look at it finds. The
-    /// beginning of the main file stands for what no file names.
+    /// Where a file or folder is named in the files that were read: for what a closer look at it finds. `None`
+    /// for what no file names.
     #[must_use]
-    pub fn place(&self, path: &Path) -> (FileId, Range<usize>) {
-        let at = self.named.iter().find(|(named, _)| named == path);
-        at.map_or((FileId::MAIN, 0..0), |(_, at)| (at.file, at.start..at.end))
+    pub fn place(&self, path: &Path) -> Option<(FileId, Range<usize>)> {
+        let named = self.named.iter().find(|named| named.path == path)?;
+        Some((named.at.file, named.at.start..named.at.end))
+    }
+
+    /// The files that only the proxy may read: private keys, and keys of support codes.
+    pub fn secrets(&self) -> impl Iterator<Item = &Path> {
+        self.named.iter().filter(|named| named.is_secret).map(|named| named.path.as_path())
     }
 }
 
@@ -70,7 +75,7 @@ pub fn load(path: &Path) -> Loaded {
 struct Loader {
     sources: Sources,
     found: Vec<Diagnostic>,
-    named: Vec<(PathBuf, At)>,
+    named: Vec<Named>,
     bytes: usize,
 }
 

@@ -27,15 +27,19 @@ def documents(path):
 
 def configurations(binary):
     """Every shipped configuration is fit to serve, once the files are there that a deployment brings."""
+    folder = pathlib.Path(sys.argv[2])
+    # A pair: `check` looks whether certificate and key belong together.
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=test -addext".split()
+    pair = ["-keyout", folder / "key.pem", "-out", folder / "chain.pem"]
+    subprocess.run([*make, "subjectAltName=DNS:wiki.example.com", *pair], check=True, capture_output=True)
     for main in sorted(DEPLOY.glob("**/portcullis.toml")):
         text = main.read_text()
         # Paths of the container; certificates come from a secret.
         text = text.replace("/etc/portcullis-policies/", f"{DEPLOY}/kubernetes/policies/")
-        complete = DEPLOY.parent / "config/tests/complete"
-        text = text.replace("/etc/portcullis-tls/tls.crt", str(complete / "chain.pem"))
-        text = text.replace("/etc/portcullis-tls/tls.key", str(complete / "key.pem"))
+        text = text.replace("/etc/portcullis-tls/tls.crt", str(folder / "chain.pem"))
+        text = text.replace("/etc/portcullis-tls/tls.key", str(folder / "key.pem"))
         text = text.replace('"policies/', f'"{main.parent}/policies/')
-        copy = pathlib.Path(sys.argv[2]) / "portcullis.toml"
+        copy = folder / "portcullis.toml"
         copy.write_text(text)
         told = subprocess.run([binary, "check", "--config", str(copy)], capture_output=True, text=True)
         must(told.returncode == 0, f"{main}: {told.stdout}{told.stderr}")

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use portcullis_config::Config;
+use portcullis_config::settings::{LogSink, SyslogTarget};
 use rustix::fs::Access;
 
 use crate::record::can_log_to;
@@ -43,21 +44,36 @@ pub(crate) fn make_folder(file: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Everything that stands in the way, in words.
+/// Something that stands in the way.
+#[derive(Clone, Debug)]
+pub(crate) struct Obstacle {
+    /// The file or socket that it is about; empty for none.
+    pub(crate) path: PathBuf,
+    /// What is wrong, in words.
+    pub(crate) what: String,
+}
+
+/// Everything that stands in the way.
 #[must_use]
-pub(crate) fn problems(config: &Config) -> Vec<String> {
+pub(crate) fn problems(config: &Config) -> Vec<Obstacle> {
     let log = &config.server.decision_log;
     let access = log.access.as_ref().map(|access| &access.sink);
     let logs = [("the decision log", Some(&log.sink)), ("the access log", access)];
-    let mut problems: Vec<String> = logs
-        .into_iter()
-        .filter_map(|(name, sink)| Some(format!("{name} cannot be opened: {}", can_log_to(sink?).err()?)))
-        .collect();
+    let path = |sink: &LogSink| match sink {
+        LogSink::File { path, .. } | LogSink::Syslog(SyslogTarget::Socket(path)) => path.clone(),
+        LogSink::Off | LogSink::Stdout | LogSink::Syslog(SyslogTarget::Udp(_)) => PathBuf::new(),
+    };
+    let closed = |(name, sink): (&str, Option<&LogSink>)| {
+        let sink = sink?;
+        let what = format!("{name} cannot be opened: {}", can_log_to(sink).err()?);
+        Some(Obstacle { path: path(sink), what })
+    };
+    let mut problems: Vec<Obstacle> = logs.into_iter().filter_map(closed).collect();
     let user_folder = user_folder();
-    for (key, path) in
+    for (key, configured) in
         [("pid-file", &config.server.pid_file), ("upgrade-socket", &config.server.upgrade_socket)]
     {
-        let Some(path) = runtime_file(path, user_folder.as_deref()) else { continue };
+        let Some(path) = runtime_file(configured, user_folder.as_deref()) else { continue };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if user_folder.as_deref().is_some_and(|user| Some(user) == folder.parent()) && !folder.exists() {
             continue;
@@ -70,7 +86,8 @@ pub(crate) fn problems(config: &Config) -> Vec<String> {
             },
             Err(problem) => problem.to_string(),
         };
-        problems.push(format!("`{key}` cannot be made in {}: {problem}", folder.display()));
+        let what = format!("`{key}` cannot be made in {}: {problem}", folder.display());
+        problems.push(Obstacle { path: configured.clone(), what });
     }
     problems
 }

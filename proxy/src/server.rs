@@ -75,7 +75,9 @@ pub fn prepare_process() {
 
 /// Whether certificate and key are what they are said to be, and belong together. Pingora would panic in
 /// the listener's own thread, and the process would live on without serving.
-fn check_pair(tls: &ListenerTls) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn check_pair(tls: &ListenerTls) -> Result<(), Box<dyn std::error::Error>> {
+    // A second call finds it installed already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(&file::read(&tls.certificate, PEM_BYTES_MAX)?)
             .collect::<Result<_, _>>()?;
@@ -103,7 +105,7 @@ fn ask_predecessor(pid_file: &Path) -> Result<(), ServeError> {
 pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     let snapshot = state.snapshot();
     if let Some(problem) = preflight::problems(&snapshot.config).into_iter().next() {
-        return Err(ServeError::Impossible(problem));
+        return Err(ServeError::Impossible(problem.what));
     }
     let settings = snapshot.config.server.clone();
     drop(snapshot);

@@ -111,6 +111,7 @@ fn support_keys(cx: &mut Context<'_>, view: View<'_>) -> Vec<SupportKey> {
     let mut keys = Vec::new();
     for (text, at) in view.texts("support-keys") {
         let Some(path) = cx.readable_at(text, at) else { continue };
+        cx.is_secret(&path);
         let read = file::read(&path, KEY_FILE_BYTES_MAX);
         let decoded = read.ok().and_then(|bytes| STANDARD.decode(bytes.trim_ascii()).ok());
         match decoded.and_then(|key| <[u8; 32]>::try_from(key).ok()) {

@@ -38,7 +38,16 @@ pub(crate) struct Context<'s> {
     folder: &'s Path,
     found: &'s mut Vec<Diagnostic>,
     files: &'s mut Vec<PathBuf>,
-    named: &'s mut Vec<(PathBuf, At)>,
+    named: &'s mut Vec<Named>,
+}
+
+/// A file or folder that the configuration names.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) path: PathBuf,
+    pub(crate) at: At,
+    /// Whether only the proxy may read it.
+    pub(crate) is_secret: bool,
 }
 
 impl Context<'_> {
@@ -96,7 +105,14 @@ impl Context<'_> {
 
     /// Where a file or folder is named, for those who look at it more closely.
     fn names(&mut self, path: &Path, at: At) {
-        self.named.push((path.to_owned(), at));
+        self.named.push(Named { path: path.to_owned(), at, is_secret: false });
+    }
+
+    /// A file that was named last is one that only the proxy may read.
+    fn is_secret(&mut self, path: &Path) {
+        for named in self.named.iter_mut().filter(|named| named.path == path) {
+            named.is_secret = true;
+        }
     }
 
     /// A path, relative to the main file's folder.
@@ -263,7 +279,7 @@ pub(crate) struct Lowering {
     found: Vec<Diagnostic>,
     files: Vec<PathBuf>,
     /// Where each file or folder is named.
-    pub(crate) named: Vec<(PathBuf, At)>,
+    pub(crate) named: Vec<Named>,
     written_names: hints::Written,
     main_at: Option<At>,
     known: Known,

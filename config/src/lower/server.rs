@@ -94,7 +94,7 @@ fn clash(one: SocketAddr, other: SocketAddr) -> bool {
 fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAddr>) -> Option<Listener> {
     let tls = view.table("tls", &LISTENER_TLS).map(|tls| {
         let certificate = cx.readable(tls, "certificate");
-        let key = cx.readable(tls, "key");
+        let key = cx.readable(tls, "key").inspect(|path| cx.is_secret(path));
         Some(ListenerTls { certificate: certificate?, key: key? })
     });
     let address = cx.parse_key(view, "address", values::socket_address)?;
@@ -152,6 +152,9 @@ fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
 /// The place that a log's `file` or `syslog` names.
 fn log_sink(cx: &mut Context<'_>, table: View<'_>) -> LogSink {
     let syslog = cx.parse_key(table, "syslog", syslog_target);
+    if let Some(SyslogTarget::Socket(path)) = &syslog {
+        cx.names(path, table.at_key("syslog"));
+    }
     let bytes_max = cx.parse_key(table, "max-size", values::size);
     match (table.text("file"), syslog) {
         (Some(_), Some(_)) => {

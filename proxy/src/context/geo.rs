@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use maxminddb::{PathElement, Reader};
+use maxminddb::{PathElement, Reader, WithinOptions};
 use portcullis_config::file;
 use portcullis_policy::model::CountryCode;
 use portcullis_policy::signals::Fact;
 
 /// The largest database, in bytes; those of whole networks' makers have half as many.
 const BYTES_MAX: u64 = 1 << 30;
+/// How many records may be without a country before a database is taken for one of something else.
+const RECORDS_LOOKED_AT: usize = 100_000;
 
 /// Whether countries can be told.
 #[derive(Debug)]
@@ -60,17 +62,44 @@ pub enum GeoError {
     /// The file cannot be read as MMDB.
     #[error("not a readable MMDB file: {0}")]
     Format(#[from] maxminddb::MaxMindDbError),
+    /// It is a database of something else: by it every address would be of no country.
+    #[error("a database of type `{kind}`, in which no address has a country at `{path}`")]
+    Kind {
+        /// What it says that it is.
+        kind: String,
+        /// Where a country was looked for.
+        path: String,
+    },
 }
 
 impl GeoDatabase {
     /// Reads a file; `path` leads to the ISO code within a record, such as `country`, `iso_code`.
     ///
     /// # Errors
-    /// When the file cannot be read as MMDB.
+    /// When the file cannot be read as MMDB, or tells no countries.
     pub fn open(file: &Path, path: &[String]) -> Result<Self, GeoError> {
         let reader = Reader::from_source(file::read(file, BYTES_MAX)?)?;
         let ipv4_only = reader.metadata().ip_version == 4;
-        Ok(Self { reader, path: path.to_vec(), ipv4_only })
+        let database = Self { reader, path: path.to_vec(), ipv4_only };
+        if database.has_countries()? {
+            return Ok(database);
+        }
+        let kind =
+            database.reader.metadata().database_type.chars().filter(|c| !c.is_control()).take(64).collect();
+        Err(GeoError::Kind { kind, path: path.join(".") })
+    }
+
+    /// Whether one of its first records has a country.
+    fn has_countries(&self) -> Result<bool, GeoError> {
+        let path: Vec<PathElement<'_>> = self.path.iter().map(|key| PathElement::Key(key)).collect();
+        for network in self.reader.networks(WithinOptions::default())?.take(RECORDS_LOOKED_AT) {
+            if let Ok(Some(code)) = network?.decode_path::<&str>(&path)
+                && CountryCode::new(code).is_some()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The country of an address: unknown when the database has none, unavailable when its record

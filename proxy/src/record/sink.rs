@@ -136,7 +136,17 @@ fn is_fit(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What stands in the way.
 pub fn can_log_to(sink: &LogSink) -> io::Result<()> {
-    let LogSink::File { path, .. } = sink else { return Ok(()) };
+    let path = match sink {
+        LogSink::File { path, .. } => path,
+        LogSink::Syslog(target) => {
+            let shown = match target {
+                SyslogTarget::Socket(path) => path.display().to_string(),
+                SyslogTarget::Udp(address) => address.to_string(),
+            };
+            return Syslog::open(target).map(drop).map_err(|problem| named_as(Path::new(&shown), &problem));
+        }
+        LogSink::Off | LogSink::Stdout => return Ok(()),
+    };
     let named = |problem: io::Error| io::Error::new(problem.kind(), format!("{}: {problem}", path.display()));
     is_fit(path).map_err(named)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

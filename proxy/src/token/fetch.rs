@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis_config::file;
 use portcullis_config::settings::KeySource;
-use reqwest::header::CACHE_CONTROL;
+use reqwest::header::{CACHE_CONTROL, DATE};
 use reqwest::{Client, StatusCode, Url, redirect};
 use serde_json::Value;
 
@@ -87,11 +87,15 @@ pub(super) struct Fetcher {
     source: KeySource,
     issuer: String,
     client: Option<Client>,
+    /// The `Date` of the latest answer.
+    pub(super) date: Option<String>,
+    /// About whom the latest discovery document is.
+    pub(super) told_issuer: Option<String>,
 }
 
 impl Fetcher {
     pub(super) fn new(source: KeySource, issuer: String) -> Self {
-        Self { source, issuer, client: None }
+        Self { source, issuer, client: None, date: None, told_issuer: None }
     }
 
     /// Fetches the key document once.
@@ -113,6 +117,7 @@ impl Fetcher {
                 // A document from elsewhere must not send us to services on this machine.
                 let loopback = url.scheme() == "http";
                 let document = self.get(url).await?;
+                self.told_issuer = issuer_of(&document.body);
                 let keys = jwks_uri(&document.body, &self.issuer)?;
                 self.get(permitted(&keys, loopback)?).await
             }
@@ -125,6 +130,8 @@ impl Fetcher {
             None => self.client.insert(client(url.scheme() == "http")?).clone(),
         };
         let mut response = client.get(url).send().await.map_err(|_| FetchError::Unreachable)?;
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
+        self.date = date.map(ToOwned::to_owned);
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
@@ -176,6 +183,12 @@ fn permitted(url: &str, loopback: bool) -> Result<Url, FetchError> {
         "http" if loopback && local => Ok(url),
         _ => Err(FetchError::Insecure),
     }
+}
+
+/// About whom a discovery document says it is.
+fn issuer_of(document: &[u8]) -> Option<String> {
+    let StrictObject(members) = serde_json::from_slice(document).ok()?;
+    members.get("issuer").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// Reads `jwks_uri` out of a discovery document about exactly this issuer.

@@ -15,6 +15,7 @@ mod keys;
 mod shelf;
 mod strict;
 mod times;
+mod trial;
 mod verify;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use find::{Place, find_token};
 pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};
 pub use keys::{KeyState, KeyStore};
 pub use shelf::AtHand;
+pub use trial::{Trial, try_issuer};
 pub use verify::{TOKEN_BYTES_MAX, Verifier};
 
 use crate::refusal::{BadToken, Refusal};

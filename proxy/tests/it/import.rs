@@ -26,6 +26,30 @@ fn what_import_writes_passes_check_and_every_property_is_reported() {
     assert!(told.contains("refused") && told.contains("written to"), "{told}");
 
     let main = format!("{out}/portcullis.toml");
+    // What is still to be filled in is told, and nothing else is wrong; the policies can be looked at before.
+    let checked = portcullis(&["check", "--config", &main]);
+    let told = text(&checked.stderr);
+    assert!(!checked.status.success() && told.matches("error[").count() == 1, "{told}");
+    assert!(told.contains("error[geo/unreadable]: there is no country database"), "{told}");
+    for ask in [
+        &["analyze", "--config", &main][..],
+        &[
+            "what-if",
+            "--config",
+            &main,
+            "--user",
+            "a",
+            "--app",
+            "00000002-0000-0ff1-ce00-000000000000",
+            "--country",
+            "NL",
+        ],
+    ] {
+        let asked = portcullis(ask);
+        assert!(asked.status.success(), "{ask:?}: {}{}", text(&asked.stdout), text(&asked.stderr));
+    }
+    let database = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/GeoIP2-Country-Test.mmdb");
+    std::fs::copy(database, format!("{out}/country.mmdb")).unwrap();
     let checked = portcullis(&["check", "--config", &main]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
     assert!(text(&checked.stdout).contains("fit to serve"));

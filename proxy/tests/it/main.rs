@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod ask;
+mod check;
 mod demo;
 mod denial;
 mod import;

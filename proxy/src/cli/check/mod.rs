@@ -1,0 +1,85 @@
+//! `portcullis check`: every problem at once, each with its place and its mend; with `--online` also what issuers
+//! and upstreams answer.
+
+mod online;
+mod opened;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use portcullis_config::diagnose::{Severity, render_json, render_text};
+use portcullis_config::load;
+use portcullis_policy::CompiledPolicies;
+use portcullis_policy::decision::Generation;
+
+use crate::state::unix_now;
+
+/// What to check and how to tell.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The main configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// For people, or for editors and CI.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Also ask every issuer for its keys and the time, and connect to every upstream. Takes seconds; without it
+    /// nothing leaves this machine.
+    #[arg(long)]
+    online: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Exit status 0 when the configuration could serve here, 1 when not.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let loaded = load(&arguments.config);
+    let mut diagnostics = loaded.diagnostics.clone();
+    let mut answers = Vec::new();
+    let mut uncompiled = Vec::new();
+    if let Some(config) = &loaded.config {
+        let opened = opened::look(&loaded, config, unix_now());
+        // Told once: here it is an error.
+        diagnostics.retain(|one| {
+            one.code != "geo/missing" || opened.iter().all(|other| other.code != "geo/unreadable")
+        });
+        diagnostics.extend(opened);
+        if arguments.online {
+            let (told, found) = online::ask(&loaded, config, unix_now);
+            answers = told;
+            diagnostics.extend(found);
+        }
+        uncompiled =
+            CompiledPolicies::compile(config.policies.clone(), Generation(1)).err().unwrap_or_default();
+    }
+    match arguments.format {
+        Format::Json => super::print(&format!("{:#}", render_json(&diagnostics, &loaded.sources))),
+        Format::Text => {
+            super::error(&render_text(&diagnostics, &loaded.sources));
+            answers.iter().for_each(|answer| super::print(answer));
+        }
+    }
+    for problem in &uncompiled {
+        super::error(&format!("error[policy/compile]: {problem}"));
+    }
+    let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error) + uncompiled.len(), count(Severity::Warning));
+    let Some(config) = loaded.config.filter(|_| errors == 0) else { return ExitCode::FAILURE };
+    if arguments.format == Format::Text {
+        let set = &config.policies;
+        let warned = if warnings == 0 { String::new() } else { format!("; {warnings} warnings above") };
+        super::print(&format!(
+            "{}: {} apps, {} policies, {} named locations: fit to serve{warned}",
+            super::shown(&arguments.config),
+            set.apps.len(),
+            set.policies.len(),
+            set.locations.len()
+        ));
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,187 @@
+//! What issuers and upstreams answer: asked as `run` asks them, each within a few seconds and all at once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use pingora::connectors::TransportConnector;
+use pingora::upstreams::peer::HttpPeer;
+use portcullis_config::diagnose::{Diagnostic, FileId, Severity};
+use portcullis_config::settings::{Issuer, Upstream};
+use portcullis_config::{Config, Loaded};
+use tokio::net::lookup_host;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::token::{FetchError, try_issuer};
+
+/// The longest that one step of asking an upstream may take.
+const STEP: Duration = Duration::from_secs(3);
+/// How far a clock may be off before it is told: the header tells whole seconds, and an answer takes its time.
+const SKEW_SECS: i64 = 5;
+
+/// What came of one question.
+struct Answer {
+    /// A line for people when all is well.
+    line: Option<String>,
+    /// What is wrong: severity, code, what, why, how to mend it.
+    problem: Option<(Severity, &'static str, String, &'static str, String)>,
+    /// What stands in the file.
+    asked: String,
+}
+
+impl Answer {
+    fn good(asked: &str, line: String) -> Self {
+        Self { line: Some(line), problem: None, asked: asked.to_owned() }
+    }
+
+    fn bad(asked: &str, code: &'static str, what: String, why: &'static str, help: &str) -> Self {
+        let problem = Some((Severity::Error, code, what, why, help.to_owned()));
+        Self { line: None, problem, asked: asked.to_owned() }
+    }
+}
+
+/// Asks everybody. Lines for people, and what is wrong.
+pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<String>, Vec<Diagnostic>) {
+    crate::server::prepare_process();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let Ok(runtime) = runtime else {
+        return (vec!["nobody was asked: no threads are left on this machine".to_owned()], Vec::new());
+    };
+    let mut answers = runtime.block_on(async {
+        let mut asked = JoinSet::new();
+        for (position, issuer) in config.issuers.iter().cloned().enumerate() {
+            asked.spawn(async move { ((0, position), ask_issuer(&issuer, clock).await) });
+        }
+        // Apps may share an upstream.
+        let mut upstreams: BTreeMap<(String, u16, Option<String>), Upstream> = BTreeMap::new();
+        for upstream in config.apps.iter().flat_map(|app| &app.upstreams) {
+            let key = (upstream.host.clone(), upstream.port, upstream.tls_name.clone());
+            upstreams.entry(key).or_insert_with(|| upstream.clone());
+        }
+        for (position, upstream) in upstreams.into_values().enumerate() {
+            asked.spawn(async move { ((1, position), vec![ask_upstream(&upstream).await]) });
+        }
+        let mut answers = BTreeMap::new();
+        while let Some(done) = asked.join_next().await {
+            if let Ok((key, told)) = done {
+                answers.insert(key, told);
+            }
+        }
+        answers.into_values().flatten().collect::<Vec<Answer>>()
+    });
+    // A name that is still being resolved must not hold the process.
+    runtime.shutdown_background();
+    let lines = answers.iter_mut().filter_map(|answer| answer.line.take()).collect();
+    let told = answers.into_iter().filter_map(|answer| {
+        let (severity, code, what, why, help) = answer.problem?;
+        let (file, span) = place(loaded, &answer.asked);
+        let (label, why, help) = (None, Some(why.to_owned()), Some(help));
+        Some(Diagnostic { code, severity, file, span, what, label, why, help })
+    });
+    (lines, told.collect())
+}
+
+/// Where a text stands in the main file.
+fn place(loaded: &Loaded, text: &str) -> (FileId, std::ops::Range<usize>) {
+    let start = loaded.sources.text(FileId::MAIN).find(text);
+    (FileId::MAIN, start.map_or(0..0, |start| start..start + text.len()))
+}
+
+async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
+    let started = Instant::now();
+    let trial = try_issuer(issuer).await;
+    let (name, url) = (&issuer.name, issuer.issuer.as_str());
+    let mut answers = Vec::new();
+    match trial.outcome {
+        Ok(keys) => {
+            let took = started.elapsed().as_millis();
+            answers.push(Answer::good(url, format!("issuer `{name}`: {keys} keys, in {took} ms")));
+        }
+        Err(FetchError::OtherIssuer) => {
+            let theirs = trial.told_issuer.unwrap_or_default();
+            let theirs: String = theirs.chars().filter(|c| !c.is_control()).take(200).collect();
+            let slash = theirs.trim_end_matches('/') == url.trim_end_matches('/');
+            let help = if slash {
+                format!(
+                    "they differ in the slash at the end alone: write `issuer = \"{theirs}\"`, as its tokens do"
+                )
+            } else {
+                format!(
+                    "write `issuer = \"{theirs}\"` if that is whom you trust, or name the document of `{url}`"
+                )
+            };
+            let what = format!("the discovery document of issuer `{name}` is about `{theirs}`");
+            answers.push(Answer::bad(
+                url,
+                "online/issuer",
+                what,
+                "its keys are not taken: every token would be 503",
+                &help,
+            ));
+        }
+        Err(problem) => {
+            let help = "look at the address, at name resolution, at firewalls and at the certificate, from this machine";
+            let what = format!("issuer `{name}`: {problem}");
+            let why = "without keys no token can be verified: every request would be 503";
+            answers.push(Answer::bad(url, "online/issuer", what, why, help));
+        }
+    }
+    let skew = trial.date.map(|theirs| theirs - clock());
+    if let Some(skew) = skew.filter(|skew| skew.abs() > SKEW_SECS) {
+        let way = if skew > 0 { "ahead of" } else { "behind" };
+        let what = format!("the clock of issuer `{name}` is {} s {way} this machine's", skew.abs());
+        let why = "tokens would count as not yet valid, or as ended";
+        let help = "synchronise this machine's clock; `leeway` is for small differences".to_owned();
+        let problem = Some((Severity::Warning, "online/clock", what, why, help));
+        answers.push(Answer { line: None, problem, asked: url.to_owned() });
+    }
+    answers
+}
+
+async fn ask_upstream(upstream: &Upstream) -> Answer {
+    let Upstream { host, port, tls_name, .. } = upstream;
+    let shown = format!("{}://{host}:{port}", if tls_name.is_some() { "https" } else { "http" });
+    let bad = |what: String, help: &str| {
+        let what = format!("upstream `{shown}`: {what}");
+        Answer::bad(host, "online/upstream", what, "requests for it would be answered with 502", help)
+    };
+    let found = timeout(STEP, lookup_host((host.as_str(), *port))).await;
+    let addresses: Vec<SocketAddr> = match found {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(problem)) => {
+            return bad(format!("the name does not resolve: {problem}"), "look at the name and at DNS");
+        }
+        Err(_) => return bad("the name does not resolve in time".to_owned(), "look at DNS"),
+    };
+    if addresses.is_empty() {
+        return bad("the name has no address".to_owned(), "look at DNS");
+    }
+    let connector = TransportConnector::new(None);
+    let mut problems = Vec::new();
+    for address in &addresses {
+        let mut peer = HttpPeer::new(*address, tls_name.is_some(), tls_name.clone().unwrap_or_default());
+        peer.options.connection_timeout = Some(STEP);
+        peer.options.total_connection_timeout = Some(STEP * 2);
+        let started = Instant::now();
+        match connector.new_stream(&peer).await {
+            Ok(_) if problems.is_empty() => {
+                let tls = if tls_name.is_some() { " with TLS" } else { "" };
+                let took = started.elapsed().as_millis();
+                return Answer::good(host, format!("upstream `{shown}`: connected{tls}, in {took} ms"));
+            }
+            Ok(_) => break,
+            Err(problem) => {
+                let told: String =
+                    problem.to_string().chars().filter(|c| !c.is_control()).take(300).collect();
+                problems.push(format!("{address}: {}", told.trim()));
+            }
+        }
+    }
+    let help = if tls_name.is_some() {
+        "is the app running, and is its certificate signed by a CA that this machine trusts, for that name?"
+    } else {
+        "is the app running there, and does a firewall let this machine through?"
+    };
+    bad(problems.join("; "), help)
+}

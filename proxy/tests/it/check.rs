@@ -1,0 +1,267 @@
+//! `portcullis check` opens what `run` opens, and with `--online` asks whom `run` asks.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::keys;
+
+/// A configuration in a folder of its own, which `check` finds nothing in.
+struct Setup {
+    folder: tempfile::TempDir,
+}
+
+const MAIN: &str = r#"policies = ["policies/*.toml"]
+
+[server]
+listeners = [{ address = "127.0.0.1:8443", tls = { certificate = "chain.pem", key = "key.pem" } }]
+pid-file = "run/pid"
+upgrade-socket = "run/up.sock"
+decision-log = { file = "run/decisions.ndjson" }
+
+[[issuer]]
+name = "main"
+issuer = "https://id.test/tenant"
+audiences = ["api://wiki"]
+keys = { file = "keys.json" }
+
+[[app]]
+id = "wiki"
+hosts = ["wiki.test"]
+upstreams = ["http://127.0.0.1:9"]
+
+[geo]
+database = "country.mmdb"
+"#;
+
+const POLICY: &str = r#"[[policy]]
+id = "mfa"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { controls = ["mfa"] }
+"#;
+
+fn certificate(names: &[&str], until: Option<i32>) -> (String, String) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.not_after = rcgen::date_time_ymd(until.unwrap_or(2090), 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+impl Setup {
+    fn new() -> Self {
+        let setup = Self { folder: tempfile::tempdir().unwrap() };
+        for folder in ["policies", "run"] {
+            fs::create_dir(setup.file(folder)).unwrap();
+        }
+        let (certificate, key) = certificate(&["wiki.test"], None);
+        setup.put("portcullis.toml", MAIN);
+        setup.put("policies/mfa.toml", POLICY);
+        setup.put("chain.pem", &certificate);
+        setup.put("key.pem", &key);
+        setup.put("keys.json", &keys::jwks());
+        let database = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/GeoIP2-Country-Test.mmdb");
+        fs::copy(database, setup.file("country.mmdb")).unwrap();
+        for path in
+            ["policies", "run", ".", "policies/mfa.toml", "portcullis.toml", "chain.pem", "country.mmdb"]
+        {
+            setup.mode(path, if setup.file(path).is_dir() { 0o755 } else { 0o644 });
+        }
+        setup.mode("keys.json", 0o644);
+        setup.mode("key.pem", 0o640);
+        setup
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        fs::write(self.file(name), text).unwrap();
+    }
+
+    fn change(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.file("portcullis.toml")).unwrap();
+        assert!(text.contains(from), "{from}");
+        self.put("portcullis.toml", &text.replace(from, to));
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn check(&self, more: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["check", "--config"])
+            .arg(self.file("portcullis.toml"))
+            .args(more)
+            .output()
+            .unwrap()
+    }
+
+    /// Whether it is fit, and every code with its words.
+    fn told(&self, more: &[&str]) -> (bool, Vec<(String, String)>) {
+        let done = self.check(&[&["--format", "json"], more].concat());
+        let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        let one = |one: &Value| {
+            (text(one, "code"), format!("{}; {}; {}", text(one, "what"), text(one, "why"), text(one, "help")))
+        };
+        (done.status.success(), told.as_array().unwrap().iter().map(one).collect())
+    }
+}
+
+#[test]
+fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse() {
+    let whole = Setup::new();
+    assert_eq!(whole.told(&[]), (true, Vec::new()));
+    let text = String::from_utf8(whole.check(&[]).stdout).unwrap();
+    assert!(text.trim_end().ends_with("fit to serve"), "{text}");
+
+    type Tamper = fn(&Setup);
+    let cases: [(&str, bool, &str, Tamper); 16] = [
+        ("tls/pair", false, "is not the key of the certificate", |setup| {
+            setup.put("key.pem", &certificate(&["wiki.test"], None).1);
+        }),
+        ("tls/pair", false, "cannot serve TLS", |setup| setup.put("chain.pem", "nothing")),
+        ("tls/host", true, "is for `shop.test`, and for no host of an app", |setup| {
+            let (certificate, key) = certificate(&["shop.test"], None);
+            setup.put("chain.pem", &certificate);
+            setup.put("key.pem", &key);
+        }),
+        ("tls/host", true, "no certificate of a listener is for `b.wiki.test`, `shop.test`", |setup| {
+            setup.change("[\"wiki.test\"]", "[\"wiki.test\", \"b.wiki.test\", \"shop.test\"]");
+        }),
+        ("tls/expired", true, "the certificate ended on", |setup| {
+            let (certificate, key) = certificate(&["wiki.test"], Some(2001));
+            setup.put("chain.pem", &certificate);
+            setup.put("key.pem", &key);
+        }),
+        ("geo/unreadable", false, "not a readable MMDB file", |setup| setup.put("country.mmdb", "text")),
+        ("geo/unreadable", false, "there is no country database", |setup| {
+            fs::remove_file(setup.file("country.mmdb")).unwrap();
+        }),
+        (
+            "geo/unreadable",
+            false,
+            "of type `GeoIP2-Country`, in which no address has a country at `city.name`",
+            |setup| {
+                setup.change("database = ", "country-path = \"city.name\"\ndatabase = ");
+            },
+        ),
+        ("run/impossible", false, "`pid-file` cannot be made in", |setup| {
+            setup.change("run/pid", "nowhere/pid");
+        }),
+        ("run/impossible", false, "`upgrade-socket` cannot be made in", |setup| {
+            setup.change("run/up.sock", "nowhere/up.sock");
+        }),
+        ("run/impossible", false, "the decision log cannot be opened", |setup| {
+            setup.change("run/decisions.ndjson", "key.pem/decisions.ndjson");
+        }),
+        ("run/impossible", false, "the decision log cannot be opened", |setup| {
+            fs::create_dir(setup.file("run/decisions.ndjson")).unwrap()
+        }),
+        ("run/impossible", false, "the decision log cannot be opened", |setup| {
+            let nowhere = setup.file("log.sock");
+            setup.change("file = \"run/decisions.ndjson\"", &format!("syslog = \"{}\"", nowhere.display()));
+        }),
+        ("file/readable", true, "chmod 0640", |setup| setup.mode("key.pem", 0o644)),
+        ("file/writable", true, "has the mode 0666", |setup| setup.mode("policies/mfa.toml", 0o666)),
+        ("folder/writable", true, "has the mode 0777", |setup| setup.mode("policies", 0o777)),
+    ];
+    for (code, fit, wanted, tamper) in cases {
+        let setup = Setup::new();
+        tamper(&setup);
+        setup.mode("key.pem", if code == "file/readable" { 0o644 } else { 0o640 });
+        let (success, told) = setup.told(&[]);
+        assert_eq!(success, fit, "{code}: {told:?}");
+        let [(found, words)] = told.as_slice() else {
+            unreachable!("{code} alone was wanted: {told:#?}");
+        };
+        assert!(found == code && words.contains(wanted), "{code}: {wanted}: {told:#?}");
+        if !fit {
+            let out = setup.check(&[]);
+            assert!(!String::from_utf8_lossy(&out.stdout).contains("fit to serve"));
+        }
+    }
+}
+
+/// Answers each path with a body and a date, until the test ends.
+fn server(
+    pages: impl Fn(&str) -> Option<String> + Send + 'static,
+    date: &'static str,
+) -> (String, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serving = listener.try_clone().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in serving.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.extend_from_slice(&byte);
+            }
+            let path = String::from_utf8_lossy(&head).split(' ').nth(1).unwrap_or_default().to_owned();
+            let (status, body) = pages(&path).map_or((404, String::new()), |body| (200, body));
+            let answer = format!(
+                "HTTP/1.1 {status} x\r\nDate: {date}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (address, listener)
+}
+
+#[test]
+fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
+    const DISCOVERY: &str = "/.well-known/openid-configuration";
+    let slashed = r#"{"issuer": "https://id.test/tenant/", "jwks_uri": "https://id.test/keys"}"#;
+    let (address, _listener) =
+        server(move |path| (path == DISCOVERY).then(|| slashed.to_owned()), "Tue, 15 Nov 1994 08:12:31 GMT");
+    let setup = Setup::new();
+    let discovery = format!("discovery = \"http://{address}{DISCOVERY}\"");
+    setup.change("file = \"keys.json\"", &discovery);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    setup.change("http://127.0.0.1:9", &format!("http://{closed}\", \"http://{address}"));
+
+    assert_eq!(setup.told(&[]), (true, Vec::new()), "offline");
+    let (success, told) = setup.told(&["--online"]);
+    assert!(!success);
+    let words = |code: &str| {
+        told.iter().find(|(found, _)| found == code).map(|(_, words)| words.as_str()).unwrap_or_default()
+    };
+    assert!(words("online/issuer").contains("differ in the slash at the end alone"), "{told:#?}");
+    assert!(words("online/clock").contains("behind this machine's"), "{told:#?}");
+    assert!(words("online/upstream").contains(&format!("`http://{closed}`")), "{told:#?}");
+    assert_eq!(told.len(), 3, "{told:#?}");
+
+    // Keys that come from a URL, a clock of now, and an upstream that listens.
+    let (address, _listener) = server(|path| (path == "/keys").then(keys::jwks), "");
+    let setup = Setup::new();
+    setup.change("file = \"keys.json\"", &format!("url = \"http://{address}/keys\""));
+    setup.change("http://127.0.0.1:9", &format!("http://{address}"));
+    let done = setup.check(&["--online"]);
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        text.contains("issuer `main`: 2 keys, in ")
+            && text.contains(&format!("`http://{address}`: connected, in ")),
+        "{text}"
+    );
+
+    // A certificate that nobody has signed.
+    let setup = Setup::new();
+    setup.change("http://127.0.0.1:9", &format!("https://localhost:{}", closed.port()));
+    let (_, told) = setup.told(&["--online"]);
+    assert!(
+        told.iter().any(|(code, words)| code == "online/upstream" && words.contains("https://localhost")),
+        "{told:#?}"
+    );
+}
