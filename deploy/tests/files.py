@@ -38,6 +38,7 @@ def configurations(binary):
         text = text.replace("/etc/portcullis-policies/", f"{DEPLOY}/kubernetes/policies/")
         text = text.replace("/etc/portcullis-tls/tls.crt", str(folder / "chain.pem"))
         text = text.replace("/etc/portcullis-tls/tls.key", str(folder / "key.pem"))
+        text = text.replace("/var/log/portcullis/", f"{folder}/")
         text = text.replace('"policies/', f'"{main.parent}/policies/')
         copy = folder / "portcullis.toml"
         copy.write_text(text)
