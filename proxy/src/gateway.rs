@@ -1130,6 +1130,8 @@ impl ProxyHttp for Gateway {
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.
     fn request_summary(&self, session: &Session, way: &Box<Passage>) -> String {
-        format!("{} {} {}", way.id_text(), session.req_header().method, session.req_header().uri.path())
+        let head = session.req_header();
+        let method = field(head.method.as_str().as_bytes(), NAME_MAX);
+        format!("{} {method} {}", way.id_text(), record::field::path(head.raw_path()))
     }
 }

@@ -115,10 +115,9 @@ impl Open {
 }
 
 fn not_a_file() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "it is a pipe, a device, a folder or a symbolic link, and no regular file",
-    )
+    let what = "it is a pipe, a device, a folder or a symbolic link, and no regular file; standard output is \
+                `decision-log = \"stdout\"`";
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 /// Whether a log can lie there: a regular file, or nothing yet.
