@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
+use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
@@ -766,6 +767,15 @@ const fn nobody_left() -> FailToProxy {
     FailToProxy { error_code: 0, can_reuse_downstream: false }
 }
 
+/// Whether a failure is one of the client's connection. Pingora leaves out to say so where it writes trailers.
+fn is_of_client(problem: &Error) -> bool {
+    match problem.esource() {
+        ErrorSource::Downstream => true,
+        ErrorSource::Unset => matches!(problem.etype(), ErrorType::WriteError | ErrorType::WriteTimedout),
+        ErrorSource::Upstream | ErrorSource::Internal => false,
+    }
+}
+
 /// Whether the client broke the protocol, rather than went away: closed, reset, or took and sent nothing for
 /// too long.
 fn spoke_nonsense(problem: &Error) -> bool {
@@ -1076,8 +1086,8 @@ impl ProxyHttp for Gateway {
             // Refused, and the client did not wait for the answer: that refusal is what happened.
             (Progress::Answered(_), _) => return nobody_left(),
             (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
-            (_, ErrorType::HTTPStatus(500)) => Refusal::Internal,
-            _ if *problem.esource() == pingora::ErrorSource::Downstream => {
+            (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
+            _ if is_of_client(problem) => {
                 if spoke_nonsense(problem) {
                     way.progress = Progress::Answered(Refusal::BadRequest(BadRequest::Framing));
                 } else {
