@@ -21,6 +21,7 @@ pub mod remedy;
 pub mod rule;
 mod scope;
 pub mod signals;
+pub mod text;
 mod tri;
 
 pub use compile::{CompileError, CompiledPolicies};

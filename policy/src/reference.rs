@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::rule::{Environment, Rule};
 use crate::signals::{Action, Device, Fact, Identity, Principal, Signals};
+use crate::text::fold;
 pub use crate::tri::Tri;
 
 /// What every policy of a set says about one request, and what that comes to.
@@ -483,7 +484,7 @@ fn known<T>(fact: &Fact<T>, unknown: Tri, holds: impl FnOnce(&T) -> bool) -> Tri
 }
 
 fn same(left: &str, right: &str) -> bool {
-    left.eq_ignore_ascii_case(right)
+    left.chars().map(fold).eq(right.chars().map(fold))
 }
 
 fn assigned(app: &App, principal: &Principal) -> Tri {
@@ -702,7 +703,7 @@ fn control(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> (Tri, R
             device(signals, ReasonCode::DeviceNotCompliant, |device| device.compliant == Some(true))
         }
         Control::HybridJoinedDevice => device(signals, ReasonCode::DeviceNotJoined, |device| {
-            device.trust_type.is_some_and(|kind| same(kind, "ServerAD"))
+            device.trust_type.is_some_and(|kind| kind.eq_ignore_ascii_case("ServerAD"))
         }),
         Control::ApprovedClientApp => {
             let approved = evidence.approved_clients.iter().any(|id| client(id));

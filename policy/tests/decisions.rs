@@ -1022,3 +1022,34 @@ fn a_path_is_excluded_whatever_else_matches() {
         assert_eq!(refused, blocked, "{method} {path}");
     }
 }
+
+#[test]
+fn ids_of_users_groups_roles_and_tenants_compare_without_case_beyond_ascii() {
+    let selectors = [
+        UserSelector::User("jörg".into()),
+        UserSelector::Group("ÄRZTE".into()),
+        UserSelector::Role("ΣΎΜΒΟΥΛΟΣ".into()),
+    ];
+    let people = [
+        Principal { id: "JÖRG".into(), ..alice() },
+        Principal {
+            standing: Standing { groups: Fact::Known(vec!["ärzte".into()]), ..Standing::default() }.into(),
+            ..alice()
+        },
+        Principal {
+            standing: Standing {
+                roles: Fact::Known(vec!["σύμβουλος".into()]), ..Standing::default()
+            }
+            .into(),
+            ..alice()
+        },
+    ];
+    for (position, selector) in selectors.into_iter().enumerate() {
+        let mut block = policy("block", Grant::Block);
+        block.subjects = Subjects::Users(Users { include: vec![selector.clone()], exclude: vec![] }).into();
+        for (other, person) in people.iter().enumerate() {
+            let blocked = refused(set(vec![block.clone(), ask_nothing()]), person, at("192.0.2.1")).is_some();
+            assert_eq!(blocked, position == other, "{selector:?} and {person:?}");
+        }
+    }
+}

@@ -417,3 +417,21 @@ fn patterns_and_what_a_request_does_not_have_are_refused_with_a_mend() {
         assert_eq!(error(&format!("{name} -eq \"x\"")).what, format!("no attribute `{name}`"));
     }
 }
+
+#[test]
+fn text_compares_without_case_beyond_ascii() {
+    for (name, rule, holds) in [
+        ("BÜRO-7", "-startsWith \"büro-\"", true),
+        ("BÜRO-7", "-notStartsWith \"büro-\"", false),
+        ("haus ÜBER", "-endsWith \"Über\"", true),
+        ("im ΣΊΣΥΦΟΣ haus", "-contains \"σίσυφος\"", true),
+        ("\u{212a}iosk", "-eq \"kiosk\"", true),
+        ("Straße", "-eq \"STRASSE\"", false),
+        ("kıosk", "-eq \"kiosk\"", false),
+        ("BÜRO", "-in [\"x\", \"büro\"]", true),
+    ] {
+        let device = Device { device_id: Some("d1"), display_name: Some(name), ..Device::default() };
+        let rule = format!("device.displayName {rule}");
+        assert_eq!(matches(&rule, Fact::Known(device)), holds, "{name}: {rule}");
+    }
+}

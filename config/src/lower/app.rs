@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_policy::model::{self, Unmatched, UserSelector};
 use portcullis_policy::signals::Value;
+use portcullis_policy::text;
 use url::{Host, Url};
 
 use super::values::{self, Flaw};
@@ -468,7 +469,7 @@ fn assigned(cx: &mut Context<'_>, view: View<'_>) -> Option<Vec<UserSelector>> {
 fn attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(String, Value)> {
     let mut attributes: Vec<(String, Value)> = Vec::new();
     for entry in view.get("attributes").map_or(&[][..], Node::entries) {
-        if attributes.iter().any(|(name, _)| name.eq_ignore_ascii_case(&entry.key)) {
+        if attributes.iter().any(|(name, _)| text::eq(name, &entry.key)) {
             let what = format!("attribute `{}` is written twice", shortened(&entry.key));
             cx.push(Diagnostic::error("id/duplicate", entry.at, what).why("names compare without case"));
             continue;

@@ -21,6 +21,7 @@ use crate::model::{
     PolicyState, SessionControls, SignInFrequency,
 };
 use crate::signals::{Device, Fact, SignIn};
+use crate::text;
 use crate::tri::Tri;
 
 /// Clock skew that `everyTime` forgives, in seconds (Entra: five minutes).
@@ -354,17 +355,17 @@ impl Proof {
 
 fn is_client(clients: &[String], sign_in: &SignIn) -> bool {
     let id = sign_in.client_id.as_ref();
-    id.is_some_and(|id| clients.iter().any(|one| one.eq_ignore_ascii_case(id)))
+    id.is_some_and(|id| clients.iter().any(|one| text::eq(one, id)))
 }
 
 fn proves_mfa(evidence: &Evidence, sign_in: &SignIn) -> bool {
-    let method = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
+    let method = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
     let acr = |wanted: &String| sign_in.acr.as_ref() == Some(wanted);
     evidence.mfa_methods.iter().any(method) || evidence.mfa_acrs.iter().any(acr)
 }
 
 fn proves_strength(strength: &AuthenticationStrength, sign_in: &SignIn) -> bool {
-    let used = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
+    let used = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
     strength.combinations.iter().any(|combination| !combination.is_empty() && combination.iter().all(used))
         || sign_in.acr.as_ref().is_some_and(|acr| strength.acrs.contains(acr))
 }

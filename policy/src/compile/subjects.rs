@@ -11,6 +11,7 @@ use super::bits::{Postings, add, set_bit};
 use super::layout::Layout;
 use crate::model::{Guests, PolicySet, Subjects, Tenants, UserSelector, WorkloadSelector};
 use crate::signals::{Fact, Identity, Principal};
+use crate::text;
 
 #[derive(Debug)]
 pub(crate) struct SubjectIndex {
@@ -34,7 +35,7 @@ struct Sides<T> {
 /// One kind of id.
 #[derive(Debug)]
 struct Directory {
-    /// Lower-case ids; foldhash resists no chosen keys, and these are configured.
+    /// Ids without case; foldhash resists no chosen keys, and these are configured.
     names: HashMap<Box<str>, u32>,
     policies: Sides<Postings>,
     /// Policies that name any id of this kind: those that turn on ids that are not at hand.
@@ -112,7 +113,7 @@ impl SubjectIndex {
                             Tenants::Any => true,
                             Tenants::Only(wanted) => home_tenant
                                 .as_ref()
-                                .is_some_and(|home| wanted.iter().any(|one| one.eq_ignore_ascii_case(home))),
+                                .is_some_and(|home| wanted.iter().any(|one| text::eq(one, home))),
                         };
                         if from && selector.kinds.contains(*kind) {
                             add(&mut found.include, self.guests.policies.include.of(name));
@@ -145,8 +146,7 @@ fn combine(mut found: Sides<Box<[u64]>>, unsure: Option<Sides<Box<[u64]>>>) -> A
 impl Directory {
     fn find(&self, id: &str, key: &mut String, found: &mut Sides<Box<[u64]>>) {
         key.clear();
-        key.push_str(id);
-        key.make_ascii_lowercase();
+        text::fold_into(key, id);
         if let Some(name) = self.names.get(key.as_str()) {
             add(&mut found.include, self.policies.include.of(*name));
             add(&mut found.exclude, self.policies.exclude.of(*name));
@@ -192,7 +192,7 @@ impl DirectoryBuilder {
 
     fn push(&mut self, id: &str, side: Side, bit: u32) {
         let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        let name = *self.names.entry(id.to_ascii_lowercase().into()).or_insert(next);
+        let name = *self.names.entry(text::folded(id).into()).or_insert(next);
         self.pairs.side(side).push((name, bit));
     }
 

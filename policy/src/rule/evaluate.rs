@@ -6,6 +6,7 @@ use core::cmp::Ordering;
 use super::Rule;
 use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
 use crate::signals::{Action, Device, Fact, Signals, Standing, Value};
+use crate::text;
 use crate::tri::Tri;
 
 /// What a rule can ask for.
@@ -95,12 +96,12 @@ fn seen<'r>(attribute: &Attribute, environment: &Environment<'r>) -> Option<Seen
             .standing
             .map_or(&[][..], |standing| &standing.claims)
             .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .find(|(known, _)| text::eq(known, name))
             .map_or(Seen::Null, |(_, value)| of_value(value)),
         Attribute::App(name) => environment
             .app
             .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .find(|(known, _)| text::eq(known, name))
             .map_or(Seen::Null, |(_, value)| of_value(value)),
         Attribute::Method => Seen::Text(environment.action.method),
         Attribute::Path => Seen::Text(environment.action.path),
@@ -148,16 +149,12 @@ fn compare(seen: Seen<'_>, operator: Operator, operand: &Operand) -> bool {
         (seen, Operand::List(items)) => items.iter().any(|item| equals(seen, item)),
         (seen, Operand::Text(wanted)) => match operator.test {
             Test::Equals | Test::In => equals(seen, wanted),
-            Test::StartsWith => on_text(seen, |text| {
-                head(text, wanted.len()).is_some_and(|head| head.eq_ignore_ascii_case(wanted))
-            }),
-            Test::EndsWith => on_text(seen, |text| {
-                tail(text, wanted.len()).is_some_and(|tail| tail.eq_ignore_ascii_case(wanted))
-            }),
+            Test::StartsWith => on_text(seen, |seen| text::strip_prefix(seen, wanted).is_some()),
+            Test::EndsWith => on_text(seen, |seen| text::ends_with(seen, wanted)),
             Test::Contains => match seen {
                 // On a collection: one whole element.
-                Seen::List(items) => items.iter().any(|item| item.eq_ignore_ascii_case(wanted)),
-                Seen::Text(text) => contains(text, wanted),
+                Seen::List(items) => items.iter().any(|item| text::eq(item, wanted)),
+                Seen::Text(seen) => text::contains(seen, wanted),
                 Seen::Null | Seen::Bool(_) | Seen::Number(_) => false,
             },
             Test::Less => ordered(seen, wanted).is_some_and(Ordering::is_lt),
@@ -172,10 +169,10 @@ fn compare(seen: Seen<'_>, operator: Operator, operand: &Operand) -> bool {
 fn equals(seen: Seen<'_>, wanted: &str) -> bool {
     match seen {
         Seen::Null => false,
-        Seen::Text(text) => text.eq_ignore_ascii_case(wanted),
+        Seen::Text(seen) => text::eq(seen, wanted),
         Seen::Bool(flag) => wanted.eq_ignore_ascii_case(if flag { "true" } else { "false" }),
         Seen::Number(number) => wanted.parse::<f64>().is_ok_and(|wanted| wanted.total_cmp(&number).is_eq()),
-        Seen::List(items) => items.iter().any(|item| item.eq_ignore_ascii_case(wanted)),
+        Seen::List(items) => items.iter().any(|item| text::eq(item, wanted)),
     }
 }
 
@@ -185,19 +182,6 @@ fn on_text(seen: Seen<'_>, holds: impl Fn(&str) -> bool) -> bool {
         Seen::List(items) => items.iter().any(|item| holds(item)),
         Seen::Null | Seen::Bool(_) | Seen::Number(_) => false,
     }
-}
-
-fn head(text: &str, len: usize) -> Option<&str> {
-    text.get(..len)
-}
-
-fn tail(text: &str, len: usize) -> Option<&str> {
-    text.get(text.len().checked_sub(len)?..)
-}
-
-fn contains(text: &str, wanted: &str) -> bool {
-    wanted.is_empty()
-        || text.as_bytes().windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
 /// Versions compare number by number, so that `10.0.19045` is less than `10.0.22631` and `9` than `10`.

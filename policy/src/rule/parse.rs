@@ -8,6 +8,7 @@ use super::check::{Wrong, check};
 use super::lex::{Kind, Token, error, lex};
 use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
 use super::{Rule, RuleError};
+use crate::text::folded;
 
 struct Parser<'t> {
     tokens: &'t [Token],
@@ -192,7 +193,7 @@ impl Parser<'_> {
     fn operand(&mut self, sign: &Token, operator: Operator) -> Result<Operand, RuleError> {
         let first = self.take("a value")?;
         let value = |token: &Token| match &token.kind {
-            Kind::Text(text) | Kind::Word(text) => Some(text.to_ascii_lowercase().into_boxed_str()),
+            Kind::Text(text) | Kind::Word(text) => Some(folded(text).into_boxed_str()),
             Kind::Open | Kind::Close | Kind::OpenList | Kind::CloseList | Kind::Comma | Kind::Operator(_) => {
                 None
             }
@@ -276,8 +277,8 @@ fn attribute(word: &str) -> Option<Attribute> {
     }
     match space.to_ascii_lowercase().as_str() {
         "device" => device_attribute(&name.to_ascii_lowercase()).map(Attribute::Device),
-        "user" => Some(Attribute::User(name.to_ascii_lowercase().into())),
-        "app" => Some(Attribute::App(name.to_ascii_lowercase().into())),
+        "user" => Some(Attribute::User(folded(name).into())),
+        "app" => Some(Attribute::App(folded(name).into())),
         "request" if name.eq_ignore_ascii_case("method") => Some(Attribute::Method),
         "request" if name.eq_ignore_ascii_case("path") => Some(Attribute::Path),
         _ => None,

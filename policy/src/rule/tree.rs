@@ -23,7 +23,7 @@ impl Node {
     }
 }
 
-/// One attribute compared with one value or several. Text is in lower case, so that two comparisons
+/// One attribute compared with one value or several. Text is folded, so that two comparisons
 /// that mean the same are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Comparison {

@@ -31,10 +31,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
-use portcullis_policy::PolicySet;
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::{Principal, Signals};
+use portcullis_policy::{PolicySet, text};
 
 pub use asked::{Asked, Negotiated};
 pub use facts::{DeviceState, Facts};
@@ -206,7 +206,7 @@ impl Denials {
     #[must_use]
     pub fn had_mfa(&self, principal: &Principal) -> bool {
         let sign_in = &principal.standing.sign_in;
-        let used = |wanted: &String| sign_in.methods.iter().any(|one| one.eq_ignore_ascii_case(wanted));
+        let used = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
         self.evidence.mfa_methods.iter().any(used)
             || sign_in.acr.as_ref().is_some_and(|acr| self.evidence.mfa_acrs.contains(acr))
     }

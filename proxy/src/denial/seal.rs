@@ -128,7 +128,7 @@ impl Seal {
         match how {
             Subject::Clear => Some(id.to_owned()),
             Subject::Hashed => {
-                let tag = hmac::sign(&self.subjects, id.to_ascii_lowercase().as_bytes());
+                let tag = hmac::sign(&self.subjects, portcullis_policy::text::folded(id).as_bytes());
                 let mut text = String::with_capacity(39);
                 text.push_str("sha256:");
                 for byte in tag.as_ref().iter().take(16) {

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ahash::RandomState;
-use portcullis_policy::PolicySet;
 use portcullis_policy::model::{
     AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel, Subjects,
     UserSelector,
@@ -17,6 +16,7 @@ use portcullis_policy::signals::{
     Action, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Standing, Target,
     Value,
 };
+use portcullis_policy::{PolicySet, text};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -43,10 +43,10 @@ impl NamedIds {
         for selector in of_policies.chain(set.apps.iter().flat_map(|app| app.assigned.iter().flatten())) {
             match selector {
                 UserSelector::Group(id) => {
-                    named.groups.insert(id.to_ascii_lowercase());
+                    named.groups.insert(text::folded(id));
                 }
                 UserSelector::Role(id) => {
-                    named.roles.insert(id.to_ascii_lowercase());
+                    named.roles.insert(text::folded(id));
                 }
                 UserSelector::All | UserSelector::None | UserSelector::User(_) | UserSelector::Guests(_) => {}
             }
@@ -214,7 +214,7 @@ impl Scribe<'_> {
         let named = self.named;
         let known = if name == "groups" { &named.groups } else { &named.roles };
         let ids = self.known(name, of.as_ref())?;
-        Some(self.list(ids.iter().filter(|id| known.contains(&*lower_case(id)))))
+        Some(self.list(ids.iter().filter(|id| known.contains(&*folded(id)))))
     }
 
     fn known<T>(&mut self, name: &str, fact: Fact<T>) -> Option<T> {
@@ -265,9 +265,9 @@ impl Scribe<'_> {
 }
 
 /// Ids are in lower case most of the time.
-fn lower_case(id: &str) -> Cow<'_, str> {
-    if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(id.to_ascii_lowercase())
+fn folded(id: &str) -> Cow<'_, str> {
+    if id.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        Cow::Owned(text::folded(id))
     } else {
         Cow::Borrowed(id)
     }

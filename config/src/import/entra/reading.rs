@@ -334,5 +334,5 @@ pub(super) fn strings<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Valu
 
 /// An id in the form in which it is looked up.
 pub(super) fn key(id: &str) -> String {
-    id.to_ascii_lowercase()
+    portcullis_policy::text::folded(id)
 }

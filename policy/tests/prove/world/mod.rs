@@ -464,7 +464,7 @@ pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
         |choices: &mut Choices<'_>| NOW + choices.of(&[-100, -100, -600, -7_200, -100_000, 0, 60, 61, 3_600]);
     let mut claims: Vec<(Box<str>, Value)> = Vec::new();
     if choices.one_in(2) {
-        claims.push(("department".into(), Value::Text(choices.of(&["Sales", "research"]).into())));
+        claims.push(("department".into(), Value::Text(choices.of(&["Sales", "research", "ÜBUNG"]).into())));
     }
     if choices.one_in(2) {
         claims.push(("level".into(), Value::Number(choices.of(&[1.0, 2.0, 10.0]))));
@@ -523,9 +523,9 @@ pub(crate) fn device(choices: &mut Choices<'_>) -> Device<'static> {
         ownership: choices.maybe(3, |choices| choices.of(&["Company", "Personal"])),
         enrollment_profile: None,
         compliant: choices.maybe(2, |choices| choices.one_in(2)),
-        manufacturer: choices.maybe(3, |choices| choices.of(&["Microsoft", "Contoso"])),
+        manufacturer: choices.maybe(3, |choices| choices.of(&["Microsoft", "Contoso", "Überall"])),
         mdm_app_id: choices.maybe(4, |_| "0000000a-0000-0000-c000-000000000000"),
-        model: choices.maybe(2, |choices| choices.of(&["Surface Pro", "surface", "Book"])),
+        model: choices.maybe(2, |choices| choices.of(&["Surface Pro", "surface", "Book", "ÜBER"])),
         operating_system: choices.maybe(2, |choices| choices.of(&["Windows", "iOS"])),
         operating_system_version: choices
             .maybe(2, |choices| choices.of(&["10.0.19045", "10.0.22631", "9", "10.0.22631.1", "beta"])),

@@ -44,13 +44,13 @@ const DEVICE: Vocabulary = &[
         &["10.0.22631", "10", "9.9", "10.0.22631.0"],
     ),
     ("device.deviceId", &["eq", "ne", "in", "notIn"], &["d1", "D1", "d2"]),
-    ("DEVICE.manufacturer", &["eq", "ne", "contains"], &["microsoft", "soft"]),
+    ("DEVICE.manufacturer", &["eq", "ne", "contains"], &["microsoft", "soft", "ÜBER"]),
     ("device.extensionAttribute1", &["eq", "ne", "startsWith", "notContains"], &["kiosk", "s", "SAW"]),
     ("device.deviceOwnership", &["eq", "ne"], &["Company", "Personal"]),
 ];
 
 const OTHER: Vocabulary = &[
-    ("user.department", &["eq", "ne", "in", "notStartsWith"], &["sales", "Research"]),
+    ("user.department", &["eq", "ne", "in", "notStartsWith"], &["sales", "Research", "Übung"]),
     ("user.level", &["eq", "ge", "lt"], &["1", "2", "9"]),
     ("user.projects", &["contains", "notContains"], &["Apollo", "gem"]),
     ("user.verified", &["eq", "ne"], &["True", "False"]),
