@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::AuthenticationContext;
+use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -368,10 +369,14 @@ pub struct App {
     pub name: String,
     /// Host names, lower case, without port; at least one.
     pub hosts: Vec<String>,
-    /// The path prefix, starting and not ending with `/`; `/` alone is everything.
+    /// The path prefix in normal form, starting and not ending with `/`; `/` alone is everything.
     pub path_prefix: String,
     /// Parts of the app that ask for an authentication context: path prefix and context.
     pub contexts: Vec<(String, AuthenticationContext)>,
+    /// How it takes the letter case of paths.
+    pub paths: PathCase,
+    /// Forms of paths that may reach it.
+    pub allow_paths: PathForms,
     /// Upstreams, tried in turn; at least one.
     pub upstreams: Vec<Upstream>,
     /// Where the token is looked for.
@@ -398,6 +403,48 @@ pub struct App {
     pub allowed_origins: Vec<String>,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
+}
+
+/// The context that a path asks for: of the longest prefix that covers it. No allocation.
+#[must_use]
+pub fn context_of(
+    contexts: &[(String, AuthenticationContext)],
+    path: &str,
+    compare: Compare,
+) -> Option<AuthenticationContext> {
+    let depth = |prefix: &str| prefix.bytes().filter(|byte| *byte == b'/').count();
+    let covers = contexts.iter().filter(|(prefix, _)| is_below(path, prefix, compare));
+    covers.max_by_key(|(prefix, _)| depth(prefix)).map(|(_, context)| *context)
+}
+
+impl App {
+    /// The contexts that a path may ask for. Two where they turn on letter case, and nobody said how the app
+    /// takes it: the request is then judged under both.
+    #[must_use]
+    pub fn contexts_of(
+        &self,
+        path: &str,
+    ) -> (Option<AuthenticationContext>, Option<Option<AuthenticationContext>>) {
+        contexts_of(&self.contexts, self.paths, path)
+    }
+}
+
+/// The same for these contexts of an app that takes letter case so.
+#[must_use]
+pub fn contexts_of(
+    contexts: &[(String, AuthenticationContext)],
+    case: PathCase,
+    path: &str,
+) -> (Option<AuthenticationContext>, Option<Option<AuthenticationContext>>) {
+    if contexts.is_empty() {
+        return (None, None);
+    }
+    let context = context_of(contexts, path, case.stricter());
+    let other = match case {
+        PathCase::Unknown => Some(context_of(contexts, path, Compare::Exact)),
+        PathCase::Sensitive | PathCase::Insensitive => None,
+    };
+    (context, other.filter(|other| *other != context))
 }
 
 /// One upstream server.

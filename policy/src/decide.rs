@@ -8,10 +8,10 @@ use crate::decision::{
     Applied, Decision, Outcome, Permit, PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused,
     SessionLimits,
 };
-use crate::model::{Persistence, Unmatched};
+use crate::model::{AuthenticationContext, Persistence, Unmatched};
 use crate::rule::Environment;
 use crate::scope::Scope;
-use crate::signals::{AppIndex, Signals};
+use crate::signals::{Action, AppIndex, Signals, Target};
 use crate::tri::Tri;
 
 /// How far `auth_time` may lie ahead of our clock before it proves nothing, in seconds.
@@ -24,6 +24,25 @@ pub trait Observer {
     fn satisfied(&mut self, row: SatisfiedRow);
     /// A policy applied, with this result.
     fn applied(&mut self, policy: PolicyIndex, result: PolicyResult);
+}
+
+/// One way in which an app may read a request: see [`path`](crate::path).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading<'r> {
+    /// The path.
+    pub path: &'r str,
+    /// The authentication context that it asks for.
+    pub context: Option<AuthenticationContext>,
+}
+
+/// Nobody who listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn satisfied(&mut self, _row: SatisfiedRow) {}
+
+    fn applied(&mut self, _policy: PolicyIndex, _result: PolicyResult) {}
 }
 
 /// Some policies of one word of the engine's rows.
@@ -100,7 +119,7 @@ impl CompiledPolicies {
         }
 
         let narrowing = self.facts.narrow(signals);
-        let environment = Environment::of(signals, &target.attributes);
+        let environment = Environment::of(signals, target);
         let device = DeviceState::of(&signals.context.device).position();
         let mut answers = Answers::default();
         let mut tally = Tally::NONE;
@@ -146,6 +165,47 @@ impl CompiledPolicies {
         tally.conclude(target.unmatched, |limits| {
             Permit::grant(app, self.generation(), signals.request_id, limits)
         })
+    }
+
+    /// Decides a request that can be read in several ways, and tells `observer` of the reading that decides:
+    /// the one with the strictest outcome. It is granted only if each is, within the limits of them all.
+    /// Returns the question as that reading asks it, and the outcome.
+    ///
+    /// # Cost
+    /// That of [`judge`](Self::judge) for each reading and once more; for none it is judged as it stands.
+    #[must_use]
+    pub fn judge_readings<'r>(
+        &self,
+        scope: &Scope,
+        signals: &Signals<'r>,
+        readings: &[Reading<'r>],
+        observer: &mut impl Observer,
+    ) -> (Signals<'r>, Outcome) {
+        let mut limits = SessionLimits { sign_in_until: None, persistent_browser: None };
+        let mut strictest = (0, *signals);
+        for (position, reading) in readings.iter().enumerate() {
+            let asked = Signals {
+                target: Target { context: reading.context, ..signals.target },
+                action: Action { path: reading.path, ..signals.action },
+                ..*signals
+            };
+            let outcome = self.judge(scope, &asked, &mut Silent);
+            if let Outcome::Grant(permit) = &outcome {
+                limits = limits.and(permit.session());
+            }
+            let severity = severity(&outcome);
+            if position == 0 || severity > strictest.0 {
+                strictest = (severity, asked);
+            }
+        }
+        let (_, asked) = strictest;
+        let outcome = match self.judge(scope, &asked, observer) {
+            Outcome::Grant(permit) if !readings.is_empty() => {
+                Outcome::Grant(Permit::grant(permit.app(), permit.generation(), permit.request_id(), limits))
+            }
+            outcome => outcome,
+        };
+        (asked, outcome)
     }
 
     /// Asks memory for what a decision about this app reads of a scope, without waiting for it: of thousands of
@@ -265,6 +325,25 @@ impl Tally {
             // Whether any policy speaks turns on an unavailable fact: no.
             (unsure, Unmatched::Deny) => unasked(Outcome::Block, ReasonCode::NoPolicy, unsure == Tri::Maybe),
         }
+    }
+}
+
+/// How strict an outcome is: what cannot be mended by waiting is stricter than what can.
+const fn severity(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Grant(_) => 0,
+        Outcome::Challenge(refused) => 2 - refused.temporary as u8,
+        Outcome::Deny(refused) => 4 - refused.temporary as u8,
+        Outcome::Block(refused) => 6 - refused.temporary as u8,
+    }
+}
+
+impl SessionLimits {
+    /// The stricter of each.
+    fn and(self, other: Self) -> Self {
+        let until = self.sign_in_until.into_iter().chain(other.sign_in_until).min();
+        let persistent_browser = stricter(self.persistent_browser, other.persistent_browser);
+        Self { sign_in_until: until, persistent_browser }
     }
 }
 

@@ -16,6 +16,7 @@ mod decide;
 pub mod decision;
 pub mod explain;
 pub mod model;
+pub mod path;
 pub mod reference;
 pub mod remedy;
 pub mod rule;
@@ -25,7 +26,7 @@ pub mod text;
 mod tri;
 
 pub use compile::{CompileError, CompiledPolicies};
-pub use decide::{Observer, SatisfiedRow};
+pub use decide::{Observer, Reading, SatisfiedRow, Silent};
 pub use decision::{Decision, Outcome, Permit};
 pub use model::PolicySet;
 pub use scope::Scope;

@@ -18,6 +18,7 @@ use crate::model::{
     RequestCondition, RiskLevel, RiskSet, SessionControls, SignInFrequency, Subjects, Targets, Tenants,
     TimeCondition, TimeZone, Unmatched, UserSelector, WorkloadSelector,
 };
+use crate::path::PathCase;
 use crate::rule::{Environment, Rule};
 use crate::signals::{Action, Device, Fact, Identity, Principal, Signals};
 use crate::text::fold;
@@ -460,7 +461,7 @@ pub(crate) fn check(
             Some(Tri::from_bool(used.is_some_and(|flow| flows.contains(flow))))
         }
         (Part::Request, ..) => {
-            Some(Tri::from_bool(in_request(conditions.request.as_ref()?, &signals.action)))
+            Some(Tri::from_bool(in_request(conditions.request.as_ref()?, app, &signals.action)))
         }
         (Part::Time, ..) => Some(Tri::from_bool(in_time(conditions.time.as_ref()?, signals.now))),
         (Part::Claims, ..) => Some(rule(conditions.claims.as_ref()?, app, signals)),
@@ -575,20 +576,32 @@ fn location(set: &PolicySet, selector: &LocationSelector, signals: &Signals<'_>)
 }
 
 fn rule(rule: &Rule, app: &App, signals: &Signals<'_>) -> Tri {
-    rule.holds(&Environment::of(signals, &app.attributes))
+    rule.holds(&Environment::of(signals, app))
 }
 
-fn in_request(condition: &RequestCondition, action: &Action<'_>) -> bool {
-    let matches = |pattern: &PathPattern| match pattern {
-        PathPattern::Exact(path) => action.path == path,
-        PathPattern::Subtree(path) => {
-            let below = action.path.strip_prefix(path.as_str());
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || path.ends_with('/'))
+fn in_request(condition: &RequestCondition, app: &App, action: &Action<'_>) -> bool {
+    // A slash at the end makes no difference, so paths are lists of segments.
+    let segments = |path: &str, with_case: bool| -> Vec<String> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        path.split('/')
+            .map(
+                |segment| if with_case { String::from(segment) } else { segment.chars().map(fold).collect() },
+            )
+            .collect()
+    };
+    let matches = |pattern: &PathPattern, with_case: bool| {
+        let asked = segments(action.path, with_case);
+        match pattern {
+            PathPattern::Exact(path) => asked == segments(path, with_case),
+            PathPattern::Subtree(path) => asked.starts_with(&segments(path, with_case)),
         }
     };
     let method = condition.methods.is_empty() || condition.methods.iter().any(|one| one == action.method);
-    let path = condition.paths.is_empty() || condition.paths.iter().any(matches);
-    method && path && !condition.exclude_paths.iter().any(matches)
+    let meant = |pattern: &PathPattern| matches(pattern, app.paths == PathCase::Sensitive);
+    // What spares from a policy must be sure.
+    let spared = |pattern: &PathPattern| matches(pattern, app.paths != PathCase::Insensitive);
+    let path = condition.paths.is_empty() || condition.paths.iter().any(meant);
+    method && path && !condition.exclude_paths.iter().any(spared)
 }
 
 fn in_time(condition: &TimeCondition, now: i64) -> bool {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::*;
+use portcullis_policy::path::PathCase;
 use portcullis_policy::remedy::{self, Remedy};
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::*;
-use portcullis_policy::{CompiledPolicies, Outcome, PolicySet, Signals};
+use portcullis_policy::{CompiledPolicies, Outcome, PolicySet, Reading, Signals, Silent};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -42,6 +43,7 @@ fn set(policies: Vec<Policy>) -> PolicySet {
             attributes: vec![],
             assigned: None,
             unmatched: Unmatched::Deny,
+            paths: PathCase::Unknown,
         }],
         locations: vec![
             location("office", "203.0.113.0/24", true),
@@ -658,6 +660,7 @@ fn apps_are_meant_by_id_group_and_filter_and_excludes_win() {
         attributes: vec![("tier".into(), Value::Text(tier.into()))],
         assigned: None,
         unmatched: Unmatched::Allow,
+        paths: PathCase::Unknown,
     };
     let filter = |mode| Some((mode, Rule::parse("app.tier -eq \"gold\"").unwrap()));
     let (one, group) = (|| AppSelector::App("a".into()), || AppSelector::Group("east".into()));
@@ -820,6 +823,10 @@ fn a_request_condition_is_about_method_and_path_by_segments() {
         (paths(&["/admin/**"], &[]), "GET", "/administration", false),
         (paths(&["/admin"], &[]), "GET", "/admin/users", false),
         (paths(&["/admin"], &[]), "GET", "/admin", true),
+        (paths(&["/admin"], &[]), "GET", "/admin/", true),
+        (paths(&["/admin"], &[]), "GET", "/ADMIN/", true),
+        (paths(&["/übung/**"], &[]), "GET", "/ÜBUNG/1", true),
+        (paths(&["/admin/**"], &["/admin/help"]), "GET", "/admin/HELP", true),
         (paths(&["/admin/**"], &["/admin/help"]), "GET", "/admin/help", false),
         (paths(&[], &["/admin/help"]), "GET", "/other", true),
     ] {
@@ -1052,4 +1059,69 @@ fn ids_of_users_groups_roles_and_tenants_compare_without_case_beyond_ascii() {
             assert_eq!(blocked, position == other, "{selector:?} and {person:?}");
         }
     }
+}
+
+/// What a question comes to that can be read in these ways, and the path that decided.
+fn read_as<'r>(set: PolicySet, person: &'r Principal, readings: &[Reading<'r>]) -> (&'r str, Outcome) {
+    let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
+    let signals = signals(person, &ClientContext::UNKNOWN);
+    let (asked, outcome) = compiled.judge_readings(&compiled.bind(person), &signals, readings, &mut Silent);
+    (asked.action.path, outcome)
+}
+
+fn reading(path: &str) -> Reading<'_> {
+    Reading { path, context: None }
+}
+
+#[test]
+fn a_path_that_can_be_read_in_several_ways_gets_the_strictest_outcome() {
+    let on = |condition: RequestCondition, grant: Grant| {
+        let mut policy = policy(&format!("on-{}", condition.paths.len()), grant);
+        Arc::make_mut(&mut policy.conditions).request = Some(condition);
+        policy
+    };
+    let mfa = Grant::Require { operator: Operator::And, controls: vec![Control::Mfa] };
+    let person = alice();
+    let both = [reading("/g%2Fadmin"), reading("/g/admin")];
+    let swapped = [reading("/g/admin"), reading("/g%2Fadmin")];
+    for readings in [&both, &swapped] {
+        let block = set(vec![on(paths(&["/g/admin"], &[]), Grant::Block), ask_nothing()]);
+        assert!(
+            matches!(read_as(block, &person, readings), ("/g/admin", Outcome::Block(refused)) if !refused.temporary)
+        );
+        // A rule for the path as it is written sees it, too.
+        let ask = set(vec![on(paths(&["/g%2Fadmin"], &[]), mfa.clone()), ask_nothing()]);
+        assert!(matches!(read_as(ask, &person, readings), ("/g%2Fadmin", Outcome::Challenge(_))));
+        // An exclusion must hold of each.
+        let spared =
+            set(vec![on(paths(&["/g/**", "/g%2Fadmin"], &["/g/admin"]), Grant::Block), ask_nothing()]);
+        assert!(matches!(read_as(spared, &person, readings), (_, Outcome::Block(_))));
+        let spared = set(vec![on(paths(&["/**"], &["/g/admin", "/g%2Fadmin"]), Grant::Block), ask_nothing()]);
+        assert!(matches!(read_as(spared, &person, readings), (_, Outcome::Grant(_))));
+        // A policy that speaks for one of them alone opens nothing that is closed by default.
+        let mut speaks = on(paths(&["/g/admin"], &[]), Grant::SessionOnly);
+        speaks.session.persistent_browser = Some(Persistence::Always);
+        let alone = set(vec![speaks]);
+        assert!(matches!(read_as(alone, &person, readings), ("/g%2Fadmin", Outcome::Block(_))));
+    }
+}
+
+#[test]
+fn a_grant_of_several_readings_keeps_the_limits_of_each() {
+    let limited = |id: &str, path: &str, session: SessionControls| {
+        let mut policy = policy(id, Grant::SessionOnly);
+        Arc::make_mut(&mut policy.conditions).request = Some(paths(&[path], &[]));
+        policy.session = session;
+        policy
+    };
+    let hour = SignInFrequency::Every(Duration::from_secs(3_600));
+    let frequency = SessionControls { sign_in_frequency: Some(hour), ..SessionControls::default() };
+    let never =
+        SessionControls { persistent_browser: Some(Persistence::Never), ..SessionControls::default() };
+    let policies = vec![limited("one", "/a", frequency), limited("other", "/b", never)];
+    let person = alice();
+    let (_, outcome) = read_as(set(policies), &person, &[reading("/a"), reading("/b")]);
+    let limits = outcome.into_granted().unwrap().session();
+    assert_eq!(limits.sign_in_until, Some(NOW - 600 + 3_600));
+    assert_eq!(limits.persistent_browser, Some(Persistence::Never));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis_policy::decision::{Applied, Generation, PolicyIndex, PolicyResult, ReasonCode};
 use portcullis_policy::model::*;
+use portcullis_policy::path::PathCase;
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, Decision, PolicySet, Signals};
@@ -37,6 +38,7 @@ fn app(number: usize) -> App {
         attributes: vec![],
         assigned: None,
         unmatched: Unmatched::Allow,
+        paths: PathCase::Unknown,
     }
 }
 

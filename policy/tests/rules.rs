@@ -3,6 +3,7 @@
 
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::*;
+use portcullis_policy::path::PathCase;
 use portcullis_policy::rule::{Rule, RuleError};
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, Outcome, PolicySet, Signals};
@@ -55,6 +56,7 @@ fn matches(rule: &str, device: Fact<Device<'_>>) -> bool {
         attributes: vec![("Tier".into(), Value::Text("Gold".into()))],
         assigned: None,
         unmatched: Unmatched::Allow,
+        paths: PathCase::Unknown,
     };
     let set = PolicySet { apps: vec![app], policies: vec![policy], ..PolicySet::default() };
     let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();

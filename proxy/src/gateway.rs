@@ -38,7 +38,7 @@ use crate::record::{
     self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
 };
 use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
-use crate::route::HostIndex;
+use crate::route::{Found, HostIndex};
 use crate::state::{Snapshot, State};
 use crate::token::{self, AtHand, Place, Presented, RememberedRemedies};
 use crate::upstream;
@@ -158,8 +158,13 @@ impl Passage {
         seen.had_bearer = request.authorization().is_some();
         seen.content_length = request.content_length();
 
-        let Some(route) = snapshot.routes.find(request.host(), request.path()) else {
-            return Err(nowhere(state, snapshot, &request, now));
+        let route = match snapshot.routes.find(request.host(), request.path(), request.other_paths()) {
+            Found::App(route) => route,
+            Found::None => return Err(nowhere(state, snapshot, &request, Refusal::NoApp, now)),
+            Found::Several => {
+                let refusal = Refusal::BadRequest(BadRequest::AmbiguousPath);
+                return Err(nowhere(state, snapshot, &request, refusal, now));
+            }
         };
         seen.app = Some(route.app);
         let app = snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
@@ -175,6 +180,10 @@ impl Passage {
         }
         snapshot.policies.prefetch(caller.scope(), route.app);
         let authenticated = is_timed.then(Instant::now);
+        // Not before: what an app allows is nothing for strangers to find out.
+        if let Some(form) = request.path_forms().beyond(app.allow_paths) {
+            return Err(Refusal::BadRequest(BadRequest::Path(form)));
+        }
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
             return Err(Refusal::BadRequest(BadRequest::Method));
         }
@@ -195,7 +204,8 @@ impl Passage {
             tally: is_first.then(|| snapshot.policy_tallies.begin()),
             noteworthy: &mut seen.applied,
         };
-        let outcome = snapshot.policies.judge(caller.scope(), &signals, &mut seeing);
+        let (signals, outcome) =
+            snapshot.policies.judge_readings(caller.scope(), &signals, &route.readings, &mut seeing);
         drop(seeing);
         if let Some(authenticated) = authenticated {
             state.metrics.decided(authenticated.elapsed());
@@ -662,9 +672,15 @@ const fn as_told(refusal: Refusal, place: Place) -> Refusal {
     }
 }
 
-/// What a request for no app is told: that there is none, if it comes from somebody known; and else what
-/// any app would tell, so that nobody learns from outside which apps there are.
-fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, now: i64) -> Refusal {
+/// What a request for no app is told: `refusal`, if it comes from somebody known; and else what any app
+/// would tell, so that nobody learns from outside which apps there are.
+fn nowhere(
+    state: &State,
+    snapshot: &Snapshot,
+    request: &AdmittedRequest<'_>,
+    refusal: Refusal,
+    now: i64,
+) -> Refusal {
     let issuers: Vec<usize> = (0..snapshot.config.issuers.len()).collect();
     let Some(token) = request.authorization().and_then(token::bearer) else {
         return Refusal::NoToken;
@@ -672,7 +688,7 @@ fn nowhere(state: &State, snapshot: &Snapshot, request: &AdmittedRequest<'_>, no
     let presented = Presented { token, accepted: &issuers, now };
     let verified = |took| state.metrics.verified(took);
     token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, presented, verified)
-        .map_or_else(Refusal::from, |_| Refusal::NoApp)
+        .map_or_else(Refusal::from, |_| refusal)
 }
 
 /// The host that a head names, as it was sent.

@@ -3,6 +3,7 @@
 //! stops, a *denial* is what the user is shown.
 
 use portcullis_policy::decision::{ReasonCode, Refused};
+use portcullis_policy::path::PathForm;
 
 /// Why a request stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +110,20 @@ pub enum BadRequest {
     Origin,
     /// `Authorization` beside a token in another place, for an app that would receive it unverified.
     SecondCredential,
+    /// The readings of its path lead to different apps.
+    AmbiguousPath,
+    /// `Destination` is no plain path of the same host.
+    Destination,
+    /// Its path has a form that the app does not allow.
+    Path(PathForm),
 }
 
 impl BadRequest {
+    /// How many kinds there are beside [`Self::Path`].
+    const PLAIN: usize = 12;
+
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; Self::PLAIN + PathForm::ALL.len()] = [
         Self::Host,
         Self::Target,
         Self::Framing,
@@ -124,7 +134,40 @@ impl BadRequest {
         Self::TooLarge,
         Self::Origin,
         Self::SecondCredential,
+        Self::AmbiguousPath,
+        Self::Destination,
+        Self::Path(PathForm::EncodedSlash),
+        Self::Path(PathForm::PathParameters),
+        Self::Path(PathForm::DoubleSlash),
+        Self::Path(PathForm::DoubleEncoding),
+        Self::Path(PathForm::TrailingDot),
+        Self::Path(PathForm::StreamName),
+        Self::Path(PathForm::ShortName),
+        Self::Path(PathForm::SessionSegment),
+        Self::Path(PathForm::InvisibleCharacter),
+        Self::Path(PathForm::LookAlike),
+        Self::Path(PathForm::Decomposed),
     ];
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub const fn position(self) -> usize {
+        match self {
+            Self::Host => 0,
+            Self::Target => 1,
+            Self::Framing => 2,
+            Self::Header => 3,
+            Self::Credential => 4,
+            Self::Method => 5,
+            Self::ForwardedAddress => 6,
+            Self::TooLarge => 7,
+            Self::Origin => 8,
+            Self::SecondCredential => 9,
+            Self::AmbiguousPath => 10,
+            Self::Destination => 11,
+            Self::Path(form) => Self::PLAIN + form as usize,
+        }
+    }
 
     /// The word for logs and metrics.
     #[must_use]
@@ -140,6 +183,21 @@ impl BadRequest {
             Self::TooLarge => "head-too-large",
             Self::Origin => "foreign-origin",
             Self::SecondCredential => "second-credential",
+            Self::AmbiguousPath => "ambiguous-path",
+            Self::Destination => "bad-destination",
+            Self::Path(form) => match form {
+                PathForm::EncodedSlash => "path-encoded-slash",
+                PathForm::PathParameters => "path-parameters",
+                PathForm::DoubleSlash => "path-double-slash",
+                PathForm::DoubleEncoding => "path-double-encoding",
+                PathForm::TrailingDot => "path-trailing-dot",
+                PathForm::StreamName => "path-stream-names",
+                PathForm::ShortName => "path-short-names",
+                PathForm::SessionSegment => "path-session-segments",
+                PathForm::InvisibleCharacter => "path-invisible-characters",
+                PathForm::LookAlike => "path-look-alikes",
+                PathForm::Decomposed => "path-decomposed",
+            },
         }
     }
 }
@@ -403,7 +461,16 @@ impl Refusal {
 mod tests {
     use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 
-    use super::{Carrier, Class, Nuance, Refusal, Resolution};
+    use super::{BadRequest, Carrier, Class, Nuance, Refusal, Resolution};
+
+    #[test]
+    fn each_kind_of_bad_request_has_its_place_and_its_word() {
+        let mut words = std::collections::BTreeSet::new();
+        for (position, bad) in BadRequest::ALL.into_iter().enumerate() {
+            assert_eq!(bad.position(), position, "{bad:?}");
+            assert!(words.insert(bad.as_str()), "{bad:?}");
+        }
+    }
 
     fn refused(primary: ReasonCode, temporary: bool) -> Refused {
         Refused { primary, reasons: ReasonSet::EMPTY.with(primary), temporary }

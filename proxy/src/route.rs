@@ -4,21 +4,36 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 use http::HeaderValue;
-use portcullis_config::settings;
+use portcullis_config::settings::{self, contexts_of};
+use portcullis_policy::Reading;
 use portcullis_policy::model::AuthenticationContext;
+use portcullis_policy::path::{PathCase, is_below};
 use portcullis_policy::signals::AppIndex;
 
 use crate::kept::for_good;
 
 /// Where a request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route<'r> {
     /// The app.
     pub app: AppIndex,
     /// The authentication context that this part of the app asks for.
     pub context: Option<AuthenticationContext>,
+    /// Everything that the request may be about, if that is more than one path with one context.
+    pub readings: Vec<Reading<'r>>,
     /// The host that was asked; see [`Routes::host`].
     pub host: HostIndex,
+}
+
+/// What was found for a host and the paths that a request may be about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<'r> {
+    /// One app.
+    App(Route<'r>),
+    /// No app.
+    None,
+    /// The paths do not lead to one app, and nobody can tell which of them would serve the request.
+    Several,
 }
 
 /// Position of a host within the routes that found it.
@@ -31,6 +46,7 @@ struct Candidate {
     prefix: String,
     app: AppIndex,
     contexts: Vec<(String, AuthenticationContext)>,
+    paths: PathCase,
 }
 
 /// Every app's hosts and prefixes.
@@ -48,8 +64,6 @@ impl Routes {
         let mut hosts: HashMap<String, Vec<Candidate>, RandomState> = HashMap::default();
         let mut values = Vec::new();
         for (app, position) in apps.iter().zip(0_u32..) {
-            let mut contexts = app.contexts.clone();
-            contexts.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
             for host in &app.hosts {
                 // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets.
                 if !host.is_ascii() || HeaderValue::from_str(host).is_err() {
@@ -61,24 +75,43 @@ impl Routes {
                     host: HostIndex(index),
                     prefix: app.path_prefix.clone(),
                     app: AppIndex(position),
-                    contexts: contexts.clone(),
+                    contexts: app.contexts.clone(),
+                    paths: app.paths,
                 });
             }
         }
         for candidates in hosts.values_mut() {
-            candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.prefix.len()));
+            // Of two prefixes of one path the one with more segments is the longer, however they are spelled.
+            candidates.sort_by_key(|candidate| {
+                std::cmp::Reverse(candidate.prefix.split('/').filter(|segment| !segment.is_empty()).count())
+            });
         }
         Self { hosts, values }
     }
 
-    /// The app with the longest prefix for this host, if any. No allocation.
+    /// The app with the longest prefix for this host and path, if any; `others` are further paths that the
+    /// request may be about. No allocation unless there are such, or letter case decides on the context.
     #[must_use]
-    pub fn find(&self, host: &str, path: &str) -> Option<Route> {
-        let candidates = self.hosts.get(host)?;
-        let found = candidates.iter().find(|candidate| is_below(path, &candidate.prefix))?;
-        let context =
-            found.contexts.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, context)| *context);
-        Some(Route { app: found.app, context, host: found.host })
+    pub fn find<'r>(&self, host: &str, path: &'r str, others: impl Iterator<Item = &'r str>) -> Found<'r> {
+        let candidates = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
+        let find = |path: &str| candidates.iter().find(|candidate| candidate.covers(path));
+        let found = find(path);
+        let app = |candidate: Option<&Candidate>| candidate.map(|candidate| candidate.app);
+        let mut readings = Vec::new();
+        for other in others {
+            if app(find(other)) != app(found) {
+                return Found::Several;
+            }
+            if let Some(candidate) = found {
+                readings.extend(candidate.readings(other));
+            }
+        }
+        let Some(found) = found else { return Found::None };
+        let (context, by_case) = contexts_of(&found.contexts, found.paths, path);
+        if by_case.is_some() || !readings.is_empty() {
+            readings.extend(found.readings(path));
+        }
+        Found::App(Route { app: found.app, context, readings, host: found.host })
     }
 
     /// The host of a route as a header's value; `None` when other routes found it.
@@ -88,18 +121,106 @@ impl Routes {
     }
 }
 
-/// Whether `path` is `prefix` or below it, segment by segment.
-fn is_below(path: &str, prefix: &str) -> bool {
-    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+impl Candidate {
+    /// What routes to an app routes to its rules, so it ignores case unless the app is known not to.
+    fn covers(&self, path: &str) -> bool {
+        is_below(path, &self.prefix, self.paths.stricter())
+    }
+
+    /// A path with each context that it may ask for.
+    fn readings<'r>(&self, path: &'r str) -> impl Iterator<Item = Reading<'r>> {
+        let (context, by_case) = contexts_of(&self.contexts, self.paths, path);
+        [Some(context), by_case].into_iter().flatten().map(move |context| Reading { path, context })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
+    /// Routes of a configuration with these apps.
+    fn routes(apps: &str) -> Routes {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portcullis.toml");
+        fs::write(folder.path().join("keys.json"), "{\"keys\": []}").unwrap();
+        let text = format!(
+            "[server]\nlisteners = [{{ address = \"127.0.0.1:8080\" }}]\n\n[[issuer]]\nname = \"idp\"\nissuer = \"https://idp.test\"\naudiences = [\"api\"]\nkeys = {{ url = \"https://idp.test/jwks\" }}\n\n{apps}"
+        );
+        fs::write(&path, text).unwrap();
+        let loaded = portcullis_config::load(&path);
+        let told = portcullis_config::diagnose::render_text(&loaded.diagnostics, &loaded.sources);
+        Routes::new(&loaded.config.unwrap_or_else(|| panic!("{told}")).apps)
+    }
+
+    fn app(id: &str, lines: &str) -> String {
+        format!(
+            "[[app]]\nid = \"{id}\"\nhosts = [\"wiki.test\"]\nupstreams = [\"http://127.0.0.1:9\"]\n{lines}\n"
+        )
+    }
+
+    /// The app and the context of the first reading, and how many readings there are.
+    fn found(routes: &Routes, path: &str, others: &[&str]) -> Option<(u32, Option<String>, usize)> {
+        match routes.find("wiki.test", path, others.iter().copied()) {
+            Found::App(route) => {
+                Some((route.app.0, route.context.map(|context| context.to_string()), route.readings.len()))
+            }
+            Found::None | Found::Several => None,
+        }
+    }
+
     #[test]
-    fn a_prefix_ends_at_a_segment() {
-        assert!(is_below("/admin", "/admin") && is_below("/admin/x", "/admin") && is_below("/x", "/"));
-        assert!(!is_below("/administrator", "/admin") && !is_below("/", "/admin"));
+    fn the_app_with_the_longest_prefix_is_found_by_whole_segments_and_without_case() {
+        let apps =
+            [app("root", ""), app("admin", "path = \"/admin\""), app("deep", "path = \"/admin/übung\"")];
+        let routes = routes(&apps.concat());
+        for (path, expected) in [
+            ("/", 0),
+            ("/administrator", 0),
+            ("/admin", 1),
+            ("/ADMIN", 1),
+            ("/Admin/", 1),
+            ("/admin/x", 1),
+            ("/admin/übung", 2),
+            ("/ADMIN/ÜBUNG/1", 2),
+        ] {
+            assert_eq!(found(&routes, path, &[]), Some((expected, None, 0)), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_app_that_tells_cases_apart_is_found_by_its_own_spelling() {
+        let apps = [app("root", ""), app("admin", "path = \"/admin\"\npaths = \"case-sensitive\"")];
+        let routes = routes(&apps.concat());
+        assert_eq!(found(&routes, "/admin/x", &[]), Some((1, None, 0)));
+        assert_eq!(found(&routes, "/Admin/x", &[]), Some((0, None, 0)));
+    }
+
+    #[test]
+    fn readings_that_lead_to_different_apps_lead_to_none() {
+        let apps = [app("root", ""), app("admin", "path = \"/admin\"")];
+        let both = routes(&apps.concat());
+        assert_eq!(found(&both, "/x%2Fadmin", &["/x/admin"]), Some((0, None, 2)));
+        assert_eq!(found(&both, "//admin", &["/admin"]), None);
+        assert_eq!(both.find("wiki.test", "//admin", ["/admin"].into_iter()), Found::Several);
+        let admin = routes(&apps[1]);
+        assert_eq!(admin.find("wiki.test", "//admin", ["/admin"].into_iter()), Found::Several);
+        assert_eq!(admin.find("wiki.test", "//x", ["/x"].into_iter()), Found::None);
+        assert_eq!(admin.find("other.test", "/admin", [].into_iter()), Found::None);
+    }
+
+    #[test]
+    fn a_context_is_asked_for_in_any_spelling_and_a_laxer_one_by_its_own_alone() {
+        let contexts =
+            "contexts = [{ path = \"/pay\", context = \"c1\" }, { path = \"/pay/help\", context = \"c2\" }]";
+        let routes = routes(&app("shop", contexts));
+        let c = |number: &str| Some(number.to_owned());
+        assert_eq!(found(&routes, "/pay/x", &[]), Some((0, c("c1"), 0)));
+        assert_eq!(found(&routes, "/pay/help", &[]), Some((0, c("c2"), 0)));
+        // On a server that tells cases apart this is no help page: both are asked for.
+        assert_eq!(found(&routes, "/pay/HELP", &[]), Some((0, c("c2"), 2)));
+        assert_eq!(found(&routes, "/PAY", &[]), Some((0, c("c1"), 2)));
+        assert_eq!(found(&routes, "/x", &["/pay"]), Some((0, None, 2)));
     }
 }

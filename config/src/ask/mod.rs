@@ -7,6 +7,7 @@ mod json;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use portcullis_policy::Reading;
 use portcullis_policy::model::{AuthenticationContext, ClientAppType, CountryCode, Platform, RiskLevel};
 use portcullis_policy::signals::{
     Action, AppIndex, ClientContext, Device, Fact, Principal, RequestId, Signals, Target,
@@ -31,8 +32,10 @@ pub struct Question {
     pub context: Option<AuthenticationContext>,
     /// Method.
     pub method: String,
-    /// Path.
+    /// Path, in normal form.
     pub path: String,
+    /// How else the app may read it, with the context that each reading asks for.
+    pub other_readings: Vec<(String, Option<AuthenticationContext>)>,
     /// Client's address.
     pub address: Fact<IpAddr>,
     /// Its country; `None` when the question does not tell and it is to be looked up.
@@ -111,6 +114,16 @@ impl Question {
             insider_risk,
             service_principal_risk,
         }
+    }
+
+    /// Every way in which the app may read the path; none where there is but one.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading<'_>> {
+        if self.other_readings.is_empty() {
+            return Vec::new();
+        }
+        let others = self.other_readings.iter().map(|(path, context)| Reading { path, context: *context });
+        [Reading { path: &self.path, context: self.context }].into_iter().chain(others).collect()
     }
 
     /// The question as the policies take it.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_policy::model::{self, Unmatched, UserSelector};
+use portcullis_policy::path::{PathCase, is_below};
 use portcullis_policy::signals::Value;
 use portcullis_policy::text;
 use url::{Host, Url};
 
 use super::values::{self, Flaw};
-use super::{Context, Known, Names};
+use super::{Context, Known, Names, paths};
 use crate::diagnose::{At, Diagnostic};
 use crate::reserved::{Harm, fold, reserved};
 use crate::schema::check::shortened;
@@ -40,7 +41,15 @@ const FORBIDDEN_HEADERS: [&str; 16] = [
 /// Which host and path lead to an app already.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    taken: BTreeMap<(String, String), At>,
+    /// By the host, and the path without letter case.
+    taken: BTreeMap<(String, String), Vec<Taken>>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    path: String,
+    case: PathCase,
+    at: At,
 }
 
 pub(super) fn app(
@@ -60,7 +69,10 @@ pub(super) fn app(
             known.app_groups.places.insert(group.to_owned(), Some(at));
         }
     }
-    let hosts = hosts(cx, view, routes);
+    let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
+    let paths = paths::case(view);
+    let allow_paths = paths::allowed(cx, view);
+    let hosts = hosts(cx, view, (&path_prefix, paths), routes);
     cx.not_empty(view, "upstreams", "there would be nowhere to send requests to");
     let upstreams: Vec<Upstream> =
         view.items("upstreams").iter().filter_map(|node| upstream(cx, node)).collect();
@@ -69,11 +81,10 @@ pub(super) fn app(
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
     let token = token(cx, view);
     let allow_headers = allow_headers(cx, view, &identity_headers, &token);
-    let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
     let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {
         let path = cx.parse_key(context, "path", values::path_prefix);
         if let Some(path) = &path
-            && !lies_below(path, &path_prefix)
+            && !is_below(path, &path_prefix, paths.stricter())
         {
             let what = format!("`{}` is not below the app's path `{path_prefix}`", shortened(path));
             cx.push(
@@ -100,6 +111,8 @@ pub(super) fn app(
         hosts,
         path_prefix,
         contexts,
+        paths,
+        allow_paths,
         upstreams,
         token,
         issuers: accepted,
@@ -118,12 +131,8 @@ pub(super) fn app(
         _ => Unmatched::Deny,
     };
     let attributes = attributes(cx, view);
-    Some((settings, model::App { id, groups: view.owned("groups"), attributes, assigned, unmatched }))
-}
-
-/// Whether a path is a prefix's own or lies below it, by whole segments.
-fn lies_below(path: &str, prefix: &str) -> bool {
-    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let groups = view.owned("groups");
+    Some((settings, model::App { id, groups, attributes, assigned, unmatched, paths }))
 }
 
 /// Ids that policies' selectors use for something else cannot name an app.
@@ -135,14 +144,23 @@ fn app_id(text: &str) -> Result<model::PolicyId, Flaw> {
     values::id(text)
 }
 
-fn hosts(cx: &mut Context<'_>, view: View<'_>, routes: &mut Routes) -> Vec<String> {
+fn hosts(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    (path, case): (&str, PathCase),
+    routes: &mut Routes,
+) -> Vec<String> {
     cx.not_empty(view, "hosts", "no request would ever be for this app");
-    let path = view.text("path").unwrap_or("/");
     let mut hosts = Vec::new();
-    for (text, at) in view.texts("hosts") {
-        let Some(host) = cx.parse(text, at, values::host) else { continue };
-        let route = (host.clone(), path.to_owned());
-        if let Some(first) = routes.taken.insert(route, at) {
+    for (name, at) in view.texts("hosts") {
+        let Some(host) = cx.parse(name, at, values::host) else { continue };
+        let taken = routes.taken.entry((host.clone(), text::folded(path))).or_default();
+        let tells_apart = |other: &Taken| {
+            other.path != path && [case, other.case].iter().all(|case| *case == PathCase::Sensitive)
+        };
+        let first = taken.iter().find(|other| !tells_apart(other)).map(|first| first.at);
+        taken.push(Taken { path: path.to_owned(), case, at });
+        if let Some(first) = first {
             let place = cx.sources.place(first.file, first.start);
             cx.push(
                 Diagnostic::error(

@@ -9,6 +9,7 @@ pub(crate) mod countries;
 mod denial;
 mod hints;
 mod issuer;
+pub(crate) mod paths;
 mod places;
 mod policy;
 pub(crate) mod question;
@@ -220,6 +221,8 @@ pub(super) struct Known {
     claims: Vec<crate::settings::Claims>,
     /// Authentication contexts that some app asks for.
     contexts: Vec<AuthenticationContext>,
+    /// Where each app names its upstreams.
+    upstreams: Vec<At>,
     alike: policy::Alike,
     /// Named by policies and not defined so far: a file that comes later may.
     awaited: Vec<Awaited>,
@@ -386,6 +389,9 @@ impl Lowering {
                 ),
                 None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), &mut found),
             }
+            if let Some(settings) = &settings {
+                paths::shared_upstreams(&settings.apps, &set, &known.upstreams, &mut found);
+            }
         }
         // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
         let settings = settings.filter(|_| [set.locations.len(), set.policies.len()] == written);
@@ -436,6 +442,7 @@ fn settings(
     for view in main.tables("app", &APP) {
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));
+            known.upstreams.push(view.at_key("upstreams"));
             apps.push(settings);
             app_denials.push(denial::of_app(view));
             set.apps.push(model);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use portcullis_policy::model::{ClientAppType, CountryCode, Flow, Platform, RiskLevel};
+use portcullis_policy::path::{ReadPath, read_text};
 use portcullis_policy::signals::{AppIndex, Fact, Identity, Principal, SignIn, Standing, Value};
 
 use super::policy::GUEST_KINDS;
@@ -14,7 +15,7 @@ use crate::diagnose::{At, Diagnostic, Sources};
 use crate::schema::ask_tables::{CASE, CASES, DEVICE, QUESTION};
 use crate::schema::check::{listed, nearest, shortened};
 use crate::schema::tree::{Kind, Node, View};
-use crate::settings::Config;
+use crate::settings::{App, Config};
 
 /// One question; problems are added to `found`.
 pub(crate) fn question(
@@ -77,13 +78,22 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
     let now = moment(cx, view).unwrap_or(now);
     let gone: Vec<&str> = view.texts("unavailable").map(|(name, _)| name).collect();
     let app = app(cx, config, view);
-    let path = view.text("path").unwrap_or("/").to_owned();
+    let settings = app.and_then(|app| config.apps.get(app));
+    let path = path(cx, settings, view)?;
     let asked = cx.parse_key(view, "context", values::context);
-    let context = asked.or_else(|| {
-        let contexts = &config.apps.get(app?)?.contexts;
-        let below = contexts.iter().filter(|(prefix, _)| is_below(&path, prefix));
-        below.max_by_key(|(prefix, _)| prefix.len()).map(|(_, context)| *context)
-    });
+    let contexts = |path: &str| match (asked, settings) {
+        (None, Some(app)) => app.contexts_of(path),
+        (asked, _) => (asked, None),
+    };
+    let (context, other) = contexts(path.written());
+    let mut other_readings: Vec<_> =
+        other.map(|context| (path.written().to_owned(), context)).into_iter().collect();
+    for reading in path.others() {
+        let (context, other) = contexts(reading);
+        other_readings
+            .extend([Some(context), other].into_iter().flatten().map(|context| (reading.clone(), context)));
+    }
+    let path = path.written().to_owned();
     let principal = principal(cx, view, now, &gone);
     let address = cx.parse_key(view, "ip", |text| {
         text.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| {
@@ -107,6 +117,7 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         context,
         method: cx.parse_key(view, "method", values::method).unwrap_or_else(|| "GET".to_owned()),
         path,
+        other_readings,
         address: or_gone(address, fact("ip")),
         country: match country {
             _ if fact("country") => Some(Fact::Unavailable),
@@ -126,9 +137,34 @@ fn or_gone<T>(known: Option<T>, gone: bool) -> Fact<T> {
     if gone { Fact::Unavailable } else { known.map_or(Fact::Unknown, Fact::Known) }
 }
 
-fn is_below(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// The path of a request, as it would be read of a request head.
+fn path<'v>(cx: &mut Context<'_>, app: Option<&App>, view: View<'v>) -> Option<ReadPath<'v>> {
+    let text = view.text("path").unwrap_or("/");
+    let flaw = |what: &str| {
+        Flaw::new("ask/path", format!("`{}` {what}", shortened(text)))
+            .why("such a request is refused as malformed (400) before any policy is asked")
+    };
+    let read = match read_text(text) {
+        Ok(read) => read,
+        Err(_) => {
+            let flaw =
+                flaw("is no path that is let through").help("write a path such as `/admin`, without a query");
+            return cx.parse(text, at(view), |_| Err(flaw));
+        }
+    };
+    let refused = app.and_then(|app| read.forms().beyond(app.allow_paths));
+    if let Some(form) = refused {
+        let flaw = flaw("has a form that the app does not allow").help(format!(
+            "requests with it pass where the app says `allow-paths = [\"{}\"]`",
+            form.as_str()
+        ));
+        return cx.parse(text, at(view), |_| Err(flaw));
+    }
+    Some(read)
+}
+
+fn at(view: View<'_>) -> At {
+    if view.get("path").is_some() { view.at_key("path") } else { view.at() }
 }
 
 fn app(cx: &mut Context<'_>, config: &Config, view: View<'_>) -> Option<usize> {

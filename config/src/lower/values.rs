@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use portcullis_policy::model::{AuthenticationContext, CountryCode, PathPattern, PolicyId};
 use url::{Host, Url};
 
+use super::paths;
 use crate::schema::check::shortened;
 
 /// A string that is not what it should be.
@@ -215,7 +216,7 @@ fn is_loopback(url: &Url) -> bool {
 
 /// A path prefix: starts with `/`, does not end with it unless it is `/` alone.
 pub(super) fn path_prefix(text: &str) -> Result<String, Flaw> {
-    if text == "/" { Ok(text.to_owned()) } else { plain_path(text).map(ToOwned::to_owned) }
+    if text == "/" { Ok(text.to_owned()) } else { paths::written(text) }
 }
 
 /// `/admin` or `/admin/**`; `/**` is every path.
@@ -223,26 +224,10 @@ pub(super) fn path_pattern(text: &str) -> Result<PathPattern, Flaw> {
     match text.strip_suffix("/**") {
         // The root without the slash at its end is the empty path.
         Some("") => Ok(PathPattern::Subtree(String::new())),
-        Some(base) => Ok(PathPattern::Subtree(plain_path(base)?.to_owned())),
+        Some(base) => Ok(PathPattern::Subtree(paths::written(base)?)),
         None if text == "/" => Ok(PathPattern::Exact(text.to_owned())),
-        None => Ok(PathPattern::Exact(plain_path(text)?.to_owned())),
+        None => Ok(PathPattern::Exact(paths::written(text)?)),
     }
-}
-
-/// Paths are compared after normalisation, so one that normalisation would change never matches.
-fn plain_path(text: &str) -> Result<&str, Flaw> {
-    let normal = text.strip_prefix('/').is_some_and(|rest| {
-        rest.split('/').all(|segment| !segment.is_empty() && segment != "." && segment != "..")
-    });
-    let clean = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#%\\".contains(&byte));
-    if normal && clean && text.len() <= 1_024 {
-        return Ok(text);
-    }
-    Err(Flaw::new("path/pattern", format!("`{}` is no path that could match", shortened(text)))
-        .why("paths compare after normalisation: without empty, `.` or `..` segments, query or escapes")
-        .help(
-            "write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too",
-        ))
 }
 
 /// A name of a header, cookie or method: RFC 9110, `token`.

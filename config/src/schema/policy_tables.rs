@@ -138,8 +138,16 @@ pub(crate) static REQUEST: Table = Table {
     title: "request",
     keys: &[
         optional("methods", TEXTS, "Methods; any if absent."),
-        optional("paths", PATHS, "`/path` alone or `/path/**` with all below; any if absent."),
-        optional("exclude-paths", PATHS, "None of which may match."),
+        optional(
+            "paths",
+            PATHS,
+            "`/path` alone or `/path/**` with all below, in Unicode or escaped; any if absent.",
+        ),
+        optional(
+            "exclude-paths",
+            PATHS,
+            "None of which may match; with letter case, unless the app says that it ignores it.",
+        ),
     ],
 };
 

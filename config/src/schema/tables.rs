@@ -2,6 +2,7 @@
 
 use super::policy_tables::POLICY;
 use super::{Form, Key, Shape, Table, default, optional, required};
+use crate::lower::paths::FORMS;
 use crate::settings::LANGUAGES;
 
 const TEXT: Shape = Shape::Text(Form::Plain);
@@ -292,7 +293,17 @@ pub(crate) static APP: Table = Table {
         required("id", Shape::Text(Form::Id), "Its id in policies, metrics and logs."),
         optional("name", TEXT, "Its name on the page; the id if absent."),
         required("hosts", Shape::List(&Shape::Text(Form::Host)), "Host names, without port."),
-        default("path", "\"/\"", TEXT, "Path prefix."),
+        default("path", "\"/\"", TEXT, "Path prefix, in Unicode or escaped; compared as `paths` says."),
+        optional(
+            "paths",
+            Shape::Word(&["case-sensitive", "case-insensitive"]),
+            "Whether `/Admin` and `/admin` are two pages of the app; if absent, whatever is stricter.",
+        ),
+        optional(
+            "allow-paths",
+            Shape::List(&Shape::Word(&FORMS)),
+            "Forms of paths that are refused unless the app needs them.",
+        ),
         optional("groups", TEXTS, "App groups that it belongs to."),
         optional("attributes", Shape::Map(&ATTRIBUTE), "Attributes for app filters, `app.NAME`."),
         required(

@@ -16,6 +16,7 @@ use portcullis_policy::model::{
     RiskSet, SessionControls, SignInFrequency, Subjects, Targets, Tenants, TimeCondition, TimeZone,
     Unmatched, UserSelector, Users, WeekWindow,
 };
+use portcullis_policy::path::PathCase;
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::{
     Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Standing,
@@ -126,6 +127,7 @@ pub(crate) fn set(shape: Shape) -> PolicySet {
         attributes: vec![("tier".to_owned(), Value::Text(format!("t{}", number % 4)))],
         assigned: None,
         unmatched,
+        paths: PathCase::Unknown,
     });
     let places = (0..NETWORK_LOCATIONS as u64).map(|location| NamedLocation {
         name: format!("site-{location}"),

@@ -852,6 +852,7 @@ mod tests {
             attributes: Vec::new(),
             assigned: None,
             unmatched: Unmatched::Deny,
+            paths: crate::path::PathCase::Unknown,
         };
         PolicySet {
             policies: (0..count).map(policy).collect(),

@@ -2,9 +2,10 @@
 //! its tables with these answers, so that a request only looks them up.
 
 use crate::model::{
-    ClientAppSet, ClientAppType, FlowSet, PathPattern, Platform, PlatformSelector, Platforms,
-    RequestCondition, RiskLevel, RiskSet, TimeCondition, WeekWindow,
+    ClientAppSet, ClientAppType, FlowSet, Platform, PlatformSelector, Platforms, RequestCondition, RiskLevel,
+    RiskSet, TimeCondition, WeekWindow,
 };
+use crate::path::PathCase;
 use crate::signals::{Action, Fact};
 use crate::tri::Tri;
 
@@ -41,17 +42,9 @@ pub(crate) fn flow(wanted: FlowSet, seen: Option<crate::model::Flow>) -> Tri {
     Tri::from_bool(seen.is_some_and(|flow| wanted.contains(flow)))
 }
 
-pub(crate) fn request(condition: &RequestCondition, action: Action<'_>) -> bool {
-    let path = |pattern: &PathPattern| match pattern {
-        PathPattern::Exact(wanted) => action.path == wanted,
-        PathPattern::Subtree(wanted) => action
-            .path
-            .strip_prefix(wanted.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || wanted.ends_with('/')),
-    };
+pub(crate) fn request(condition: &RequestCondition, action: Action<'_>, case: PathCase) -> bool {
     (condition.methods.is_empty() || condition.methods.iter().any(|method| method == action.method))
-        && (condition.paths.is_empty() || condition.paths.iter().any(path))
-        && !condition.exclude_paths.iter().any(path)
+        && condition.covers(action.path, case)
 }
 
 /// `now` is in Unix seconds.

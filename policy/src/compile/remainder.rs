@@ -103,7 +103,9 @@ impl Questions {
             Question::Any(parts) => Tri::any(parts.iter(), |part| self.ask(*part, environment, answers)),
             Question::Not(part) => self.ask(*part, environment, answers).not(),
             Question::Compare(comparison) => comparison.holds(environment),
-            Question::Request(condition) => Tri::from_bool(matching::request(condition, environment.action)),
+            Question::Request(condition) => {
+                Tri::from_bool(matching::request(condition, environment.action, environment.paths))
+            }
             Question::Time(condition) => Tri::from_bool(matching::time(condition, environment.now)),
         };
         answers.keep(*place, answer);

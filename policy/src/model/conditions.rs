@@ -239,10 +239,10 @@ pub struct RequestCondition {
     pub exclude_paths: Vec<PathPattern>,
 }
 
-/// A pattern over the normalised path. Segments compare exactly, byte for byte.
+/// A pattern over the path in normal form. How it compares: [`path`](crate::path).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {
-    /// `/admin`: this path alone.
+    /// `/admin`: this path alone, with or without a slash at its end.
     Exact(String),
     /// `/admin/**`: this path (without a slash at its end) and everything below it.
     Subtree(String),

@@ -96,7 +96,7 @@ pub struct Users {
     pub exclude: Vec<UserSelector>,
 }
 
-/// One way of naming people. Ids compare without regard to ASCII case.
+/// One way of naming people. Ids compare without case ([`text`](crate::text)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserSelector {
     /// Everybody, guests included.
@@ -177,7 +177,7 @@ pub enum WorkloadSelector {
     All,
     /// None.
     None,
-    /// The service principal with this id. Compares without regard to ASCII case.
+    /// The service principal with this id. Compares without case ([`text`](crate::text)).
     ServicePrincipal(String),
 }
 

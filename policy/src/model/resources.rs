@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use ipnet::IpNet;
 
 use super::{AuthenticationContext, CountryCode, UserSelector};
+use crate::path::PathCase;
 use crate::rule::Rule;
 use crate::signals::Value;
 
@@ -23,6 +24,8 @@ pub struct App {
     pub assigned: Option<Vec<UserSelector>>,
     /// What happens when no enabled policy applies.
     pub unmatched: Unmatched,
+    /// How it takes the letter case of paths.
+    pub paths: PathCase,
 }
 
 /// What an app does with a request that no enabled policy speaks about.

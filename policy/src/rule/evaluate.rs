@@ -5,6 +5,8 @@ use core::cmp::Ordering;
 
 use super::Rule;
 use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
+use crate::model::App;
+use crate::path::PathCase;
 use crate::signals::{Action, Device, Fact, Signals, Standing, Value};
 use crate::text;
 use crate::tri::Tri;
@@ -17,20 +19,24 @@ pub(crate) struct Environment<'r> {
     standing: Option<&'r Standing>,
     app: &'r [(String, Value)],
     pub(crate) action: Action<'r>,
+    /// How the app takes the letter case of paths.
+    pub(crate) paths: PathCase,
     /// Unix seconds.
     pub(crate) now: i64,
 }
 
 impl<'r> Environment<'r> {
-    pub(crate) fn of(signals: &Signals<'r>, app: &'r [(String, Value)]) -> Self {
+    pub(crate) fn of(signals: &Signals<'r>, app: &'r App) -> Self {
         let device = signals.context.device.as_ref();
         let standing = Some(&*signals.principal.standing);
-        Self { device, standing, app, action: signals.action, now: signals.now }
+        let (action, now) = (signals.action, signals.now);
+        Self { device, standing, app: &app.attributes, action, paths: app.paths, now }
     }
 
     /// Nothing but an app, for filters that are decided at load.
     pub(crate) const fn of_app(app: &'r [(String, Value)]) -> Self {
-        Self { device: Fact::Unknown, standing: None, app, action: Action { method: "", path: "" }, now: 0 }
+        let (action, paths) = (Action { method: "", path: "" }, PathCase::Unknown);
+        Self { device: Fact::Unknown, standing: None, app, action, paths, now: 0 }
     }
 }
 

@@ -3,6 +3,7 @@
 //! plain sentences, not only by comparison with the reference.
 
 use portcullis_policy::model::*;
+use portcullis_policy::path::PathCase;
 use portcullis_policy::reference::{Conclusion, evaluate};
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, PolicySet};
@@ -86,7 +87,14 @@ fn policies(id: &str) -> Vec<Policy> {
 
 fn set(unmatched: Unmatched, policies: Vec<Policy>) -> PolicySet {
     PolicySet {
-        apps: vec![App { id: "wiki".into(), groups: vec![], attributes: vec![], assigned: None, unmatched }],
+        apps: vec![App {
+            id: "wiki".into(),
+            groups: vec![],
+            attributes: vec![],
+            assigned: None,
+            unmatched,
+            paths: PathCase::Unknown,
+        }],
         locations: vec![NamedLocation {
             name: "office".into(),
             place: Place::Networks { networks: vec!["203.0.113.0/24".parse().unwrap()], trusted: true },

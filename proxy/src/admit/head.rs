@@ -24,6 +24,8 @@ pub(super) struct Fields<'r> {
     pub(super) user_agent: Option<&'r [u8]>,
     pub(super) platform_hint: Option<&'r str>,
     pub(super) content_length: Option<u64>,
+    /// `Destination`: the second path of a WebDAV request.
+    pub(super) destination: Option<&'r str>,
     pub(super) came: Came,
     /// The lines of the header that tells the client's address.
     pub(super) forwarded: Lines<'r>,
@@ -148,6 +150,9 @@ impl<'r> Fields<'r> {
             "forwarded" if forwarded == ForwardedHeader::Forwarded => {
                 self.forwarded = self.forwarded.and(value);
                 Ok(())
+            }
+            "destination" => {
+                once(&mut self.destination, text(value, BadRequest::Destination)?, BadRequest::Destination)
             }
             // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
             _ if name.bytes().any(|byte| byte == b'_') => Err(BadRequest::Header),

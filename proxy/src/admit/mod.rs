@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, Method, Version, header};
 use portcullis_config::settings::TrustedProxies;
+use portcullis_policy::path::{PathForms, ReadPath};
 
 use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
@@ -55,7 +56,8 @@ pub struct AdmittedRequest<'r> {
     fields: Fields<'r>,
     method: &'r str,
     host: Cow<'r, str>,
-    path: Cow<'r, str>,
+    path: ReadPath<'r>,
+    destination: Option<ReadPath<'r>>,
     client: Client,
 }
 
@@ -68,7 +70,12 @@ pub fn admit<'r>(head: &Head<'r>, proxies: &TrustedProxies) -> Result<AdmittedRe
     let path = target::path(head.target)?;
     let host = head::host(head, fields.host)?;
     let client = forwarded::client(head, fields.forwarded, proxies)?;
-    Ok(AdmittedRequest { headers: head.headers, fields, method: head.method.as_str(), host, path, client })
+    let destination = match fields.destination {
+        Some(text) => Some(target::destination(text, &host)?),
+        None => None,
+    };
+    let (headers, method) = (head.headers, head.method.as_str());
+    Ok(AdmittedRequest { headers, fields, method, host, path, destination, client })
 }
 
 impl<'r> AdmittedRequest<'r> {
@@ -78,10 +85,25 @@ impl<'r> AdmittedRequest<'r> {
         &self.host
     }
 
-    /// The path in its one spelling; never with a query. The app receives an equivalent one.
+    /// The path in normal form; never with a query. The app receives an equivalent one.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.written()
+    }
+
+    /// Every other path that the request may be about: how else the app may read the target, and where
+    /// WebDAV is to copy or move something to. Each must be let in.
+    pub fn other_paths(&self) -> impl Iterator<Item = &str> {
+        let destination = self.destination.iter();
+        let second = destination.flat_map(|path| std::iter::once(path.written()).chain(other_readings(path)));
+        other_readings(&self.path).chain(second)
+    }
+
+    /// What of its paths an app must allow by name.
+    #[must_use]
+    pub fn path_forms(&self) -> PathForms {
+        let second = self.destination.as_ref().map_or(PathForms::EMPTY, ReadPath::forms);
+        self.path.forms().union(second)
     }
 
     /// The method.
@@ -190,6 +212,10 @@ impl<'r> AdmittedRequest<'r> {
         let agent = self.fields.user_agent?;
         Some(agent.get(..USER_AGENT_BYTES_MAX).unwrap_or(agent))
     }
+}
+
+fn other_readings<'p>(path: &'p ReadPath<'_>) -> impl Iterator<Item = &'p str> {
+    path.others().iter().map(String::as_str)
 }
 
 #[cfg(test)]

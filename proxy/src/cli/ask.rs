@@ -12,7 +12,7 @@ use portcullis_policy::explain::{Explanation, explain};
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::remedy::{self, Remedies};
 use portcullis_policy::signals::Fact;
-use portcullis_policy::{CompiledPolicies, Outcome};
+use portcullis_policy::{CompiledPolicies, Outcome, Silent};
 
 use super::Failure;
 use crate::context::geo::{GeoDatabase, GeoState};
@@ -68,8 +68,10 @@ impl Subject {
             Fact::Unavailable => Fact::Unavailable,
         });
         let context = question.client_context();
-        let signals = question.signals(&context);
         let scope = self.policies.bind(&question.principal);
+        let readings = question.readings();
+        let (signals, _) =
+            self.policies.judge_readings(&scope, &question.signals(&context), &readings, &mut Silent);
         let decision = self.policies.decide(&scope, &signals);
         let explanation = explain(self.policies.set(), &signals);
         let same = match (&decision.outcome, &explanation.conclusion) {

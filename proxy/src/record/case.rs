@@ -593,6 +593,7 @@ mod tests {
             attributes: Vec::new(),
             assigned: Some(assigned),
             unmatched: Unmatched::Deny,
+            paths: portcullis_policy::path::PathCase::Unknown,
         };
         PolicySet { apps: vec![app], ..PolicySet::default() }
     }

@@ -159,7 +159,7 @@ const fn position(refusal: &Refusal) -> usize {
     const NUANCES: usize = POLICIES + ReasonCode::ALL.len();
     const OTHERS: usize = NUANCES + 2;
     match refusal {
-        Refusal::BadRequest(bad) => *bad as usize,
+        Refusal::BadRequest(bad) => bad.position(),
         Refusal::BadToken(bad) => TOKENS + *bad as usize,
         Refusal::BadSession(bad) => SESSIONS + *bad as usize,
         // The reason that a person on call looks for, and the code that the page shows.

@@ -308,6 +308,7 @@ mod tests {
                 attributes: Vec::new(),
                 assigned: None,
                 unmatched: Unmatched::Allow,
+                paths: portcullis_policy::path::PathCase::Unknown,
             }],
             ..PolicySet::default()
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use portcullis_policy::decision::{Generation, PolicyIndex, PolicyResult};
 use portcullis_policy::model::*;
+use portcullis_policy::path::PathCase;
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, Decision, Outcome, PolicySet};
@@ -32,7 +33,18 @@ const TERMS: [&str; 2] = ["terms-2026", "terms-guest"];
 const CUSTOMS: [&str; 2] = ["duo", "badge"];
 const CONTEXTS: [&str; 3] = ["c1", "c2", "c99"];
 const HTTP_METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
-const PATHS: [&str; 6] = ["/", "/admin", "/admin/users", "/administrator", "/public", "/public/x"];
+const PATHS: [&str; 10] = [
+    "/",
+    "/admin",
+    "/Admin/",
+    "/admin/users",
+    "/administrator",
+    "/ADMIN/Users/",
+    "/public",
+    "/public/x",
+    "/übung",
+    "/ÜBUNG/x",
+];
 const ADDRESSES: [&str; 8] = [
     "203.0.113.9",
     "203.0.113.200",
@@ -142,6 +154,7 @@ pub(crate) fn policy_set(choices: &mut Choices<'_>, most: usize) -> PolicySet {
                 },
                 assigned: choices.maybe(8, |choices| user_selectors(choices, 3)),
                 unmatched: unmatched(choices),
+                paths: choices.of(&[PathCase::Unknown, PathCase::Sensitive, PathCase::Insensitive]),
             })
             .collect(),
         locations: vec![

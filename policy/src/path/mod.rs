@@ -1,0 +1,230 @@
+//! How a path is read and how it is compared: the one place that decides it. An app that takes
+//! `/Admin/`, `/admin;x` or `/admin%2Fusers` for a page that a rule calls `/admin` would else be open.
+//!
+//! [`read`] brings a path into its *normal form*: Unicode, with percent-escapes only where a character
+//! means something else when it stands bare (`%2F`, `%23`, `%3F`, `%25`, `%20` …). What no app needs and
+//! what hides something (`..`, `%2e`, `\`, escaped letters, overlong UTF-8, control characters) is
+//! refused there. Forms that some apps need and others misread are marked as [`PathForm`]s; an app
+//! refuses each of them unless it allows it by name.
+//!
+//! Three forms have several *readings*: an app may take `%2F` for a slash or for itself, may strip
+//! `;parameters` or keep them, may merge `//` or not. Each reading is judged and the strictest outcome
+//! counts ([`CompiledPolicies::judge_readings`](crate::CompiledPolicies::judge_readings)).
+//!
+//! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
+//! segment, ignore a slash at the end, and ignore letter case as [`text`](crate::text) does, unless the app
+//! is known to tell cases apart.
+
+mod alike;
+mod read;
+
+pub use read::{ReadPath, Unreadable, read, read_text};
+
+use crate::model::{PathPattern, RequestCondition, small_set};
+use crate::text;
+
+/// A form of a path that some servers read otherwise than it is written. Each is refused unless the app
+/// allows it by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PathForm {
+    /// `%2F`: a slash within a segment, or one that divides segments.
+    EncodedSlash = 0,
+    /// `;name=value` in a segment: Java's servers take it away, others keep it (RFC 3986, section 3.3).
+    PathParameters = 1,
+    /// `//`: an empty segment, which many servers merge with the next.
+    DoubleSlash = 2,
+    /// `%25` before two hexadecimal digits: a second decoding makes another character of it.
+    DoubleEncoding = 3,
+    /// A segment that ends in a dot or a space, which Windows takes away.
+    TrailingDot = 4,
+    /// `::` or `:$` in a segment: a stream of a file on Windows (`web.config::$DATA`).
+    StreamName = 5,
+    /// `~` and a digit: a short name of a file on Windows (`SECRET~1`).
+    ShortName = 6,
+    /// `(S(…))`: a session's id within a path, which ASP.NET takes away.
+    SessionSegment = 7,
+    /// A character that nobody sees: zero width, direction of writing, soft hyphen.
+    InvisibleCharacter = 8,
+    /// A space, slash, backslash or dot in another form (no-break, full-width), which some servers and
+    /// file systems take for the plain one.
+    LookAlike = 9,
+    /// A letter and its accent as two characters, which macOS takes for one.
+    Decomposed = 10,
+}
+
+impl PathForm {
+    /// Every form.
+    pub const ALL: [Self; 11] = [
+        Self::EncodedSlash,
+        Self::PathParameters,
+        Self::DoubleSlash,
+        Self::DoubleEncoding,
+        Self::TrailingDot,
+        Self::StreamName,
+        Self::ShortName,
+        Self::SessionSegment,
+        Self::InvisibleCharacter,
+        Self::LookAlike,
+        Self::Decomposed,
+    ];
+
+    /// The word in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "encoded-slash",
+            Self::PathParameters => "path-parameters",
+            Self::DoubleSlash => "double-slash",
+            Self::DoubleEncoding => "double-encoding",
+            Self::TrailingDot => "trailing-dot",
+            Self::StreamName => "stream-names",
+            Self::ShortName => "short-names",
+            Self::SessionSegment => "session-segments",
+            Self::InvisibleCharacter => "invisible-characters",
+            Self::LookAlike => "look-alikes",
+            Self::Decomposed => "decomposed",
+        }
+    }
+
+    /// What an app that allows it must be like, or what rules then see.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => {
+                "rules see `%2F` both as a slash and as itself, and the strictest outcome counts"
+            }
+            Self::PathParameters => {
+                "rules see each segment with and without what follows `;`, and the strictest outcome counts"
+            }
+            Self::DoubleSlash => {
+                "rules see `//` both as it is and as one slash, and the strictest outcome counts"
+            }
+            Self::DoubleEncoding => "rules see the path decoded once: the app must not decode it twice",
+            Self::TrailingDot => {
+                "rules see dots and spaces at the end of a name: no Windows file system may be behind the app"
+            }
+            Self::StreamName => "rules see `::` as text: no Windows file system may be behind the app",
+            Self::ShortName => {
+                "rules see `~1` as text: no file system with short names may be behind the app"
+            }
+            Self::SessionSegment => "rules see `(S(…))` as text: the app must not be ASP.NET",
+            Self::InvisibleCharacter => {
+                "rules see zero-width and bidirectional characters as text: the app must not drop them"
+            }
+            Self::LookAlike => {
+                "rules see look-alikes of `/`, `.`, `\\` and the space as text: the app must not fold them"
+            }
+            Self::Decomposed => "rules see a letter and its accent as two characters: the app must, too",
+        }
+    }
+}
+
+small_set! {
+    /// Forms of paths.
+    PathForms of PathForm: u16
+}
+
+impl PathForms {
+    /// The first of these that is not among `allowed`.
+    #[must_use]
+    pub fn beyond(self, allowed: Self) -> Option<PathForm> {
+        // Most paths have none.
+        if self.is_empty() { None } else { self.iter().find(|form| !allowed.contains(*form)) }
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// How an app takes the letter case of paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PathCase {
+    /// Nobody said: what makes a decision stricter ignores case, and an exclusion compares exactly.
+    #[default]
+    Unknown,
+    /// `/Admin` and `/admin` are two pages.
+    Sensitive,
+    /// `/Admin` and `/admin` are one page.
+    Insensitive,
+}
+
+impl PathCase {
+    /// How paths compare where a match makes the decision stricter.
+    #[must_use]
+    pub const fn stricter(self) -> Compare {
+        match self {
+            Self::Unknown | Self::Insensitive => Compare::Folded,
+            Self::Sensitive => Compare::Exact,
+        }
+    }
+
+    /// How paths compare where a match spares from a policy.
+    #[must_use]
+    pub const fn sparing(self) -> Compare {
+        match self {
+            Self::Unknown | Self::Sensitive => Compare::Exact,
+            Self::Insensitive => Compare::Folded,
+        }
+    }
+}
+
+/// With or without letter case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// Without.
+    Folded,
+    /// With.
+    Exact,
+}
+
+impl Compare {
+    fn strip<'p>(self, path: &'p str, prefix: &str) -> Option<&'p str> {
+        match self {
+            Self::Folded => text::strip_prefix(path, prefix),
+            Self::Exact => path.strip_prefix(prefix),
+        }
+    }
+}
+
+/// Whether `path` is `prefix` or lies below it, by whole segments. Both in normal form. No allocation.
+///
+/// ```
+/// use portcullis_policy::path::{Compare::{Exact, Folded}, is_below};
+/// assert!(is_below("/Admin/users", "/admin", Folded) && !is_below("/Admin", "/admin", Exact));
+/// assert!(!is_below("/administrator", "/admin", Folded) && is_below("/x", "/", Exact));
+/// ```
+#[must_use]
+pub fn is_below(path: &str, prefix: &str, compare: Compare) -> bool {
+    let rest = compare.strip(path, prefix.strip_suffix('/').unwrap_or(prefix));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl PathPattern {
+    /// Whether the pattern covers a path in normal form. No allocation.
+    #[must_use]
+    pub fn matches(&self, path: &str, compare: Compare) -> bool {
+        match self {
+            Self::Exact(wanted) => {
+                let rest = compare.strip(path, wanted.strip_suffix('/').unwrap_or(wanted));
+                rest.is_some_and(|rest| rest.is_empty() || rest == "/")
+            }
+            Self::Subtree(base) => is_below(path, base, compare),
+        }
+    }
+}
+
+impl RequestCondition {
+    /// Whether a path is among those that the condition is about.
+    pub(crate) fn covers(&self, path: &str, case: PathCase) -> bool {
+        let (paths, exclude) = (&self.paths, &self.exclude_paths);
+        (paths.is_empty() || paths.iter().any(|pattern| pattern.matches(path, case.stricter())))
+            && !exclude.iter().any(|pattern| pattern.matches(path, case.sparing()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,364 @@
+//! L. Found on ourselves: spellings of a path that an app serves as the same page, and paths that apps need.
+
+use crate::keys;
+use crate::world::{HOST, POLICIES, Setup, World};
+
+/// A policy that blocks these paths.
+fn block(paths: &str) -> String {
+    format!(
+        "[[policy]]\nid = \"no\"\nusers = {{ include = [\"all\"] }}\napps = {{ include = [\"all\"] }}\ngrant = \"block\"\nconditions = {{ request = {{ paths = {paths} }} }}\n"
+    )
+}
+
+/// How many requests were refused for this reason, whichever the app.
+fn reason(world: &World, reason: &str) -> f64 {
+    let (text, label) = (world.admin_get("/metrics", "").body, format!("reason=\"{reason}\""));
+    let counts =
+        text.lines().filter(|line| line.starts_with("portcullis_refusals_total") && line.contains(&label));
+    counts
+        .map(|line| line.split("} ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum()
+}
+
+/// Asserts that both protocols answer this target so, and that nothing reaches the app unless they let it in.
+fn answers(world: &World, target: &str, status: u16) {
+    let before = world.origin.hits();
+    assert_eq!(world.get(target, "").status, status, "HTTP/1 {target}");
+    assert_eq!(world.h2_get(target, &[]).status(), status, "HTTP/2 {target}");
+    let reached = world.origin.hits() - before;
+    assert_eq!(reached, if status == 200 { 2 } else { 0 }, "{target}");
+    if status == 200 {
+        assert_eq!(world.origin.last().target(), target, "the app receives what was sent");
+    }
+}
+
+#[test]
+fn never_n90_letter_case_or_a_slash_at_the_end_avoids_a_rule() {
+    let world = World::start(Setup {
+        policies: block(r#"["/admin/**", "/report", "/übung/**", "/%C3%A9tat"]"#),
+        ..Setup::default()
+    });
+    for target in [
+        "/admin",
+        "/Admin",
+        "/ADMIN/",
+        "/aDmIn/users",
+        "/admin/",
+        "/admin/x/",
+        "/report",
+        "/report/",
+        "/Report/",
+        "/%c3%bcbung",
+        "/%C3%9CBUNG/1",
+        "/%C3%BCbung/",
+        "/%C3%89TAT/",
+        "/%C3%A9tat",
+    ] {
+        answers(&world, target, 403);
+    }
+    for target in ["/administrator", "/Report/x", "/reports", "/ubung", "/Public/", "/"] {
+        answers(&world, target, 200);
+    }
+}
+
+#[test]
+fn never_n90_another_case_of_a_prefix_leads_to_a_laxer_app() {
+    let vault = |lines: &str| {
+        World::start(Setup {
+            top: format!(
+                "[[app]]\nid = \"vault\"\nhosts = [\"{HOST}\"]\npath = \"/vault\"\nupstreams = [\"http://127.0.0.1:9\"]\n{lines}\n"
+            ),
+            policies: block(r#"["/nothing"]"#),
+            ..Setup::default()
+        })
+    };
+    let world = vault("");
+    for target in ["/vault", "/VAULT", "/Vault/", "/vAULT/door"] {
+        answers(&world, target, 403);
+    }
+    answers(&world, "/vaults", 200);
+    // Paths that lead to the one or the other, as one reads them.
+    for target in ["//vault", "/x;/../vault", "/%2Fvault", "/;x/vault"] {
+        answers(&world, target, 400);
+    }
+    assert!(reason(&world, "ambiguous-path") >= 6.0);
+    let apart = vault("paths = \"case-sensitive\"");
+    answers(&apart, "/vault", 403);
+    answers(&apart, "/VAULT", 200);
+}
+
+#[test]
+fn never_n90_another_spelling_of_a_path_needs_no_step_up() {
+    let world = World::start(Setup {
+        top: "[[strength]]\nname = \"strong\"\ncombinations = [[\"fido\"]]\n".to_owned(),
+        app: "contexts = [{ path = \"/pay\", context = \"c1\" }, { path = \"/pay/help\", context = \"c2\" }]",
+        policies: "[[policy]]\nid = \"step-up\"\nusers = { include = [\"all\"] }\nauthentication-contexts = [\"c1\"]\ngrant = { controls = [\"strength:strong\"] }\n".to_owned(),
+        ..Setup::default()
+    });
+    for target in ["/pay", "/Pay", "/PAY/", "/pAy/now", "/pay/HELP"] {
+        answers(&world, target, 401);
+    }
+    for target in ["/pay/help", "/pays", "/"] {
+        answers(&world, target, 200);
+    }
+}
+
+#[test]
+fn never_n90_a_name_of_windows_or_a_look_alike_avoids_a_rule() {
+    let forms = [
+        (
+            "trailing-dot",
+            "path-trailing-dot",
+            &["/admin./x", "/admin.", "/admin%20/x", "/admin%20", "/x/admin.%20"][..],
+        ),
+        (
+            "stream-names",
+            "path-stream-names",
+            &["/admin::$DATA/x", "/admin:$i30:$INDEX_ALLOCATION/x", "/admin%3A%3A$DATA"],
+        ),
+        ("short-names", "path-short-names", &["/ADMIN~1/x", "/admin%7E1"]),
+        (
+            "session-segments",
+            "path-session-segments",
+            &["/(S(abc))/admin/x", "/ad/(s(x))min", "/(A(x)F(y))/admin"],
+        ),
+        (
+            "invisible-characters",
+            "path-invisible-characters",
+            &["/admin%E2%80%8B", "/%E2%80%AEadmin", "/ad%C2%ADmin", "/%EF%BB%BFadmin"],
+        ),
+        (
+            "look-alikes",
+            "path-look-alikes",
+            &["/%EF%BC%8Fadmin", "/admin%C2%A0", "/x/%EF%BC%8E%EF%BC%8E/admin", "/x%EF%BC%BCadmin"],
+        ),
+        ("decomposed", "path-decomposed", &["/u%CC%88bung", "/a%CC%8Admin"]),
+        ("double-encoding", "path-double-encoding", &["/%2561dmin", "/x/%252e%252e/admin", "/%25u0061dmin"]),
+    ];
+    let world = World::plain();
+    for (form, word, targets) in forms {
+        for target in targets {
+            answers(&world, target, 400);
+        }
+        assert_eq!(reason(&world, word), 2.0 * targets.len() as f64, "{form}");
+        // Whoever has no token is told what everybody is told.
+        let status = world.bare(&format!("GET {} HTTP/1.1\r\nHost: {HOST}\r\n\r\n", targets[0]));
+        assert_eq!(status, 401, "{form} without a token");
+    }
+    // Each is allowed by its own name alone.
+    for (allowed, _, _) in forms {
+        let app: &'static str = format!("allow-paths = [\"{allowed}\"]").leak();
+        let world = World::start(Setup { app, ..Setup::default() });
+        for (form, _, targets) in forms {
+            let target = targets[0];
+            let status = if form == allowed { 200 } else { 400 };
+            assert_eq!(world.get(target, "").status, status, "{target} where {allowed} is allowed");
+        }
+    }
+}
+
+#[test]
+fn never_n90_a_destination_of_webdav_is_judged_by_nobody() {
+    let world = World::start(Setup {
+        top: format!(
+            "[[app]]\nid = \"vault\"\nhosts = [\"{HOST}\"]\npath = \"/vault\"\nupstreams = [\"http://127.0.0.1:9\"]\nunmatched = \"allow\"\n"
+        ),
+        ..Setup::default()
+    });
+    let ask = |method: &str, destination: &str| {
+        let before = world.origin.hits();
+        let lines = format!("{destination}Connection: close\r\n");
+        let answer = world.all(&World::head(method, "/public/a", &lines));
+        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(world.origin.hits() - before, usize::from(status == 200), "{method} {destination}");
+        status
+    };
+    for method in ["COPY", "MOVE", "PUT"] {
+        for (destination, status) in [
+            ("Destination: http://wiki.test/public/b\r\n", 200),
+            ("Destination: /public/b\r\n", 200),
+            ("Destination: https://WIKI.test:443/public/b\r\n", 200),
+            ("Destination: http://wiki.test/admin/b\r\n", 403),
+            ("Destination: /ADMIN\r\n", 403),
+            ("Destination: /vault/b\r\n", 400),
+            ("Destination: http://other.test/public/b\r\n", 400),
+            ("Destination: //other.test/public/b\r\n", 400),
+            ("Destination: /public/../admin\r\n", 400),
+            ("Destination: /public/b.\r\n", 400),
+            ("Destination: /public%2Fb\r\n", 400),
+            ("Destination: b\r\n", 400),
+            ("Destination: /public/b\r\nDestination: /public/c\r\n", 400),
+            ("Destination: /public/\u{e9}\r\n", 400),
+        ] {
+            assert_eq!(ask(method, destination), status, "{method} {destination}");
+        }
+    }
+    assert_eq!(ask("MOVE", "Destination: http://wiki.test/public/b\r\n"), 200);
+    assert_eq!(
+        world.origin.last().values("destination"),
+        ["http://wiki.test/public/b"],
+        "the twin: as it came"
+    );
+    let status = world.h2_get("/public/a", &[(b"destination", b"/admin/b")]).status();
+    assert_eq!(status, 403, "over HTTP/2");
+}
+
+#[test]
+fn never_n90_a_form_that_an_app_needs_hides_a_path_from_its_rules() {
+    let world = World::start(Setup {
+        app: "allow-paths = [\"encoded-slash\", \"path-parameters\", \"double-slash\"]",
+        policies: format!("{POLICIES}{}", block(r#"["/g%2Fsecret/**", "/sub/secret"]"#)),
+        ..Setup::default()
+    });
+    for target in [
+        "/admin%2Fx",
+        "/%2Fadmin",
+        "/%2fADMIN%2fx",
+        "//admin",
+        "/admin//",
+        "///admin/x",
+        "/admin;x=1",
+        "/admin;/public",
+        "/;x/admin",
+        "/admin%3Bx",
+        "/g%2Fsecret/x",
+        "/G%2fSECRET",
+        "/sub//secret",
+        "/sub%2Fsecret/",
+        "/sub;a/secret;b",
+        "/sub;a%2Fsecret/..%2F",
+    ] {
+        let status = if target.contains("..") { 400 } else { 403 };
+        answers(&world, target, status);
+    }
+    for target in ["/a%2Fb", "/a;x=1/b", "//public", "/public%2Fadmins", "/x;/admin", "/g/secret"] {
+        answers(&world, target, 200);
+    }
+    // An exclusion must hold of each reading.
+    let spared = World::start(Setup {
+        app: "allow-paths = [\"encoded-slash\", \"double-slash\"]",
+        policies: block("[\"/**\"], exclude-paths = [\"/open/**\"]"),
+        ..Setup::default()
+    });
+    for (target, status) in [
+        ("/open", 200),
+        ("/open/", 200),
+        ("/open/x%2Fy", 200),
+        ("/open%2Fx", 403),
+        ("//open", 403),
+        ("/OPEN", 403),
+        ("/x%2Fopen", 403),
+    ] {
+        answers(&spared, target, status);
+    }
+}
+
+/// An app: its name, its line, the paths that are blocked, URLs that pass and URLs that do not.
+type BehindIt = (&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+
+/// What people put behind a proxy, with the URLs that their clients send.
+#[test]
+fn the_apps_of_the_table_work_with_one_line_each_and_rules_stay_right() {
+    let apps: [BehindIt; 6] = [
+        (
+            "GitLab",
+            "allow-paths = [\"encoded-slash\"]",
+            r#"["/api/v4/projects/group%2Fsecret/**"]"#,
+            &[
+                "/api/v4/projects/group%2Fproject",
+                "/api/v4/projects/group%2Fproject/repository/files/lib%2Fa%2Erb",
+            ],
+            &["/api/v4/projects/group%2Fsecret", "/API/v4/projects/Group%2fSecret/issues"],
+        ),
+        (
+            "RabbitMQ",
+            "allow-paths = [\"encoded-slash\"]",
+            r#"["/api/queues/%2F/payroll", "/api/users/**"]"#,
+            &["/api/queues/%2F/name", "/api/queues/%2f/name", "/api/exchanges/%2F/amq.topic"],
+            &["/api/queues/%2F/payroll", "/api/queues/%2f/PAYROLL", "/api%2Fusers/guest"],
+        ),
+        (
+            "npm",
+            "allow-paths = [\"encoded-slash\"]",
+            r#"["/@secret/**", "/-/user/**"]"#,
+            &["/@scope%2fname", "/@scope%2Fname", "/@scope/name/-/name-1.0.0.tgz", "/left-pad"],
+            &["/@secret%2fname", "/@SECRET%2Fname", "/@secret/name/-/name-1.0.0.tgz", "/%40secret%2fname"],
+        ),
+        (
+            "Artifactory",
+            "allow-paths = [\"path-parameters\"]",
+            r#"["/artifactory/secret/**"]"#,
+            &["/artifactory/libs/a.jar;prop=val", "/artifactory/libs;a=b/x/a.jar;c=d;e=f"],
+            &[
+                "/artifactory/secret;a=b/x.jar",
+                "/artifactory;a=b/secret/x.jar;c=d",
+                "/artifactory/SECRET/x.jar;c=d",
+            ],
+        ),
+        (
+            "Jupyter",
+            "",
+            r#"["/api/contents/secret/**"]"#,
+            &[
+                "/api/contents/My%20Notebook.ipynb",
+                "/lab/tree/a%20b/C%23.ipynb",
+                "/api/contents/100%25.csv",
+                "/api/contents/%C3%BCbung.ipynb",
+            ],
+            &["/api/contents/secret/a%20b.ipynb", "/api/contents/Secret/C%23.ipynb"],
+        ),
+        (
+            "a wiki",
+            "",
+            r#"["/wiki/C%23_secrets/**", "/wiki/50%25/**"]"#,
+            &[
+                "/wiki/C%23",
+                "/wiki/100%25",
+                "/wiki/100%25_wool",
+                "/wiki/What%3F",
+                "/wiki/AC|DC",
+                "/wiki/2^10",
+                "/w/index.php?title=C%23&x=a\\b",
+            ],
+            &["/wiki/C%23_secrets", "/wiki/c%23_Secrets/1", "/wiki/50%25/x"],
+        ),
+    ];
+    for (name, app, paths, pass, stop) in apps {
+        let world = World::start(Setup { app, policies: block(paths), ..Setup::default() });
+        for target in pass {
+            answers(&world, target, 200);
+        }
+        for target in stop {
+            let status = world.get(target, "").status;
+            assert_eq!(status, 403, "{name}: {target}");
+        }
+        answers(&world, "/a/%2e%2e/b", 400);
+    }
+}
+
+#[test]
+fn what_stands_in_a_query_is_the_apps() {
+    let world = World::plain();
+    for query in ["a\\b", "%zz", "a|b^c", "{}`~", "q=%", "a?b??", "x=/../..//;"] {
+        let target = format!("/search?{query}");
+        assert_eq!(world.get(&target, "").status, 200, "{target}");
+        assert_eq!(world.origin.last().target(), target);
+    }
+    // Bytes beyond ASCII, unescaped: as text they pass. Latin-1 is no text, and pingora's parser takes none.
+    for (bytes, status) in [(&b"caf\xc3\xa9"[..], "200"), (b"caf\xe9", "400")] {
+        let mut head = b"GET /search?q=".to_vec();
+        head.extend_from_slice(bytes);
+        let rest = format!(
+            " HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+            keys::token()
+        );
+        head.extend_from_slice(rest.as_bytes());
+        let answer = world.all(&head);
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{}", bytes.escape_ascii());
+        if status == "200" {
+            assert_eq!(world.origin.last().target(), "/search?q=caf\u{e9}");
+        }
+    }
+    // The path's rules are not the query's.
+    assert_eq!(world.get("/admin?q=caf\\", "").status, 403);
+}
