@@ -230,6 +230,9 @@ pub struct Claims {
     pub groups: String,
     /// Directory roles.
     pub roles: String,
+    /// What stands between groups, or roles, where a token tells them as one text. `None`: a text that could hold
+    /// several cannot be read.
+    pub list_separator: Option<ListSeparator>,
     /// Authentication methods.
     pub methods: String,
     /// Authentication context class.
@@ -283,6 +286,7 @@ impl Default for Claims {
             user_name: "preferred_username".into(),
             groups: "groups".into(),
             roles: "wids".into(),
+            list_separator: None,
             methods: "amr".into(),
             acr: "acr".into(),
             contexts: "acrs".into(),
@@ -307,6 +311,17 @@ impl Default for Claims {
             extra: Vec::new(),
         }
     }
+}
+
+/// What stands between the items of a list that is written as one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListSeparator {
+    /// `,`
+    Comma,
+    /// `;`
+    Semicolon,
+    /// A space.
+    Space,
 }
 
 /// An attribute of a device that has no key of its own, by Entra's name.

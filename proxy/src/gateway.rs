@@ -230,7 +230,8 @@ impl Passage {
                 }
                 let denials = &snapshot.denials;
                 let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
-                let nuance = Nuance::of(refused, || denials.had_mfa(signals.principal), carrier);
+                let nuance =
+                    Nuance::of(refused, signals.principal, || denials.had_mfa(signals.principal), carrier);
                 let refusal = Refusal::Policy(refused, nuance);
                 // Counted first: of a storm of refusals most are not written down.
                 let user = &signals.principal.id;

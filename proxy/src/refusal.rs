@@ -4,6 +4,7 @@
 
 use portcullis_policy::decision::{ReasonCode, Refused};
 use portcullis_policy::path::PathForm;
+use portcullis_policy::signals::{Fact, Principal};
 
 /// Why a request stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,19 +45,30 @@ pub enum Nuance {
     MfaExpired,
     /// A device is asked for, and a token that a program sent carries no claim about one.
     DeviceClaimsMissing,
+    /// The decision turned on groups or roles that the token does not tell whole, or not in a form that can be
+    /// read. Waiting does not help; an administrator's change of the issuer or of the settings does.
+    GroupsNotTold,
 }
 
 impl Nuance {
     /// Every nuance.
-    pub const ALL: [Self; 3] = [Self::None, Self::MfaExpired, Self::DeviceClaimsMissing];
+    pub const ALL: [Self; 4] = [Self::None, Self::MfaExpired, Self::DeviceClaimsMissing, Self::GroupsNotTold];
 
     /// The nuance of a refusal by policies.
     ///
-    /// `had_mfa`: whether the sign-in used several factors, asked where it matters. `carrier`: what
+    /// `principal`: whom it is about. `had_mfa`: whether the sign-in used several factors, asked where it matters. `carrier`: what
     /// brought the token.
     #[must_use]
-    pub fn of(refused: Refused, had_mfa: impl FnOnce() -> bool, carrier: Carrier) -> Self {
+    pub fn of(
+        refused: Refused,
+        principal: &Principal,
+        had_mfa: impl FnOnce() -> bool,
+        carrier: Carrier,
+    ) -> Self {
+        let standing = &principal.standing;
+        let is_untold = standing.groups == Fact::Unavailable || standing.roles == Fact::Unavailable;
         match (refused.primary, carrier) {
+            _ if refused.temporary && is_untold => Self::GroupsNotTold,
             (ReasonCode::SignInTooOld, _) if had_mfa() => Self::MfaExpired,
             (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
             _ => Self::None,
@@ -359,6 +371,9 @@ pub struct Row {
     pub status: u16,
 }
 
+/// Groups or roles could not be told. Numbers from here on are ours: Microsoft has none for what they mean.
+const GROUPS_NOT_TOLD: u32 = 880_001;
+
 const fn row(code: u32, class: Class, resolution: Resolution, status: u16) -> Row {
     Row { code, class, resolution, status }
 }
@@ -396,7 +411,7 @@ pub const fn reason_row(reason: ReasonCode) -> Row {
 
 impl Refusal {
     /// The row that decides code, status and resolution. A refusal that turned on an unavailable
-    /// fact is temporary, whatever policy said it.
+    /// fact is temporary, whatever policy said it, unless the fact is one that waiting does not bring.
     #[must_use]
     pub const fn row(&self) -> Row {
         match self {
@@ -409,6 +424,9 @@ impl Refusal {
             Self::BadToken(BadToken::Revoked) => row(50173, Class::Session, Resolution::SignIn, 401),
             Self::BadToken(_) => row(50013, Class::Session, Resolution::SignIn, 401),
             Self::KeysUnavailable => row(90033, Class::Unavailable, Resolution::RetryLater, 503),
+            Self::Policy(_, Nuance::GroupsNotTold) => {
+                row(GROUPS_NOT_TOLD, Class::Policy, Resolution::ContactAdmin, 403)
+            }
             Self::Policy(refused, _) if refused.temporary => reason_row(ReasonCode::FactUnavailable),
             Self::Policy(refused, nuance) => match nuance.row(refused.primary) {
                 Some(row) => row,
@@ -429,6 +447,7 @@ impl Refusal {
             Self::NoToken => "no-token",
             Self::BadToken(bad) | Self::BadSession(bad) => bad.as_str(),
             Self::KeysUnavailable => "keys-unavailable",
+            Self::Policy(_, Nuance::GroupsNotTold) => "groups-not-told",
             Self::Policy(refused, _) => refused.primary.as_str(),
             Self::Internal => "internal",
             Self::Upstream { .. } => "upstream",
@@ -460,6 +479,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+    use portcullis_policy::signals::{Fact, Principal, Standing};
 
     use super::{BadRequest, Carrier, Class, Nuance, Refusal, Resolution};
 
@@ -485,7 +505,12 @@ mod tests {
             for nuance in Nuance::ALL {
                 let refusal = Refusal::Policy(refused(primary, false), nuance);
                 let plain = Refusal::Policy(refused(primary, false), Nuance::None);
-                if nuance == Nuance::None {
+                if nuance == Nuance::GroupsNotTold {
+                    // One row, whatever the policies would have said.
+                    if primary == ReasonCode::FactUnavailable {
+                        named.push((refusal.reason().to_owned(), refusal));
+                    }
+                } else if nuance == Nuance::None {
                     named.push((refusal.reason().to_owned(), refusal));
                 } else if refusal.row() != plain.row() {
                     named.push((format!("{}/{nuance:?}", refusal.reason()), refusal));
@@ -515,6 +540,14 @@ mod tests {
         for primary in ReasonCode::ALL {
             for nuance in Nuance::ALL {
                 let row = Refusal::Policy(refused(primary, true), nuance).row();
+                if nuance == Nuance::GroupsNotTold {
+                    // No waiting brings what the issuer does not tell.
+                    assert_eq!(
+                        (row.code, row.resolution, row.status),
+                        (880_001, Resolution::ContactAdmin, 403)
+                    );
+                    continue;
+                }
                 assert_eq!((row.code, row.resolution, row.status), (90033, Resolution::RetryLater, 503));
                 let row = Refusal::Policy(refused(primary, false), nuance).row();
                 let temporary = row.resolution == Resolution::RetryLater;
@@ -536,7 +569,19 @@ mod tests {
 
     #[test]
     fn a_nuance_is_told_for_its_reason_alone() {
-        let of = |primary, had_mfa, carrier| Nuance::of(refused(primary, false), || had_mfa, carrier);
+        let somebody = |groups| {
+            let standing = Standing { groups, ..Standing::default() };
+            Principal { id: "alice".into(), auth_time: None, standing: standing.into() }
+        };
+        let known = somebody(Fact::Unknown);
+        let of = |primary, had_mfa, carrier| Nuance::of(refused(primary, false), &known, || had_mfa, carrier);
+        let untold = somebody(Fact::Unavailable);
+        for primary in ReasonCode::ALL {
+            let told =
+                |temporary| Nuance::of(refused(primary, temporary), &untold, || false, Carrier::Bearer);
+            assert_eq!(told(true), Nuance::GroupsNotTold, "{primary:?}");
+            assert_ne!(told(false), Nuance::GroupsNotTold, "it turned on what is known: {primary:?}");
+        }
         assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Nuance::MfaExpired);
         assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Nuance::None);
         assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Nuance::DeviceClaimsMissing);

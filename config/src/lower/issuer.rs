@@ -8,7 +8,7 @@ use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
 use crate::schema::tree::View;
-use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource};
+use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource, ListSeparator};
 
 /// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
 const ALGORITHMS: [&str; 9] =
@@ -167,6 +167,12 @@ fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
         user_name: or("user-name", defaults.user_name),
         groups: or("groups", defaults.groups),
         roles: or("roles", defaults.roles),
+        list_separator: match view.text("list-separator") {
+            Some("comma") => Some(ListSeparator::Comma),
+            Some("semicolon") => Some(ListSeparator::Semicolon),
+            Some("space") => Some(ListSeparator::Space),
+            _ => None,
+        },
         methods: or("methods", defaults.methods),
         acr: or("acr", defaults.acr),
         contexts: or("contexts", defaults.contexts),

@@ -254,6 +254,11 @@ pub(crate) static CLAIMS: Table = Table {
         default("user-name", "\"preferred_username\"", TEXT, "The name shown on the page."),
         default("groups", "\"groups\"", TEXT, "Groups."),
         default("roles", "\"wids\"", TEXT, "Directory roles."),
+        optional(
+            "list-separator",
+            Shape::Word(&["comma", "semicolon", "space"]),
+            "What stands between groups or roles told as one text; if absent, a text that could hold several cannot be read.",
+        ),
         default("methods", "\"amr\"", TEXT, "Authentication methods."),
         default("acr", "\"acr\"", TEXT, "Authentication context class."),
         default("contexts", "\"acrs\"", TEXT, "Satisfied authentication contexts."),

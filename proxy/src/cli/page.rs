@@ -138,6 +138,13 @@ fn scenes() -> Vec<Scene> {
         plain("body-too-large", Refusal::BodyTooLarge),
         plain("token-expired", Refusal::BadToken(BadToken::Expired)),
         plain("token-revoked", Refusal::BadToken(BadToken::Revoked)),
+        plain(
+            "groups-not-told",
+            Refusal::Policy(
+                Refused { primary: ReasonCode::Blocked, reasons: ReasonSet::EMPTY, temporary: true },
+                Nuance::GroupsNotTold,
+            ),
+        ),
         plain("token-invalid", Refusal::BadToken(BadToken::Signature)),
     ];
     for primary in ReasonCode::ALL {
@@ -150,7 +157,8 @@ fn scenes() -> Vec<Scene> {
         let row = Refusal::Policy(refused, Nuance::None).row();
         for nuance in Nuance::ALL {
             let refusal = Refusal::Policy(refused, nuance);
-            if nuance != Nuance::None && refusal.row() == row {
+            // Groups that are not told have a page of their own.
+            if nuance == Nuance::GroupsNotTold || (nuance != Nuance::None && refusal.row() == row) {
                 continue;
             }
             let name = format!("{}-{}", primary.as_str(), refusal.row().code);

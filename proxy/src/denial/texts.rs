@@ -224,6 +224,7 @@ texts! {
     lead_unavailable();
     lead_fault();
     lead_upstream();
+    lead_groups();
     lead_sign_in();
     lead_sign_in_again();
     lead_bad_request();
@@ -231,6 +232,7 @@ texts! {
     lead_too_large();
 
     verdict_structural();
+    verdict_groups();
     verdict_reauthenticate();
     verdict_temporary();
     verdict_repeated_often();
@@ -281,6 +283,7 @@ texts! {
     reason_client_protected();
     reason_flow();
     reason_policy();
+    reason_groups();
     reason_authentication();
     reason_session();
     reason_password();

@@ -21,7 +21,7 @@ use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts, label};
 use crate::admit::{AddressText, address};
 use crate::id;
-use crate::refusal::{BadToken, Refusal, Resolution, Row, reason_row};
+use crate::refusal::{BadToken, Nuance, Refusal, Resolution, Row, reason_row};
 
 /// Alternatives shown at most, and parts of one.
 const REMEDIES_MAX: usize = 3;
@@ -73,6 +73,8 @@ pub(super) struct View<'v> {
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
     refused: Option<Refused>,
+    /// Whether the decision turned on groups that the token does not tell.
+    groups_not_told: bool,
     sign_in_url: Option<&'v str>,
     opening: Opening,
     teller: Teller<'v>,
@@ -119,6 +121,11 @@ impl Opening {
         let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
         let is_temporary = resolution == Resolution::RetryLater;
         let (headline, lead, structural) = match refusal {
+            Refusal::Policy(_, Nuance::GroupsNotTold) => (
+                (Some(&texts.headline_account), &texts.headline_account_nameless),
+                &texts.lead_groups,
+                Some(&texts.verdict_groups),
+            ),
             Refusal::Policy(..) if is_temporary => (unavailable, &texts.lead_unavailable, None),
             Refusal::Policy(refused, _) => match (refused.primary, resolution) {
                 (_, Resolution::Reauthenticate) => (
@@ -178,6 +185,7 @@ impl<'v> View<'v> {
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
             refused,
+            groups_not_told: matches!(refusal, Refusal::Policy(_, Nuance::GroupsNotTold)),
             sign_in_url: facts.sign_in_url,
             opening: Opening::of(refusal, row.resolution, teller.texts),
             teller,
@@ -235,6 +243,16 @@ impl<'v> View<'v> {
     pub(super) fn reasons(&self) -> ArrayVec<ReasonView, REASONS_MAX> {
         let mut list = ArrayVec::new();
         let (Some(refused), Some(_)) = (self.refused, self.own) else { return list };
+        if self.groups_not_told {
+            // Whatever else failed may have failed for want of them.
+            list.push(ReasonView {
+                class: self.row.class.as_str(),
+                code: self.row.code,
+                action: self.row.resolution.as_str(),
+                text: self.teller.texts.reason_groups.as_str(),
+            });
+            return list;
+        }
         for reason in refused.reasons.with(refused.primary).iter() {
             if (reason == ReasonCode::FactUnavailable) != self.is_temporary {
                 continue;
@@ -266,6 +284,9 @@ impl<'v> View<'v> {
         }
         let administrator = Way::Likely("administrator", &texts.remedy_administrator);
         if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) {
+            return one(administrator);
+        }
+        if self.groups_not_told {
             return one(administrator);
         }
         let verified = own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX);
@@ -449,7 +470,10 @@ impl<'v> View<'v> {
         }
         let mendable = [ReasonCode::DeviceNotCompliant, ReasonCode::DeviceNotJoined];
         let is_mendable = |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
-        let mends = self.own.is_some() && !self.is_temporary && self.refused.is_some_and(is_mendable);
+        let mends = self.own.is_some()
+            && !self.is_temporary
+            && !self.groups_not_told
+            && self.refused.is_some_and(is_mendable);
         if let (true, Some(url)) = (mends, &desk.remediation_url) {
             push(&texts.action_fix_device, Cow::Borrowed(url), false);
         }
@@ -576,6 +600,7 @@ const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
         Refusal::Internal => "internal_error",
         Refusal::Upstream { .. } => "upstream_unavailable",
         Refusal::BodyTooLarge => "content_too_large",
+        Refusal::Policy(_, Nuance::GroupsNotTold) => "groups_not_told",
         Refusal::Policy(..) if is_temporary => "temporarily_unavailable",
         Refusal::Policy(refused, _) => match refused.primary {
             ReasonCode::NotAssigned => "not_assigned",

@@ -145,6 +145,7 @@ fn refusals() -> Vec<Refusal> {
     all.extend([
         policy(ReasonCode::SignInTooOld, Nuance::MfaExpired),
         policy(ReasonCode::DeviceUnknown, Nuance::DeviceClaimsMissing),
+        policy(ReasonCode::FactUnavailable, Nuance::GroupsNotTold),
     ]);
     all.extend([Refusal::NoApp, Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Internal]);
     all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge]);
@@ -157,12 +158,13 @@ const fn position(refusal: &Refusal) -> usize {
     const SESSIONS: usize = TOKENS + BadToken::ALL.len();
     const POLICIES: usize = SESSIONS + BadToken::ALL.len();
     const NUANCES: usize = POLICIES + ReasonCode::ALL.len();
-    const OTHERS: usize = NUANCES + 2;
+    const OTHERS: usize = NUANCES + 3;
     match refusal {
         Refusal::BadRequest(bad) => bad.position(),
         Refusal::BadToken(bad) => TOKENS + *bad as usize,
         Refusal::BadSession(bad) => SESSIONS + *bad as usize,
         // The reason that a person on call looks for, and the code that the page shows.
+        Refusal::Policy(_, Nuance::GroupsNotTold) => NUANCES + 2,
         Refusal::Policy(refused, _) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
         Refusal::Policy(refused, nuance) => match (refused.primary, nuance) {
             (ReasonCode::SignInTooOld, Nuance::MfaExpired) => NUANCES,
@@ -179,7 +181,7 @@ const fn position(refusal: &Refusal) -> usize {
     }
 }
 
-const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 2 + 6;
+const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 3 + 6;
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];

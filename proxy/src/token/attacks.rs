@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
     RsaEncoding,
 };
-use portcullis_config::settings::DeviceAttribute;
+use portcullis_config::settings::{DeviceAttribute, ListSeparator};
 use portcullis_policy::model::{Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
@@ -523,8 +523,61 @@ fn groups_that_are_not_all_there_are_unavailable_and_never_none() {
     assert_eq!(groups(|c| c["_claim_names"] = json!("groups")), Fact::Unavailable);
     assert_eq!(groups(|c| c["hasgroups"] = json!(true)), Fact::Unavailable);
     assert_eq!(groups(|c| c["hasgroups"] = json!("true")), Fact::Unavailable);
+    for several in [
+        "staff contractors",
+        "staff,contractors",
+        "staff;contractors",
+        "staff|contractors",
+        "staff\tcontractors",
+        "staff\u{3001}contractors",
+        r#"["staff"]"#,
+        "[staff]",
+        "{staff}",
+        r#""staff""#,
+        "CN=Staff,OU=Groups",
+    ] {
+        let standing = read(|c| {
+            c["groups"] = json!(several);
+            c["wids"] = json!(several);
+        });
+        let standing = &standing.principal().standing;
+        assert_eq!(
+            (&standing.groups, &standing.roles),
+            (&Fact::Unavailable, &Fact::Unavailable),
+            "{several}"
+        );
+    }
+    for one in ["/staff/it", "urn:mace:staff", "b\u{fc}ro-7", "Staff_(DE)"] {
+        assert_eq!(groups_of(one, None), Fact::Known(vec![one.into()]));
+    }
     let roles = read(|c| c["hasgroups"] = json!(true)).principal().standing.roles.clone();
     assert_eq!(roles, Fact::Unknown);
+}
+
+/// What is made of groups that are told as this text.
+fn groups_of(text: &str, separator: Option<ListSeparator>) -> Fact<Vec<String>> {
+    let mut settings = issuer("main", ISSUER, nowhere());
+    settings.claims.list_separator = separator;
+    let verified = verifier_with(&settings).0.verify(&token(|c| c["groups"] = json!(text)), &[0], now());
+    verified.unwrap().principal().standing.groups.clone()
+}
+
+#[test]
+fn groups_that_are_told_as_one_text_are_read_where_the_separator_is_known() {
+    let known = |groups: &[&str]| Fact::Known(groups.iter().map(|group| (*group).to_owned()).collect());
+    let of = groups_of;
+    assert_eq!(
+        of("staff, Domain Users,,x", Some(ListSeparator::Comma)),
+        known(&["staff", "Domain Users", "x"])
+    );
+    assert_eq!(of("CN=a,OU=b;CN=c", Some(ListSeparator::Semicolon)), known(&["CN=a,OU=b", "CN=c"]));
+    assert_eq!(of("staff  contractors", Some(ListSeparator::Space)), known(&["staff", "contractors"]));
+    assert_eq!(of("staff", Some(ListSeparator::Comma)), known(&["staff"]));
+    assert_eq!(of("", Some(ListSeparator::Comma)), known(&[]));
+    assert_eq!(of("", None), known(&[]));
+    for odd in [r#"["staff","contractors"]"#, "staff,[contractors]", "staff,{x}", "staff,\"x\"", "a\u{1},b"] {
+        assert_eq!(of(odd, Some(ListSeparator::Comma)), Fact::Unavailable, "{odd}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
-use portcullis_config::settings::{Claims, DeviceAttribute, Issuer};
+use portcullis_config::settings::{Claims, DeviceAttribute, Issuer, ListSeparator};
 use portcullis_policy::model::{AuthenticationContext, Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Standing, Value as Attribute};
 use serde_json::{Map, Value};
@@ -173,8 +173,8 @@ impl VerifiedToken {
         let (id, identity) = source.identity(names)?;
         let standing = Standing {
             identity,
-            groups: source.memberships(&names.groups),
-            roles: source.memberships(&names.roles),
+            groups: source.memberships(&names.groups, names.list_separator),
+            roles: source.memberships(&names.roles, names.list_separator),
             sign_in: SignIn {
                 methods: source.texts(&names.methods),
                 acr: source.text(&names.acr),
@@ -454,7 +454,7 @@ impl<'c> Source<'c> {
 
     /// Ids of groups or roles. A token that holds only some of them, or says them in a way that
     /// cannot be read, leaves them unavailable.
-    fn memberships(&self, name: &str) -> Fact<Vec<String>> {
+    fn memberships(&self, name: &str, separator: Option<ListSeparator>) -> Fact<Vec<String>> {
         if self.has_more(name) {
             return Fact::Unavailable;
         }
@@ -464,6 +464,7 @@ impl<'c> Source<'c> {
                 Some(ids) => Fact::Known(ids),
                 None => Fact::Unavailable,
             },
+            Some(Value::String(text)) => one_text(text, separator).map_or(Fact::Unavailable, Fact::Known),
             Some(value) => scalar_text(value).map_or(Fact::Unavailable, |id| Fact::Known(vec![id])),
         }
     }
@@ -563,6 +564,27 @@ impl<'c> Source<'c> {
         extra.dedup_by(|(left, _), (right, _)| left == right);
         Ok(extra)
     }
+}
+
+/// Groups or roles that a token tells as one text. `None` when it cannot be told whether it is one or several: taken
+/// for one, a rule against one of several would not see it.
+fn one_text(text: &str, separator: Option<ListSeparator>) -> Option<Vec<String>> {
+    let is_odd = |sign: char| sign.is_control() || matches!(sign, '[' | ']' | '{' | '}' | '"');
+    let parts: Vec<&str> = match separator {
+        None => {
+            let separates =
+                |sign: char| sign.is_whitespace() || matches!(sign, ',' | ';' | '|' | '，' | '、' | '；');
+            if text.contains(separates) {
+                return None;
+            }
+            vec![text]
+        }
+        Some(ListSeparator::Comma) => text.split(',').collect(),
+        Some(ListSeparator::Semicolon) => text.split(';').collect(),
+        Some(ListSeparator::Space) => text.split(' ').collect(),
+    };
+    let parts = parts.into_iter().map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| (!part.contains(is_odd)).then(|| part.to_owned())).collect()
 }
 
 /// Whether a text can be the value of this claim, as far as addresses go: one with two `@` belongs to

@@ -180,6 +180,58 @@ fn an_odd_key_costs_only_itself_and_its_reason_is_told() {
 }
 
 #[test]
+fn groups_that_are_not_told_are_refused_as_a_matter_for_an_administrator() {
+    let policies = r#"
+[[policy]]
+id = "no-contractors"
+users = { include = ["group:contractors"] }
+apps = { include = ["all"] }
+grant = "block"
+"#;
+    let world = World::start(Setup { policies: policies.to_owned(), ..Setup::default() });
+    let ask = |change: &dyn Fn(&mut Value)| {
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\r\n",
+            token_with(|claims| change(claims))
+        );
+        crate::wire::exchange(&world.plain, head.as_bytes())
+    };
+    let overage = |claims: &mut Value| {
+        claims.as_object_mut().unwrap().remove("groups");
+        claims["_claim_names"] = json!({ "groups": "src1" });
+        claims["_claim_sources"] = json!({ "src1": { "endpoint": "https://graph.test/" } });
+    };
+    let several = |text: &'static str| move |claims: &mut Value| claims["groups"] = json!(text);
+    let cases: [&dyn Fn(&mut Value); 5] = [
+        &overage,
+        &|claims| claims["hasgroups"] = json!(true),
+        &several("staff contractors"),
+        &several("staff,contractors"),
+        &several(r#"["staff"]"#),
+    ];
+    for (at, change) in cases.into_iter().enumerate() {
+        let answer = ask(change);
+        assert_eq!(answer.status, 403, "case {at}: {}", answer.body);
+        assert!(!answer.head.to_ascii_lowercase().contains("retry-after"), "case {at}: {}", answer.head);
+        let told: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((&told["code"], &told["error"]), (&json!(880_001), &json!("groups_not_told")), "{told}");
+        assert_eq!(
+            (&told["retryable"], &told["resolution"]),
+            (&json!(false), &json!("contact_admin")),
+            "{told}"
+        );
+        assert!(!answer.body.contains("try again in") && !answer.body.contains("contractors"), "{told}");
+    }
+    assert_eq!(world.origin.hits(), 0);
+    let series = "portcullis_refusals_total{app=\"wiki\",reason=\"groups-not-told\",code=\"880001\"}";
+    world.wait_for("the count", |world| world.metric(series) > 4.5);
+    world.wait_for("the log", |world| world.log().contains("\"reason\":\"groups-not-told\""));
+    assert_eq!(ask(&|claims| claims["groups"] = json!(["staff", "contractors"])).status, 403, "the twin");
+    assert_eq!(ask(&|claims| claims["groups"] = json!("staff")).status, 200);
+    assert_eq!(ask(&|claims| claims["groups"] = json!(["staff"])).status, 200);
+}
+
+#[test]
 fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let second = format!(

@@ -12,7 +12,7 @@ use portcullis_policy::model::{
     SignInFrequency, Subjects, Unmatched, UserSelector, WorkloadSelector,
 };
 use portcullis_policy::remedy;
-use portcullis_policy::signals::Signals;
+use portcullis_policy::signals::{Fact, Signals};
 use portcullis_policy::{CompiledPolicies, Outcome};
 
 use super::{Found, hex};
@@ -341,15 +341,22 @@ fn decide<T>(
 fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Failure> {
     let compiled = CompiledPolicies::compile(set, Generation(0))
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let told =
-        decide(case, &compiled, |compiled, scope, signals| match compiled.decide(scope, signals).outcome {
+    let told = decide(case, &compiled, |compiled, scope, signals| {
+        match compiled.decide(scope, signals).outcome {
             Outcome::Grant(_) => {
                 line(out, "  The same request, with the facts of then, would be let in today.")
             }
             Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
                 let reasons: Vec<_> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
                 line(out, &format!("  The same request would be refused today too: {}.", reasons.join(", ")));
-                if refused.temporary {
+                let standing = &signals.principal.standing;
+                let is_untold = [&standing.groups, &standing.roles].contains(&&Fact::Unavailable);
+                if refused.temporary && is_untold {
+                    line(
+                        out,
+                        "  It turns on groups or roles that the token does not tell whole, or not as a list: waiting does not help. See \"Groups that are not told\" in proxy/README.md.",
+                    );
+                } else if refused.temporary {
                     line(
                         out,
                         "  It turns on a fact whose source did not answer: with the fact it may be let in.",
@@ -365,7 +372,8 @@ fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Fai
                     line(out, "  nothing that the user can change: only another policy, group or assignment");
                 }
             }
-        });
+        }
+    });
     if told.is_none() {
         line(out, "  The app is no longer configured, so nothing can be asked again.");
     }

@@ -22,6 +22,7 @@ lead-reauthenticate = Ihre Anmeldung war erfolgreich, aber diese Ressource verla
 lead-unavailable = Etwas, das für die Entscheidung nötig ist, hat nicht geantwortet. Sie haben nichts falsch gemacht.
 lead-fault = Sie haben nichts falsch gemacht.
 lead-upstream = Sie wurden zugelassen, aber die App dahinter hat nicht geantwortet.
+lead-groups = Ihre Anmeldung war erfolgreich, aber Ihr Anmeldedienst hat nicht mitgeteilt, zu welchen Gruppen Sie gehören; das wird für die Entscheidung gebraucht. An Ihrem Kennwort liegt es nicht.
 lead-sign-in = Diese Adresse ist für angemeldete Personen.
 lead-sign-in-again = Ihre Anmeldung ist beendet oder kann hier nicht verwendet werden.
 lead-bad-request = Sie ist unvollständig oder nicht eindeutig lesbar.
@@ -29,6 +30,7 @@ lead-no-app = Prüfen Sie die Adresse auf Tippfehler.
 lead-too-large = Er ist größer, als hier angenommen wird.
 
 verdict-structural = Das ist eine Regel Ihrer Organisation, keine Störung. Erneut versuchen, Cache leeren oder neu installieren ändert daran nichts.
+verdict-groups = Warten oder erneut versuchen ändert daran nichts: Der Anmeldedienst muss so eingerichtet werden, dass er Ihre Gruppen mitteilt.
 verdict-reauthenticate = Das ist eine Regel Ihrer Organisation, keine Störung. Eine neue Anmeldung, die sie erfüllt, öffnet die App.
 verdict-temporary = Das ist eine Störung auf unserer Seite. Sie geht meist vorüber; versuchen Sie es in { $minutes ->
     [one] { $minutes } Minute
@@ -83,6 +85,7 @@ reason-client-approved = Das Programm ist nicht zugelassen.
 reason-client-protected = Das Programm ist nicht durch Ihre Organisation geschützt.
 reason-flow = Diese Art der Anmeldung ist für diese App nicht erlaubt.
 reason-policy = Eine Regel Ihrer Organisation.
+reason-groups = Ihr Anmeldedienst hat nicht mitgeteilt, zu welchen Gruppen Sie gehören.
 reason-authentication = Die Methode Ihrer Anmeldung ist nicht stark genug.
 reason-session = Ihre Anmeldung liegt zu lange zurück.
 reason-password = Ihr Kennwort muss geändert werden.

@@ -22,6 +22,7 @@ lead-reauthenticate = Your sign-in was successful, but this resource asks for on
 lead-unavailable = Something that is needed to decide did not answer. You did nothing wrong.
 lead-fault = You did nothing wrong.
 lead-upstream = You were let in, but the app behind us did not answer.
+lead-groups = Your sign-in was successful, but your sign-in service did not say which groups you belong to, and that is needed to decide. Your password is not the problem.
 lead-sign-in = This address is for people who are signed in.
 lead-sign-in-again = Your sign-in has ended or can’t be used here.
 lead-bad-request = It is incomplete, or it could be read in more than one way.
@@ -29,6 +30,7 @@ lead-no-app = Check the address for typing mistakes.
 lead-too-large = It is larger than is accepted here.
 
 verdict-structural = This is a rule of your organisation, not a fault. Trying again, clearing the cache or reinstalling will not change it.
+verdict-groups = Waiting or trying again will not change it: your sign-in service has to be set up so that it says your groups.
 verdict-reauthenticate = This is a rule of your organisation, not a fault. A new sign-in that meets it opens the app.
 verdict-temporary = This is a fault on our side. It usually passes; try again in { $minutes ->
     [one] { $minutes } minute
@@ -83,6 +85,7 @@ reason-client-approved = The program is not one that is approved.
 reason-client-protected = The program is not protected by your organisation.
 reason-flow = This way of signing in is not allowed for this app.
 reason-policy = A rule of your organisation.
+reason-groups = Your sign-in service did not say which groups you belong to.
 reason-authentication = The method of your sign-in is not strong enough.
 reason-session = Your sign-in is too long ago.
 reason-password = Your password must be changed.

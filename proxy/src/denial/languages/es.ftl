@@ -22,6 +22,7 @@ lead-reauthenticate = El inicio de sesión se ha realizado correctamente, pero e
 lead-unavailable = Algo necesario para decidir no ha respondido. Usted no ha hecho nada mal.
 lead-fault = Usted no ha hecho nada mal.
 lead-upstream = Se le ha dado acceso, pero la aplicación no ha respondido.
+lead-groups = El inicio de sesión se ha realizado correctamente, pero el servicio de inicio de sesión no ha indicado a qué grupos pertenece, y eso es necesario para decidir. Su contraseña no es el problema.
 lead-sign-in = Esta dirección es para personas que han iniciado sesión.
 lead-sign-in-again = Su sesión ha terminado o no se puede usar aquí.
 lead-bad-request = Está incompleta o se puede leer de más de una manera.
@@ -29,6 +30,7 @@ lead-no-app = Compruebe que la dirección no tenga errores.
 lead-too-large = Es mayor de lo que se acepta aquí.
 
 verdict-structural = Es una regla de su organización, no un fallo. Volver a intentarlo, vaciar la caché o reinstalar no lo cambiará.
+verdict-groups = Esperar o volver a intentarlo no lo cambiará: hay que configurar el servicio de inicio de sesión para que indique sus grupos.
 verdict-reauthenticate = Es una regla de su organización, no un fallo. Un nuevo inicio de sesión que la cumpla abre la aplicación.
 verdict-temporary = Es un fallo por nuestra parte. Suele pasar solo; vuelva a intentarlo en { $minutes ->
     [one] { $minutes } minuto
@@ -83,6 +85,7 @@ reason-client-approved = El programa no es uno de los aprobados.
 reason-client-protected = El programa no está protegido por su organización.
 reason-flow = Esta forma de iniciar sesión no está permitida para esta aplicación.
 reason-policy = Una regla de su organización.
+reason-groups = El servicio de inicio de sesión no ha indicado a qué grupos pertenece.
 reason-authentication = El método de su inicio de sesión no es lo bastante seguro.
 reason-session = Su inicio de sesión es demasiado antiguo.
 reason-password = Debe cambiar su contraseña.

@@ -22,6 +22,7 @@ lead-reauthenticate = Votre connexion a réussi, mais cette ressource demande un
 lead-unavailable = Un élément nécessaire à la décision n’a pas répondu. Vous n’avez rien fait de mal.
 lead-fault = Vous n’avez rien fait de mal.
 lead-upstream = L’accès vous a été accordé, mais l’application n’a pas répondu.
+lead-groups = Votre connexion a réussi, mais votre service de connexion n’a pas indiqué à quels groupes vous appartenez, ce qui est nécessaire à la décision. Votre mot de passe n’est pas en cause.
 lead-sign-in = Cette adresse est réservée aux personnes connectées.
 lead-sign-in-again = Votre connexion est terminée ou ne peut pas être utilisée ici.
 lead-bad-request = Elle est incomplète, ou peut être lue de plusieurs façons.
@@ -29,6 +30,7 @@ lead-no-app = Vérifiez que l’adresse ne contient pas de faute de frappe.
 lead-too-large = Il dépasse la taille acceptée ici.
 
 verdict-structural = C’est une règle de votre organisation, pas une panne. Réessayer, vider le cache ou réinstaller n’y changera rien.
+verdict-groups = Attendre ou réessayer n’y changera rien : le service de connexion doit être configuré pour indiquer vos groupes.
 verdict-reauthenticate = C’est une règle de votre organisation, pas une panne. Une nouvelle connexion qui la respecte ouvre l’application.
 verdict-temporary = C’est une panne de notre côté. Elle est en général passagère ; réessayez dans { $minutes ->
     [one] { $minutes } minute
@@ -83,6 +85,7 @@ reason-client-approved = Le programme ne fait pas partie de ceux qui sont approu
 reason-client-protected = Le programme n’est pas protégé par votre organisation.
 reason-flow = Cette façon de se connecter n’est pas autorisée pour cette application.
 reason-policy = Une règle de votre organisation.
+reason-groups = Votre service de connexion n’a pas indiqué à quels groupes vous appartenez.
 reason-authentication = La méthode de votre connexion n’est pas assez forte.
 reason-session = Votre connexion est trop ancienne.
 reason-password = Votre mot de passe doit être changé.

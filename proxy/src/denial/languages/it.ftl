@@ -22,6 +22,7 @@ lead-reauthenticate = L’accesso è riuscito, ma questa risorsa richiede un ult
 lead-unavailable = Qualcosa di necessario per decidere non ha risposto. Non hai fatto nulla di sbagliato.
 lead-fault = Non hai fatto nulla di sbagliato.
 lead-upstream = L’accesso è stato concesso, ma l’app non ha risposto.
+lead-groups = L’accesso è riuscito, ma il servizio di accesso non ha indicato a quali gruppi appartieni, e questo è necessario per decidere. Il problema non è la password.
 lead-sign-in = Questo indirizzo è riservato a chi ha eseguito l’accesso.
 lead-sign-in-again = La sessione è terminata o non può essere usata qui.
 lead-bad-request = È incompleta o si può leggere in più di un modo.
@@ -29,6 +30,7 @@ lead-no-app = Controlla che l’indirizzo non contenga errori di battitura.
 lead-too-large = È più grande di quanto si accetta qui.
 
 verdict-structural = È una regola della tua organizzazione, non un guasto. Riprovare, svuotare la cache o reinstallare non cambierà nulla.
+verdict-groups = Aspettare o riprovare non cambierà nulla: il servizio di accesso deve essere configurato in modo da indicare i tuoi gruppi.
 verdict-reauthenticate = È una regola della tua organizzazione, non un guasto. Un nuovo accesso che la soddisfa apre l’app.
 verdict-temporary = È un guasto da parte nostra. Di solito passa; riprova tra { $minutes ->
     [one] { $minutes } minuto
@@ -83,6 +85,7 @@ reason-client-approved = Il programma non è tra quelli approvati.
 reason-client-protected = Il programma non è protetto dalla tua organizzazione.
 reason-flow = Questo modo di accedere non è consentito per questa app.
 reason-policy = Una regola della tua organizzazione.
+reason-groups = Il servizio di accesso non ha indicato a quali gruppi appartieni.
 reason-authentication = Il metodo del tuo accesso non è abbastanza sicuro.
 reason-session = Il tuo accesso risale a troppo tempo fa.
 reason-password = La password deve essere cambiata.

@@ -22,6 +22,7 @@ lead-reauthenticate = Uw aanmelding is gelukt, maar deze resource vraagt nog een
 lead-unavailable = Iets wat nodig is om te beslissen, heeft niet geantwoord. U hebt niets verkeerd gedaan.
 lead-fault = U hebt niets verkeerd gedaan.
 lead-upstream = U bent toegelaten, maar de app erachter heeft niet geantwoord.
+lead-groups = Uw aanmelding is gelukt, maar uw aanmeldservice heeft niet laten weten tot welke groepen u behoort, en dat is nodig om te beslissen. Aan uw wachtwoord ligt het niet.
 lead-sign-in = Dit adres is voor mensen die zijn aangemeld.
 lead-sign-in-again = Uw aanmelding is beëindigd of kan hier niet worden gebruikt.
 lead-bad-request = De aanvraag is onvolledig of kan op meer dan één manier worden gelezen.
@@ -29,6 +30,7 @@ lead-no-app = Controleer het adres op typefouten.
 lead-too-large = De upload is groter dan hier wordt aangenomen.
 
 verdict-structural = Dit is een regel van uw organisatie, geen storing. Opnieuw proberen, de cache wissen of opnieuw installeren verandert daar niets aan.
+verdict-groups = Wachten of opnieuw proberen verandert daar niets aan: de aanmeldservice moet zo worden ingesteld dat die uw groepen doorgeeft.
 verdict-reauthenticate = Dit is een regel van uw organisatie, geen storing. Een nieuwe aanmelding die eraan voldoet, opent de app.
 verdict-temporary = Dit is een storing aan onze kant. Die gaat meestal voorbij; probeer het over { $minutes ->
     [one] { $minutes } minuut
@@ -83,6 +85,7 @@ reason-client-approved = Het programma is niet goedgekeurd.
 reason-client-protected = Het programma wordt niet door uw organisatie beschermd.
 reason-flow = Deze manier van aanmelden is voor deze app niet toegestaan.
 reason-policy = Een regel van uw organisatie.
+reason-groups = Uw aanmeldservice heeft niet laten weten tot welke groepen u behoort.
 reason-authentication = De methode van uw aanmelding is niet sterk genoeg.
 reason-session = Uw aanmelding is te lang geleden.
 reason-password = Uw wachtwoord moet worden gewijzigd.

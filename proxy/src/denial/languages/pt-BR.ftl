@@ -22,6 +22,7 @@ lead-reauthenticate = A sua entrada foi bem-sucedida, mas este recurso pede mais
 lead-unavailable = Algo necessário para decidir não respondeu. Você não fez nada de errado.
 lead-fault = Você não fez nada de errado.
 lead-upstream = O acesso foi liberado, mas o aplicativo não respondeu.
+lead-groups = A sua entrada foi bem-sucedida, mas o serviço de entrada não informou a quais grupos você pertence, e isso é necessário para decidir. A sua senha não é o problema.
 lead-sign-in = Este endereço é para pessoas que entraram com a sua conta.
 lead-sign-in-again = A sua sessão terminou ou não pode ser usada aqui.
 lead-bad-request = Ela está incompleta ou pode ser lida de mais de uma maneira.
@@ -29,6 +30,7 @@ lead-no-app = Verifique se há erros de digitação no endereço.
 lead-too-large = Ele é maior do que o aceito aqui.
 
 verdict-structural = Esta é uma regra da sua organização, não uma falha. Tentar de novo, limpar o cache ou reinstalar não vai mudar isso.
+verdict-groups = Esperar ou tentar de novo não vai mudar isso: o serviço de entrada precisa ser configurado para informar os seus grupos.
 verdict-reauthenticate = Esta é uma regra da sua organização, não uma falha. Uma nova entrada que a atenda abre o aplicativo.
 verdict-temporary = Esta é uma falha do nosso lado. Em geral ela passa; tente novamente em { $minutes ->
     [one] { $minutes } minuto
@@ -83,6 +85,7 @@ reason-client-approved = O programa não é um dos aprovados.
 reason-client-protected = O programa não está protegido pela sua organização.
 reason-flow = Esta forma de entrar não é permitida para este aplicativo.
 reason-policy = Uma regra da sua organização.
+reason-groups = O serviço de entrada não informou a quais grupos você pertence.
 reason-authentication = O método da sua entrada não é forte o bastante.
 reason-session = A sua entrada foi há tempo demais.
 reason-password = A sua senha precisa ser alterada.
