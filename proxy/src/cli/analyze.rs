@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use portcullis_config::printable::value;
 use portcullis_policy::analyze::{Issue, Witness, analyze};
 use portcullis_policy::explain::guest_word;
 use portcullis_policy::model::PolicySet;
@@ -67,10 +68,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn text_of(set: &PolicySet, issue: &Issue) -> String {
-    let mut text =
-        format!("warning[analyze/{}]: {}\n  = help: {}", issue.kind.as_str(), issue.what, issue.help);
+    let mut text = format!(
+        "warning[analyze/{}]: {}\n  = help: {}",
+        issue.kind.as_str(),
+        value(&issue.what),
+        value(issue.help)
+    );
     if let (Some(witness), Some(conclusion)) = (&issue.witness, &issue.conclusion) {
-        text.push_str(&format!("\n  = for example: {}: {}", shown(set, witness), conclusion.as_str()));
+        text.push_str(&format!(
+            "\n  = for example: {}: {}",
+            value(&shown(set, witness)),
+            conclusion.as_str()
+        ));
     }
     text.push('\n');
     text

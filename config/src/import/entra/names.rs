@@ -26,8 +26,7 @@ pub(super) fn is_presentable(text: &str) -> bool {
 
 /// Characters that forge lines, drive terminals or turn the reading direction around.
 pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !crate::printable::is_printable(c)
 }
 
 /// A display name as an id: lower-case letters, digits and single hyphens; `fallback` when nothing
