@@ -18,7 +18,7 @@ use crate::model::{
     RequestCondition, RiskLevel, RiskSet, SessionControls, SignInFrequency, Subjects, Targets, Tenants,
     TimeCondition, TimeZone, Unmatched, UserSelector, WorkloadSelector,
 };
-use crate::path::PathCase;
+use crate::path::{self, PathCase};
 use crate::rule::{Environment, Rule};
 use crate::signals::{Action, Device, Fact, Identity, Principal, Signals};
 use crate::text::fold;
@@ -581,14 +581,15 @@ fn rule(rule: &Rule, app: &App, signals: &Signals<'_>) -> Tri {
 
 fn in_request(condition: &RequestCondition, app: &App, action: &Action<'_>) -> bool {
     // A slash at the end makes no difference, so paths are lists of segments.
-    let segments = |path: &str, with_case: bool| -> Vec<String> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        path.split('/')
-            .map(
-                |segment| if with_case { String::from(segment) } else { segment.chars().map(fold).collect() },
-            )
-            .collect()
-    };
+    let segments =
+        |path: &str, with_case: bool| -> Vec<String> {
+            let path = path.strip_suffix('/').unwrap_or(path);
+            path.split('/')
+                .map(|segment| {
+                    if with_case { String::from(segment) } else { segment.chars().map(path::fold).collect() }
+                })
+                .collect()
+        };
     let matches = |pattern: &PathPattern, with_case: bool| {
         let asked = segments(action.path, with_case);
         match pattern {

@@ -150,6 +150,10 @@ fn change() -> impl Strategy<Value = Change> {
         ('.', "\u{ff0e}"),
         ('.', "%2e"),
         ('k', "\u{212a}"),
+        ('i', "\u{131}"),
+        ('i', "\u{130}"),
+        ('d', "\u{ff44}"),
+        ('y', "\u{ff39}"),
     ];
     prop_oneof![
         any::<u64>().prop_map(Change::Case),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_policy::model::{self, Unmatched, UserSelector};
-use portcullis_policy::path::{PathCase, is_below};
+use portcullis_policy::path::{PathCase, fold as fold_path, is_below};
 use portcullis_policy::signals::Value;
 use portcullis_policy::text;
 use url::{Host, Url};
@@ -154,7 +154,7 @@ fn hosts(
     let mut hosts = Vec::new();
     for (name, at) in view.texts("hosts") {
         let Some(host) = cx.parse(name, at, values::host) else { continue };
-        let taken = routes.taken.entry((host.clone(), text::folded(path))).or_default();
+        let taken = routes.taken.entry((host.clone(), path.chars().map(fold_path).collect())).or_default();
         let tells_apart = |other: &Taken| {
             other.path != path && [case, other.case].iter().all(|case| *case == PathCase::Sensitive)
         };

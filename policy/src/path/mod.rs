@@ -12,8 +12,8 @@
 //! counts ([`CompiledPolicies::judge_readings`](crate::CompiledPolicies::judge_readings)).
 //!
 //! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
-//! segment, ignore a slash at the end, and ignore letter case as [`text`](crate::text) does, unless the app
-//! is known to tell cases apart.
+//! segment, ignore a slash at the end, and ignore letter case as [`text`](crate::text) does ([`fold`]), unless
+//! the app is known to tell cases apart.
 
 mod alike;
 mod read;
@@ -181,10 +181,33 @@ pub enum Compare {
     Exact,
 }
 
+/// The character that stands for all that file systems and servers without letter case take for one: what
+/// [`text::fold`] says, and beyond it `ı` and `İ` for `i` (the up-case table of exFAT, and of NTFS, has `I` for
+/// `ı`; Turkish locales have both) and full-width signs for plain ones (Windows' code pages).
+/// Source: Microsoft, "exFAT file system specification", section 7.2.5.1, recommended up-case table.
+#[inline]
+#[must_use]
+pub fn fold(char: char) -> char {
+    if char.is_ascii() { char.to_ascii_lowercase() } else { fold_beyond_ascii(char) }
+}
+
+#[cold]
+fn fold_beyond_ascii(char: char) -> char {
+    match char {
+        'ı' | 'İ' => 'i',
+        '\u{ff01}'..='\u{ff5e}' => {
+            // INVARIANT: they stand in the order of ASCII.
+            let plain = u32::from(char) - u32::from('\u{ff01}') + u32::from('!');
+            char::from_u32(plain).map_or(char, |plain| plain.to_ascii_lowercase())
+        }
+        _ => text::fold(char),
+    }
+}
+
 impl Compare {
     fn strip<'p>(self, path: &'p str, prefix: &str) -> Option<&'p str> {
         match self {
-            Self::Folded => text::strip_prefix(path, prefix),
+            Self::Folded => text::strip_prefix_by(fold, path, prefix),
             Self::Exact => path.strip_prefix(prefix),
         }
     }

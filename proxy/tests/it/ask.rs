@@ -104,6 +104,54 @@ fn what_if_looks_the_country_up_when_only_an_address_is_given() {
 }
 
 #[test]
+fn what_if_reads_a_path_as_a_request_would_be_read() {
+    const POLICIES: &str = r#"
+[[policy]]
+id = "open"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { controls = ["mfa"] }
+[[policy]]
+id = "secret"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = "block"
+conditions = { request = { paths = ["/group/secret/**", "/übung"] } }
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let config = with_policies(folder.path(), POLICIES);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("id = \"wiki\"", "id = \"wiki\"\nallow-paths = [\"encoded-slash\"]");
+    std::fs::write(&config, text).unwrap();
+    let ask = |path: &str| {
+        let base =
+            ["what-if", "--config", config.to_str().unwrap(), "--user", "alice", "--app", "wiki", "--mfa"];
+        tell(&[&base[..], &["--format", "json", "--path", path]].concat(), "")
+    };
+    for (path, outcome) in [
+        ("/group/open", "grant"),
+        ("/GROUP/secret/", "block"),
+        ("/group%2Fsecret", "block"),
+        ("/group%2Fopen", "grant"),
+        ("/%C3%9Cbung/", "block"),
+        ("/ÜBUNG", "block"),
+    ] {
+        let told = ask(path);
+        let found: Value = serde_json::from_str(&told.out).unwrap_or_else(|_| panic!("{path}: {}", told.err));
+        assert_eq!(found["outcome"], outcome, "{path}");
+    }
+    for (path, help) in [
+        ("/group;x/secret", "allow-paths = [\"path-parameters\"]"),
+        ("/group/secret.", "allow-paths = [\"trailing-dot\"]"),
+        ("/group/../x", "write a path such as `/admin`"),
+    ] {
+        let told = ask(path);
+        assert_eq!(told.code, 1, "{path}");
+        assert!(told.err.contains("error[ask/path]") && told.err.contains(help), "{path}: {}", told.err);
+    }
+}
+
+#[test]
 fn graphs_own_body_is_answered_in_graphs_shape() {
     let config = example();
     let body = r##"{

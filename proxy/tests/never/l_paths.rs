@@ -259,7 +259,7 @@ type BehindIt = (&'static str, &'static str, &'static str, &'static [&'static st
 /// What people put behind a proxy, with the URLs that their clients send.
 #[test]
 fn the_apps_of_the_table_work_with_one_line_each_and_rules_stay_right() {
-    let apps: [BehindIt; 6] = [
+    let apps: [BehindIt; 7] = [
         (
             "GitLab",
             "allow-paths = [\"encoded-slash\"]",
@@ -306,6 +306,13 @@ fn the_apps_of_the_table_work_with_one_line_each_and_rules_stay_right() {
                 "/api/contents/%C3%BCbung.ipynb",
             ],
             &["/api/contents/secret/a%20b.ipynb", "/api/contents/Secret/C%23.ipynb"],
+        ),
+        (
+            "a wiki with all titles",
+            "allow-paths = [\"trailing-dot\", \"stream-names\", \"look-alikes\"]",
+            r#"["/wiki/Apple_Inc./**"]"#,
+            &["/wiki/Warner_Bros.", "/wiki/Std::vector", "/wiki/Who%E2%80%A6", "/wiki/C%23"],
+            &["/wiki/Apple_Inc.", "/wiki/apple_inc./x"],
         ),
         (
             "a wiki",

@@ -33,7 +33,7 @@ const TERMS: [&str; 2] = ["terms-2026", "terms-guest"];
 const CUSTOMS: [&str; 2] = ["duo", "badge"];
 const CONTEXTS: [&str; 3] = ["c1", "c2", "c99"];
 const HTTP_METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "/",
     "/admin",
     "/Admin/",
@@ -43,6 +43,7 @@ const PATHS: [&str; 10] = [
     "/public",
     "/public/x",
     "/übung",
+    "/adm\u{131}n",
     "/ÜBUNG/x",
 ];
 const ADDRESSES: [&str; 8] = [
