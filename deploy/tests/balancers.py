@@ -1,0 +1,131 @@
+"""The shipped files of nginx and HAProxy let through what apps need: scheme, port, host, WebSockets, large bodies.
+
+Both real programs stand before a real Portcullis, with and without TLS of their own; the app answers with what reached it.
+
+usage: balancers.py BINARY FOLDER
+"""
+
+import http.client
+import json
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+from replicas import DEPLOY
+from stage import HOST, Quiet, Server, Stage, end, free_port, wait_for
+
+LIES = {"Forwarded": "for=192.0.2.10;proto=gopher", "X-Forwarded-Proto": "gopher", "X-Forwarded-Port": "70",
+        "X-Forwarded-Host": "evil.test"}
+
+
+class App(Quiet):
+    """Says what came; a WebSocket gets back what it sends."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.headers.get("Upgrade") == "websocket":
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.end_headers()
+            self.wfile.write(self.rfile.read(4))
+            self.close_connection = True
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        left = length
+        while left:
+            left -= len(self.rfile.read(min(left, 1 << 16)))
+        body = json.dumps({"length": length, **{name.lower(): value for name, value in self.headers.items()}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+
+def balanced(stage, name, listen, admin, port, tls):
+    """The shipped file with our addresses, and with TLS as its comment says."""
+    text = (DEPLOY / f"balancer/{ {'nginx': 'nginx.conf', 'haproxy': 'haproxy.cfg'}[name] }").read_text()
+    for number in range(1, 4):
+        text = text.replace(f"10.0.0.1{number}:8080 port 9090", f"{listen} port {admin.rsplit(':', 1)[1]}")
+        text = text.replace(f"10.0.0.1{number}:8080", listen)
+    plain = {"nginx": "listen 0.0.0.0:80;", "haproxy": "bind 0.0.0.0:80"}[name]
+    encrypted = {"nginx": f"listen 127.0.0.1:{port} ssl; ssl_certificate {tls}; ssl_certificate_key {tls};",
+                 "haproxy": f"bind 127.0.0.1:{port} ssl crt {tls}"}[name]
+    assert plain in text and "10.0.0." not in text
+    text = text.replace(plain, encrypted if tls else plain.replace("0.0.0.0:80", f"127.0.0.1:{port}"))
+    config = stage.folder / f"{name}-{port}.conf"
+    if name == "nginx":
+        text = f"pid {stage.folder}/nginx-{port}.pid;\nerror_log {stage.folder}/nginx.log;\n" + text
+        command = ["nginx", "-c", str(config), "-g", "daemon off;"]
+    else:
+        command = ["haproxy", "-db", "-f", str(config)]
+    config.write_text(text)
+    return stage.start(command)
+
+
+def main():
+    binary, folder = sys.argv[1:3]
+    with Stage(binary, folder) as stage:
+        app = Server(("127.0.0.1", 0), App)
+        stage.callback(app.shutdown)
+        threading.Thread(target=app.serve_forever, args=(0.05,), daemon=True).start()
+        listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        config = stage.configuration(pathlib.Path(folder) / "etc", listen, admin,
+                                     upstream=f"127.0.0.1:{app.server_address[1]}")
+        stage.portcullis(config, admin)
+        pem = stage.folder / "tls.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={HOST}",
+                        "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", pem, "-out", f"{pem}.crt"],
+                       check=True, capture_output=True)
+        pem.write_text(pathlib.Path(f"{pem}.crt").read_text() + pem.read_text())
+        trust = ssl.create_default_context(cafile=f"{pem}.crt")
+        for name in ("nginx", "haproxy"):
+            for scheme in ("http", "https"):
+                port = free_port()
+                balancer = balanced(stage, name, listen, admin, port, pem if scheme == "https" else None)
+
+                def connect():
+                    raw = socket.create_connection(("127.0.0.1", port), 10)
+                    return trust.wrap_socket(raw, server_hostname=HOST) if scheme == "https" else raw
+
+                def ask(method="GET", body=None, headers=None):
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                    connection.sock = connect()
+                    connection.request(method, "/", body, {**stage.headers(), "Connection": "close", **(headers or {})})
+                    answer = connection.getresponse()
+                    text = answer.read()
+                    return answer.status, json.loads(text) if answer.status == 200 else text
+
+                wait_for(f"{name} with {scheme}", lambda: ask()[0] == 200)
+                status, seen = ask(headers=LIES)
+                told = {what: seen.get(f"x-forwarded-{what}") for what in ("for", "proto", "port", "host")}
+                wanted = {"for": "127.0.0.1", "proto": scheme, "port": str(port), "host": f"{HOST}:{port}"}
+                assert (status, told) == (200, wanted), (name, scheme, status, told, wanted)
+                assert seen["host"] == f"{HOST}:{port}" and "forwarded" not in seen, seen
+                status, seen = ask("POST", b"x" * (3 << 20))
+                assert status == 200 and seen["length"] == 3 << 20, (name, scheme, status)
+                with connect() as sock:
+                    lines = [f"{key}: {value}" for key, value in stage.headers().items()]
+                    lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                              "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
+                    sock.sendall("\r\n".join(["GET /ws HTTP/1.1", *lines, "", ""]).encode())
+                    head = b""
+                    while b"\r\n\r\n" not in head:
+                        piece = sock.recv(4096)
+                        assert piece, (name, scheme, head)
+                        head += piece
+                    assert b" 101 " in head.split(b"\r\n")[0], (name, scheme, head)
+                    sock.sendall(b"ping")
+                    assert sock.recv(4) == b"ping", (name, scheme)
+                end(balancer)
+                print(f"{name}, {scheme}: scheme, port and host are told, a WebSocket and 3 MiB pass")
+
+
+if __name__ == "__main__":
+    main()
