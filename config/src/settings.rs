@@ -148,6 +148,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Certificate and key; `None` is plain HTTP.
     pub tls: Option<ListenerTls>,
+    /// The port that clients connect to, where it is another than that of `address`.
+    pub public_port: Option<u16>,
 }
 
 /// Certificate chain and private key, as PEM files that were seen to be readable.

@@ -1,6 +1,7 @@
 //! Applications: where they are reached, by whom, and what they are told.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use portcullis_policy::model::{self, Unmatched, UserSelector};
@@ -38,11 +39,19 @@ const FORBIDDEN_HEADERS: [&str; 16] = [
     "keep-alive",
 ];
 
-/// Which host and path lead to an app already.
+/// Which host and path lead to an app already, and where we listen.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     /// By the host, and the path without letter case.
     taken: BTreeMap<(String, String), Vec<Taken>>,
+    own: Vec<SocketAddr>,
+}
+
+impl Routes {
+    /// Nothing is taken yet; the process listens on `own`.
+    pub(super) fn new(own: Vec<SocketAddr>) -> Self {
+        Self { taken: BTreeMap::new(), own }
+    }
 }
 
 #[derive(Debug)]
@@ -75,7 +84,7 @@ pub(super) fn app(
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
     cx.not_empty(view, "upstreams", "there would be nowhere to send requests to");
     let upstreams: Vec<Upstream> =
-        view.items("upstreams").iter().filter_map(|node| upstream(cx, node)).collect();
+        view.items("upstreams").iter().filter_map(|node| upstream(cx, node, &routes.own)).collect();
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
@@ -178,7 +187,41 @@ fn hosts(
     hosts
 }
 
-fn upstream(cx: &mut Context<'_>, node: &Node) -> Option<Upstream> {
+/// Which of our own addresses an upstream leads to, as far as can be told without asking anybody: what loops
+/// by way of a name or of another machine is seen when it comes back (`Via`).
+fn leads_back(upstream: &Upstream, own: &[SocketAddr]) -> Option<SocketAddr> {
+    let name = upstream.host.to_ascii_lowercase();
+    let is_local = name == "localhost" || name.ends_with(".localhost");
+    let address = upstream.host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+    let reaches = |listener: &SocketAddr| {
+        let ip = listener.ip().to_canonical();
+        let here = ip.is_unspecified() || ip.is_loopback();
+        match address {
+            // Connecting to no address connects to this machine.
+            Some(to) if to.is_unspecified() => here,
+            Some(to) => to == ip || (to.is_loopback() && ip.is_unspecified()),
+            None => is_local && here,
+        }
+    };
+    own.iter().copied().find(|listener| listener.port() == upstream.port && reaches(listener))
+}
+
+fn upstream(cx: &mut Context<'_>, node: &Node, own: &[SocketAddr]) -> Option<Upstream> {
+    let found = upstream_at(cx, node)?;
+    if let Some(listener) = leads_back(&found, own) {
+        let what = format!("the upstream is this very process, which listens on `{listener}`");
+        cx.push(
+            Diagnostic::error("upstream/own-listener", node.at, what)
+                .label("leads back")
+                .why("each request would come back as another one, until it is refused with 508")
+                .help("write where the app listens"),
+        );
+        return None;
+    }
+    Some(found)
+}
+
+fn upstream_at(cx: &mut Context<'_>, node: &Node) -> Option<Upstream> {
     if let Some(text) = node.text() {
         return upstream_of(cx, text, node.at, None);
     }

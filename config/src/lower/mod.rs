@@ -438,7 +438,10 @@ fn settings(
     cx.not_empty(main, "app", "there would be nothing to protect");
     let mut apps = Vec::new();
     let mut app_denials = Vec::new();
-    let mut routes = app::Routes::default();
+    let own = server
+        .iter()
+        .flat_map(|server| server.listeners.iter().map(|listener| listener.address).chain([server.admin]));
+    let mut routes = app::Routes::new(own.collect());
     for view in main.tables("app", &APP) {
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));

@@ -103,12 +103,13 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
         cx.push(Diagnostic::error("server/address-twice", view.at_key("address"), what));
     }
     taken.insert(address);
+    let public_port = integer(view, "public-port").and_then(|port| u16::try_from(port).ok());
     match tls {
         // A certificate that cannot be used never turns into plain HTTP.
         Some(None) => None,
-        Some(tls) => Some(Listener { address, tls }),
+        Some(tls) => Some(Listener { address, tls, public_port }),
         None if view.get("tls").is_some() => None,
-        None => Some(Listener { address, tls: None }),
+        None => Some(Listener { address, tls: None, public_port }),
     }
 }
 

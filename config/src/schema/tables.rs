@@ -32,7 +32,11 @@ pub(crate) static MAIN: Table = Table {
             "Files with locations, relative to this file.",
         ),
         required("server", Shape::Table(&SERVER), "The process."),
-        optional("trusted-proxies", Shape::Table(&TRUSTED_PROXIES), "Who may tell the client's address."),
+        optional(
+            "trusted-proxies",
+            Shape::Table(&TRUSTED_PROXIES),
+            "Who may tell the client's address, and the scheme and port of its connection.",
+        ),
         required("issuer", Shape::List(&Shape::Table(&ISSUER)), "An issuer of tokens."),
         required("app", Shape::List(&Shape::Table(&APP)), "A protected application."),
         optional("geo", Shape::Table(&GEO), "The country database."),
@@ -173,6 +177,11 @@ pub(crate) static LISTENER: Table = Table {
     keys: &[
         required("address", Shape::Text(Form::SocketAddress), "Address and port."),
         optional("tls", Shape::Table(&LISTENER_TLS), "Certificate and key; plain HTTP if absent."),
+        optional(
+            "public-port",
+            Shape::Integer { min: 1, max: 65_535 },
+            "The port that clients connect to, where ports are translated on the way here; the listener's if absent.",
+        ),
     ],
 };
 
