@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::header::{TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderName, HeaderValue, Method, Version};
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -28,11 +29,12 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{self, AdmittedRequest, Came, Head, RawHead, address, admit};
+use crate::admit::{self, AdmittedRequest, Came, Connection, Head, RawHead, Site, address, admit};
 use crate::context;
 use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
 use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::id;
+use crate::received::Watched;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
 use crate::record::{
     self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
@@ -41,7 +43,7 @@ use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
 use crate::route::{Found, HostIndex};
 use crate::state::{Snapshot, State};
 use crate::token::{self, AtHand, Place, Presented, RememberedRemedies};
-use crate::upstream;
+use crate::upstream::{self, Told};
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
 const REJUDGE_EVERY_MS: u64 = 1_000;
@@ -75,7 +77,7 @@ pub struct Passage {
     /// When it came, or was judged anew last; exact to a tick of the kernel.
     now_unix_ms: i64,
     peer: Option<IpAddr>,
-    tls: bool,
+    connection: Connection,
     progress: Progress,
     seen: Seen,
     attempts: usize,
@@ -96,7 +98,9 @@ pub struct Passage {
 #[derive(Debug, Default)]
 struct Seen {
     app: Option<AppIndex>,
+    /// `None` as well when the trusted proxies do not know it.
     client: Option<IpAddr>,
+    site: Option<Site>,
     /// Whether `X-Forwarded-For` says so already.
     client_is_told: bool,
     came: Came,
@@ -135,13 +139,12 @@ impl Passage {
 
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
     /// The bytes of an HTTP/1 head are wanted once: what was admitted is what the parser made of them.
-    fn judge(&mut self, head: &RequestHeader, raw: Option<&[u8]>) -> Result<Permit, Refusal> {
+    fn judge(&mut self, head: &RequestHeader, raw: Option<RawHead<'_>>) -> Result<Permit, Refusal> {
         let now = self.now();
         let is_first = !std::mem::replace(&mut self.is_judged, true);
         let is_timed = self.request_id.0.is_multiple_of(TIMED_ONE_IN);
         let Self { snapshot, state, seen, .. } = self;
 
-        let raw = raw.map(RawHead::new);
         let head = Head {
             method: &head.method,
             target: raw.map_or_else(|| head.raw_path(), |raw| raw.target()),
@@ -150,13 +153,26 @@ impl Passage {
             headers: &head.headers,
             authority: head.uri.authority().map(http::uri::Authority::as_str),
             peer: self.peer.ok_or(Refusal::Internal)?,
+            connection: self.connection,
         };
         let request = admit(&head, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
-        seen.client = Some(request.client());
+        seen.client = request.client();
+        seen.site = Some(request.site());
         seen.client_is_told = request.client_is_told();
         seen.came = request.came();
         seen.had_bearer = request.authorization().is_some();
         seen.content_length = request.content_length();
+        if is_first {
+            if seen.came.odd_names > 0 {
+                state.metrics.odd_headers(seen.came.odd_names.into());
+            }
+            if seen.client.is_none() {
+                state.metrics.client_unknown();
+            }
+        }
+        if seen.came.via && upstream::was_here(head.headers) {
+            return Err(Refusal::Loop);
+        }
 
         let route = match snapshot.routes.find(request.host(), request.path(), request.other_paths()) {
             Found::App(route) => route,
@@ -185,7 +201,7 @@ impl Passage {
             return Err(Refusal::BadRequest(BadRequest::Path(form)));
         }
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
-            return Err(Refusal::BadRequest(BadRequest::Method));
+            return Err(Refusal::BadRequest(BadRequest::MethodNotAllowed));
         }
 
         let context = context::gather(&request, caller.token(), &snapshot.geo);
@@ -249,7 +265,25 @@ impl Passage {
     /// whether its connection is to be closed.
     fn enter(&mut self, session: &mut Session) -> Result<Option<(Answer, bool)>> {
         let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-        let verdict = self.judge(session.req_header(), raw.as_deref()).and_then(|permit| {
+        let verdict = match (&raw, Watched::of(session)) {
+            (Some(raw), Some(watched)) => {
+                let verdict = watched
+                    .head(|received| self.judge(session.req_header(), Some(RawHead::beside(raw, received))));
+                let chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
+                if watched.expect_body(raw.len(), chunked) {
+                    verdict
+                } else {
+                    verdict.and(Err(Refusal::BadRequest(BadRequest::Framing)))
+                }
+            }
+            // HTTP/1 comes on no other connection than a watched one.
+            (Some(_), None) => Err(Refusal::Internal),
+            (None, _) => self.judge(session.req_header(), None),
+        };
+        if self.seen.came.close {
+            session.set_keepalive(None);
+        }
+        let verdict = verdict.and_then(|permit| {
             let limit = self.snapshot.config.server.body_bytes_max;
             if self.seen.content_length.is_some_and(|length| length > limit) {
                 Err(Refusal::BodyTooLarge)
@@ -261,6 +295,9 @@ impl Passage {
             Ok(permit) => {
                 self.progress = Progress::Permitted(permit);
                 upstream::forget_spelling(session.req_header_mut())?;
+                if self.seen.came.upgrade {
+                    take_up(session.req_header_mut(), self.seen.came.websocket)?;
+                }
                 Ok(None)
             }
             Err(refusal) => {
@@ -320,13 +357,14 @@ impl Passage {
                 }
             }
         });
-        let (asked, traceparent) = asked(head, seen.had_bearer);
+        let (asked, traceparent) = asked(head, seen);
         let facts = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
             trace_id: traceparent.and_then(trace_id),
             app_index: seen.app,
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
+            methods: token.and(app).map(|app| &*app.methods).filter(|methods| !methods.is_empty()),
             user: token.and_then(|token| token.user_name()),
             client: seen.client,
             country: seen.country.known(),
@@ -351,8 +389,14 @@ impl Passage {
         answer
     }
 
+    /// The client's address, for logs: of a request that was not admitted that of its connection, and none
+    /// where the trusted proxies know none, whose own address is nobody's.
+    fn seen_at(&self) -> Option<IpAddr> {
+        if self.seen.site.is_some() { self.seen.client } else { self.peer }
+    }
+
     /// Rewrites the head that goes to the app.
-    fn tell_app(&mut self, header: &mut RequestHeader) -> Result<()> {
+    fn tell_app(&mut self, received: Version, header: &mut RequestHeader) -> Result<()> {
         let request_id = self.id_value();
         let Progress::Permitted(permit) = &self.progress else { return Err(no_permit()) };
         let app = self.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
@@ -363,19 +407,16 @@ impl Passage {
                 app,
                 plan: self.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
                 caller: self.seen.caller.as_deref().ok_or_else(no_permit)?,
-                client: if self.seen.client_is_told {
-                    None
-                } else {
-                    Some(self.seen.client.ok_or_else(no_permit)?)
-                },
+                client: if self.seen.client_is_told { Told::Already } else { Told::Anew(self.seen.client) },
                 came: self.seen.came,
                 authorization_is_verified: self.seen.authorization_is_verified,
-                host: host.ok_or_else(no_permit)?.clone(),
+                host: host.ok_or_else(no_permit)?,
+                site: self.seen.site.ok_or_else(no_permit)?,
+                received,
                 request_id,
-                tls: self.tls,
             },
         );
-        self.asked_upgrade = self.seen.came.upgrade && header.headers.contains_key(http::header::UPGRADE);
+        self.asked_upgrade = self.seen.came.upgrade && header.headers.contains_key(UPGRADE);
         Ok(())
     }
 
@@ -515,15 +556,15 @@ impl Passage {
             request_id: self.id_text(),
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
-            ip_address: seen.client.or(self.peer).map(|client| address(client).to_string()),
+            ip_address: self.seen_at().map(|client| address(client).to_string()),
             user_id: user.map(|user| short(&user, VALUE_MAX)),
             app_id: app.map(|app| app.id.clone()),
             host: stated_host(head).map(record::field::host).unwrap_or_default(),
             method: field(head.method.as_str().as_bytes(), NAME_MAX),
             path: record::field::path(head.raw_path()),
             protocol: match head.version {
-                http::Version::HTTP_10 => "HTTP/1.0",
-                http::Version::HTTP_2 => "HTTP/2.0",
+                Version::HTTP_10 => "HTTP/1.0",
+                Version::HTTP_2 => "HTTP/2.0",
                 _ => "HTTP/1.1",
             },
             // What was sent; a stream that was cut in the middle had been answered.
@@ -577,7 +618,7 @@ impl Passage {
             app_id: app.map(|app| app.id.clone()),
             user_id: user.map(|user| short(&user, VALUE_MAX)),
             // Of a request that was not admitted, only the connection is known.
-            ip_address: seen.client.or(self.peer).map(|client| address(client).to_string()),
+            ip_address: self.seen_at().map(|client| address(client).to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),
@@ -656,7 +697,8 @@ fn authenticate(
         return Err(Refusal::BadRequest(BadRequest::SecondCredential));
     }
     // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
-    if place == Place::Cookie && request.is_upgrade() && !request.is_from_own_page(&app.allowed_origins) {
+    let is_foreign = || !request.is_from_own_page(&app.allowed_origins);
+    if place == Place::Cookie && request.is_websocket() && is_foreign() {
         return Err(Refusal::BadRequest(BadRequest::Origin));
     }
     Ok((caller, place))
@@ -671,6 +713,14 @@ const fn as_told(refusal: Refusal, place: Place) -> Refusal {
         (Refusal::BadToken(bad), Place::Cookie | Place::Header) => Refusal::BadSession(bad),
         (other, _) => other,
     }
+}
+
+/// Takes an offer of another protocol up, if it is of WebSockets, and else away: offers are optional, and what
+/// is answered goes on in HTTP/1.1 (RFC 9110, section 7.8).
+fn take_up(header: &mut RequestHeader, websocket: bool) -> Result<()> {
+    header.remove_header(&UPGRADE);
+    header.remove_header("http2-settings");
+    if websocket { header.insert_header(UPGRADE, "websocket") } else { Ok(()) }
 }
 
 /// What a request for no app is told: `refusal`, if it comes from somebody known; and else what any app
@@ -728,16 +778,17 @@ impl Observer for Seeing<'_> {
 
 /// What a head tells about the answer that its client can read, and its `traceparent`. In one pass: each
 /// look-up would cost as much. Of a field that came twice the first that can be read counts.
-fn asked(head: &RequestHeader, had_bearer: bool) -> (Asked<'_>, Option<&str>) {
-    let mut asked =
-        Asked { method: head.method.as_str(), query: head.uri.query(), had_bearer, ..Asked::default() };
+fn asked<'r>(head: &'r RequestHeader, seen: &Seen) -> (Asked<'r>, Option<&'r str>) {
+    let mut asked = Asked {
+        method: head.method.as_str(),
+        is_upgrade: seen.came.websocket,
+        query: head.uri.query(),
+        had_bearer: seen.had_bearer,
+        ..Asked::default()
+    };
     let mut traceparent = None;
     for (name, value) in &head.headers {
         let field = match name.as_str() {
-            "upgrade" => {
-                asked.is_upgrade = true;
-                continue;
-            }
             "hx-request" => {
                 asked.hx_request = true;
                 continue;
@@ -879,7 +930,7 @@ impl ProxyHttp for Gateway {
             id_text: None,
             now_unix_ms: millis(since),
             peer: None,
-            tls: false,
+            connection: Connection { tls: false, port: None },
             progress: Progress::Received,
             seen: Seen::default(),
             attempts: 0,
@@ -908,11 +959,25 @@ impl ProxyHttp for Gateway {
         'w: 'f,
     {
         let idle = way.snapshot.config.server.client_idle;
-        session.set_keepalive(Some(idle.as_secs().max(1)));
+        // Whether it may be used again was read from the head (RFC 9112, section 9.3); this is for how long.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(idle.as_secs().max(1)));
+        }
+        // Clients of HTTP/1.0 know no interim answers (RFC 9110, section 15.2).
+        if session.req_header().version < Version::HTTP_11 {
+            session.set_ignore_info_resp(true);
+        }
         // A client that takes nothing of its answer is idle too.
         session.set_write_timeout(Some(idle));
         way.peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        way.tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let local =
+            session.server_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::port);
+        let listeners = &way.snapshot.config.server.listeners;
+        let of_local = listeners.iter().find(|listener| Some(listener.address.port()) == local);
+        way.connection = Connection {
+            tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+            port: of_local.and_then(|listener| listener.public_port).or(local),
+        };
         ready(Ok(()))
     }
 
@@ -971,7 +1036,7 @@ impl ProxyHttp for Gateway {
 
     fn upstream_request_filter<'g, 's, 'h, 'w, 'f>(
         &'g self,
-        _session: &'s mut Session,
+        session: &'s mut Session,
         header: &'h mut RequestHeader,
         way: &'w mut Box<Passage>,
     ) -> Ready<'f>
@@ -982,7 +1047,7 @@ impl ProxyHttp for Gateway {
         'h: 'f,
         'w: 'f,
     {
-        ready(way.tell_app(header))
+        ready(way.tell_app(session.req_header().version, header))
     }
 
     fn request_body_filter<'g, 's, 'b, 'w, 'f>(
@@ -1019,11 +1084,11 @@ impl ProxyHttp for Gateway {
         ready(way.take_answer(response))
     }
 
-    /// As pingora has it, but for a future on the heap.
+    /// Here pingora has made its own framing of the answer.
     fn response_filter<'g, 's, 'r, 'w, 'f>(
         &'g self,
-        _session: &'s mut Session,
-        _response: &'r mut ResponseHeader,
+        session: &'s mut Session,
+        response: &'r mut ResponseHeader,
         _way: &'w mut Box<Passage>,
     ) -> Ready<'f>
     where
@@ -1033,6 +1098,13 @@ impl ProxyHttp for Gateway {
         'r: 'f,
         'w: 'f,
     {
+        // A client of HTTP/1.0 knows no chunks: the end of the connection ends the body (RFC 9112, sections 6.1 and
+        // 6.3).
+        if session.req_header().version < Version::HTTP_11
+            && response.remove_header(&TRANSFER_ENCODING).is_some()
+        {
+            session.set_keepalive(None);
+        }
         ready(Ok(()))
     }
 
@@ -1104,6 +1176,9 @@ impl ProxyHttp for Gateway {
             (Progress::Answered(_), _) => return nobody_left(),
             (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
             (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
+            _ if Watched::of(session).is_some_and(Watched::broke_chunks) => {
+                Refusal::BadRequest(BadRequest::Framing)
+            }
             _ if is_of_client(problem) => {
                 if spoke_nonsense(problem) {
                     way.progress = Progress::Answered(Refusal::BadRequest(BadRequest::Framing));

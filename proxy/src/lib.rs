@@ -15,6 +15,7 @@ mod id;
 mod kept;
 mod preflight;
 pub mod process_log;
+mod received;
 pub mod record;
 pub mod refusal;
 pub mod route;

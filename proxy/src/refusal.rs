@@ -33,6 +33,8 @@ pub enum Refusal {
     },
     /// The request body is too large (413).
     BodyTooLarge,
+    /// The request has been here before: an app's upstream leads back to us (508).
+    Loop,
 }
 
 /// What tells two refusals for the same reason apart, because what ends them differs.
@@ -112,8 +114,10 @@ pub enum BadRequest {
     Header,
     /// A doubled credential.
     Credential,
-    /// The method is not accepted.
+    /// The method is none that could be meant.
     Method,
+    /// The method is known, and not accepted here (405).
+    MethodNotAllowed,
     /// The forwarded address of a trusted proxy cannot be read.
     ForwardedAddress,
     /// The head is too large.
@@ -132,7 +136,7 @@ pub enum BadRequest {
 
 impl BadRequest {
     /// How many kinds there are beside [`Self::Path`].
-    const PLAIN: usize = 12;
+    const PLAIN: usize = 13;
 
     /// Every kind.
     pub const ALL: [Self; Self::PLAIN + PathForm::ALL.len()] = [
@@ -142,6 +146,7 @@ impl BadRequest {
         Self::Header,
         Self::Credential,
         Self::Method,
+        Self::MethodNotAllowed,
         Self::ForwardedAddress,
         Self::TooLarge,
         Self::Origin,
@@ -171,12 +176,13 @@ impl BadRequest {
             Self::Header => 3,
             Self::Credential => 4,
             Self::Method => 5,
-            Self::ForwardedAddress => 6,
-            Self::TooLarge => 7,
-            Self::Origin => 8,
-            Self::SecondCredential => 9,
-            Self::AmbiguousPath => 10,
-            Self::Destination => 11,
+            Self::MethodNotAllowed => 6,
+            Self::ForwardedAddress => 7,
+            Self::TooLarge => 8,
+            Self::Origin => 9,
+            Self::SecondCredential => 10,
+            Self::AmbiguousPath => 11,
+            Self::Destination => 12,
             Self::Path(form) => Self::PLAIN + form as usize,
         }
     }
@@ -191,6 +197,7 @@ impl BadRequest {
             Self::Header => "bad-header",
             Self::Credential => "bad-credential",
             Self::Method => "bad-method",
+            Self::MethodNotAllowed => "method-not-allowed",
             Self::ForwardedAddress => "bad-forwarded-address",
             Self::TooLarge => "head-too-large",
             Self::Origin => "foreign-origin",
@@ -417,6 +424,9 @@ impl Refusal {
         match self {
             // RFC 6455, section 4.2.2.
             Self::BadRequest(BadRequest::Origin) => row(0, Class::Request, Resolution::FixRequest, 403),
+            Self::BadRequest(BadRequest::MethodNotAllowed) => {
+                row(0, Class::Request, Resolution::FixRequest, 405)
+            }
             Self::BadRequest(_) => row(0, Class::Request, Resolution::FixRequest, 400),
             Self::NoApp => row(0, Class::Request, Resolution::FixRequest, 404),
             Self::NoToken | Self::BadSession(_) => row(50058, Class::Session, Resolution::SignIn, 401),
@@ -435,6 +445,8 @@ impl Refusal {
             Self::Internal => row(0, Class::Unavailable, Resolution::RetryLater, 500),
             Self::Upstream { status } => row(0, Class::Unavailable, Resolution::RetryLater, *status),
             Self::BodyTooLarge => row(0, Class::Request, Resolution::FixRequest, 413),
+            // RFC 5842, section 7.2.
+            Self::Loop => row(0, Class::Unavailable, Resolution::ContactAdmin, 508),
         }
     }
 
@@ -452,6 +464,7 @@ impl Refusal {
             Self::Internal => "internal",
             Self::Upstream { .. } => "upstream",
             Self::BodyTooLarge => "body-too-large",
+            Self::Loop => "loop",
         }
     }
 }
@@ -468,6 +481,7 @@ impl Refusal {
             Self::Upstream { status: 502 },
             Self::Upstream { status: 504 },
             Self::BodyTooLarge,
+            Self::Loop,
         ];
         all.extend(BadRequest::ALL.map(Self::BadRequest));
         all.extend(BadToken::ALL.map(Self::BadToken));

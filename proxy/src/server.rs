@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::proxy::http_proxy_service_with_name;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::ServiceWithDependents;
@@ -21,6 +21,7 @@ use crate::admin::Admin;
 use crate::gateway::Gateway;
 use crate::preflight;
 use crate::process_log;
+use crate::received::Door;
 use crate::state::{PEM_BYTES_MAX, State, Watch};
 
 /// What is gathered for a client before it is sent: head and body of a denial leave together, where
@@ -153,12 +154,11 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     server.bootstrap();
 
     let gateway = Gateway::new(Arc::clone(&state));
-    let mut proxy = http_proxy_service_with_name(&server.configuration, gateway, "portcullis");
-    if let Some(app) = proxy.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(settings.client_idle);
-        app.server_options = Some(options);
-    }
+    let mut requests = http_proxy(&server.configuration, gateway);
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(settings.client_idle);
+    requests.server_options = Some(options);
+    let mut proxy = Service::new("portcullis".to_owned(), Door::new(requests));
     for listener in &settings.listeners {
         let address = listener.address.to_string();
         let listening =

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use libfuzzer_sys::fuzz_target;
-use portcullis::admit::{Head, RawHead, admit};
+use portcullis::admit::{Connection, Head, RawHead, admit};
 use portcullis_config::settings::TrustedProxies;
 
 fuzz_target!(|data: &[u8]| {
@@ -32,11 +32,13 @@ fuzz_target!(|data: &[u8]| {
         headers: &headers,
         authority: None,
         peer,
+        connection: Connection { tls: false, port: Some(8080) },
     };
     let asked = Head { raw: Some(raw), ..head(target) };
     let Ok(request) = admit(&asked, &proxies) else { return };
 
-    assert_eq!(request.client(), peer, "nobody is trusted");
+    assert_eq!(request.client(), Some(peer), "nobody is trusted");
+    assert!(matches!(request.site().port, 80 | 8080), "a client names no port of its own");
     let host = request.host();
     assert!(
         !host.is_empty() && !host.bytes().any(|byte| byte.is_ascii_uppercase() || b"@/?# ".contains(&byte))

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderValue, Version};
+use http::{HeaderValue, Method, Version};
 use portcullis_config::settings::ForwardedHeader;
 
-use super::raw::AsUsual;
+use super::site::Told;
 use super::{CREDENTIAL_BYTES_MAX, Head};
 use crate::refusal::BadRequest;
 
@@ -29,8 +29,17 @@ pub(super) struct Fields<'r> {
     pub(super) came: Came,
     /// The lines of the header that tells the client's address.
     pub(super) forwarded: Lines<'r>,
+    /// What else a trusted proxy tells of the client's connection.
+    pub(super) told: Told<'r>,
     coding: Option<&'r [u8]>,
-    cookie_bytes: usize,
+    connection: ConnectionOptions,
+}
+
+/// What `Connection` says.
+#[derive(Clone, Copy, Debug, Default)]
+struct ConnectionOptions {
+    close: bool,
+    upgrade: bool,
 }
 
 /// What came beside the fields that everybody sends.
@@ -38,8 +47,23 @@ pub(super) struct Fields<'r> {
 pub(crate) struct Came {
     /// Cookies.
     pub(crate) cookies: bool,
-    /// `Upgrade`.
+    /// `Upgrade`, with whatever in it.
     pub(crate) upgrade: bool,
+    /// A WebSocket is asked for.
+    pub(crate) websocket: bool,
+    /// `Connection: close`.
+    pub(crate) close: bool,
+    /// `Via`.
+    pub(crate) via: bool,
+    /// How many fields have a name that is not [plain](is_plain_name).
+    pub(crate) odd_names: u8,
+}
+
+/// Whether a field's name is of letters, digits and hyphens alone. CGI-like apps and other proxies fold what
+/// else stands between words into `-`, and `X_User` or `X.User` would pass for `X-User`: such fields are left
+/// out, as nginx does.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The lines of one header.
@@ -66,13 +90,9 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
     let mut fields = Fields::default();
     let mut bytes = head.target.len();
     let mut fault = None;
-    let mut as_usual = head.raw.map(AsUsual::of);
     for (name, value) in head.headers {
         let name = name.as_str();
         bytes += name.len() + value.len() + 4;
-        if let Some(as_usual) = &mut as_usual {
-            as_usual.take(name, value.as_bytes());
-        }
         if let (None, Err(found)) = (fault, fields.take(name, value, forwarded)) {
             fault = Some(found);
         }
@@ -80,18 +100,38 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
     if head.headers.len() > FIELDS_MAX || bytes > HEAD_BYTES_MAX {
         return Err(BadRequest::TooLarge);
     }
-    if as_usual.is_some_and(|as_usual| !as_usual.is_all()) && head.raw.is_some_and(|raw| raw.has_bare_end()) {
-        return Err(BadRequest::Framing);
-    }
-    if !head.method.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
-        return Err(BadRequest::Method);
-    }
-    if let Some(coding) = fields.coding {
-        let plain = coding.eq_ignore_ascii_case(b"chunked");
-        if !plain || fields.content_length.is_some() || head.version != Version::HTTP_11 {
+    if let Some(raw) = head.raw {
+        // What was sent counts, not what a parser makes of it.
+        if raw.is_mended() {
+            return Err(BadRequest::Target);
+        }
+        if raw.has_bare_end() {
             return Err(BadRequest::Framing);
         }
     }
+    match *head.method {
+        // It would show what is hidden from scripts, and what we add (RFC 9110, section 9.3.8); the other makes a
+        // tunnel.
+        Method::TRACE | Method::CONNECT => return Err(BadRequest::MethodNotAllowed),
+        _ if !head.method.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
+            return Err(BadRequest::Method);
+        }
+        _ => {}
+    }
+    if let Some(coding) = fields.coding {
+        let plain = coding.eq_ignore_ascii_case(b"chunked");
+        // The parser takes the length away where both came (RFC 9112, section 6.1).
+        let has_length =
+            fields.content_length.is_some() || head.raw.is_some_and(|raw| raw.has_field("content-length"));
+        if !plain || has_length || head.version != Version::HTTP_11 {
+            return Err(BadRequest::Framing);
+        }
+    }
+    fields.came.close = fields.connection.close;
+    // An offer that its connection does not name was meant for another hop, and one of HTTP/1.0 for nobody (RFC
+    // 9110, section 7.8).
+    fields.came.websocket &=
+        fields.connection.upgrade && head.version == Version::HTTP_11 && *head.method == Method::GET;
     fault.map_or(Ok(fields), Err)
 }
 
@@ -132,15 +172,29 @@ impl<'r> Fields<'r> {
             }
             "cookie" => {
                 self.came.cookies = true;
-                self.cookie_bytes += text(value, BadRequest::Credential)?.len();
-                if self.cookie_bytes > CREDENTIAL_BYTES_MAX { Err(BadRequest::Credential) } else { Ok(()) }
+                Ok(())
             }
-            "connection" => connection(value),
+            "connection" => self.connection.take(value),
             "upgrade" => {
-                let is_websocket = value.as_bytes().eq_ignore_ascii_case(b"websocket");
-                if std::mem::replace(&mut self.came.upgrade, true) || !is_websocket {
-                    return Err(BadRequest::Header);
-                }
+                self.came.upgrade = true;
+                // A list; versions are told behind a slash.
+                self.came.websocket |= value
+                    .as_bytes()
+                    .split(|byte| *byte == b',')
+                    .any(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"websocket"));
+                Ok(())
+            }
+            "via" => {
+                self.came.via = true;
+                Ok(())
+            }
+            // All that a trusted proxy says of its own end stands in the last line.
+            "x-forwarded-proto" => {
+                self.told.proto = Some(value);
+                Ok(())
+            }
+            "x-forwarded-port" => {
+                self.told.port = Some(value);
                 Ok(())
             }
             "x-forwarded-for" if forwarded == ForwardedHeader::XForwardedFor => {
@@ -149,14 +203,16 @@ impl<'r> Fields<'r> {
             }
             "forwarded" if forwarded == ForwardedHeader::Forwarded => {
                 self.forwarded = self.forwarded.and(value);
+                self.told.forwarded = Some(value);
                 Ok(())
             }
             "destination" => {
                 once(&mut self.destination, text(value, BadRequest::Destination)?, BadRequest::Destination)
             }
-            // CGI-like apps fold `_` into `-`: `X_User` would pass for `X-User`.
-            _ if name.bytes().any(|byte| byte == b'_') => Err(BadRequest::Header),
-            _ => Ok(()),
+            _ => {
+                self.came.odd_names = self.came.odd_names.saturating_add(u8::from(!is_plain_name(name)));
+                Ok(())
+            }
         }
     }
 }
@@ -185,29 +241,39 @@ fn is_visible(said: &[u8]) -> bool {
     suspects == 0 || said.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-/// `Connection` may not name headers: they would vanish after the decision.
-fn connection(value: &HeaderValue) -> Result<(), BadRequest> {
-    const KNOWN: [&str; 5] = ["close", "keep-alive", "upgrade", "te", "http2-settings"];
-    let known = |token: &str| token.is_empty() || KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token));
-    if text(value, BadRequest::Header)?.split(',').map(str::trim).all(known) {
+impl ConnectionOptions {
+    /// `Connection` may not name headers: they would vanish after the decision.
+    fn take(&mut self, value: &HeaderValue) -> Result<(), BadRequest> {
+        for option in text(value, BadRequest::Header)?.split(',').map(str::trim) {
+            let is = |known: &str| option.eq_ignore_ascii_case(known);
+            if is("close") {
+                self.close = true;
+            } else if is("upgrade") {
+                self.upgrade = true;
+            } else if !["", "keep-alive", "te", "http2-settings"].into_iter().any(is) {
+                return Err(BadRequest::Header);
+            }
+        }
         Ok(())
-    } else {
-        Err(BadRequest::Header)
     }
 }
 
-/// The one host, lower case, without its port.
-pub(super) fn host<'r>(head: &Head<'r>, field: Option<&'r str>) -> Result<Cow<'r, str>, BadRequest> {
+/// The one host, lower case, without its port; and the port.
+pub(super) fn host<'r>(
+    head: &Head<'r>,
+    field: Option<&'r str>,
+) -> Result<(Cow<'r, str>, Option<u16>), BadRequest> {
     let stated = match (head.authority, field) {
         (None, None) => return Err(BadRequest::Host),
         (Some(one), None) | (None, Some(one)) => one,
         (Some(authority), Some(field)) if authority.eq_ignore_ascii_case(field) => authority,
         (Some(_), Some(_)) => return Err(BadRequest::Host),
     };
-    let name = without_port(stated)?;
+    let (name, port) = host_and_port(stated)?;
     // A loop without an exit looks at many bytes at once.
     let has_upper_case = name.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase());
-    if has_upper_case { Ok(Cow::Owned(name.to_ascii_lowercase())) } else { Ok(Cow::Borrowed(name)) }
+    let name = if has_upper_case { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) };
+    Ok((name, port))
 }
 
 const OF_LABEL: u8 = 0;
@@ -239,7 +305,8 @@ fn is_name(name: &[u8]) -> bool {
     fault == 0 && before != DOT && name.len() <= 253
 }
 
-pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
+/// A host's name, and the port beside it.
+pub(super) fn host_and_port(stated: &str) -> Result<(&str, Option<u16>), BadRequest> {
     let (name, port) = if stated.starts_with('[') {
         let (address, rest) = stated.split_once(']').ok_or(BadRequest::Host)?;
         let inside = address.strip_prefix('[').ok_or(BadRequest::Host)?;
@@ -257,10 +324,9 @@ pub(super) fn without_port(stated: &str) -> Result<&str, BadRequest> {
         }
         (name, port)
     };
-    match port {
-        Some(port) if port.parse::<u16>().is_err() || port.starts_with('+') => Err(BadRequest::Host),
-        Some(_) | None => Ok(name),
-    }
+    let Some(port) = port else { return Ok((name, None)) };
+    let port = port.parse().ok().filter(|_| !port.starts_with('+')).ok_or(BadRequest::Host)?;
+    Ok((name, Some(port)))
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //! receives; whatever could be read in two ways is refused before anybody interprets it.
 
 mod address;
+mod chunks;
+mod elements;
 mod fault;
 mod forwarded;
 mod head;
 mod raw;
+mod site;
 mod target;
 
 use std::borrow::Cow;
@@ -17,16 +20,16 @@ use portcullis_policy::path::{PathForms, ReadPath};
 
 use crate::refusal::BadRequest;
 pub(crate) use address::{AddressText, address};
+pub(crate) use chunks::ChunkLines;
 pub(crate) use fault::at_fault;
 use forwarded::Client;
-pub(crate) use head::Came;
 use head::Fields;
+pub(crate) use head::{Came, is_plain_name};
 pub use raw::RawHead;
+pub use site::{Connection, Scheme, Site};
 
-/// The longest credential, in bytes: `Authorization`, or all cookies together.
+/// The longest `Authorization`, in bytes.
 const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
-/// Cookies looked at; more are refused.
-const COOKIES_MAX: usize = 128;
 /// The part of a user agent that anybody looks at, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 512;
 
@@ -47,6 +50,8 @@ pub struct Head<'r> {
     pub authority: Option<&'r str>,
     /// The address of the connection's other end.
     pub peer: IpAddr,
+    /// Our end of the connection.
+    pub connection: Connection,
 }
 
 /// A request that can be read in one way only.
@@ -59,6 +64,7 @@ pub struct AdmittedRequest<'r> {
     path: ReadPath<'r>,
     destination: Option<ReadPath<'r>>,
     client: Client,
+    site: Site,
 }
 
 /// Reads a head, or says what makes it ambiguous.
@@ -68,14 +74,15 @@ pub struct AdmittedRequest<'r> {
 pub fn admit<'r>(head: &Head<'r>, proxies: &TrustedProxies) -> Result<AdmittedRequest<'r>, BadRequest> {
     let fields = head::check(head, proxies.header)?;
     let path = target::path(head.target)?;
-    let host = head::host(head, fields.host)?;
+    let (host, port) = head::host(head, fields.host)?;
     let client = forwarded::client(head, fields.forwarded, proxies)?;
     let destination = match fields.destination {
         Some(text) => Some(target::destination(text, &host)?),
         None => None,
     };
+    let site = site::site(head.connection, client.by_trusted.then_some(proxies.header), fields.told, port);
     let (headers, method) = (head.headers, head.method.as_str());
-    Ok(AdmittedRequest { headers, fields, method, host, path, destination, client })
+    Ok(AdmittedRequest { headers, fields, method, host, path, destination, client, site })
 }
 
 impl<'r> AdmittedRequest<'r> {
@@ -112,10 +119,17 @@ impl<'r> AdmittedRequest<'r> {
         self.method
     }
 
-    /// The client's address: of the connection, or as told by a trusted proxy.
+    /// The client's address: of the connection, or as told by a trusted proxy. `None` when that does not
+    /// know it: such a client is in no location, and in no country.
     #[must_use]
-    pub const fn client(&self) -> IpAddr {
+    pub const fn client(&self) -> Option<IpAddr> {
         self.client.address
+    }
+
+    /// Scheme and port under which the client asked.
+    #[must_use]
+    pub const fn site(&self) -> Site {
+        self.site
     }
 
     /// What came beside the fields that everybody sends.
@@ -130,30 +144,31 @@ impl<'r> AdmittedRequest<'r> {
         self.client.is_told
     }
 
-    /// The cookie of this name.
+    /// The cookie of this name. All others are opaque: theirs is any byte, and any number.
     ///
     /// # Errors
-    /// [`BadRequest::Credential`] when it came twice, or among too many.
+    /// [`BadRequest::Credential`] when it came twice, or is not visible ASCII.
     pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
         if !self.fields.came.cookies {
             return Ok(None);
         }
         let mut found = None;
-        let mut count = 0_usize;
         for line in self.headers.get_all(header::COOKIE) {
-            let line = line.to_str().map_err(|_| BadRequest::Credential)?;
-            for pair in line.split(';') {
-                count += 1;
-                if count > COOKIES_MAX {
-                    return Err(BadRequest::Credential);
-                }
-                let Some((key, value)) = pair.split_once('=') else { continue };
-                if key.trim() == name && found.replace(value.trim()).is_some() {
-                    return Err(BadRequest::Credential);
+            for pair in line.as_bytes().split(|byte| *byte == b';') {
+                let Some(equals) = memchr::memchr(b'=', pair) else { continue };
+                let (key, value) = pair.split_at_checked(equals).unwrap_or_default();
+                if key.trim_ascii() == name.as_bytes() {
+                    let value = value.get(1..).unwrap_or_default().trim_ascii();
+                    if found.replace(value).is_some() {
+                        return Err(BadRequest::Credential);
+                    }
                 }
             }
         }
-        Ok(found.filter(|value| !value.is_empty()))
+        let Some(value) = found.filter(|value| !value.is_empty()) else { return Ok(None) };
+        let is_visible = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        let value = std::str::from_utf8(value).ok().filter(|_| is_visible);
+        value.map(Some).ok_or(BadRequest::Credential)
     }
 
     /// The value of a header that came once and is visible ASCII.
@@ -164,15 +179,15 @@ impl<'r> AdmittedRequest<'r> {
         values.next().is_none().then_some(value)
     }
 
-    /// Whether the client asks for a WebSocket; nothing else may be asked for.
+    /// Whether the client asks for a WebSocket. Offers of other protocols are optional, and not taken up.
     #[must_use]
-    pub fn is_upgrade(&self) -> bool {
-        self.fields.came.upgrade
+    pub const fn is_websocket(&self) -> bool {
+        self.fields.came.websocket
     }
 
     /// Whether no page of a strange origin is behind this request: none is named (no browser), or one of
-    /// the same host, or one of `allowed` (`https://host`, lower case). RFC 6454, section 7; RFC 6455,
-    /// section 10.2.
+    /// the same scheme, host and port, or one of `allowed` (`https://host`, lower case). RFC 6454, sections 5
+    /// and 7; RFC 6455, section 10.2.
     #[must_use]
     pub fn is_from_own_page(&self, allowed: &[String]) -> bool {
         if !self.headers.contains_key(header::ORIGIN) {
@@ -180,11 +195,11 @@ impl<'r> AdmittedRequest<'r> {
         }
         // Doubled or unreadable is strange.
         let Some(origin) = self.header(&header::ORIGIN).map(str::to_ascii_lowercase) else { return false };
-        let own = origin
-            .split_once("://")
-            .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
-            .and_then(|(_, authority)| head::without_port(authority).ok())
-            .is_some_and(|host| host == self.host);
+        let own = origin.split_once("://").is_some_and(|(scheme, authority)| {
+            let Ok((host, port)) = head::host_and_port(authority) else { return false };
+            let Site { scheme: ours, port: our_port } = self.site;
+            scheme == ours.as_str() && host == self.host && port.unwrap_or(ours.port()) == our_port
+        });
         own || allowed.contains(&origin)
     }
 

@@ -3,7 +3,7 @@
 
 use portcullis_policy::path::{ReadPath, read};
 
-use super::head::without_port;
+use super::head::host_and_port;
 use crate::refusal::BadRequest;
 
 /// The path of an origin-form target. The query takes part in nothing; any byte may stand in it but
@@ -30,7 +30,7 @@ pub(super) fn destination<'r>(text: &'r str, host: &str) -> Result<ReadPath<'r>,
         Some(rest) => {
             let at = rest.find('/').ok_or(BadRequest::Destination)?;
             let (authority, path) = rest.split_at_checked(at).ok_or(BadRequest::Destination)?;
-            let named = without_port(authority).map_err(|_| BadRequest::Destination)?;
+            let (named, _) = host_and_port(authority).map_err(|_| BadRequest::Destination)?;
             if !named.eq_ignore_ascii_case(host) {
                 return Err(BadRequest::Destination);
             }

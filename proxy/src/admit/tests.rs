@@ -13,6 +13,8 @@ struct Sent {
     headers: HeaderMap,
     peer: IpAddr,
     proxies: TrustedProxies,
+    connection: Connection,
+    version: Version,
 }
 
 impl Sent {
@@ -34,6 +36,8 @@ impl Sent {
             headers,
             peer: "10.0.0.1".parse().unwrap(),
             proxies,
+            connection: Connection { tls: false, port: Some(8080) },
+            version: Version::HTTP_11,
         }
     }
 
@@ -42,10 +46,11 @@ impl Sent {
             method: &self.method,
             target: &self.target,
             raw: None,
-            version: Version::HTTP_11,
+            version: self.version,
             headers: &self.headers,
             authority: None,
             peer: self.peer,
+            connection: self.connection,
         }
     }
 
@@ -56,6 +61,11 @@ impl Sent {
     fn refusal(&self) -> Option<BadRequest> {
         self.with(|admitted| admitted.err())
     }
+}
+
+/// The client of a request, as it would be told.
+fn told(request: &AdmittedRequest<'_>) -> String {
+    request.client().map_or_else(|| "unknown".to_owned(), |client| client.to_string())
 }
 
 #[test]
@@ -168,19 +178,94 @@ fn a_line_that_ends_in_a_bare_lf_is_refused() {
 }
 
 #[test]
-fn a_page_is_ours_if_its_host_is_the_one_that_was_asked_or_it_is_allowed() {
+fn a_page_is_ours_if_its_scheme_host_and_port_are_what_was_asked_or_it_is_allowed() {
     let allowed = ["https://portal.test".to_owned()];
-    let ours = |origin: &str| {
-        Sent::new("/", &[("origin", origin)]).with(|admitted| admitted.unwrap().is_from_own_page(&allowed))
+    let ours = |lines: &[(&str, &str)]| {
+        Sent::new("/", lines).with(|admitted| admitted.unwrap().is_from_own_page(&allowed))
     };
-    assert!(Sent::new("/", &[]).with(|admitted| admitted.unwrap().is_from_own_page(&allowed)));
-    for origin in ["https://wiki.test", "http://WIKI.test:8080", "https://portal.test"] {
-        assert!(ours(origin), "{origin}");
+    assert!(ours(&[]));
+    for origin in ["http://wiki.test", "http://WIKI.test:80", "https://portal.test"] {
+        assert!(ours(&[("origin", origin)]), "{origin}");
     }
-    for origin in ["https://evil.test", "http://portal.test", "https://a.wiki.test", "wiki.test", "null", ""]
-    {
-        assert!(!ours(origin), "{origin}");
+    for origin in [
+        "https://wiki.test",
+        "http://wiki.test:8080",
+        "ftp://wiki.test",
+        "http://wiki.test:80:80",
+        "https://evil.test",
+        "http://portal.test",
+        "https://a.wiki.test",
+        "wiki.test",
+        "null",
+        "",
+    ] {
+        assert!(!ours(&[("origin", origin)]), "{origin}");
     }
+    // As its client sees it behind a proxy.
+    let behind =
+        |origin| ours(&[("x-forwarded-proto", "https"), ("x-forwarded-port", "8443"), ("origin", origin)]);
+    assert!(behind("https://wiki.test:8443"));
+    assert!(!behind("https://wiki.test") && !behind("http://wiki.test:8443"));
+}
+
+#[test]
+fn scheme_and_port_are_those_of_the_listener_or_of_a_trusted_proxy_and_never_a_client_s() {
+    let site = |peer: &str, connection: Connection, header, host: &str, lines: &[(&str, &str)]| {
+        let mut sent = Sent::new("/", lines);
+        sent.headers.insert("host", HeaderValue::from_str(host).unwrap());
+        (sent.peer, sent.connection, sent.proxies.header) = (peer.parse().unwrap(), connection, header);
+        let site = sent.with(|admitted| admitted.unwrap().site());
+        (site.scheme.as_str(), site.port)
+    };
+    let plain = Connection { tls: false, port: Some(8080) };
+    let tls = Connection { tls: true, port: Some(8443) };
+    // A client names its scheme's port or the listener's; whatever else it names is the listener's.
+    let client = |connection, host: &str| {
+        let lying = [("x-forwarded-proto", "https"), ("x-forwarded-port", "1"), ("forwarded", "proto=https")];
+        site("192.0.2.9", connection, ForwardedHeader::XForwardedFor, host, &lying)
+    };
+    assert_eq!(client(plain, "wiki.test"), ("http", 80));
+    assert_eq!(client(plain, "wiki.test:80"), ("http", 80));
+    assert_eq!(client(plain, "wiki.test:8080"), ("http", 8080));
+    assert_eq!(client(plain, "wiki.test:0"), ("http", 8080));
+    assert_eq!(client(plain, "wiki.test:443"), ("http", 8080));
+    assert_eq!(client(tls, "wiki.test"), ("https", 443));
+    assert_eq!(client(tls, "wiki.test:8443"), ("https", 8443));
+    assert_eq!(client(tls, "wiki.test:31337"), ("https", 8443));
+    // A trusted proxy's last line and last element count, if they are exactly a scheme or a port.
+    let proxy = |host: &str, lines: &[(&str, &str)]| {
+        site("10.0.0.1", plain, ForwardedHeader::XForwardedFor, host, lines)
+    };
+    for (lines, expected) in [
+        (&[][..], ("http", 80)),
+        (&[("x-forwarded-proto", "https")], ("https", 443)),
+        (&[("x-forwarded-proto", "https"), ("x-forwarded-port", "8443")], ("https", 8443)),
+        (&[("x-forwarded-proto", "http, https")], ("https", 443)),
+        (&[("x-forwarded-proto", "https, http")], ("http", 80)),
+        (&[("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")], ("http", 80)),
+        (&[("x-forwarded-proto", "wss")], ("https", 443)),
+        (&[("x-forwarded-proto", "HTTPS")], ("http", 80)),
+        (&[("x-forwarded-proto", "https://x")], ("http", 80)),
+        (&[("x-forwarded-proto", "")], ("http", 80)),
+        (&[("x-forwarded-port", "8000, 9000")], ("http", 9000)),
+        (&[("x-forwarded-port", "0")], ("http", 80)),
+        (&[("x-forwarded-port", "65536")], ("http", 80)),
+        (&[("forwarded", "proto=https")], ("http", 80)),
+    ] {
+        assert_eq!(proxy("wiki.test", lines), expected, "{lines:?}");
+    }
+    assert_eq!(proxy("wiki.test:1", &[("x-forwarded-proto", "https")]), ("https", 443));
+    assert_eq!(proxy("wiki.test:8081", &[]), ("http", 8081), "it says nothing else of its own end");
+    // By `Forwarded`, the other header is a client's.
+    let forwarded =
+        |lines: &[(&str, &str)]| site("10.0.0.1", plain, ForwardedHeader::Forwarded, "wiki.test", lines);
+    assert_eq!(
+        forwarded(&[("forwarded", "for=1.1.1.1;proto=http, for=2.2.2.2;proto=\"https\"")]),
+        ("https", 443)
+    );
+    assert_eq!(forwarded(&[("forwarded", "proto=https"), ("forwarded", "for=2.2.2.2")]), ("http", 80));
+    assert_eq!(forwarded(&[("forwarded", "for=1.1.1.1;host=\";proto=https\"")]), ("http", 80));
+    assert_eq!(forwarded(&[("x-forwarded-proto", "https"), ("x-forwarded-port", "1")]), ("http", 80));
 }
 
 #[test]
@@ -219,20 +304,14 @@ fn framing_credentials_and_look_alikes_are_read_in_one_way_only() {
         (&[("content-length", "")], Framing),
         (&[("transfer-encoding", "gzip, chunked")], Framing),
         (&[("transfer-encoding", "chunked"), ("content-length", "3")], Framing),
-        (&[("x_user", "a")], Header),
         (&[("connection", "x-user")], Header),
-        (&[("upgrade", "h2c")], Header),
         (&[("user-agent", "a"), ("user-agent", "b")], Header),
         (&[("authorization", "Bearer a"), ("authorization", "Bearer b")], Credential),
-        (&[("cookie", &long)], Credential),
+        (&[("authorization", &long)], Credential),
     ];
     for (lines, expected) in table {
         assert_eq!(Sent::new("/", lines).refusal(), Some(*expected), "{lines:?}");
     }
-    assert_eq!(
-        Sent::new("/", &[("connection", "Keep-Alive, Upgrade"), ("upgrade", "WebSocket")]).refusal(),
-        None
-    );
     let many: Vec<_> = (0..101).map(|_| ("x-a", "b")).collect();
     assert_eq!(Sent::new("/", &many).refusal(), Some(BadRequest::TooLarge));
 }
@@ -243,7 +322,7 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
         sent.peer = peer.parse().unwrap();
-        sent.with(|admitted| admitted.map(|request| request.client().to_string()))
+        sent.with(|admitted| admitted.map(|request| told(&request)))
     };
     assert_eq!(client("192.0.2.9", &["203.0.113.1"]).unwrap(), "192.0.2.9", "the peer is not trusted");
     assert_eq!(client("::ffff:10.0.0.1", &["203.0.113.1"]).unwrap(), "203.0.113.1");
@@ -253,9 +332,44 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
     assert_eq!(client("10.0.0.1", &["[2001:db8::1]:80"]).unwrap(), "2001:db8::1");
     assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]).unwrap(), "10.0.0.3");
     assert_eq!(client("10.0.0.1", &[]).unwrap(), "10.0.0.1");
-    for bad in ["unknown", "", "203.0.113.1,", "_hidden", "203.0.113.999", "1.1.1.1:x"] {
+    assert_eq!(client("10.0.0.1", &["203.0.113.1,"]).unwrap(), "203.0.113.1", "empty elements say nothing");
+    assert_eq!(client("10.0.0.1", &["203.0.113.1", " , ,, 10.0.0.2 ,"]).unwrap(), "203.0.113.1");
+    assert_eq!(client("10.0.0.1", &[""]).unwrap(), "10.0.0.1");
+    assert_eq!(client("10.0.0.1", &["\"[2001:db8::1]:80\""]).unwrap(), "2001:db8::1");
+    assert_eq!(client("10.0.0.1", &["fe80::1%eth0"]).unwrap(), "fe80::1");
+    assert_eq!(client("10.0.0.1", &["[fe80::1%25eth0]:443"]).unwrap(), "fe80::1");
+    for unknown in
+        ["unknown", "Unknown", "unknown:80", "_hidden", "1.1.1.1, _a.b-c:_p", "unknown, 10.0.0.2", "unix:"]
+    {
+        assert_eq!(client("10.0.0.1", &[unknown]).unwrap(), "unknown", "{unknown}");
+    }
+    for bad in [
+        "203.0.113.999",
+        "203.0.113.01",
+        "1.1.1.1:x",
+        "1.1.1.1:",
+        "1.1.1.1:123456",
+        "1.1.1.1 2.2.2.2",
+        "1.1.1.1%eth0",
+        "fe80::1%",
+        "[fe80::1",
+        "[fe80::1]80",
+        "[1.1.1.1]",
+        "::ffff:1.1.1.1:80x",
+        "\"1.1.1.1",
+        "\"\"1.1.1.1\"\"",
+        "_",
+        "_hid den",
+        "unknown:x",
+        "unknownx",
+        "localhost",
+        "3221225991",
+        "1.1.1.1;2.2.2.2",
+    ] {
         assert_eq!(client("10.0.0.1", &[bad]), Err(BadRequest::ForwardedAddress), "{bad}");
     }
+    let many = vec!["10.0.0.2"; 33].join(",");
+    assert_eq!(client("10.0.0.1", &[&many]), Err(BadRequest::ForwardedAddress));
     assert_eq!(
         client("10.0.0.1", &["garbage, 203.0.113.1"]).unwrap(),
         "203.0.113.1",
@@ -265,23 +379,22 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
 
 #[test]
 fn what_a_trusted_proxy_says_stays_only_where_it_says_what_we_would() {
-    let told = |peer: &str, lines: &[&str]| {
+    let seen = |peer: &str, lines: &[&str]| {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
         sent.peer = peer.parse().unwrap();
-        sent.with(|admitted| admitted.map(|request| (request.client().to_string(), request.client_is_told())))
-            .unwrap()
+        sent.with(|admitted| admitted.map(|request| (told(&request), request.client_is_told()))).unwrap()
     };
     let is = |client: &str, told: bool| (client.to_owned(), told);
-    assert_eq!(told("10.0.0.1", &["203.0.113.9"]), is("203.0.113.9", true));
-    assert_eq!(told("10.0.0.1", &["10.0.0.9"]), is("10.0.0.9", true));
-    assert_eq!(told("203.0.113.1", &["203.0.113.1"]), is("203.0.113.1", false), "of no trusted proxy");
-    assert_eq!(told("10.0.0.1", &["203.0.113.9", "203.0.113.9"]), is("203.0.113.9", false), "two lines");
-    assert_eq!(told("10.0.0.1", &[]), is("10.0.0.1", false));
+    assert_eq!(seen("10.0.0.1", &["203.0.113.9"]), is("203.0.113.9", true));
+    assert_eq!(seen("10.0.0.1", &["10.0.0.9"]), is("10.0.0.9", true));
+    assert_eq!(seen("203.0.113.1", &["203.0.113.1"]), is("203.0.113.1", false), "of no trusted proxy");
+    assert_eq!(seen("10.0.0.1", &["203.0.113.9", "203.0.113.9"]), is("203.0.113.9", false), "two lines");
+    assert_eq!(seen("10.0.0.1", &[]), is("10.0.0.1", false));
     for other in
         ["1.1.1.1, 203.0.113.9", " 203.0.113.9", "203.0.113.9 ", "203.0.113.9:80", "::ffff:203.0.113.9"]
     {
-        assert_eq!(told("10.0.0.1", &[other]), is("203.0.113.9", false), "{other}");
+        assert_eq!(seen("10.0.0.1", &[other]), is("203.0.113.9", false), "{other}");
     }
 }
 
@@ -290,15 +403,44 @@ fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
     let client = |line: &str| {
         let mut sent = Sent::new("/", &[("forwarded", line)]);
         sent.proxies.header = ForwardedHeader::Forwarded;
-        sent.with(|admitted| admitted.map(|request| request.client().to_string()))
+        sent.with(|admitted| admitted.map(|request| told(&request)))
     };
     assert_eq!(
         client("for=1.1.1.1, For=\"[2001:db8::1]:80\";proto=https;by=10.0.0.1").unwrap(),
         "2001:db8::1"
     );
-    for bad in ["for=_x", "for=unknown", "proto=http", "for=1.1.1.1;for=2.2.2.2", "for=\"1.1.1.1"] {
+    for (line, expected) in [
+        ("for=8.8.8.8;host=\"x,for=203.0.113.5;y=\"", "8.8.8.8"),
+        ("for=\"203.0.113.5\";host=\"a;b\"", "203.0.113.5"),
+        ("for=203.0.113.5;", "203.0.113.5"),
+        ("for=1.1.1.1, for=\"10.0.0.2\",,", "1.1.1.1"),
+        ("for=\"[fe80::1%25eth0]\"", "fe80::1"),
+        ("for=\"\\1.1.1.1:_port\"", "1.1.1.1"),
+        ("for=_x", "unknown"),
+        ("for=\"unknown:80\"", "unknown"),
+        ("proto=http", "unknown"),
+        ("for=1.1.1.1, by=10.0.0.1", "unknown"),
+        ("", "10.0.0.1"),
+    ] {
+        assert_eq!(client(line).unwrap(), expected, "{line}");
+    }
+    for bad in [
+        "for=1.1.1.1;for=2.2.2.2",
+        "for=\"1.1.1.1",
+        "for=1.1.1.1 , for=\"x",
+        "for=",
+        "for",
+        "for=\"\"",
+        "for=1.1.1.256",
+        "for=\"a b\"",
+        "1.1.1.1",
+    ] {
         assert_eq!(client(bad), Err(BadRequest::ForwardedAddress), "{bad}");
     }
+    // A client's own line is not read where the proxy's names an address of no proxy.
+    let mut sent = Sent::new("/", &[("forwarded", "for=\"x"), ("forwarded", "for=2.2.2.2")]);
+    sent.proxies.header = ForwardedHeader::Forwarded;
+    assert_eq!(sent.with(|admitted| told(&admitted.unwrap())), "2.2.2.2");
 }
 
 #[test]
@@ -312,6 +454,93 @@ fn a_cookie_that_came_twice_is_no_credential() {
     assert_eq!(cookie(&[("cookie", "tt=x; xt=y")]), Ok(None));
 }
 
+#[test]
+fn cookies_that_are_not_ours_are_opaque_and_ours_is_text() {
+    let cookie = |value: &[u8]| {
+        let mut sent = Sent::new("/", &[]);
+        sent.headers.insert("cookie", HeaderValue::from_bytes(value).unwrap());
+        sent.with(|admitted| admitted.unwrap().cookie("t").map(|found| found.map(str::to_owned)))
+    };
+    assert_eq!(cookie(b"a=\xfc; t=x; b=\xc3\xbc; \xff"), Ok(Some("x".into())));
+    assert_eq!(cookie("a=1; ".repeat(4_000).as_bytes()), Ok(None));
+    assert_eq!(cookie([b"a=1; ".repeat(4_000), b"t=x".to_vec()].concat().as_slice()), Ok(Some("x".into())));
+    assert_eq!(cookie(b"t=\xfc"), Err(BadRequest::Credential));
+    assert_eq!(cookie(b"t=a\tb"), Err(BadRequest::Credential));
+    assert_eq!(cookie(b"t=; a=b"), Ok(None));
+}
+
+#[test]
+fn a_websocket_is_asked_for_by_a_get_whose_connection_says_upgrade() {
+    let is_websocket = |lines: &[(&str, &str)]| {
+        Sent::new("/", lines).with(|admitted| {
+            let admitted = admitted.unwrap();
+            (admitted.came().upgrade, admitted.is_websocket())
+        })
+    };
+    for (connection, upgrade, expected) in [
+        ("Upgrade", "websocket", true),
+        ("Keep-Alive, uPGRADE", "WebSocket", true),
+        ("upgrade, http2-settings", "h2c, websocket", true),
+        ("close", "websocket", false),
+        ("upgrade", "h2c", false),
+        ("upgrade", "TLS/1.2", false),
+        ("upgrade", "websockets", false),
+        ("upgrade", "websocket/13", false),
+        ("upgrade", "", false),
+    ] {
+        let lines = [("connection", connection), ("upgrade", upgrade)];
+        assert_eq!(is_websocket(&lines), (true, expected), "{lines:?}");
+    }
+    assert_eq!(is_websocket(&[("upgrade", "websocket")]), (true, false));
+    let lines = [("connection", "keep-alive"), ("connection", "upgrade"), ("upgrade", "websocket")];
+    assert_eq!(is_websocket(&lines), (true, true));
+    let asked = |method, version| {
+        let mut sent = Sent::new("/", &lines);
+        (sent.method, sent.version) = (method, version);
+        sent.with(|admitted| admitted.unwrap().is_websocket())
+    };
+    assert!(asked(Method::GET, Version::HTTP_11));
+    assert!(!asked(Method::POST, Version::HTTP_11) && !asked(Method::GET, Version::HTTP_10));
+}
+
+#[test]
+fn a_field_with_an_odd_name_is_counted_and_refuses_nothing() {
+    let odd =
+        |lines: &[(&str, &str)]| Sent::new("/", lines).with(|admitted| admitted.unwrap().came().odd_names);
+    assert_eq!(odd(&[("x-user", "a"), ("x2", "b")]), 0);
+    assert_eq!(odd(&[("x_user", "a"), ("x.user", "b"), ("x-user~", "c"), ("x-user", "d")]), 3);
+}
+
+#[test]
+fn what_a_parser_took_away_or_mended_still_counts() {
+    let refusal = |lines: &[(&str, &str)], parsed: &str, received: &str| {
+        let sent = Sent::new("/a", lines);
+        let raw = Some(RawHead::beside(parsed.as_bytes(), received.as_bytes()));
+        admit(&Head { raw, ..sent.head() }, &sent.proxies).err()
+    };
+    let both = "POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunked = [("transfer-encoding", "chunked")];
+    assert_eq!(refusal(&chunked, both, both), Some(BadRequest::Framing));
+    let one = both.replace("Content-Length", "X-Length");
+    assert_eq!(refusal(&chunked, &one, &one), None);
+    let mended = "GET /a%20b HTTP/1.1\r\n\r\n";
+    assert_eq!(refusal(&[], mended, "GET /a b HTTP/1.1\r\n\r\n"), Some(BadRequest::Target));
+    assert_eq!(refusal(&[], mended, mended), None);
+}
+
+#[test]
+fn a_request_that_shows_itself_or_makes_a_tunnel_is_not_allowed() {
+    let refusal = |method: &str| {
+        let mut sent = Sent::new("/", &[]);
+        sent.method = Method::from_bytes(method.as_bytes()).unwrap();
+        sent.refusal()
+    };
+    assert_eq!(refusal("TRACE"), Some(BadRequest::MethodNotAllowed));
+    assert_eq!(refusal("CONNECT"), Some(BadRequest::MethodNotAllowed));
+    assert_eq!(refusal("get"), Some(BadRequest::Method));
+    assert_eq!(refusal("PROPFIND"), None);
+}
+
 proptest! {
     #[test]
     fn a_host_is_labels_of_letters_digits_and_hyphens(name in prop_oneof!["[a-z.-]{0,6}", "[ -~]{0,3}", "[a-z]{60,64}([.][a-z]{60,64}){2,4}"]) {
@@ -320,6 +549,6 @@ proptest! {
         };
         let is_good = name.split('.').all(is_label) && name.len() <= 253;
         prop_assume!(!name.contains([':', '[']));
-        prop_assert_eq!(head::without_port(&name).is_ok(), is_good);
+        prop_assert_eq!(head::host_and_port(&name).is_ok(), is_good);
     }
 }

@@ -136,6 +136,7 @@ fn scenes() -> Vec<Scene> {
         plain("internal", Refusal::Internal),
         plain("upstream", Refusal::Upstream { status: 502 }),
         plain("body-too-large", Refusal::BodyTooLarge),
+        plain("loop", Refusal::Loop),
         plain("token-expired", Refusal::BadToken(BadToken::Expired)),
         plain("token-revoked", Refusal::BadToken(BadToken::Revoked)),
         plain(

@@ -3,6 +3,7 @@
 //! All of it is chosen by the client: good enough to target a policy, never to satisfy one. Where hint
 //! and user agent contradict each other the platform is unknown, which no named platform matches.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use portcullis_policy::model::{ClientAppType, Platform};
@@ -88,13 +89,39 @@ fn is_active_sync(path: &str) -> bool {
 
 /// `Sec-CH-UA-Platform`, a structured string (User-Agent Client Hints, section 3.8).
 fn hinted(hint: &str) -> Option<Platform> {
-    match hint.strip_prefix('"')?.strip_suffix('"')? {
+    match structured_string(hint)?.as_ref() {
         "Android" => Some(Platform::Android),
         "iOS" => Some(Platform::Ios),
         "Windows" => Some(Platform::Windows),
         "macOS" => Some(Platform::MacOs),
         "Linux" => Some(Platform::Linux),
         _ => None,
+    }
+}
+
+/// A string and its parameters, which say nothing here (RFC 9651, sections 4.2.3 and 4.2.5): what is between the
+/// quotes, `None` when that is not all.
+fn structured_string(text: &str) -> Option<Cow<'_, str>> {
+    let inside = text.trim_matches(' ').strip_prefix('"')?;
+    let mut unescaped = String::new();
+    let mut chars = inside.char_indices();
+    loop {
+        match chars.next()? {
+            (at, '"') => {
+                let rest = inside.get(at + 1..)?;
+                if !rest.is_empty() && !rest.starts_with(';') {
+                    return None;
+                }
+                let plain = inside.get(..at)?;
+                return Some(if unescaped.len() == at { plain.into() } else { unescaped.into() });
+            }
+            (_, '\\') => match chars.next()? {
+                (_, escaped @ ('"' | '\\')) => unescaped.push(escaped),
+                _ => return None,
+            },
+            (_, char @ ' '..='~') => unescaped.push(char),
+            _ => return None,
+        }
     }
 }
 
@@ -185,6 +212,26 @@ mod tests {
         assert_eq!(classify(Some(CHROME.as_bytes()), Some("\"macOS\""), "/").0, Fact::Unknown);
         assert_eq!(classify(Some(CHROME.as_bytes()), Some("nonsense"), "/").0, Fact::Unknown);
         assert_eq!(classify(None, Some("\"Linux\""), "/").0, Fact::Known(Platform::Linux));
+    }
+
+    #[test]
+    fn a_hint_is_a_structured_string_and_its_parameters_say_nothing() {
+        for (text, expected) in [
+            ("\"Linux\"", Some("Linux")),
+            (" \"Linux\" ", Some("Linux")),
+            ("\"Linux\";v=1;w=\"Windows\"", Some("Linux")),
+            ("\"a\\\"b\\\\c\"", Some("a\"b\\c")),
+            ("\"\"", Some("")),
+            ("\"Li\\nux\"", None),
+            ("\"Linux", None),
+            ("\"Linux\"x", None),
+            ("\"Linux\", \"Windows\"", None),
+            ("Linux", None),
+            ("", None),
+            ("\"Lin\u{e9}x\"", None),
+        ] {
+            assert_eq!(structured_string(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub fn gather<'r>(
         agent::classify(request.user_agent(), request.platform_hint(), request.path());
     let risks = token.risks();
     ClientContext {
-        address: Fact::Known(request.client()),
-        country: geo.country(request.client()),
+        address: request.client().map_or(Fact::Unknown, Fact::Known),
+        country: request.client().map_or(Fact::Unknown, |client| geo.country(client)),
         platform,
         client_app,
         device: token.device().map_or(Fact::Unknown, |device| Fact::Known(device.as_device())),

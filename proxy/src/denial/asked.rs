@@ -60,6 +60,9 @@ impl Asked<'_> {
         if self.is_upgrade {
             return Negotiated::Json;
         }
+        if self.prints_text() {
+            return Negotiated::Plain;
+        }
         if self.hx_request || self.is_navigation() {
             return Negotiated::Html;
         }
@@ -97,6 +100,15 @@ impl Asked<'_> {
         };
         is(self.sec_fetch_mode, &["navigate", "nested-navigate"])
             || is(self.sec_fetch_dest, &["document", "iframe", "frame"])
+    }
+
+    /// Programs that show the body of a refusal if it is `text/plain`, and nothing of any other. Git names what it
+    /// wants of a repository in `Accept`, and sends tokens and bodies as scripts do (git, `http.c`,
+    /// `show_http_message` of `remote-curl.c`).
+    fn prints_text(&self) -> bool {
+        self.user_agent
+            .and_then(|agent| agent.get(..4))
+            .is_some_and(|head| head.eq_ignore_ascii_case(b"git/"))
     }
 
     fn is_terminal(&self) -> bool {
@@ -345,6 +357,17 @@ mod tests {
         assert_eq!(Asked { had_bearer: true, ..curl }.negotiate(), Negotiated::Json);
         assert_eq!(Asked { method: "POST", ..curl }.negotiate(), Negotiated::Json);
         assert_eq!(Asked { sec_fetch_mode: Some("cors"), ..curl }.negotiate(), Negotiated::Json);
+        let git = Asked { user_agent: Some(b"git/2.39.5"), had_bearer: true, ..get("*/*") };
+        assert_eq!(git.negotiate(), Negotiated::Plain);
+        let push = Asked {
+            method: "POST",
+            accept: Some("application/x-git-receive-pack-result"),
+            content_type: Some("application/x-git-receive-pack-request"),
+            ..git
+        };
+        assert_eq!(push.negotiate(), Negotiated::Plain);
+        let lfs = "application/vnd.git-lfs+json";
+        assert_eq!(Asked { user_agent: Some(b"git-lfs/3.3.0"), ..get(lfs) }.negotiate(), Negotiated::Json);
         let ajax = Asked { x_requested_with: Some("XMLHttpRequest"), ..get("text/html, application/json") };
         assert_eq!(ajax.negotiate(), Negotiated::Json);
         assert_eq!(Asked { method: "GET", ..Asked::default() }.negotiate(), Negotiated::Json);

@@ -23,6 +23,8 @@ pub struct Facts<'r> {
     pub app_index: Option<AppIndex>,
     /// The app's id and name.
     pub app: Option<(&'r str, &'r str)>,
+    /// The methods that the app accepts, where its settings name them and the caller is known.
+    pub methods: Option<&'r [String]>,
     /// The name of the user who signed in.
     pub user: Option<&'r str>,
     /// The client's address.
@@ -67,6 +69,7 @@ impl Facts<'_> {
             trace_id: None,
             app_index: None,
             app: None,
+            methods: None,
             user: None,
             client: None,
             country: None,

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use http::HeaderMap;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 
 use base64::Engine as _;
@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::step_up::StepUps;
 use super::view::{View, digits};
 use crate::record::{Case, Claim};
-use crate::refusal::{BadToken, Refusal, Resolution, reason_row};
+use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_row};
 use portcullis_policy::decision::ReasonCode;
 
 /// Fields of a denial at most, with the two that pingora adds.
@@ -76,6 +76,9 @@ pub(super) fn common(
     if view.is_temporary {
         headers.insert(RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs()));
     }
+    if *refusal == Refusal::BadRequest(BadRequest::MethodNotAllowed) {
+        headers.insert(ALLOW, facts.methods.map_or(ALLOWED, |methods| value(&methods.join(", "))));
+    }
     if view.row.status == 401 {
         let challenge = challenge(refusal, view.row.resolution, facts, step_ups);
         headers.insert(WWW_AUTHENTICATE, challenge);
@@ -108,6 +111,9 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
     headers.insert(GRPC_MESSAGE, value(&message));
 }
 
+/// What is accepted where an app says nothing of methods; everybody is told the same.
+const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 const DENIED: &str = "http_request_denied";
 
 /// `Proxy-Status` of refusals by policies, by code: they come in storms.
@@ -127,6 +133,7 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
         Refusal::BadRequest(_) | Refusal::BodyTooLarge => "http_request_error",
         Refusal::NoApp => "destination_not_found",
         Refusal::Internal => "proxy_internal_error",
+        Refusal::Loop => "proxy_loop_detected",
         Refusal::Upstream { status: 504 } => "http_response_timeout",
         Refusal::Upstream { .. } => "destination_unavailable",
     };

@@ -153,7 +153,7 @@ impl Opening {
             Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
             Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
             Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
-            Refusal::Internal => ((None, &texts.headline_fault), &texts.lead_fault, None),
+            Refusal::Internal | Refusal::Loop => ((None, &texts.headline_fault), &texts.lead_fault, None),
         };
         let verdict = if is_temporary { Some(&texts.verdict_temporary) } else { structural };
         Self { headline, lead, verdict }
@@ -545,7 +545,8 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         | Refusal::BadSession(_)
         | Refusal::KeysUnavailable
         | Refusal::Internal
-        | Refusal::BodyTooLarge => false,
+        | Refusal::BodyTooLarge
+        | Refusal::Loop => false,
     }
 }
 
@@ -600,6 +601,7 @@ const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
         Refusal::Internal => "internal_error",
         Refusal::Upstream { .. } => "upstream_unavailable",
         Refusal::BodyTooLarge => "content_too_large",
+        Refusal::Loop => "loop_detected",
         Refusal::Policy(_, Nuance::GroupsNotTold) => "groups_not_told",
         Refusal::Policy(..) if is_temporary => "temporarily_unavailable",
         Refusal::Policy(refused, _) => match refused.primary {

@@ -115,7 +115,7 @@ impl Outcome {
                 503 => Self::Unavailable,
                 _ => Self::Denied,
             },
-            Refusal::Internal | Refusal::Upstream { .. } => Self::Failed,
+            Refusal::Internal | Refusal::Upstream { .. } | Refusal::Loop => Self::Failed,
         }
     }
 }
@@ -148,7 +148,7 @@ fn refusals() -> Vec<Refusal> {
         policy(ReasonCode::FactUnavailable, Nuance::GroupsNotTold),
     ]);
     all.extend([Refusal::NoApp, Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Internal]);
-    all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge]);
+    all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge, Refusal::Loop]);
     all
 }
 
@@ -178,10 +178,11 @@ const fn position(refusal: &Refusal) -> usize {
         // 502 and 504 have one reason and one code.
         Refusal::Upstream { .. } => OTHERS + 4,
         Refusal::BodyTooLarge => OTHERS + 5,
+        Refusal::Loop => OTHERS + 6,
     }
 }
 
-const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 3 + 6;
+const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 3 + 7;
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
@@ -374,6 +375,8 @@ const TOKEN: Timing = Timing { bounds: STEP_BOUNDS, first: 0 };
 const DECISION: Timing = Timing { bounds: STEP_BOUNDS, first: Timing::cells(STEP_BOUNDS) };
 const IN_FLIGHT_AT: usize = DECISION.first + Timing::cells(STEP_BOUNDS);
 const UNFINISHED_AT: usize = IN_FLIGHT_AT + 1;
+const UNKNOWN_CLIENTS_AT: usize = UNFINISHED_AT + 1;
+const ODD_HEADERS_AT: usize = UNKNOWN_CLIENTS_AT + 1;
 
 /// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
@@ -399,7 +402,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            cells: Cells::new(UNFINISHED_AT + 1),
+            cells: Cells::new(ODD_HEADERS_AT + 1),
             loads: AtomicU64::new(0),
             refused_loads: AtomicU64::new(0),
             last_refused: AtomicBool::new(false),
@@ -422,6 +425,16 @@ impl Metrics {
     /// A request ended without an answer.
     pub fn unfinished(&self) {
         self.cells.add(UNFINISHED_AT, 1);
+    }
+
+    /// A trusted proxy did not know where a request came from.
+    pub fn client_unknown(&self) {
+        self.cells.add(UNKNOWN_CLIENTS_AT, 1);
+    }
+
+    /// So many fields of a request are left out for their names.
+    pub fn odd_headers(&self, count: u64) {
+        self.cells.add(ODD_HEADERS_AT, count);
     }
 
     /// A token was verified.
@@ -461,6 +474,8 @@ impl Metrics {
         write_apps(&mut page, &serving.apps);
         page.family(&names::IN_FLIGHT).value(&[], self.cells.sum(IN_FLIGHT_AT).cast_signed().max(0));
         page.family(&names::UNFINISHED).value(&[], self.cells.sum(UNFINISHED_AT));
+        page.family(&names::UNKNOWN_CLIENTS).value(&[], self.cells.sum(UNKNOWN_CLIENTS_AT));
+        page.family(&names::ODD_HEADERS).value(&[], self.cells.sum(ODD_HEADERS_AT));
         write_policies(&mut page, &serving.policies);
         for (family, timing) in [(&names::TOKEN_DURATION, TOKEN), (&names::DECISION_DURATION, DECISION)] {
             page.family(family).histogram(&[], timing.bounds, &timing.read(&self.cells), &[]);

@@ -63,6 +63,10 @@ families! {
         "Requests under way.";
     UNFINISHED: Counter "portcullis_requests_unfinished_total" []
         "Requests whose handling ended without an answer; a panic is one.";
+    UNKNOWN_CLIENTS: Counter "portcullis_client_address_unknown_total" []
+        "Requests of which a trusted proxy does not know the client's address; they are in no location.";
+    ODD_HEADERS: Counter "portcullis_request_headers_dropped_total" []
+        "Header fields left out because their names hold more than letters, digits and hyphens.";
     REFUSALS: Counter "portcullis_refusals_total" ["app", "reason", "code"]
         "Refused requests by first reason and the code on the page; a refusal for want of a fact counts as fact-unavailable.";
     UNMET: Counter "portcullis_unmet_requirements_total" ["app", "reason"]

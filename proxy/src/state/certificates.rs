@@ -42,9 +42,10 @@ mod tests {
         let listener = |certificate| Listener {
             address: "127.0.0.1:443".parse().unwrap(),
             tls: Some(ListenerTls { certificate, key: folder.path().join("key.pem") }),
+            public_port: None,
         };
         let missing = folder.path().join("missing.pem");
-        let plain = Listener { address: "127.0.0.1:80".parse().unwrap(), tls: None };
+        let plain = Listener { address: "127.0.0.1:80".parse().unwrap(), tls: None, public_port: None };
         assert_eq!(
             expiries(&[listener(certificate), listener(missing), plain]),
             [("127.0.0.1:443".to_owned(), 1_893_456_000)]

@@ -68,7 +68,12 @@ impl Forgeable {
                 family.len() <= name.len() && family.bytes().zip(signs()).all(|(a, b)| a == b)
             })
         };
-        (is_named || is_of_family()) && !self.passed.iter().any(|passed| **passed == *name)
+        (is_named || is_of_family()) && !self.passes(name)
+    }
+
+    /// Whether a header of this name, in lower case, passes whatever it looks like.
+    pub(super) fn passes(&self, name: &str) -> bool {
+        self.passed.iter().any(|passed| **passed == *name)
     }
 }
 

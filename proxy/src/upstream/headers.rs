@@ -4,25 +4,28 @@
 //! naming them in `Connection`.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, UPGRADE};
-use http::{HeaderMap, request};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, UPGRADE, VIA};
+use http::{HeaderMap, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, IdentityValue};
 
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
-use crate::admit::{self, Came};
+use crate::admit::{self, Came, Site};
 use crate::kept::for_good;
 use crate::token::Caller;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What [`prepare`] always sets anew, or leaves because it is right, and need not take away first.
-static REPLACED: [HeaderName; 4] = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REQUEST_ID];
+static REPLACED: [HeaderName; 5] =
+    [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, X_REQUEST_ID];
 
 /// What a permitted request is about.
 pub(crate) struct Prepared<'r> {
@@ -32,18 +35,59 @@ pub(crate) struct Prepared<'r> {
     pub(crate) plan: &'r HeadPlan,
     /// Who asks.
     pub(crate) caller: &'r Caller,
-    /// The client's address, as decided on; `None` when `X-Forwarded-For`, as it came from a trusted proxy, is it.
-    pub(crate) client: Option<IpAddr>,
+    /// The client's address, as decided on.
+    pub(crate) client: Told,
     /// What came beside the fields that everybody sends.
     pub(crate) came: Came,
     /// Whether the token that was verified is the one in `Authorization`.
     pub(crate) authorization_is_verified: bool,
     /// The host, as decided on.
-    pub(crate) host: HeaderValue,
+    pub(crate) host: &'r HeaderValue,
+    /// Scheme and port under which the client asked.
+    pub(crate) site: Site,
+    /// The version that the request came in.
+    pub(crate) received: Version,
     /// The request's id.
     pub(crate) request_id: HeaderValue,
-    /// Whether the client's connection was encrypted.
-    pub(crate) tls: bool,
+}
+
+/// Whether the app is told of the client's address by us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told {
+    /// `X-Forwarded-For`, as it came from a trusted proxy, is it.
+    Already,
+    /// By us; `None` when the trusted proxies do not know it.
+    Anew(Option<IpAddr>),
+}
+
+/// Names this process to itself: a request that comes back has been here (RFC 9110, section 7.6.3). Drawn anew
+/// at each start, so that nobody can send it who was not told.
+static PSEUDONYM: LazyLock<String> = LazyLock::new(|| {
+    let (_, drawn) = uuid::Uuid::now_v7().as_u64_pair();
+    format!("portcullis-{drawn:016x}")
+});
+
+/// `Via` for requests in HTTP/1.0, 1.1 and 2.
+static VIAS: LazyLock<[HeaderValue; 3]> = LazyLock::new(|| {
+    ["1.0", "1.1", "2"].map(|version| {
+        let text: &'static str = Box::leak(format!("{version} {}", *PSEUDONYM).into());
+        HeaderValue::from_static(text)
+    })
+});
+
+fn via(received: Version) -> HeaderValue {
+    let [ten, eleven, two] = &*VIAS;
+    match received {
+        Version::HTTP_2 => two.clone(),
+        Version::HTTP_11 => eleven.clone(),
+        _ => ten.clone(),
+    }
+}
+
+/// Whether a request went through this process already.
+pub(crate) fn was_here(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(VIA).iter();
+    lines.any(|line| memchr::memmem::find(line.as_bytes(), PSEUDONYM.as_bytes()).is_some())
 }
 
 /// What does not change from one request to an app to the next.
@@ -89,10 +133,27 @@ fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
     if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept).ok() }
 }
 
-/// An address as a header's value.
-fn address(client: IpAddr) -> HeaderValue {
+/// An address as a header's value. Without one, apps would take ours for the client's.
+fn address(client: Option<IpAddr>) -> HeaderValue {
+    let Some(client) = client else { return HeaderValue::from_static("unknown") };
     // INVARIANT: digits, letters, dots and colons are fit for a header.
     HeaderValue::from_str(&admit::address(client)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A host as the client knows it: with its port, unless that is the scheme's own.
+fn authority(host: &HeaderValue, site: Site) -> HeaderValue {
+    let Some(port) = site.written_port() else { return host.clone() };
+    let text = [host.as_bytes(), b":", port.to_string().as_bytes()].concat();
+    // INVARIANT: a colon and digits are fit for a header.
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| host.clone())
+}
+
+fn port(number: u16) -> HeaderValue {
+    match number {
+        80 => HeaderValue::from_static("80"),
+        443 => HeaderValue::from_static("443"),
+        number => HeaderValue::from(number),
+    }
 }
 
 /// Takes the parts out of a head and leaves an empty one. Not inlined: it is long, and a request does it twice.
@@ -131,12 +192,16 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     let mut parts = take_parts(header);
     let headers = &mut parts.headers;
     let came = passage.came;
-    let forged = headers.keys().filter(|name| plan.forgeable.holds(name.as_str()));
+    // Names of odd signs pass for others in some apps.
+    let is_odd =
+        |name: &str| came.odd_names > 0 && !admit::is_plain_name(name) && !plan.forgeable.passes(name);
+    let forged = headers.keys().filter(|name| is_odd(name.as_str()) || plan.forgeable.holds(name.as_str()));
     for name in forged.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
     if came.upgrade && !app.websocket {
         headers.remove(UPGRADE);
+        headers.remove(CONNECTION);
     }
     // Apps believe a credential that comes from us: one that nobody verified never reaches them.
     if !(app.forward_authorization && passage.authorization_is_verified) {
@@ -154,11 +219,15 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
             set(headers, name.clone(), value);
         }
     }
-    if let Some(client) = passage.client {
+    if let Told::Anew(client) = passage.client {
         set(headers, X_FORWARDED_FOR, address(client));
     }
-    set(headers, X_FORWARDED_HOST, passage.host);
-    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static(if passage.tls { "https" } else { "http" }));
+    let host = authority(passage.host, passage.site);
+    set(headers, HOST, host.clone());
+    set(headers, X_FORWARDED_HOST, host);
+    set(headers, X_FORWARDED_PORT, port(passage.site.port));
+    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static(passage.site.scheme.as_str()));
+    headers.append(VIA, via(passage.received));
     set(headers, X_REQUEST_ID, passage.request_id);
     *header = RequestHeader::from(parts);
 }
@@ -166,12 +235,38 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admit::Scheme;
 
     #[test]
     fn an_address_is_written_as_it_is() {
         for text in ["0.10.100.255", "192.0.2.1", "2001:db8::1", "1111:2222:3333:4444:5555:6666:7777:8888"] {
-            assert_eq!(address(text.parse().unwrap()), text);
+            assert_eq!(address(Some(text.parse().unwrap())), text);
         }
+        assert_eq!(address(None), "unknown");
+    }
+
+    #[test]
+    fn a_port_is_written_unless_it_is_the_scheme_s_own() {
+        let host = HeaderValue::from_static("wiki.test");
+        for (scheme, number, written) in [
+            (Scheme::Http, 80, "wiki.test"),
+            (Scheme::Https, 443, "wiki.test"),
+            (Scheme::Http, 443, "wiki.test:443"),
+            (Scheme::Https, 8443, "wiki.test:8443"),
+        ] {
+            assert_eq!(authority(&host, Site { scheme, port: number }), written);
+            assert_eq!(port(number), number.to_string());
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_here_is_known_by_our_word_in_any_line_of_via() {
+        let mut headers = HeaderMap::new();
+        headers.append(VIA, HeaderValue::from_static("1.1 portcullis-0000000000000000, 1.0 other"));
+        assert!(!was_here(&headers));
+        headers.append(VIA, HeaderValue::from_str(&format!("2 cache (x), 1.1 {} (y)", *PSEUDONYM)).unwrap());
+        assert!(was_here(&headers));
+        assert_eq!(via(Version::HTTP_2), format!("2 {}", *PSEUDONYM));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
-pub(crate) use headers::{HeadPlan, Prepared, forget_spelling, prepare};
+pub(crate) use headers::{HeadPlan, Prepared, Told, forget_spelling, prepare, was_here};
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]

@@ -30,9 +30,11 @@ fn never_n31_a_forged_identity_header_passes_where_the_proxy_has_nothing_to_set(
 fn never_n32_a_look_alike_that_the_app_folds_into_the_header_gets_through() {
     let world = World::plain();
     for name in ["X_User", "x_user", "X-User_Name", "X_Forwarded_For"] {
-        world.refuses_lines(&format!("{name}: forged\r\n"));
+        assert_eq!(world.get("/", &format!("{name}: forged\r\n")).status, 200, "{name}");
+        assert!(!world.origin.last().holds("forged"), "{name}: {}", world.origin.last().head);
         let lower = name.to_ascii_lowercase();
-        assert!(world.h2_get("/", &[(lower.as_bytes(), b"forged")]).is_refusal(), "{name}");
+        assert_eq!(world.h2_get("/", &[(lower.as_bytes(), b"forged")]).status(), 200, "{name}");
+        assert!(!world.origin.last().holds("forged"), "{name}: {}", world.origin.last().head);
     }
     for name in ["X.User", "x.user", "X.USER", "X-User.Name", "X.Forwarded.For"] {
         assert_eq!(world.get("/", &format!("{name}: forged\r\n")).status, 200, "{name}");
@@ -43,6 +45,15 @@ fn never_n32_a_look_alike_that_the_app_folds_into_the_header_gets_through() {
         let came = answer.starts_with("HTTP/1.1 200") && world.origin.last().holds("forged");
         assert!(!came, "{name:?}: {}", world.origin.last().head);
     }
+    // Office and mod_auth_openidc send such names: they are left out and counted, and the request passes.
+    let dropped = || world.metric("portcullis_request_headers_dropped_total");
+    let before = dropped();
+    let lines = "X-FORMS_BASED_AUTH_ACCEPTED: t\r\nOIDC_CLAIM_sub: x\r\nA.B: c\r\n";
+    assert_eq!(world.get("/", lines).status, 200);
+    for name in ["x-forms_based_auth_accepted", "oidc_claim_sub", "a.b"] {
+        assert!(world.origin.last().values(name).is_empty(), "{}", world.origin.last().head);
+    }
+    assert_eq!(dropped(), before + 3.0);
     assert_eq!(world.get("/", "X-Userx: mine\r\n").status, 200);
     assert!(world.origin.last().holds("mine"), "the twin: another header is left alone");
 }
@@ -136,7 +147,7 @@ fn never_n36_a_value_of_odd_bytes_makes_a_check_fail_and_the_request_pass() {
     for odd in [&b"Basic \xff"[..], b"Bearer\xff", b"\xff"] {
         assert_eq!(send("Authorization", &[odd, beside.as_bytes()].concat(), false), 400, "{odd:?}");
     }
-    assert_eq!(send("Cookie", b"session=\xff", false), 400);
+    assert_eq!(send("Cookie", b"session=\xff", false), 401);
     assert_eq!(send("User-Agent", b"Mozilla/5.0 (Android) \xff", true), 400);
     assert_eq!(send("Sec-CH-UA-Platform", b"\"Windows\xff\"", true), 400);
     assert_eq!(send("Connection", b"\xff", true), 400);

@@ -58,7 +58,7 @@ unmatched = "deny"
         assert_eq!(ask("GET", "narrow.test", &ours), 401, "another audience's app, round {round}");
         assert_eq!(ask("GET", "narrow.test", &narrow), 502, "that app's twin is let in, round {round}");
         assert_eq!(ask("GET", "closed.test", &ours), 403, "a stricter app, round {round}");
-        assert_eq!(ask("POST", HOST, &ours), 400, "another method, round {round}");
+        assert_eq!(ask("POST", HOST, &ours), 405, "another method, round {round}");
         assert_eq!(ask("GET", HOST, &of_second), 401, "a token of the other issuer, round {round}");
         assert_eq!(ask("GET", "second.test", &of_second), 502, "the other app's twin is let in");
         assert_eq!(ask("GET", HOST, &narrow), 401, "a token for another audience, round {round}");

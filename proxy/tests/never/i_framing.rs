@@ -74,8 +74,27 @@ fn never_n67_what_follows_an_upgrade_passes_before_the_app_agreed() {
     early.extend_from_slice(SMUGGLED.as_bytes());
     answers(&world, &early);
     assert_eq!(world.origin.hits(), 1, "one request, and nothing behind it");
-    for other in ["h2c", "TLS/1.0", "websocket, h2c", "foo"] {
-        world.refuses_lines(&format!("Connection: Upgrade\r\nUpgrade: {other}\r\n"));
+    // Other offers are optional: not taken up, not passed on, and what follows is no tunnel.
+    for lines in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
+        "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n",
+        "Connection: Upgrade\r\nUpgrade: foo\r\nUpgrade: bar, baz/2\r\n",
+        "Upgrade: websocket\r\n",
+        "Connection: keep-alive\r\nUpgrade: websocket\r\n",
+    ] {
+        let mut bytes = World::head("GET", "/ws", lines);
+        bytes.extend_from_slice(SMUGGLED.as_bytes());
+        let before = world.origin.hits();
+        let text = world.all(&bytes);
+        assert!(text.starts_with("HTTP/1.1 200"), "{lines:?}: {text}");
+        assert_eq!(world.origin.hits(), before + 1, "one request, and nothing behind it");
+        let seen = world.origin.last();
+        for gone in ["upgrade", "http2-settings"] {
+            assert!(seen.values(gone).is_empty(), "{lines:?}: {}", seen.head);
+        }
+        assert!(
+            !seen.values("connection").iter().any(|value| value.to_ascii_lowercase().contains("upgrade"))
+        );
     }
     let mut stream = TcpStream::connect(&world.plain).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -90,66 +109,154 @@ fn never_n67_what_follows_an_upgrade_passes_before_the_app_agreed() {
     assert!(world.runs(), "what flows through a socket is no request body, whatever its length");
 }
 
+/// A body that is three bytes by its length, and also by its chunks, if that is what it has.
+const CHUNKS: &str = "3\r\nabc\r\n0\r\n\r\n";
+
+/// How often requests were refused for their framing, by our own reading of them.
+fn framing(world: &World) -> f64 {
+    world.metric("portcullis_refusals_total{app=\"(none)\",reason=\"bad-framing\",code=\"0\"}")
+}
+
 #[test]
 fn never_n68_two_lengths_or_an_old_version_with_a_coding_are_passed_on() {
     let world = World::plain();
-    let send = |method: &str, version: &str, lines: &str| {
-        let head = String::from_utf8(World::head(method, "/", lines)).unwrap();
-        let text = format!("{}abc{SMUGGLED}", head.replacen("HTTP/1.1", version, 1));
-        let back = world.all(text.as_bytes());
-        assert!(
-            back.is_empty() || back.starts_with("HTTP/1.1 400") || back.starts_with("HTTP/1.0 400"),
-            "{lines:?}: {back}"
-        );
-        assert_eq!(
-            back.matches("HTTP/1.").count().min(2),
-            usize::from(!back.is_empty()),
-            "{lines:?}: {back}"
-        );
+    let send = |version: &str, lines: &str| {
+        let head = String::from_utf8(World::head("POST", "/", lines)).unwrap();
+        let text = format!("{}{CHUNKS}{SMUGGLED}", head.replacen("HTTP/1.1", version, 1));
+        world.all(text.as_bytes())
     };
-    for lines in [
-        "Content-Length: 3\r\nContent-Length: 3\r\n",
-        "Content-Length: 3\r\nContent-Length: 4\r\n",
-        "Content-Length: 3, 3\r\n",
-        "Content-Length: +3\r\n",
-        "Content-Length: -3\r\n",
-        "Content-Length: 0x3\r\n",
-        "Content-Length: 3 \r\n 4\r\n",
-        "Content-Length: 99999999999999999999\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: gzip, chunked\r\n",
-        "Transfer-Encoding: chunked, identity\r\n",
-        "Transfer-Encoding: identity\r\n",
-        "Transfer-Encoding: xchunked\r\n",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: \u{b}chunked\r\n",
-        "Transfer-Encoding : chunked\r\n",
-        "Transfer-Encoding:\r\n chunked\r\n",
-        "Transfer-Encoding\r\n: chunked\r\n",
+    let length = CHUNKS.len();
+    let (one, coded) = (format!("Content-Length: {length}\r\n"), "Transfer-Encoding: chunked\r\n");
+    // Each beside a twin that differs in nothing but what makes it two readings; and whether the reading is
+    // ours, where the parser has none.
+    let other = format!("X-Length: {length}\r\n");
+    for (lines, twin, ours) in [
+        (format!("{one}{one}"), format!("{one}{other}"), true),
+        (format!("{one}Content-Length: 14\r\n"), format!("{one}X-Length: 14\r\n"), false),
+        (format!("Content-Length: {length}, {length}\r\n"), one.clone(), true),
+        (format!("Content-Length: +{length}\r\n"), one.clone(), false),
+        (format!("Content-Length: -{length}\r\n"), one.clone(), false),
+        (format!("Content-Length: 0x{length}\r\n"), one.clone(), false),
+        (format!("Content-Length: {length} \r\n 4\r\n"), one.clone(), false),
+        (format!("Content-Length: {}{length}\r\n", "9".repeat(20)), one.clone(), false),
+        (format!("{coded}{one}"), format!("{coded}{other}"), true),
+        (format!("{one}{coded}"), format!("{other}{coded}"), true),
+        (format!("{coded}content-LENGTH:{length}\r\n"), format!("{coded}{other}"), true),
+        (format!("{one}X-Between: 1\r\n{coded}"), format!("{one}X-Between: 1\r\n"), true),
+        ("Transfer-Encoding: gzip, chunked\r\n".to_owned(), coded.to_owned(), true),
+        ("Transfer-Encoding: chunked, identity\r\n".to_owned(), coded.to_owned(), false),
+        ("Transfer-Encoding: identity\r\n".to_owned(), coded.to_owned(), false),
+        ("Transfer-Encoding: xchunked\r\n".to_owned(), coded.to_owned(), false),
+        (format!("{coded}{coded}"), coded.to_owned(), true),
+        ("Transfer-Encoding: \u{b}chunked\r\n".to_owned(), coded.to_owned(), false),
+        ("Transfer-Encoding : chunked\r\n".to_owned(), coded.to_owned(), false),
+        ("Transfer-Encoding:\r\n chunked\r\n".to_owned(), coded.to_owned(), false),
+        ("Transfer-Encoding\r\n: chunked\r\n".to_owned(), coded.to_owned(), false),
     ] {
-        send("POST", "HTTP/1.1", lines);
+        let (hits, refused) = (world.origin.hits(), framing(&world));
+        let back = send("HTTP/1.1", &lines);
+        assert!(back.starts_with("HTTP/1.1 400"), "{lines:?}: {back}");
+        assert_eq!(back.matches("HTTP/1.").count(), 1, "{lines:?}: {back}");
+        assert_eq!(
+            framing(&world) - refused,
+            f64::from(u8::from(ours)),
+            "{lines:?}: refused for its framing"
+        );
+        assert_eq!(world.origin.hits(), hits, "{lines:?} reached the app");
+        assert!(send("HTTP/1.1", &twin).starts_with("HTTP/1.1 200"), "the twin {twin:?}");
+        assert_eq!(world.origin.hits(), hits + 1, "the twin {twin:?}");
     }
-    send("POST", "HTTP/1.0", "Transfer-Encoding: chunked\r\n");
-    send("GET", "HTTP/1.0", "Transfer-Encoding: chunked\r\n");
-    assert_eq!(world.origin.hits(), 0);
-    let mut twin = World::head("POST", "/", "Content-Length: 3\r\n");
-    twin.extend_from_slice(b"abc");
-    assert!(world.all(&twin).starts_with("HTTP/1.1 200"), "the twin");
-    // Odd chunks end the connection; none of their bytes becomes a request.
+    let hits = world.origin.hits();
+    assert!(send("HTTP/1.0", coded).starts_with("HTTP/1.1 400"));
+    assert_eq!(world.origin.hits(), hits);
+    assert!(send("HTTP/1.0", &one).starts_with("HTTP/1.1 200"), "the twin");
+    assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
+}
+
+#[test]
+fn never_n94_lines_of_a_chunked_body_are_read_in_two_ways() {
+    let world = World::plain();
+    let head = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
+    // As one piece, and with the body after the head.
+    let send = |chunks: &str, pieces: bool| {
+        let body = [chunks.as_bytes(), SMUGGLED.as_bytes()].concat();
+        if !pieces {
+            return world.all(&[&head[..], &body].concat());
+        }
+        let mut stream = TcpStream::connect(&world.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let arrived = |world: &World| world.metric("portcullis_requests_in_flight") > 0.0;
+        stream.write_all(&head).unwrap();
+        world.wait_for("the head to be judged", arrived);
+        let _ = stream.write_all(&body);
+        let mut back = Vec::new();
+        let _ = stream.read_to_end(&mut back);
+        world.wait_for("the request to end", |world| !arrived(world));
+        String::from_utf8_lossy(&back).into_owned()
+    };
     for chunks in [
         "3;\nabc\r\n0\r\n\r\n",
+        "3;x=\"\n\"\r\nabc\r\n0\r\n\r\n",
+        "3;x\ry\r\nabc\r\n0\r\n\r\n",
+        "3;\0\r\nabc\r\n0\r\n\r\n",
         "3\nabc\r\n0\r\n\r\n",
+        "3\r\nabc\n0\r\n\r\n",
+        "\r\nabc",
+        ";x\r\n\r\n",
         "0x3\r\nabc\r\n0\r\n\r\n",
         "-3\r\nabc\r\n0\r\n\r\n",
         "3\r\nabcX\r\n0\r\n\r\n",
         "ffffffffffffffff1\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc\r\n0\r\nX: y\nZ: z\r\n\r\n",
+        "3\r\nabc\r\n0\r\n\n",
     ] {
-        let mut bytes = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
-        bytes.extend_from_slice(chunks.as_bytes());
-        bytes.extend_from_slice(SMUGGLED.as_bytes());
-        answers(&world, &bytes);
+        for pieces in [false, true] {
+            let (hits, refused) = (world.origin.hits(), framing_of_wiki(&world));
+            let back = send(chunks, pieces);
+            assert!(back.starts_with("HTTP/1.1 400"), "{chunks:?}: {back}");
+            assert_eq!(back.matches("HTTP/1.").count(), 1, "{chunks:?}: {back}");
+            assert_eq!(framing_of_wiki(&world), refused + 1.0, "{chunks:?}: refused for its framing");
+            assert_eq!(world.origin.hits(), hits, "{chunks:?} reached the app");
+        }
     }
+    for chunks in [CHUNKS, "3;x=\"y\"\r\nabc\r\n0\r\n\r\n", "3 \r\na\nc\r\n00;y\r\nX: y\r\n\r\n"] {
+        for pieces in [false, true] {
+            let hits = world.origin.hits();
+            assert!(send(chunks, pieces).starts_with("HTTP/1.1 200"), "the twin {chunks:?}");
+            assert_eq!(world.origin.hits(), hits + 1, "the twin {chunks:?}");
+        }
+    }
+    assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
+}
+
+fn framing_of_wiki(world: &World) -> f64 {
+    world.metric("portcullis_refusals_total{app=\"wiki\",reason=\"bad-framing\",code=\"0\"}")
+}
+
+#[test]
+fn never_n94_a_target_is_mended_and_passed_on() {
+    let world = World::plain();
+    for target in ["/a b", "/a\tb", "/a?b c", "/ HTTP/1.1", "/a\u{1}", "/a b\"<", "/\u{7f}"] {
+        let bytes = World::head("GET", target, "");
+        let back = world.all(&bytes);
+        assert!(back.starts_with("HTTP/1.1 400"), "{target:?}: {back}");
+        // After a good one on the same connection, too.
+        let good = World::head("GET", "/plain", "");
+        let mut stream = TcpStream::connect(&world.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        for _ in 0..2 {
+            stream.write_all(&good).unwrap();
+            assert_eq!(answer(&mut stream, false).status, 200, "the twin");
+        }
+        let hits = world.origin.hits();
+        stream.write_all(&bytes).unwrap();
+        assert_eq!(answer(&mut stream, false).status, 400, "{target:?}");
+        assert_eq!(world.origin.hits(), hits, "{target:?} reached the app");
+    }
+    let refused = world.metric("portcullis_refusals_total{app=\"(none)\",reason=\"bad-target\",code=\"0\"}");
+    assert!(refused >= 10.0, "refused for the target: {refused}");
+    assert_eq!(world.get("/a%20b", "").status, 200, "the twin that was escaped by its client");
+    assert_eq!(world.origin.last().target(), "/a%20b");
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn never_n82_an_override_header_changes_what_the_app_does() {
     assert_eq!(world.get("/", "X-Note: DELETE\r\n").status, 200);
     assert!(world.origin.last().holds("DELETE"), "the twin: other headers are left alone");
     let before = world.origin.hits();
-    assert_eq!(exchange(&world.plain, &World::head("DELETE", "/", "")).status, 400);
+    assert_eq!(exchange(&world.plain, &World::head("DELETE", "/", "")).status, 405);
     assert_eq!(world.origin.hits(), before);
 }
 
@@ -249,44 +249,56 @@ fn never_n84_our_cookie_or_the_raw_token_reaches_the_app() {
 
 #[test]
 fn never_n85_a_websocket_of_a_foreign_page_rides_on_the_cookie() {
-    let world = World::start(Setup {
-        app: "allowed-origins = [\"https://portal.test\", \"https://portal.test:8443\"]",
-        ..Setup::default()
-    });
+    let allowed = "allowed-origins = [\"https://portal.test\", \"https://portal.test:8443\"]";
+    let world = World::start(Setup { app: allowed, ..Setup::default() });
+    let behind = World::start(Setup { app: allowed, top: TRUSTED.to_owned(), ..Setup::default() });
     let cookie = format!("Cookie: session={}\r\n", token());
-    let open = |lines: &str| {
-        let text = format!("GET /ws HTTP/1.1\r\nHost: {HOST}\r\n{UPGRADE}{lines}\r\n");
-        exchange(&world.plain, text.as_bytes()).status
+    let head = |lines: &str| format!("GET /ws HTTP/1.1\r\nHost: {HOST}\r\n{UPGRADE}{lines}\r\n");
+    let open = |lines: &str| exchange(&world.plain, head(lines).as_bytes()).status;
+    let over_tls =
+        |origin: &str| world.over_tls(HOST, head(&format!("{cookie}Origin: {origin}\r\n")).as_bytes()).status;
+    let by_proxy = |origin: &str| {
+        let lines =
+            format!("{cookie}X-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\nOrigin: {origin}\r\n");
+        exchange(&behind.plain, head(&lines).as_bytes()).status
     };
     for origin in [
         "https://evil.test",
-        "https://wiki.test.evil.test",
-        "https://evilwiki.test",
-        "https://wiki.test@evil.test",
-        "https://evil.test/wiki.test",
+        "http://wiki.test.evil.test",
+        "http://evilwiki.test",
+        "http://wiki.test@evil.test",
+        "http://evil.test/wiki.test",
         "https://portal.test:9443",
         "http://portal.test",
-        "https://sub.wiki.test",
+        "http://sub.wiki.test",
         "null",
         "",
         "file://",
         "ftp://wiki.test",
         "wiki.test",
-        "https://wiki.test, https://evil.test",
+        "http://wiki.test, https://evil.test",
+        // The same host, and another page: scheme and port are a part of it.
+        "https://wiki.test",
+        "http://wiki.test:8080",
+        "http://wiki.test:443",
     ] {
         assert_eq!(open(&format!("{cookie}Origin: {origin}\r\n")), 403, "{origin}");
     }
-    assert_eq!(open(&format!("{cookie}Origin: https://wiki.test\r\nOrigin: https://evil.test\r\n")), 403);
-    assert_eq!(world.origin.hits(), 0);
-    for origin in [
-        "https://wiki.test",
-        "https://WIKI.test:443",
-        "http://wiki.test:8080",
-        "https://portal.test",
-        "https://Portal.test:8443",
-    ] {
+    for origin in ["http://wiki.test", "https://wiki.test:8443", "https://wiki.test:80"] {
+        assert_eq!(over_tls(origin), 403, "{origin}");
+    }
+    for origin in ["http://wiki.test", "http://wiki.test:8443", "https://wiki.test"] {
+        assert_eq!(by_proxy(origin), 403, "{origin}");
+    }
+    assert_eq!(open(&format!("{cookie}Origin: http://wiki.test\r\nOrigin: https://evil.test\r\n")), 403);
+    assert_eq!(world.origin.hits() + behind.origin.hits(), 0);
+    for origin in
+        ["http://wiki.test", "http://WIKI.test:80", "https://portal.test", "https://Portal.test:8443"]
+    {
         assert_eq!(open(&format!("{cookie}Origin: {origin}\r\n")), 101, "the twin {origin}");
     }
+    assert_eq!(over_tls("https://WIKI.test"), 101, "the twin over TLS");
+    assert_eq!(by_proxy("https://wiki.test:8443"), 101, "the twin, as the client sees it");
     assert_eq!(open(&cookie), 101, "the twin without a browser");
     let bearer = format!("Authorization: Bearer {}\r\n", token());
     assert_eq!(open(&format!("{bearer}Origin: https://evil.test\r\n")), 101, "no page can set this header");

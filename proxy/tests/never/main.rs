@@ -22,6 +22,7 @@ mod h_sign_in;
 mod i_framing;
 mod j_leaks;
 mod k_own;
+mod l_heads;
 mod l_paths;
 mod l_record;
 mod l_upstream;

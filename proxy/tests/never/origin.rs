@@ -106,6 +106,13 @@ impl Origin {
                     while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {}
                     false
                 }
+                "/chunked" => stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nthree \r\n6\r\nparts \r\n5\r\nof it\r\n0\r\n\r\n")
+                    .is_ok(),
+                "/interim" => {
+                    stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").is_ok()
+                        && self.plain(&mut stream, "at last")
+                }
                 "/large" => self.plain(&mut stream, &"x".repeat(LARGE)),
                 "/early" => stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").is_ok(),
                 "/location" => stream

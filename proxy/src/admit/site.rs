@@ -1,0 +1,119 @@
+//! Under which scheme and port the client knows us: what links, cookies, the origin of pages and the app
+//! are told by. A trusted proxy's word counts, for it took the client's connection; a client's never.
+
+use http::HeaderValue;
+use portcullis_config::settings::ForwardedHeader;
+
+use super::forwarded::last_element;
+
+/// The connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Whether it is encrypted.
+    pub tls: bool,
+    /// The port of ours that clients connect to; `None` when the connection has none.
+    pub port: Option<u16>,
+}
+
+/// A scheme that clients ask under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Not encrypted on the client's side.
+    Http,
+    /// Encrypted on the client's side.
+    Https,
+}
+
+impl Scheme {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that nobody writes.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// Exactly `http` or `https`; of a WebSocket some proxies say `ws` or `wss`, which run over these (RFC
+    /// 6455, section 3).
+    fn named(text: &str) -> Option<Self> {
+        match text {
+            "http" | "ws" => Some(Self::Http),
+            "https" | "wss" => Some(Self::Https),
+            _ => None,
+        }
+    }
+}
+
+/// Scheme and port as in the client's address bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its scheme.
+    pub scheme: Scheme,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Site {
+    /// The port, unless it is the one that nobody writes.
+    #[must_use]
+    pub fn written_port(self) -> Option<u16> {
+        Some(self.port).filter(|port| *port != self.scheme.port())
+    }
+}
+
+/// What a trusted peer may say of it, each the last line of its header.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told<'r> {
+    pub(super) proto: Option<&'r HeaderValue>,
+    pub(super) port: Option<&'r HeaderValue>,
+    pub(super) forwarded: Option<&'r HeaderValue>,
+}
+
+/// The site that a request was sent to.
+///
+/// `stated` is the port beside the host's name. A client may have it in two ways: as our listener has it, or
+/// as its scheme has it, since addresses are translated on the way to us. Any other is not ours, and the
+/// listener's own takes its place.
+pub(super) fn site(
+    connection: Connection,
+    by_trusted: Option<ForwardedHeader>,
+    told: Told<'_>,
+    stated: Option<u16>,
+) -> Site {
+    let own = if connection.tls { Scheme::Https } else { Scheme::Http };
+    let Some(header) = by_trusted else {
+        let stated = stated.unwrap_or(own.port());
+        let is_ours = stated == own.port() || Some(stated) == connection.port;
+        let port = if is_ours { stated } else { connection.port.unwrap_or(own.port()) };
+        return Site { scheme: own, port };
+    };
+    let scheme = match header {
+        ForwardedHeader::XForwardedFor => told.proto.and_then(last).and_then(Scheme::named),
+        ForwardedHeader::Forwarded => {
+            told.forwarded.and_then(last_element).and_then(|element| Scheme::named(&element.proto?))
+        }
+    };
+    // Who tells by `Forwarded` need not keep a client's `X-Forwarded-Port` away.
+    let port = told.port.filter(|_| header == ForwardedHeader::XForwardedFor).and_then(last);
+    let port = port.and_then(|text| text.parse().ok()).filter(|port| *port != 0);
+    let is_plain = scheme.is_none() && port.is_none();
+    let scheme = scheme.unwrap_or(own);
+    // A proxy that says nothing of its own end passes on what it was asked, port included.
+    let port = port.or(stated.filter(|port| is_plain && *port != 0)).unwrap_or(scheme.port());
+    Site { scheme, port }
+}
+
+/// The right-most element of a list: what our peer added.
+fn last(line: &HeaderValue) -> Option<&str> {
+    Some(line.to_str().ok()?.rsplit(',').next()?.trim())
+}

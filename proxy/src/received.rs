@@ -1,0 +1,299 @@
+//! What a client sends, byte for byte. Pingora's parser mends what it reads: it escapes a space in a target,
+//! and takes anything for a chunk's extension. What needed mending is refused, so its bytes must be seen
+//! before the parser has them.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID,
+};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::admit::ChunkLines;
+use crate::gateway::Gateway;
+
+/// Bytes that are kept until a head is judged: the largest that is admitted, and what came with its end. A
+/// longer one is refused for its length.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
+/// Room that is kept between two requests of a connection, in bytes.
+const KEPT_BYTES: usize = 4 * 1024;
+
+/// Takes connections in, and has what comes on them watched.
+pub(crate) struct Door {
+    requests: Arc<Requests>,
+}
+
+impl Door {
+    /// Before this proxy.
+    pub(crate) fn new(proxy: HttpProxy<Gateway>) -> Self {
+        Self { requests: Arc::new(Requests { proxy: Arc::new(proxy) }) }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Door {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        // HTTP/2 has lengths for everything, and no lines.
+        let stream = match stream.selected_alpn_proto() {
+            Some(ALPN::H2) => stream,
+            _ => Box::new(Watched { stream, seen: Mutex::new(Seen::default()) }),
+        };
+        self.requests.process_new(stream, shutdown).await
+    }
+
+    async fn cleanup(&self) {
+        self.requests.cleanup().await;
+    }
+}
+
+/// Says when a request begins.
+struct Requests {
+    proxy: Arc<HttpProxy<Gateway>>,
+}
+
+#[async_trait]
+impl HttpServerApp for Requests {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if let Some(watched) = Watched::of(&session) {
+            watched.seen.lock().expect_head();
+        }
+        self.proxy.process_new_http(session, shutdown).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.proxy.h2_options()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.proxy.server_options()
+    }
+
+    async fn http_cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}
+
+/// A connection that speaks HTTP/1.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    stream: Stream,
+    /// Nobody else has it while bytes are read.
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Of the head, and what came with its end, until it is judged.
+    head: Vec<u8>,
+    expects: Expects,
+}
+
+/// What the bytes that come next are.
+#[derive(Debug, Default)]
+enum Expects {
+    #[default]
+    Head,
+    /// A body with chunks, and whether all lines of it were right.
+    Chunks(ChunkLines, bool),
+    /// What nobody needs to watch.
+    Anything,
+}
+
+impl Seen {
+    fn expect_head(&mut self) {
+        self.head.clear();
+        self.head.shrink_to(KEPT_BYTES);
+        self.expects = Expects::Head;
+    }
+
+    /// `false` when these bytes may not come here.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.expects {
+            Expects::Head => {
+                let room = HEAD_BYTES_MAX.saturating_sub(self.head.len()).min(bytes.len());
+                self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+                true
+            }
+            Expects::Chunks(lines, good) => {
+                *good &= lines.take(bytes);
+                *good
+            }
+            Expects::Anything => true,
+        }
+    }
+}
+
+impl Watched {
+    /// The connection of a session, if it speaks HTTP/1.
+    pub(crate) fn of(session: &ServerSession) -> Option<&Self> {
+        (**session.stream()?).as_any().downcast_ref()
+    }
+
+    /// Looks at what came since the request began: its head, and what came with the end of it.
+    pub(crate) fn head<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.seen.lock().head)
+    }
+
+    /// The head is judged: what follows its `head_bytes` is the body, in chunks or not. `false` when its
+    /// beginning, which came already, is wrong.
+    pub(crate) fn expect_body(&self, head_bytes: usize, chunked: bool) -> bool {
+        let mut seen = self.seen.lock();
+        seen.expects = if chunked { Expects::Chunks(ChunkLines::new(), true) } else { Expects::Anything };
+        let head = std::mem::take(&mut seen.head);
+        let good = seen.take(head.get(head_bytes..).unwrap_or_default());
+        seen.head = head;
+        good
+    }
+
+    /// Whether a line of the chunked body was wrong; nothing of it passes then.
+    pub(crate) fn broke_chunks(&self) -> bool {
+        matches!(self.seen.lock().expects, Expects::Chunks(_, false))
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if this.seen.get_mut().take(buf.filled().get(before..).unwrap_or_default()) {
+            return Poll::Ready(Ok(()));
+        }
+        buf.set_filled(before);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a line of the chunked body is wrong")))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Watched {
+    async fn shutdown(&mut self) {
+        self.stream.shutdown().await;
+    }
+}
+
+impl UniqueID for Watched {
+    fn id(&self) -> i32 {
+        self.stream.id()
+    }
+}
+
+impl Ssl for Watched {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.stream.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.stream.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.stream.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Watched {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.stream.get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.stream.get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.stream.get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for Watched {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.stream.get_proxy_digest()
+    }
+
+    fn set_proxy_digest(&mut self, digest: ProxyDigest) {
+        self.stream.set_proxy_digest(digest);
+    }
+}
+
+impl GetSocketDigest for Watched {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.stream.get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.stream.set_socket_digest(digest);
+    }
+}
+
+#[async_trait]
+impl Peek for Watched {
+    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        self.stream.try_peek(buf).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_with_the_end_of_a_head_is_the_begin_of_its_body() {
+        let watched = |bytes: &[u8]| {
+            let mut seen = Seen::default();
+            assert!(seen.take(bytes));
+            let (stream, _) = tokio::io::duplex(1);
+            Watched { stream: Box::new(stream), seen: Mutex::new(seen) }
+        };
+        let head = b"POST / HTTP/1.1\r\n\r\n";
+        assert!(watched(head).expect_body(head.len(), true));
+        assert!(watched(&[&head[..], b"3;x\r\nab"].concat()).expect_body(head.len(), true));
+        let broken = watched(&[&head[..], b"3;\nab"].concat());
+        assert!(!broken.expect_body(head.len(), true) && broken.broke_chunks());
+        let whole = watched(&[&head[..], b"3;\nab"].concat());
+        assert!(whole.expect_body(head.len(), false) && !whole.broke_chunks());
+    }
+}
