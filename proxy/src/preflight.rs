@@ -36,8 +36,8 @@ pub(crate) fn user_folder() -> Option<PathBuf> {
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn make_folder(file: &Path) -> std::io::Result<()> {
-    match file.parent() {
-        Some(folder) if !folder.exists() && user_folder().as_deref() == folder.parent() => {
+    match (file.parent(), user_folder()) {
+        (Some(folder), Some(user)) if !folder.exists() && folder.parent() == Some(&user) => {
             fs::DirBuilder::new().mode(0o700).create(folder)
         }
         _ => Ok(()),
@@ -101,6 +101,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("own.pid");
         assert_eq!(runtime_file(&own, None), Some(own.clone()), "what is configured stays");
+        // Beside the configuration, in the folder that `run` was called in: none has to be made.
+        make_folder(Path::new("own.pid")).unwrap();
         let default = Path::new("/run/portcullis/portcullis.pid");
         if Path::new(RUN_FOLDER).is_dir() {
             println!("the rest is skipped: {RUN_FOLDER} is here");
