@@ -72,7 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let Some(config) = loaded.config.filter(|_| errors == 0) else { return ExitCode::FAILURE };
     if arguments.format == Format::Text {
         let set = &config.policies;
-        let warned = if warnings == 0 { String::new() } else { format!("; {warnings} warnings above") };
+        let warned = match warnings {
+            0 => String::new(),
+            1 => "; 1 warning above".to_owned(),
+            _ => format!("; {warnings} warnings above"),
+        };
         super::print(&format!(
             "{}: {} apps, {} policies, {} named locations: fit to serve{warned}",
             super::shown(&arguments.config),
