@@ -1,8 +1,9 @@
 //! Conditional Access policies as Microsoft Graph exports them, into files of this format.
 //!
-//! Every property of every policy is accounted for: taken, adapted or refused. A policy that cannot
-//! be enforced as it was meant is written as `disabled`, with the reason above it; nothing is
-//! dropped in silence, and what is not known is refused. [`Importer`] is fed with files and does no
+//! Every property of every policy is accounted for: taken, adapted or refused. What makes a policy
+//! stricter is kept and told; one that would be weaker, or could block people who were never meant, is
+//! written as `disabled`, with the reason above it; nothing is dropped in silence, and what is not
+//! known is refused. [`Importer`] is fed with files and does no
 //! I/O; [`read`] finds and reads them, and writes what came of it.
 
 mod account;
