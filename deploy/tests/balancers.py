@@ -5,6 +5,8 @@ Both real programs stand before a real Portcullis, with and without TLS of their
 usage: balancers.py BINARY FOLDER
 """
 
+import base64
+import hashlib
 import http.client
 import json
 import pathlib
@@ -31,6 +33,9 @@ class App(Quiet):
             self.send_response(101)
             self.send_header("Upgrade", "websocket")
             self.send_header("Connection", "Upgrade")
+            # HAProxy holds the answer against it (RFC 6455, section 4.2.2).
+            key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
             self.end_headers()
             self.wfile.write(self.rfile.read(4))
             self.close_connection = True
