@@ -50,7 +50,11 @@ fn never_n80_an_error_in_deciding_lets_a_request_pass() {
         claims.as_object_mut().unwrap().remove("groups");
         claims["_claim_names"] = json!({ "groups": "src1" });
     });
-    assert_eq!(world.with_token(&overage), 403, "structural: the groups are elsewhere, and waiting brings none");
+    assert_eq!(
+        world.with_token(&overage),
+        403,
+        "structural: the groups are elsewhere, and waiting brings none"
+    );
     assert_eq!(world.origin.hits(), 0);
     assert_eq!(world.with_token(&token()), 200, "the twin");
     // Reloads without end, and not one request of a blocked path passes.
