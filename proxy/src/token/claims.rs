@@ -2,6 +2,7 @@
 //! claim that is there and cannot be read is never taken for one that is missing.
 
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
@@ -197,7 +198,7 @@ impl VerifiedToken {
             },
             claims: source.extra(&names.extra)?,
         };
-        let (device_id, device) = source.device(names)?.unzip();
+        let (device_id, device) = source.device(settings)?.unzip();
         // A name decides nothing, so an unfit one is left out rather than refused.
         let user_name = source.id(&names.user_name).unwrap_or_default().unwrap_or_default();
         let standing = Arc::new(standing);
@@ -487,13 +488,25 @@ impl<'c> Source<'c> {
         elsewhere || (hinted && short.eq_ignore_ascii_case("groups"))
     }
 
-    fn device(&self, names: &Claims) -> Result<Option<(String, DeviceTraits)>, BadToken> {
-        let Some(id) = self.id(&names.device_id)? else { return Ok(None) };
+    /// The device, which is one by its id alone: compliance of a device that nobody names could be any device's.
+    fn device(&self, settings: &Issuer) -> Result<Option<(String, DeviceTraits)>, BadToken> {
+        static IS_WARNED: AtomicBool = AtomicBool::new(false);
+        let names = &settings.claims;
         let compliant = match self.get(&names.device_compliant) {
             Some(Value::Bool(compliant)) => Some(*compliant),
             Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Some(true),
             Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
+        };
+        let Some(id) = self.id(&names.device_id)? else {
+            if compliant == Some(true) && !IS_WARNED.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    issuer = %settings.name,
+                    "a token says that its device is compliant and names no device: it counts as unregistered; let the issuer tell the claim {:?} too, or name another in `[issuer.claims]` `device-id` (told once)",
+                    names.device_id
+                );
+            }
+            return Ok(None);
         };
         let mut traits = DeviceTraits {
             compliant,

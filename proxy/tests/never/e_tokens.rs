@@ -232,6 +232,28 @@ grant = "block"
 }
 
 #[test]
+fn a_compliant_device_without_a_name_is_unregistered_and_told_once() {
+    let policies = r#"
+[[policy]]
+id = "managed"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { controls = ["compliant-device"] }
+"#;
+    let world = World::start(Setup { policies: policies.to_owned(), ..Setup::default() });
+    for _ in 0..3 {
+        assert_eq!(world.with_token(&claim("device_compliant", json!(true))), 403);
+    }
+    let named = token_with(|claims| {
+        claims["device_compliant"] = json!(true);
+        claims["deviceid"] = json!("d-1");
+    });
+    assert_eq!(world.with_token(&named), 200, "the twin");
+    let told = world.said().matches("says that its device is compliant and names no device").count();
+    assert_eq!(told, 1, "{}", world.said());
+}
+
+#[test]
 fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let second = format!(
@@ -239,7 +261,7 @@ fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
     );
     let world = World::start(Setup {
         top: second,
-        issuer: "refresh-min = \"1s\"\nrefresh = \"1s\"\nstale-max = \"2s\"",
+        issuer: "refresh-min = \"1s\"\nrefresh = \"1s\"\nstale-max = \"4s\"",
         ..Setup::default()
     });
     world.wait_for("the second issuer's first look", |world| {
@@ -253,6 +275,9 @@ fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
     assert!(usable(&world, "main") > 0.5 && usable(&world, "second") < 0.5);
 
     std::fs::remove_file(world.file("keys.json")).unwrap();
+    world.wait_for("a fetch that fails", |world| {
+        world.admin_get("/readyz", "").body.contains("the key file cannot be read")
+    });
     world.wait_for("keys that are too old", |world| world.admin_get("/readyz", "").status == 503);
     assert_eq!(world.with_token(&token()), 503, "not ready is whoever can let nobody in");
     let told = world.admin_get("/readyz", "").body;
