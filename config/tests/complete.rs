@@ -39,6 +39,7 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.trusted_proxies.networks[1].to_string(), "192.0.2.0/24");
     assert_eq!(config.issuers[0].keys, KeySource::File("tests/complete/keys.json".into()));
     assert_eq!(config.issuers[0].types, ["at+jwt"]);
+    assert_eq!(config.issuers[0].claims.extra, ["email", "\0realm.x\0tier"]);
     assert_eq!(config.issuers[0].algorithms, ["PS256", "EdDSA", "ES384"]);
     assert_eq!(config.issuers[0].max_age, Some(Duration::from_secs(28_800)));
     assert_eq!(config.issuers[0].claims.password_changed.as_deref(), Some("r"));

@@ -17,7 +17,7 @@ use crate::reserved::{Harm, fold, reserved};
 use crate::schema::check::shortened;
 use crate::schema::tables::{APP_CONTEXT, ASSIGNED, TIMEOUTS, TOKEN, UPSTREAM};
 use crate::schema::tree::{Kind, Node, View};
-use crate::settings::{App, IdentityValue, Issuer, Timeouts, TokenPlaces, Upstream};
+use crate::settings::{App, IdentityValue, Issuer, Timeouts, TokenPlaces, Upstream, claim_label};
 
 /// Headers that frame the message, route it, or carry other credentials: never identity.
 const FORBIDDEN_HEADERS: [&str; 16] = [
@@ -366,7 +366,9 @@ fn identity_headers(
             _ => match text.strip_prefix("claim:") {
                 Some(claim) if !claim.is_empty() => {
                     let mut accepted = accepted.iter().filter_map(|position| issuers.get(*position));
-                    if !accepted.any(|issuer| issuer.claims.extra.iter().any(|extra| extra == claim)) {
+                    if !accepted
+                        .any(|issuer| issuer.claims.extra.iter().any(|extra| claim_label(extra) == claim))
+                    {
                         let what = format!("claim `{}` is not kept by any accepted issuer", shortened(claim));
                         cx.push(
                             Diagnostic::error("app/identity-claim", entry.value.at, what)

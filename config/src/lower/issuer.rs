@@ -7,8 +7,8 @@ use super::{Context, Names, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
-use crate::schema::tree::View;
-use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource, ListSeparator};
+use crate::schema::tree::{Kind, Node, View};
+use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource, ListSeparator, claim_way};
 
 /// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
 const ALGORITHMS: [&str; 9] =
@@ -75,7 +75,7 @@ pub(super) fn issuer(cx: &mut Context<'_>, view: View<'_>, names: &mut Names) ->
 fn no_blank(cx: &mut Context<'_>, view: View<'_>, key: &str) {
     let own = view.text(key).map(|text| (text, view.at_key(key)));
     for (text, at) in own.into_iter().chain(view.texts(key)) {
-        if text.trim() != text || text.is_empty() {
+        if text.trim() != text || text.is_empty() || text.contains('\0') {
             cx.push(
                 Diagnostic::error("value/empty", at, format!("`{key}` is empty or has blanks at its ends"))
                     .why("it compares exactly with what tokens say"),
@@ -152,16 +152,54 @@ fn keys(cx: &mut Context<'_>, view: View<'_>) -> Option<KeySource> {
     Some(KeySource::Discovery(url.into()))
 }
 
+/// The name of a claim as it is written, or the way to it as the settings carry it.
+fn claim_name(node: &Node) -> Option<String> {
+    if let Some(text) = node.text() {
+        return Some(text.to_owned());
+    }
+    let names: Vec<&str> = node.items().iter().filter_map(Node::text).collect();
+    match names.as_slice() {
+        [] => None,
+        [one] if !one.contains('.') => Some((*one).to_owned()),
+        names => Some(claim_way(names)),
+    }
+}
+
+/// A way has at least one name, and none is blank.
+fn check_way(cx: &mut Context<'_>, node: &Node) {
+    if !matches!(node.kind, Kind::List(_)) {
+        return;
+    }
+    let is_blank = |item: &Node| {
+        item.text()
+            .is_some_and(|text| text.trim() != text || text.is_empty() || text.contains(char::is_control))
+    };
+    if node.items().is_empty() || node.items().iter().any(is_blank) {
+        cx.push(
+            Diagnostic::error("value/empty", node.at, "the way to a claim is empty, or one of its names is")
+                .help("write each name as the token has it: `[\"resource_access\", \"my.app\", \"roles\"]`"),
+        );
+    }
+}
+
 fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
     let keys = CLAIMS.keys.iter().map(|key| key.name);
     for key in keys.filter(|key| !matches!(*key, "extra" | "device-attributes")) {
         no_blank(cx, view, key);
     }
     no_blank(cx, view, "extra");
+    for key in CLAIMS.keys.iter().map(|key| key.name).filter(|key| *key != "device-attributes") {
+        if let Some(node) = view.get(key) {
+            let one = std::slice::from_ref(node);
+            for node in if key == "extra" { node.items() } else { one } {
+                check_way(cx, node);
+            }
+        }
+    }
     let device_attributes = device_attributes(cx, view);
     let defaults = Claims::default();
-    let or = |key: &str, default: String| view.text(key).map_or(default, ToOwned::to_owned);
-    let maybe = |key: &str| view.text(key).map(ToOwned::to_owned);
+    let maybe = |key: &str| view.get(key).and_then(claim_name);
+    let or = |key: &str, default: String| maybe(key).unwrap_or(default);
     Claims {
         user_id: or("user-id", defaults.user_id),
         user_name: or("user-name", defaults.user_name),
@@ -194,14 +232,15 @@ fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
         terms: maybe("terms"),
         custom_controls: maybe("custom-controls"),
         password_changed: maybe("password-changed"),
-        extra: view.owned("extra"),
+        extra: view.items("extra").iter().filter_map(claim_name).collect(),
     }
 }
 
 fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribute, String)> {
     let mut found = Vec::new();
     for entry in view.get("device-attributes").map_or(&[][..], |node| node.entries()) {
-        let Some(claim) = entry.value.text() else { continue };
+        check_way(cx, &entry.value);
+        let Some(claim) = claim_name(&entry.value) else { continue };
         match DeviceAttribute::named(&entry.key) {
             Some(attribute) if found.iter().any(|(known, _)| *known == attribute) => cx.push(
                 Diagnostic::error(
@@ -211,7 +250,7 @@ fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribu
                 )
                 .why("it would depend on their order which claim counts"),
             ),
-            Some(attribute) => found.push((attribute, claim.to_owned())),
+            Some(attribute) => found.push((attribute, claim)),
             None => {
                 let names = DeviceAttribute::NAMES.into_iter().map(|(name, _)| name);
                 let what = format!("no device attribute `{}`", shortened(&entry.key));

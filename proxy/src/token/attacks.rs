@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
     RsaEncoding,
 };
-use portcullis_config::settings::{DeviceAttribute, ListSeparator};
+use portcullis_config::settings::{DeviceAttribute, ListSeparator, claim_way};
 use portcullis_policy::model::{Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
@@ -578,6 +578,36 @@ fn groups_that_are_told_as_one_text_are_read_where_the_separator_is_known() {
     for odd in [r#"["staff","contractors"]"#, "staff,[contractors]", "staff,{x}", "staff,\"x\"", "a\u{1},b"] {
         assert_eq!(of(odd, Some(ListSeparator::Comma)), Fact::Unavailable, "{odd}");
     }
+}
+
+#[test]
+fn a_way_to_a_claim_names_each_key_as_it_is() {
+    let way = |names: &[&str]| claim_way(names);
+    let mut settings = issuer("main", ISSUER, nowhere());
+    settings.claims.roles = way(&["resource_access", "my.app", "roles"]);
+    settings.claims.device_id = way(&["device.id"]);
+    settings.claims.extra = vec![way(&["a", "b.c", "email"]), "plain".into()];
+    let (verifier, _) = verifier_with(&settings);
+    let verified = |change: &dyn Fn(&mut Value)| verifier.verify(&token(|c| change(c)), &[0], now());
+    let found = verified(&|c| {
+        c["resource_access"] = json!({"my.app": {"roles": ["admin"]}, "my": {"app": {"roles": ["other"]}}});
+        c["device.id"] = json!("d-1");
+        c["a"] = json!({"b.c": {"email": "x@corp.example"}});
+    });
+    let found = found.unwrap();
+    assert_eq!(found.principal().standing.roles, Fact::Known(vec!["admin".into()]));
+    assert_eq!(found.device().map(|device| device.id), Some("d-1"));
+    let claims = &found.principal().standing.claims;
+    assert_eq!(*claims, vec![("a.b.c.email".into(), Attribute::Text("x@corp.example".into()))]);
+    // Dots are no way here, and what is no object has no keys.
+    let other = verified(&|c| c["resource_access"] = json!({"my": {"app": {"roles": ["other"]}}})).unwrap();
+    assert_eq!(other.principal().standing.roles, Fact::Unknown);
+    let other = verified(&|c| c["resource_access"] = json!("my.app")).unwrap();
+    assert_eq!(other.principal().standing.roles, Fact::Unknown);
+    let elsewhere = verified(&|c| c["_claim_names"] = json!({"resource_access": "src1"})).unwrap();
+    assert_eq!(elsewhere.principal().standing.roles, Fact::Unavailable);
+    let two = verified(&|c| c["a"] = json!({"b.c": {"email": "a@evil@corp.example"}}));
+    assert_eq!(two.err(), Some(TokenProblem::Bad(BadToken::Claims)), "an address is one by its last key");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
-use portcullis_config::settings::{Claims, DeviceAttribute, Issuer, ListSeparator};
+use portcullis_config::settings::{Claims, DeviceAttribute, Issuer, ListSeparator, claim_label, way_of};
 use portcullis_policy::model::{AuthenticationContext, Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{Device, Fact, Identity, Principal, SignIn, Standing, Value as Attribute};
 use serde_json::{Map, Value};
@@ -318,8 +318,12 @@ struct Source<'c> {
 }
 
 impl<'c> Source<'c> {
-    /// The claim of this very name, or else the value at this dotted path; may be null.
+    /// The claim at the end of this way, or of this very name, or else the value at this dotted path; may be null.
     fn raw(&self, name: &str) -> Option<&'c Value> {
+        if let Some(mut names) = way_of(name) {
+            let first = self.claims.get(names.next()?)?;
+            return names.try_fold(first, |value, name| value.as_object()?.get(name));
+        }
         if let Some(value) = self.claims.get(name) {
             return Some(value);
         }
@@ -473,8 +477,8 @@ impl<'c> Source<'c> {
     /// Whether the token says that it does not hold all members: distributed claims (OpenID
     /// Connect Core 1.0, section 5.6.2), or Entra's `hasgroups`.
     fn has_more(&self, name: &str) -> bool {
-        let short = name.rsplit('.').next().unwrap_or(name);
-        let head = name.split('.').next().unwrap_or(name);
+        let names: Vec<&str> = way_of(name).map_or_else(|| name.split('.').collect(), Iterator::collect);
+        let (short, head) = (names.last().copied().unwrap_or(name), names.first().copied().unwrap_or(name));
         let elsewhere = match self.claims.get("_claim_names") {
             None | Some(Value::Null) => false,
             Some(Value::Object(names)) => [name, short, head].iter().any(|name| names.contains_key(*name)),
@@ -503,7 +507,7 @@ impl<'c> Source<'c> {
                 tracing::warn!(
                     issuer = %settings.name,
                     "a token says that its device is compliant and names no device: it counts as unregistered; let the issuer tell the claim {:?} too, or name another in `[issuer.claims]` `device-id` (told once)",
-                    names.device_id
+                    claim_label(&names.device_id)
                 );
             }
             return Ok(None);
@@ -571,7 +575,7 @@ impl<'c> Source<'c> {
                 }
                 Some(_) => return Err(BadToken::Claims),
             };
-            extra.push((name.as_str().into(), value));
+            extra.push((claim_label(name).into(), value));
         }
         extra.sort_by(|(left, _), (right, _)| left.cmp(right));
         extra.dedup_by(|(left, _), (right, _)| left == right);
@@ -604,7 +608,7 @@ fn one_text(text: &str, separator: Option<ListSeparator>) -> Option<Vec<String>>
 /// another domain for each reader, and rules ask for domains.
 fn is_one_address(name: &str, text: &str) -> bool {
     const ADDRESSES: [&str; 5] = ["email", "mail", "upn", "preferred_username", "unique_name"];
-    let short = name.rsplit(['.', '/']).next().unwrap_or(name);
+    let short = name.rsplit(['.', '/', '\0']).next().unwrap_or(name);
     !ADDRESSES.iter().any(|known| known.eq_ignore_ascii_case(short)) || text.matches('@').count() <= 1
 }
 
