@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
+use portcullis_policy::signals::IssuerEvidence;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -207,6 +208,8 @@ pub struct Issuer {
     pub stale_max: Duration,
     /// Which claims say what.
     pub claims: Claims,
+    /// What its word is good for.
+    pub evidence: IssuerEvidence,
 }
 
 /// Where an issuer's keys are.

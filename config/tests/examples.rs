@@ -26,7 +26,7 @@ fn the_first_example_says_what_it_says() {
     let config = load("examples/first.toml".as_ref()).config.unwrap();
     assert_eq!(config.apps.len(), 1);
     assert_eq!(config.policies.policies.len(), 4);
-    assert_eq!(config.policies.strengths.len(), 3);
+    assert_eq!(config.policies.strengths.len(), 4);
     assert_eq!(config.policies.apps[0].id, config.apps[0].id);
     assert_eq!(config.apps[0].issuers, [0]);
     assert_eq!(config.issuers[0].claims.user_id, "oid");

@@ -153,6 +153,9 @@ impl CompiledPolicies {
                     }
                 }
                 let mut verdict = scope.verdicts.of(demand.grant, device).copied().unwrap_or(Verdict::LOST);
+                if demand.by_context && holds_context(signals) {
+                    verdict = Verdict::SATISFIED;
+                }
                 if let Some(session) = self.demands.session(demand) {
                     verdict = tally.session(session, verdict, demand.enforced, signals);
                 }
@@ -230,6 +233,13 @@ impl CompiledPolicies {
         self.set().policies.get(demand.policy.0 as usize)?;
         Some((demand.policy, result(demand.enforced, Kind::Satisfied)))
     }
+}
+
+/// Whether the issuer says, and its word counts, that the context which is asked for was satisfied.
+fn holds_context(signals: &Signals<'_>) -> bool {
+    let sign_in = &signals.principal.standing.sign_in;
+    let held = |asked| sign_in.contexts.contains(&asked);
+    sign_in.issuer.contexts_satisfy && signals.target.context.is_some_and(held)
 }
 
 /// Whether the sign-in is at most so many seconds old. Without `auth_time` it never is.

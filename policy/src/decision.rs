@@ -181,25 +181,28 @@ pub enum ReasonCode {
     ClientNotApproved = 13,
     /// App protection policy required.
     ClientNotProtected = 14,
+    /// Something of the sign-in is required of which no token of this issuer holds evidence: signing in again
+    /// would not help.
+    NotProvable = 15,
     /// Multifactor authentication required.
-    MfaRequired = 15,
+    MfaRequired = 16,
     /// A stronger authentication required.
-    StrengthRequired = 16,
+    StrengthRequired = 17,
     /// The sign-in is too old.
-    SignInTooOld = 17,
+    SignInTooOld = 18,
     /// Password change required.
-    PasswordChangeRequired = 18,
+    PasswordChangeRequired = 19,
     /// Terms of use to be accepted.
-    TermsRequired = 19,
+    TermsRequired = 20,
     /// An external control to be satisfied.
-    ExternalControlRequired = 20,
+    ExternalControlRequired = 21,
     /// A fact that the decision turned on was unavailable.
-    FactUnavailable = 21,
+    FactUnavailable = 22,
 }
 
 impl ReasonCode {
     /// Every reason, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NotAssigned,
         Self::BlockedByLocation,
         Self::BlockedByPlatform,
@@ -215,6 +218,7 @@ impl ReasonCode {
         Self::DeviceNotJoined,
         Self::ClientNotApproved,
         Self::ClientNotProtected,
+        Self::NotProvable,
         Self::MfaRequired,
         Self::StrengthRequired,
         Self::SignInTooOld,
@@ -243,6 +247,7 @@ impl ReasonCode {
             Self::DeviceNotJoined => "device-not-joined",
             Self::ClientNotApproved => "client-not-approved",
             Self::ClientNotProtected => "client-not-protected",
+            Self::NotProvable => "not-provable",
             Self::MfaRequired => "mfa-required",
             Self::StrengthRequired => "strength-required",
             Self::SignInTooOld => "sign-in-too-old",

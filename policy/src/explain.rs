@@ -455,7 +455,14 @@ fn evidence(control: &Control, signals: &Signals<'_>) -> String {
     let or_none = |text: Option<&str>| String::from(text.unwrap_or("none"));
     match control {
         Control::Mfa | Control::Strength(_) => {
-            format!("amr {}, acr {}", list(&sign_in.methods), or_none(sign_in.acr.as_deref()))
+            let issuer = sign_in.issuer;
+            let told = |tells: bool, told: String| if tells { told } else { String::from("never told") };
+            format!(
+                "amr {}, acr {}, acrs {}",
+                told(issuer.tells_methods || !sign_in.methods.is_empty(), list(&sign_in.methods)),
+                told(issuer.tells_acr || sign_in.acr.is_some(), or_none(sign_in.acr.as_deref())),
+                list(&sign_in.contexts)
+            )
         }
         Control::CompliantDevice | Control::HybridJoinedDevice => device(&signals.context.device),
         Control::ApprovedClientApp | Control::AppProtection => {

@@ -356,7 +356,10 @@ fn finding(
     let controls: Vec<(Control, Tri)> = match &policy.grant {
         Grant::Block | Grant::SessionOnly => Vec::new(),
         Grant::Require { controls, .. } => {
-            controls.iter().map(|one| (one.clone(), control(set, one, signals).0)).collect()
+            // The issuer's word for a context speaks for each control of its policy.
+            let by_word = is_met_by_context(policy, signals);
+            let met = |one| if by_word { Tri::Yes } else { control(set, one, signals).0 };
+            controls.iter().map(|one| (one.clone(), met(one))).collect()
         }
     };
     let demand = demand(set, policy, signals);
@@ -643,7 +646,10 @@ fn demand(set: &PolicySet, policy: &Policy, signals: &Signals<'_>) -> Demand {
             return Demand { kind: Kind::Block, met: Tri::No, reasons: ReasonSet::EMPTY.with(reason) };
         }
         Grant::SessionOnly => Demand { kind: Kind::Nothing, met: Tri::Yes, reasons: ReasonSet::EMPTY },
-        Grant::Require { operator, controls } => require(set, *operator, controls, signals),
+        Grant::Require { .. } if is_met_by_context(policy, signals) => {
+            Demand { kind: Kind::Nothing, met: Tri::Yes, reasons: ReasonSet::EMPTY }
+        }
+        Grant::Require { operator, controls } => require(set, policy, *operator, controls, signals),
     };
     Demand {
         // A sign-in that is too old is something that the user can mend; a missing state still is not.
@@ -653,7 +659,26 @@ fn demand(set: &PolicySet, policy: &Policy, signals: &Signals<'_>) -> Demand {
     }
 }
 
-fn require(set: &PolicySet, operator: Operator, controls: &[Control], signals: &Signals<'_>) -> Demand {
+/// Whether the word of the token's issuer meets the policies that target an authentication context.
+fn counts_contexts(policy: &Policy, signals: &Signals<'_>) -> bool {
+    let issuer = signals.principal.standing.sign_in.issuer;
+    matches!(&*policy.targets, Targets::Contexts(_)) && issuer.contexts_satisfy
+}
+
+/// Whether the issuer says that the context which is asked for was satisfied, and that meets the policy.
+fn is_met_by_context(policy: &Policy, signals: &Signals<'_>) -> bool {
+    let held = &signals.principal.standing.sign_in.contexts;
+    let asked = signals.target.context;
+    counts_contexts(policy, signals) && asked.is_some_and(|asked| held.contains(&asked))
+}
+
+fn require(
+    set: &PolicySet,
+    policy: &Policy,
+    operator: Operator,
+    controls: &[Control],
+    signals: &Signals<'_>,
+) -> Demand {
     let answers = || controls.iter().map(|one| (one, control(set, one, signals)));
     let met = match operator {
         Operator::And => answers().fold(Tri::Yes, |all, (_, (met, _))| all.and(met)),
@@ -662,12 +687,24 @@ fn require(set: &PolicySet, operator: Operator, controls: &[Control], signals: &
     if met == Tri::Yes {
         return Demand { kind: Kind::Nothing, met, reasons: ReasonSet::EMPTY };
     }
-    let unmet = |performable: bool| {
+    let unmet = |wanted: &dyn Fn(&Control) -> bool| {
         answers()
-            .filter(|(one, (met, _))| *met != Tri::Yes && is_performable(one) == performable)
+            .filter(|(one, (met, _))| *met != Tri::Yes && wanted(one))
             .fold(ReasonSet::EMPTY, |all, (_, (_, reason))| all.with(reason))
     };
-    let (states, acts) = (unmet(false), unmet(true));
+    let can_come = |one: &Control| is_performable(one) && is_provable(set, one, signals);
+    if counts_contexts(policy, signals) {
+        // Signing in anew, for that context, could bring the issuer's word; and then no control is looked at.
+        let acts = unmet(&is_performable);
+        let reasons =
+            if acts.is_empty() { ReasonSet::EMPTY.with(ReasonCode::StrengthRequired) } else { acts };
+        return Demand { kind: Kind::Act, met, reasons };
+    }
+    let acts = unmet(&can_come);
+    let mut states = unmet(&|one| !is_performable(one));
+    if !unmet(&|one| is_performable(one) && !can_come(one)).is_empty() {
+        states = states.with(ReasonCode::NotProvable);
+    }
     match operator {
         // A state that is missing ends it: nobody is asked for anything in vain.
         Operator::And if !states.is_empty() => Demand { kind: Kind::State, met, reasons: states.union(acts) },
@@ -675,6 +712,36 @@ fn require(set: &PolicySet, operator: Operator, controls: &[Control], signals: &
         // One alternative that can be performed now is a way out, and the only one that is told.
         Operator::Or if !acts.is_empty() => Demand { kind: Kind::Act, met, reasons: acts },
         Operator::Or => Demand { kind: Kind::State, met, reasons: states },
+    }
+}
+
+/// Whether a token of this issuer could hold evidence of something that the user can do.
+fn is_provable(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> bool {
+    let issuer = signals.principal.standing.sign_in.issuer;
+    let by = |methods: bool, acrs: bool, contexts: bool| {
+        (methods && issuer.tells_methods) || (acrs && issuer.tells_acr) || contexts
+    };
+    match control {
+        Control::Mfa => {
+            let evidence = &set.evidence;
+            by(
+                !evidence.mfa_methods.is_empty(),
+                !evidence.mfa_acrs.is_empty(),
+                !evidence.mfa_contexts.is_empty(),
+            )
+        }
+        Control::Strength(name) => set
+            .strengths
+            .iter()
+            .filter(|one| one.name == *name)
+            .any(|one| by(!one.combinations.is_empty(), !one.acrs.is_empty(), !one.contexts.is_empty())),
+        Control::PasswordChange => issuer.tells_password_change,
+        Control::TermsOfUse(_) => issuer.tells_terms,
+        Control::Custom(_) => issuer.tells_custom_controls,
+        Control::CompliantDevice
+        | Control::HybridJoinedDevice
+        | Control::ApprovedClientApp
+        | Control::AppProtection => false,
     }
 }
 
@@ -702,14 +769,17 @@ fn control(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> (Tri, R
     match control {
         Control::Mfa => {
             let proven = evidence.mfa_methods.iter().any(|one| method(one))
-                || evidence.mfa_acrs.iter().any(|one| acr(one));
+                || evidence.mfa_acrs.iter().any(|one| acr(one))
+                || evidence.mfa_contexts.iter().any(|one| sign_in.contexts.contains(one));
             (Tri::from_bool(proven), ReasonCode::MfaRequired)
         }
         Control::Strength(name) => {
             let proven = set.strengths.iter().filter(|strength| strength.name == *name).any(|strength| {
                 let combination =
                     |methods: &Vec<String>| !methods.is_empty() && methods.iter().all(|one| method(one));
-                strength.combinations.iter().any(combination) || strength.acrs.iter().any(|one| acr(one))
+                strength.combinations.iter().any(combination)
+                    || strength.acrs.iter().any(|one| acr(one))
+                    || strength.contexts.iter().any(|one| sign_in.contexts.contains(one))
             });
             (Tri::from_bool(proven), ReasonCode::StrengthRequired)
         }

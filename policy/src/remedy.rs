@@ -345,13 +345,22 @@ fn again(signals: &Signals<'_>) -> Principal {
     principal
 }
 
-/// The same person after signing in with every method that the policies know.
+/// The same person after signing in with everything that the policies know as evidence and that tokens of this
+/// issuer can hold.
 fn stronger(policies: &CompiledPolicies, signals: &Signals<'_>) -> Principal {
     let mut principal = again(signals);
     let set = policies.set();
-    let methods = &mut principal.standing_mut().sign_in.methods;
-    methods.extend(set.evidence.mfa_methods.iter().cloned());
-    methods.extend(set.strengths.iter().flat_map(|strength| &strength.combinations).flatten().cloned());
+    let sign_in = &mut principal.standing_mut().sign_in;
+    if sign_in.issuer.tells_methods {
+        sign_in.methods.extend(set.evidence.mfa_methods.iter().cloned());
+        let combinations = set.strengths.iter().flat_map(|strength| &strength.combinations);
+        sign_in.methods.extend(combinations.flatten().cloned());
+    }
+    sign_in.contexts.extend(&set.evidence.mfa_contexts);
+    sign_in.contexts.extend(set.strengths.iter().flat_map(|strength| &strength.contexts));
+    if sign_in.issuer.contexts_satisfy {
+        sign_in.contexts.extend(signals.target.context);
+    }
     principal
 }
 

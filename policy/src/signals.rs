@@ -133,6 +133,8 @@ pub struct SignIn {
     pub acr: Option<String>,
     /// Authentication contexts that were satisfied (`acrs`).
     pub contexts: Vec<AuthenticationContext>,
+    /// What the word of the token's issuer is good for.
+    pub issuer: IssuerEvidence,
     /// `azp`, `appid` or `client_id`: the client that the token was issued to.
     pub client_id: Option<String>,
     /// The authentication flow, where the token tells.
@@ -145,6 +147,82 @@ pub struct SignIn {
     pub terms: Vec<String>,
     /// External controls that were satisfied.
     pub custom_controls: Vec<String>,
+}
+
+/// What the tokens of one issuer can prove at all: what another sign-in could bring, and what it never will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IssuerEvidence {
+    /// Whether an authentication context that the issuer says was satisfied meets the policies that target it.
+    pub contexts_satisfy: bool,
+    /// Whether its tokens tell the methods of a sign-in (`amr`).
+    pub tells_methods: bool,
+    /// Whether its tokens tell an `acr`.
+    pub tells_acr: bool,
+    /// Whether its tokens tell when the password was changed, and when the risk was seen.
+    pub tells_password_change: bool,
+    /// Whether its tokens tell accepted terms of use.
+    pub tells_terms: bool,
+    /// Whether its tokens tell satisfied external controls.
+    pub tells_custom_controls: bool,
+}
+
+impl IssuerEvidence {
+    /// An issuer of which nothing is known against it, and whose contexts prove nothing by themselves.
+    pub const ANY: Self = Self {
+        contexts_satisfy: false,
+        tells_methods: true,
+        tells_acr: true,
+        tells_password_change: true,
+        tells_terms: true,
+        tells_custom_controls: true,
+    };
+
+    /// The same, with what a token of the issuer shows by telling it.
+    #[must_use]
+    pub const fn shown_by(self, methods: &[String], acr: Option<&String>) -> Self {
+        Self {
+            tells_methods: self.tells_methods || !methods.is_empty(),
+            tells_acr: self.tells_acr || acr.is_some(),
+            ..self
+        }
+    }
+
+    /// As a number, for what is written down; zero is [`ANY`](Self::ANY).
+    #[must_use]
+    pub fn to_bits(self) -> u8 {
+        self.flags(Self::ANY).into_iter().fold(0, |bits, differs| bits << 1 | u8::from(differs))
+    }
+
+    /// The same back.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self {
+            contexts_satisfy: bits >> 5 & 1 == 1,
+            tells_methods: bits >> 4 & 1 == 0,
+            tells_acr: bits >> 3 & 1 == 0,
+            tells_password_change: bits >> 2 & 1 == 0,
+            tells_terms: bits >> 1 & 1 == 0,
+            tells_custom_controls: bits & 1 == 0,
+        }
+    }
+
+    /// Where it differs from another.
+    const fn flags(self, other: Self) -> [bool; 6] {
+        [
+            self.contexts_satisfy != other.contexts_satisfy,
+            self.tells_methods != other.tells_methods,
+            self.tells_acr != other.tells_acr,
+            self.tells_password_change != other.tells_password_change,
+            self.tells_terms != other.tells_terms,
+            self.tells_custom_controls != other.tells_custom_controls,
+        ]
+    }
+}
+
+impl Default for IssuerEvidence {
+    fn default() -> Self {
+        Self::ANY
+    }
 }
 
 /// What is asked for.

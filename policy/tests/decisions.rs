@@ -727,6 +727,7 @@ fn each_control_is_met_by_its_evidence_alone() {
         name: "strong".into(),
         combinations: combinations.iter().map(|one| one.iter().map(|m| (*m).to_owned()).collect()).collect(),
         acrs: acrs.iter().map(|acr| (*acr).to_owned()).collect(),
+        contexts: vec![],
     };
     let met = |control: Control, change: fn(&mut SignIn)| {
         let mut policies = set(vec![policy("one", require(Operator::And, &[control]))]);
@@ -897,6 +898,7 @@ fn reasons_and_results_have_their_words() {
             "device-not-joined",
             "client-not-approved",
             "client-not-protected",
+            "not-provable",
             "mfa-required",
             "strength-required",
             "sign-in-too-old",
@@ -1124,4 +1126,172 @@ fn a_grant_of_several_readings_keeps_the_limits_of_each() {
     let limits = outcome.into_granted().unwrap().session();
     assert_eq!(limits.sign_in_until, Some(NOW - 600 + 3_600));
     assert_eq!(limits.persistent_browser, Some(Persistence::Never));
+}
+
+fn context(name: &str) -> AuthenticationContext {
+    AuthenticationContext::new(name).unwrap()
+}
+
+/// Whom a token of Entra's version 2 names: it tells contexts, and neither methods nor an `acr`.
+fn by_version_2(contexts: &[&str]) -> Principal {
+    let mut principal = alice();
+    let sign_in = &mut principal.standing_mut().sign_in;
+    sign_in.contexts = contexts.iter().map(|name| context(name)).collect();
+    sign_in.issuer = IssuerEvidence {
+        contexts_satisfy: true,
+        tells_methods: false,
+        tells_acr: false,
+        ..IssuerEvidence::ANY
+    };
+    principal
+}
+
+/// A policy about a context.
+fn of_context(id: &str, contexts: &[&str], grant: Grant) -> Policy {
+    let contexts = contexts.iter().map(|name| context(name)).collect();
+    Policy { targets: Targets::Contexts(contexts).into(), ..policy(id, grant) }
+}
+
+/// What is decided of a route that asks for a context.
+fn asked_for(set: PolicySet, principal: &Principal, asked: &str, device: ClientContext<'_>) -> String {
+    let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
+    let mut signals = signals(principal, &device);
+    signals.target.context = Some(context(asked));
+    match compiled.decide(&compiled.bind(principal), &signals).outcome {
+        Outcome::Grant(_) => "grant".to_owned(),
+        Outcome::Challenge(refused) => format!("challenge {}", refused.primary.as_str()),
+        Outcome::Deny(refused) => format!("deny {}", refused.primary.as_str()),
+        Outcome::Block(refused) => format!("block {}", refused.primary.as_str()),
+    }
+}
+
+#[test]
+fn a_context_that_the_token_holds_meets_the_policies_that_target_it() {
+    let mfa = require(Operator::And, &[Control::Mfa]);
+    let ask = |principal: &Principal, asked: &str| {
+        let policies = vec![ask_nothing(), of_context("step-up", &["c1", "c2"], mfa.clone())];
+        asked_for(set(policies), principal, asked, ClientContext::UNKNOWN)
+    };
+    assert_eq!(ask(&by_version_2(&[]), "c1"), "challenge mfa-required");
+    assert_eq!(ask(&by_version_2(&["c1"]), "c1"), "grant");
+    assert_eq!(ask(&by_version_2(&["c7", "c1"]), "c1"), "grant");
+    // The context that is asked for counts, not another one of the same policy.
+    assert_eq!(ask(&by_version_2(&["c1"]), "c2"), "challenge mfa-required");
+    // No policy speaks of it.
+    assert_eq!(ask(&by_version_2(&[]), "c3"), "grant");
+    // Whose word does not count proves nothing by it.
+    let mut other = by_version_2(&["c1"]);
+    other.standing_mut().sign_in.issuer = IssuerEvidence::ANY;
+    assert_eq!(ask(&other, "c1"), "challenge mfa-required");
+}
+
+#[test]
+fn the_word_for_a_context_meets_the_whole_grant_and_never_a_block_nor_an_old_sign_in() {
+    let ask = |policy: Policy, held: &[&str], context: ClientContext<'_>| {
+        asked_for(set(vec![ask_nothing(), policy]), &by_version_2(held), "c1", context)
+    };
+    let both = || require(Operator::And, &[Control::CompliantDevice, Control::Mfa]);
+    let device = || require(Operator::Or, &[Control::CompliantDevice]);
+    assert_eq!(ask(of_context("a", &["c1"], both()), &["c1"], on(Some(false))), "grant");
+    // A sign-in for the context can bring what no claim of the device does.
+    assert_eq!(ask(of_context("a", &["c1"], both()), &[], on(Some(false))), "challenge mfa-required");
+    assert_eq!(
+        ask(of_context("a", &["c1"], device()), &[], ClientContext::UNKNOWN),
+        "challenge strength-required"
+    );
+    assert_eq!(ask(of_context("a", &["c1"], device()), &[], on(Some(true))), "grant");
+    assert_eq!(ask(of_context("a", &["c1"], Grant::Block), &["c1"], ClientContext::UNKNOWN), "block blocked");
+    let mut fresh = of_context("a", &["c1"], both());
+    fresh.session.sign_in_frequency = Some(SignInFrequency::Every(Duration::from_secs(300)));
+    assert_eq!(ask(fresh, &["c1"], ClientContext::UNKNOWN), "challenge sign-in-too-old");
+    // A policy about apps is not met by it.
+    assert_eq!(ask(policy("a", device()), &["c1"], ClientContext::UNKNOWN), "deny device-unknown");
+}
+
+#[test]
+fn contexts_prove_several_factors_and_strengths_where_the_evidence_says_so() {
+    let ask = |control: Control, held: &[&str]| {
+        let mut policies = set(vec![policy("a", require(Operator::And, &[control]))]);
+        policies.evidence.mfa_contexts = vec![context("c1")];
+        policies.strengths = vec![AuthenticationStrength {
+            name: "hard".into(),
+            combinations: vec![],
+            acrs: vec![],
+            contexts: vec![context("c2"), context("c3")],
+        }];
+        reason(policies, &by_version_2(held), ClientContext::UNKNOWN)
+    };
+    let hard = || Control::Strength("hard".into());
+    assert_eq!(ask(Control::Mfa, &["c1"]), None);
+    assert_eq!(ask(Control::Mfa, &["c2"]), Some(ReasonCode::MfaRequired));
+    assert_eq!(ask(hard(), &["c3"]), None);
+    assert_eq!(ask(hard(), &["c1"]), Some(ReasonCode::StrengthRequired));
+}
+
+#[test]
+fn what_no_token_of_the_issuer_can_ever_prove_is_denied_and_not_challenged() {
+    let ask = |grant: Grant, change: fn(&mut PolicySet), principal: &Principal| {
+        let mut policies = set(vec![policy("a", grant)]);
+        change(&mut policies);
+        let decision = decide(policies, principal, ClientContext::UNKNOWN);
+        match decision.outcome {
+            Outcome::Challenge(refused) => ("challenge", refused),
+            Outcome::Deny(refused) => ("deny", refused),
+            Outcome::Grant(_) | Outcome::Block(_) => panic!("{decision:?}"),
+        }
+    };
+    let mfa = || require(Operator::And, &[Control::Mfa]);
+    let (outcome, refused) = ask(mfa(), |_| {}, &by_version_2(&["c1"]));
+    assert_eq!((outcome, refused.primary, refused.temporary), ("deny", ReasonCode::NotProvable, false));
+    // One context that proves it, and it can be asked for.
+    let by_context: fn(&mut PolicySet) = |set| set.evidence.mfa_contexts = vec![context("c2")];
+    let (outcome, refused) = ask(mfa(), by_context, &by_version_2(&["c1"]));
+    assert_eq!((outcome, refused.primary), ("challenge", ReasonCode::MfaRequired));
+    // Other issuers tell methods.
+    let (outcome, _) = ask(mfa(), |_| {}, &alice());
+    assert_eq!(outcome, "challenge");
+    let either = require(Operator::Or, &[Control::Mfa, Control::TermsOfUse("t".into())]);
+    let (outcome, refused) = ask(either, |_| {}, &by_version_2(&[]));
+    assert_eq!((outcome, refused.primary), ("challenge", ReasonCode::TermsRequired));
+    assert!(!refused.reasons.contains(ReasonCode::NotProvable), "{refused:?}");
+    let mut untold = by_version_2(&[]);
+    untold.standing_mut().sign_in.issuer = IssuerEvidence::from_bits(0b01_1111);
+    for control in [
+        Control::Mfa,
+        Control::PasswordChange,
+        Control::TermsOfUse("t".into()),
+        Control::Custom("duo".into()),
+    ] {
+        let (outcome, refused) = ask(require(Operator::And, &[control.clone()]), |_| {}, &untold);
+        assert_eq!((outcome, refused.primary), ("deny", ReasonCode::NotProvable), "{control:?}");
+    }
+}
+
+#[test]
+fn a_stronger_sign_in_is_offered_only_where_its_token_would_be_believed() {
+    let mfa = || require(Operator::And, &[Control::Mfa]);
+    let ways = |set: PolicySet, principal: &Principal, asked: Option<&str>| {
+        let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
+        let mut signals = signals(principal, &ClientContext::UNKNOWN);
+        signals.target.context = asked.map(context);
+        remedy::find(&compiled, &compiled.bind(principal), &signals).ways
+    };
+    let stronger = vec![vec![Remedy::StrongerSignIn]];
+    let app = || set(vec![policy("a", mfa())]);
+    assert_eq!(ways(app(), &by_version_2(&[]), None), Vec::<Vec<Remedy>>::new());
+    assert_eq!(ways(app(), &alice(), None), stronger);
+    let mut mapped = app();
+    mapped.evidence.mfa_contexts = vec![context("c1")];
+    assert_eq!(ways(mapped, &by_version_2(&[]), None), stronger);
+    let step_up = || set(vec![ask_nothing(), of_context("a", &["c1"], mfa())]);
+    assert_eq!(ways(step_up(), &by_version_2(&[]), Some("c1")), stronger);
+}
+
+#[test]
+fn what_an_issuer_can_tell_survives_being_written_down() {
+    for bits in 0..64 {
+        assert_eq!(IssuerEvidence::from_bits(bits).to_bits(), bits);
+    }
+    assert_eq!(IssuerEvidence::from_bits(0), IssuerEvidence::ANY);
+    assert!(IssuerEvidence::from_bits(0b10_0000).contexts_satisfy);
 }

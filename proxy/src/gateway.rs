@@ -39,7 +39,7 @@ use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
 use crate::record::{
     self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
 };
-use crate::refusal::{BadRequest, BadToken, Carrier, Nuance, Refusal};
+use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, HostIndex};
 use crate::state::{Snapshot, State};
 use crate::token::{self, AtHand, Place, Presented, RememberedRemedies};
@@ -246,15 +246,14 @@ impl Passage {
                 }
                 let denials = &snapshot.denials;
                 let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
-                let nuance =
-                    Nuance::of(refused, signals.principal, || denials.had_mfa(signals.principal), carrier);
-                let refusal = Refusal::Policy(refused, nuance);
+                let evidence = &snapshot.policies.set().evidence;
+                let refusal = Refusal::by_policies(refused, signals.principal, evidence, carrier);
                 // Counted first: of a storm of refusals most are not written down.
                 let user = &signals.principal.id;
                 seen.repeats = denials.count(&refusal, user, &app.id, self.now_unix_ms);
                 let logs = state.log.is_on() && is_logged(seen.repeats);
                 if logs || denials.wants_case(&refusal) {
-                    seen.case = Some(Box::new(denials.case(&signals, &app.id)));
+                    seen.case = Some(Box::new(denials.case(&signals, &app.id, carrier)));
                 }
                 Err(refusal)
             }
@@ -380,6 +379,7 @@ impl Passage {
             issuer: token
                 .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
                 .map(|issuer| issuer.issuer.as_str()),
+            follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
             applied: &seen.applied,
             repeats: (seen.repeats > 0).then_some(seen.repeats),
             case: seen.case.as_deref(),

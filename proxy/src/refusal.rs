@@ -4,6 +4,7 @@
 
 use portcullis_policy::decision::{ReasonCode, Refused};
 use portcullis_policy::path::PathForm;
+use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::{Fact, Principal};
 
 /// Why a request stops.
@@ -56,22 +57,14 @@ impl Nuance {
     /// Every nuance.
     pub const ALL: [Self; 4] = [Self::None, Self::MfaExpired, Self::DeviceClaimsMissing, Self::GroupsNotTold];
 
-    /// The nuance of a refusal by policies.
-    ///
-    /// `principal`: whom it is about. `had_mfa`: whether the sign-in used several factors, asked where it matters. `carrier`: what
-    /// brought the token.
-    #[must_use]
-    pub fn of(
-        refused: Refused,
-        principal: &Principal,
-        had_mfa: impl FnOnce() -> bool,
-        carrier: Carrier,
-    ) -> Self {
+    /// The nuance of a refusal by policies, of somebody with a token that was brought so. `evidence`: what the
+    /// policies accept as proof.
+    fn of(refused: Refused, principal: &Principal, evidence: &Evidence, carrier: Carrier) -> Self {
         let standing = &principal.standing;
         let is_untold = standing.groups == Fact::Unavailable || standing.roles == Fact::Unavailable;
         match (refused.primary, carrier) {
             _ if refused.temporary && is_untold => Self::GroupsNotTold,
-            (ReasonCode::SignInTooOld, _) if had_mfa() => Self::MfaExpired,
+            (ReasonCode::SignInTooOld, _) if evidence.proves_mfa(&standing.sign_in) => Self::MfaExpired,
             (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
             _ => Self::None,
         }
@@ -405,6 +398,7 @@ pub const fn reason_row(reason: ReasonCode) -> Row {
         ReasonCode::DeviceNotJoined => row(53001, Class::Device, Remediate, 403),
         ReasonCode::ClientNotApproved => row(53002, Class::ClientApp, ChangeContext, 403),
         ReasonCode::ClientNotProtected => row(53009, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::NotProvable => row(53003, Class::Authentication, ContactAdmin, 403),
         ReasonCode::MfaRequired => row(50076, Class::Authentication, Reauthenticate, 401),
         ReasonCode::StrengthRequired => row(50074, Class::Authentication, Reauthenticate, 401),
         ReasonCode::SignInTooOld => row(70044, Class::Session, Reauthenticate, 401),
@@ -417,6 +411,18 @@ pub const fn reason_row(reason: ReasonCode) -> Row {
 }
 
 impl Refusal {
+    /// What a decision of the policies comes to: the one place where its code and nuance are worked out, for page,
+    /// log, metric and the command line alike.
+    #[must_use]
+    pub fn by_policies(
+        refused: Refused,
+        principal: &Principal,
+        evidence: &Evidence,
+        carrier: Carrier,
+    ) -> Self {
+        Self::Policy(refused, Nuance::of(refused, principal, evidence, carrier))
+    }
+
     /// The row that decides code, status and resolution. A refusal that turned on an unavailable
     /// fact is temporary, whatever policy said it, unless the fact is one that waiting does not bring.
     #[must_use]
@@ -493,7 +499,8 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
-    use portcullis_policy::signals::{Fact, Principal, Standing};
+    use portcullis_policy::model::Evidence;
+    use portcullis_policy::signals::{Fact, Principal, SignIn, Standing};
 
     use super::{BadRequest, Carrier, Class, Nuance, Refusal, Resolution};
 
@@ -583,19 +590,24 @@ mod tests {
 
     #[test]
     fn a_nuance_is_told_for_its_reason_alone() {
-        let somebody = |groups| {
-            let standing = Standing { groups, ..Standing::default() };
-            Principal { id: "alice".into(), auth_time: None, standing: standing.into() }
+        let asked = |refused, groups, had_mfa: bool, carrier| {
+            let methods = if had_mfa { vec!["mfa".to_owned()] } else { vec!["pwd".to_owned()] };
+            let sign_in = SignIn { methods, ..SignIn::default() };
+            let standing = Standing { sign_in, groups, ..Standing::default() };
+            let principal = Principal { id: "alice".into(), auth_time: None, standing: standing.into() };
+            match Refusal::by_policies(refused, &principal, &Evidence::default(), carrier) {
+                Refusal::Policy(_, nuance) => nuance,
+                other => panic!("{other:?}"),
+            }
         };
-        let known = somebody(Fact::Unknown);
-        let of = |primary, had_mfa, carrier| Nuance::of(refused(primary, false), &known, || had_mfa, carrier);
-        let untold = somebody(Fact::Unavailable);
         for primary in ReasonCode::ALL {
             let told =
-                |temporary| Nuance::of(refused(primary, temporary), &untold, || false, Carrier::Bearer);
+                |temporary| asked(refused(primary, temporary), Fact::Unavailable, false, Carrier::Bearer);
             assert_eq!(told(true), Nuance::GroupsNotTold, "{primary:?}");
             assert_ne!(told(false), Nuance::GroupsNotTold, "it turned on what is known: {primary:?}");
         }
+        let of =
+            |primary, had_mfa, carrier| asked(refused(primary, false), Fact::Unknown, had_mfa, carrier);
         assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Nuance::MfaExpired);
         assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Nuance::None);
         assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Nuance::DeviceClaimsMissing);

@@ -135,6 +135,7 @@ pub(super) fn translate(body: &Node, found: &mut Vec<Diagnostic>) -> Node {
         to.word("user-risk", conditions, "userRiskLevel", RISKS);
         to.word("service-principal-risk", conditions, "servicePrincipalRiskLevel", RISKS);
         to.word("insider-risk", conditions, "insiderRiskLevel", INSIDER);
+        to.copy("acrs", conditions, "acrs");
         to.copy("country", conditions, "country");
         to.copy("ip", conditions, "ipAddress");
         if let Some(flow) = conditions.table("authenticationFlow", &GRAPH_FLOW) {

@@ -30,6 +30,8 @@ pub struct Question {
     pub app: AppIndex,
     /// The authentication context that is asked for.
     pub context: Option<AuthenticationContext>,
+    /// Whether the token comes as a bearer's, rather than in the cookie or header of a session.
+    pub is_bearer: bool,
     /// Method.
     pub method: String,
     /// Path, in normal form.

@@ -181,7 +181,7 @@ fn logo(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
     Some(format!("data:image/{kind};base64,{}", STANDARD.encode(&bytes)))
 }
 
-pub(super) fn evidence(view: View<'_>) -> Evidence {
+pub(super) fn evidence(cx: &mut Context<'_>, view: View<'_>) -> Evidence {
     let defaults = Evidence::default();
     Evidence {
         mfa_methods: match view.get("mfa-methods") {
@@ -189,6 +189,7 @@ pub(super) fn evidence(view: View<'_>) -> Evidence {
             None => defaults.mfa_methods,
         },
         mfa_acrs: view.owned("mfa-acrs"),
+        mfa_contexts: cx.parse_list(view, "mfa-contexts", values::context),
         approved_clients: view.owned("approved-clients"),
         protected_clients: view.owned("protected-clients"),
     }

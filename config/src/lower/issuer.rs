@@ -9,6 +9,7 @@ use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
 use crate::schema::tree::{Kind, Node, View};
 use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource, ListSeparator, claim_way};
+use portcullis_policy::signals::IssuerEvidence;
 
 /// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
 const ALGORITHMS: [&str; 9] =
@@ -16,7 +17,16 @@ const ALGORITHMS: [&str; 9] =
 const LEEWAY_MAX: Duration = Duration::from_secs(30);
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
-pub(super) fn issuer(cx: &mut Context<'_>, view: View<'_>, names: &mut Names) -> Option<Issuer> {
+/// Version 2 of Microsoft's tokens has issuers whose URL ends so.
+const VERSION_2: &str = "/v2.0";
+
+/// `contexts_satisfy`: what `[evidence]` says of every issuer, if it does.
+pub(super) fn issuer(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    names: &mut Names,
+    contexts_satisfy: Option<bool>,
+) -> Option<Issuer> {
     let name = cx.parse_key(view, "name", values::id);
     if let Some(name) = &name {
         names.define(cx, "issuer", name.as_str(), view.at_key("name"));
@@ -56,6 +66,7 @@ pub(super) fn issuer(cx: &mut Context<'_>, view: View<'_>, names: &mut Names) ->
         );
     }
     let claims = view.table("claims", &CLAIMS).map_or_else(Claims::default, |view| claims(cx, view));
+    let evidence = evidence(view, &claims, contexts_satisfy);
     Some(Issuer {
         name: name?.as_str().to_owned(),
         issuer: view.text("issuer")?.to_owned(),
@@ -69,7 +80,33 @@ pub(super) fn issuer(cx: &mut Context<'_>, view: View<'_>, names: &mut Names) ->
         refresh_min,
         stale_max,
         claims,
+        evidence,
     })
+}
+
+/// What the word of an issuer is good for. Tokens of version 2 have neither `amr` nor `acr` (Microsoft: "Access
+/// token claims reference"), so that no new sign-in brings them, unless a claim of another name is told to be
+/// them; and they have `acrs`.
+fn evidence(view: View<'_>, claims: &Claims, contexts_satisfy: Option<bool>) -> IssuerEvidence {
+    let is_version_2 = view.text("issuer").is_some_and(|issuer| issuer.ends_with(VERSION_2));
+    let mapped = |key: &str| view.table("claims", &CLAIMS).is_some_and(|table| table.get(key).is_some());
+    let own = view.get("contexts-satisfy").and_then(Node::boolean);
+    IssuerEvidence {
+        contexts_satisfy: own.or(contexts_satisfy).unwrap_or(is_version_2),
+        tells_methods: !is_version_2 || mapped("methods"),
+        tells_acr: !is_version_2 || mapped("acr"),
+        tells_password_change: claims.password_changed.is_some() && claims.risk_seen.is_some(),
+        tells_terms: claims.terms.is_some(),
+        tells_custom_controls: claims.custom_controls.is_some(),
+    }
+}
+
+/// Whether an issuer's tokens tell a state of the device under this key of `[issuer.claims]`: Microsoft's own
+/// carry neither compliance nor join type, unless a claim of one's own does.
+pub(super) fn tells_device(view: View<'_>, key: &str) -> bool {
+    let iss = view.text("issuer").unwrap_or_default();
+    let is_microsoft = iss.ends_with(VERSION_2) || iss.starts_with("https://sts.windows.net/");
+    !is_microsoft || view.table("claims", &CLAIMS).is_some_and(|table| table.get(key).is_some())
 }
 
 fn no_blank(cx: &mut Context<'_>, view: View<'_>, key: &str) {

@@ -12,6 +12,7 @@ mod issuer;
 pub(crate) mod paths;
 mod places;
 mod policy;
+mod proof;
 pub(crate) mod question;
 mod rule;
 mod server;
@@ -223,6 +224,8 @@ pub(super) struct Known {
     contexts: Vec<AuthenticationContext>,
     /// Where each app names its upstreams.
     upstreams: Vec<At>,
+    /// What tokens can prove, and what policies ask them to.
+    proofs: proof::Proofs,
     alike: policy::Alike,
     /// Named by policies and not defined so far: a file that comes later may.
     awaited: Vec<Awaited>,
@@ -380,14 +383,16 @@ impl Lowering {
             Context { sources, folder: &folder, found: &mut found, files: &mut files, named: &mut named };
         known.missing(&mut cx);
         if !refused && found.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
-            written_names.near_misses(sources, &mut found);
+            let (found, files, named) = (&mut found, &mut files, &mut named);
+            known.proofs.tell(&mut Context { sources, folder: &folder, found, files, named }, &set);
+            written_names.near_misses(sources, found);
             match main_at.filter(|_| set.policies.is_empty()) {
                 Some(at) => found.push(
                     Diagnostic::warning("policy/none", at, "there is no policy")
                         .why("every request meets what its app says under `unmatched`, which refuses unless it says `allow`")
                         .help("write `policies = [\"policies/*.toml\"]` and a policy; `portcullis import` brings Entra's"),
                 ),
-                None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), &mut found),
+                None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), found),
             }
             if let Some(settings) = &settings {
                 paths::shared_upstreams(&settings.apps, &set, &known.upstreams, &mut found);
@@ -425,15 +430,20 @@ fn settings(
     cx.not_empty(main, "issuer", "no token would ever be accepted");
     let mut issuer_names = Names::default();
     let mut issuers = Vec::new();
+    let evidence = main.table("evidence", &EVIDENCE);
+    let contexts_satisfy = evidence.and_then(|view| view.get("contexts-satisfy")).and_then(Node::boolean);
     for view in main.tables("issuer", &ISSUER) {
-        issuers.extend(issuer::issuer(cx, view, &mut issuer_names));
+        if let Some(issuer) = issuer::issuer(cx, view, &mut issuer_names, contexts_satisfy) {
+            known.proofs.issuers.push(proof::IssuerProofs::of(view, &issuer));
+            issuers.push(issuer);
+        }
     }
     issuer::same_iss(cx, main);
 
     known.has_geo = main.get("geo").is_some();
     known.claims = issuers.iter().map(|issuer| issuer.claims.clone()).collect();
-    if let Some(view) = main.table("evidence", &EVIDENCE) {
-        set.evidence = denial::evidence(view);
+    if let Some(view) = evidence {
+        set.evidence = denial::evidence(cx, view);
     }
     cx.not_empty(main, "app", "there would be nothing to protect");
     let mut apps = Vec::new();
@@ -446,6 +456,7 @@ fn settings(
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));
             known.upstreams.push(view.at_key("upstreams"));
+            known.proofs.apps.push(proof::AppProofs::of(&settings));
             apps.push(settings);
             app_denials.push(denial::of_app(view));
             set.apps.push(model);

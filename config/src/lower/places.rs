@@ -35,6 +35,7 @@ pub(super) fn built_in_strengths(known: &mut Known, set: &mut PolicySet) {
             name: name.to_owned(),
             combinations: parts.iter().flat_map(|part| part.iter()).map(|words| owned(words)).collect(),
             acrs: owned(PHISHING_RESISTANT_ACRS),
+            contexts: Vec::new(),
         });
     }
 }
@@ -131,11 +132,11 @@ fn strength(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<A
             );
         }
     }
-    if combinations.is_empty() && view.items("acrs").is_empty() {
+    if combinations.is_empty() && view.items("acrs").is_empty() && view.items("contexts").is_empty() {
         cx.push(
             Diagnostic::error("value/empty", view.at(), "a strength without combinations")
                 .why("no sign-in could ever meet it")
-                .help("write `combinations = [[\"fido\"], [\"pwd\", \"otp\"]]` or `acrs`"),
+                .help("write `combinations = [[\"fido\"], [\"pwd\", \"otp\"]]`, `acrs` or `contexts`"),
         );
     }
     let texts =
@@ -144,5 +145,6 @@ fn strength(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<A
         name: name?.to_owned(),
         combinations: combinations.iter().map(texts).collect(),
         acrs: view.owned("acrs"),
+        contexts: cx.parse_list(view, "contexts", values::context),
     })
 }

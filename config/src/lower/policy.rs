@@ -48,6 +48,7 @@ pub(super) fn policies(
     for view in file.tables("policy", &POLICY) {
         let said = denial::of_policy(cx, view);
         if let Some(policy) = policy(cx, view, known) {
+            known.proofs.asks(view, &policy, &set.apps);
             set.policies.push(policy);
             denials.push(said);
         }

@@ -3,9 +3,13 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use portcullis_policy::model::{ClientAppType, CountryCode, Flow, Platform, RiskLevel};
+use portcullis_policy::model::{
+    AuthenticationContext, ClientAppType, CountryCode, Flow, Platform, RiskLevel,
+};
 use portcullis_policy::path::{ReadPath, read_text};
-use portcullis_policy::signals::{AppIndex, Fact, Identity, Principal, SignIn, Standing, Value};
+use portcullis_policy::signals::{
+    AppIndex, Fact, Identity, IssuerEvidence, Principal, SignIn, Standing, Value,
+};
 
 use super::policy::GUEST_KINDS;
 use super::values::{self, Flaw};
@@ -15,7 +19,7 @@ use crate::diagnose::{At, Diagnostic, Sources};
 use crate::schema::ask_tables::{CASE, CASES, DEVICE, QUESTION};
 use crate::schema::check::{listed, nearest, shortened};
 use crate::schema::tree::{Kind, Node, View};
-use crate::settings::{App, Config};
+use crate::settings::{App, Config, TokenPlaces};
 
 /// One question; problems are added to `found`.
 pub(crate) fn question(
@@ -94,7 +98,9 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
             .extend([Some(context), other].into_iter().flatten().map(|context| (reading.clone(), context)));
     }
     let path = path.written().to_owned();
-    let principal = principal(cx, view, now, &gone);
+    let settings = settings?;
+    let evidence = evidence(cx, config, view, settings);
+    let principal = principal(cx, view, now, &gone, config, evidence);
     let address = cx.parse_key(view, "ip", |text| {
         text.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| {
             Flaw::new("value/address", format!("`{}` is no address", shortened(text)))
@@ -115,6 +121,10 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         principal: principal?,
         app: AppIndex(u32::try_from(app?).ok()?),
         context,
+        is_bearer: match view.text("carrier") {
+            Some(word) => word == "bearer",
+            None => !comes_in_session(&settings.token, client),
+        },
         method: cx.parse_key(view, "method", values::method).unwrap_or_else(|| "GET".to_owned()),
         path,
         other_readings,
@@ -130,6 +140,29 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         risks,
         now,
     })
+}
+
+/// Whether a token is taken to come in a session, where nothing is said of it.
+fn comes_in_session(places: &TokenPlaces, client: Option<ClientAppType>) -> bool {
+    let has_session = places.cookie.is_some() || places.header.is_some();
+    has_session && (!places.bearer || matches!(client, None | Some(ClientAppType::Browser)))
+}
+
+/// What the word of the token's issuer is good for: of the one that is named, or the first that the app accepts.
+fn evidence(cx: &mut Context<'_>, config: &Config, view: View<'_>, app: &App) -> IssuerEvidence {
+    let accepted = || app.issuers.iter().filter_map(|position| config.issuers.get(*position));
+    let names = || accepted().map(|issuer| issuer.name.as_str());
+    let wanted = view.text("issuer");
+    let found = accepted().find(|issuer| wanted.is_none_or(|wanted| issuer.name == wanted));
+    if let (None, Some(wanted)) = (found, wanted) {
+        let help = match nearest(wanted, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the app accepts tokens of {}", listed(names())),
+        };
+        let what = format!("the app accepts no tokens of an issuer `{}`", shortened(wanted));
+        cx.push(Diagnostic::error("issuer/unknown", view.at_key("issuer"), what).help(help));
+    }
+    found.map_or(IssuerEvidence::ANY, |issuer| issuer.evidence)
 }
 
 /// An unavailable fact is unavailable, whatever is written beside it.
@@ -193,7 +226,14 @@ fn moment(cx: &mut Context<'_>, view: View<'_>) -> Option<i64> {
     })
 }
 
-fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> Option<Principal> {
+fn principal(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    now: i64,
+    gone: &[&str],
+    config: &Config,
+    evidence: IssuerEvidence,
+) -> Option<Principal> {
     let guest = cx.parse_key(view, "guest", |text| {
         let found = GUEST_KINDS.into_iter().find(|(name, _)| *name == text);
         found.map(|(_, kind)| kind).ok_or_else(|| {
@@ -229,10 +269,17 @@ fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> O
         Some(_) => Fact::Known(view.owned(key)),
     };
     let auth_time = ago(cx, "signed-in");
+    let (methods, acr) = (view.owned("amr"), text("acr"));
+    let contexts = cx.parse_list(view, "acrs", values::context);
+    let (methods, acr, contexts) = match view.boolean("mfa", false) {
+        true => proven(cx, view, config, evidence, (methods, acr, contexts)),
+        false => (methods, acr, contexts),
+    };
     let sign_in = SignIn {
-        methods: view.owned("amr"),
-        acr: text("acr"),
-        contexts: Vec::new(),
+        contexts,
+        issuer: evidence.shown_by(&methods, acr.as_ref()),
+        methods,
+        acr,
         client_id: text("client-id"),
         flow: Flow::ALL.into_iter().find(|flow| Some(flow.as_str()) == view.text("flow")),
         password_changed: ago(cx, "password-changed"),
@@ -243,6 +290,37 @@ fn principal(cx: &mut Context<'_>, view: View<'_>, now: i64, gone: &[&str]) -> O
     let (groups, roles) = (ids("groups"), ids("roles"));
     let standing = Standing { identity, groups, roles, sign_in, claims: claims(view) };
     Some(Principal { id: id.into(), auth_time, standing: standing.into() })
+}
+
+/// Methods, `acr` and contexts of a sign-in.
+type Told = (Vec<String>, Option<String>, Vec<AuthenticationContext>);
+
+/// What a token tells, with what proves several factors by an issuer of this kind.
+fn proven(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    config: &Config,
+    issuer: IssuerEvidence,
+    (mut methods, mut acr, mut contexts): Told,
+) -> Told {
+    let evidence = &config.policies.evidence;
+    let method = evidence.mfa_methods.first().filter(|_| issuer.tells_methods);
+    let class = evidence.mfa_acrs.first().filter(|_| issuer.tells_acr && acr.is_none());
+    match (method, class, evidence.mfa_contexts.first()) {
+        (Some(method), ..) => methods.push(method.clone()),
+        (None, Some(class), _) => acr = Some(class.clone()),
+        (None, None, Some(context)) => contexts.push(*context),
+        (None, None, None) => cx.push(
+            Diagnostic::error(
+                "ask/mfa",
+                view.at_key("mfa"),
+                "no token of this issuer can prove several factors",
+            )
+            .why("the policies accept nothing that it tells")
+            .help("map a context to it: `[evidence]` `mfa-contexts = [\"c1\"]`; see deploy/entra-id.md"),
+        ),
+    }
+    (methods, acr, contexts)
 }
 
 fn claims(view: View<'_>) -> Vec<(Box<str>, Value)> {

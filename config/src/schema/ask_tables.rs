@@ -5,6 +5,7 @@ use super::{Form, Shape, Table, default, optional, required};
 
 const PLAIN: Shape = Shape::Text(Form::Plain);
 const TEXTS: Shape = super::tables::TEXTS;
+const CONTEXTS: Shape = super::tables::CONTEXTS;
 const RISK: Shape = Shape::Word(&["none", "low", "medium", "high"]);
 const DATE: Shape = Shape::Either(&[Shape::Text(Form::Date), Shape::Date]);
 
@@ -58,7 +59,23 @@ pub(crate) static QUESTION: Table = Table {
         optional("insider-risk", RISK, "Insider risk."),
         optional("service-principal-risk", RISK, "Risk of the program."),
         optional("amr", TEXTS, "Authentication methods of the token; `[\"mfa\"]` proves two factors."),
+        optional(
+            "mfa",
+            Shape::Bool,
+            "That the sign-in proved several factors, in whatever way its issuer tells it.",
+        ),
         optional("acr", PLAIN, "Authentication context class of the token."),
+        optional(
+            "acrs",
+            CONTEXTS,
+            "Authentication contexts that the token says were satisfied, such as `[\"c1\"]`.",
+        ),
+        optional("issuer", PLAIN, "The issuer of the token, by its name; the app's first if absent."),
+        optional(
+            "carrier",
+            Shape::Word(&["bearer", "session"]),
+            "What brings the token: `Authorization: Bearer`, or a cookie or header of a session. If absent, a session where the app takes one and `client` is a browser or is not told.",
+        ),
         optional("client-id", PLAIN, "The client that the token was issued to."),
         optional(
             "flow",
@@ -159,6 +176,11 @@ pub(crate) static GRAPH_CONDITIONS: Table = Table {
         optional("userRiskLevel", PLAIN, "Risk of the user."),
         optional("servicePrincipalRiskLevel", PLAIN, "Risk of the program."),
         optional("insiderRiskLevel", PLAIN, "Insider risk."),
+        optional(
+            "acrs",
+            TEXTS,
+            "Not of Graph's: authentication contexts that the token holds, such as `c1`.",
+        ),
         optional("country", PLAIN, "The country."),
         optional("ipAddress", PLAIN, "The address."),
         optional("authenticationFlow", Shape::Table(&GRAPH_FLOW), "The flow."),

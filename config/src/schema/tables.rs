@@ -9,6 +9,7 @@ const TEXT: Shape = Shape::Text(Form::Plain);
 pub(super) const DISCLOSURE: Shape = Shape::Word(&["minimal", "standard", "full"]);
 pub(crate) const TEXTS: Shape = Shape::List(&TEXT);
 const DURATION: Shape = Shape::Text(Form::Duration);
+pub(super) const CONTEXTS: Shape = Shape::List(&Shape::Text(Form::Context));
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
 static LOCATION_SHAPE: Shape = Shape::Table(&LOCATION);
 static STRENGTH_SHAPE: Shape = Shape::Table(&STRENGTH);
@@ -239,6 +240,7 @@ pub(crate) static ISSUER: Table = Table {
             DURATION,
             "How long the last good keys are used while the source is silent.",
         ),
+        optional("contexts-satisfy", Shape::Bool, "As `evidence.contexts-satisfy`, for this issuer alone."),
         optional("claims", Shape::Table(&CLAIMS), "Which claims say what."),
     ],
 };
@@ -488,6 +490,16 @@ pub(crate) static EVIDENCE: Table = Table {
             "`amr` values that prove multifactor authentication.",
         ),
         optional("mfa-acrs", TEXTS, "`acr` values that prove multifactor authentication."),
+        optional(
+            "mfa-contexts",
+            CONTEXTS,
+            "Authentication contexts (`acrs`) that prove multifactor authentication: the issuer grants them to nobody without.",
+        ),
+        optional(
+            "contexts-satisfy",
+            Shape::Bool,
+            "Whether a context in a token's `acrs` meets the policies that target it; if absent, for issuers whose URL ends in `/v2.0`.",
+        ),
         optional("approved-clients", TEXTS, "Client ids of approved client apps."),
         optional("protected-clients", TEXTS, "Client ids of apps under an app protection policy."),
     ],
@@ -526,5 +538,6 @@ pub(crate) static STRENGTH: Table = Table {
             "Each list is a combination of `amr` methods that is enough.",
         ),
         optional("acrs", TEXTS, "`acr` values that are enough."),
+        optional("contexts", CONTEXTS, "Authentication contexts (`acrs`) of which one is enough."),
     ],
 };

@@ -150,6 +150,7 @@ pub(crate) fn set(shape: Shape) -> PolicySet {
             name: "phishing-resistant".to_owned(),
             combinations: vec![vec!["fido".to_owned()], vec!["x509".to_owned(), "mfa".to_owned()]],
             acrs: vec![],
+            contexts: vec![],
         }],
         evidence: Evidence::default(),
         policies: (0..shape.policies).filter_map(|number| policy(&mut dice, shape, number)).collect(),

@@ -118,6 +118,7 @@ pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> 
     let sign_in = &mut best.principal.standing_mut().sign_in;
     sign_in.methods = set.evidence.mfa_methods.clone();
     sign_in.acr = set.evidence.mfa_acrs.first().cloned();
+    sign_in.contexts = set.evidence.mfa_contexts.clone();
     sign_in.password_changed = Some(witness.now);
     sign_in.risk_seen = Some(witness.now.saturating_sub(60));
     let Grant::Require { controls, .. } = &policy.grant else { return best };
@@ -142,6 +143,7 @@ pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> 
             Control::Strength(name) => {
                 for strength in set.strengths.iter().filter(|strength| strength.name == *name) {
                     sign_in.methods.extend(strength.combinations.iter().flatten().cloned());
+                    sign_in.contexts.extend(&strength.contexts);
                     if strength.combinations.is_empty()
                         && let Some(acr) = strength.acrs.first()
                     {

@@ -17,10 +17,10 @@ use super::layout::Layout;
 use super::remainder::{QuestionIndex, QuestionsBuilder};
 use crate::decision::{PolicyIndex, ReasonCode, ReasonSet};
 use crate::model::{
-    AuthenticationStrength, Conditions, Control, Evidence, Grant, Operator, Persistence, Policy, PolicySet,
-    PolicyState, SessionControls, SignInFrequency,
+    Conditions, Control, Grant, Operator, Persistence, Policy, PolicySet, PolicyState, SessionControls,
+    SignInFrequency, Targets,
 };
-use crate::signals::{Device, Fact, SignIn};
+use crate::signals::{Device, Fact, IssuerEvidence, SignIn};
 use crate::text;
 use crate::tri::Tri;
 
@@ -36,6 +36,8 @@ pub(crate) struct Demand {
     pub(crate) question: Option<QuestionIndex>,
     /// What it grants for, by its place.
     pub(crate) grant: u32,
+    /// Whether the word of the issuer that the context asked for is satisfied meets it.
+    pub(crate) by_context: bool,
     /// Its session controls, if it has any.
     session: Option<SessionIndex>,
 }
@@ -57,7 +59,7 @@ pub(crate) struct Session {
 enum GrantCode {
     Block(ReasonCode),
     Nothing,
-    Require { operator: Operator, controls: Box<[ControlCode]> },
+    Require { operator: Operator, controls: Box<[ControlCode]>, by_context: bool },
 }
 
 /// A grant control.
@@ -185,8 +187,14 @@ impl Demands {
         let mut by_policy: Vec<Option<Demand>> = alloc::vec![None; set.policies.len()];
         let by_bit = layout.owners.iter().map(|owner| {
             // A gap: no set has its bit.
-            let gap =
-                Demand { policy: *owner, enforced: false, question: None, grant: u32::MAX, session: None };
+            let gap = Demand {
+                policy: *owner,
+                enforced: false,
+                question: None,
+                grant: u32::MAX,
+                by_context: false,
+                session: None,
+            };
             let position = owner.0 as usize;
             let (Some(policy), Some(known)) = (set.policies.get(position), by_policy.get_mut(position))
             else {
@@ -197,6 +205,7 @@ impl Demands {
                 enforced: policy.state == PolicyState::Enabled,
                 question: questions.of(&policy.conditions),
                 grant: names.grant(policy),
+                by_context: is_by_context(policy),
                 session: names.session(&policy.session),
             })
         });
@@ -256,13 +265,19 @@ impl Demands {
 
     /// What each grant comes to for whoever signed in so.
     pub(crate) fn verdicts(&self, set: &PolicySet, sign_in: &SignIn) -> Verdicts {
-        let proven: Vec<bool> = self.proofs.iter().map(|proof| proof.is_in(sign_in, set)).collect();
+        let proofs: Vec<Proven> = self.proofs.iter().map(|proof| proof.state(sign_in, set)).collect();
+        let by_word = sign_in.issuer.contexts_satisfy;
         let verdict = |grant: &GrantCode, device: DeviceState| match grant {
             GrantCode::Block(reason) => {
                 Verdict { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(*reason), unsure: false }
             }
             GrantCode::Nothing => Verdict::SATISFIED,
-            GrantCode::Require { operator, controls } => require(*operator, controls, &proven, device),
+            GrantCode::Require { operator, controls, by_context: true } if by_word => {
+                require(*operator, controls, &proofs, device).until_context()
+            }
+            GrantCode::Require { operator, controls, .. } => {
+                require(*operator, controls, &proofs, device).verdict()
+            }
         };
         let each = self.grants.iter().flat_map(|grant| DeviceState::ALL.map(|device| verdict(grant, device)));
         Verdicts(each.collect())
@@ -273,47 +288,104 @@ impl Verdict {
     /// For a grant that cannot be found: a refusal.
     pub(crate) const LOST: Self =
         Self { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(ReasonCode::Blocked), unsure: false };
-    const SATISFIED: Self = Self { kind: Kind::Satisfied, reasons: ReasonSet::EMPTY, unsure: false };
+    /// For a grant that is met.
+    pub(crate) const SATISFIED: Self =
+        Self { kind: Kind::Satisfied, reasons: ReasonSet::EMPTY, unsure: false };
 }
 
-fn require(operator: Operator, controls: &[ControlCode], proven: &[bool], device: DeviceState) -> Verdict {
-    let (mut some_met, mut unsure, mut sure_unmet) = (false, false, false);
-    let (mut states, mut performable) = (ReasonSet::EMPTY, ReasonSet::EMPTY);
+/// What is unmet of a grant's controls.
+struct Required {
+    operator: Operator,
+    /// Whether the controls are met for certain.
+    met: bool,
+    some_unsure: bool,
+    some_unmet: bool,
+    /// Of the unmet ones: what the user can do now, what is asked of the sign-in but can never be proven, and
+    /// states.
+    acts: ReasonSet,
+    unprovable: ReasonSet,
+    states: ReasonSet,
+}
+
+fn require(operator: Operator, controls: &[ControlCode], proofs: &[Proven], device: DeviceState) -> Required {
+    let (mut some_met, mut some_unsure, mut some_unmet) = (false, false, false);
+    let (mut acts, mut unprovable, mut states) = (ReasonSet::EMPTY, ReasonSet::EMPTY, ReasonSet::EMPTY);
     for control in controls {
-        let (holds, reason) = control.is_met(proven, device);
+        let (holds, reason) = control.is_met(proofs, device);
         match holds {
             Tri::Yes => {
                 some_met = true;
                 continue;
             }
-            Tri::Maybe => unsure = true,
-            Tri::No => sure_unmet = true,
+            Tri::Maybe => some_unsure = true,
+            Tri::No => some_unmet = true,
         }
-        if control.performable {
-            performable = performable.with(reason);
-        } else {
+        if !control.performable {
             states = states.with(reason);
+        } else if control.is_provable(proofs) {
+            acts = acts.with(reason);
+        } else {
+            unprovable = unprovable.with(reason);
         }
     }
-    let all_met = !unsure && !sure_unmet;
-    match operator {
-        Operator::And if all_met => Verdict::SATISFIED,
-        Operator::Or if some_met => Verdict::SATISFIED,
-        // What the user can perform is proven or not: only states are ever in doubt.
-        Operator::And if states.is_empty() => {
-            Verdict { kind: Kind::Challenges, reasons: performable, unsure: false }
+    let met = match operator {
+        Operator::And => !some_unsure && !some_unmet,
+        Operator::Or => some_met,
+    };
+    Required { operator, met, some_unsure, some_unmet, acts, unprovable, states }
+}
+
+impl Required {
+    /// What it comes to where the evidence of each control counts.
+    fn verdict(self) -> Verdict {
+        if self.met {
+            return Verdict::SATISFIED;
         }
-        // With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
-        Operator::And => {
-            Verdict { kind: Kind::Denies, reasons: states.union(performable), unsure: unsure && !sure_unmet }
+        // What no token will ever prove ends it as a missing state does: nobody signs in in vain.
+        let unprovable = if self.unprovable.is_empty() {
+            ReasonSet::EMPTY
+        } else {
+            ReasonSet::EMPTY.with(ReasonCode::NotProvable)
+        };
+        let states = self.states.union(unprovable);
+        match self.operator {
+            // What the user can perform is proven or not: only states are ever in doubt.
+            Operator::And if states.is_empty() => {
+                Verdict { kind: Kind::Challenges, reasons: self.acts, unsure: false }
+            }
+            Operator::And => {
+                Verdict { kind: Kind::Denies, reasons: states.union(self.acts), unsure: self.is_unsure() }
+            }
+            Operator::Or if self.acts.is_empty() => {
+                Verdict { kind: Kind::Denies, reasons: states, unsure: self.some_unsure }
+            }
+            Operator::Or => Verdict { kind: Kind::Challenges, reasons: self.acts, unsure: self.some_unsure },
         }
-        Operator::Or if performable.is_empty() => Verdict { kind: Kind::Denies, reasons: states, unsure },
-        Operator::Or => Verdict { kind: Kind::Challenges, reasons: performable, unsure },
+    }
+
+    /// What it comes to where the issuer's word that the context is satisfied is enough, and has not been given:
+    /// a new sign-in could bring that, whatever the controls are.
+    fn until_context(self) -> Verdict {
+        if self.met {
+            return Verdict::SATISFIED;
+        }
+        let acts = self.acts.union(self.unprovable);
+        let reasons =
+            if acts.is_empty() { ReasonSet::EMPTY.with(ReasonCode::StrengthRequired) } else { acts };
+        Verdict { kind: Kind::Challenges, reasons, unsure: self.is_unsure() }
+    }
+
+    /// With AND one certain miss is a certain refusal; with OR any doubt could have satisfied it.
+    const fn is_unsure(&self) -> bool {
+        match self.operator {
+            Operator::And => self.some_unsure && !self.some_unmet,
+            Operator::Or => self.some_unsure,
+        }
     }
 }
 
 impl ControlCode {
-    fn is_met(&self, proven: &[bool], device: DeviceState) -> (Tri, ReasonCode) {
+    fn is_met(&self, proofs: &[Proven], device: DeviceState) -> (Tri, ReasonCode) {
         let by_device = |holds: fn(bool, bool) -> bool| match device {
             DeviceState::Known { compliant, joined } => {
                 (Tri::from_bool(holds(compliant, joined)), self.reason)
@@ -323,19 +395,47 @@ impl ControlCode {
         };
         match self.test {
             ControlTest::Proof(proof) => {
-                (Tri::from_bool(proven.get(proof as usize).copied().unwrap_or(false)), self.reason)
+                (Tri::from_bool(proofs.get(proof as usize) == Some(&Proven::Yes)), self.reason)
             }
             ControlTest::Compliant => by_device(|compliant, _| compliant),
             ControlTest::HybridJoined => by_device(|_, joined| joined),
         }
     }
+
+    /// Whether another sign-in could prove it.
+    fn is_provable(&self, proofs: &[Proven]) -> bool {
+        match self.test {
+            ControlTest::Proof(proof) => proofs.get(proof as usize) != Some(&Proven::Never),
+            ControlTest::Compliant | ControlTest::HybridJoined => false,
+        }
+    }
+}
+
+/// What a sign-in says of something that tokens can prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proven {
+    Yes,
+    /// Not now; another sign-in could.
+    NotYet,
+    /// No token of this issuer holds such evidence.
+    Never,
 }
 
 impl Proof {
+    fn state(&self, sign_in: &SignIn, set: &PolicySet) -> Proven {
+        if self.is_in(sign_in, set) {
+            Proven::Yes
+        } else if self.is_provable_by(sign_in.issuer, set) {
+            Proven::NotYet
+        } else {
+            Proven::Never
+        }
+    }
+
     fn is_in(&self, sign_in: &SignIn, set: &PolicySet) -> bool {
         let evidence = &set.evidence;
         match self {
-            Self::Mfa => proves_mfa(evidence, sign_in),
+            Self::Mfa => evidence.proves_mfa(sign_in),
             Self::ApprovedClient => is_client(&evidence.approved_clients, sign_in),
             Self::ProtectedClient => is_client(&evidence.protected_clients, sign_in),
             Self::PasswordChange => match (sign_in.password_changed, sign_in.risk_seen) {
@@ -345,10 +445,25 @@ impl Proof {
             },
             Self::Strength(name) => {
                 let named = set.strengths.iter().find(|strength| strength.name == *name);
-                named.is_some_and(|strength| proves_strength(strength, sign_in))
+                named.is_some_and(|strength| strength.is_proven_by(sign_in))
             }
             Self::Terms(name) => sign_in.terms.contains(name),
             Self::Custom(name) => sign_in.custom_controls.contains(name),
+        }
+    }
+
+    fn is_provable_by(&self, issuer: IssuerEvidence, set: &PolicySet) -> bool {
+        match self {
+            Self::Mfa => set.evidence.is_mfa_provable_by(issuer),
+            // States: nothing that signing in again would change.
+            Self::ApprovedClient | Self::ProtectedClient => false,
+            Self::PasswordChange => issuer.tells_password_change,
+            Self::Strength(name) => {
+                let named = set.strengths.iter().find(|strength| strength.name == *name);
+                named.is_some_and(|strength| strength.is_provable_by(issuer))
+            }
+            Self::Terms(_) => issuer.tells_terms,
+            Self::Custom(_) => issuer.tells_custom_controls,
         }
     }
 }
@@ -358,16 +473,10 @@ fn is_client(clients: &[String], sign_in: &SignIn) -> bool {
     id.is_some_and(|id| clients.iter().any(|one| text::eq(one, id)))
 }
 
-fn proves_mfa(evidence: &Evidence, sign_in: &SignIn) -> bool {
-    let method = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
-    let acr = |wanted: &String| sign_in.acr.as_ref() == Some(wanted);
-    evidence.mfa_methods.iter().any(method) || evidence.mfa_acrs.iter().any(acr)
-}
-
-fn proves_strength(strength: &AuthenticationStrength, sign_in: &SignIn) -> bool {
-    let used = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
-    strength.combinations.iter().any(|combination| !combination.is_empty() && combination.iter().all(used))
-        || sign_in.acr.as_ref().is_some_and(|acr| strength.acrs.contains(acr))
+/// Whether a policy is met by the issuer's word that its context was satisfied: one that asks something, of a
+/// context. A block is not.
+fn is_by_context(policy: &Policy) -> bool {
+    matches!((&*policy.targets, &policy.grant), (Targets::Contexts(_), Grant::Require { .. }))
 }
 
 fn span_secs(frequency: SignInFrequency) -> i64 {
@@ -413,7 +522,7 @@ impl Names {
             Grant::SessionOnly => GrantCode::Nothing,
             Grant::Require { operator, controls } => {
                 let controls = controls.iter().map(|control| self.control(control)).collect();
-                GrantCode::Require { operator: *operator, controls }
+                GrantCode::Require { operator: *operator, controls, by_context: is_by_context(policy) }
             }
         };
         self.grants.place(code)

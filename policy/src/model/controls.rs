@@ -4,6 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::AuthenticationContext;
+use crate::signals::{IssuerEvidence, SignIn};
+use crate::text;
+
 /// What a policy that applies asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
@@ -64,6 +68,28 @@ pub struct AuthenticationStrength {
     pub combinations: Vec<Vec<String>>,
     /// `acr` values that meet it by themselves.
     pub acrs: Vec<String>,
+    /// Authentication contexts that meet it by themselves: the token's `acrs` holds one of them.
+    pub contexts: Vec<AuthenticationContext>,
+}
+
+impl AuthenticationStrength {
+    /// Whether a sign-in holds evidence that it is met.
+    #[must_use]
+    pub fn is_proven_by(&self, sign_in: &SignIn) -> bool {
+        let used = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
+        let met = |combination: &Vec<String>| !combination.is_empty() && combination.iter().all(used);
+        self.combinations.iter().any(met)
+            || sign_in.acr.as_ref().is_some_and(|acr| self.acrs.contains(acr))
+            || self.contexts.iter().any(|context| sign_in.contexts.contains(context))
+    }
+
+    /// Whether tokens of an issuer could ever hold such evidence.
+    #[must_use]
+    pub fn is_provable_by(&self, issuer: IssuerEvidence) -> bool {
+        (issuer.tells_methods && !self.combinations.is_empty())
+            || (issuer.tells_acr && !self.acrs.is_empty())
+            || !self.contexts.is_empty()
+    }
 }
 
 /// What holds for the session that a grant opens. Of several policies the strictest value wins.

@@ -7,8 +7,10 @@ use ipnet::IpNet;
 
 use super::{AuthenticationContext, CountryCode, UserSelector};
 use crate::path::PathCase;
+use crate::reference::{Tri, application};
 use crate::rule::Rule;
-use crate::signals::Value;
+use crate::signals::{IssuerEvidence, SignIn, Value};
+use crate::text;
 
 /// A protected application.
 #[derive(Clone, Debug)]
@@ -57,6 +59,14 @@ pub struct Apps {
     /// A filter over the app's attributes. In mode include it adds the apps that match to
     /// `include`; in mode exclude it adds them to `exclude`, as Entra's application filter does.
     pub filter: Option<(super::FilterMode, Rule)>,
+}
+
+impl Apps {
+    /// Whether an app is among them. What cannot be told counts as meant.
+    #[must_use]
+    pub fn covers(&self, app: &App) -> bool {
+        application(self, app) != Tri::No
+    }
 }
 
 /// One way of naming apps.
@@ -109,6 +119,9 @@ pub struct Evidence {
     pub mfa_methods: Vec<String>,
     /// `acr` values that prove multifactor authentication.
     pub mfa_acrs: Vec<String>,
+    /// Authentication contexts (`acrs`) that prove multifactor authentication: the issuer's own policies ask for
+    /// it wherever one of them is granted.
+    pub mfa_contexts: Vec<AuthenticationContext>,
     /// Client ids of approved client apps.
     pub approved_clients: Vec<String>,
     /// Client ids of apps under an app protection policy.
@@ -120,8 +133,28 @@ impl Default for Evidence {
         Self {
             mfa_methods: alloc::vec![String::from("mfa"), String::from("ngcmfa")],
             mfa_acrs: Vec::new(),
+            mfa_contexts: Vec::new(),
             approved_clients: Vec::new(),
             protected_clients: Vec::new(),
         }
+    }
+}
+
+impl Evidence {
+    /// Whether a sign-in holds evidence of multifactor authentication.
+    #[must_use]
+    pub fn proves_mfa(&self, sign_in: &SignIn) -> bool {
+        let method = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
+        self.mfa_methods.iter().any(method)
+            || sign_in.acr.as_ref().is_some_and(|acr| self.mfa_acrs.contains(acr))
+            || self.mfa_contexts.iter().any(|context| sign_in.contexts.contains(context))
+    }
+
+    /// Whether tokens of an issuer could ever hold such evidence.
+    #[must_use]
+    pub fn is_mfa_provable_by(&self, issuer: IssuerEvidence) -> bool {
+        (issuer.tells_methods && !self.mfa_methods.is_empty())
+            || (issuer.tells_acr && !self.mfa_acrs.is_empty())
+            || !self.mfa_contexts.is_empty()
     }
 }

@@ -42,6 +42,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
         refresh_min: Duration::from_secs(30),
         // The keys were fetched by today's clock and are asked by a fixed one.
         stale_max: Duration::from_secs(u64::from(u32::MAX)),
+        evidence: portcullis_policy::signals::IssuerEvidence::ANY,
         claims: Claims {
             extra: vec!["email".into(), "a.b".into()],
             sign_in_risk: Some("risk".into()),

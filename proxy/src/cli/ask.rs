@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use portcullis_config::ask::Question;
 use portcullis_config::diagnose::{Diagnostic, Sources, render_text};
 use portcullis_config::{Config, load};
-use portcullis_policy::decision::{Generation, Refused};
+use portcullis_policy::decision::Generation;
 use portcullis_policy::explain::{Explanation, explain};
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::remedy::{self, Remedies};
@@ -16,7 +16,7 @@ use portcullis_policy::{CompiledPolicies, Outcome, Silent};
 
 use super::Failure;
 use crate::context::geo::{GeoDatabase, GeoState};
-use crate::refusal::{Nuance, Refusal};
+use crate::refusal::{Carrier, Refusal};
 
 /// A configuration that questions can be put to.
 pub(super) struct Subject {
@@ -84,15 +84,15 @@ impl Subject {
         if !same {
             return Err("the decision and its explanation differ; please report this request".into());
         }
-        let code = explanation.conclusion.refused().map(|refused| coded(*refused));
+        let carrier = if question.is_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
+        let evidence = &self.policies.set().evidence;
+        let code = explanation.conclusion.refused().map(|refused| {
+            let refusal = Refusal::by_policies(*refused, &question.principal, evidence, carrier);
+            (refusal.row().code, refusal.reason())
+        });
         let remedies = remedy::find(&self.policies, &scope, &signals);
         Ok(Answered { explanation, remedies, code })
     }
-}
-
-fn coded(refused: Refused) -> (u32, &'static str) {
-    let refusal = Refusal::Policy(refused, Nuance::None);
-    (refusal.row().code, refusal.reason())
 }
 
 /// Diagnoses as a failure.

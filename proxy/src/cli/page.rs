@@ -196,6 +196,7 @@ const fn example(reason: ReasonCode) -> (&'static [&'static [Remedy]], DeviceSta
         | ReasonCode::BlockedByRisk
         | ReasonCode::Blocked
         | ReasonCode::NoPolicy
+        | ReasonCode::NotProvable
         | ReasonCode::PasswordChangeRequired
         | ReasonCode::TermsRequired
         | ReasonCode::ExternalControlRequired

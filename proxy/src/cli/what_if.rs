@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// For people, for programs, or as Graph answers.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Tell of every policy why it did not apply, instead of how many did not.
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     facts: Facts,
 }
@@ -82,6 +85,18 @@ struct Facts {
     /// The sign-in proved several factors.
     #[arg(long)]
     mfa: bool,
+    /// An authentication context that the token holds (`acrs`), such as `c1`; may be repeated.
+    #[arg(long, value_name = "CONTEXT")]
+    acrs: Vec<String>,
+    /// The authentication context that is asked for, instead of the path's.
+    #[arg(long, value_name = "CONTEXT")]
+    context: Option<String>,
+    /// The issuer of the token, by its name; the app's first if absent.
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// What brings the token: `bearer` or `session`.
+    #[arg(long)]
+    carrier: Option<String>,
     /// Sign-in risk.
     #[arg(long, value_name = "LEVEL")]
     sign_in_risk: Option<String>,
@@ -121,6 +136,9 @@ impl Facts {
             ("user-risk", &self.user_risk),
             ("path", &self.path),
             ("method", &self.method),
+            ("context", &self.context),
+            ("issuer", &self.issuer),
+            ("carrier", &self.carrier),
             ("signed-in", &self.signed_in),
             ("at", &self.at),
             ("device.trust-type", &self.device_joined),
@@ -130,13 +148,13 @@ impl Facts {
                 put(key, json!(value));
             }
         }
-        for (key, values) in [("groups", &self.group), ("roles", &self.role)] {
+        for (key, values) in [("groups", &self.group), ("roles", &self.role), ("acrs", &self.acrs)] {
             if !values.is_empty() {
                 put(key, json!(values));
             }
         }
         if self.mfa {
-            put("amr", json!(["mfa"]));
+            put("mfa", json!(true));
         }
         if let Some(compliant) = self.device_compliant {
             put("device.compliant", json!(compliant));
@@ -157,7 +175,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let answered = subject.ask(&mut request.question)?;
     let set = subject.policies.set();
     match arguments.format {
-        Format::Text => super::print(&text_of(set, &answered)),
+        Format::Text => super::print(&text_of(set, &answered, arguments.all)),
         Format::Json => super::print(&format!("{:#}", json_of(set, &answered))),
         Format::Graph => super::print(&format!("{:#}", graph_of(set, &answered, request.applied_only))),
     }
@@ -199,7 +217,8 @@ pub(super) fn headline(answered: &Answered) -> String {
     }
 }
 
-fn text_of(set: &PolicySet, answered: &Answered) -> String {
+/// What applied first, since that decided; of the rest the number, or with `all` why not.
+fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
     let mut out = headline(answered);
     match answered.explanation.assigned {
         Tri::Yes => {}
@@ -208,8 +227,25 @@ fn text_of(set: &PolicySet, answered: &Answered) -> String {
             out.push_str("\nwhether assigned to the app could not be told; the policies would say:")
         }
     }
-    for explained in &answered.explanation.policies {
+    let applied = |explained: &&Explained| explained.finding.ruled_out_by().is_none();
+    let (applied, rest): (Vec<_>, Vec<_>) = answered.explanation.policies.iter().partition(applied);
+    if applied.is_empty() {
+        out.push_str("\n  no policy applies");
+    }
+    for explained in applied {
         let _ = write!(out, "\n  {}: {}", id(set, explained), value(&explained.sentence()));
+    }
+    match rest.len() {
+        0 => {}
+        _ if all => {
+            for explained in rest {
+                let _ = write!(out, "\n  {}: {}", id(set, explained), value(&explained.sentence()));
+            }
+        }
+        1 => out.push_str("\n  and 1 policy that does not apply: `--all` says why"),
+        count => {
+            let _ = write!(out, "\n  and {count} policies that do not apply: `--all` says why");
+        }
     }
     if answered.explanation.conclusion.refused().is_some() {
         out.push_str("\nwhat would let it in:");

@@ -49,6 +49,8 @@ pub struct Facts<'r> {
     pub sign_in_url: Option<&'r str>,
     /// The exact `iss` of the token's issuer.
     pub issuer: Option<&'r str>,
+    /// Whether the client that the token was issued to follows Microsoft's claims challenges.
+    pub follows_claims_challenges: bool,
     /// Policies that applied, with their results.
     pub applied: &'r [(PolicyIndex, PolicyResult)],
     /// How many such refusals there were within the last minutes, this one included, where that was
@@ -81,6 +83,7 @@ impl Facts<'_> {
             remedies: &[],
             sign_in_url: None,
             issuer: None,
+            follows_claims_challenges: false,
             applied: &[],
             repeats: None,
             case: None,

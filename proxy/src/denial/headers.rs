@@ -13,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::escape::push_percent;
 use super::facts::Facts;
-use super::step_up::StepUps;
+use super::step_up::{Contexts, StepUp, StepUps};
 use super::view::{View, digits};
-use crate::record::{Case, Claim};
+use crate::record::Case;
 use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_row};
 use portcullis_policy::decision::ReasonCode;
+use portcullis_policy::model::AuthenticationContext;
 
 /// Fields of a denial at most, with the two that pingora adds.
 const FIELDS_MAX: usize = 18;
@@ -168,21 +169,27 @@ fn challenge(
         ),
         Refusal::BadToken(_) => HeaderValue::from_static("Bearer error=\"invalid_token\""),
         Refusal::Policy(refused, _) if matches!(resolution, Resolution::Reauthenticate) => {
-            if facts.case.is_some_and(follows_claims_challenges) {
-                return claims_challenge(facts);
+            let contexts = facts.case.map(contexts_of).unwrap_or_default();
+            let step_up = step_ups.needed(*refused, facts.applied, &contexts);
+            let too_old = refused.reasons.contains(ReasonCode::SignInTooOld)
+                || refused.primary == ReasonCode::SignInTooOld;
+            if facts.follows_claims_challenges {
+                return claims_challenge(facts, &step_up, &contexts, too_old);
             }
-            let step_up = step_ups.needed(*refused, facts.applied);
             let mut text = String::from("Bearer error=\"insufficient_user_authentication\"");
             let values = step_up.acr_values.iter().filter(|value| is_acr(value)).take(ACR_VALUES_MAX);
-            let values = values.map(String::as_str).collect::<Vec<_>>().join(" ");
+            let mut values = values.map(String::as_str).collect::<Vec<_>>().join(" ");
+            if values.is_empty() {
+                // An issuer that tells contexts grants them by name.
+                let names = step_up.contexts.iter().take(ACR_VALUES_MAX).map(ToString::to_string);
+                values = names.collect::<Vec<_>>().join(" ");
+            }
             if !values.is_empty() {
                 text.push_str(", acr_values=\"");
                 text.push_str(&values);
                 text.push('"');
             }
             // Without `max_age` a client may get a token from the old sign-in again, and loop.
-            let too_old = refused.reasons.contains(ReasonCode::SignInTooOld)
-                || refused.primary == ReasonCode::SignInTooOld;
             if let Some(secs) = step_up.max_age_secs.or(too_old.then_some(0)) {
                 text.push_str(", max_age=\"");
                 text.push_str(&secs.to_string());
@@ -194,30 +201,29 @@ fn challenge(
     }
 }
 
-/// Whether the token was issued to a client that follows claims challenges: `xms_cc` holds `cp1`.
-/// Source: Microsoft identity platform, "Claims challenges, claims requests and client capabilities".
-fn follows_claims_challenges(case: &Case) -> bool {
-    case.claims.iter().any(|(name, claim)| {
-        name == "xms_cc"
-            && match claim {
-                Claim::Text(text) => text.split(' ').any(|word| word.eq_ignore_ascii_case("cp1")),
-                Claim::List(items) => items.iter().any(|word| word.eq_ignore_ascii_case("cp1")),
-                Claim::Bool(_) | Claim::Number(_) => false,
-            }
-    })
+/// What the route asks for and what the token holds.
+fn contexts_of(case: &Case) -> Contexts {
+    Contexts {
+        asked: case.context.as_deref().and_then(AuthenticationContext::new),
+        held: case.contexts.iter().filter_map(|name| AuthenticationContext::new(name)).collect(),
+    }
 }
 
-/// Microsoft's challenge: the authentication context of the route where there is one, else a token
-/// that is issued from now on, for which the issuer asks its own policies again.
-fn claims_challenge(facts: &Facts<'_>) -> HeaderValue {
-    let context = facts.case.and_then(|case| case.context.as_deref());
-    let wanted = match context {
-        Some(context) => serde_json::json!({ "acrs": { "essential": true, "value": context } }),
-        None => {
-            let now = facts.now_unix_ms.div_euclid(1_000).to_string();
-            serde_json::json!({ "nbf": { "essential": true, "value": now } })
-        }
-    };
+/// Microsoft's challenge: an authentication context that proves what is missing, or else the one of the route,
+/// for whose sake the issuer asks its own policies; never one that the token holds, for then the next token
+/// would be the same. Otherwise, and where the sign-in is too old, a token that is issued from now on.
+/// Source: Microsoft identity platform, "Developer guide to Conditional Access authentication context".
+fn claims_challenge(facts: &Facts<'_>, step_up: &StepUp, contexts: &Contexts, too_old: bool) -> HeaderValue {
+    let of_route = contexts.asked.filter(|asked| !contexts.held.contains(asked));
+    let context = step_up.contexts.first().copied().or(of_route);
+    let mut wanted = serde_json::Map::new();
+    if let Some(context) = context {
+        wanted.insert("acrs".into(), serde_json::json!({ "essential": true, "value": context.to_string() }));
+    }
+    if context.is_none() || too_old {
+        let now = facts.now_unix_ms.div_euclid(1_000).to_string();
+        wanted.insert("nbf".into(), serde_json::json!({ "essential": true, "value": now }));
+    }
     let claims = STANDARD.encode(serde_json::json!({ "access_token": wanted }).to_string());
     let uri = facts.issuer.and_then(authorization_uri);
     let uri = uri.map(|uri| format!(" authorization_uri=\"{uri}\",")).unwrap_or_default();

@@ -32,9 +32,8 @@ use http::{HeaderMap, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
 use portcullis_policy::decision::PolicyResult;
-use portcullis_policy::model::Evidence;
-use portcullis_policy::signals::{Principal, Signals};
-use portcullis_policy::{PolicySet, text};
+use portcullis_policy::PolicySet;
+use portcullis_policy::signals::Signals;
 
 pub use asked::{Asked, Negotiated};
 pub use facts::{DeviceState, Facts};
@@ -42,7 +41,7 @@ pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
 use crate::admit::address;
 use crate::record::{Case, NamedIds};
-use crate::refusal::Refusal;
+use crate::refusal::{Carrier, Refusal};
 use desk::Desk;
 use page::{Frame, Page};
 use repeats::Repeats;
@@ -75,7 +74,6 @@ pub struct Denials {
     policies: Vec<PolicyDenial>,
     policy_ids: Vec<String>,
     step_ups: StepUps,
-    evidence: Evidence,
     repeats: Repeats,
     seal: Seal,
     named: NamedIds,
@@ -118,7 +116,6 @@ impl Denials {
             policies: settings.policies.clone(),
             policy_ids: config.policies.policies.iter().map(|policy| policy.id.to_string()).collect(),
             step_ups: StepUps::of(&config.policies),
-            evidence: config.policies.evidence.clone(),
             repeats: Repeats::new(),
             seal: Seal::new(&settings.support_keys),
             named: NamedIds::of(&config.policies),
@@ -198,17 +195,8 @@ impl Denials {
     /// Writes down what a refusal was decided on, for [`Facts::case`] and the decision log. `app`
     /// is the app's id.
     #[must_use]
-    pub fn case(&self, signals: &Signals<'_>, app: &str) -> Case {
-        Case::of(signals, app, &self.named)
-    }
-
-    /// Whether a sign-in used several factors, by the evidence that the policies accept.
-    #[must_use]
-    pub fn had_mfa(&self, principal: &Principal) -> bool {
-        let sign_in = &principal.standing.sign_in;
-        let used = |wanted: &String| sign_in.methods.iter().any(|one| text::eq(one, wanted));
-        self.evidence.mfa_methods.iter().any(used)
-            || sign_in.acr.as_ref().is_some_and(|acr| self.evidence.mfa_acrs.contains(acr))
+    pub fn case(&self, signals: &Signals<'_>, app: &str, carrier: Carrier) -> Case {
+        Case::of(signals, app, carrier, &self.named)
     }
 
     /// A person or program as the decision log names it.

@@ -3,15 +3,24 @@
 
 use portcullis_policy::PolicySet;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, Refused};
-use portcullis_policy::model::{Control, Grant, SignInFrequency};
+use portcullis_policy::model::{AuthenticationContext, Control, Grant, SignInFrequency, Targets};
+
+/// What a token can hold that proves something, by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Proofs {
+    acrs: Vec<String>,
+    contexts: Vec<AuthenticationContext>,
+}
 
 /// What one policy asks of a sign-in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Asks {
-    /// `acr` values that prove multifactor authentication, if it asks for that.
-    mfa: Option<Vec<String>>,
-    /// `acr` values of each strength that it asks for.
-    strengths: Vec<Vec<String>>,
+    /// Whether it is about authentication contexts, of which the route asks for one.
+    is_of_context: bool,
+    /// What proves multifactor authentication, if it asks for that.
+    mfa: Option<Proofs>,
+    /// What proves each strength that it asks for.
+    strengths: Vec<Proofs>,
     /// How old the sign-in may be, in seconds.
     max_age_secs: Option<u64>,
 }
@@ -20,11 +29,22 @@ struct Asks {
 #[derive(Debug, Default)]
 pub(super) struct StepUps(Vec<Asks>);
 
+/// The authentication contexts of a request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contexts {
+    /// What the route asks for.
+    pub(super) asked: Option<AuthenticationContext>,
+    /// What the token holds.
+    pub(super) held: Vec<AuthenticationContext>,
+}
+
 /// What a new sign-in must bring (RFC 9470, section 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StepUp {
     /// `acr` values of which one is enough, the preferred one first.
     pub(super) acr_values: Vec<String>,
+    /// Authentication contexts of which one is enough, the preferred one first; none that the token holds.
+    pub(super) contexts: Vec<AuthenticationContext>,
     /// How long ago the sign-in may be, in seconds.
     pub(super) max_age_secs: Option<u64>,
 }
@@ -33,6 +53,7 @@ impl StepUps {
     pub(super) fn of(set: &PolicySet) -> Self {
         let asks = set.policies.iter().map(|policy| {
             let mut asks = Asks {
+                is_of_context: matches!(&*policy.targets, Targets::Contexts(_)),
                 max_age_secs: policy.session.sign_in_frequency.map(|frequency| match frequency {
                     SignInFrequency::Every(span) => span.as_secs(),
                     SignInFrequency::EveryTime => 0,
@@ -42,10 +63,18 @@ impl StepUps {
             if let Grant::Require { controls, .. } = &policy.grant {
                 for control in controls {
                     match control {
-                        Control::Mfa => asks.mfa = Some(set.evidence.mfa_acrs.clone()),
+                        Control::Mfa => {
+                            asks.mfa = Some(Proofs {
+                                acrs: set.evidence.mfa_acrs.clone(),
+                                contexts: set.evidence.mfa_contexts.clone(),
+                            });
+                        }
                         Control::Strength(name) => {
                             let strength = set.strengths.iter().find(|strength| strength.name == *name);
-                            asks.strengths.extend(strength.map(|strength| strength.acrs.clone()));
+                            asks.strengths.extend(strength.map(|strength| Proofs {
+                                acrs: strength.acrs.clone(),
+                                contexts: strength.contexts.clone(),
+                            }));
                         }
                         Control::CompliantDevice
                         | Control::HybridJoinedDevice
@@ -62,39 +91,53 @@ impl StepUps {
         Self(asks.collect())
     }
 
-    /// What would satisfy all policies that asked at once. Where no one `acr` would, those of the
-    /// first are named: the next sign-in is asked for the rest.
-    pub(super) fn needed(&self, refused: Refused, applied: &[(PolicyIndex, PolicyResult)]) -> StepUp {
+    /// What would satisfy all policies that asked at once. Where nothing would, what satisfies the first is
+    /// named: the next sign-in is asked for the rest. Nothing is named that the token holds already: a client
+    /// that follows challenges would come back with the same.
+    pub(super) fn needed(
+        &self,
+        refused: Refused,
+        applied: &[(PolicyIndex, PolicyResult)],
+        contexts: &Contexts,
+    ) -> StepUp {
         let unmet = |reason| refused.primary == reason || refused.reasons.contains(reason);
+        let is_held = |context: &AuthenticationContext| contexts.held.contains(context);
+        let asked = contexts.asked.filter(|asked| !is_held(asked));
         let asking = applied
             .iter()
             .filter(|(_, result)| matches!(result, PolicyResult::Interrupted | PolicyResult::Failure))
             .filter_map(|(policy, _)| self.0.get(policy.0 as usize));
         let mut step_up = StepUp::default();
         for asks in asking {
-            if unmet(ReasonCode::StrengthRequired) {
-                asks.strengths.iter().for_each(|acrs| step_up.narrow(acrs));
+            // Its issuer's policies ask, for this context, what ours does.
+            if let (true, Some(asked)) = (asks.is_of_context, asked) {
+                narrow(&mut step_up.contexts, &[asked]);
             }
-            if let (Some(acrs), true) = (&asks.mfa, unmet(ReasonCode::MfaRequired)) {
-                step_up.narrow(acrs);
+            let strengths = asks.strengths.iter().filter(|_| unmet(ReasonCode::StrengthRequired));
+            let mfa = asks.mfa.iter().filter(|_| unmet(ReasonCode::MfaRequired));
+            for proofs in strengths.chain(mfa) {
+                narrow(&mut step_up.acr_values, &proofs.acrs);
+                if !asks.is_of_context || asked.is_none() {
+                    narrow(&mut step_up.contexts, &proofs.contexts);
+                }
             }
             if let (Some(secs), true) = (asks.max_age_secs, unmet(ReasonCode::SignInTooOld)) {
                 step_up.max_age_secs = Some(step_up.max_age_secs.map_or(secs, |other| other.min(secs)));
             }
         }
+        step_up.contexts.retain(|context| !is_held(context));
         step_up
     }
 }
 
-impl StepUp {
-    fn narrow(&mut self, acrs: &[String]) {
-        if self.acr_values.is_empty() {
-            self.acr_values = acrs.to_vec();
-            return;
-        }
-        let both: Vec<String> = self.acr_values.iter().filter(|acr| acrs.contains(acr)).cloned().collect();
-        if !both.is_empty() {
-            self.acr_values = both;
-        }
+/// Leaves of the values those that are among others too, unless that leaves none.
+fn narrow<T: Clone + PartialEq>(values: &mut Vec<T>, others: &[T]) {
+    if values.is_empty() {
+        *values = others.to_vec();
+        return;
+    }
+    let both: Vec<T> = values.iter().filter(|value| others.contains(value)).cloned().collect();
+    if !both.is_empty() {
+        *values = both;
     }
 }

@@ -590,6 +590,7 @@ fn step_up_policies() -> PolicySet {
         name: name.into(),
         combinations: Vec::new(),
         acrs: acrs.iter().map(|acr| (*acr).to_owned()).collect(),
+        contexts: Vec::new(),
     };
     let require = |control: Control| Grant::Require { operator: Operator::And, controls: vec![control] };
     let every = |secs| SessionControls {
@@ -634,21 +635,28 @@ fn challenges_are_those_of_rfc_6750_and_rfc_9470() {
     }
 }
 
+/// The claims that a challenge of Microsoft's asks for.
+fn asked_claims(challenge: &str) -> Value {
+    use base64::Engine as _;
+    let text = challenge.split_once("claims=\"").unwrap().1.trim_end_matches('"');
+    let json = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    serde_json::from_slice::<Value>(&json).unwrap()["access_token"].clone()
+}
+
 #[test]
 fn a_client_that_follows_claims_challenges_gets_one_and_no_other_client_does() {
     let denials = denials();
-    let mut case =
-        Case { claims: vec![("xms_cc".into(), Claim::List(vec!["cp1".into()]))], ..Case::default() };
-    case.context = Some("c1".into());
+    let mut case = Case { context: Some("c1".into()), ..Case::default() };
     let tenant = "11111111-2222-3333-4444-555555555555";
     let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
-    let of = |case: &Case, issuer: &str| {
-        let facts = Facts { case: Some(case), issuer: Some(issuer), ..facts() };
+    let of = |case: &Case, issuer: &str, follows: bool| {
+        let facts =
+            Facts { case: Some(case), issuer: Some(issuer), follows_claims_challenges: follows, ..facts() };
         challenge(&denials, refused(ReasonCode::MfaRequired), &facts).unwrap()
     };
     // base64 of {"access_token":{"acrs":{"essential":true,"value":"c1"}}}
     assert_eq!(
-        of(&case, &issuer),
+        of(&case, &issuer, true),
         format!(
             "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize\", \
              error=\"insufficient_claims\", \
@@ -656,14 +664,68 @@ fn a_client_that_follows_claims_challenges_gets_one_and_no_other_client_does() {
         )
     );
     case.context = None;
-    let by_time = of(&case, "https://id.example/");
+    let by_time = of(&case, "https://id.example/", true);
     assert!(by_time.starts_with("Bearer realm=\"\", error=\"insufficient_claims\", claims=\""), "{by_time}");
-    for claims in [vec![], vec![("xms_cc".to_owned(), Claim::Text("cp2".into()))]] {
-        let case = Case { claims, ..Case::default() };
-        assert!(of(&case, &issuer).contains("insufficient_user_authentication"));
-    }
-    let facts = Facts { case: Some(&case), ..facts() };
+    assert!(of(&case, &issuer, false).contains("insufficient_user_authentication"));
+    let facts = Facts { case: Some(&case), follows_claims_challenges: true, ..facts() };
     assert_eq!(challenge(&denials, BLOCKED, &facts), None, "a block is never a challenge");
+    assert_eq!(challenge(&denials, refused(ReasonCode::NotProvable), &facts), None, "nor what cannot come");
+}
+
+#[test]
+fn a_challenge_asks_for_a_context_that_proves_what_is_missing_and_never_for_one_that_is_held() {
+    let context = |name: &str| portcullis_policy::model::AuthenticationContext::new(name).unwrap();
+    let require = |control: Control| Grant::Require { operator: Operator::And, controls: vec![control] };
+    let of_route = Policy {
+        targets: Targets::Contexts(vec![context("c5"), context("c6")]).into(),
+        ..policy("of-route", require(Control::CompliantDevice), SessionControls::default())
+    };
+    let set = PolicySet {
+        strengths: vec![AuthenticationStrength {
+            name: "strong".into(),
+            combinations: Vec::new(),
+            acrs: Vec::new(),
+            contexts: vec![context("c2"), context("c3")],
+        }],
+        evidence: Evidence { mfa_contexts: vec![context("c1"), context("c3")], ..Evidence::default() },
+        policies: vec![
+            policy("mfa", require(Control::Mfa), SessionControls::default()),
+            policy("strong", require(Control::Strength("strong".into())), SessionControls::default()),
+            of_route,
+        ],
+        ..PolicySet::default()
+    };
+    let denials = Denials::new(&config(branding(), set), 1);
+    let of = |reasons: &[ReasonCode], asking: &[u32], asked: Option<&str>, held: &[&str], follows: bool| {
+        let reasons_set = reasons.iter().fold(ReasonSet::EMPTY, |all, reason| all.with(*reason));
+        let refused = Refused { primary: reasons[0], reasons: reasons_set, temporary: false };
+        let applied: Vec<_> = asking.iter().map(|at| (PolicyIndex(*at), PolicyResult::Interrupted)).collect();
+        let case = Case {
+            context: asked.map(str::to_owned),
+            contexts: held.iter().map(|name| (*name).to_owned()).collect(),
+            ..Case::default()
+        };
+        let facts =
+            Facts { case: Some(&case), applied: &applied, follows_claims_challenges: follows, ..facts() };
+        challenge(&denials, Refusal::Policy(refused, Nuance::None), &facts).unwrap()
+    };
+    let claims = |reasons: &[ReasonCode], asking: &[u32], asked: Option<&str>, held: &[&str]| {
+        asked_claims(&of(reasons, asking, asked, held, true))
+    };
+    let acrs = |name: &str| serde_json::json!({ "acrs": { "essential": true, "value": name } });
+    let (mfa, strength, old) =
+        (ReasonCode::MfaRequired, ReasonCode::StrengthRequired, ReasonCode::SignInTooOld);
+    assert_eq!(claims(&[mfa], &[0], None, &[]), acrs("c1"), "no route asks for it");
+    assert_eq!(claims(&[mfa, strength], &[0, 1], None, &[]), acrs("c3"), "one that proves both");
+    assert_eq!(claims(&[strength], &[2], Some("c6"), &["c5"]), acrs("c6"), "the one of the route");
+    assert_eq!(claims(&[mfa], &[0], Some("c5"), &["c5"]), acrs("c1"), "not the one that is held");
+    let both = claims(&[mfa, old], &[0], None, &[]);
+    assert_eq!(both["acrs"], acrs("c1")["acrs"]);
+    assert!(both["nbf"]["essential"].as_bool().unwrap(), "{both}");
+    let fresh = claims(&[old], &[2], Some("c5"), &["c5"]);
+    assert!(fresh.get("acrs").is_none() && fresh.get("nbf").is_some(), "{fresh}");
+    let plain = of(&[mfa, strength], &[0, 1], None, &[], false);
+    assert_eq!(plain, "Bearer error=\"insufficient_user_authentication\", acr_values=\"c3\"");
 }
 
 #[test]

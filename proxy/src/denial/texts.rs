@@ -285,6 +285,7 @@ texts! {
     reason_policy();
     reason_groups();
     reason_authentication();
+    reason_not_provable();
     reason_session();
     reason_password();
     reason_interaction();

@@ -13,12 +13,14 @@ use portcullis_policy::model::{
     UserSelector,
 };
 use portcullis_policy::signals::{
-    Action, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals, Standing, Target,
-    Value,
+    Action, ClientContext, Device, Fact, Identity, IssuerEvidence, Principal, RequestId, SignIn, Signals,
+    Standing, Target, Value,
 };
 use portcullis_policy::{PolicySet, text};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::refusal::Carrier;
 
 /// More memberships, claims or longer texts than these are cut, and the case says so.
 const ITEMS_MAX: usize = 64;
@@ -126,6 +128,10 @@ pub struct Case {
     pub unavailable: Vec<String>,
     /// Whether something was too long to be kept: deciding again may then come to something else.
     pub is_cut: bool,
+    /// What the word of the token's issuer is good for, as `IssuerEvidence` writes it; absent where it is as usual.
+    pub issuer_evidence: Option<u8>,
+    /// Whether the token came as a bearer's, where it did.
+    pub bearer: Option<bool>,
 }
 
 /// A claim's value.
@@ -280,7 +286,7 @@ fn position<T: PartialEq>(all: &[T], item: T) -> Option<u8> {
 impl Case {
     /// Writes down what was decided on. `app` is the app's id.
     #[must_use]
-    pub fn of(signals: &Signals<'_>, app: &str, named: &NamedIds) -> Self {
+    pub fn of(signals: &Signals<'_>, app: &str, carrier: Carrier, named: &NamedIds) -> Self {
         let mut scribe = Scribe { named, unavailable: Vec::new(), is_cut: false };
         let Principal { id: user, auth_time, standing } = signals.principal;
         let Standing { identity, groups, roles, sign_in, claims } = &**standing;
@@ -324,6 +330,8 @@ impl Case {
             user_risk: risk(&mut scribe, "userRisk", context.user_risk),
             insider_risk: risk(&mut scribe, "insiderRisk", context.insider_risk),
             service_principal_risk: risk(&mut scribe, "servicePrincipalRisk", context.service_principal_risk),
+            issuer_evidence: Some(sign_in.issuer.to_bits()).filter(|bits| *bits != 0),
+            bearer: (carrier == Carrier::Bearer).then_some(true),
             ..Self::default()
         };
         case.unavailable = scribe.unavailable;
@@ -394,6 +402,7 @@ impl Case {
                 methods: self.methods.clone(),
                 acr: self.acr.clone(),
                 contexts: self.contexts.iter().filter_map(|text| AuthenticationContext::new(text)).collect(),
+                issuer: IssuerEvidence::from_bits(self.issuer_evidence.unwrap_or_default()),
                 client_id: self.client_id.clone(),
                 flow: self.flow.and_then(|flow| Flow::ALL.get(usize::from(flow)).copied()),
                 password_changed: self.password_changed,
@@ -405,6 +414,12 @@ impl Case {
         };
         let id = self.user.as_deref().unwrap_or_default().into();
         Principal { id, auth_time: self.auth_time, standing: standing.into() }
+    }
+
+    /// What brought the token.
+    #[must_use]
+    pub fn carrier(&self) -> Carrier {
+        if self.bearer == Some(true) { Carrier::Bearer } else { Carrier::BrowserSession }
     }
 
     /// The circumstances.
@@ -548,6 +563,7 @@ fn present<S: Serializer>(case: &Case, serializer: S) -> Result<S::Ok, S::Error>
     put!(map, case:
         "signInRisk" sign_in_risk, "userRisk" user_risk, "insiderRisk" insider_risk,
         "servicePrincipalRisk" service_principal_risk, "unavailable" unavailable, "isCut" is_cut,
+        "issuerEvidence" issuer_evidence, "bearer" bearer,
     );
     map.end()
 }
@@ -577,13 +593,14 @@ mod tests {
         Unmatched, UserSelector,
     };
     use portcullis_policy::signals::{
-        Action, AppIndex, ClientContext, Device, Fact, Identity, Principal, RequestId, SignIn, Signals,
-        Standing, Target, Value,
+        Action, AppIndex, ClientContext, Device, Fact, Identity, IssuerEvidence, Principal, RequestId,
+        SignIn, Signals, Standing, Target, Value,
     };
 
     use serde_json::Value as Json;
 
     use super::{Case, CaseDevice, Claim, NamedIds, without_absent};
+    use crate::refusal::Carrier;
 
     fn set() -> PolicySet {
         let assigned = ["g-named", "G-Upper"].map(|id| UserSelector::Group(id.into())).to_vec();
@@ -610,6 +627,7 @@ mod tests {
                 methods: vec!["pwd".into(), "mfa".into()],
                 acr: Some("gold".into()),
                 contexts: vec![AuthenticationContext::new("c7").unwrap()],
+                issuer: IssuerEvidence::from_bits(0b11_0000),
                 client_id: Some("client".into()),
                 flow: Some(Flow::ALL[1]),
                 password_changed: Some(6),
@@ -690,6 +708,8 @@ mod tests {
             service_principal_risk: text(),
             unavailable: texts(),
             is_cut: true,
+            issuer_evidence: Some(1),
+            bearer: Some(true),
         };
         let bare = Case { groups: Some(Vec::new()), device: Some(CaseDevice::default()), ..Case::default() };
         for case in [full, bare, Case::default()] {
@@ -729,7 +749,7 @@ mod tests {
             request_id: RequestId(1),
             now: 1_000,
         };
-        let case = Case::of(&signals, "payroll", &NamedIds::of(&set()));
+        let case = Case::of(&signals, "payroll", Carrier::Bearer, &NamedIds::of(&set()));
         assert_eq!(logged(&case), stripped(serde_json::to_value(&case).unwrap()));
         let packed: Case = postcard::from_bytes(&postcard::to_stdvec(&case).unwrap()).unwrap();
         let written: Case = serde_json::from_str(&serde_json::to_string(&case).unwrap()).unwrap();
@@ -761,7 +781,7 @@ mod tests {
             request_id: RequestId(1),
             now: 1_000,
         };
-        let case = Case::of(&signals, "payroll", &NamedIds::default());
+        let case = Case::of(&signals, "payroll", Carrier::Bearer, &NamedIds::default());
         assert!(case.is_cut && case.methods.len() == 64 && case.path.len() <= 512);
         assert!(postcard::to_stdvec(&case).unwrap().len() < 2_048);
         assert_eq!(case.groups.as_deref(), Some(&[][..]), "no policy names a group");

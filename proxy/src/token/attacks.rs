@@ -718,3 +718,62 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn contexts_are_read_from_an_array_or_a_text_and_what_is_none_proves_nothing() {
+    let held = |acrs: Value| {
+        let verified = read(|c| c["acrs"] = acrs);
+        let contexts = &verified.principal().standing.sign_in.contexts;
+        contexts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    for (told, expected) in [
+        (json!(["c1", "c25"]), "c1 c25"),
+        (json!("c1"), "c1"),
+        (json!("C2 c1"), "c1 c2"),
+        (json!(["C1", "c1", "p1", "urn:user:registersecurityinfo"]), "c1"),
+        (json!(["c100", "c0", "c01", "1", "", 7, null]), ""),
+        (json!({"c1": true}), ""),
+        (Value::Null, ""),
+    ] {
+        assert_eq!(held(told.clone()), expected, "{told}");
+    }
+}
+
+#[test]
+fn what_a_token_tells_of_its_sign_in_its_issuer_can_tell() {
+    use portcullis_policy::signals::IssuerEvidence;
+    let mut settings = issuer("main", ISSUER, nowhere());
+    settings.evidence = IssuerEvidence {
+        contexts_satisfy: true,
+        tells_methods: false,
+        tells_acr: false,
+        ..IssuerEvidence::ANY
+    };
+    let (verifier, _) = verifier_with(&settings);
+    let of = |change: fn(&mut Value)| {
+        let verified = verifier.verify(&token(change), &[0], now()).unwrap();
+        verified.principal().standing.sign_in.issuer
+    };
+    assert_eq!(of(|_| {}), settings.evidence);
+    assert_eq!(
+        of(|c| c["amr"] = json!(["pwd"])),
+        IssuerEvidence { tells_methods: true, ..settings.evidence }
+    );
+    assert_eq!(of(|c| c["acr"] = json!("1")), IssuerEvidence { tells_acr: true, ..settings.evidence });
+}
+
+#[test]
+fn a_client_says_in_its_token_that_it_follows_claims_challenges() {
+    for (told, expected) in [
+        (json!(["cp1"]), true),
+        (json!(["foo", "CP1"]), true),
+        (json!("cp1"), true),
+        (json!("cp1 foo"), true),
+        (json!(["cp2"]), false),
+        (json!("cp10"), false),
+        (json!(true), false),
+        (Value::Null, false),
+    ] {
+        assert_eq!(read(|c| c["xms_cc"] = told.clone()).follows_claims_challenges(), expected, "{told}");
+    }
+}

@@ -40,13 +40,14 @@ pub(super) struct TokenKind {
     device: Arc<DeviceTraits>,
     risks: Risks,
     audiences: Vec<String>,
+    follows_claims_challenges: bool,
     /// The groups as a header tells them, once an app has been told.
     groups: OnceLock<Option<HeaderValue>>,
 }
 
 impl TokenKind {
-    const fn said(&self) -> (&Arc<Standing>, &Arc<DeviceTraits>, &Risks, &Vec<String>) {
-        (&self.standing, &self.device, &self.risks, &self.audiences)
+    const fn said(&self) -> (&Arc<Standing>, &Arc<DeviceTraits>, &Risks, &Vec<String>, bool) {
+        (&self.standing, &self.device, &self.risks, &self.audiences, self.follows_claims_challenges)
     }
 }
 
@@ -172,18 +173,16 @@ impl VerifiedToken {
         // A time of ours in the future would prove something for as long as it likes.
         let past = |name: &str| source.time(name).filter(|at| at.up <= now.saturating_add(30));
         let (id, identity) = source.identity(names)?;
+        let (methods, acr) = (source.texts(&names.methods), source.text(&names.acr));
         let standing = Standing {
             identity,
             groups: source.memberships(&names.groups, names.list_separator),
             roles: source.memberships(&names.roles, names.list_separator),
             sign_in: SignIn {
-                methods: source.texts(&names.methods),
-                acr: source.text(&names.acr),
-                contexts: source
-                    .texts(&names.contexts)
-                    .iter()
-                    .filter_map(|text| AuthenticationContext::new(text))
-                    .collect(),
+                contexts: source.contexts(&names.contexts),
+                issuer: settings.evidence.shown_by(&methods, acr.as_ref()),
+                methods,
+                acr,
                 client_id: source.client_id(),
                 flow: source.flow(names.flow.as_deref())?,
                 // A change answers a risk that was seen before it: each is rounded to the other's side.
@@ -212,6 +211,7 @@ impl VerifiedToken {
                 service_principal: source.risk(names.service_principal_risk.as_deref()),
             },
             audiences: source.texts("aud"),
+            follows_claims_challenges: source.follows_claims_challenges(),
             groups: OnceLock::new(),
         };
         Ok(Self {
@@ -277,6 +277,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn key_generation(&self) -> u32 {
         self.key_generation
+    }
+
+    /// Whether the client that it was issued to follows Microsoft's claims challenges.
+    #[must_use]
+    pub fn follows_claims_challenges(&self) -> bool {
+        self.kind.follows_claims_challenges
     }
 
     /// When it is valid.
@@ -349,6 +355,25 @@ impl<'c> Source<'c> {
             Some(value) => scalar_text(value).into_iter().collect(),
             None => Vec::new(),
         }
+    }
+
+    /// Authentication contexts, as an array or as one text with spaces between. Microsoft writes their ids in
+    /// both cases. What is none of ours (`p1`) proves nothing.
+    fn contexts(&self, name: &str) -> Vec<AuthenticationContext> {
+        let texts = self.texts(name);
+        let words = texts.iter().flat_map(|text| text.split(' '));
+        let mut contexts: Vec<_> =
+            words.filter_map(|word| AuthenticationContext::new(&word.to_ascii_lowercase())).collect();
+        contexts.sort_unstable();
+        contexts.dedup();
+        contexts
+    }
+
+    /// Whether the token was issued to a client that follows claims challenges: `xms_cc` holds `cp1`. Source:
+    /// Microsoft identity platform, "Claims challenges, claims requests and client capabilities".
+    fn follows_claims_challenges(&self) -> bool {
+        let texts = self.texts("xms_cc");
+        texts.iter().flat_map(|text| text.split(' ')).any(|word| word.eq_ignore_ascii_case("cp1"))
     }
 
     /// An id or a name that can be compared and put into a header.

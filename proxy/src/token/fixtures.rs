@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_config::settings::{Claims, Issuer, KeySource};
+use portcullis_policy::signals::IssuerEvidence;
 use serde_json::{Value, json};
 
 use super::fetch::Document;
@@ -119,6 +120,7 @@ pub(super) fn issuer(name: &str, issuer: &str, keys: KeySource) -> Issuer {
         refresh_min: Duration::from_secs(30),
         stale_max: Duration::from_secs(7200),
         claims: Claims::default(),
+        evidence: IssuerEvidence::ANY,
     }
 }
 

@@ -133,6 +133,12 @@ pub(crate) fn policy_set(choices: &mut Choices<'_>, most: usize) -> PolicySet {
             include_unknown,
         },
     };
+    let contexts = |names: &[&str]| -> Vec<AuthenticationContext> {
+        names.iter().map(|name| AuthenticationContext::new(name).unwrap()).collect()
+    };
+    // What counts as evidence differs from world to world: in some, no token could prove a thing.
+    let mfa_contexts = if choices.one_in(3) { contexts(&["c1"]) } else { vec![] };
+    let key_contexts = if choices.one_in(3) { contexts(&["c2", "c99"]) } else { vec![] };
     let strength = |name: &str, combinations: &[&[&str]], acrs: &[&str]| AuthenticationStrength {
         name: name.to_owned(),
         combinations: combinations
@@ -140,6 +146,7 @@ pub(crate) fn policy_set(choices: &mut Choices<'_>, most: usize) -> PolicySet {
             .map(|methods| methods.iter().map(|method| (*method).to_owned()).collect())
             .collect(),
         acrs: acrs.iter().map(|acr| (*acr).to_owned()).collect(),
+        contexts: if name == "two-keys" { key_contexts.clone() } else { vec![] },
     };
     PolicySet {
         apps: APPS
@@ -173,6 +180,7 @@ pub(crate) fn policy_set(choices: &mut Choices<'_>, most: usize) -> PolicySet {
         ],
         evidence: Evidence {
             mfa_acrs: vec!["urn:mfa".into()],
+            mfa_contexts,
             approved_clients: vec!["approved-client".into()],
             protected_clients: vec!["protected-client".into()],
             ..Evidence::default()
@@ -498,7 +506,16 @@ pub(crate) fn principal(choices: &mut Choices<'_>) -> Principal {
         sign_in: SignIn {
             methods: choices.words(&METHODS, 3),
             acr: choices.maybe(4, |choices| choices.of(&["urn:mfa", "phr", "URN:MFA"]).to_owned()),
-            contexts: vec![],
+            contexts: choices
+                .some(&CONTEXTS, 2)
+                .into_iter()
+                .map(|name| AuthenticationContext::new(name).unwrap())
+                .collect(),
+            issuer: if choices.one_in(2) {
+                IssuerEvidence::from_bits(choices.below(64) as u8)
+            } else {
+                IssuerEvidence::ANY
+            },
             client_id: choices.maybe(2, |choices| {
                 let client = choices.of(&CLIENTS);
                 choices.cased(client)

@@ -18,7 +18,7 @@ use portcullis_policy::{CompiledPolicies, Outcome};
 use super::{Found, hex};
 use crate::denial::{Denials, timestamp};
 use crate::record::Case;
-use crate::refusal::reason_row;
+use crate::refusal::Refusal;
 
 /// Writes the account.
 pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<String, super::Failure> {
@@ -179,8 +179,13 @@ fn seen(out: &mut String, case: &Case) {
         format!("{} ({mins} minutes before)", timestamp(at.saturating_mul(1_000)))
     });
     fact(out, "Signed in", &text("authTime", signed_in));
-    let methods = [case.methods.join(", "), case.acr.clone().unwrap_or_default()];
-    let methods = methods.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; acr ");
+    let mut methods = case.methods.join(", ");
+    for (name, told) in [("acr", case.acr.clone().unwrap_or_default()), ("acrs", case.contexts.join(", "))] {
+        if !told.is_empty() {
+            let gap = if methods.is_empty() { "" } else { "; " };
+            let _ = write!(methods, "{gap}{name} {told}");
+        }
+    }
     fact(out, "Methods", if methods.is_empty() { "none told" } else { &methods });
     for (name, members) in [("Groups", &case.groups), ("Roles", &case.roles)] {
         let missing = case.unavailable.contains(&name.to_lowercase());
@@ -297,7 +302,7 @@ fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
     match alone {
         Some(refused) => {
             for reason in refused.reasons.iter() {
-                let row = reason_row(reason);
+                let row = coded(Refused { primary: reason, ..refused }, case, set).row();
                 line(
                     out,
                     &format!("    not met      {} ({}, {})", reason.as_str(), row.class.as_str(), row.code),
@@ -306,6 +311,11 @@ fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
         }
         None => line(out, "    not met      nothing, as the policy is today"),
     }
+}
+
+/// A refusal as the request path would have told it.
+fn coded(refused: Refused, case: &Case, set: &PolicySet) -> Refusal {
+    Refusal::by_policies(refused, &case.principal(), &set.evidence, case.carrier())
 }
 
 /// What one policy by itself says to the case.
@@ -348,7 +358,9 @@ fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Fai
             }
             Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
                 let reasons: Vec<_> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
-                line(out, &format!("  The same request would be refused today too: {}.", reasons.join(", ")));
+                let code = coded(refused, case, compiled.set()).row().code;
+                let reasons = reasons.join(", ");
+                line(out, &format!("  The same request would be refused today too: {code}, {reasons}."));
                 let standing = &signals.principal.standing;
                 let is_untold = [&standing.groups, &standing.roles].contains(&&Fact::Unavailable);
                 if refused.temporary && is_untold {

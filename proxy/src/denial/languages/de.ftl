@@ -87,6 +87,7 @@ reason-flow = Diese Art der Anmeldung ist für diese App nicht erlaubt.
 reason-policy = Eine Regel Ihrer Organisation.
 reason-groups = Ihr Anmeldedienst hat nicht mitgeteilt, zu welchen Gruppen Sie gehören.
 reason-authentication = Die Methode Ihrer Anmeldung ist nicht stark genug.
+reason-not-provable = Ihr Anmeldedienst teilt nicht mit, wie Sie sich angemeldet haben.
 reason-session = Ihre Anmeldung liegt zu lange zurück.
 reason-password = Ihr Kennwort muss geändert werden.
 reason-interaction = Ein Schritt der Anmeldung ist noch offen.

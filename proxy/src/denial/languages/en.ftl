@@ -87,6 +87,7 @@ reason-flow = This way of signing in is not allowed for this app.
 reason-policy = A rule of your organisation.
 reason-groups = Your sign-in service did not say which groups you belong to.
 reason-authentication = The method of your sign-in is not strong enough.
+reason-not-provable = Your sign-in service does not tell how you signed in.
 reason-session = Your sign-in is too long ago.
 reason-password = Your password must be changed.
 reason-interaction = A step of the sign-in is still open.

@@ -87,6 +87,7 @@ reason-flow = Esta forma de iniciar sesión no está permitida para esta aplicac
 reason-policy = Una regla de su organización.
 reason-groups = El servicio de inicio de sesión no ha indicado a qué grupos pertenece.
 reason-authentication = El método de su inicio de sesión no es lo bastante seguro.
+reason-not-provable = Su servicio de inicio de sesión no indica cómo inició sesión.
 reason-session = Su inicio de sesión es demasiado antiguo.
 reason-password = Debe cambiar su contraseña.
 reason-interaction = Queda un paso pendiente del inicio de sesión.

@@ -87,6 +87,7 @@ reason-flow = Cette façon de se connecter n’est pas autorisée pour cette app
 reason-policy = Une règle de votre organisation.
 reason-groups = Votre service de connexion n’a pas indiqué à quels groupes vous appartenez.
 reason-authentication = La méthode de votre connexion n’est pas assez forte.
+reason-not-provable = Votre service de connexion n’indique pas comment vous vous êtes connecté.
 reason-session = Votre connexion est trop ancienne.
 reason-password = Votre mot de passe doit être changé.
 reason-interaction = Une étape de la connexion reste à faire.

@@ -87,6 +87,7 @@ reason-flow = Questo modo di accedere non è consentito per questa app.
 reason-policy = Una regola della tua organizzazione.
 reason-groups = Il servizio di accesso non ha indicato a quali gruppi appartieni.
 reason-authentication = Il metodo del tuo accesso non è abbastanza sicuro.
+reason-not-provable = Il tuo servizio di accesso non indica come hai effettuato l’accesso.
 reason-session = Il tuo accesso risale a troppo tempo fa.
 reason-password = La password deve essere cambiata.
 reason-interaction = Un passaggio dell’accesso è ancora da completare.

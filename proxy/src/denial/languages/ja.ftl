@@ -84,6 +84,7 @@ reason-flow = このサインイン方法は、このアプリでは許可され
 reason-policy = 組織のルール。
 reason-groups = サインイン サービスから所属グループの情報が提供されませんでした。
 reason-authentication = サインイン方法の強度が不足しています。
+reason-not-provable = サインイン サービスがサインイン方法を通知していません。
 reason-session = サインインから時間が経ちすぎています。
 reason-password = パスワードを変更する必要があります。
 reason-interaction = サインインの手順がまだ完了していません。

@@ -84,6 +84,7 @@ reason-flow = 이 로그인 방식은 이 앱에서 허용되지 않습니다.
 reason-policy = 조직의 규칙.
 reason-groups = 로그인 서비스가 소속 그룹 정보를 제공하지 않았습니다.
 reason-authentication = 로그인 방법의 강도가 충분하지 않습니다.
+reason-not-provable = 로그인 서비스가 로그인 방법을 알려 주지 않습니다.
 reason-session = 로그인한 지 너무 오래되었습니다.
 reason-password = 암호를 변경해야 합니다.
 reason-interaction = 로그인 단계가 아직 남아 있습니다.

@@ -87,6 +87,7 @@ reason-flow = Deze manier van aanmelden is voor deze app niet toegestaan.
 reason-policy = Een regel van uw organisatie.
 reason-groups = Uw aanmeldservice heeft niet laten weten tot welke groepen u behoort.
 reason-authentication = De methode van uw aanmelding is niet sterk genoeg.
+reason-not-provable = Uw aanmeldservice geeft niet door hoe u zich hebt aangemeld.
 reason-session = Uw aanmelding is te lang geleden.
 reason-password = Uw wachtwoord moet worden gewijzigd.
 reason-interaction = Een stap van de aanmelding staat nog open.

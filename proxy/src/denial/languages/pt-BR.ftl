@@ -87,6 +87,7 @@ reason-flow = Esta forma de entrar não é permitida para este aplicativo.
 reason-policy = Uma regra da sua organização.
 reason-groups = O serviço de entrada não informou a quais grupos você pertence.
 reason-authentication = O método da sua entrada não é forte o bastante.
+reason-not-provable = Seu serviço de entrada não informa como você entrou.
 reason-session = A sua entrada foi há tempo demais.
 reason-password = A sua senha precisa ser alterada.
 reason-interaction = Ainda falta uma etapa da entrada.

@@ -84,6 +84,7 @@ reason-flow = 此应用不允许使用这种登录方式。
 reason-policy = 你的组织的规则。
 reason-groups = 登录服务没有告知你属于哪些组。
 reason-authentication = 你的登录方法强度不够。
+reason-not-provable = 你的登录服务没有告知你是如何登录的。
 reason-session = 你上次登录的时间过久。
 reason-password = 必须更改你的密码。
 reason-interaction = 登录还有一个步骤未完成。
