@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use portcullis_config::diagnose::{Severity, render_text};
+use portcullis_config::diagnose::{Diagnostic, Severity, render_text};
 use portcullis_config::import::entra::{Import, read};
 use portcullis_config::load;
 use portcullis_config::output;
@@ -77,6 +77,8 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
         );
     }
     let warnings = loaded.diagnostics.len();
+    let is_unproven = |diagnostic: &&Diagnostic| diagnostic.code == "policy/no-evidence";
+    let unproven = loaded.diagnostics.iter().filter(is_unproven).count();
     let policies = import.report.policies.len();
     super::print(&format!(
         "\nwritten to {}: {policies} policies; it loads, with {warnings} warnings. What Entra does not know is \
@@ -84,5 +86,12 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
         super::shown(folder),
         super::shown(&main)
     ));
+    if unproven > 0 {
+        super::print(&format!(
+            "{unproven} demands of enabled policies are met by nothing yet that tokens of Entra tell by themselves, so \
+             they would refuse everybody: map authentication contexts to them in `[evidence]` and `[[strength]]`, as \
+             deploy/entra-id.md shows; `portcullis check` names each"
+        ));
+    }
     Ok(())
 }

@@ -24,6 +24,7 @@ fn what_import_writes_passes_check_and_every_property_is_reported() {
     let told = text(&done.stdout);
     assert!(done.status.success(), "{told}\n{}", text(&done.stderr));
     assert!(told.contains("refused") && told.contains("written to"), "{told}");
+    assert!(told.contains("demands of enabled policies are met by nothing yet"), "{told}");
 
     let main = format!("{out}/portcullis.toml");
     // What is still to be filled in is told, and nothing else is wrong; the policies can be looked at before.

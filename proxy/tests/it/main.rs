@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod demo;
 mod denial;
+mod entra;
 mod import;
 mod readme;
 mod reload;

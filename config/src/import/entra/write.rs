@@ -246,6 +246,15 @@ pub(super) fn main(needs: &Needs, has_policies: bool, has_countries: bool) -> St
     for key in &needs.claims {
         comment(&mut out, "", &format!("{key} = \"FILL IN\""));
     }
+    out.push('\n');
+    comment(
+        &mut out,
+        "",
+        "FILL IN: version 2 tokens of Entra carry neither `amr` nor `acr`. Without `#`, once your tenant grants the \
+         authentication context c1 to nobody without a second factor (deploy/entra-id.md):",
+    );
+    comment(&mut out, "", "[evidence]");
+    comment(&mut out, "", "mfa-contexts = [\"c1\"]");
     if has_countries {
         out.push('\n');
         let told = "FILL IN: a country database in MMDB format, such as MaxMind's GeoLite2-Country or one of its \
