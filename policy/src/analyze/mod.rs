@@ -3,8 +3,8 @@
 //!
 //! Each finding but "never applies" carries a request as witness. The reference says what it comes to, and
 //! the engine must say the same. Conditions are independent of one another, so each is searched over the
-//! values at which anything in the policies at hand can change its answer; only rules are searched over a
-//! sample, and say so. Which policies stand beside one another the engine tells: those that apply to the
+//! values at which anything in the policies at hand can change its answer; those of rules are made from the
+//! rules, and where they are not all there are, nothing is said of what was not found. Which policies stand beside one another the engine tells: those that apply to the
 //! same request. So the cost grows with what meets, not with every pair.
 //!
 //! The search is bounded in steps, not in time, so that a set has the same findings everywhere; what was
@@ -25,11 +25,13 @@ pub use witness::{Witness, WitnessDevice};
 use crate::compile::CompiledPolicies;
 use crate::decision::{Generation, PolicyIndex};
 use crate::model::{
-    App, ClientAppType, Conditions, Flow, Grant, LocationSelector, Operator, Place, Platform, Policy,
-    PolicySet, PolicyState, RiskLevel, SessionControls, Subjects, Targets, Unmatched, UserSelector,
+    App, ClientAppType, Conditions, FilterMode, Flow, Grant, LocationSelector, Operator, Place, Platform,
+    Policy, PolicySet, PolicyState, RiskLevel, SessionControls, Subjects, Targets, Unmatched, UserSelector,
 };
 use crate::reference::{Conclusion, Part, Tri, check};
-use crate::signals::{AppIndex, Fact, Principal, Target};
+use crate::rule::Environment;
+use crate::rule::sample::Samples;
+use crate::signals::{AppIndex, Fact, Principal, Target, Value};
 use values::{Whereabouts, satisfied};
 
 /// One finding.
@@ -116,6 +118,66 @@ const PEOPLE_MAX: usize = 8;
 #[must_use]
 pub fn analyze(set: &PolicySet, now: i64) -> Vec<Issue> {
     analyze_within(set, now, STEPS_MAX, STEPS_OF_ONE_MAX)
+}
+
+/// A device and claims for which the rules of conditions hold.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    /// The device; `None` is an unregistered one.
+    pub device: Option<WitnessDevice>,
+    /// Claims, by name.
+    pub claims: Vec<(String, Value)>,
+}
+
+/// Something that the rules of conditions match, if something is found; `None` where there are no rules. Rules that
+/// ask for attributes of apps, methods or paths are passed over.
+#[must_use]
+pub fn sample(conditions: &Conditions) -> Option<Sample> {
+    let filter = conditions.device.as_ref();
+    if filter.is_none() && conditions.claims.is_none() {
+        return None;
+    }
+    let samples = Samples::of(filter.map(|filter| &filter.rule).into_iter().chain(&conditions.claims));
+    let mut plain = plain(AppIndex(0), 0);
+    samples.combinations().find_map(|combination| {
+        plain.device = None;
+        plain.principal.standing_mut().claims.clear();
+        combination.into_iter().for_each(|(place, value)| plain.put(place, value));
+        let holds = plain.with(|signals| {
+            let environment = Environment::of(signals, &[]);
+            let device = filter.is_none_or(|filter| {
+                let wanted = if filter.mode == FilterMode::Include { Tri::Yes } else { Tri::No };
+                filter.rule.holds(&environment) == wanted
+            });
+            device && conditions.claims.as_ref().is_none_or(|rule| rule.holds(&environment) == Tri::Yes)
+        });
+        holds.then(|| Sample {
+            device: plain.device.clone(),
+            claims: plain
+                .principal
+                .standing
+                .claims
+                .iter()
+                .map(|(name, value)| (String::from(&**name), value.clone()))
+                .collect(),
+        })
+    })
+}
+
+/// A request of which nothing is known.
+fn plain(app: AppIndex, now: i64) -> Witness {
+    Witness {
+        principal: people::somebody(),
+        target: Target { app, context: None },
+        method: String::from("GET"),
+        path: String::from("/"),
+        place: (Fact::Unknown, Fact::Unknown),
+        platform: Fact::Unknown,
+        client_app: ClientAppType::Browser,
+        risks: [RiskLevel::None; 4],
+        device: None,
+        now,
+    }
 }
 
 fn analyze_within(set: &PolicySet, now: i64, steps: u64, steps_of_one: u64) -> Vec<Issue> {
@@ -245,18 +307,7 @@ impl<'s> Analysis<'s> {
     }
 
     fn plain(&self, app: AppIndex) -> Witness {
-        Witness {
-            principal: people::somebody(),
-            target: Target { app, context: None },
-            method: String::from("GET"),
-            path: String::from("/"),
-            place: (Fact::Unknown, Fact::Unknown),
-            platform: Fact::Unknown,
-            client_app: ClientAppType::Browser,
-            risks: [RiskLevel::None; 4],
-            device: None,
-            now: self.now,
-        }
+        plain(app, self.now)
     }
 
     /// Every form of a witness that differs in one part, at which one of the policies can change its answer.
@@ -313,11 +364,8 @@ impl<'s> Analysis<'s> {
             Part::UserRisk => risk(1),
             Part::InsiderRisk => risk(2),
             Part::ServicePrincipalRisk => risk(3),
-            Part::Devices | Part::Claims => policies
-                .iter()
-                .flat_map(|policy| values::devices(&policy.conditions))
-                .map(|device| each(&mut |witness| witness.device = device.clone()))
-                .collect(),
+            // Rules are searched together: see `by_rules`.
+            Part::Devices | Part::Claims => Vec::new(),
             Part::AuthenticationFlow => Flow::ALL
                 .into_iter()
                 .map(Some)
@@ -371,17 +419,55 @@ impl<'s> Analysis<'s> {
         Part::ALL.into_iter().all(|part| self.holds(policy, part, witness))
     }
 
-    /// A request to which a policy applies, or the part that nothing matches.
-    fn witness(&self, policy: Subject<'_>) -> Result<Witness, Part> {
+    /// A request to which a policy applies; or the part that nothing matches, or that none was found among those
+    /// that were tried.
+    fn witness(&self, policy: Subject<'_>) -> Result<Witness, NoWitness> {
         let mut witness = self.plain(AppIndex(0));
-        for part in Part::ALL {
+        for part in Part::ALL.into_iter().filter(|part| !matches!(part, Part::Devices | Part::Claims)) {
             if !self.holds(policy, part, &witness) {
                 let mut forms = self.forms(&[policy.policy], part, &witness).into_iter();
                 let fits = |form: &Witness| !self.is_exhausted() && self.holds(policy, part, form);
-                witness = forms.find(fits).ok_or(part)?;
+                witness = forms.find(fits).ok_or(NoWitness::Impossible(part))?;
             }
         }
-        if self.applies(policy, &witness) { Ok(witness) } else { Err(Part::Claims) }
+        self.by_rules(policy, witness)
+    }
+
+    /// The same request with attributes for which the policy's rules hold. They are searched together, for one
+    /// attribute may be asked for by both, and each app is tried where they ask for attributes of apps.
+    fn by_rules(&self, policy: Subject<'_>, from: Witness) -> Result<Witness, NoWitness> {
+        if self.applies(policy, &from) {
+            return Ok(from);
+        }
+        let conditions = &policy.policy.conditions;
+        let filter = conditions.device.as_ref().map(|filter| &filter.rule);
+        let samples = Samples::of(filter.into_iter().chain(&conditions.claims));
+        let apps: Vec<AppIndex> = if samples.asks_of_apps {
+            (0_u32..).zip(&self.set.apps).map(|(app, _)| AppIndex(app)).collect()
+        } else {
+            Vec::from([from.target.app])
+        };
+        for app in apps {
+            let mut base = from.clone();
+            base.target.app = app;
+            if !self.holds(policy, Part::Application, &base) {
+                continue;
+            }
+            for combination in samples.combinations() {
+                if self.is_exhausted() {
+                    return Err(NoWitness::NotFound);
+                }
+                let mut form = base.clone();
+                combination.into_iter().for_each(|(place, value)| form.put(place, value));
+                if self.applies(policy, &form) {
+                    return Ok(form);
+                }
+            }
+        }
+        if !samples.is_complete {
+            return Err(NoWitness::NotFound);
+        }
+        Err(NoWitness::Impossible(if conditions.device.is_some() { Part::Devices } else { Part::Claims }))
     }
 
     /// The policies that apply to a request, as the engine sees it.
@@ -429,13 +515,11 @@ impl<'s> Analysis<'s> {
         let subject = Subject { policy, position };
         let witness = match self.witness(subject) {
             Ok(witness) => witness,
-            Err(part) => {
-                let what = if matches!(part, Part::Devices | Part::Claims) {
-                    format!("no request was found to which `{id}` applies: its rule matched no sample")
-                } else {
-                    format!("`{id}` can never apply: nothing matches its {}", part.as_str())
-                };
-                let help = "mend or remove that part; a policy that never applies protects nothing";
+            // Of what was not found among those that were tried nothing is said: it may well be live.
+            Err(NoWitness::NotFound) => return,
+            Err(NoWitness::Impossible(part)) => {
+                let what = format!("`{id}` can never apply: nothing matches its {}", part.as_str());
+                let help = "mend that part: a policy that never applies protects nothing";
                 issues.push(Issue {
                     kind: IssueKind::NeverApplies,
                     policies: one,
@@ -473,7 +557,8 @@ impl<'s> Analysis<'s> {
     /// How a policy stands to those that apply beside it.
     fn others(&self, subject: Subject<'_>, witness: &Witness, issues: &mut Vec<Issue>) {
         let Subject { policy, position } = subject;
-        let satisfied = satisfied(self.set, policy, witness);
+        let choice = values::choices(self.set, policy).into_iter().next().unwrap_or_default();
+        let satisfied = satisfied(self.set, policy, witness, &choice);
         let mut beside = self.beside(witness);
         beside.extend(self.beside(&satisfied));
         for index in beside {
@@ -644,11 +729,18 @@ impl<'s> Analysis<'s> {
             strengths: self.set.strengths.clone(),
             evidence: self.set.evidence.clone(),
         };
-        let best = satisfied(self.set, policy, witness);
-        let target = Target { app: AppIndex(0), ..best.target };
-        let asked = Witness { target, ..best.clone() };
-        // A device that meets the demand may no longer match the filter; then the policy is satisfied.
-        (!matches!(asked.ask(&alone), Conclusion::Grant(_)) && self.applies(subject, &best)).then_some(best)
+        let mut failing = None;
+        for choice in values::choices(self.set, policy) {
+            let best = satisfied(self.set, policy, witness, &choice);
+            let target = Target { app: AppIndex(0), ..best.target };
+            let asked = Witness { target, ..best.clone() };
+            // A device that meets the demand may no longer match the filter; then the policy is satisfied.
+            if matches!(asked.ask(&alone), Conclusion::Grant(_)) || !self.applies(subject, &best) {
+                return None;
+            }
+            failing = Some(best);
+        }
+        failing
     }
 
     fn app(&self, app: &App, index: AppIndex, issues: &mut Vec<Issue>) {
@@ -720,6 +812,14 @@ impl<'s> Analysis<'s> {
         }
         found
     }
+}
+
+/// Why there is no request to which a policy applies.
+enum NoWitness {
+    /// There is none: nothing matches this part, and everything that could was tried.
+    Impossible(Part),
+    /// None was found, and not everything was tried.
+    NotFound,
 }
 
 /// A policy with its position.

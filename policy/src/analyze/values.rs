@@ -8,10 +8,11 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashSet;
 
-use super::witness::{Witness, WitnessDevice};
+use super::witness::Witness;
 use crate::compile::CompiledPolicies;
-use crate::model::{Conditions, Control, CountryCode, Grant, PathPattern, Place, Policy, PolicySet};
+use crate::model::{Control, CountryCode, Grant, PathPattern, Place, Policy, PolicySet};
 use crate::remedy::changes;
+use crate::rule::sample::OwnedAttributes as _;
 use crate::signals::Fact;
 
 /// Address and country.
@@ -92,32 +93,52 @@ pub(super) fn moments(policies: &[&Policy], now: i64) -> Vec<i64> {
     moments
 }
 
-/// Unregistered, and registered in every state that Entra tells, with each text that the rules name.
-pub(super) fn devices(conditions: &Conditions) -> Vec<Option<WitnessDevice>> {
-    let mut texts = Vec::from([None, Some(String::from("something else"))]);
-    let filter = conditions.device.as_ref().map(|filter| &filter.rule);
-    for rule in filter.into_iter().chain(&conditions.claims) {
-        let quoted = rule.source().split('"').skip(1).step_by(2);
-        texts.extend(quoted.map(|text| Some(String::from(text))));
-    }
-    let mut devices = Vec::from([None]);
-    for text in texts {
-        for compliant in [None, Some(true), Some(false)] {
-            for trust_type in [None, Some("AzureAD"), Some("ServerAD"), Some("Workplace")] {
-                devices.push(Some(WitnessDevice { compliant, trust_type, text: text.clone() }));
+/// What only one value of a token can prove: of these one is chosen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choice {
+    acr: Option<String>,
+    client_id: Option<String>,
+}
+
+/// Every choice that could matter to a policy's controls.
+pub(super) fn choices(set: &PolicySet, policy: &Policy) -> Vec<Choice> {
+    let Grant::Require { controls, .. } = &policy.grant else { return Vec::from([Choice::default()]) };
+    let (mut acrs, mut clients) = (BTreeSet::new(), BTreeSet::new());
+    for control in controls {
+        match control {
+            Control::Mfa => acrs.extend(set.evidence.mfa_acrs.iter().cloned()),
+            Control::Strength(name) => {
+                let named = set.strengths.iter().filter(|strength| strength.name == *name);
+                acrs.extend(named.flat_map(|strength| &strength.acrs).cloned());
             }
+            Control::ApprovedClientApp => clients.extend(set.evidence.approved_clients.iter().cloned()),
+            Control::AppProtection => clients.extend(set.evidence.protected_clients.iter().cloned()),
+            Control::CompliantDevice
+            | Control::HybridJoinedDevice
+            | Control::PasswordChange
+            | Control::TermsOfUse(_)
+            | Control::Custom(_) => {}
         }
     }
-    devices
+    let or_none = |values: BTreeSet<String>| -> Vec<Option<String>> {
+        if values.is_empty() { Vec::from([None]) } else { values.into_iter().map(Some).collect() }
+    };
+    let (acrs, clients) = (or_none(acrs), or_none(clients));
+    let with = |acr: &Option<String>| {
+        let acr = acr.clone();
+        clients.iter().map(move |client_id| Choice { acr: acr.clone(), client_id: client_id.clone() })
+    };
+    acrs.iter().flat_map(with).collect()
 }
 
 /// The same request with every proof that a policy's controls ask for.
-pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> Witness {
+pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness, choice: &Choice) -> Witness {
     let mut best = witness.clone();
     best.principal.auth_time = Some(witness.now);
     let sign_in = &mut best.principal.standing_mut().sign_in;
     sign_in.methods = set.evidence.mfa_methods.clone();
-    sign_in.acr = set.evidence.mfa_acrs.first().cloned();
+    sign_in.acr.clone_from(&choice.acr);
+    sign_in.client_id.clone_from(&choice.client_id);
     sign_in.contexts = set.evidence.mfa_contexts.clone();
     sign_in.password_changed = Some(witness.now);
     sign_in.risk_seen = Some(witness.now.saturating_sub(60));
@@ -131,24 +152,14 @@ pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness) -> 
                 best.device = Some(device);
             }
             Control::HybridJoinedDevice => {
-                device.trust_type = Some("ServerAD");
+                device.set_text("trustType", Some(String::from("ServerAD")));
                 best.device = Some(device);
             }
-            Control::ApprovedClientApp => {
-                sign_in.client_id = set.evidence.approved_clients.first().cloned();
-            }
-            Control::AppProtection => {
-                sign_in.client_id = set.evidence.protected_clients.first().cloned();
-            }
+            Control::ApprovedClientApp | Control::AppProtection => {}
             Control::Strength(name) => {
                 for strength in set.strengths.iter().filter(|strength| strength.name == *name) {
                     sign_in.methods.extend(strength.combinations.iter().flatten().cloned());
                     sign_in.contexts.extend(&strength.contexts);
-                    if strength.combinations.is_empty()
-                        && let Some(acr) = strength.acrs.first()
-                    {
-                        sign_in.acr = Some(acr.clone());
-                    }
                 }
             }
             Control::TermsOfUse(name) => sign_in.terms.push(name.clone()),

@@ -22,6 +22,7 @@ mod check;
 mod evaluate;
 mod lex;
 mod parse;
+pub(crate) mod sample;
 mod tree;
 
 use alloc::boxed::Box;

@@ -9,7 +9,7 @@ use portcullis_config::printable::value;
 use portcullis_policy::analyze::{Issue, Witness, analyze};
 use portcullis_policy::explain::guest_word;
 use portcullis_policy::model::PolicySet;
-use portcullis_policy::signals::{Fact, Identity, Principal};
+use portcullis_policy::signals::{Fact, Identity, Principal, Value as Attribute};
 use serde_json::{Value, json};
 
 use super::ask::{Subject, now};
@@ -85,6 +85,21 @@ fn text_of(set: &PolicySet, issue: &Issue) -> String {
     text
 }
 
+/// Entra's names of a device's texts, and the keys of a question.
+pub(super) const DEVICE_KEYS: [(&str, &str); 11] = [
+    ("deviceId", "id"),
+    ("displayName", "name"),
+    ("deviceOwnership", "ownership"),
+    ("enrollmentProfileName", "enrollment-profile"),
+    ("manufacturer", "manufacturer"),
+    ("mdmAppId", "mdm-app-id"),
+    ("model", "model"),
+    ("operatingSystem", "operating-system"),
+    ("operatingSystemVersion", "operating-system-version"),
+    ("profileType", "profile-type"),
+    ("trustType", "trust-type"),
+];
+
 /// A witness as its facts, under the keys that `what-if` takes; what is not told is left out.
 fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     let mut facts = Vec::new();
@@ -125,17 +140,37 @@ fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     }
     if let Some(device) = &witness.device {
         let mut known = serde_json::Map::new();
-        known.insert("id".to_owned(), json!("witness"));
+        for (name, key) in DEVICE_KEYS {
+            known.extend(device.text(name).map(|text| (key.to_owned(), json!(text))));
+        }
         known.extend(device.compliant.map(|flag| ("compliant".to_owned(), json!(flag))));
-        known.extend(device.trust_type.map(|kind| ("trust-type".to_owned(), json!(kind))));
-        if let Some(text) = &device.text {
-            for key in ["name", "model", "manufacturer", "operating-system", "operating-system-version"] {
-                known.insert(key.to_owned(), json!(text));
+        for (key, items) in [("physical-ids", &device.physical_ids), ("system-labels", &device.system_labels)]
+        {
+            if !items.is_empty() {
+                known.insert(key.to_owned(), json!(items));
             }
+        }
+        if !device.extension_attributes.is_empty() {
+            let numbered = device.extension_attributes.iter();
+            let numbered = numbered.map(|(number, text)| (number.to_string(), json!(text)));
+            known.insert("extension-attributes".to_owned(), Value::Object(numbered.collect()));
         }
         facts.push(("device", Value::Object(known)));
     }
+    if !standing.claims.is_empty() {
+        let claims = standing.claims.iter().map(|(name, value)| (name.to_string(), claim(value)));
+        facts.push(("claims", Value::Object(claims.collect())));
+    }
     facts
+}
+
+fn claim(value: &Attribute) -> Value {
+    match value {
+        Attribute::Text(text) => json!(text),
+        Attribute::Bool(truth) => json!(truth),
+        Attribute::Number(number) => json!(number),
+        Attribute::List(items) => json!(items),
+    }
 }
 
 fn shown(set: &PolicySet, witness: &Witness) -> String {
