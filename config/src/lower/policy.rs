@@ -341,6 +341,19 @@ fn grant(
             controls.push(control);
         }
     }
+    let strength = controls.iter().find_map(|control| match control {
+        Control::Strength(name) => Some(name),
+        _ => None,
+    });
+    if let (Some(name), true) = (strength, controls.contains(&Control::Mfa)) {
+        let at = table.texts("controls").find(|(text, _)| *text == "mfa").map_or(table.at(), |(_, at)| at);
+        let what = format!("`mfa` beside `strength:{}`", shortened(name));
+        let why = match operator {
+            Operator::And => "a strength asks for its methods by itself; Entra allows one of the two",
+            Operator::Or => "any second factor is then enough, and the strength asks for nothing",
+        };
+        cx.push(Diagnostic::warning("policy/mfa-strength", at, what).why(why).help("leave out `mfa`"));
+    }
     controls.shrink_to_fit();
     (!controls.is_empty()).then_some(Grant::Require { operator, controls })
 }

@@ -43,6 +43,21 @@ const fn holds(attribute: &Attribute) -> Holds {
     }
 }
 
+/// The words that an attribute can hold, where Entra knows no others (documentation: "Filter for devices as a
+/// condition in Conditional Access policy").
+const fn words(attribute: &Attribute) -> Option<(&'static [&'static str], &'static str)> {
+    match attribute {
+        Attribute::Device(DeviceAttribute::DeviceOwnership) => {
+            Some((&["company", "personal"], "it is Company or Personal"))
+        }
+        Attribute::Device(DeviceAttribute::TrustType) => Some((
+            &["azuread", "serverad", "workplace"],
+            "it is AzureAD (joined), ServerAD (hybrid joined) or Workplace (registered)",
+        )),
+        _ => None,
+    }
+}
+
 /// Where a comparison is wrong.
 pub(super) enum Wrong {
     /// The operator does not fit the attribute.
@@ -100,6 +115,15 @@ pub(super) fn check(
             format!("`{value}` is no version and no number"),
             "write numbers with dots between, such as 10.0.22631",
         )),
+        Operand::Text(value) if value.is_empty() && is_of_part(operator.test) => Err(Wrong::Value(
+            String::from("an empty text is a part of every text"),
+            "write the part that is meant, or compare with `null`",
+        )),
+        Operand::Text(_) | Operand::List(_) if unknown_word(attribute, operand).is_some() => {
+            let value = unknown_word(attribute, operand).unwrap_or_default();
+            let help = words(attribute).map_or("", |(_, help)| help);
+            Err(Wrong::Value(format!("no device has `{value}` there"), help))
+        }
         Operand::List(values) if values.is_empty() => {
             Err(Wrong::Value(String::from("the list is empty"), "write [\"one\", \"two\"]"))
         }
@@ -113,4 +137,20 @@ const fn is_ordering(test: Test) -> bool {
 
 fn is_version(value: &str) -> bool {
     value.parse::<f64>().is_ok_and(f64::is_finite) || value.split('.').all(|part| part.parse::<u64>().is_ok())
+}
+
+/// Whether a part of a text is looked for.
+const fn is_of_part(test: Test) -> bool {
+    matches!(test, Test::StartsWith | Test::EndsWith | Test::Contains)
+}
+
+/// The first value that the attribute can never have.
+fn unknown_word<'o>(attribute: &Attribute, operand: &'o Operand) -> Option<&'o str> {
+    let (known, _) = words(attribute)?;
+    let is_unknown = |value: &&str| !known.iter().any(|word| word.eq_ignore_ascii_case(value));
+    match operand {
+        Operand::Null => None,
+        Operand::Text(value) => Some(&**value).filter(is_unknown),
+        Operand::List(values) => values.iter().map(|value| &**value).find(is_unknown),
+    }
 }
