@@ -35,8 +35,13 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
         })],
         Remedy::StrongerSignIn => vec![with(&|changed| {
             changed.principal.auth_time = Some(changed.now);
-            changed.principal.standing_mut().sign_in.methods =
-                ["pwd", "mfa", "ngcmfa", "fido", "hwk", "otp"].map(str::to_owned).to_vec();
+            let sign_in = &mut changed.principal.standing_mut().sign_in;
+            // A token brings what its issuer tells: methods perhaps, and any context.
+            if sign_in.issuer.tells_methods {
+                sign_in.methods = ["pwd", "mfa", "ngcmfa", "fido", "hwk", "otp"].map(str::to_owned).to_vec();
+            }
+            sign_in.contexts =
+                ["c1", "c2", "c99"].map(|name| AuthenticationContext::new(name).unwrap()).to_vec();
         })],
         Remedy::OtherNetwork => {
             let networks = set.locations.iter().flat_map(|location| match &location.place {

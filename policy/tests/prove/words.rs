@@ -68,7 +68,7 @@ fn a_policy_that_did_not_apply_says_what_it_wants_and_what_was_seen() {
         [
             "did not apply, by location: wants all, except office; saw address 203.0.113.9, country DE, in \
              office, branch, home-countries",
-            "applies: failure; compliant-device unmet (a device: compliant no); mfa met (amr mfa, acr none)",
+            "applies: failure; compliant-device unmet (a device: compliant no); mfa met (amr mfa, acr none, acrs none)",
         ]
     );
     question.context.address = Fact::Unavailable;

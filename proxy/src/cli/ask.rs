@@ -62,6 +62,15 @@ impl Subject {
     /// # Errors
     /// When the engine and its explanation differ, which is a mistake in this program.
     pub(super) fn ask(&self, question: &mut Question) -> Result<Answered, Failure> {
+        let mut answered = self.decide(question)?;
+        let context = question.client_context();
+        let signals = question.signals(&context);
+        answered.remedies = remedy::find(&self.policies, &self.policies.bind(&question.principal), &signals);
+        Ok(answered)
+    }
+
+    /// The same, without looking for what would let it in.
+    pub(super) fn decide(&self, question: &mut Question) -> Result<Answered, Failure> {
         question.country.get_or_insert_with(|| match question.address {
             Fact::Known(address) => self.geo.country(address),
             Fact::Unknown => Fact::Unknown,
@@ -90,8 +99,7 @@ impl Subject {
             let refusal = Refusal::by_policies(*refused, &question.principal, evidence, carrier);
             (refusal.row().code, refusal.reason())
         });
-        let remedies = remedy::find(&self.policies, &scope, &signals);
-        Ok(Answered { explanation, remedies, code })
+        Ok(Answered { explanation, remedies: Remedies::default(), code })
     }
 }
 

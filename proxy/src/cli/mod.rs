@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod import;
+mod kinds;
 mod page;
 mod run;
 mod schema;

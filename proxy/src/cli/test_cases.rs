@@ -1,5 +1,6 @@
 //! `portcullis test`: cases that say what must be let in and what must not, run like tests.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +12,11 @@ use portcullis_policy::model::PolicyState;
 use portcullis_policy::reference::{FindingResult, Tri};
 
 use super::ask::{Answered, Subject, now, told};
+use super::kinds;
 use super::what_if::headline;
+
+/// Cases of one app that `--init` writes at most.
+const CASES_MAX: usize = 100;
 
 /// Which cases, of which configuration.
 #[derive(Debug, Args)]
@@ -22,7 +27,7 @@ pub(super) struct Arguments {
     /// Files of cases.
     #[arg(value_name = "CASES", required_unless_present = "init")]
     cases: Vec<PathBuf>,
-    /// Print a first file of cases: each app, asked by a stranger, with what the policies say today.
+    /// Print a first file of cases: one of each kind that the policies tell apart, with what they say today.
     #[arg(long, conflicts_with = "cases")]
     init: bool,
 }
@@ -123,42 +128,38 @@ fn applied(subject: &Subject, answered: &Answered) -> Vec<String> {
     ids
 }
 
-/// Every app, asked by a user of no group with one factor and with several: the answers of today become
-/// expectations, to be read and corrected by a person.
+/// A case of each kind that the policies tell apart: for each app, people of each kind that policies name, with each
+/// circumstance that policies ask for; of those with one answer by the same policies, the first. The answers of
+/// today become expectations, to be read and corrected by a person.
 fn init(subject: &Subject) -> ExitCode {
     let mut out = String::from(
-        "# What the policies say today. Read each case: is it what you mean? Then keep it in CI.\n",
+        "# What the policies say today, once for each kind of request that they tell apart. Read each case: is it what \
+         you mean? Then keep it in CI.\n",
     );
     for app in &subject.config.apps {
-        for (how, amr) in [("one factor", "[\"pwd\"]"), ("two factors", "[\"pwd\", \"mfa\"]")] {
-            let id = serde_json::Value::from(app.id.as_str());
-            let request = format!(
-                "user = \"somebody\"\napp = {id}\nclient = \"browser\"\namr = {amr}\nsigned-in = \"1m\"\n"
-            );
-            let read = ask::request(&subject.config, None, request.clone(), now());
-            let Some(mut asked) = read.value else {
-                super::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
-                return ExitCode::FAILURE;
-            };
-            let answered = match subject.ask(&mut asked.question) {
+        let mut seen = BTreeSet::new();
+        for kind in kinds::of(&subject.config, app, now()) {
+            let read = ask::request(&subject.config, None, kind.request.clone(), now());
+            // A question that makes no sense here, such as several factors where nothing proves them.
+            let Some(mut asked) = read.value else { continue };
+            let answered = match subject.decide(&mut asked.question) {
                 Ok(answered) => answered,
                 Err(problem) => {
                     super::error(&format!("portcullis: {problem}"));
                     return ExitCode::FAILURE;
                 }
             };
-            let name = format!("a user of no group opens {} with {how} from nowhere known", app.id);
-            let _ = write!(
-                out,
-                "\n[[case]]\nname = {}\nexpect = \"{}\"\n",
-                serde_json::Value::from(name),
-                answered.explanation.conclusion.as_str()
-            );
+            let (outcome, applied) = (answered.explanation.conclusion.as_str(), applied(subject, &answered));
+            if seen.len() >= CASES_MAX || !seen.insert((outcome, answered.code, applied.clone())) {
+                continue;
+            }
+            let name = serde_json::Value::from(kind.name);
+            let _ = write!(out, "\n[[case]]\nname = {name}\nexpect = \"{outcome}\"\n");
             if let Some((code, _)) = answered.code {
                 let _ = writeln!(out, "code = {code}");
             }
-            let _ = writeln!(out, "applied = {}", serde_json::Value::from(applied(subject, &answered)));
-            let _ = write!(out, "[case.request]\n{request}");
+            let _ = writeln!(out, "applied = {}", serde_json::Value::from(applied));
+            let _ = write!(out, "[case.request]\n{}", kind.request);
         }
     }
     super::print(out.trim_end());

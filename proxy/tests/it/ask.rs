@@ -242,7 +242,30 @@ fn cases_run_like_tests_and_their_failures_say_why() {
     assert_eq!(first.code, 0, "{}", first.err);
     let again = cases(&first.out);
     assert_eq!(again.code, 0, "{}{}", again.out, again.err);
-    assert!(again.out.contains("2 passed"), "{}", again.out);
+    // One of each kind that the policies tell apart, and not only a stranger.
+    let words = [
+        "expect = \"block\"\ncode = 53003\napplied = [\"abroad\",\"device\"]",
+        "on a compliant device",
+        "from britain (GB)",
+        "a member of break-glass",
+        "expect = \"grant\"",
+        "expect = \"deny\"",
+    ];
+    for wanted in words {
+        assert!(first.out.contains(wanted), "`{wanted}` is missing:\n{}", first.out);
+    }
+    let answers: Vec<&str> = first.out.split("[[case]]").skip(1).collect();
+    let mut told: Vec<String> = answers
+        .iter()
+        .map(|case| {
+            case.lines().skip(2).take_while(|line| *line != "[case.request]").collect::<Vec<_>>().join(";")
+        })
+        .collect();
+    let count = told.len();
+    assert!(again.out.contains(&format!("{count} passed")), "{}", again.out);
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), count, "each answer once:\n{}", first.out);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_support_code_tells_the_whole_decision_without_any_log() {
         "it blocks",
         "blocked-location (location, 53003)",
         "The policies are the same as then.",
-        "would be refused today too: blocked-location",
+        "would be refused today too: 53003, blocked-location",
         "What would let this request in\n  other network",
     ] {
         assert!(told.contains(wanted), "`{wanted}` is missing:\n{told}");

@@ -27,6 +27,7 @@ mod l_paths;
 mod l_record;
 mod l_upstream;
 mod ledger;
+mod m_tools;
 
 mod h2;
 mod keys;
