@@ -226,6 +226,7 @@ impl Passage {
         if let Some(authenticated) = authenticated {
             state.metrics.decided(authenticated.elapsed());
         }
+        let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
         match outcome.into_granted() {
             Ok(permit) => {
                 seen.host = Some(route.host);
@@ -234,7 +235,7 @@ impl Passage {
                 if state.log.is_on() && (!seen.applied.is_empty() || state.log.samples(self.request_id.0)) {
                     let decision = snapshot.policies.decide(caller.scope(), &signals);
                     seen.applied = decision.applied.iter().collect();
-                    seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id)));
+                    seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id, carrier)));
                 }
                 Ok(permit)
             }
@@ -245,7 +246,6 @@ impl Passage {
                     }));
                 }
                 let denials = &snapshot.denials;
-                let carrier = if seen.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
                 let evidence = &snapshot.policies.set().evidence;
                 let refusal = Refusal::by_policies(refused, signals.principal, evidence, carrier);
                 // Counted first: of a storm of refusals most are not written down.

@@ -25,6 +25,9 @@ pub(super) struct Kind {
     pub(super) request: String,
 }
 
+/// Whether conditions ask for something.
+type Asks = fn(&Conditions) -> bool;
+
 /// A part of a request: how it is told, and its lines.
 #[derive(Clone)]
 struct Trait {
@@ -168,7 +171,7 @@ fn circumstances(config: &Config, app: &App, policies: &[&Policy]) -> Vec<Trait>
             vary.push(trait_of(format!("on {}", platform.as_str()), lines));
         }
     }
-    let risks: [(&str, fn(&Conditions) -> bool); 4] = [
+    let risks: [(&str, Asks); 4] = [
         ("sign-in-risk", |conditions| conditions.sign_in_risk.is_some()),
         ("user-risk", |conditions| conditions.user_risk.is_some()),
         ("insider-risk", |conditions| conditions.insider_risk.is_some()),
