@@ -162,7 +162,7 @@ fn asked_for(answer: &Answer) -> Value {
 }
 
 fn code(answer: &Answer) -> u64 {
-    let twin: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"));
+    let twin: Value = serde_json::from_str(&answer.body).unwrap();
     twin["code"].as_str().and_then(|code| code.parse().ok()).or(twin["code"].as_u64()).unwrap()
 }
 
@@ -222,7 +222,7 @@ fn the_configuration_of_the_guide_is_checked_without_a_word_and_answers_what_it_
     assert!(!checked.contains("no-evidence"), "{checked}");
     let console = blocks("console").remove(0).1;
     let lines: Vec<&str> = console.lines().collect();
-    assert!(lines.len() >= 8 && lines.len() % 2 == 0, "{console}");
+    assert!(lines.len() >= 8 && lines.len().is_multiple_of(2), "{console}");
     for pair in lines.chunks(2) {
         let told = run(pair[0].strip_prefix("$ ").unwrap());
         assert_eq!(told.lines().next(), Some(pair[1]), "{}", pair[0]);
