@@ -3,8 +3,8 @@
 //! stops, a *denial* is what the user is shown.
 
 use portcullis_policy::decision::{ReasonCode, Refused};
-use portcullis_policy::path::PathForm;
 use portcullis_policy::model::Evidence;
+use portcullis_policy::path::PathForm;
 use portcullis_policy::signals::{Fact, Principal};
 
 /// Why a request stops.
@@ -606,8 +606,7 @@ mod tests {
             assert_eq!(told(true), Nuance::GroupsNotTold, "{primary:?}");
             assert_ne!(told(false), Nuance::GroupsNotTold, "it turned on what is known: {primary:?}");
         }
-        let of =
-            |primary, had_mfa, carrier| asked(refused(primary, false), Fact::Unknown, had_mfa, carrier);
+        let of = |primary, had_mfa, carrier| asked(refused(primary, false), Fact::Unknown, had_mfa, carrier);
         assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Nuance::MfaExpired);
         assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Nuance::None);
         assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Nuance::DeviceClaimsMissing);

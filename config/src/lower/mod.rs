@@ -395,7 +395,7 @@ impl Lowering {
                 None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), found),
             }
             if let Some(settings) = &settings {
-                paths::shared_upstreams(&settings.apps, &set, &known.upstreams, &mut found);
+                paths::shared_upstreams(&settings.apps, &set, &known.upstreams, found);
             }
         }
         // Nothing that was written may be missing from what runs: a lost policy would protect nothing.

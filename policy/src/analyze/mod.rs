@@ -28,6 +28,7 @@ use crate::model::{
     App, ClientAppType, Conditions, FilterMode, Flow, Grant, LocationSelector, Operator, Place, Platform,
     Policy, PolicySet, PolicyState, RiskLevel, SessionControls, Subjects, Targets, Unmatched, UserSelector,
 };
+use crate::path::PathCase;
 use crate::reference::{Conclusion, Part, Tri, check};
 use crate::rule::Environment;
 use crate::rule::sample::Samples;
@@ -139,12 +140,20 @@ pub fn sample(conditions: &Conditions) -> Option<Sample> {
     }
     let samples = Samples::of(filter.map(|filter| &filter.rule).into_iter().chain(&conditions.claims));
     let mut plain = plain(AppIndex(0), 0);
+    let nowhere = App {
+        id: String::new(),
+        groups: Vec::new(),
+        attributes: Vec::new(),
+        assigned: None,
+        unmatched: Unmatched::Deny,
+        paths: PathCase::default(),
+    };
     samples.combinations().find_map(|combination| {
         plain.device = None;
         plain.principal.standing_mut().claims.clear();
         combination.into_iter().for_each(|(place, value)| plain.put(place, value));
         let holds = plain.with(|signals| {
-            let environment = Environment::of(signals, &[]);
+            let environment = Environment::of(signals, &nowhere);
             let device = filter.is_none_or(|filter| {
                 let wanted = if filter.mode == FilterMode::Include { Tri::Yes } else { Tri::No };
                 filter.rule.holds(&environment) == wanted
@@ -952,7 +961,7 @@ mod tests {
             attributes: Vec::new(),
             assigned: None,
             unmatched: Unmatched::Deny,
-            paths: crate::path::PathCase::Unknown,
+            paths: PathCase::Unknown,
         };
         PolicySet {
             policies: (0..count).map(policy).collect(),

@@ -16,7 +16,7 @@ use portcullis_policy::{CompiledPolicies, Outcome, Silent};
 
 use super::Failure;
 use crate::context::geo::{GeoDatabase, GeoState};
-use crate::refusal::{Carrier, Refusal};
+use crate::refusal::{Carrier, Refusal, Resolution};
 
 /// A configuration that questions can be put to.
 pub(super) struct Subject {
@@ -31,6 +31,8 @@ pub(super) struct Answered {
     pub(super) remedies: Remedies,
     /// The code and the reason's word, unless let in.
     pub(super) code: Option<(u32, &'static str)>,
+    /// Whether waiting would help.
+    pub(super) is_temporary: bool,
 }
 
 impl Subject {
@@ -62,15 +64,15 @@ impl Subject {
     /// # Errors
     /// When the engine and its explanation differ, which is a mistake in this program.
     pub(super) fn ask(&self, question: &mut Question) -> Result<Answered, Failure> {
-        let mut answered = self.decide(question)?;
-        let context = question.client_context();
-        let signals = question.signals(&context);
-        answered.remedies = remedy::find(&self.policies, &self.policies.bind(&question.principal), &signals);
-        Ok(answered)
+        self.answer(question, true)
     }
 
     /// The same, without looking for what would let it in.
     pub(super) fn decide(&self, question: &mut Question) -> Result<Answered, Failure> {
+        self.answer(question, false)
+    }
+
+    fn answer(&self, question: &mut Question, with_remedies: bool) -> Result<Answered, Failure> {
         question.country.get_or_insert_with(|| match question.address {
             Fact::Known(address) => self.geo.country(address),
             Fact::Unknown => Fact::Unknown,
@@ -95,11 +97,15 @@ impl Subject {
         }
         let carrier = if question.is_bearer { Carrier::Bearer } else { Carrier::BrowserSession };
         let evidence = &self.policies.set().evidence;
-        let code = explanation.conclusion.refused().map(|refused| {
-            let refusal = Refusal::by_policies(*refused, &question.principal, evidence, carrier);
-            (refusal.row().code, refusal.reason())
-        });
-        Ok(Answered { explanation, remedies: Remedies::default(), code })
+        let refusal = explanation
+            .conclusion
+            .refused()
+            .map(|refused| Refusal::by_policies(*refused, &question.principal, evidence, carrier));
+        let code = refusal.map(|refusal| (refusal.row().code, refusal.reason()));
+        let is_temporary = refusal.is_some_and(|refusal| refusal.row().resolution == Resolution::RetryLater);
+        let remedies =
+            if with_remedies { remedy::find(&self.policies, &scope, &signals) } else { Remedies::default() };
+        Ok(Answered { explanation, remedies, code, is_temporary })
     }
 }
 

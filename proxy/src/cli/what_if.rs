@@ -211,7 +211,7 @@ pub(super) fn headline(answered: &Answered) -> String {
         (Conclusion::Challenge(refused) | Conclusion::Deny(refused) | Conclusion::Block(refused), code) => {
             let (code, reason) = code.unwrap_or_default();
             let reasons: Vec<&str> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
-            let temporary = if refused.temporary { ", temporary: a fact is unavailable" } else { "" };
+            let temporary = if answered.is_temporary { ", temporary: a fact is unavailable" } else { "" };
             format!("{word}: {code} {reason} ({}){temporary}", reasons.join(", "))
         }
     }
@@ -315,7 +315,7 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
         "reasons": refused.map_or_else(Vec::new, |refused| {
             refused.reasons.iter().map(|reason| reason.as_str()).collect()
         }),
-        "temporary": refused.is_some_and(|refused| refused.temporary),
+        "temporary": answered.is_temporary,
         "assigned": word(answered.explanation.assigned),
         "policies": policies.collect::<Vec<_>>(),
         "remedies": remedies.collect::<Vec<_>>(),

@@ -31,8 +31,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
-use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::PolicySet;
+use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::signals::Signals;
 
 pub use asked::{Asked, Negotiated};
