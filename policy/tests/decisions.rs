@@ -1262,7 +1262,7 @@ fn what_no_token_of_the_issuer_can_ever_prove_is_denied_and_not_challenged() {
         Control::TermsOfUse("t".into()),
         Control::Custom("duo".into()),
     ] {
-        let (outcome, refused) = ask(require(Operator::And, &[control.clone()]), |_| {}, &untold);
+        let (outcome, refused) = ask(require(Operator::And, std::slice::from_ref(&control)), |_| {}, &untold);
         assert_eq!((outcome, refused.primary), ("deny", ReasonCode::NotProvable), "{control:?}");
     }
 }
