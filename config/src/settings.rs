@@ -196,6 +196,8 @@ pub struct Issuer {
     pub types: Vec<String>,
     /// Where its keys are.
     pub keys: KeySource,
+    /// Whose certificates count for its key source; the system's authorities if `None`.
+    pub ca: Option<Authorities>,
     /// Clock difference that is forgiven; at most 30 s.
     pub leeway: Duration,
     /// The longest that a token may have been issued ago; `None` is no limit beyond `exp`.
@@ -497,6 +499,17 @@ pub struct Upstream {
     pub port: u16,
     /// Server name to verify; `None` is plain HTTP, and a TLS upstream always has one.
     pub tls_name: Option<String>,
+    /// Whose certificates count; the system's authorities if `None`.
+    pub ca: Option<Authorities>,
+}
+
+/// Certificate authorities of a file; nobody else's certificates count beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities {
+    /// The file.
+    pub file: PathBuf,
+    /// Its certificates, in DER; at least one.
+    pub certificates: Vec<Vec<u8>>,
 }
 
 /// Where the token is looked for, in this order.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AccessFormat, AccessLog, AppDenial, Config, DecisionLog, Disclosure, FullTo, IdentityValue, KeySource,
-    LogSink, PolicyDenial, ProcessLog, Subject, SupportKey, SyslogTarget,
+    AccessFormat, AccessLog, AppDenial, Authorities, Config, DecisionLog, Disclosure, FullTo, IdentityValue,
+    KeySource, LogSink, PolicyDenial, ProcessLog, Subject, SupportKey, SyslogTarget,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -23,7 +23,12 @@ fn complete() -> Config {
 #[test]
 fn every_key_of_settings_arrives() {
     let config = complete();
-    assert_eq!(config.files.len(), 10, "{:?}", config.files);
+    assert_eq!(config.files.len(), 11, "{:?}", config.files);
+    let authorities = |ca: &Option<Authorities>| ca.as_ref().map(|ca| ca.file.clone());
+    let of_upstreams: Vec<_> = config.apps[0].upstreams.iter().map(|one| authorities(&one.ca)).collect();
+    let file = Some("tests/complete/ca.pem".into());
+    assert_eq!(of_upstreams, [None, file.clone(), file.clone()]);
+    assert_eq!(config.issuers.iter().map(|one| authorities(&one.ca)).collect::<Vec<_>>(), [None, None, file]);
     assert_eq!(config.server.listeners[0].tls.as_ref().unwrap().key, Path::new("tests/complete/key.pem"));
     let sink =
         LogSink::File { path: "tests/complete/decisions.log".into(), bytes_max: Some(64 << 20), keep: 3 };

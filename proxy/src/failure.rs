@@ -83,8 +83,14 @@ impl NetworkFailure {
     }
 
     fn of_io(error: &io::Error) -> Option<Self> {
-        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(Self::of_tls(tls));
+        // An error within one is none of its sources.
+        if let Some(inner) = error.get_ref() {
+            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+                return Some(Self::of_tls(tls));
+            }
+            if let Some(inner) = inner.downcast_ref::<io::Error>() {
+                return Self::of_io(inner);
+            }
         }
         Some(match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
@@ -102,7 +108,8 @@ impl NetworkFailure {
     fn of_tls(error: &rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
-                CertificateError::UnknownIssuer => Self::TlsUnknownCa,
+                // An authority of the same name with another key is another authority.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::TlsUnknownCa,
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     Self::TlsName
                 }
@@ -119,7 +126,7 @@ impl NetworkFailure {
     /// What the text of a failed handshake comes to, where the error itself is lost. The words are those of
     /// rustls; a test holds each against a real handshake.
     pub(crate) fn of_handshake_text(text: &str) -> Self {
-        if text.contains("UnknownIssuer") {
+        if text.contains("UnknownIssuer") || text.contains("certificate: BadSignature") {
             Self::TlsUnknownCa
         } else if text.contains("certificate not valid for name") || text.contains("NotValidForName") {
             Self::TlsName

@@ -6,7 +6,7 @@
 //! `Drop` of its [`Passage`].
 
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -33,12 +33,11 @@ use crate::admit::{self, AdmittedRequest, Came, Connection, Head, RawHead, Site,
 use crate::context;
 use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
 use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
+use crate::failure::NetworkFailure;
 use crate::id;
 use crate::received::Watched;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
-use crate::record::{
-    self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, UpstreamFailure, is_logged,
-};
+use crate::record::{self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, HostIndex};
 use crate::state::{Snapshot, State};
@@ -81,6 +80,12 @@ pub struct Passage {
     progress: Progress,
     seen: Seen,
     attempts: usize,
+    /// Where it was sent last.
+    chosen: Option<upstream::Chosen>,
+    /// The addresses that failed it.
+    tried: Vec<SocketAddr>,
+    /// Why the last attempt failed, and at which server.
+    upstream_failure: Option<(NetworkFailure, Option<Arc<str>>)>,
     asked_upstream: Option<Instant>,
     body_bytes: u64,
     /// Whether the app was asked to switch to a WebSocket.
@@ -460,6 +465,11 @@ impl Passage {
         };
         let cleaned = upstream::clean(answer, expected, &mut self.interim, request_id)
             .map_err(|odd| Error::explain(ErrorType::InvalidHTTPHeader, odd.as_str()))?;
+        let is_final =
+            !answer.status.is_informational() || answer.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if is_final && let Some(endpoint) = self.endpoint() {
+            endpoint.succeeded();
+        }
         if cleaned != upstream::Cleaned::default() {
             self.drops_body = cleaned.is_empty;
             self.meters().answer_cleaned(cleaned.cookies, cleaned.words, cleaned.challenges);
@@ -478,6 +488,25 @@ impl Passage {
             Progress::Aborted(..) => self.record(Outcome::Aborted, None, Some(head)),
             Progress::Received => self.record(Outcome::Failed, None, None),
         }
+    }
+
+    /// Where the request was sent last.
+    fn endpoint(&self) -> Option<&upstream::Endpoint> {
+        let (Progress::Permitted(permit), Some(chosen)) = (&self.progress, &self.chosen) else { return None };
+        self.snapshot.upstreams.endpoint(permit, chosen)
+    }
+
+    /// Notes that an attempt got no answer.
+    fn upstream_failed(&mut self, cause: NetworkFailure, to_connect: bool, problem: &Error) {
+        self.meters().upstream_failed(cause);
+        let mut failed = None;
+        if let Some(endpoint) = self.endpoint() {
+            let app = self.seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
+            endpoint.failed(app.map_or("", |app| app.id.as_str()), cause, to_connect, problem);
+            failed = Some((Arc::clone(&endpoint.server), endpoint.address));
+        }
+        self.tried.extend(failed.as_ref().map(|(_, address)| *address));
+        self.upstream_failure = Some((cause, failed.map(|(server, _)| server)));
     }
 
     fn meters(&self) -> &AppMeters {
@@ -614,6 +643,11 @@ impl Passage {
             reason: refusal.map(Refusal::reason),
             error_code: row.map(|row| row.code).filter(|code| *code != 0),
             status: self.status(row.map(|row| row.status)),
+            upstream_failure: self.upstream_failure.as_ref().map(|(cause, _)| cause.as_str()),
+            upstream_server: self
+                .upstream_failure
+                .as_ref()
+                .and_then(|(_, server)| server.as_deref().map(str::to_owned)),
             reasons,
             app_id: app.map(|app| app.id.clone()),
             user_id: user.map(|user| short(&user, VALUE_MAX)),
@@ -934,6 +968,9 @@ impl ProxyHttp for Gateway {
             progress: Progress::Received,
             seen: Seen::default(),
             attempts: 0,
+            chosen: None,
+            tried: Vec::new(),
+            upstream_failure: None,
             asked_upstream: None,
             body_bytes: 0,
             asked_upgrade: false,
@@ -969,9 +1006,8 @@ impl ProxyHttp for Gateway {
         }
         // A client that takes nothing of its answer is idle too.
         session.set_write_timeout(Some(idle));
-        way.peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let local =
-            session.server_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::port);
+        way.peer = session.client_addr().and_then(|address| address.as_inet()).map(SocketAddr::ip);
+        let local = session.server_addr().and_then(|address| address.as_inet()).map(SocketAddr::port);
         let listeners = &way.snapshot.config.server.listeners;
         let of_local = listeners.iter().find(|listener| Some(listener.address.port()) == local);
         way.connection = Connection {
@@ -1029,9 +1065,13 @@ impl ProxyHttp for Gateway {
         way.body_bytes = 0;
         // Between a request's begin and its first attempt there is nothing to wait for.
         way.asked_upstream = Some(if attempt == 0 { way.started } else { Instant::now() });
-        way.snapshot.upstreams.peer(permit, attempt).ok_or_else(|| {
+        let upstreams = &way.snapshot.upstreams;
+        let chosen = upstreams.choose(permit, &way.tried).ok_or_else(|| {
             Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
-        })
+        })?;
+        let peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer);
+        way.chosen = Some(chosen);
+        peer.ok_or_else(no_permit)
     }
 
     fn upstream_request_filter<'g, 's, 'h, 'w, 'f>(
@@ -1154,11 +1194,34 @@ impl ProxyHttp for Gateway {
     ) -> Box<Error> {
         // This attempt is over and counted.
         way.asked_upstream = None;
-        way.meters().upstream_failed(UpstreamFailure::Connect);
-        if let Progress::Permitted(permit) = &way.progress
-            && way.attempts < way.snapshot.upstreams.count(permit)
-        {
-            problem.set_retry(true);
+        way.upstream_failed(upstream::cause_of(&problem), true, &problem);
+        let has_another = match &way.progress {
+            Progress::Permitted(permit) => way.snapshot.upstreams.has_another(permit, &way.tried),
+            _ => false,
+        };
+        problem.set_retry(has_another && way.attempts < upstream::ATTEMPTS_MAX);
+        problem
+    }
+
+    /// A request goes out a second time only if it cannot have been carried out twice: its method allows that,
+    /// nothing of its body was sent, nothing came back, and the connection was one that had been idle.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut problem: Box<Error>,
+        way: &mut Box<Passage>,
+        reused: bool,
+    ) -> Box<Error> {
+        problem.retry.decide_reuse(reused);
+        let is_untouched = way.body_bytes == 0 && way.interim == 0 && session.response_written().is_none();
+        let again = problem.retry()
+            && is_untouched
+            && session.req_header().method.is_idempotent()
+            && way.attempts < upstream::ATTEMPTS_MAX;
+        problem.set_retry(again);
+        if again && let Some(address) = way.endpoint().map(|endpoint| endpoint.address) {
+            way.tried.push(address);
         }
         problem
     }
@@ -1174,6 +1237,10 @@ impl ProxyHttp for Gateway {
             (Progress::Answered(refusal), ErrorType::HTTPStatus(_)) => *refusal,
             // Refused, and the client did not wait for the answer: that refusal is what happened.
             (Progress::Answered(_), _) => return nobody_left(),
+            // A socket that says nothing is no failure of the app: it ends, as it was let in.
+            (Progress::Permitted(_), ErrorType::ReadTimedout) if session.was_upgraded() => {
+                return nobody_left();
+            }
             (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
             (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
             _ if Watched::of(session).is_some_and(Watched::broke_chunks) => {
@@ -1194,10 +1261,11 @@ impl ProxyHttp for Gateway {
         };
         let status = refusal.row().status;
         if way.asked_upstream.is_some() && matches!(refusal, Refusal::Upstream { .. }) {
-            way.meters().upstream_failed(match status {
-                504 => UpstreamFailure::Timeout,
-                _ => UpstreamFailure::Broken,
-            });
+            let cause = match problem.etype() {
+                ErrorType::HTTPStatus(502) => NetworkFailure::Dns,
+                _ => upstream::cause_of(problem),
+            };
+            way.upstream_failed(cause, false, problem);
         }
         // After an interim answer the answer is still to come (RFC 9110, section 15.2).
         let is_answered = session.response_written().is_some_and(|head| {

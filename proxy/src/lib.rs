@@ -10,6 +10,7 @@ pub mod context;
 pub mod demo;
 pub mod denial;
 pub mod exchange;
+pub mod failure;
 pub mod gateway;
 mod id;
 mod kept;

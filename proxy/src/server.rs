@@ -135,7 +135,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(settings.grace.as_secs()),
         upstream_keepalive_pool_size: settings.upstream_pool,
-        max_retries: 4,
+        max_retries: crate::upstream::ATTEMPTS_MAX,
         ..ServerConf::default()
     };
     if start.upgrade {

@@ -10,6 +10,7 @@ use portcullis_policy::signals::Value;
 use portcullis_policy::text;
 use url::{Host, Url};
 
+use super::authorities::authorities;
 use super::values::{self, Flaw};
 use super::{Context, Known, Names, paths};
 use crate::diagnose::{At, Diagnostic};
@@ -83,8 +84,7 @@ pub(super) fn app(
     let allow_paths = paths::allowed(cx, view);
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
     cx.not_empty(view, "upstreams", "there would be nowhere to send requests to");
-    let upstreams: Vec<Upstream> =
-        view.items("upstreams").iter().filter_map(|node| upstream(cx, node, &routes.own)).collect();
+    let upstreams = upstreams(cx, view, &routes.own);
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
@@ -187,6 +187,28 @@ fn hosts(
     hosts
 }
 
+/// The app's servers, each with the authorities that it is checked against.
+fn upstreams(cx: &mut Context<'_>, view: View<'_>, own: &[SocketAddr]) -> Vec<Upstream> {
+    let common = authorities(cx, view, "upstream-ca");
+    let mut all: Vec<Upstream> =
+        view.items("upstreams").iter().filter_map(|node| upstream(cx, node, own)).collect();
+    if view.get("upstream-ca").is_some() && !all.is_empty() && all.iter().all(|one| one.tls_name.is_none()) {
+        plain_with_ca(cx, view.at_key("upstream-ca"));
+    }
+    for one in all.iter_mut().filter(|one| one.tls_name.is_some() && one.ca.is_none()) {
+        one.ca.clone_from(&common);
+    }
+    all
+}
+
+fn plain_with_ca(cx: &mut Context<'_>, at: At) {
+    cx.push(
+        Diagnostic::error("upstream/ca", at, "a plain HTTP upstream has an authority")
+            .why("no certificate would be checked")
+            .help("write `https://`, or take the authority away"),
+    );
+}
+
 /// Which of our own addresses an upstream leads to, as far as can be told without asking anybody: what loops
 /// by way of a name or of another machine is seen when it comes back (`Via`).
 fn leads_back(upstream: &Upstream, own: &[SocketAddr]) -> Option<SocketAddr> {
@@ -231,7 +253,15 @@ fn upstream_at(cx: &mut Context<'_>, node: &Node) -> Option<Upstream> {
         Some(_) => Some(cx.parse_key(view, "tls-name", values::host)?),
         None => None,
     };
-    upstream_of(cx, view.text("url")?, view.at_key("url"), name.map(|name| (name, view.at_key("tls-name"))))
+    let name = name.map(|name| (name, view.at_key("tls-name")));
+    let mut made = upstream_of(cx, view.text("url")?, view.at_key("url"), name)?;
+    if view.get("ca").is_some() {
+        if made.tls_name.is_none() {
+            plain_with_ca(cx, view.at_key("ca"));
+        }
+        made.ca = Some(authorities(cx, view, "ca")?);
+    }
+    Some(made)
 }
 
 fn upstream_of(cx: &mut Context<'_>, text: &str, at: At, name: Option<(String, At)>) -> Option<Upstream> {
@@ -243,8 +273,8 @@ fn upstream_of(cx: &mut Context<'_>, text: &str, at: At, name: Option<(String, A
     let port = url.port_or_known_default()?;
     let named = matches!(url.host(), Some(Host::Domain(_)));
     match (url.scheme(), name) {
-        ("https", Some((name, _))) => Some(Upstream { host, port, tls_name: Some(name) }),
-        ("https", None) if named => Some(Upstream { tls_name: Some(host.clone()), host, port }),
+        ("https", Some((name, _))) => Some(Upstream { host, port, tls_name: Some(name), ca: None }),
+        ("https", None) if named => Some(Upstream { tls_name: Some(host.clone()), host, port, ca: None }),
         ("https", None) => {
             cx.push(
                 Diagnostic::error("upstream/tls-name", at, "a TLS upstream at an address has no server name")
@@ -261,7 +291,7 @@ fn upstream_of(cx: &mut Context<'_>, text: &str, at: At, name: Option<(String, A
             );
             None
         }
-        (_, None) => Some(Upstream { host, port, tls_name: None }),
+        (_, None) => Some(Upstream { host, port, tls_name: None, ca: None }),
     }
 }
 

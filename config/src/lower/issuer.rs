@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::authorities::authorities;
 use super::{Context, Names, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
@@ -46,6 +47,14 @@ pub(super) fn issuer(
         None => vec!["jwt".to_owned(), "at+jwt".to_owned()],
     };
     let keys = keys(cx, view);
+    let ca = authorities(cx, view, "ca");
+    if let (Some(_), Some(KeySource::File(_))) = (view.get("ca"), &keys) {
+        cx.push(
+            Diagnostic::error("issuer/ca", view.at_key("ca"), "an issuer with a key file has an authority")
+                .why("its keys come from no server, so that no certificate is checked")
+                .help("take `ca` away, or name a `url` or `discovery`"),
+        );
+    }
     let leeway = cx.parse_key(view, "leeway", values::duration).unwrap_or(LEEWAY_MAX);
     if leeway > LEEWAY_MAX {
         cx.push(
@@ -74,6 +83,7 @@ pub(super) fn issuer(
         algorithms,
         types,
         keys: keys?,
+        ca,
         leeway,
         max_age,
         refresh,

@@ -4,6 +4,7 @@
 //! passed over in silence. Lowering adds what only meaning can tell.
 
 mod app;
+mod authorities;
 mod conditions;
 pub(crate) mod countries;
 mod denial;

@@ -225,6 +225,11 @@ pub(crate) static ISSUER: Table = Table {
             Shape::Table(&KEYS),
             "Where its keys are: exactly one of `file`, `url`, `discovery`.",
         ),
+        optional(
+            "ca",
+            Shape::Text(Form::Path),
+            "A PEM file with the authorities that its key source's certificate must come from; the system's if absent.",
+        ),
         default("leeway", "\"30s\"", DURATION, "Clock difference that is forgiven; at most 30s."),
         optional("max-age", DURATION, "How long ago a token may have been issued."),
         default(
@@ -330,6 +335,11 @@ pub(crate) static APP: Table = Table {
             Shape::List(&Shape::Either(&[Shape::Text(Form::Url), Shape::Table(&UPSTREAM)])),
             "Servers, tried in turn.",
         ),
+        optional(
+            "upstream-ca",
+            Shape::Text(Form::Path),
+            "A PEM file with the authorities that certificates of its https upstreams must come from; the system's if absent.",
+        ),
         optional("assigned", Shape::Table(&ASSIGNED), "Who may open it at all; everybody if absent."),
         default(
             "unmatched",
@@ -397,6 +407,11 @@ pub(crate) static UPSTREAM: Table = Table {
             "tls-name",
             Shape::Text(Form::Host),
             "The name that its certificate must carry; the host of the URL if absent.",
+        ),
+        optional(
+            "ca",
+            Shape::Text(Form::Path),
+            "A PEM file with the authorities that its certificate must come from; the app's `upstream-ca` if absent.",
         ),
     ],
 };

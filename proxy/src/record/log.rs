@@ -36,6 +36,12 @@ pub struct Entry {
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Why the app gave no answer; see [`NetworkFailure`](crate::failure::NetworkFailure).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_failure: Option<&'static str>,
+    /// The server of the app that gave none, as configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_server: Option<String>,
     /// Every reason that failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<&'static str>,

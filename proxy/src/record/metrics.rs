@@ -17,6 +17,7 @@ use super::exposition::{Exemplar, Format, Page};
 use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
 use crate::exchange::{Stage, Traffic};
+use crate::failure::NetworkFailure;
 use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
@@ -120,18 +121,6 @@ impl Outcome {
     }
 }
 
-/// Why an attempt got no answer of an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub enum UpstreamFailure {
-    /// No connection.
-    Connect = 0,
-    /// No answer in time.
-    Timeout = 1,
-    /// The connection broke, or what came was no HTTP.
-    Broken = 2,
-}
-
 /// Every refusal that is counted on its own, in the order of [`position`].
 fn refusals() -> Vec<Refusal> {
     let mut all = Vec::new();
@@ -184,7 +173,6 @@ const fn position(refusal: &Refusal) -> usize {
 
 const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 3 + 7;
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-const FAILURE_KINDS: [&str; 3] = ["connect", "timeout", "broken"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
 const CLEANED_KINDS: [&str; 3] = ["cookie", "word", "challenge"];
 const DIRECTIONS: [&str; 2] = ["in", "out"];
@@ -193,7 +181,7 @@ const DIRECTIONS: [&str; 2] = ["in", "out"];
 const OUTCOMES_AT: usize = 0;
 const STATUS_AT: usize = OUTCOMES_AT + Outcome::ALL.len();
 const FAILURES_AT: usize = STATUS_AT + STATUS_CLASSES.len();
-const CONNECTIONS_AT: usize = FAILURES_AT + FAILURE_KINDS.len();
+const CONNECTIONS_AT: usize = FAILURES_AT + NetworkFailure::ALL.len();
 const CLEANED_AT: usize = CONNECTIONS_AT + CONNECTION_KINDS.len();
 const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CLEANED_AT + CLEANED_KINDS.len() };
 const UPSTREAM: Timing =
@@ -346,7 +334,7 @@ impl AppMeters {
     }
 
     /// Counts an attempt that got no answer.
-    pub fn upstream_failed(&self, kind: UpstreamFailure) {
+    pub fn upstream_failed(&self, kind: NetworkFailure) {
         self.cells.add(FAILURES_AT + kind as usize, 1);
     }
 
@@ -609,7 +597,7 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
     group(&names::ABORTS, ABORTS_AT, &Stage::ALL.map(Stage::as_str));
     group(&names::CLIENT_BYTES, BYTES_AT, &DIRECTIONS);
     group(&names::UPSTREAM_RESPONSES, STATUS_AT, &STATUS_CLASSES);
-    group(&names::UPSTREAM_FAILURES, FAILURES_AT, &FAILURE_KINDS);
+    group(&names::UPSTREAM_FAILURES, FAILURES_AT, &NetworkFailure::ALL.map(NetworkFailure::as_str));
     group(&names::UPSTREAM_CONNECTIONS, CONNECTIONS_AT, &CONNECTION_KINDS);
     group(&names::ANSWER_FIELDS, CLEANED_AT, &CLEANED_KINDS);
 

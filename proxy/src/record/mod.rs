@@ -24,8 +24,6 @@ pub use cells::Lookups;
 pub use challenges::UserMark;
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
-pub use metrics::{
-    AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyReading, Serving, UpstreamFailure,
-};
+pub use metrics::{AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyReading, Serving};
 pub use sink::can_log_to;
 pub use tallies::{PolicyTallies, Tally};

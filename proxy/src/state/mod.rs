@@ -167,6 +167,10 @@ fn build(
     generation: Generation,
     former: Option<&Snapshot>,
 ) -> Result<(Snapshot, Duration), StateError> {
+    let unreadable = crate::upstream::unreadable_authorities(&config);
+    if !unreadable.is_empty() {
+        return Err(StateError::Configuration(unreadable.concat()));
+    }
     let denials = Denials::new(&config, generation.0);
     let started = Instant::now();
     // Ten thousand policies are megabytes: they are kept once.
@@ -183,6 +187,7 @@ fn build(
                 old.name == issuer.name
                     && old.issuer == issuer.issuer
                     && old.keys == issuer.keys
+                    && old.ca == issuer.ca
                     && old.algorithms == issuer.algorithms
                     && (old.refresh, old.refresh_min, old.stale_max)
                         == (issuer.refresh, issuer.refresh_min, issuer.stale_max)
@@ -209,7 +214,7 @@ fn build(
         stores,
         geo: geo(&config)?,
         denials,
-        upstreams: Upstreams::new(generation, &config.apps),
+        upstreams: Upstreams::new(generation, &config.apps).map_err(StateError::Configuration)?,
         app_meters: config.apps.iter().map(|app| app_meters(&app.id, former)).collect(),
         no_app_meters: former
             .map_or_else(|| Arc::new(AppMeters::new(None)), |former| Arc::clone(&former.no_app_meters)),

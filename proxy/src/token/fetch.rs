@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use portcullis_config::file;
-use portcullis_config::settings::KeySource;
+use portcullis_config::settings::{Authorities, KeySource};
 use reqwest::header::{CACHE_CONTROL, DATE};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, StatusCode, Url, redirect};
 use serde_json::Value;
 
 use super::jwk::KeySetError;
 use super::strict::{StrictObject, without_bom};
+use crate::failure::NetworkFailure;
 
 /// The largest document, in bytes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
@@ -27,8 +28,8 @@ const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The source cannot be reached, or not in time.
-    #[error("the key source does not answer")]
-    Unreachable,
+    #[error("the key source does not answer: {}", .0.as_str())]
+    Unreachable(NetworkFailure),
     /// It answered with another status than 200; redirects are not followed.
     #[error("the key source answered with status {0}")]
     Status(u16),
@@ -86,6 +87,7 @@ impl FileMark {
 pub(super) struct Fetcher {
     source: KeySource,
     issuer: String,
+    ca: Option<Authorities>,
     client: Option<Client>,
     /// The `Date` of the latest answer.
     pub(super) date: Option<String>,
@@ -94,8 +96,8 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(source: KeySource, issuer: String) -> Self {
-        Self { source, issuer, client: None, date: None, told_issuer: None }
+    pub(super) fn new(source: KeySource, issuer: String, ca: Option<Authorities>) -> Self {
+        Self { source, issuer, ca, client: None, date: None, told_issuer: None }
     }
 
     /// Fetches the key document once.
@@ -127,9 +129,9 @@ impl Fetcher {
     async fn get(&mut self, url: Url) -> Result<Document, FetchError> {
         let client = match &self.client {
             Some(client) => client.clone(),
-            None => self.client.insert(client(url.scheme() == "http")?).clone(),
+            None => self.client.insert(client(url.scheme() == "http", self.ca.as_ref())?).clone(),
         };
-        let mut response = client.get(url).send().await.map_err(|_| FetchError::Unreachable)?;
+        let mut response = client.get(url).send().await.map_err(unreachable)?;
         let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
         self.date = date.map(ToOwned::to_owned);
         if response.status() != StatusCode::OK {
@@ -140,7 +142,7 @@ impl Fetcher {
         }
         let max_age = response.headers().get(CACHE_CONTROL).and_then(|value| max_age(value.to_str().ok()?));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::Unreachable)? {
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > DOCUMENT_BYTES_MAX {
                 return Err(FetchError::TooLarge);
             }
@@ -150,7 +152,26 @@ impl Fetcher {
     }
 }
 
-fn client(loopback: bool) -> Result<Client, FetchError> {
+/// The cause of a failure, which is all that is told of it.
+fn unreachable(error: reqwest::Error) -> FetchError {
+    let mut is_dns = false;
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(one) = next {
+        // The resolver's error has no type of its own.
+        is_dns |= one.to_string().starts_with("dns error");
+        next = one.source();
+    }
+    let cause = match NetworkFailure::of_chain(&error) {
+        _ if is_dns => NetworkFailure::Dns,
+        _ if error.is_timeout() => NetworkFailure::Timeout,
+        Some(cause) => cause,
+        None if error.is_connect() => NetworkFailure::TlsOther,
+        None => NetworkFailure::Protocol,
+    };
+    FetchError::Unreachable(cause)
+}
+
+fn client(loopback: bool, ca: Option<&Authorities>) -> Result<Client, FetchError> {
     // The client panics without a provider; the binary has installed this one already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = Client::builder()
@@ -161,8 +182,15 @@ fn client(loopback: bool) -> Result<Client, FetchError> {
         .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
         .https_only(!loopback);
     // A proxy from the environment may carry TLS, and must not see plain text.
-    let builder = if loopback { builder.no_proxy() } else { builder };
-    builder.build().map_err(|_| FetchError::Unreachable)
+    let mut builder = if loopback { builder.no_proxy() } else { builder };
+    let local = |_| FetchError::Unreachable(NetworkFailure::Local);
+    if let Some(ca) = ca {
+        builder = builder.tls_built_in_root_certs(false);
+        for der in &ca.certificates {
+            builder = builder.add_root_certificate(Certificate::from_der(der).map_err(local)?);
+        }
+    }
+    builder.build().map_err(local)
 }
 
 /// The address, if keys may come from there: https, or http on loopback where that is admitted.

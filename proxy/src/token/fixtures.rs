@@ -114,6 +114,7 @@ pub(super) fn issuer(name: &str, issuer: &str, keys: KeySource) -> Issuer {
         algorithms: vec!["RS256".into(), "ES256".into()],
         types: vec!["jwt".into(), "at+jwt".into()],
         keys,
+        ca: None,
         leeway: Duration::from_secs(10),
         max_age: None,
         refresh: Duration::from_secs(3600),

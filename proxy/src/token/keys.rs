@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use portcullis_config::settings::{Issuer, KeySource};
+use portcullis_config::settings::{Authorities, Issuer, KeySource};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -60,6 +60,7 @@ pub struct KeyStore {
     name: String,
     issuer: String,
     source: KeySource,
+    ca: Option<Authorities>,
     algorithms: Vec<String>,
     refresh: Duration,
     refresh_min: Duration,
@@ -81,6 +82,7 @@ impl KeyStore {
             name: issuer.name.clone(),
             issuer: issuer.issuer.clone(),
             source: issuer.keys.clone(),
+            ca: issuer.ca.clone(),
             algorithms: issuer.algorithms.clone(),
             refresh: issuer.refresh,
             refresh_min: issuer.refresh_min.clamp(PAUSE.0, PAUSE.1),
@@ -204,7 +206,7 @@ impl KeyStore {
     /// Keeps the keys fresh until shutdown is told or its sender is gone: fetches at once, retries
     /// quickly until that succeeds, then follows the configured schedule.
     pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
-        let mut fetcher = Fetcher::new(self.source.clone(), self.issuer.clone());
+        let mut fetcher = Fetcher::new(self.source.clone(), self.issuer.clone(), self.ca.clone());
         let mut backoff = RETRY.0;
         loop {
             // The flag falls before the fetch begins: who asks during it may need a later one.

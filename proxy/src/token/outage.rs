@@ -16,6 +16,7 @@ use super::fixtures::{EC, ISSUER, RSA, install, issuer, now, set, token};
 use super::keys::KeyStore;
 use super::verify::Verifier;
 use super::{TokenProblem, jwk::KeySetError};
+use crate::failure::NetworkFailure;
 
 /// Serves one answer to any request until the runtime ends; returns its address.
 async fn serve(head: &'static str, body: Vec<u8>) -> String {
@@ -36,7 +37,7 @@ async fn answer(listener: TcpListener, head: &'static str, body: Vec<u8>) {
 
 async fn fetch(source: KeySource) -> Result<usize, FetchError> {
     install();
-    Fetcher::new(source, ISSUER.into()).fetch().await.map(|document| document.body.len())
+    Fetcher::new(source, ISSUER.into(), None).fetch().await.map(|document| document.body.len())
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
@@ -62,7 +63,7 @@ async fn an_issuer_that_is_unreachable_at_first_recovers_by_itself() {
     let running = tokio::spawn(Arc::clone(&store).run(shutdown));
     until(|| store.failures() > 0).await;
     assert_eq!(verifier.verify(&token(|_| {}), &[0], now()).err(), Some(TokenProblem::KeysUnavailable));
-    assert_eq!(store.state().last_error, Some(FetchError::Unreachable));
+    assert_eq!(store.state().last_error, Some(FetchError::Unreachable(NetworkFailure::Refused)));
 
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::spawn(answer(listener, "200 OK", set(&[RSA.jwk("rsa")]).body));

@@ -20,7 +20,7 @@ pub struct Trial {
 
 /// Fetches once.
 pub async fn try_issuer(issuer: &Issuer) -> Trial {
-    let mut fetcher = Fetcher::new(issuer.keys.clone(), issuer.issuer.clone());
+    let mut fetcher = Fetcher::new(issuer.keys.clone(), issuer.issuer.clone(), issuer.ca.clone());
     let fetched = fetcher.fetch().await;
     let store = KeyStore::new(issuer);
     let outcome = store.install(fetched, 0).map(|_| store.keys());

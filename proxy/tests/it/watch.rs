@@ -95,7 +95,7 @@ fn an_app_that_does_not_answer_shows_as_the_app_and_not_as_a_policy() {
     fs::write(&main, text.replace(line, &format!("upstreams = [\"http://{gone}\"]"))).unwrap();
     running.wait_for("the app to be gone", |running| running.ask("allowed", "/", "").status == 502);
     running.wait_for("the failure to be counted", |running| {
-        running.metric(r#"portcullis_upstream_failures_total{app="wiki",kind="connect"}"#) >= 1.0
+        running.metric(r#"portcullis_upstream_failures_total{app="wiki",kind="refused"}"#) >= 1.0
     });
     assert!(running.metric(r#"portcullis_requests_total{app="wiki",outcome="failed"}"#) >= 1.0);
     assert_eq!(

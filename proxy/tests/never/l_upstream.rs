@@ -131,21 +131,35 @@ fn never_n94_a_chunked_body_in_single_bytes_is_a_second_request_at_the_app() {
 }
 
 #[test]
-fn never_n94_a_body_that_is_sent_again_is_a_second_request_at_the_app() {
-    // The first connection answers one request and takes the next one with it.
-    let app = RawApp::start(|asked| match (asked.connection, asked.target()) {
-        (0, "/pieces") => Reply::Close(Vec::new()),
-        _ => Reply::ok("done"),
+fn never_n97_a_request_that_may_have_been_carried_out_is_sent_again() {
+    // Each connection answers one request and takes the next one with it, as one that was idle for too long.
+    let app = RawApp::start(|asked| match asked.target() {
+        "/warm" => Reply::ok("warm"),
+        _ if asked.connection % 2 == 0 => Reply::Close(Vec::new()),
+        _ => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone".to_vec()),
     });
-    // Counted twice the body would be longer than allowed.
-    let world =
-        World::start(Setup { upstreams: app.upstreams(), server: "body-max = \"6B\"", ..Setup::default() });
-    assert_eq!(world.get("/warm", "").status, 200);
+    let world = before(&app);
+    let warm = || {
+        assert_eq!(world.get("/warm", "").status, 200);
+        app.connections()
+    };
     let frames = [frame(DATA, 0, 1, b"hello"), frame(DATA, END_STREAM, 1, b"")];
-    let status = send_pieces(&world, &app, "PUT", &[], &frames);
-    assert_eq!(status, 200, "{:?} {:?}", app.bytes(0), app.bytes(1));
-    assert_eq!(app.connections(), 2, "it was sent again on a connection of its own");
-    assert_eq!(body_before_the_next_request(&world, &app, 1), "5\r\nhello\r\n0\r\n\r\n");
+    let made = warm();
+    assert_eq!(send_pieces(&world, &app, "PUT", &[], &frames), 502, "its body was begun");
+    assert_eq!(app.connections(), made, "it went out once");
+    for (method, again) in [("POST", false), ("PATCH", false), ("GET", true), ("DELETE", true)] {
+        if app.connections() % 2 == 1 {
+            // An even connection is wanted to fail.
+            assert_eq!(world.get("/spare", "").status, 200);
+        }
+        let made = warm();
+        let mut stream = TcpStream::connect(&world.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(&World::head(method, "/once", "")).unwrap();
+        let status = answer(&mut stream, false).status;
+        assert_eq!(status, if again { 200 } else { 502 }, "{method}");
+        assert_eq!(app.connections(), made + usize::from(again), "{method}");
+    }
 }
 
 #[test]
@@ -460,4 +474,184 @@ fn never_n91_a_connection_that_an_app_authenticated_serves_somebody_else() {
     for _ in 0..3 {
         assert_eq!(by_cookie(&mut other, "bert", "").body, "nobody");
     }
+}
+
+/// A port where nobody listens.
+fn dead_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn never_n97_a_dead_server_is_asked_while_a_live_one_is_left() {
+    let app = RawApp::start(|_| Reply::ok("alive"));
+    let (one, two) = (dead_port(), dead_port());
+    let upstreams =
+        format!("[\"http://127.0.0.1:{one}\", \"http://127.0.0.1:{two}\", \"http://{}\"]", app.address);
+    let world = World::start(Setup { upstreams, ..Setup::default() });
+    for _ in 0..30 {
+        assert_eq!(world.get("/", "").body, "alive");
+        let mut post = World::head("POST", "/", "Content-Length: 5\r\n");
+        post.extend(b"hello");
+        let mut stream = TcpStream::connect(&world.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(&post).unwrap();
+        assert_eq!(
+            answer(&mut stream, false).body,
+            "alive",
+            "nothing of it was sent when the first server failed"
+        );
+    }
+    // Each is left out after it failed once; on a slow machine it may be tried again meanwhile.
+    let failures = world.metric("portcullis_upstream_failures_total{app=\"wiki\",kind=\"refused\"}");
+    assert!((2.0..=12.0).contains(&failures), "{failures} attempts at dead servers for 60 requests");
+    assert!(world.said().contains(&format!("server=127.0.0.1:{one}")), "{}", world.said());
+}
+
+#[test]
+fn never_n97_nobody_is_asked_because_all_failed_once() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let upstreams = format!("[\"http://127.0.0.1:{port}\", \"http://127.0.0.1:{}\"]", dead_port());
+    let world = World::start(Setup { upstreams, ..Setup::default() });
+    for _ in 0..5 {
+        assert_eq!(world.get("/", "").status, 502);
+    }
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 8192]);
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nback");
+        }
+    });
+    assert_eq!(world.get("/", "").body, "back", "it is asked at once, as if nothing were left out");
+}
+
+/// A server of TLS with this certificate, which answers `body` once the handshake is done; its port.
+fn tls_server(certificate: &rcgen::CertifiedKey<rcgen::KeyPair>, body: String) -> u16 {
+    use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let key = PrivateKeyDer::from_pem_slice(certificate.signing_key.serialize_pem().as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.cert.der().clone()], key)
+        .unwrap();
+    let config = std::sync::Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let connection = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).unwrap();
+            let body = body.clone();
+            std::thread::spawn(move || {
+                let mut stream = rustls::StreamOwned::new(connection, socket);
+                if stream.read(&mut [0; 8192]).is_ok() {
+                    let _ = stream.write_all(&crate::origin::json_reply(&body));
+                }
+            });
+        }
+    });
+    port
+}
+
+fn self_signed(name: &str, expired: bool) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    if expired {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    }
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let cert = params.self_signed(&signing_key).unwrap();
+    rcgen::CertifiedKey { cert, signing_key }
+}
+
+#[test]
+fn why_an_app_gives_no_answer_is_told_in_log_metric_and_line() {
+    let files = tempfile::tempdir().unwrap();
+    let trusted = |certificate: &rcgen::CertifiedKey<rcgen::KeyPair>, name: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, certificate.cert.pem()).unwrap();
+        path.display().to_string()
+    };
+    let (good, old) = (self_signed("app.corp", false), self_signed("app.corp", true));
+    let (good_port, old_port) = (tls_server(&good, "{}".into()), tls_server(&old, "{}".into()));
+    let (good_ca, old_ca) = (trusted(&good, "good.pem"), trusted(&old, "old.pem"));
+    let tls = |port: u16, name: &str, ca: &str| {
+        let ca = if ca.is_empty() { String::new() } else { format!(", ca = \"{ca}\"") };
+        format!("[{{ url = \"https://127.0.0.1:{port}\", tls-name = \"{name}\"{ca} }}]")
+    };
+    let app = RawApp::start(|asked| match asked.target() {
+        "/reset" => Reply::Close(Vec::new()),
+        "/garbage" => Reply::Close(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()),
+        "/odd" => Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\nx".to_vec()),
+        "/silent" => Reply::Keep(Vec::new()),
+        _ => Reply::ok("hi"),
+    });
+    // Speaks at once, and no TLS.
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain_port = plain.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in plain.incoming().flatten() {
+            let _ = stream.write_all(b"220 mail.corp ESMTP\r\n");
+            let _ = stream.read(&mut [0; 8192]);
+        }
+    });
+    for (cause, status, target, upstreams) in [
+        ("refused", 502, "/", format!("[\"http://127.0.0.1:{}\"]", dead_port())),
+        ("reset", 502, "/reset", app.upstreams()),
+        ("protocol", 502, "/garbage", app.upstreams()),
+        ("protocol", 502, "/odd", app.upstreams()),
+        ("timeout", 504, "/silent", app.upstreams()),
+        ("dns", 502, "/", "[\"http://nowhere.invalid:80\"]".to_owned()),
+        ("tls-unknown-ca", 502, "/", tls(good_port, "app.corp", "")),
+        ("tls-unknown-ca", 502, "/", tls(good_port, "app.corp", &old_ca)),
+        ("tls-name", 502, "/", tls(good_port, "other.corp", &good_ca)),
+        ("tls-expired", 502, "/", tls(old_port, "app.corp", &old_ca)),
+        ("tls-other", 502, "/", tls(plain_port, "app.corp", &good_ca)),
+    ] {
+        let world =
+            World::start(Setup { upstreams, app: "timeouts = { read = \"1s\" }", ..Setup::default() });
+        assert_eq!(world.get(target, "").status, status, "{cause} {target}: {}", world.said());
+        let series = format!("portcullis_upstream_failures_total{{app=\"wiki\",kind=\"{cause}\"}}");
+        assert_eq!(world.metric(&series), 1.0, "{cause} {target} {}", world.said());
+        world.wait_for("the decision", |world| world.log().contains("upstreamFailure"));
+        assert!(
+            world.log().contains(&format!("\"upstreamFailure\":\"{cause}\"")),
+            "{cause}: {}",
+            world.log()
+        );
+        if cause != "dns" {
+            assert!(world.log().contains("\"upstreamServer\":\"127.0.0.1:"), "{cause}: {}", world.log());
+        }
+        let said = world.said();
+        assert_eq!(said.matches(&format!("cause=\"{cause}\"")).count(), 1, "{cause}: {said}");
+        // More of the same fills no log.
+        for _ in 0..3 {
+            assert_eq!(world.get(target, "").status, status, "{cause}");
+        }
+        assert_eq!(world.said().matches("cause=").count(), 1, "{cause}: {}", world.said());
+    }
+    let world = World::start(Setup { upstreams: tls(good_port, "app.corp", &good_ca), ..Setup::default() });
+    assert_eq!(world.get("/", "").status, 200, "the twin: the authority of the upstream counts");
+}
+
+#[test]
+fn why_a_key_server_gives_no_keys_is_told_and_its_own_authority_counts() {
+    let files = tempfile::tempdir().unwrap();
+    let certificate = self_signed("localhost", false);
+    let ca = files.path().join("ca.pem");
+    std::fs::write(&ca, certificate.cert.pem()).unwrap();
+    let port = tls_server(&certificate, keys::jwks());
+    let start = |keys: String| World::launch(Setup { keys, ..Setup::default() }).unwrap();
+    for (cause, keys) in [
+        ("tls-unknown-ca", format!("{{ url = \"https://localhost:{port}/keys\" }}")),
+        ("tls-name", format!("{{ url = \"https://127.0.0.1:{port}/keys\" }}\nca = \"{}\"", ca.display())),
+        ("refused", format!("{{ url = \"https://localhost:{}/keys\" }}", dead_port())),
+        ("dns", "{ url = \"https://nowhere.invalid/keys\" }".to_owned()),
+    ] {
+        let world = start(keys);
+        world.wait_for(cause, |world| world.said().contains(&format!("does not answer: {cause}")));
+    }
+    let world = start(format!("{{ url = \"https://localhost:{port}/keys\" }}\nca = \"{}\"", ca.display()));
+    world.wait_for("its keys", |world| world.get("/", "").status == 200);
 }

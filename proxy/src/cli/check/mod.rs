@@ -42,6 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut diagnostics = loaded.diagnostics.clone();
     let mut answers = Vec::new();
     let mut uncompiled = Vec::new();
+    let mut unreadable = Vec::new();
     if let Some(config) = &loaded.config {
         let opened = opened::look(&loaded, config, unix_now());
         // Told once: here it is an error.
@@ -54,6 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             answers = told;
             diagnostics.extend(found);
         }
+        unreadable = crate::upstream::unreadable_authorities(config);
         uncompiled =
             CompiledPolicies::compile(config.policies.clone(), Generation(1)).err().unwrap_or_default();
     }
@@ -67,8 +69,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     for problem in &uncompiled {
         super::error(&format!("error[policy/compile]: {problem}"));
     }
+    for problem in &unreadable {
+        super::error(problem.trim_end());
+    }
     let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error) + uncompiled.len(), count(Severity::Warning));
+    let (errors, warnings) =
+        (count(Severity::Error) + uncompiled.len() + unreadable.len(), count(Severity::Warning));
     let Some(config) = loaded.config.filter(|_| errors == 0) else { return ExitCode::FAILURE };
     if arguments.format == Format::Text {
         let set = &config.policies;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::token::{FetchError, try_issuer};
+use crate::upstream::{authorities, cause_of};
 
 /// The longest that one step of asking an upstream may take.
 const STEP: Duration = Duration::from_secs(3);
@@ -54,9 +55,10 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
             asked.spawn(async move { ((0, position), ask_issuer(&issuer, clock).await) });
         }
         // Apps may share an upstream.
-        let mut upstreams: BTreeMap<(String, u16, Option<String>), Upstream> = BTreeMap::new();
+        let mut upstreams = BTreeMap::new();
         for upstream in config.apps.iter().flat_map(|app| &app.upstreams) {
-            let key = (upstream.host.clone(), upstream.port, upstream.tls_name.clone());
+            let ca = upstream.ca.as_ref().map(|ca| ca.file.clone());
+            let key = (upstream.host.clone(), upstream.port, upstream.tls_name.clone(), ca);
             upstreams.entry(key).or_insert_with(|| upstream.clone());
         }
         for (position, upstream) in upstreams.into_values().enumerate() {
@@ -163,6 +165,8 @@ async fn ask_upstream(upstream: &Upstream) -> Answer {
         let mut peer = HttpPeer::new(*address, tls_name.is_some(), tls_name.clone().unwrap_or_default());
         peer.options.connection_timeout = Some(STEP);
         peer.options.total_connection_timeout = Some(STEP * 2);
+        // What cannot be read of them is told apart.
+        peer.options.ca = upstream.ca.as_ref().and_then(|ca| authorities(ca).ok());
         let started = Instant::now();
         match connector.new_stream(&peer).await {
             Ok(_) if problems.is_empty() => {
@@ -174,12 +178,12 @@ async fn ask_upstream(upstream: &Upstream) -> Answer {
             Err(problem) => {
                 let told: String =
                     problem.to_string().chars().filter(|c| !c.is_control()).take(300).collect();
-                problems.push(format!("{address}: {}", told.trim()));
+                problems.push(format!("{address}: {}: {}", cause_of(&problem).as_str(), told.trim()));
             }
         }
     }
     let help = if tls_name.is_some() {
-        "is the app running, and is its certificate signed by a CA that this machine trusts, for that name?"
+        "is the app running, and is its certificate signed by a CA that this machine or `ca` trusts, for that name?"
     } else {
         "is the app running there, and does a firewall let this machine through?"
     };
