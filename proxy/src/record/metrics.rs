@@ -4,6 +4,7 @@
 //! next snapshot and vanish with the app: series are what serves, and a refused reload leaves no
 //! trace. Every series is there from the start, at zero.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -459,7 +460,7 @@ impl Metrics {
             let abandoned = app.challenges.give_up(u32::try_from(serving.now).unwrap_or(0));
             app.cells.add(CHALLENGES_AT + End::Abandoned as usize, abandoned);
         }
-        write_apps(&mut page, &serving.apps);
+        write_apps(&mut page, &serving.apps, &serving.servers);
         page.family(&names::IN_FLIGHT).value(&[], self.cells.sum(IN_FLIGHT_AT).cast_signed().max(0));
         page.family(&names::UNFINISHED).value(&[], self.cells.sum(UNFINISHED_AT));
         page.family(&names::UNKNOWN_CLIENTS).value(&[], self.cells.sum(UNKNOWN_CLIENTS_AT));
@@ -530,6 +531,8 @@ pub struct Serving<'s> {
     pub generation: u64,
     /// The counters of every app, and of none.
     pub apps: Vec<&'s AppMeters>,
+    /// Servers of apps: the app, the server as it is configured, and whether it takes requests.
+    pub servers: Vec<(&'s str, Arc<str>, bool)>,
     /// Every policy.
     pub policies: Vec<PolicyReading<'s>>,
     /// Every issuer.
@@ -582,7 +585,7 @@ pub struct IssuerReading<'s> {
     pub unused: Vec<(&'static str, usize)>,
 }
 
-fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
+fn write_apps(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<str>, bool)]) {
     let mut group = |family: &'static names::Family, first: usize, words: &[&str]| {
         let mut samples = page.family(family);
         for app in apps {
@@ -623,6 +626,10 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters]) {
     let mut streams = page.family(&names::STREAM_DURATION);
     for app in apps {
         streams.histogram(&[app.label()], STREAM.bounds, &STREAM.read(&app.cells), &[]);
+    }
+    let mut up = page.family(&names::UPSTREAM_UP);
+    for (app, server, is_up) in servers {
+        up.value(&[app, server], u8::from(*is_up));
     }
     let mut upstream = page.family(&names::UPSTREAM_DURATION);
     for app in apps {
@@ -683,6 +690,7 @@ mod tests {
             now: 10_000,
             generation: 1,
             apps: vec![app],
+            servers: vec![("wiki", "wiki.corp:443".into(), false)],
             policies: vec![PolicyReading { id: "watch-mfa", state: PolicyState::ReportOnly, counts }],
             issuers: vec![IssuerReading {
                 name: "entra",
@@ -745,6 +753,7 @@ mod tests {
             r#"portcullis_unmet_requirements_total{app="wiki",reason="mfa-required"} 2"#,
             r#"portcullis_unmet_requirements_total{app="wiki",reason="device-not-compliant"} 2"#,
             r#"portcullis_request_duration_seconds_bucket{app="wiki",le="0.005"} 2 # {request_id="#,
+            r#"portcullis_upstream_server_up{app="wiki",server="wiki.corp:443"} 0"#,
             r#"portcullis_issuer_keys_age_seconds{issuer="entra"} NaN"#,
             r#"portcullis_issuer_keys_last_fetch_successful{issuer="entra"} 0"#,
             r#"portcullis_issuer_keys_refresh_interval_seconds{issuer="entra"} 600"#,

@@ -79,6 +79,8 @@ families! {
         "Answers of an app by class of status.";
     UPSTREAM_FAILURES: Counter "portcullis_upstream_failures_total" ["app", "kind"]
         "Attempts that got no answer of an app: refused, unreachable, timeout, reset, dns, tls-unknown-ca, tls-name, tls-expired, tls-other, protocol (what came is no HTTP that can be passed on), local (no descriptor or port was left here).";
+    UPSTREAM_UP: Gauge "portcullis_upstream_server_up" ["app", "server"]
+        "1 while a configured server of an app takes requests; 0 while all its addresses are left out after failures, or its name has none.";
     UPSTREAM_DURATION: Histogram "portcullis_upstream_response_duration_seconds" ["app"]
         "Time from choosing an app's server to the head of its answer.";
     UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["app", "kind"]

@@ -322,10 +322,15 @@ impl State {
         let counts = snapshot.policy_tallies.read();
         let policies = snapshot.policies.set().policies.iter().zip(counts.as_chunks().0);
         let stores = snapshot.config.issuers.iter().zip(&snapshot.stores);
+        let servers = snapshot.config.apps.iter().zip(snapshot.upstreams.servers());
+        let servers = servers.flat_map(|(app, servers)| {
+            servers.into_iter().map(|(server, is_up)| (app.id.as_str(), server, is_up))
+        });
         let serving = Serving {
             now,
             generation: snapshot.generation.0,
             apps: apps.collect(),
+            servers: servers.collect(),
             policies: policies
                 .map(|(policy, counts)| PolicyReading {
                     id: policy.id.as_str(),

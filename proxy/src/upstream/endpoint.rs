@@ -121,6 +121,11 @@ impl Endpoint {
         self.peer.clone()
     }
 
+    /// Whether it is not left out, for whoever only looks.
+    pub(super) fn is_up(&self) -> bool {
+        self.health.until_ms.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether it is not left out.
     pub(super) fn takes_requests(&self) -> bool {
         self.health.takes_requests(now_ms)

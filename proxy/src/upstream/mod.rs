@@ -182,6 +182,26 @@ impl AppUpstreams {
         Ok(made)
     }
 
+    /// Each server once, by its configured name, and whether any of its addresses takes requests.
+    fn servers(&self) -> Vec<(Arc<str>, bool)> {
+        let resolved;
+        let endpoints = match &self.endpoints {
+            Endpoints::Fixed(endpoints) => endpoints,
+            Endpoints::Resolved(current) => {
+                resolved = current.load();
+                &**resolved
+            }
+        };
+        let mut servers: Vec<(Arc<str>, bool)> = Vec::new();
+        for server in &self.servers {
+            if servers.iter().all(|(name, _)| *name != server.name) {
+                let is_up = endpoints.iter().any(|one| *one.server == *server.name && one.is_up());
+                servers.push((Arc::clone(&server.name), is_up));
+            }
+        }
+        servers
+    }
+
     /// Resolves every name anew. What is known of an address stays with it; a name that does not resolve keeps
     /// the addresses that it had.
     fn resolve(&self) {
@@ -245,6 +265,11 @@ impl Upstreams {
         for app in &self.apps {
             app.resolve();
         }
+    }
+
+    /// The servers of each app, in the apps' order, and whether they take requests; for a scrape.
+    pub fn servers(&self) -> impl Iterator<Item = Vec<(Arc<str>, bool)>> {
+        self.apps.iter().map(AppUpstreams::servers)
     }
 
     fn app(&self, permit: &Permit) -> Option<&AppUpstreams> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::h2::{Connection, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, block, fields, frame};
 use crate::keys;
+use crate::origin::Counter;
 use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
@@ -518,4 +519,24 @@ fn never_n108_a_start_without_systemd_needs_folders_that_nobody_made() {
     };
     let told = World::launch_with(Setup::default(), elsewhere).err().unwrap();
     assert!(told.contains("no-such-folder"), "{told}");
+}
+
+#[test]
+fn never_n97_which_server_is_left_out_is_told_nowhere() {
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let live = Counter::start(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    let world = World::start(Setup {
+        upstreams: format!("[\"http://{dead}\", \"http://{}\"]", live.address),
+        ..Setup::default()
+    });
+    let up = |server: &str| {
+        world.metric(&format!("portcullis_upstream_server_up{{app=\"wiki\",server=\"{server}\"}}"))
+    };
+    assert_eq!((up(&dead.to_string()), up(&live.address)), (1.0, 1.0), "nobody knows better yet");
+    for _ in 0..4 {
+        assert_eq!(world.get("/", "").status, 200);
+    }
+    assert_eq!((up(&dead.to_string()), up(&live.address)), (0.0, 1.0));
 }
