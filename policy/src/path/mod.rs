@@ -12,7 +12,7 @@
 //! counts ([`CompiledPolicies::judge_readings`](crate::CompiledPolicies::judge_readings)).
 //!
 //! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
-//! segment, ignore a slash at the end, and ignore letter case as [`text`](crate::text) does ([`fold`]), unless
+//! segment, ignore a slash at the end, and ignore letter case as [`text`] does ([`fold`]), unless
 //! the app is known to tell cases apart.
 
 mod alike;
