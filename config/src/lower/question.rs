@@ -107,7 +107,11 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
                 .help("write an IPv4 or IPv6 address without a port")
         })
     });
-    let country: Option<CountryCode> = cx.parse_key(view, "country", values::country);
+    let country: Option<CountryCode> = cx.parse_key(view, "country", |text| {
+        // `ZZ` is nobody's: in a question it is a country that no location names, as `analyze` and `test --init` say it.
+        let nowhere = text.eq_ignore_ascii_case("ZZ").then(|| CountryCode::new("ZZ")).flatten();
+        nowhere.map_or_else(|| values::country(text), Ok)
+    });
     let fact = |name: &str| gone.contains(&name);
     let risk = |name: &str| {
         let level = RiskLevel::ALL.into_iter().find(|level| Some(level.as_str()) == view.text(name));

@@ -767,7 +767,12 @@ impl<'s> Analysis<'s> {
             Unmatched::Deny => "nobody",
             Unmatched::Allow => "everybody whom nothing else stops",
         };
-        let help = "let a policy include it, or say what `unmatched` should be";
+        let help = match app.unmatched {
+            Unmatched::Deny => "let an enabled policy include it",
+            Unmatched::Allow => {
+                "let an enabled policy include it, or write `unmatched = \"deny\"` into the app"
+            }
+        };
         if speaking.is_empty() {
             let what = format!("no enforced policy speaks of app `{}`: {happens} is let in", app.id);
             issues.push(self.issue(IssueKind::AppUncovered, Vec::new(), what, help, plain));
@@ -786,6 +791,7 @@ impl<'s> Analysis<'s> {
                 names.join("; ")
             );
             let witness = Witness { principal: first.clone(), ..plain };
+            let help = "if this is not meant, let a policy include them";
             issues.push(self.issue(IssueKind::PeopleUncovered, Vec::new(), what, help, witness));
         }
     }

@@ -56,7 +56,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             for issue in &issues {
                 super::print(&text_of(set, issue));
             }
-            super::print(&format!("{} policies analyzed, {} warnings", set.policies.len(), issues.len()));
+            let policies = super::counted(set.policies.len(), "policy", "policies");
+            let warnings = super::counted(issues.len(), "warning", "warnings");
+            super::print(&format!("{policies} analyzed, {warnings}"));
         }
         Format::Json => {
             let issues: Vec<Value> = issues.iter().map(|issue| json_of(set, issue)).collect();

@@ -50,12 +50,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Source::Entra(arguments) = &arguments.source;
     let import = read::import(&arguments.paths, arguments.partial);
     let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", super::shown(path));
-    read::write(&import, &arguments.out).map_err(|error| to(&arguments.out, error))?;
+    // Nothing was found, a mistyped folder for one: what is written now would stand in the way of the next attempt.
+    let is_empty = import.report.policies.is_empty()
+        && import.report.locations.is_empty()
+        && import.report.is_incomplete();
+    if !is_empty {
+        read::write(&import, &arguments.out).map_err(|error| to(&arguments.out, error))?;
+    }
     if let Some(path) = &arguments.report {
         let text = serde_json::to_string_pretty(&import.report.to_json())?;
         output::write(path, text + "\n").map_err(|error| to(path, error))?;
     }
     super::print(import.report.to_text().trim_end());
+    if is_empty {
+        super::print(&format!("\nnothing was written to {}", super::shown(&arguments.out)));
+        return Ok(ExitCode::FAILURE);
+    }
     check(&import, &arguments.out)?;
     Ok(if import.report.is_incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -79,9 +89,10 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
     let warnings = loaded.diagnostics.len();
     let is_unproven = |diagnostic: &&Diagnostic| diagnostic.code == "policy/no-evidence";
     let unproven = loaded.diagnostics.iter().filter(is_unproven).count();
-    let policies = import.report.policies.len();
+    let policies = super::counted(import.report.policies.len(), "policy", "policies");
+    let warnings = super::counted(warnings, "warning", "warnings");
     super::print(&format!(
-        "\nwritten to {}: {policies} policies; it loads, with {warnings} warnings. What Entra does not know is \
+        "\nwritten to {}: {policies}; it loads, with {warnings}. What Entra does not know is \
          marked FILL IN; then: portcullis check --config {}",
         super::shown(folder),
         super::shown(&main)

@@ -94,6 +94,11 @@ fn error(text: &str) {
     eprintln!("{}", printable::lines(text));
 }
 
+/// A number with its noun: `1 policy`, `2 policies`.
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// A path in one line.
 fn shown(path: &Path) -> String {
     printable::value(&path.to_string_lossy())

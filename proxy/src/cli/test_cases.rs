@@ -129,7 +129,7 @@ fn applied(subject: &Subject, answered: &Answered) -> Vec<String> {
 }
 
 /// A case of each kind that the policies tell apart: for each app, people of each kind that policies name, with each
-/// circumstance that policies ask for; of those with one answer by the same policies, the first. The answers of
+/// circumstance that policies ask for; of those with one answer by the same policies, the first, and, where none applies, of those spared by the same parts. The answers of
 /// today become expectations, to be read and corrected by a person.
 fn init(subject: &Subject) -> ExitCode {
     let mut out = String::from(
@@ -150,7 +150,14 @@ fn init(subject: &Subject) -> ExitCode {
                 }
             };
             let (outcome, applied) = (answered.explanation.conclusion.as_str(), applied(subject, &answered));
-            if seen.len() >= CASES_MAX || !seen.insert((outcome, answered.code, applied.clone())) {
+            // Whom no policy speaks of, each in their own way: a member of a spared group, somebody in the office.
+            let policies = answered.explanation.policies.iter();
+            let spared: Vec<_> = if applied.is_empty() {
+                policies.map(|explained| explained.finding.ruled_out_by()).collect()
+            } else {
+                Vec::new()
+            };
+            if seen.len() >= CASES_MAX || !seen.insert((outcome, answered.code, applied.clone(), spared)) {
                 continue;
             }
             let name = serde_json::Value::from(kind.name);

@@ -261,8 +261,10 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
 
 fn way_of(way: &[Remedy]) -> String {
     let words = way.iter().map(|remedy| match remedy {
-        Remedy::LaterTime { at } => format!("later_time (Unix second {at})"),
-        other => other.as_str().to_owned(),
+        Remedy::LaterTime { at } => {
+            format!("later time, from {}", crate::denial::timestamp(at.saturating_mul(1_000)))
+        }
+        other => other.as_str().replace('_', " "),
     });
     words.collect::<Vec<_>>().join(" and ")
 }

@@ -135,7 +135,10 @@ impl KeyStore {
         let state = self.state.load();
         let mut line = if self.available(now) { "usable" } else { "not usable" }.to_owned();
         match age(&state, now) {
-            Some(secs) => line.push_str(&format!(", {} keys, fetched {secs} s ago", self.keys())),
+            Some(secs) => {
+                let (count, s) = (self.keys(), if self.keys() == 1 { "" } else { "s" });
+                line.push_str(&format!(", {count} key{s}, fetched {secs} s ago"));
+            }
             None => line.push_str(", no keys yet"),
         }
         for (fault, count) in self.unused().into_iter().filter(|(_, count)| *count > 0) {

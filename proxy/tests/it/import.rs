@@ -76,9 +76,22 @@ fn an_import_from_which_something_is_missing_says_so_by_its_status() {
     let broken = folder.path().join("broken.json");
     std::fs::write(&broken, "{").unwrap();
     let out = folder.path().join("out");
-    let done = portcullis(&["import", "entra", &broken.to_string_lossy(), "--out", &out.to_string_lossy()]);
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tests/import/allowed-countries.json");
+    std::fs::copy(sound, folder.path().join("sound.json")).unwrap();
+    let exports = folder.path().to_string_lossy();
+    let done = portcullis(&["import", "entra", &exports, "--out", &out.to_string_lossy()]);
     assert_eq!(done.status.code(), Some(1));
     assert!(text(&done.stdout).contains("broken.json"), "{}", text(&done.stdout));
     // The rest was written all the same.
     assert!(out.join("portcullis.toml").is_file());
+}
+
+#[test]
+fn an_import_that_finds_nothing_writes_nothing_so_that_the_next_attempt_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let done = portcullis(&["import", "entra", &path("exports"), "--out", &path("out")]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stdout).contains("nothing was written"), "{}", text(&done.stdout));
+    assert!(!folder.path().join("out").exists());
 }

@@ -173,10 +173,12 @@ impl Report {
         let mut problems: Vec<&Problem> = self.errors.iter().collect();
         problems.sort_by_key(|problem| !problem.lost);
         for problem in problems.iter().take(TOLD_MAX) {
-            let _ = writeln!(out, "\nerror: {}\n  {}", printable(&problem.file), printable(&problem.message));
+            let word = if problem.lost { "error" } else { "warning" };
+            let _ =
+                writeln!(out, "\n{word}: {}\n  {}", printable(&problem.file), printable(&problem.message));
         }
         if let Some(more) = problems.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
-            let _ = writeln!(out, "\nand {more} more errors, which the report (`--report FILE`) names");
+            let _ = writeln!(out, "\nand {more} more, which the report (`--report FILE`) names");
         }
         out
     }

@@ -80,15 +80,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         let set = &config.policies;
         let warned = match warnings {
             0 => String::new(),
-            1 => "; 1 warning above".to_owned(),
-            _ => format!("; {warnings} warnings above"),
+            _ => format!("; {} above", super::counted(warnings, "warning", "warnings")),
         };
         super::print(&format!(
-            "{}: {} apps, {} policies, {} named locations: fit to serve{warned}",
+            "{}: {}, {}, {}: fit to serve{warned}",
             super::shown(&arguments.config),
-            set.apps.len(),
-            set.policies.len(),
-            set.locations.len()
+            super::counted(set.apps.len(), "app", "apps"),
+            super::counted(set.policies.len(), "policy", "policies"),
+            super::counted(set.locations.len(), "named location", "named locations")
         ));
     }
     ExitCode::SUCCESS

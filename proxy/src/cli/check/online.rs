@@ -98,7 +98,8 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
     match trial.outcome {
         Ok(keys) => {
             let took = started.elapsed().as_millis();
-            answers.push(Answer::good(url, format!("issuer `{name}`: {keys} keys, in {took} ms")));
+            let keys = crate::cli::counted(keys, "key", "keys");
+            answers.push(Answer::good(url, format!("issuer `{name}`: {keys}, in {took} ms")));
         }
         Err(FetchError::OtherIssuer) => {
             let theirs = trial.told_issuer.unwrap_or_default();

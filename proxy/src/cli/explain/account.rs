@@ -176,7 +176,8 @@ fn seen(out: &mut String, case: &Case) {
     fact(out, "Device", &text("device", device));
     let signed_in = case.auth_time.map(|at| {
         let mins = case.now.saturating_sub(at).div_euclid(60);
-        format!("{} ({mins} minutes before)", timestamp(at.saturating_mul(1_000)))
+        let minutes = if mins == 1 { "minute" } else { "minutes" };
+        format!("{} ({mins} {minutes} before)", timestamp(at.saturating_mul(1_000)))
     });
     fact(out, "Signed in", &text("authTime", signed_in));
     let mut methods = case.methods.join(", ");
