@@ -15,16 +15,20 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a file"));
     }
     let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    let opened = file.metadata()?;
+    if !opened.is_file() {
         return Err(io::Error::other("it is not a file"));
+    }
+    let too_large =
+        || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {bytes_max} bytes"));
+    // A file that says so itself is not read first.
+    if opened.len() > bytes_max {
+        return Err(too_large());
     }
     let mut bytes = Vec::new();
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it is larger than {bytes_max} bytes"),
-        ));
+        return Err(too_large());
     }
     Ok(bytes)
 }

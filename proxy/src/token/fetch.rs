@@ -12,7 +12,7 @@ use reqwest::header::{CACHE_CONTROL, DATE};
 use reqwest::{Certificate, Client, StatusCode, Url, redirect};
 use serde_json::Value;
 
-use super::jwk::KeySetError;
+use super::jwk::{KeySet, KeySetError};
 use super::strict::{StrictObject, without_bom};
 use crate::failure::NetworkFailure;
 
@@ -228,6 +228,14 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
         return Err(FetchError::OtherIssuer);
     }
     text("jwks_uri").map(str::to_owned)
+}
+
+/// How many usable keys a file holds: what [`Fetcher`] and the key store would make of it.
+///
+/// # Errors
+/// When it cannot be read, or holds no usable key.
+pub fn keys_in_file(path: &Path, algorithms: &[String]) -> Result<usize, FetchError> {
+    Ok(KeySet::parse(&read_file(path)?, algorithms)?.count())
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, FetchError> {

@@ -27,7 +27,7 @@ mod outage;
 
 pub use cache::{Caller, Presented, RememberedRemedies, TokenCache, authenticate};
 pub use claims::{DeviceClaims, DeviceTraits, Risks, VerifiedToken};
-pub use fetch::FetchError;
+pub use fetch::{FetchError, keys_in_file};
 pub(crate) use find::bearer;
 pub use find::{Place, find_token};
 pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};

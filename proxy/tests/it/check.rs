@@ -92,6 +92,10 @@ impl Setup {
         self.put("portcullis.toml", &text.replace(from, to));
     }
 
+    fn stretch(&self, name: &str) {
+        fs::OpenOptions::new().write(true).open(self.file(name)).unwrap().set_len(1 << 34).unwrap();
+    }
+
     fn mode(&self, name: &str, mode: u32) {
         fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -125,7 +129,7 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
     assert!(text.trim_end().ends_with("fit to serve"), "{text}");
 
     type Tamper = fn(&Setup);
-    let cases: [(&str, bool, &str, Tamper); 16] = [
+    let cases: [(&str, bool, &str, Tamper); 20] = [
         ("tls/pair", false, "is not the key of the certificate", |setup| {
             setup.put("key.pem", &certificate(&["wiki.test"], None).1);
         }),
@@ -143,6 +147,13 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
             setup.put("chain.pem", &certificate);
             setup.put("key.pem", &key);
         }),
+        ("issuer/keys", false, "`main` in `", |setup| setup.put("keys.json", "")),
+        ("issuer/keys", false, "the JWK set has no usable key; without keys", |setup| {
+            setup.put("keys.json", r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#);
+        }),
+        // Of holes alone: to read it took all memory.
+        ("tls/pair", false, "it is larger than 1048576 bytes", |setup| setup.stretch("chain.pem")),
+        ("geo/unreadable", false, "country.mmdb`: it is larger than", |setup| setup.stretch("country.mmdb")),
         ("geo/unreadable", false, "not a readable MMDB file", |setup| setup.put("country.mmdb", "text")),
         ("geo/unreadable", false, "there is no country database", |setup| {
             fs::remove_file(setup.file("country.mmdb")).unwrap();

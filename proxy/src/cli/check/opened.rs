@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use portcullis_config::diagnose::{Diagnostic, FileId, Severity};
-use portcullis_config::settings::ListenerTls;
-use portcullis_config::{Config, Loaded};
+use portcullis_config::settings::{KeySource, ListenerTls};
+use portcullis_config::{Config, Loaded, file};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
@@ -19,6 +19,8 @@ use x509_parser::prelude::FromDer;
 use crate::context::geo::GeoDatabase;
 use crate::preflight::{self, Obstacle};
 use crate::server::check_pair;
+use crate::state::PEM_BYTES_MAX;
+use crate::token::keys_in_file;
 
 /// A certificate that ends within so many seconds is told.
 const SOON_SECS: i64 = 14 * 24 * 60 * 60;
@@ -29,6 +31,7 @@ const STICKY: u32 = 0o1000;
 pub(super) fn look(loaded: &Loaded, config: &Config, now: i64) -> Vec<Diagnostic> {
     let mut look = Look { loaded, found: Vec::new() };
     look.certificates(config, now);
+    look.keys(config);
     look.database(config);
     look.places(config);
     look.modes(config);
@@ -65,12 +68,8 @@ impl Look<'_> {
         for tls in config.server.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
             first.get_or_insert(tls.certificate.as_path());
             self.pair(tls);
-            let Some(leaf) =
-                CertificateDer::pem_file_iter(&tls.certificate).ok().and_then(|mut chain| chain.next())
-            else {
-                continue;
-            };
-            let Ok(leaf) = leaf else { continue };
+            let Ok(pem) = file::read(&tls.certificate, PEM_BYTES_MAX) else { continue };
+            let Some(Ok(leaf)) = CertificateDer::pem_slice_iter(&pem).next() else { continue };
             let Ok((_, certificate)) = X509Certificate::from_der(&leaf) else { continue };
             self.validity(&tls.certificate, &certificate, now);
             let names = names(&certificate);
@@ -157,11 +156,30 @@ impl Look<'_> {
         );
     }
 
+    /// Keys in files: a file is read again whenever it changes, so `run` starts without them, and lets nobody in.
+    fn keys(&mut self, config: &Config) {
+        for issuer in &config.issuers {
+            let KeySource::File(path) = &issuer.keys else { continue };
+            let Err(problem) = keys_in_file(path, &issuer.algorithms) else { continue };
+            self.tell(
+                path,
+                Told {
+                    code: "issuer/keys",
+                    severity: Severity::Error,
+                    what: format!("the keys of issuer `{}` in `{}`: {problem}", issuer.name, path.display()),
+                    why: "without keys no token can be verified: every request would be 503",
+                    help: "put the issuer's JWK set there (RFC 7517), with a key for one of `algorithms`"
+                        .to_owned(),
+                },
+            );
+        }
+    }
+
     fn database(&mut self, config: &Config) {
         let Some(geo) = &config.geo else { return };
         let Err(problem) = GeoDatabase::open(&geo.database, &geo.country_path) else { return };
         let what = if geo.database.exists() {
-            format!("`{}` is {problem}", geo.database.display())
+            format!("`{}`: {problem}", geo.database.display())
         } else {
             format!("there is no country database `{}`", geo.database.display())
         };
