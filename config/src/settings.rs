@@ -693,6 +693,9 @@ impl Server {
     #[must_use]
     pub fn restart_key(&self) -> String {
         let logs = (&self.decision_log, self.process_log);
-        format!("{:?}", (&self.listeners, self.admin, self.threads, self.upstream_pool, logs))
+        let files = (&self.pid_file, &self.upgrade_socket);
+        // HTTP/1 takes a changed `client-idle` at once, HTTP/2 does not.
+        let process = (self.threads, self.upstream_pool, self.grace, self.client_idle, files);
+        format!("{:?}", (&self.listeners, self.admin, process, logs))
     }
 }

@@ -1,8 +1,11 @@
 //! Every example configuration loads without a word.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+use std::time::Duration;
+
 use portcullis_config::diagnose::render_text;
 use portcullis_config::load::load;
+use portcullis_config::settings::{Server, Subject};
 
 #[test]
 fn every_example_loads_without_a_word() {
@@ -69,4 +72,26 @@ fn the_configuration_in_the_readme_loads_as_it_stands() {
     let loaded = load(&folder.path().join("portcullis.toml"));
     let text = render_text(&loaded.diagnostics, &loaded.sources);
     assert!(text.is_empty(), "{text}");
+}
+
+/// What a process takes only when it starts. `body-max` and the log's `subject` serve at once.
+#[test]
+fn settings_that_only_a_restart_can_change_are_told_from_those_that_serve_at_once() {
+    let server = load("examples/first.toml".as_ref()).config.unwrap().server;
+    let mut changed = server.clone();
+    changed.body_bytes_max += 1;
+    changed.decision_subject = Subject::None;
+    assert_eq!(changed.restart_key(), server.restart_key());
+    let changes: [fn(&mut Server); 5] = [
+        |server| server.client_idle += Duration::from_secs(1),
+        |server| server.pid_file = "other.pid".into(),
+        |server| server.upgrade_socket = "other.sock".into(),
+        |server| server.grace += Duration::from_secs(1),
+        |server| server.threads = Some(7),
+    ];
+    for (row, change) in changes.into_iter().enumerate() {
+        let mut changed = server.clone();
+        change(&mut changed);
+        assert_ne!(changed.restart_key(), server.restart_key(), "row {row}");
+    }
 }

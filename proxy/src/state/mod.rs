@@ -283,7 +283,7 @@ impl State {
         let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
         if snapshot.config.server.restart_key() != former.config.server.restart_key() {
             tracing::warn!(
-                "[server] has changed: listeners, threads and the log need a restart; the rest serves"
+                "what has changed in [server] serves after a restart or `portcullis run --upgrade`; the rest serves now"
             );
         }
         let snapshot = Arc::new(snapshot);
