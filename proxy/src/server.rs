@@ -1,14 +1,15 @@
 //! The process: listeners, runtimes, signals, and the hand-over to a successor.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
+use async_trait::async_trait;
 use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
-use pingora::server::{RunArgs, Server};
+use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, UnixShutdownSignalWatch};
 use pingora::services::ServiceWithDependents;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
@@ -96,6 +97,48 @@ fn ask_predecessor(pid_file: &Path) -> Result<(), ServeError> {
     let number: i32 = text.trim().parse().map_err(|problem| fail(&problem))?;
     let pid = rustix::process::Pid::from_raw(number).ok_or_else(|| fail(&"no process id"))?;
     rustix::process::kill_process(pid, rustix::process::Signal::QUIT).map_err(|problem| fail(&problem))
+}
+
+/// The signals that pingora waits for, but for SIGINT, which it never hears of.
+struct Signals {
+    /// Told of SIGINT.
+    ended: mpsc::Sender<()>,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Signals {
+    async fn recv(&self) -> ShutdownSignal {
+        match UnixShutdownSignalWatch.recv().await {
+            ShutdownSignal::FastShutdown => {
+                tracing::info!("SIGINT: ends at once");
+                // INVARIANT: who waits lives as long as the process.
+                let _ = self.ended.send(());
+                std::future::pending().await
+            }
+            other => other,
+        }
+    }
+}
+
+/// Runs the server until SIGTERM or SIGQUIT has ended it, or SIGINT has come.
+///
+/// On SIGINT pingora ends its runtimes one by one without telling those who accept connections. Who has a
+/// listener of a runtime that is gone, on one that is not yet, gets an error at once for every attempt: it writes
+/// it to the log, tries again without a pause, and its runtime, which never gets its turn, never ends. So the
+/// process ends around pingora.
+fn run(server: Server) {
+    let (ended, waiting) = mpsc::channel();
+    let serving = std::thread::spawn(move || {
+        let signals = Signals { ended: ended.clone() };
+        server.run(RunArgs { shutdown_signal: Box::new(signals) });
+        // INVARIANT: who waits lives as long as the process.
+        let _ = ended.send(());
+    });
+    if waiting.recv().is_err()
+        && let Err(panic) = serving.join()
+    {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Serves until a signal ends it: SIGTERM finishes what is under way, SIGINT does not, SIGQUIT
@@ -197,7 +240,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
         output::write(path, &own)
             .map_err(|problem| ServeError::PidFile(path.display().to_string(), problem))?;
     }
-    server.run(RunArgs::default());
+    run(server);
     at_last.log.flush();
     if let Some(path) = pid_file
         && file::read(&path, 64).is_ok_and(|text| text == own.as_bytes())
