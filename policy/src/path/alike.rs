@@ -49,7 +49,11 @@ pub(super) const fn is_look_alike(char: char) -> bool {
 }
 
 /// Whether a character is an accent that a letter before it takes up (`u` and `\u{308}` are `ü`). Whoever writes
-/// letters as one character writes none of these, but for a few languages.
+/// letters as one character writes none of these, but for a few languages. The vowels and last consonants of
+/// Korean are such characters too: `\u{1100}\u{1161}` is `가` (Unicode, section 3.12).
 pub(super) const fn is_combining(char: char) -> bool {
-    matches!(char, '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}')
+    matches!(
+        char,
+        '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}' | '\u{1161}'..='\u{1175}' | '\u{11a8}'..='\u{11c2}'
+    )
 }

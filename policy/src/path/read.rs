@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::alike::{is_combining, is_invisible, is_look_alike};
-use super::{PathForm, PathForms};
+use super::{PathForm, PathForms, fold};
 
 /// A path that is malformed, or hides what it is. Nobody needs such a one, so no app can allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,10 +218,13 @@ fn look(name: &str, forms: &mut PathForms) -> Result<(), Unreadable> {
         }
         *forms = forms.with(PathForm::TrailingDot);
     }
-    if name.contains("::") || name.contains(":$") {
+    // Full-width signs count as the plain ones here as in comparisons: Windows' code pages make them so.
+    let folded: Cow<'_, str> =
+        if name.is_ascii() { Cow::Borrowed(name) } else { Cow::Owned(name.chars().map(fold).collect()) };
+    if folded.contains("::") || folded.contains(":$") {
         *forms = forms.with(PathForm::StreamName);
     }
-    let bytes = name.as_bytes();
+    let bytes = folded.as_bytes();
     if bytes.windows(2).any(|pair| matches!(pair, [b'~', b'0'..=b'9'])) {
         *forms = forms.with(PathForm::ShortName);
     }

@@ -112,6 +112,14 @@ fn each_form_that_some_servers_misread_is_marked() {
         ("/a%EF%BC%8E%EF%BC%8Eb", &["look-alikes"]),
         ("/%EF%BC%BCadmin", &["look-alikes"]),
         ("/u%CC%88bung", &["decomposed"]),
+        // Korean as macOS writes it: `관` and `각` in their parts.
+        ("/%E1%84%80%E1%85%AA%E1%86%AB", &["decomposed"]),
+        ("/%EA%B0%80%E1%86%A8", &["decomposed"]),
+        // What a code page of Windows makes `SECRET~1`, `:$I30` and `(S(` of.
+        ("/SECRET~%EF%BC%91/x", &["short-names"]),
+        ("/SECRET%EF%BD%9E1/x", &["short-names", "look-alikes"]),
+        ("/secret:%EF%BC%84I30/x", &["stream-names"]),
+        ("/%EF%BC%88S%EF%BC%88abc))/x", &["session-segments"]),
     ] {
         assert_eq!(forms(path), marked, "{path}");
         // No application is spared from reading the rest of the path.
@@ -134,6 +142,7 @@ fn each_form_that_some_servers_misread_is_marked() {
         "/..a",
         "/@scope/name",
         "/a*b",
+        "/%EA%B4%80%EB%A6%AC",
     ] {
         assert_eq!(forms(path), Vec::<&str>::new(), "{path}");
     }
