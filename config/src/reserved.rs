@@ -164,6 +164,11 @@ pub const RESERVED: &[Reserved] = &[
     identity("x-jwt-payload", "Envoy and Istio: the payload of a verified token"),
     identity("x-jwt-claim*", "Istio: claims to headers"),
     identity("x-consumer-*", "Kong: -ID, -Username, -Groups"),
+    identity(
+        "x-scope-orgid",
+        "Grafana Loki, Mimir and Tempo: the tenant, which only the proxy in front may say",
+    ),
+    identity("x-proxiedentitieschain", "Apache NiFi: who asks, through which proxies"),
     identity("x-anonymous-consumer", "Kong"),
     identity("x-credential-*", "Kong, Apache APISIX"),
     identity("x-envoy-*", "Envoy: -External-Address, -Internal, -Peer-Metadata"),
