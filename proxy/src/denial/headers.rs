@@ -206,6 +206,7 @@ fn contexts_of(case: &Case) -> Contexts {
     Contexts {
         asked: case.context.as_deref().and_then(AuthenticationContext::new),
         held: case.contexts.iter().filter_map(|name| AuthenticationContext::new(name)).collect(),
+        acr: case.acr.clone(),
     }
 }
 

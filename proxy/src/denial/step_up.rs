@@ -29,13 +29,25 @@ struct Asks {
 #[derive(Debug, Default)]
 pub(super) struct StepUps(Vec<Asks>);
 
-/// The authentication contexts of a request.
+/// The authentication contexts of a request, and its token's class of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contexts {
     /// What the route asks for.
     pub(super) asked: Option<AuthenticationContext>,
     /// What the token holds.
     pub(super) held: Vec<AuthenticationContext>,
+    /// The token's `acr`.
+    pub(super) acr: Option<String>,
+}
+
+impl Contexts {
+    fn hold_one_of(&self, proofs: &Proofs) -> bool {
+        proofs.contexts.iter().any(|context| self.held.contains(context))
+    }
+
+    fn acr_is_one_of(&self, proofs: &Proofs) -> bool {
+        self.acr.as_ref().is_some_and(|acr| proofs.acrs.contains(acr))
+    }
 }
 
 /// What a new sign-in must bring (RFC 9470, section 3).
@@ -93,7 +105,8 @@ impl StepUps {
 
     /// What would satisfy all policies that asked at once. Where nothing would, what satisfies the first is
     /// named: the next sign-in is asked for the rest. Nothing is named that the token holds already: a client
-    /// that follows challenges would come back with the same.
+    /// that follows challenges would come back with the same. A token has one `acr`, and the next one replaces it:
+    /// where none proves what is missing and what this one proves, contexts are named, which add up.
     pub(super) fn needed(
         &self,
         refused: Refused,
@@ -103,41 +116,62 @@ impl StepUps {
         let unmet = |reason| refused.primary == reason || refused.reasons.contains(reason);
         let is_held = |context: &AuthenticationContext| contexts.held.contains(context);
         let asked = contexts.asked.filter(|asked| !is_held(asked));
-        let asking = applied
-            .iter()
-            .filter(|(_, result)| matches!(result, PolicyResult::Interrupted | PolicyResult::Failure))
-            .filter_map(|(policy, _)| self.0.get(policy.0 as usize));
         let mut step_up = StepUp::default();
-        for asks in asking {
+        let mut is_one_acr_enough = true;
+        let mut proven: Vec<&Proofs> = Vec::new();
+        for (policy, result) in applied {
+            let Some(asks) = self.0.get(policy.0 as usize) else { continue };
+            let is_asking = match result {
+                PolicyResult::Interrupted | PolicyResult::Failure => true,
+                PolicyResult::Success => false,
+                _ => continue,
+            };
             // Its issuer's policies ask, for this context, what ours does.
-            if let (true, Some(asked)) = (asks.is_of_context, asked) {
+            if let (true, true, Some(asked)) = (is_asking, asks.is_of_context, asked) {
                 narrow(&mut step_up.contexts, &[asked]);
             }
-            let strengths = asks.strengths.iter().filter(|_| unmet(ReasonCode::StrengthRequired));
-            let mfa = asks.mfa.iter().filter(|_| unmet(ReasonCode::MfaRequired));
-            for proofs in strengths.chain(mfa) {
-                narrow(&mut step_up.acr_values, &proofs.acrs);
-                if !asks.is_of_context || asked.is_none() {
-                    narrow(&mut step_up.contexts, &proofs.contexts);
+            let strengths = asks.strengths.iter().map(|proofs| (proofs, ReasonCode::StrengthRequired));
+            let mfa = asks.mfa.iter().map(|proofs| (proofs, ReasonCode::MfaRequired));
+            for (proofs, reason) in strengths.chain(mfa) {
+                if contexts.hold_one_of(proofs) {
+                    continue;
+                }
+                if contexts.acr_is_one_of(proofs) {
+                    proven.push(proofs);
+                } else if is_asking && unmet(reason) {
+                    is_one_acr_enough &= narrow(&mut step_up.acr_values, &proofs.acrs);
+                    if !asks.is_of_context || asked.is_none() {
+                        narrow(&mut step_up.contexts, &proofs.contexts);
+                    }
                 }
             }
-            if let (Some(secs), true) = (asks.max_age_secs, unmet(ReasonCode::SignInTooOld)) {
+            if let (true, Some(secs), true) = (is_asking, asks.max_age_secs, unmet(ReasonCode::SignInTooOld))
+            {
                 step_up.max_age_secs = Some(step_up.max_age_secs.map_or(secs, |other| other.min(secs)));
             }
         }
         step_up.contexts.retain(|context| !is_held(context));
+        // What is missing comes first.
+        for proofs in proven {
+            is_one_acr_enough &= narrow(&mut step_up.acr_values, &proofs.acrs);
+        }
+        if !is_one_acr_enough && !step_up.contexts.is_empty() {
+            step_up.acr_values.clear();
+        }
         step_up
     }
 }
 
-/// Leaves of the values those that are among others too, unless that leaves none.
-fn narrow<T: Clone + PartialEq>(values: &mut Vec<T>, others: &[T]) {
+/// Leaves of the values those that are among others too, unless that leaves none, and says whether it left any.
+fn narrow<T: Clone + PartialEq>(values: &mut Vec<T>, others: &[T]) -> bool {
     if values.is_empty() {
         *values = others.to_vec();
-        return;
+        return !others.is_empty();
     }
     let both: Vec<T> = values.iter().filter(|value| others.contains(value)).cloned().collect();
-    if !both.is_empty() {
-        *values = both;
+    if both.is_empty() {
+        return false;
     }
+    *values = both;
+    true
 }

@@ -729,6 +729,65 @@ fn a_challenge_asks_for_a_context_that_proves_what_is_missing_and_never_for_one_
 }
 
 #[test]
+fn a_challenge_asks_for_nothing_that_the_token_holds_beside_what_is_missing() {
+    use portcullis_policy::model::AuthenticationContext;
+
+    let context = |name: &str| AuthenticationContext::new(name).unwrap();
+    let strength = |name: &str, acr: &str, contexts: &[&str]| AuthenticationStrength {
+        name: name.into(),
+        combinations: Vec::new(),
+        acrs: vec![acr.to_owned()],
+        contexts: contexts.iter().map(|name| context(name)).collect(),
+    };
+    let controls =
+        |names: &[&str]| names.iter().map(|name| Control::Strength((*name).into())).collect::<Vec<_>>();
+    let require = |names: &[&str]| Grant::Require { operator: Operator::And, controls: controls(names) };
+    let set = PolicySet {
+        strengths: vec![
+            strength("key", "gold", &["c2"]),
+            strength("card", "silver", &["c3"]),
+            strength("plain", "iron", &[]),
+        ],
+        policies: vec![
+            policy("both", require(&["key", "card"]), SessionControls::default()),
+            policy("key", require(&["key"]), SessionControls::default()),
+            policy("card", require(&["card"]), SessionControls::default()),
+            policy("plain", require(&["plain"]), SessionControls::default()),
+        ],
+        ..PolicySet::default()
+    };
+    let denials = Denials::new(&config(branding(), set), 1);
+    let asked = |applied: &[(u32, PolicyResult)], acr: Option<&str>, held: &[&str], follows: bool| {
+        let reasons = ReasonSet::EMPTY.with(ReasonCode::StrengthRequired);
+        let refused = Refused { primary: ReasonCode::StrengthRequired, reasons, temporary: false };
+        let applied: Vec<_> = applied.iter().map(|(at, result)| (PolicyIndex(*at), *result)).collect();
+        let contexts = held.iter().map(|name| (*name).to_owned()).collect();
+        let case = Case { acr: acr.map(str::to_owned), contexts, ..Case::default() };
+        let facts =
+            Facts { case: Some(&case), applied: &applied, follows_claims_challenges: follows, ..facts() };
+        challenge(&denials, Refusal::Policy(refused, Nuance::None), &facts).unwrap()
+    };
+    let values = |text: &str| {
+        text.split("acr_values=\"").nth(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+    };
+    let unmet = PolicyResult::Interrupted;
+    let plain =
+        |applied: &[(u32, PolicyResult)], acr, held: &[&str]| values(&asked(applied, acr, held, false));
+    let claims =
+        |held: &[&str]| asked_claims(&asked(&[(0, unmet)], None, held, true))["acrs"]["value"].clone();
+    // One of two strengths is proven already, by a context or by the class.
+    assert_eq!(claims(&["c2"]), "c3");
+    assert_eq!(claims(&["c3"]), "c2");
+    assert_eq!(plain(&[(0, unmet)], None, &["c2"]).unwrap(), "silver");
+    // The next class would replace the one that proves the other strength; a context comes beside it.
+    assert_eq!(plain(&[(0, unmet)], Some("gold"), &[]).unwrap(), "c3");
+    assert_eq!(plain(&[(1, PolicyResult::Success), (2, unmet)], Some("gold"), &[]).unwrap(), "c3");
+    assert_eq!(plain(&[(0, unmet)], None, &[]).unwrap(), "c2", "no class proves both");
+    // Where nothing but a class proves it, the class is asked for.
+    assert_eq!(plain(&[(1, PolicyResult::Success), (3, unmet)], Some("gold"), &[]).unwrap(), "iron");
+}
+
+#[test]
 fn every_language_renders_every_refusal_below_12_kb_and_says_which_it_is() {
     let denials = denials_of(settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() });
     let case = Case { user: Some("kari".into()), ..Case::default() };
