@@ -1,7 +1,7 @@
 //! The way to the apps. Every entry takes a [`Permit`]: without one there is no server and no header.
 //!
 //! Host names are resolved away from the request path; a request finds a ready peer or none. Each address of
-//! each server is a `Endpoint` of its own, with its own health.
+//! each server is an `Endpoint` of its own, with its own health.
 
 mod answer;
 mod endpoint;
