@@ -1,14 +1,16 @@
 //! Names under which a client must not speak to an app: those that only a proxy may say
 //! ([`portcullis_config::reserved`]), and those under which this app is told who asks. Every request's names
-//! are asked for, so that most are told apart by the two signs that they begin with.
+//! are asked for, so that most are told apart by the three signs that they begin with.
+
+use std::borrow::Cow;
 
 use portcullis_config::reserved::{RESERVED, fold, folded};
 
 /// The names that are taken away from a request before an app sees it.
 #[derive(Debug)]
 pub(super) struct Forgeable {
-    /// For each first sign, which second ones some name has; a bit for each.
-    begins: [u32; 32],
+    /// Which third signs some name has after its first two; a bit for each, and a row for several pairs.
+    begins: [u32; 256],
     /// Whole names as careless readers take them, in order.
     names: Vec<Box<str>>,
     /// What names of a family begin with, in order; none begins with another.
@@ -37,7 +39,7 @@ impl Forgeable {
                 families.push(prefix.into());
             }
         }
-        let mut begins = [0; 32];
+        let mut begins = [0; 256];
         for name in names.iter().chain(&families) {
             let (row, bit) = beginning(name);
             if let Some(row) = begins.get_mut(row) {
@@ -58,16 +60,13 @@ impl Forgeable {
         if self.begins.get(row).is_none_or(|row| row & bit == 0) {
             return false;
         }
-        let signs = || name.bytes().map(folded);
-        let is_named = self.names.binary_search_by(|known| known.bytes().cmp(signs())).is_ok();
+        let name_as_read = as_read(name);
+        let folded: &str = &name_as_read;
+        let is_named = self.names.binary_search_by(|known| (**known).cmp(folded)).is_ok();
         // The last family that is not behind the name is the only one that it can belong to.
-        let behind = self.families.partition_point(|family| family.bytes().le(signs()));
+        let behind = self.families.partition_point(|family| **family <= *folded);
         let family = behind.checked_sub(1).and_then(|last| self.families.get(last));
-        let is_of_family = || {
-            family.is_some_and(|family| {
-                family.len() <= name.len() && family.bytes().zip(signs()).all(|(a, b)| a == b)
-            })
-        };
+        let is_of_family = || family.is_some_and(|family| folded.starts_with(&**family));
         (is_named || is_of_family()) && !self.passes(name)
     }
 
@@ -77,12 +76,18 @@ impl Forgeable {
     }
 }
 
-/// Row and bit of the two signs that a name begins with. Several pairs share one.
+/// A name in lower case as careless readers take it. Nearly all names are as they are read.
+fn as_read(name: &str) -> Cow<'_, str> {
+    let is_read_so = |byte| folded(byte) == byte;
+    if name.bytes().all(is_read_so) { Cow::Borrowed(name) } else { Cow::Owned(fold(name)) }
+}
+
+/// Row and bit of the three signs that a name begins with. Several share one.
 fn beginning(name: &str) -> (usize, u32) {
     let mut signs = name.bytes().map(folded);
     let mut next = || signs.next().unwrap_or(0) & 31;
-    let (first, second) = (next(), next());
-    (usize::from(first), 1 << second)
+    let (first, second, third) = (next(), next(), next());
+    ((usize::from(first) * 8) ^ usize::from(second), 1 << third)
 }
 
 #[cfg(test)]

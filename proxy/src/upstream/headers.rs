@@ -148,6 +148,19 @@ fn authority(host: &HeaderValue, site: Site) -> HeaderValue {
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| host.clone())
 }
 
+/// Whether a value is what [`authority`] writes, byte for byte.
+fn is_authority(value: &HeaderValue, host: &HeaderValue, site: Site) -> bool {
+    let rest = value.as_bytes().strip_prefix(host.as_bytes());
+    match (rest, site.written_port()) {
+        (Some([]), None) => true,
+        (Some([b':', digits @ ..]), Some(port)) => {
+            matches!(digits, [b'1'..=b'9', ..])
+                && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse() == Ok(port))
+        }
+        _ => false,
+    }
+}
+
 fn port(number: u16) -> HeaderValue {
     match number {
         80 => HeaderValue::from_static("80"),
@@ -222,8 +235,13 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
     if let Told::Anew(client) = passage.client {
         set(headers, X_FORWARDED_FOR, address(client));
     }
-    let host = authority(passage.host, passage.site);
-    set(headers, HOST, host.clone());
+    // Most clients spell the host as it is judged.
+    let sent = headers.get(HOST).filter(|sent| is_authority(sent, passage.host, passage.site)).cloned();
+    let host = sent.unwrap_or_else(|| {
+        let host = authority(passage.host, passage.site);
+        set(headers, HOST, host.clone());
+        host
+    });
     set(headers, X_FORWARDED_HOST, host);
     set(headers, X_FORWARDED_PORT, port(passage.site.port));
     set(headers, X_FORWARDED_PROTO, HeaderValue::from_static(passage.site.scheme.as_str()));
@@ -254,7 +272,21 @@ mod tests {
             (Scheme::Http, 443, "wiki.test:443"),
             (Scheme::Https, 8443, "wiki.test:8443"),
         ] {
-            assert_eq!(authority(&host, Site { scheme, port: number }), written);
+            let site = Site { scheme, port: number };
+            assert_eq!(authority(&host, site), written);
+            for (sent, is_such) in [
+                (written.to_owned(), true),
+                (written.to_uppercase(), false),
+                (format!("{written}."), false),
+                (format!("{written}:{number}"), false),
+                (format!("wiki.test:0{number}"), false),
+                (format!("wiki.test:+{number}"), false),
+                ("wiki.test:1".to_owned(), false),
+                ("wiki.test:".to_owned(), false),
+            ] {
+                let sent = HeaderValue::from_str(&sent).unwrap();
+                assert_eq!(is_authority(&sent, &host, site), is_such, "{sent:?} for {written}");
+            }
             assert_eq!(port(number), number.to_string());
         }
     }
