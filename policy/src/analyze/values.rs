@@ -75,6 +75,14 @@ pub(super) fn requests(policies: &[&Policy]) -> Vec<(String, String)> {
             }
         }
     }
+    // Includes compare without case and exclusions with it, unless the app says otherwise: a page that its own
+    // exclusion spares is met in another spelling.
+    let mut requests = policies.iter().filter_map(|policy| policy.conditions.request.as_ref());
+    if requests.any(|request| !request.exclude_paths.is_empty()) {
+        let spelled = |path: &String| [path.to_uppercase(), path.to_lowercase()];
+        let others: Vec<String> = paths.iter().flat_map(spelled).collect();
+        paths.extend(others);
+    }
     let with = |method: &String| {
         let method = method.clone();
         paths.iter().map(move |path| (method.clone(), path.clone())).collect::<Vec<_>>()

@@ -226,6 +226,22 @@ fn of_rules(filter: Option<(FilterMode, &str)>, claims: Option<&str>) -> Vec<Iss
     })
 }
 
+/// An exclusion compares with case: in another spelling the same page is met.
+#[test]
+fn a_policy_that_another_spelling_of_its_page_meets_is_not_called_dead() {
+    let found = kinds(|policies| {
+        let mut spared = policies[0].clone();
+        spared.grant = Grant::Block;
+        Arc::make_mut(&mut spared.conditions).request = Some(RequestCondition {
+            methods: Vec::new(),
+            paths: vec![PathPattern::Subtree("/admin".into())],
+            exclude_paths: vec![PathPattern::Subtree("/admin".into())],
+        });
+        policies.push(spared);
+    });
+    assert!(!found.contains(&IssueKind::NeverApplies), "{found:?}");
+}
+
 #[test]
 fn a_live_rule_is_never_called_dead_whatever_it_asks_for() {
     use FilterMode::{Exclude, Include};
