@@ -434,12 +434,35 @@ impl<'s> Analysis<'s> {
         let mut witness = self.plain(AppIndex(0));
         for part in Part::ALL.into_iter().filter(|part| !matches!(part, Part::Devices | Part::Claims)) {
             if !self.holds(policy, part, &witness) {
-                let mut forms = self.forms(&[policy.policy], part, &witness).into_iter();
+                let bases = match part {
+                    Part::Request => self.at_apps_of_each_case(policy, &witness),
+                    _ => Vec::from([witness]),
+                };
+                let mut forms = bases.iter().flat_map(|base| self.forms(&[policy.policy], part, base));
                 let fits = |form: &Witness| !self.is_exhausted() && self.holds(policy, part, form);
                 witness = forms.find(fits).ok_or(NoWitness::Impossible(part))?;
             }
         }
         self.by_rules(policy, witness)
+    }
+
+    /// The same request at an app of the policy for each way in which apps take the letter case of paths: what
+    /// one of them excludes may be another page of the next.
+    fn at_apps_of_each_case(&self, policy: Subject<'_>, from: &Witness) -> Vec<Witness> {
+        let mut cases: Vec<PathCase> = Vec::new();
+        let mut bases = Vec::new();
+        for (app, position) in self.set.apps.iter().zip(0_u32..) {
+            if self.is_exhausted() || cases.contains(&app.paths) {
+                continue;
+            }
+            let mut base = from.clone();
+            base.target.app = AppIndex(position);
+            if self.holds(policy, Part::Application, &base) {
+                cases.push(app.paths);
+                bases.push(base);
+            }
+        }
+        bases
     }
 
     /// The same request with attributes for which the policy's rules hold. They are searched together, for one

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_policy::analyze::{IssueKind, analyze};
 use portcullis_policy::model::*;
+use portcullis_policy::path::PathCase;
 use portcullis_policy::reference::{Tri, evaluate};
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::{AppIndex, Identity, Signals};
@@ -240,6 +241,27 @@ fn a_policy_that_another_spelling_of_its_page_meets_is_not_called_dead() {
         policies.push(spared);
     });
     assert!(!found.contains(&IssueKind::NeverApplies), "{found:?}");
+}
+
+#[test]
+fn a_policy_that_meets_a_page_of_an_app_that_takes_case_otherwise_is_not_called_dead() {
+    let mut set = policy_set(&mut Choices::new(&[]), 0);
+    let mut policy = world::policy(&mut Choices::new(&[]), "p0");
+    policy.grant = Grant::Block;
+    Arc::make_mut(&mut policy.conditions).request = Some(RequestCondition {
+        methods: Vec::new(),
+        paths: vec![PathPattern::Exact("/admin".into())],
+        exclude_paths: vec![PathPattern::Subtree("/ADMIN".into())],
+    });
+    set.policies = vec![policy];
+    let is_dead =
+        |set: &PolicySet| analyze(set, NOW).iter().any(|issue| issue.kind == IssueKind::NeverApplies);
+    for app in &mut set.apps {
+        app.paths = PathCase::Insensitive;
+    }
+    assert!(is_dead(&set), "the twin: every app takes both for one page");
+    set.apps.last_mut().unwrap().paths = PathCase::Sensitive;
+    assert!(!is_dead(&set));
 }
 
 #[test]
