@@ -230,7 +230,7 @@ fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
     text("jwks_uri").map(str::to_owned)
 }
 
-/// How many usable keys a file holds: what [`Fetcher`] and the key store would make of it.
+/// How many usable keys a file holds: what the fetcher and the key store would make of it.
 ///
 /// # Errors
 /// When it cannot be read, or holds no usable key.
