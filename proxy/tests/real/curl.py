@@ -1,5 +1,5 @@
 """curl, as people use it to look: let in with a token, told what to do without one, and by a block."""
-# needs: apt:curl
+# needs: apt:curl apt:openssl
 import json
 import subprocess
 
