@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{StatusCode, Version, response};
 use pingora::http::ResponseHeader;
+use portcullis_config::reserved::folded;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -138,9 +139,7 @@ impl Found {
 
 /// Whether a name is that of the request's id, or could be taken for it.
 fn is_request_id(name: &str) -> bool {
-    let ours = "x-request-id";
-    name.len() == ours.len()
-        && name.bytes().zip(ours.bytes()).all(|(a, b)| a == b || (b == b'-' && !a.is_ascii_alphanumeric()))
+    name.bytes().map(folded).eq(X_REQUEST_ID.as_str().bytes())
 }
 
 /// Makes an app's answer fit to be passed on; see the module.

@@ -7,25 +7,9 @@ import shutil
 import subprocess
 import threading
 
-from stage import EVERYBODY, Stage, check
+from stage import EVERYBODY, Stage, check, nobody_in, wiki
 
-APP = """
-[[app]]
-id = "wiki"
-name = "Internal wiki"
-hosts = ["wiki.test"]
-upstreams = ["http://127.0.0.1:{app}"]
-"""
-BLOCK = """
-[[policy]]
-id = "no-secrets"
-name = "Nobody in /secret.git"
-state = "enabled"
-users = { include = ["all"] }
-apps = { include = ["wiki"] }
-grant = "block"
-conditions = { request = { paths = ["/secret.git/**"] } }
-"""
+BLOCK = nobody_in("no-secrets", "/secret.git")
 JAVA = """
 import java.net.URI;
 import java.net.http.*;
@@ -67,7 +51,7 @@ def main():
         app = http.server.ThreadingHTTPServer(("127.0.0.1", 0), App)
         app.daemon_threads = True
         threading.Thread(target=app.serve_forever, daemon=True).start()
-        apps = APP.replace("{app}", str(app.server_address[1])).replace('"wiki.test"', '"wiki.test", "localhost"')
+        apps = wiki(app.server_address[1], ("wiki.test", "localhost"))
         port = stage.portcullis(apps, EVERYBODY + BLOCK)
         token = stage.token()
         bearer = f"Authorization: Bearer {token}"

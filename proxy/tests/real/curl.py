@@ -3,25 +3,9 @@
 import json
 import subprocess
 
-from stage import EVERYBODY, Stage, check, free_port, listens
+from stage import EVERYBODY, Stage, check, free_port, listens, nobody_in, wiki
 
-APP = """
-[[app]]
-id = "wiki"
-name = "Internal wiki"
-hosts = ["wiki.test"]
-upstreams = ["http://127.0.0.1:{app}"]
-"""
-BLOCK = """
-[[policy]]
-id = "no-admin"
-name = "Nobody in /admin"
-state = "enabled"
-users = { include = ["all"] }
-apps = { include = ["wiki"] }
-grant = "block"
-conditions = { request = { paths = ["/admin/**"] } }
-"""
+BLOCK = nobody_in("no-admin", "/admin")
 
 
 def main():
@@ -30,7 +14,7 @@ def main():
         stage.start(["python3", "-m", "http.server", app, "--bind", "127.0.0.1", "--directory", stage.folder / "policies"],
                     stderr=subprocess.DEVNULL)
         listens(app)
-        port = stage.portcullis(APP.replace("{app}", str(app)), EVERYBODY + BLOCK)
+        port = stage.portcullis(wiki(app), EVERYBODY + BLOCK)
 
         def curl(path, *more):
             done = subprocess.run(["curl", "-sS", "-i", "--path-as-is", "-H", "Host: wiki.test", *more, f"http://127.0.0.1:{port}{path}"],

@@ -5,15 +5,8 @@ import pathlib
 import subprocess
 import sys
 
-from stage import EVERYBODY, ROOT, Stage, check, free_port, listens, wait_for
+from stage import EVERYBODY, ROOT, Stage, check, free_port, listens, wait_for, wiki
 
-APP = """
-[[app]]
-id = "wiki"
-name = "Internal wiki"
-hosts = ["wiki.test"]
-upstreams = ["http://127.0.0.1:{app}"]
-"""
 SITE = """
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -47,7 +40,7 @@ def main():
         stage.start([gunicorn, "--bind", f"127.0.0.1:{app}", "--chdir", stage.folder, "site_of_test:application"],
                     stderr=subprocess.DEVNULL)
         listens(app)
-        port = stage.portcullis(APP.replace("{app}", str(app)), EVERYBODY,
+        port = stage.portcullis(wiki(app), EVERYBODY,
                                 more='[trusted-proxies]\nnetworks = ["127.0.0.0/8"]\n')
         chain, key = stage.certificate(["wiki.test"])
         text = (ROOT / "deploy/balancer/nginx.conf").read_text()

@@ -163,6 +163,31 @@ def end(process):
             process.wait()
 
 
+def wiki(port, hosts=("wiki.test",)):
+    """The `[[app]]` table of a wiki that is served from a port of loopback."""
+    return f"""
+[[app]]
+id = "wiki"
+name = "Internal wiki"
+hosts = {json.dumps(hosts)}
+upstreams = ["http://127.0.0.1:{port}"]
+"""
+
+
+def nobody_in(policy, folder):
+    """A policy that blocks everybody in a folder of the wiki."""
+    return f"""
+[[policy]]
+id = "{policy}"
+name = "Nobody in {folder}"
+state = "enabled"
+users = {{ include = ["all"] }}
+apps = {{ include = ["wiki"] }}
+grant = "block"
+conditions = {{ request = {{ paths = ["{folder}/**"] }} }}
+"""
+
+
 # A policy that grants everybody, for tests that are not about policies.
 EVERYBODY = """
 [[policy]]
