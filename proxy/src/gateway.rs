@@ -41,7 +41,7 @@ use crate::record::{self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, 
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, HostIndex};
 use crate::state::{Snapshot, State};
-use crate::token::{self, AtHand, Place, Presented, RememberedRemedies};
+use crate::token::{self, Caller, Place, Presented, RememberedRemedies};
 use crate::upstream::{self, Told};
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
@@ -109,7 +109,7 @@ struct Seen {
     /// Whether `X-Forwarded-For` says so already.
     client_is_told: bool,
     came: Came,
-    caller: Option<AtHand>,
+    caller: Option<Arc<Caller>>,
     country: Fact<CountryCode>,
     platform: Option<Platform>,
     client_app: Option<ClientAppType>,
@@ -329,7 +329,7 @@ impl Passage {
             app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
         };
         let app = id(&former, self.seen.app);
-        self.forget();
+        self.seen = Seen::default();
         self.now_unix_ms = now_unix_ms;
         let verdict = self.judge(head, None);
         let refusal = match verdict {
@@ -513,13 +513,6 @@ impl Passage {
         self.snapshot.meters(self.seen.app.map(|app| app.0))
     }
 
-    /// Forgets what was learned of the request, and gives back what another one may want.
-    fn forget(&mut self) {
-        if let Some(caller) = std::mem::take(&mut self.seen).caller {
-            caller.put_back();
-        }
-    }
-
     /// Tells metrics and log how the request ended; once.
     fn record(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) {
         if std::mem::replace(&mut self.recorded, true) {
@@ -687,9 +680,6 @@ impl Drop for Passage {
             self.record(Outcome::Failed, None, None);
         }
         self.state.metrics.gone();
-        if let Some(caller) = self.seen.caller.take() {
-            caller.put_back();
-        }
     }
 }
 
@@ -702,7 +692,7 @@ fn authenticate(
     request: &AdmittedRequest<'_>,
     app: &portcullis_config::settings::App,
     now: i64,
-) -> Result<(AtHand, Place), Refusal> {
+) -> Result<(Arc<Caller>, Place), Refusal> {
     let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
     let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
     let authorization = request.authorization();

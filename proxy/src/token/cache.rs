@@ -3,7 +3,6 @@
 //! everything that made it true still holds.
 
 use std::fmt;
-use std::hint::black_box;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,7 +21,6 @@ use quick_cache::sync::Cache;
 
 use super::alike::Alike;
 use super::claims::{TokensAlike, VerifiedToken};
-use super::shelf::{self, AtHand};
 use super::verify::Verifier;
 use super::{TOKEN_BYTES_MAX, TokenProblem};
 use crate::record::{Lookups, UserMark};
@@ -133,14 +131,6 @@ impl<S> Caller<S> {
     }
 }
 
-impl Caller {
-    /// Asks memory for what each request reads of somebody, all at once: of thousands it is in no near cache, and
-    /// lies in several places, for each of which the request would else wait in turn.
-    fn prefetch(&self) {
-        let _ = black_box((self.scope.generation(), self.token.near()));
-    }
-}
-
 /// Everything that a search for remedies looks at, beside the policies and the token.
 #[derive(Debug)]
 struct Situation {
@@ -199,7 +189,7 @@ impl Deref for RememberedRemedies {
 
 /// What stands for a token in the cache: a part of it, or a digest that can be forged, would let one
 /// token answer for another.
-pub(super) type Fingerprint = [u8; 16];
+type Fingerprint = [u8; 16];
 
 /// Makes fingerprints: GMAC (NIST SP 800-38D) of the whole token, under a key of this process that is
 /// drawn by chance and never leaves it.
@@ -317,45 +307,36 @@ pub fn authenticate(
     policies: &CompiledPolicies,
     presented: Presented<'_>,
     took: impl FnOnce(Duration),
-) -> Result<AtHand, TokenProblem> {
+) -> Result<Arc<Caller>, TokenProblem> {
     let bind = |principal: &Principal| {
         let mut scope = Arc::new(policies.bind(principal));
         let is_new = cache.scopes.share(&mut scope);
         let weight = Weight::of(if is_new { scope.heap_bytes() } else { 0 });
         (scope, weight)
     };
-    let (key, caller) =
-        authenticate_bound(verifier, cache, policies.generation(), shelf::take, bind, presented, took)?;
-    caller.prefetch();
-    Ok(AtHand::new(key, caller))
+    authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)
 }
-
-/// Who a token makes known, and what stands for the token, if anything does.
-type Known<S> = (Option<Fingerprint>, Arc<Caller<S>>);
 
 fn authenticate_bound<S>(
     verifier: &Verifier,
     cache: &TokenCache<S>,
     generation: Generation,
-    at_hand: impl FnOnce(&Fingerprint) -> Option<Arc<Caller<S>>>,
     bind: impl FnOnce(&Principal) -> (S, Weight),
     presented: Presented<'_>,
     took: impl FnOnce(Duration),
-) -> Result<Known<S>, TokenProblem> {
+) -> Result<Arc<Caller<S>>, TokenProblem> {
     let Presented { token, accepted, now } = presented;
     // Before the fingerprint: what is never accepted shall cost nothing.
     if token.len() > TOKEN_BYTES_MAX {
         return Err(BadToken::Malformed.into());
     }
     let key = cache.fingerprints.of(token);
-    let holds = |caller: &Arc<Caller<S>>| caller.holds(verifier, accepted, now);
-    let is_bound = |caller: &Arc<Caller<S>>| caller.scope_generation == generation;
-    let at_hand = key.as_ref().and_then(at_hand).filter(holds).filter(is_bound);
-    let known = at_hand.or_else(|| cache.entries.get(key.as_ref()?).filter(holds));
+    let known = key.as_ref().and_then(|key| cache.entries.get(key));
+    let known = known.filter(|caller| caller.holds(verifier, accepted, now));
     let (verified, verified_at, token_weight) = match known {
-        Some(caller) if is_bound(&caller) => {
+        Some(caller) if caller.scope_generation == generation => {
             cache.lookups.hit();
-            return Ok((key, caller));
+            return Ok(caller);
         }
         // New policies: what the token says stays true, what follows from it does not. The time
         // of verification stays too, or reloads would prolong the entry.
@@ -390,13 +371,12 @@ fn authenticate_bound<S>(
     if let Some(key) = key {
         cache.entries.insert(key, Arc::clone(&caller));
     }
-    Ok((key, caller))
+    Ok(caller)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
-    use std::collections::HashMap;
+    use std::cell::Cell;
     use std::sync::Arc;
 
     use http::HeaderValue;
@@ -412,7 +392,7 @@ mod tests {
     };
     use super::super::keys::KeyStore;
     use super::super::verify::Verifier;
-    use super::{Caller, Fingerprint, Fingerprints, Presented, TokenCache, Weight, authenticate_bound};
+    use super::{Caller, Fingerprints, Presented, TokenCache, Weight, authenticate_bound};
     use crate::refusal::BadToken;
 
     type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
@@ -420,18 +400,11 @@ mod tests {
     struct Bench {
         cache: TokenCache<u32>,
         bound: Cell<u32>,
-        /// Who is at hand, if anybody is to be.
-        shelf: Option<RefCell<HashMap<Fingerprint, Arc<Caller<u32>>>>>,
     }
 
     impl Bench {
         fn new() -> Self {
-            Self { cache: TokenCache::new(100), bound: Cell::new(0), shelf: None }
-        }
-
-        /// Without anybody at hand, and with everybody.
-        fn both() -> [Self; 2] {
-            [Self::new(), Self { shelf: Some(RefCell::default()), ..Self::new() }]
+            Self { cache: TokenCache::new(100), bound: Cell::new(0) }
         }
 
         fn ask(
@@ -447,14 +420,7 @@ mod tests {
                 (self.bound.get(), Weight::of(0))
             };
             let presented = Presented { token: token.as_bytes(), accepted, now };
-            let at_hand = |key: &Fingerprint| self.shelf.as_ref()?.borrow_mut().remove(key);
-            let generation = Generation(generation);
-            let (key, caller) =
-                authenticate_bound(verifier, &self.cache, generation, at_hand, bind, presented, |_| {})?;
-            if let (Some(shelf), Some(key)) = (&self.shelf, key) {
-                shelf.borrow_mut().insert(key, Arc::clone(&caller));
-            }
-            Ok(caller)
+            authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |_| {})
         }
     }
 
@@ -478,14 +444,13 @@ mod tests {
     #[test]
     fn a_remembered_token_is_neither_verified_nor_bound_again() {
         let (verifier, _) = verifier();
-        for bench in Bench::both() {
-            let (token, now) = (token(|_| {}), now());
-            let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
-            let second = bench.ask(&verifier, 1, &token, &[0], now + 1).unwrap();
-            assert!(Arc::ptr_eq(&first, &second));
-            assert_eq!((bench.cache.len(), bench.bound.get()), (1, 1));
-            assert_eq!(bench.cache.lookups(), [1, 0, 1]);
-        }
+        let bench = Bench::new();
+        let (token, now) = (token(|_| {}), now());
+        let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
+        let second = bench.ask(&verifier, 1, &token, &[0], now + 1).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!((bench.cache.len(), bench.bound.get()), (1, 1));
+        assert_eq!(bench.cache.lookups(), [1, 0, 1]);
     }
 
     #[test]
@@ -541,18 +506,17 @@ mod tests {
     #[test]
     fn new_policies_bind_anew_without_prolonging_the_entry() {
         let (verifier, _) = verifier();
-        for bench in Bench::both() {
-            let (token, now) = (token(|_| {}), now());
-            let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
-            let second = bench.ask(&verifier, 2, &token, &[0], now + 200).unwrap();
-            assert_eq!(second.policies_generation(), Generation(2));
-            assert_eq!(bench.cache.lookups(), [0, 1, 1]);
-            assert_eq!(*second.scope(), 2);
-            assert!(Arc::ptr_eq(&first.token().principal().standing, &second.token().principal().standing));
-            assert_eq!(second.verified_at, now);
-            let third = bench.ask(&verifier, 2, &token, &[0], now + 301).unwrap();
-            assert_eq!(third.verified_at, now + 301);
-        }
+        let bench = Bench::new();
+        let (token, now) = (token(|_| {}), now());
+        let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
+        let second = bench.ask(&verifier, 2, &token, &[0], now + 200).unwrap();
+        assert_eq!(second.policies_generation(), Generation(2));
+        assert_eq!(bench.cache.lookups(), [0, 1, 1]);
+        assert_eq!(*second.scope(), 2);
+        assert!(Arc::ptr_eq(&first.token().principal().standing, &second.token().principal().standing));
+        assert_eq!(second.verified_at, now);
+        let third = bench.ask(&verifier, 2, &token, &[0], now + 301).unwrap();
+        assert_eq!(third.verified_at, now + 301);
     }
 
     #[test]
@@ -564,13 +528,12 @@ mod tests {
             store.install(Ok(set(&[RSA.jwk("rsa")])), now()).unwrap();
         }
         let verifier = Verifier::new(&[main, other], stores);
-        for bench in Bench::both() {
-            let token = token(|_| {});
-            assert!(bench.ask(&verifier, 1, &token, &[0, 1], now()).is_ok());
-            for accepted in [&[1][..], &[]] {
-                let answer = bench.ask(&verifier, 1, &token, accepted, now());
-                assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
-            }
+        let bench = Bench::new();
+        let token = token(|_| {});
+        assert!(bench.ask(&verifier, 1, &token, &[0, 1], now()).is_ok());
+        for accepted in [&[1][..], &[]] {
+            let answer = bench.ask(&verifier, 1, &token, accepted, now());
+            assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
         }
     }
 
@@ -606,14 +569,13 @@ mod tests {
 
     #[test]
     fn a_withdrawn_key_kills_its_remembered_tokens() {
-        for bench in Bench::both() {
-            let (verifier, store) = verifier();
-            let token = token(|_| {});
-            assert!(bench.ask(&verifier, 1, &token, &[0], now()).is_ok());
-            store.install(Ok(set(&[EC.jwk("ec")])), now()).unwrap();
-            let answer = bench.ask(&verifier, 1, &token, &[0], now());
-            assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::UnknownKey)));
-        }
+        let bench = Bench::new();
+        let (verifier, store) = verifier();
+        let token = token(|_| {});
+        assert!(bench.ask(&verifier, 1, &token, &[0], now()).is_ok());
+        store.install(Ok(set(&[EC.jwk("ec")])), now()).unwrap();
+        let answer = bench.ask(&verifier, 1, &token, &[0], now());
+        assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::UnknownKey)));
     }
 
     #[test]
@@ -621,22 +583,21 @@ mod tests {
         let mut settings = issuer("main", ISSUER, nowhere());
         settings.stale_max = std::time::Duration::from_secs(100);
         let (verifier, _) = verifier_with(&settings);
-        for bench in Bench::both() {
-            let now = now();
-            let brief = token(|claims| claims["exp"] = json!(now + 20));
-            assert!(bench.ask(&verifier, 1, &brief, &[0], now).is_ok());
-            let answer = bench.ask(&verifier, 1, &brief, &[0], now + 31);
-            assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Expired)));
-            let lasting = token(|_| {});
-            assert!(bench.ask(&verifier, 1, &lasting, &[0], now).is_ok());
-            let answer = bench.ask(&verifier, 1, &lasting, &[0], now + 200);
-            assert_eq!(answer.err(), Some(TokenProblem::KeysUnavailable));
-            // A reloaded configuration may have other issuers at the same positions.
-            let strange = issuer("strange", "https://strange.example", nowhere());
-            let (reloaded, _) = verifier_with(&strange);
-            let answer = bench.ask(&reloaded, 1, &lasting, &[0], now);
-            assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
-        }
+        let bench = Bench::new();
+        let now = now();
+        let brief = token(|claims| claims["exp"] = json!(now + 20));
+        assert!(bench.ask(&verifier, 1, &brief, &[0], now).is_ok());
+        let answer = bench.ask(&verifier, 1, &brief, &[0], now + 31);
+        assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Expired)));
+        let lasting = token(|_| {});
+        assert!(bench.ask(&verifier, 1, &lasting, &[0], now).is_ok());
+        let answer = bench.ask(&verifier, 1, &lasting, &[0], now + 200);
+        assert_eq!(answer.err(), Some(TokenProblem::KeysUnavailable));
+        // A reloaded configuration may have other issuers at the same positions.
+        let strange = issuer("strange", "https://strange.example", nowhere());
+        let (reloaded, _) = verifier_with(&strange);
+        let answer = bench.ask(&reloaded, 1, &lasting, &[0], now);
+        assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
     }
 
     #[test]

@@ -290,13 +290,6 @@ impl VerifiedToken {
         self.times
     }
 
-    /// A byte from each place that it is kept in and each request reads.
-    pub(super) fn near(&self) -> [Option<u8>; 3] {
-        let groups = self.kind.groups.get().and_then(Option::as_ref);
-        [Some(self.principal.id.as_bytes()), Some(self.names.as_bytes()), groups.map(HeaderValue::as_bytes)]
-            .map(|text| text?.first().copied())
-    }
-
     /// Takes what other tokens say too from them. Whether nobody has the same standing.
     pub(super) fn share(&mut self, alike: &TokensAlike) -> bool {
         let is_new = alike.standings.share(&mut self.principal.standing);

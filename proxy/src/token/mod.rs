@@ -12,7 +12,6 @@ mod fetch;
 mod find;
 mod jwk;
 mod keys;
-mod shelf;
 mod strict;
 mod times;
 mod trial;
@@ -32,7 +31,6 @@ pub(crate) use find::bearer;
 pub use find::{Place, find_token};
 pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};
 pub use keys::{KeyState, KeyStore};
-pub use shelf::AtHand;
 pub use trial::{Trial, try_issuer};
 pub use verify::{TOKEN_BYTES_MAX, Verifier};
 
