@@ -75,8 +75,8 @@ pub struct Passage {
     id_text: Option<[u8; id::LENGTH]>,
     /// When it came, or was judged anew last; exact to a tick of the kernel.
     now_unix_ms: i64,
-    peer: Option<IpAddr>,
-    connection: Connection,
+    /// `None` when its other end has no address.
+    connection: Option<Connection>,
     progress: Progress,
     seen: Seen,
     attempts: usize,
@@ -157,10 +157,10 @@ impl Passage {
             version: head.version,
             headers: &head.headers,
             authority: head.uri.authority().map(http::uri::Authority::as_str),
-            peer: self.peer.ok_or(Refusal::Internal)?,
-            connection: self.connection,
         };
-        let request = admit(&head, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
+        let connection = self.connection.ok_or(Refusal::Internal)?;
+        let request =
+            admit(&head, connection, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
         seen.client = request.client();
         seen.site = Some(request.site());
         seen.client_is_told = request.client_is_told();
@@ -397,7 +397,11 @@ impl Passage {
     /// The client's address, for logs: of a request that was not admitted that of its connection, and none
     /// where the trusted proxies know none, whose own address is nobody's.
     fn seen_at(&self) -> Option<IpAddr> {
-        if self.seen.site.is_some() { self.seen.client } else { self.peer }
+        if self.seen.site.is_some() {
+            self.seen.client
+        } else {
+            self.connection.map(|connection| connection.peer)
+        }
     }
 
     /// Rewrites the head that goes to the app.
@@ -953,8 +957,7 @@ impl ProxyHttp for Gateway {
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
             id_text: None,
             now_unix_ms: millis(since),
-            peer: None,
-            connection: Connection { tls: false, port: None },
+            connection: None,
             progress: Progress::Received,
             seen: Seen::default(),
             attempts: 0,
@@ -996,14 +999,15 @@ impl ProxyHttp for Gateway {
         }
         // A client that takes nothing of its answer is idle too.
         session.set_write_timeout(Some(idle));
-        way.peer = session.client_addr().and_then(|address| address.as_inet()).map(SocketAddr::ip);
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(SocketAddr::ip);
         let local = session.server_addr().and_then(|address| address.as_inet()).map(SocketAddr::port);
         let listeners = &way.snapshot.config.server.listeners;
         let of_local = listeners.iter().find(|listener| Some(listener.address.port()) == local);
-        way.connection = Connection {
+        way.connection = peer.map(|peer| Connection {
+            peer,
             tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
             port: of_local.and_then(|listener| listener.public_port).or(local),
-        };
+        });
         ready(Ok(()))
     }
 

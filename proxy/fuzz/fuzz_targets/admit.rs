@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let proxies = TrustedProxies::default();
     let peer = "192.0.2.1".parse().unwrap();
+    let connection = Connection { peer, tls: false, port: Some(8080) };
     let head = |target| Head {
         method: &method,
         target,
@@ -31,11 +32,9 @@ fuzz_target!(|data: &[u8]| {
         version: Version::HTTP_11,
         headers: &headers,
         authority: None,
-        peer,
-        connection: Connection { tls: false, port: Some(8080) },
     };
     let asked = Head { raw: Some(raw), ..head(target) };
-    let Ok(request) = admit(&asked, &proxies) else { return };
+    let Ok(request) = admit(&asked, connection, &proxies) else { return };
 
     assert_eq!(request.client(), Some(peer), "nobody is trusted");
     assert!(matches!(request.site().port, 80 | 8080), "a client names no port of its own");
@@ -59,6 +58,6 @@ fuzz_target!(|data: &[u8]| {
     const BEYOND_ASCII: &percent_encoding::AsciiSet = percent_encoding::CONTROLS;
     let escaped = percent_encoding::utf8_percent_encode(path, BEYOND_ASCII).to_string();
     let again = head(escaped.as_bytes());
-    let again = admit(&again, &proxies).expect("the normal form is admitted");
+    let again = admit(&again, connection, &proxies).expect("the normal form is admitted");
     assert_eq!(again.path(), path, "the normal form is its own");
 });

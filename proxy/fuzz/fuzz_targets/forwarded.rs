@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
     let method = Method::GET;
     let client = |peer: &str, headers: &HeaderMap| {
         let peer = peer.parse().unwrap();
-        let connection = Connection { tls: false, port: Some(8080) };
+        let connection = Connection { peer, tls: false, port: Some(8080) };
         let head = Head {
             method: &method,
             target: b"/",
@@ -41,10 +41,8 @@ fuzz_target!(|data: &[u8]| {
             version: Version::HTTP_11,
             headers,
             authority: None,
-            peer,
-            connection,
         };
-        admit(&head, &proxies).map(|request| request.client())
+        admit(&head, connection, &proxies).map(|request| request.client())
     };
     if let Ok(address) = client("192.0.2.9", &headers) {
         assert_eq!(address, Some("192.0.2.9".parse().unwrap()), "an untrusted peer speaks for nobody");

@@ -40,10 +40,11 @@ enum Hop {
 /// The client's address.
 pub(super) fn client(
     head: &Head<'_>,
+    peer: IpAddr,
     lines: Lines<'_>,
     proxies: &TrustedProxies,
 ) -> Result<Client, BadRequest> {
-    let peer = head.peer.to_canonical();
+    let peer = peer.to_canonical();
     if !trusted(&peer, proxies) {
         return Ok(Client { address: Some(peer), is_told: false, by_trusted: false });
     }

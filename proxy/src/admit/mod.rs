@@ -48,10 +48,6 @@ pub struct Head<'r> {
     pub headers: &'r HeaderMap,
     /// `:authority` of an HTTP/2 request.
     pub authority: Option<&'r str>,
-    /// The address of the connection's other end.
-    pub peer: IpAddr,
-    /// Our end of the connection.
-    pub connection: Connection,
 }
 
 /// A request that can be read in one way only.
@@ -71,16 +67,20 @@ pub struct AdmittedRequest<'r> {
 ///
 /// # Errors
 /// What is wrong with it; the request is to be refused with 400.
-pub fn admit<'r>(head: &Head<'r>, proxies: &TrustedProxies) -> Result<AdmittedRequest<'r>, BadRequest> {
+pub fn admit<'r>(
+    head: &Head<'r>,
+    connection: Connection,
+    proxies: &TrustedProxies,
+) -> Result<AdmittedRequest<'r>, BadRequest> {
     let fields = head::check(head, proxies.header)?;
     let path = target::path(head.target)?;
     let (host, port) = head::host(head, fields.host)?;
-    let client = forwarded::client(head, fields.forwarded, proxies)?;
+    let client = forwarded::client(head, connection.peer, fields.forwarded, proxies)?;
     let destination = match fields.destination {
         Some(text) => Some(target::destination(text, &host)?),
         None => None,
     };
-    let site = site::site(head.connection, client.by_trusted.then_some(proxies.header), fields.told, port);
+    let site = site::site(connection, client.by_trusted.then_some(proxies.header), fields.told, port);
     let (headers, method) = (head.headers, head.method.as_str());
     Ok(AdmittedRequest { headers, fields, method, host, path, destination, client, site })
 }

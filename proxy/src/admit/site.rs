@@ -1,6 +1,8 @@
 //! Under which scheme and port the client knows us: what links, cookies, the origin of pages and the app
 //! are told by. A trusted proxy's word counts, for it took the client's connection; a client's never.
 
+use std::net::IpAddr;
+
 use http::HeaderValue;
 use portcullis_config::settings::ForwardedHeader;
 
@@ -9,6 +11,8 @@ use super::forwarded::last_element;
 /// The connection that a request came on.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
+    /// The address of its other end.
+    pub peer: IpAddr,
     /// Whether it is encrypted.
     pub tls: bool,
     /// The port of ours that clients connect to; `None` when the connection has none.

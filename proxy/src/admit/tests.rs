@@ -11,7 +11,6 @@ struct Sent {
     method: Method,
     target: Vec<u8>,
     headers: HeaderMap,
-    peer: IpAddr,
     proxies: TrustedProxies,
     connection: Connection,
     version: Version,
@@ -34,9 +33,8 @@ impl Sent {
             method: Method::GET,
             target: target.into(),
             headers,
-            peer: "10.0.0.1".parse().unwrap(),
             proxies,
-            connection: Connection { tls: false, port: Some(8080) },
+            connection: Connection { peer: "10.0.0.1".parse().unwrap(), tls: false, port: Some(8080) },
             version: Version::HTTP_11,
         }
     }
@@ -49,13 +47,11 @@ impl Sent {
             version: self.version,
             headers: &self.headers,
             authority: None,
-            peer: self.peer,
-            connection: self.connection,
         }
     }
 
     fn with<T>(&self, look: impl FnOnce(Result<AdmittedRequest<'_>, BadRequest>) -> T) -> T {
-        look(admit(&self.head(), &self.proxies))
+        look(admit(&self.head(), self.connection, &self.proxies))
     }
 
     fn refusal(&self) -> Option<BadRequest> {
@@ -173,7 +169,11 @@ fn a_line_that_ends_in_a_bare_lf_is_refused() {
     ] {
         let sent = Sent::new("/", &[]);
         let raw = Some(RawHead::new(head.as_bytes()));
-        assert_eq!(admit(&Head { raw, ..sent.head() }, &sent.proxies).err(), refusal, "{head:?}");
+        assert_eq!(
+            admit(&Head { raw, ..sent.head() }, sent.connection, &sent.proxies).err(),
+            refusal,
+            "{head:?}"
+        );
     }
 }
 
@@ -213,12 +213,13 @@ fn scheme_and_port_are_those_of_the_listener_or_of_a_trusted_proxy_and_never_a_c
     let site = |peer: &str, connection: Connection, header, host: &str, lines: &[(&str, &str)]| {
         let mut sent = Sent::new("/", lines);
         sent.headers.insert("host", HeaderValue::from_str(host).unwrap());
-        (sent.peer, sent.connection, sent.proxies.header) = (peer.parse().unwrap(), connection, header);
+        (sent.connection, sent.proxies.header) = (connection, header);
+        sent.connection.peer = peer.parse().unwrap();
         let site = sent.with(|admitted| admitted.unwrap().site());
         (site.scheme.as_str(), site.port)
     };
-    let plain = Connection { tls: false, port: Some(8080) };
-    let tls = Connection { tls: true, port: Some(8443) };
+    let plain = Sent::new("/", &[]).connection;
+    let tls = Connection { tls: true, port: Some(8443), ..plain };
     // A client names its scheme's port or the listener's; whatever else it names is the listener's.
     let client = |connection, host: &str| {
         let lying = [("x-forwarded-proto", "https"), ("x-forwarded-port", "1"), ("forwarded", "proto=https")];
@@ -321,7 +322,7 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
     let client = |peer: &str, lines: &[&str]| {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
-        sent.peer = peer.parse().unwrap();
+        sent.connection.peer = peer.parse().unwrap();
         sent.with(|admitted| admitted.map(|request| told(&request)))
     };
     assert_eq!(client("192.0.2.9", &["203.0.113.1"]).unwrap(), "192.0.2.9", "the peer is not trusted");
@@ -382,7 +383,7 @@ fn what_a_trusted_proxy_says_stays_only_where_it_says_what_we_would() {
     let seen = |peer: &str, lines: &[&str]| {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
-        sent.peer = peer.parse().unwrap();
+        sent.connection.peer = peer.parse().unwrap();
         sent.with(|admitted| admitted.map(|request| (told(&request), request.client_is_told()))).unwrap()
     };
     let is = |client: &str, told: bool| (client.to_owned(), told);
@@ -516,7 +517,7 @@ fn what_a_parser_took_away_or_mended_still_counts() {
     let refusal = |lines: &[(&str, &str)], parsed: &str, received: &str| {
         let sent = Sent::new("/a", lines);
         let raw = Some(RawHead::beside(parsed.as_bytes(), received.as_bytes()));
-        admit(&Head { raw, ..sent.head() }, &sent.proxies).err()
+        admit(&Head { raw, ..sent.head() }, sent.connection, &sent.proxies).err()
     };
     let both = "POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunked = [("transfer-encoding", "chunked")];
