@@ -30,11 +30,11 @@ use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
 use crate::admit::{self, AdmittedRequest, Came, Connection, Head, RawHead, Site, address, admit};
+use crate::clock;
 use crate::context;
-use crate::denial::{self, Answer, Asked, DeviceState, Facts, trace_id};
+use crate::denial::{Answer, Asked, DeviceState, Facts, trace_id};
 use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::failure::NetworkFailure;
-use crate::id;
 use crate::received::Watched;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
 use crate::record::{self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, is_logged};
@@ -72,7 +72,6 @@ pub struct Passage {
     snapshot: Arc<Snapshot>,
     started: Instant,
     request_id: RequestId,
-    id_text: Option<[u8; id::LENGTH]>,
     /// When it came, or was judged anew last; exact to a tick of the kernel.
     now_unix_ms: i64,
     /// `None` when its other end has no address.
@@ -130,16 +129,13 @@ impl Passage {
     }
 
     fn id_text(&self) -> String {
-        id::text(self.request_id.0).map(char::from).iter().collect()
+        uuid::Uuid::from_u128(self.request_id.0).to_string()
     }
 
-    /// The request's id as a header's value. Written once; a value is made of it each time, for a second
-    /// owner of one costs more.
-    fn id_value(&mut self) -> HeaderValue {
-        let id = self.request_id.0;
+    /// The request's id as a header's value.
+    fn id_value(&self) -> HeaderValue {
         // INVARIANT: hexadecimal digits and hyphens are fit for a header.
-        HeaderValue::from_bytes(self.id_text.get_or_insert_with(|| id::text(id)))
-            .unwrap_or_else(|_| HeaderValue::from_static(""))
+        HeaderValue::try_from(self.id_text()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
@@ -318,7 +314,7 @@ impl Passage {
     /// byte passes in either direction; a connection that stays silent ends by the upstream's read
     /// timeout.
     fn judge_again(&mut self, head: &RequestHeader) -> Result<()> {
-        let now_unix_ms = millis(unix_now());
+        let now_unix_ms = clock::millis(clock::unix_time());
         // A clock that was set back says nothing of how long it has been.
         let is_due = now_unix_ms.abs_diff(self.now_unix_ms) >= REJUDGE_EVERY_MS;
         if !is_due || !matches!(self.progress, Progress::Permitted(_)) {
@@ -577,7 +573,7 @@ impl Passage {
         let Traffic { status, bytes_in, bytes_out, .. } = self.traffic;
         let begun_unix_ms = self.begun_unix_ms();
         Access {
-            created_date_time: denial::timestamp(begun_unix_ms).to_string(),
+            created_date_time: clock::timestamp(begun_unix_ms),
             unix_secs: begun_unix_ms.div_euclid(1_000),
             request_id: self.id_text(),
             outcome: outcome.as_str(),
@@ -634,7 +630,7 @@ impl Passage {
         let app = seen.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
         Entry {
             version: 1,
-            created_date_time: denial::timestamp(self.now_unix_ms).to_string(),
+            created_date_time: clock::timestamp(self.now_unix_ms),
             request_id: self.id_text(),
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
@@ -914,16 +910,6 @@ fn traffic(session: &Session) -> Traffic {
 /// The kind of server-sent events (HTML Living Standard, section 9.2).
 const EVENTS: &[u8] = b"text/event-stream";
 
-/// The clock on the wall, exact to a tick of the kernel; a quarter of the price of the exact one.
-fn unix_now() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
-}
-
-fn millis(since: Duration) -> i64 {
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// A fault of ours where a permit should be: never a way through.
 fn no_permit() -> Box<Error> {
     Error::explain(ErrorType::HTTPStatus(500), "no permit")
@@ -948,15 +934,14 @@ impl ProxyHttp for Gateway {
     // Read once; only a judgement that comes later reads the clock again.
     fn new_ctx(&self) -> Box<Passage> {
         self.state.metrics.begun();
-        let since = unix_now();
+        let since = clock::unix_time();
         let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
         Box::new(Passage {
             state: self.state,
             snapshot: self.state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
-            id_text: None,
-            now_unix_ms: millis(since),
+            now_unix_ms: clock::millis(since),
             connection: None,
             progress: Progress::Received,
             seen: Seen::default(),

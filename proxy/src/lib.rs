@@ -6,13 +6,13 @@
 pub mod admin;
 pub mod admit;
 pub mod cli;
+mod clock;
 pub mod context;
 pub mod demo;
 pub mod denial;
 pub mod exchange;
 pub mod failure;
 pub mod gateway;
-mod id;
 mod kept;
 mod preflight;
 pub mod process_log;

@@ -12,7 +12,8 @@ use portcullis_policy::model::PolicySet;
 use portcullis_policy::signals::{Fact, Identity, Principal, Value as Attribute};
 use serde_json::{Value, json};
 
-use super::ask::{Subject, now};
+use super::ask::Subject;
+use crate::clock::unix_now;
 
 /// What to analyze and how to tell.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let set = subject.policies.set();
-    let issues = analyze(set, now());
+    let issues = analyze(set, unix_now());
     match arguments.format {
         Format::Text => {
             for issue in &issues {

@@ -2,7 +2,6 @@
 //! question asked both of the engine and of its explanation.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_config::ask::Question;
 use portcullis_config::diagnose::{Diagnostic, Sources, render_text};
@@ -112,10 +111,4 @@ impl Subject {
 /// Diagnoses as a failure.
 pub(super) fn told(diagnostics: &[Diagnostic], sources: &Sources) -> Failure {
     format!("not understood\n{}", render_text(diagnostics, sources)).into()
-}
-
-/// Unix seconds.
-pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -56,7 +56,7 @@ pub(super) fn of(config: &Config, app: &App, now: i64) -> Vec<Kind> {
     let assigned = model.and_then(|model| model.assigned.as_deref()).unwrap_or_default();
     let mut base = format!("app = {}\n", json!(app.id));
     if policies.iter().any(|policy| policy.conditions.time.is_some()) {
-        let at = crate::denial::timestamp(now.saturating_mul(1_000));
+        let at = crate::clock::timestamp(now.saturating_mul(1_000));
         let _ = writeln!(base, "at = {}", json!(at.as_str()));
     }
     let circumstances = circumstances(config, app, &policies);

@@ -11,9 +11,10 @@ use portcullis_config::printable::value;
 use portcullis_policy::model::PolicyState;
 use portcullis_policy::reference::{FindingResult, Tri};
 
-use super::ask::{Answered, Subject, now, told};
+use super::ask::{Answered, Subject, told};
 use super::kinds;
 use super::what_if::headline;
+use crate::clock::unix_now;
 
 /// Cases of one app that `--init` writes at most.
 const CASES_MAX: usize = 100;
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 continue;
             }
         };
-        let read = ask::cases(&subject.config, path, text, now());
+        let read = ask::cases(&subject.config, path, text, unix_now());
         let Some(cases) = read.value else {
             super::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
             unreadable = true;
@@ -138,8 +139,8 @@ fn init(subject: &Subject) -> ExitCode {
     );
     for app in &subject.config.apps {
         let mut seen = BTreeSet::new();
-        for kind in kinds::of(&subject.config, app, now()) {
-            let read = ask::request(&subject.config, None, kind.request.clone(), now());
+        for kind in kinds::of(&subject.config, app, unix_now()) {
+            let read = ask::request(&subject.config, None, kind.request.clone(), unix_now());
             // A question that makes no sense here, such as several factors where nothing proves them.
             let Some(mut asked) = read.value else { continue };
             let answered = match subject.decide(&mut asked.question) {

@@ -15,7 +15,8 @@ use portcullis_policy::remedy::Remedy;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::ask::{Answered, Subject, now, told};
+use super::ask::{Answered, Subject, told};
+use crate::clock::{self, unix_now};
 
 /// The largest request that is read, in bytes.
 const REQUEST_BYTES_MAX: u64 = 8 << 20;
@@ -170,7 +171,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => None,
         Some(path) => Some((path.as_path(), read(path)?)),
     };
-    let read = ask::request(&subject.config, text, arguments.facts.written(), now());
+    let read = ask::request(&subject.config, text, arguments.facts.written(), unix_now());
     let Some(mut request) = read.value else { return Err(told(&read.diagnostics, &read.sources)) };
     let answered = subject.ask(&mut request.question)?;
     let set = subject.policies.set();
@@ -262,7 +263,7 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
 fn way_of(way: &[Remedy]) -> String {
     let words = way.iter().map(|remedy| match remedy {
         Remedy::LaterTime { at } => {
-            format!("later time, from {}", crate::denial::timestamp(at.saturating_mul(1_000)))
+            format!("later time, from {}", clock::timestamp(at.saturating_mul(1_000)))
         }
         other => other.as_str().replace('_', " "),
     });

@@ -32,7 +32,7 @@ pub(super) fn write(
     .into_iter()
     .filter_map(|(network, country)| Some((network.parse().ok()?, country)))
     .collect();
-    let built = u64::try_from(crate::state::unix_now()).unwrap_or(0);
+    let built = u64::try_from(crate::clock::unix_now()).unwrap_or(0);
     output::write(&folder.join("country.mmdb"), mmdb::write(&networks, built))?;
     let mut key = [0; 32];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;

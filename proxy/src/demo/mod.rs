@@ -111,7 +111,7 @@ impl Demo {
     }
 
     fn requests(&self) -> Vec<(&'static str, &'static str, String, &'static str)> {
-        let now = crate::state::unix_now();
+        let now = crate::clock::unix_now();
         let token = |device| self.issuer.sign("alice", device, now);
         vec![
             ("allowed", "let in", token("compliant"), "203.0.113.10"),

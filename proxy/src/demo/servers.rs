@@ -121,7 +121,7 @@ fn sign_in(issuer: &Issuer, query: &str) -> Response<Body> {
     let token = issuer.sign(
         picked("person").unwrap_or_default(),
         picked("device").unwrap_or_default(),
-        crate::state::unix_now(),
+        crate::clock::unix_now(),
     );
     // Only a place of ours goes into the cookie, never text of the client.
     let place =

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::escape::push_percent;
 use super::facts::Facts;
 use super::step_up::{Contexts, StepUp, StepUps};
-use super::view::{View, digits};
+use super::view::View;
 use crate::record::Case;
 use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_row};
 use portcullis_policy::decision::ReasonCode;
@@ -120,7 +120,7 @@ const DENIED: &str = "http_request_denied";
 /// `Proxy-Status` of refusals by policies, by code: they come in storms.
 static BY_POLICIES: LazyLock<Vec<(u32, HeaderValue)>> = LazyLock::new(|| {
     let codes = ReasonCode::ALL.map(|reason| reason_row(reason).code);
-    codes.map(|code| (code, written(DENIED, &digits(code)))).to_vec()
+    codes.map(|code| (code, written(DENIED, &code.to_string()))).to_vec()
 });
 
 /// `Proxy-Status` (RFC 9209), with the registered error types.

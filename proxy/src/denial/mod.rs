@@ -47,7 +47,6 @@ use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::StepUps;
-pub(crate) use view::timestamp;
 use view::{Teller, View, is_verified};
 
 /// How long a client is asked to wait when a refusal is temporary.

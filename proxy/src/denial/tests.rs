@@ -549,18 +549,7 @@ fn a_time_beyond_the_calendar_still_renders() {
 }
 
 #[test]
-fn times_and_addresses_are_written_as_everybody_writes_them() {
-    for (unix_ms, text) in [
-        (0, "1970-01-01T00:00:00.000Z"),
-        (-1, "1969-12-31T23:59:59.999Z"),
-        (NOW, "2026-11-24T02:31:06.123Z"),
-        (951_782_400_050, "2000-02-29T00:00:00.050Z"),
-        (253_402_300_799_009, "9999-12-31T23:59:59.009Z"),
-        (253_402_300_800_000, "1970-01-01T00:00:00.000Z"),
-        (i64::MIN, "1970-01-01T00:00:00.000Z"),
-    ] {
-        assert_eq!(&super::timestamp(unix_ms), text, "{unix_ms}");
-    }
+fn addresses_are_written_as_everybody_writes_them() {
     for text in ["0.0.0.0", "1.10.100.255", "203.0.113.7", "99.109.190.9", "2001:db8::1", "::ffff:1.2.3.4"] {
         assert_eq!(&super::address(text.parse().unwrap()), text);
     }

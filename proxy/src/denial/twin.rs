@@ -5,7 +5,7 @@ use portcullis_policy::model::Platform;
 
 use super::escape::{Json, Pen, Plain, cap};
 use super::texts::Texts;
-use super::view::{View, digits};
+use super::view::View;
 use super::{Desk, RETRY_AFTER};
 
 /// Room for a twin; a longer one grows its buffer.
@@ -26,7 +26,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     let kind: &str = if view.code.is_empty() { view.error } else { &view.code };
     push!(out, r#"{"type":"urn:portcullis:denial:"#, kind, r#"","title":""#);
     view.headline(&mut Json(out));
-    push!(out, r#"","status":"#, &digits(view.row.status.into()), r#","detail":""#);
+    push!(out, r#"","status":"#, &view.row.status.to_string(), r#","detail":""#);
     view.lead(&mut Json(out));
     for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
         push!(out, texts.space, sentence);
@@ -87,9 +87,7 @@ fn reasons(view: &View<'_>, out: &mut String) {
     let reasons = view.reasons();
     for (at, reason) in reasons.iter().enumerate() {
         push!(out, if at == 0 { r#","reasons":[{"class":""# } else { r#",{"class":""# }, reason.class);
-        // Mostly there is one reason, and its digits are at hand.
-        let digits = if reason.code == view.row.code { view.code } else { digits(reason.code) };
-        push!(out, r#"","code":"#, &digits, r#","action":""#, reason.action, "\"}");
+        push!(out, r#"","code":"#, &reason.code.to_string(), r#","action":""#, reason.action, "\"}");
     }
     if !reasons.is_empty() {
         push!(out, "]");

@@ -2,17 +2,12 @@
 //! that none of them tells more than the others.
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::fmt::{self, Write as _};
 
-use arrayvec::{ArrayString, ArrayVec};
+use arrayvec::ArrayVec;
 use portcullis_config::settings::Disclosure;
 use portcullis_policy::decision::{ReasonCode, Refused};
 use portcullis_policy::model::{ClientAppType, Platform};
 use portcullis_policy::remedy::Remedy;
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 use super::Desk;
 use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
@@ -20,7 +15,7 @@ use super::facts::{DeviceState, Facts};
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts, label};
 use crate::admit::{AddressText, address};
-use crate::id;
+use crate::clock;
 use crate::refusal::{BadToken, Nuance, Refusal, Resolution, Row, reason_row};
 
 /// Alternatives shown at most, and parts of one.
@@ -28,16 +23,6 @@ const REMEDIES_MAX: usize = 3;
 const REMEDY_PARTS_MAX: usize = 2;
 /// Kinds of reasons there are.
 const REASONS_MAX: usize = ReasonCode::ALL.len();
-
-const TIMESTAMP_CHARS: usize = 24;
-
-/// A moment, as [`timestamp`] writes it.
-pub(crate) type Timestamp = ArrayString<TIMESTAMP_CHARS>;
-/// A number of 32 bits.
-pub(super) type Digits = ArrayString<10>;
-
-const MINUTE: &[BorrowedFormatItem<'static>] =
-    format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
 
 /// What a denial is told with, beside the facts.
 #[derive(Debug)]
@@ -61,10 +46,10 @@ pub(super) struct View<'v> {
     pub(super) row: Row,
     pub(super) error: &'static str,
     /// The code in digits; empty where there is none.
-    pub(super) code: Digits,
-    pub(super) request_id: ArrayString<{ id::LENGTH }>,
-    pub(super) correlation_id: Option<ArrayString<32>>,
-    pub(super) timestamp: Timestamp,
+    pub(super) code: String,
+    pub(super) request_id: String,
+    pub(super) correlation_id: Option<String>,
+    pub(super) timestamp: String,
     /// The user's own facts; `None` where they are not to be shown.
     pub(super) own: Option<&'v Facts<'v>>,
     /// The client's address, among the own facts.
@@ -176,10 +161,10 @@ impl<'v> View<'v> {
         Self {
             row,
             error: error_word(refusal, is_temporary),
-            code: if row.code == 0 { Digits::default() } else { digits(row.code) },
-            request_id: ascii(&id::text(facts.request_id)),
-            correlation_id: own.and_then(|own| own.trace_id).map(|id| written(format_args!("{id:032x}"))),
-            timestamp: timestamp(facts.now_unix_ms),
+            code: if row.code == 0 { String::new() } else { row.code.to_string() },
+            request_id: uuid::Uuid::from_u128(facts.request_id).to_string(),
+            correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
+            timestamp: clock::timestamp(facts.now_unix_ms),
             own,
             address: own.and_then(|own| own.client).map(address),
             names_resolution: refused.is_none() || own.is_some(),
@@ -345,7 +330,9 @@ impl<'v> View<'v> {
                 }
                 return;
             }
-            Remedy::LaterTime { at } => return texts.remedy_later.write(pen, &[(Hole::Time, &minute(at))]),
+            Remedy::LaterTime { at } => {
+                return texts.remedy_later.write(pen, &[(Hole::Time, &clock::minute(at))]);
+            }
             Remedy::NewerOs => match (own.platform, own.os_version) {
                 (Some(platform), Some(version)) => {
                     let values = [(Hole::Platform, platform_name(platform)), (Hole::Version, version)];
@@ -550,43 +537,6 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
     }
 }
 
-/// ISO 8601 in UTC with milliseconds; a time beyond the calendar is the epoch. Each thread remembers the
-/// second: it is on every denial, and these come in storms.
-pub(crate) fn timestamp(unix_ms: i64) -> Timestamp {
-    thread_local! {
-        static LAST: Cell<Option<(i64, Timestamp)>> = const { Cell::new(None) };
-    }
-    let (second, millis) = (unix_ms.div_euclid(1_000), unix_ms.rem_euclid(1_000) as u16);
-    let mut text = match LAST.get().filter(|(last, _)| *last == second) {
-        Some((_, text)) => text,
-        None => match OffsetDateTime::from_unix_timestamp(second).ok().filter(|time| time.year() >= 0) {
-            Some(time) => {
-                let text = to_the_second(time);
-                LAST.set(Some((second, text)));
-                text
-            }
-            None => return timestamp(0),
-        },
-    };
-    for part in [millis / 100, millis / 10 % 10, millis % 10] {
-        text.push(char::from(b'0' + part as u8));
-    }
-    text.push('Z');
-    text
-}
-
-/// A moment up to the point before the fraction of its second.
-fn to_the_second(time: OffsetDateTime) -> Timestamp {
-    let (year, month, day) = time.to_calendar_date();
-    let (hour, minute, second) = time.to_hms();
-    // INVARIANT: the calendar ends with the year 9999, and each of these is below 100.
-    let two = |number: u8| [b'0' + number / 10 % 10, b'0' + number % 10];
-    let ([y1, y2], [y3, y4]) = (two((year / 100) as u8), two((year % 100) as u8));
-    let ([m1, m2], [d1, d2]) = (two(u8::from(month)), two(day));
-    let ([h1, h2], [n1, n2], [s1, s2]) = (two(hour), two(minute), two(second));
-    ascii(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.'])
-}
-
 /// The stable word of the twin. Apart from the words of log and metric, which name what users are
 /// not told.
 const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
@@ -658,46 +608,12 @@ fn reason_text(reason: ReasonCode, texts: &'static Texts) -> &'static str {
     text.as_str()
 }
 
-/// A minute in UTC, for people.
-fn minute(unix_secs: i64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(unix_secs).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(MINUTE).unwrap_or_default()
-}
-
 fn platform(own: &Facts<'_>) -> Option<Cow<'static, str>> {
     let name = platform_name(own.platform?);
     Some(match own.os_version {
         Some(version) => Cow::Owned([name, " ", &one_line(version, cap::OS_VERSION)].concat()),
         None => Cow::Borrowed(name),
     })
-}
-
-/// A number as text.
-pub(super) fn digits(number: u32) -> Digits {
-    let (mut bytes, mut at, mut rest) = ([0; 10], 10, number);
-    for byte in bytes.iter_mut().rev() {
-        *byte = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        at -= 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    ascii(bytes.get(at..).unwrap_or_default())
-}
-
-/// Characters that were written one by one. INVARIANT: they are ASCII, and there is room for them.
-fn ascii<const ROOM: usize>(text: &[u8]) -> ArrayString<ROOM> {
-    std::str::from_utf8(text).ok().and_then(|text| ArrayString::from(text).ok()).unwrap_or_default()
-}
-
-/// What is formatted, where it has room; nothing where it has none.
-fn written<const ROOM: usize>(what: fmt::Arguments<'_>) -> ArrayString<ROOM> {
-    let mut out = ArrayString::new();
-    if out.write_fmt(what).is_err() {
-        out.clear();
-    }
-    out
 }
 
 const fn platform_name(platform: Platform) -> &'static str {

@@ -6,11 +6,9 @@ use std::io::Write as _;
 
 use portcullis_config::settings::AccessFormat;
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::FormatItem;
-use time::macros::format_description;
 
 use super::lines::Line;
+use crate::clock;
 
 /// One request, as it ended.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -61,10 +59,6 @@ pub struct Access {
     pub format: AccessFormat,
 }
 
-/// As `%t` of Apache's `mod_log_config`, in UTC.
-const CLF_TIME: &[FormatItem<'_>] =
-    format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
-
 impl Line for Access {
     fn weight(&self) -> usize {
         let own = [&self.created_date_time, &self.request_id, &self.host, &self.method, &self.path];
@@ -86,10 +80,7 @@ impl Access {
     /// `address - user [time] "request" status bytes "referer" "user agent"`. The referer is left out: it may
     /// hold another page's secrets.
     fn write_combined(&self, line: &mut Vec<u8>) -> std::io::Result<()> {
-        let time = OffsetDateTime::from_unix_timestamp(self.unix_secs)
-            .ok()
-            .and_then(|time| time.format(CLF_TIME).ok())
-            .unwrap_or_default();
+        let time = clock::common_log(self.unix_secs);
         let address = self.ip_address.as_deref().unwrap_or("-");
         write!(line, "{address} - ")?;
         plain(line, self.user_id.as_deref().unwrap_or("-"));

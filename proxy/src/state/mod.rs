@@ -10,7 +10,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -23,6 +23,7 @@ pub(crate) use certificates::PEM_BYTES_MAX;
 pub(crate) use patience::patiently;
 pub use watch::Watch;
 
+use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
 use crate::process_log;
@@ -101,13 +102,6 @@ pub enum StateError {
     /// The decision log cannot be opened.
     #[error("a log cannot be opened: {0}")]
     Log(std::io::Error),
-}
-
-/// Seconds since 1970, for the rooms around a request; requests read their own clock once.
-#[must_use]
-pub fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Reads a configuration and says everything that is wrong with it.

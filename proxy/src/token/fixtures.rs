@@ -102,9 +102,7 @@ pub(super) fn b64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) fn now() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
-}
+pub(super) use crate::clock::unix_now as now;
 
 pub(super) fn issuer(name: &str, issuer: &str, keys: KeySource) -> Issuer {
     Issuer {

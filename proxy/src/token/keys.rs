@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use portcullis_config::settings::{Authorities, Issuer, KeySource};
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::fetch::{Document, FetchError, Fetcher, FileMark};
 use super::jwk::{KeyFault, KeySet};
+use crate::clock::unix_now;
 
 /// Between attempts while the source fails: doubled from the first to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -336,14 +337,6 @@ fn age(state: &KeyState, now: i64) -> Option<u64> {
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone: there is nobody left to serve.
     let _ = shutdown.wait_for(|told| *told).await;
-}
-
-fn unix_now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! One fetch of an issuer's keys, exactly as the keys are fetched for requests: for `check --online`.
 
 use portcullis_config::settings::Issuer;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 use super::fetch::{FetchError, Fetcher};
 use super::keys::KeyStore;
+use crate::clock;
 
 /// What came of it.
 #[derive(Debug)]
@@ -24,19 +23,6 @@ pub async fn try_issuer(issuer: &Issuer) -> Trial {
     let fetched = fetcher.fetch().await;
     let store = KeyStore::new(issuer);
     let outcome = store.install(fetched, 0).map(|_| store.keys());
-    let date = fetcher.date.as_deref().and_then(|text| OffsetDateTime::parse(text, &Rfc2822).ok());
-    Trial { outcome, date: date.map(OffsetDateTime::unix_timestamp), told_issuer: fetcher.told_issuer }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_date_of_http_is_read() {
-        let read =
-            |text: &str| OffsetDateTime::parse(text, &Rfc2822).ok().map(OffsetDateTime::unix_timestamp);
-        assert_eq!(read("Tue, 15 Nov 1994 08:12:31 GMT"), Some(784_887_151));
-        assert_eq!(read("yesterday"), None);
-    }
+    let date = fetcher.date.as_deref().and_then(clock::parse_http_date);
+    Trial { outcome, date, told_issuer: fetcher.told_issuer }
 }

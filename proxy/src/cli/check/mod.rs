@@ -13,7 +13,7 @@ use portcullis_config::load;
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
-use crate::state::unix_now;
+use crate::clock::unix_now;
 
 /// What to check and how to tell.
 #[derive(Debug, Args)]

@@ -16,7 +16,8 @@ use portcullis_policy::signals::{Fact, Signals};
 use portcullis_policy::{CompiledPolicies, Outcome};
 
 use super::{Found, hex};
-use crate::denial::{Denials, timestamp};
+use crate::clock::timestamp;
+use crate::denial::Denials;
 use crate::record::Case;
 use crate::refusal::Refusal;
 

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Failure;
+use crate::clock::{timestamp, unix_now};
 use crate::denial::{CODE_LIFE_SECS, Denials};
 use crate::record::Case;
-use crate::state::unix_now;
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn sealed(denials: &Denials, code: &str) -> Result<Found, Failure> {
     let decision = denials.open(code)?;
-    let at = crate::denial::timestamp(decision.now_unix_ms).to_string();
+    let at = timestamp(decision.now_unix_ms);
     let age_secs = unix_now().saturating_sub(decision.now_unix_ms.div_euclid(1_000));
     if !(-300..=CODE_LIFE_SECS).contains(&age_secs) {
         let hours = CODE_LIFE_SECS / 3_600;

@@ -9,12 +9,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use memchr::memmem;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use crate::clock;
+
 /// How far a line may stand from its time's place, in milliseconds, before everything is read.
-const SLACK_MS: i128 = 120_000;
+const SLACK_MS: i64 = 120_000;
 /// Below this many bytes halving is not worth while.
 const SPAN_MIN: u64 = 1 << 20;
 const CHUNK: usize = 1 << 20;
@@ -44,12 +44,12 @@ pub(super) fn find(path: &Path, id: Uuid) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Unix milliseconds of a UUID of version 7 (RFC 9562, section 5.7).
-fn time_of(id: Uuid) -> Option<i128> {
-    (id.get_version_num() == 7).then(|| i128::from(u64::try_from(id.as_u128() >> 80).unwrap_or(0)))
+fn time_of(id: Uuid) -> Option<i64> {
+    (id.get_version_num() == 7).then(|| i64::try_from(id.as_u128() >> 80).unwrap_or(0))
 }
 
 /// The offset of a line from which on, as far as lines are in order, none is before `at_ms`.
-fn first_at(file: &mut File, len: u64, at_ms: i128) -> io::Result<u64> {
+fn first_at(file: &mut File, len: u64, at_ms: i64) -> io::Result<u64> {
     let (mut low, mut high) = (0, len);
     while high - low > SPAN_MIN {
         let middle = low + (high - low) / 2;
@@ -63,7 +63,7 @@ fn first_at(file: &mut File, len: u64, at_ms: i128) -> io::Result<u64> {
 }
 
 /// The time of the first whole line after an offset.
-fn line_time(file: &mut File, offset: u64) -> io::Result<Option<i128>> {
+fn line_time(file: &mut File, offset: u64) -> io::Result<Option<i64>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut buffer = Vec::new();
     Read::take(&mut *file, 64 << 10).read_to_end(&mut buffer)?;
@@ -73,8 +73,7 @@ fn line_time(file: &mut File, offset: u64) -> io::Result<Option<i128>> {
     let Some(at) = memmem::find(rest, name) else { return Ok(None) };
     let value = rest.get(at + name.len()..).unwrap_or_default();
     let text = value.split(|byte| *byte == b'"').next().and_then(|text| std::str::from_utf8(text).ok());
-    let time = text.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
-    Ok(time.map(|time| time.unix_timestamp_nanos().div_euclid(1_000_000)))
+    Ok(text.and_then(clock::parse_timestamp))
 }
 
 /// The line between two offsets that holds `needle`.
@@ -134,7 +133,7 @@ mod tests {
     }
 
     fn line(at_ms: u64, id: Uuid) -> String {
-        let time = crate::denial::timestamp(at_ms as i64);
+        let time = crate::clock::timestamp(at_ms as i64);
         format!(
             "{{\"version\":1,\"createdDateTime\":\"{time}\",\"requestId\":\"{id}\",\"pad\":\"{}\"}}\n",
             "x".repeat(300)
