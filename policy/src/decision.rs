@@ -5,6 +5,8 @@ use core::fmt;
 
 use crate::model::Persistence;
 use crate::signals::{AppIndex, RequestId};
+use crate::words;
+use crate::words::word_set;
 
 /// What the policies say about one request.
 #[derive(Debug)]
@@ -145,205 +147,89 @@ pub struct Refused {
     pub temporary: bool,
 }
 
-/// Why, as a closed vocabulary for page, log and metric.
-///
-/// The order is the order in which reasons are shown when several failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum ReasonCode {
-    /// The person is not assigned to the app.
-    NotAssigned = 0,
-    /// A block policy applied whose decisive condition is the location.
-    BlockedByLocation = 1,
-    /// … the platform or operating system version (platform condition).
-    BlockedByPlatform = 2,
-    /// … the client app type.
-    BlockedByClientApp = 3,
-    /// … the device filter.
-    BlockedByDevice = 4,
-    /// … the authentication flow.
-    BlockedByFlow = 5,
-    /// … a risk. Never shown as risk.
-    BlockedByRisk = 6,
-    /// … method or path, or the time.
-    BlockedByRequest = 7,
-    /// A block policy applied for who the person is, or for no condition at all.
-    Blocked = 8,
-    /// No enabled policy applied, and the app refuses then.
-    NoPolicy = 9,
-    /// Compliant device required; the device is known and is not compliant.
-    DeviceNotCompliant = 10,
-    /// Compliant or joined device required; the request carried no device evidence.
-    DeviceUnknown = 11,
-    /// Hybrid joined device required.
-    DeviceNotJoined = 12,
-    /// Approved client app required.
-    ClientNotApproved = 13,
-    /// App protection policy required.
-    ClientNotProtected = 14,
-    /// Something of the sign-in is required of which no token of this issuer holds evidence: signing in again
-    /// would not help.
-    NotProvable = 15,
-    /// Multifactor authentication required.
-    MfaRequired = 16,
-    /// A stronger authentication required.
-    StrengthRequired = 17,
-    /// The sign-in is too old.
-    SignInTooOld = 18,
-    /// Password change required.
-    PasswordChangeRequired = 19,
-    /// Terms of use to be accepted.
-    TermsRequired = 20,
-    /// An external control to be satisfied.
-    ExternalControlRequired = 21,
-    /// A fact that the decision turned on was unavailable.
-    FactUnavailable = 22,
-}
-
-impl ReasonCode {
-    /// Every reason, in order.
-    pub const ALL: [Self; 23] = [
-        Self::NotAssigned,
-        Self::BlockedByLocation,
-        Self::BlockedByPlatform,
-        Self::BlockedByClientApp,
-        Self::BlockedByDevice,
-        Self::BlockedByFlow,
-        Self::BlockedByRisk,
-        Self::BlockedByRequest,
-        Self::Blocked,
-        Self::NoPolicy,
-        Self::DeviceNotCompliant,
-        Self::DeviceUnknown,
-        Self::DeviceNotJoined,
-        Self::ClientNotApproved,
-        Self::ClientNotProtected,
-        Self::NotProvable,
-        Self::MfaRequired,
-        Self::StrengthRequired,
-        Self::SignInTooOld,
-        Self::PasswordChangeRequired,
-        Self::TermsRequired,
-        Self::ExternalControlRequired,
-        Self::FactUnavailable,
-    ];
-
-    /// The word for logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotAssigned => "not-assigned",
-            Self::BlockedByLocation => "blocked-location",
-            Self::BlockedByPlatform => "blocked-platform",
-            Self::BlockedByClientApp => "blocked-client-app",
-            Self::BlockedByDevice => "blocked-device",
-            Self::BlockedByFlow => "blocked-flow",
-            Self::BlockedByRisk => "blocked-risk",
-            Self::BlockedByRequest => "blocked-request",
-            Self::Blocked => "blocked",
-            Self::NoPolicy => "no-policy",
-            Self::DeviceNotCompliant => "device-not-compliant",
-            Self::DeviceUnknown => "device-unknown",
-            Self::DeviceNotJoined => "device-not-joined",
-            Self::ClientNotApproved => "client-not-approved",
-            Self::ClientNotProtected => "client-not-protected",
-            Self::NotProvable => "not-provable",
-            Self::MfaRequired => "mfa-required",
-            Self::StrengthRequired => "strength-required",
-            Self::SignInTooOld => "sign-in-too-old",
-            Self::PasswordChangeRequired => "password-change-required",
-            Self::TermsRequired => "terms-required",
-            Self::ExternalControlRequired => "external-control-required",
-            Self::FactUnavailable => "fact-unavailable",
-        }
+words! {
+    /// Why, as a closed vocabulary for page, log and metric.
+    ///
+    /// The order is the order in which reasons are shown when several failed.
+    pub enum ReasonCode {
+        /// The person is not assigned to the app.
+        NotAssigned = "not-assigned",
+        /// A block policy applied whose decisive condition is the location.
+        BlockedByLocation = "blocked-location",
+        /// … the platform or operating system version (platform condition).
+        BlockedByPlatform = "blocked-platform",
+        /// … the client app type.
+        BlockedByClientApp = "blocked-client-app",
+        /// … the device filter.
+        BlockedByDevice = "blocked-device",
+        /// … the authentication flow.
+        BlockedByFlow = "blocked-flow",
+        /// … a risk. Never shown as risk.
+        BlockedByRisk = "blocked-risk",
+        /// … method or path, or the time.
+        BlockedByRequest = "blocked-request",
+        /// A block policy applied for who the person is, or for no condition at all.
+        Blocked = "blocked",
+        /// No enabled policy applied, and the app refuses then.
+        NoPolicy = "no-policy",
+        /// Compliant device required; the device is known and is not compliant.
+        DeviceNotCompliant = "device-not-compliant",
+        /// Compliant or joined device required; the request carried no device evidence.
+        DeviceUnknown = "device-unknown",
+        /// Hybrid joined device required.
+        DeviceNotJoined = "device-not-joined",
+        /// Approved client app required.
+        ClientNotApproved = "client-not-approved",
+        /// App protection policy required.
+        ClientNotProtected = "client-not-protected",
+        /// Something of the sign-in is required of which no token of this issuer holds evidence: signing in again
+        /// would not help.
+        NotProvable = "not-provable",
+        /// Multifactor authentication required.
+        MfaRequired = "mfa-required",
+        /// A stronger authentication required.
+        StrengthRequired = "strength-required",
+        /// The sign-in is too old.
+        SignInTooOld = "sign-in-too-old",
+        /// Password change required.
+        PasswordChangeRequired = "password-change-required",
+        /// Terms of use to be accepted.
+        TermsRequired = "terms-required",
+        /// An external control to be satisfied.
+        ExternalControlRequired = "external-control-required",
+        /// A fact that the decision turned on was unavailable.
+        FactUnavailable = "fact-unavailable",
     }
 }
 
-/// A set of reasons.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ReasonSet(u32);
+word_set! {
+    /// A set of reasons; they are listed in the order in which they are shown.
+    ReasonSet of ReasonCode: u32
+}
 
 impl ReasonSet {
-    /// No reason.
-    pub const EMPTY: Self = Self(0);
-
-    /// Whether `reason` is among them.
-    #[must_use]
-    pub const fn contains(self, reason: ReasonCode) -> bool {
-        self.0 & (1 << reason as u8) != 0
-    }
-
-    /// These and `reason`.
-    #[must_use]
-    pub const fn with(self, reason: ReasonCode) -> Self {
-        Self(self.0 | (1 << reason as u8))
-    }
-
-    /// These and those.
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// The reason that is shown first.
     #[must_use]
     pub fn first(self) -> Option<ReasonCode> {
-        // INVARIANT: the discriminants are the positions in `ALL`.
-        ReasonCode::ALL.get(self.0.trailing_zeros() as usize).copied()
-    }
-
-    /// The reasons, in the order in which they are shown.
-    pub fn iter(self) -> impl Iterator<Item = ReasonCode> {
-        ReasonCode::ALL.into_iter().filter(move |reason| self.contains(*reason))
+        self.iter().next()
     }
 }
 
-/// What one policy came to, in Entra's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum PolicyResult {
-    /// Enforced, applied, satisfied: `success`.
-    Success = 0,
-    /// Enforced, applied, and refuses: `failure`.
-    Failure = 1,
-    /// Enforced, applied, and asks for something that can be done now: `interrupted`.
-    Interrupted = 2,
-    /// Report-only, would have been satisfied: `reportOnlySuccess`.
-    ReportOnlySuccess = 3,
-    /// Report-only, would have refused: `reportOnlyFailure`.
-    ReportOnlyFailure = 4,
-    /// Report-only, would have asked: `reportOnlyInterrupted`.
-    ReportOnlyInterrupted = 5,
-}
-
-impl PolicyResult {
-    /// Every result.
-    pub const ALL: [Self; 6] = [
-        Self::Success,
-        Self::Failure,
-        Self::Interrupted,
-        Self::ReportOnlySuccess,
-        Self::ReportOnlyFailure,
-        Self::ReportOnlyInterrupted,
-    ];
-
-    /// Entra's word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Interrupted => "interrupted",
-            Self::ReportOnlySuccess => "reportOnlySuccess",
-            Self::ReportOnlyFailure => "reportOnlyFailure",
-            Self::ReportOnlyInterrupted => "reportOnlyInterrupted",
-        }
+words! {
+    /// What one policy came to, in Entra's words.
+    pub enum PolicyResult {
+        /// Enforced, applied, satisfied: `success`.
+        Success = "success",
+        /// Enforced, applied, and refuses: `failure`.
+        Failure = "failure",
+        /// Enforced, applied, and asks for something that can be done now: `interrupted`.
+        Interrupted = "interrupted",
+        /// Report-only, would have been satisfied: `reportOnlySuccess`.
+        ReportOnlySuccess = "reportOnlySuccess",
+        /// Report-only, would have refused: `reportOnlyFailure`.
+        ReportOnlyFailure = "reportOnlyFailure",
+        /// Report-only, would have asked: `reportOnlyInterrupted`.
+        ReportOnlyInterrupted = "reportOnlyInterrupted",
     }
 }
 

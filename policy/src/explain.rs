@@ -260,25 +260,12 @@ fn user_selector(selector: &UserSelector) -> String {
         UserSelector::Group(id) => format!("group:{id}"),
         UserSelector::Role(id) => format!("role:{id}"),
         UserSelector::Guests(guests) => {
-            let kinds: Vec<&str> = guests.kinds.iter().map(guest_word).collect();
+            let kinds: Vec<&str> = guests.kinds.iter().map(GuestKind::as_str).collect();
             match &guests.tenants {
                 Tenants::Any => format!("guests:{}", kinds.join(",")),
                 Tenants::Only(tenants) => format!("guests:{}@{}", kinds.join(","), tenants.join(",")),
             }
         }
-    }
-}
-
-/// A kind of guest as files write it.
-#[must_use]
-pub const fn guest_word(kind: GuestKind) -> &'static str {
-    match kind {
-        GuestKind::InternalGuest => "internal-guest",
-        GuestKind::B2bCollaborationGuest => "b2b-collaboration-guest",
-        GuestKind::B2bCollaborationMember => "b2b-collaboration-member",
-        GuestKind::B2bDirectConnectUser => "b2b-direct-connect-user",
-        GuestKind::ServiceProvider => "service-provider",
-        GuestKind::OtherExternalUser => "other-external-user",
     }
 }
 
@@ -366,7 +353,7 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
             Identity::User { guest: kind, home_tenant } => {
                 let mut text = format!("user {}", principal.id);
                 if let Some(kind) = kind {
-                    text.push_str(&format!(", {}", guest_word(*kind)));
+                    text.push_str(&format!(", {}", kind.as_str()));
                 }
                 if let Some(tenant) = home_tenant {
                     text.push_str(&format!(" of {tenant}"));

@@ -24,6 +24,7 @@ mod scope;
 pub mod signals;
 pub mod text;
 mod tri;
+mod words;
 
 pub use compile::{CompileError, CompiledPolicies};
 pub use decide::{Observer, Reading, SatisfiedRow, Silent};

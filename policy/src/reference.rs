@@ -23,6 +23,7 @@ use crate::rule::{Environment, Rule};
 use crate::signals::{Action, Device, Fact, Identity, Principal, Signals};
 use crate::text::fold;
 pub use crate::tri::Tri;
+use crate::words;
 
 /// What every policy of a set says about one request, and what that comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,111 +121,57 @@ pub struct Check {
     pub holds: Tri,
 }
 
-/// The parts of a policy that can rule it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Part {
-    /// It is disabled.
-    State,
-    /// Its users.
-    Users,
-    /// Its service principals.
-    Workloads,
-    /// Its apps.
-    Application,
-    /// Its authentication contexts.
-    AuthenticationContext,
-    /// Device platforms.
-    DevicePlatform,
-    /// Client app types.
-    ClientApps,
-    /// Named locations.
-    Location,
-    /// Sign-in risk.
-    SignInRisk,
-    /// User risk.
-    UserRisk,
-    /// Insider risk.
-    InsiderRisk,
-    /// Service principal risk.
-    ServicePrincipalRisk,
-    /// The device filter.
-    Devices,
-    /// Authentication flows.
-    AuthenticationFlow,
-    /// Method and path.
-    Request,
-    /// Weekly windows and dates.
-    Time,
-    /// The rule over claims.
-    Claims,
+words! {
+    /// The parts of a policy that can rule it out, in the order in which they are reported; Graph's word where it has one.
+    pub enum Part {
+        /// It is disabled.
+        State = "policyNotEnabled",
+        /// Its users.
+        Users = "users",
+        /// Its service principals.
+        Workloads = "workloadIdentities",
+        /// Its apps.
+        Application = "application",
+        /// Its authentication contexts.
+        AuthenticationContext = "authenticationContext",
+        /// Device platforms.
+        DevicePlatform = "devicePlatform",
+        /// Client app types.
+        ClientApps = "clientApps",
+        /// Named locations.
+        Location = "location",
+        /// Sign-in risk.
+        SignInRisk = "signInRisk",
+        /// User risk.
+        UserRisk = "userRisk",
+        /// Insider risk.
+        InsiderRisk = "insiderRisk",
+        /// Service principal risk.
+        ServicePrincipalRisk = "servicePrincipalRisk",
+        /// The device filter.
+        Devices = "devices",
+        /// Authentication flows.
+        AuthenticationFlow = "authenticationFlow",
+        /// Method and path.
+        Request = "request",
+        /// Weekly windows and dates.
+        Time = "time",
+        /// The rule over claims.
+        Claims = "claims",
+    }
 }
 
 impl Part {
-    /// Every part, in the order in which they are told.
-    pub const ALL: [Self; 17] = [
-        Self::State,
-        Self::Users,
-        Self::Workloads,
-        Self::Application,
-        Self::AuthenticationContext,
-        Self::DevicePlatform,
-        Self::ClientApps,
-        Self::Location,
-        Self::SignInRisk,
-        Self::UserRisk,
-        Self::InsiderRisk,
-        Self::ServicePrincipalRisk,
-        Self::Devices,
-        Self::AuthenticationFlow,
-        Self::Request,
-        Self::Time,
-        Self::Claims,
-    ];
-
     /// The word of Graph's `whatIfAnalysisReasons`. Graph has none for method, path, claims and service
-    /// principal risk: they narrow the target, the user and the program, and are told as those.
+    /// principal risk: they narrow the target, the user and the program, and are reported as those.
     /// Source: Microsoft Graph, `whatIfAnalysisReasons`.
     #[must_use]
     pub const fn graph_reason(self) -> &'static str {
         match self {
-            Self::State => "policyNotEnabled",
-            Self::Users | Self::Claims => "users",
-            Self::Workloads | Self::ServicePrincipalRisk => "workloadIdentities",
-            Self::Application | Self::Request => "application",
-            Self::AuthenticationContext => "authenticationContext",
-            Self::DevicePlatform => "devicePlatform",
-            Self::ClientApps => "clientApps",
-            Self::Location => "location",
-            Self::SignInRisk => "signInRisk",
-            Self::UserRisk => "userRisk",
-            Self::InsiderRisk => "insiderRisk",
-            Self::Devices => "devices",
-            Self::AuthenticationFlow => "authenticationFlow",
-            Self::Time => "time",
-        }
-    }
-
-    /// Our own word: Graph's where there is one.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ServicePrincipalRisk => "servicePrincipalRisk",
-            Self::Request => "request",
-            Self::Claims => "claims",
-            Self::State
-            | Self::Users
-            | Self::Workloads
-            | Self::Application
-            | Self::AuthenticationContext
-            | Self::DevicePlatform
-            | Self::ClientApps
-            | Self::Location
-            | Self::SignInRisk
-            | Self::UserRisk
-            | Self::InsiderRisk
-            | Self::Devices
-            | Self::AuthenticationFlow
-            | Self::Time => self.graph_reason(),
+            Self::Claims => Self::Users.as_str(),
+            Self::ServicePrincipalRisk => Self::Workloads.as_str(),
+            Self::Request => Self::Application.as_str(),
+            other => other.as_str(),
         }
     }
 }

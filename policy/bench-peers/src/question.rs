@@ -1,10 +1,10 @@
 //! A request as plain data, from which each peer's form of it is made before any clock runs.
 
 use portcullis_policy::PolicySet;
-use portcullis_policy::model::{ClientAppType, Place, RiskLevel};
+use portcullis_policy::model::{ClientAppType, GuestKind, Place, RiskLevel};
 use portcullis_policy::signals::{Fact, Identity, Value};
 
-use crate::task::{Field, Flag, guest_word, shape};
+use crate::task::{Field, Flag, shape};
 use crate::world::{NOW, Request, requests};
 
 pub struct Question {
@@ -42,7 +42,7 @@ impl Question {
         let fields = Field::ALL.iter().map(|field| {
             let value = match field {
                 Field::User => person.id.to_string(),
-                Field::Guest => guest.map(guest_word).unwrap_or_default().to_owned(),
+                Field::Guest => guest.map(GuestKind::as_str).unwrap_or_default().to_owned(),
                 Field::App => app.clone(),
                 Field::Platform => {
                     context.platform.known().map(|one| one.as_str()).unwrap_or_default().to_owned()

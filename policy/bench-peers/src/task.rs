@@ -184,7 +184,7 @@ fn users(users: &Users, parts: &mut Vec<Expr>) {
         UserSelector::User(id) => Expr::Is(Field::User, id.clone()),
         UserSelector::Group(id) => Expr::Member(Set::Groups, id.clone()),
         UserSelector::Role(id) => Expr::Member(Set::Roles, id.clone()),
-        UserSelector::Guests(guests) => one_of(Field::Guest, guests.kinds.iter().map(guest_word)),
+        UserSelector::Guests(guests) => one_of(Field::Guest, guests.kinds.iter().map(GuestKind::as_str)),
         UserSelector::All | UserSelector::None => unreachable!("stands alone"),
     };
     if !users.include.contains(&UserSelector::All) {
@@ -192,17 +192,6 @@ fn users(users: &Users, parts: &mut Vec<Expr>) {
     }
     if !users.exclude.is_empty() {
         parts.push(not(Expr::Any(users.exclude.iter().map(user).collect())));
-    }
-}
-
-pub(crate) const fn guest_word(kind: GuestKind) -> &'static str {
-    match kind {
-        GuestKind::B2bCollaborationGuest => "b2b-collaboration-guest",
-        GuestKind::OtherExternalUser => "other-external-user",
-        GuestKind::InternalGuest
-        | GuestKind::B2bCollaborationMember
-        | GuestKind::B2bDirectConnectUser
-        | GuestKind::ServiceProvider => "another",
     }
 }
 

@@ -33,6 +33,7 @@ use crate::reference::{Conclusion, Part, Tri, check};
 use crate::rule::Environment;
 use crate::rule::sample::Samples;
 use crate::signals::{AppIndex, Fact, Principal, Target, Value};
+use crate::words;
 use values::{Whereabouts, satisfied};
 
 /// One finding.
@@ -54,50 +55,31 @@ pub struct Issue {
     pub conclusion: Option<Conclusion>,
 }
 
-/// The kinds of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum IssueKind {
-    /// No request can make the policy apply.
-    NeverApplies,
-    /// Another policy blocks whatever this one applies to.
-    Shadowed,
-    /// Another policy asks at least as much wherever this one applies.
-    Redundant,
-    /// Who meets one policy is blocked by another.
-    Contradiction,
-    /// A policy demands what no sign-in can bring.
-    Unsatisfiable,
-    /// A block of everybody that spares nobody.
-    LockOut,
-    /// An app that no enforced policy speaks of.
-    AppUncovered,
-    /// People for whom no enforced policy of an app speaks.
-    PeopleUncovered,
-    /// A device rule that rests on attributes which users can change.
-    ChangeableDevice,
-    /// What was not searched to the end, for it takes more steps than one analysis has.
-    Unfinished,
-    /// The engine and the reference disagree about the witness: a defect of this program.
-    Disputed,
-}
-
-impl IssueKind {
-    /// The word in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NeverApplies => "never-applies",
-            Self::Shadowed => "shadowed",
-            Self::Redundant => "redundant",
-            Self::Contradiction => "contradiction",
-            Self::Unsatisfiable => "unsatisfiable",
-            Self::LockOut => "lock-out",
-            Self::AppUncovered => "app-uncovered",
-            Self::PeopleUncovered => "people-uncovered",
-            Self::ChangeableDevice => "changeable-device",
-            Self::Unfinished => "unfinished",
-            Self::Disputed => "disputed",
-        }
+words! {
+    /// The kinds of findings.
+    pub enum IssueKind {
+        /// No request can make the policy apply.
+        NeverApplies = "never-applies",
+        /// Another policy blocks whatever this one applies to.
+        Shadowed = "shadowed",
+        /// Another policy asks at least as much wherever this one applies.
+        Redundant = "redundant",
+        /// Who meets one policy is blocked by another.
+        Contradiction = "contradiction",
+        /// A policy demands what no sign-in can bring.
+        Unsatisfiable = "unsatisfiable",
+        /// A block of everybody that spares nobody.
+        LockOut = "lock-out",
+        /// An app that no enforced policy speaks of.
+        AppUncovered = "app-uncovered",
+        /// People for whom no enforced policy of an app speaks.
+        PeopleUncovered = "people-uncovered",
+        /// A device rule that rests on attributes which users can change.
+        ChangeableDevice = "changeable-device",
+        /// What was not searched to the end, for it takes more steps than one analysis has.
+        Unfinished = "unfinished",
+        /// The engine and the reference disagree about the witness: a defect of this program.
+        Disputed = "disputed",
     }
 }
 

@@ -8,7 +8,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::explain::guest_word;
 use crate::model::{GuestKind, Policy, Subjects, Tenants, UserSelector, Users, WorkloadSelector};
 use crate::reference::{Tri, user};
 use crate::signals::{Fact, Identity, Principal, Standing};
@@ -41,7 +40,7 @@ pub(super) fn name(principal: &Principal) -> String {
         if *principal.id != *SOMEBODY {
             parts.push(format!("user {}", principal.id));
         }
-        parts.extend(guest.map(|kind| format!("guests:{}", guest_word(kind))));
+        parts.extend(guest.map(|kind| format!("guests:{}", kind.as_str())));
         parts.extend(home_tenant.as_ref().map(|tenant| format!("tenant {tenant}")));
     }
     for (kind, ids) in [("group", &standing.groups), ("role", &standing.roles)] {

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::small_set;
 use crate::rule::Rule;
+use crate::words;
+use crate::words::word_set;
 
 /// The conditions of a policy. They are ANDed; an absent one matches anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,75 +37,40 @@ pub struct Conditions {
     pub claims: Option<Rule>,
 }
 
-/// Kinds of clients, in Entra's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum ClientAppType {
-    /// A web browser.
-    Browser = 0,
-    /// Mobile apps and desktop clients with modern authentication.
-    MobileAndDesktop = 1,
-    /// Exchange ActiveSync.
-    ExchangeActiveSync = 2,
-    /// Anything else, and anything that could not be told.
-    Other = 3,
-}
-
-impl ClientAppType {
-    /// Every type.
-    pub const ALL: [Self; 4] = [Self::Browser, Self::MobileAndDesktop, Self::ExchangeActiveSync, Self::Other];
-
-    /// The word used in files and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Browser => "browser",
-            Self::MobileAndDesktop => "mobile-apps-and-desktop-clients",
-            Self::ExchangeActiveSync => "exchange-active-sync",
-            Self::Other => "other",
-        }
+words! {
+    /// Kinds of clients, in Entra's words.
+    pub enum ClientAppType {
+        /// A web browser.
+        Browser = "browser",
+        /// Mobile apps and desktop clients with modern authentication.
+        MobileAndDesktop = "mobile-apps-and-desktop-clients",
+        /// Exchange ActiveSync.
+        ExchangeActiveSync = "exchange-active-sync",
+        /// Anything else, and anything that could not be told.
+        Other = "other",
     }
 }
 
-small_set! {
+word_set! {
     /// Client app types.
     ClientAppSet of ClientAppType: u8
 }
 
-/// Device platforms, in Entra's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Platform {
-    /// Android.
-    Android = 0,
-    /// iOS and iPadOS.
-    Ios = 1,
-    /// Windows.
-    Windows = 2,
-    /// macOS.
-    MacOs = 3,
-    /// Linux, ChromeOS not included.
-    Linux = 4,
-    /// Windows Phone.
-    WindowsPhone = 5,
-}
-
-impl Platform {
-    /// Every platform.
-    pub const ALL: [Self; 6] =
-        [Self::Android, Self::Ios, Self::Windows, Self::MacOs, Self::Linux, Self::WindowsPhone];
-
-    /// The word used in files and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Android => "android",
-            Self::Ios => "ios",
-            Self::Windows => "windows",
-            Self::MacOs => "macos",
-            Self::Linux => "linux",
-            Self::WindowsPhone => "windows-phone",
-        }
+words! {
+    /// Device platforms, in Entra's words.
+    pub enum Platform {
+        /// Android.
+        Android = "android",
+        /// iOS and iPadOS.
+        Ios = "ios",
+        /// Windows.
+        Windows = "windows",
+        /// macOS.
+        MacOs = "macos",
+        /// Linux, ChromeOS not included.
+        Linux = "linux",
+        /// Windows Phone.
+        WindowsPhone = "windows-phone",
     }
 }
 
@@ -146,37 +112,21 @@ pub enum LocationSelector {
     Named(String),
 }
 
-/// How risky something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum RiskLevel {
-    /// No risk was found.
-    None = 0,
-    /// Low; insider risk `minor`.
-    Low = 1,
-    /// Medium; insider risk `moderate`.
-    Medium = 2,
-    /// High; insider risk `elevated`.
-    High = 3,
-}
-
-impl RiskLevel {
-    /// Every level.
-    pub const ALL: [Self; 4] = [Self::None, Self::Low, Self::Medium, Self::High];
-
-    /// The word used in files and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
+words! {
+    /// How risky something is.
+    pub enum RiskLevel {
+        /// No risk was found.
+        None = "none",
+        /// Low; insider risk `minor`.
+        Low = "low",
+        /// Medium; insider risk `moderate`.
+        Medium = "medium",
+        /// High; insider risk `elevated`.
+        High = "high",
     }
 }
 
-small_set! {
+word_set! {
     /// Risk levels.
     RiskSet of RiskLevel: u8
 }
@@ -199,31 +149,17 @@ pub enum FilterMode {
     Exclude,
 }
 
-/// Ways of authenticating that policies can single out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Flow {
-    /// Device code flow, RFC 8628.
-    DeviceCode = 0,
-    /// Authentication transfer from one device to another.
-    AuthenticationTransfer = 1,
-}
-
-impl Flow {
-    /// Every flow.
-    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::AuthenticationTransfer];
-
-    /// The word used in files and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DeviceCode => "device-code-flow",
-            Self::AuthenticationTransfer => "authentication-transfer",
-        }
+words! {
+    /// Ways of authenticating that policies can single out.
+    pub enum Flow {
+        /// Device code flow, RFC 8628.
+        DeviceCode = "device-code-flow",
+        /// Authentication transfer from one device to another.
+        AuthenticationTransfer = "authentication-transfer",
     }
 }
 
-small_set! {
+word_set! {
     /// Authentication flows.
     FlowSet of Flow: u8
 }

@@ -20,6 +20,8 @@ pub use controls::{
 pub use ids::{AuthenticationContext, CountryCode, InvalidId, PolicyId};
 pub use resources::{App, AppSelector, Apps, Evidence, NamedLocation, Place, Targets, Unmatched};
 
+use crate::words;
+use crate::words::word_set;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -131,34 +133,22 @@ pub enum Tenants {
     Only(Vec<String>),
 }
 
-/// How somebody is external to the organisation, in Graph's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum GuestKind {
-    /// `internalGuest`
-    InternalGuest = 0,
-    /// `b2bCollaborationGuest`
-    B2bCollaborationGuest = 1,
-    /// `b2bCollaborationMember`
-    B2bCollaborationMember = 2,
-    /// `b2bDirectConnectUser`
-    B2bDirectConnectUser = 3,
-    /// `serviceProvider`
-    ServiceProvider = 4,
-    /// `otherExternalUser`
-    OtherExternalUser = 5,
-}
-
-impl GuestKind {
-    /// Every kind, in Graph's order.
-    pub const ALL: [Self; 6] = [
-        Self::InternalGuest,
-        Self::B2bCollaborationGuest,
-        Self::B2bCollaborationMember,
-        Self::B2bDirectConnectUser,
-        Self::ServiceProvider,
-        Self::OtherExternalUser,
-    ];
+words! {
+    /// How somebody is external to the organisation, in Graph's words.
+    pub enum GuestKind {
+        /// `internalGuest`
+        InternalGuest = "internal-guest",
+        /// `b2bCollaborationGuest`
+        B2bCollaborationGuest = "b2b-collaboration-guest",
+        /// `b2bCollaborationMember`
+        B2bCollaborationMember = "b2b-collaboration-member",
+        /// `b2bDirectConnectUser`
+        B2bDirectConnectUser = "b2b-direct-connect-user",
+        /// `serviceProvider`
+        ServiceProvider = "service-provider",
+        /// `otherExternalUser`
+        OtherExternalUser = "other-external-user",
+    }
 }
 
 /// Programs included and excluded.
@@ -181,51 +171,7 @@ pub enum WorkloadSelector {
     ServicePrincipal(String),
 }
 
-/// Defines a small set over a field-less enum that fits a machine byte or word.
-macro_rules! small_set {
-    ($(#[$doc:meta])* $name:ident of $item:ident: $word:ty) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct $name($word);
-
-        impl $name {
-            /// The set without members.
-            pub const EMPTY: Self = Self(0);
-
-            /// Whether `item` is a member.
-            #[must_use]
-            pub const fn contains(self, item: $item) -> bool {
-                self.0 & (1 << item as u8) != 0
-            }
-
-            /// This set with `item` added.
-            #[must_use]
-            pub const fn with(self, item: $item) -> Self {
-                Self(self.0 | (1 << item as u8))
-            }
-
-            /// Whether there is no member.
-            #[must_use]
-            pub const fn is_empty(self) -> bool {
-                self.0 == 0
-            }
-
-            /// The members, in the order of the enum.
-            pub fn iter(self) -> impl Iterator<Item = $item> {
-                $item::ALL.into_iter().filter(move |item| self.contains(*item))
-            }
-        }
-
-        impl FromIterator<$item> for $name {
-            fn from_iter<I: IntoIterator<Item = $item>>(items: I) -> Self {
-                items.into_iter().fold(Self::EMPTY, Self::with)
-            }
-        }
-    };
-}
-pub(crate) use small_set;
-
-small_set! {
+word_set! {
     /// Kinds of guests.
     GuestKinds of GuestKind: u8
 }

@@ -20,73 +20,42 @@ mod read;
 
 pub use read::{ReadPath, Unreadable, read, read_text};
 
-use crate::model::{PathPattern, RequestCondition, small_set};
+use crate::model::{PathPattern, RequestCondition};
 use crate::text;
+use crate::words;
+use crate::words::word_set;
 
-/// A form of a path that some servers read otherwise than it is written. Each is refused unless the app
-/// allows it by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum PathForm {
-    /// `%2F`: a slash within a segment, or one that divides segments.
-    EncodedSlash = 0,
-    /// `;name=value` in a segment: Java's servers take it away, others keep it (RFC 3986, section 3.3).
-    PathParameters = 1,
-    /// `//`: an empty segment, which many servers merge with the next.
-    DoubleSlash = 2,
-    /// `%25` before two hexadecimal digits: a second decoding makes another character of it.
-    DoubleEncoding = 3,
-    /// A segment that ends in a dot or a space, which Windows takes away.
-    TrailingDot = 4,
-    /// `::` or `:$` in a segment: a stream of a file on Windows (`web.config::$DATA`).
-    StreamName = 5,
-    /// `~` and a digit: a short name of a file on Windows (`SECRET~1`).
-    ShortName = 6,
-    /// `(S(…))`: a session's id within a path, which ASP.NET takes away.
-    SessionSegment = 7,
-    /// A character that nobody sees: zero width, direction of writing, soft hyphen.
-    InvisibleCharacter = 8,
-    /// A space, slash, backslash or dot in another form (no-break, full-width), which some servers and
-    /// file systems take for the plain one.
-    LookAlike = 9,
-    /// A letter and its accent as two characters, which macOS takes for one.
-    Decomposed = 10,
+words! {
+    /// A form of a path that some servers read otherwise than it is written. Each is refused unless the app
+    /// allows it by name.
+    pub enum PathForm {
+        /// `%2F`: a slash within a segment, or one that divides segments.
+        EncodedSlash = "encoded-slash",
+        /// `;name=value` in a segment: Java's servers take it away, others keep it (RFC 3986, section 3.3).
+        PathParameters = "path-parameters",
+        /// `//`: an empty segment, which many servers merge with the next.
+        DoubleSlash = "double-slash",
+        /// `%25` before two hexadecimal digits: a second decoding makes another character of it.
+        DoubleEncoding = "double-encoding",
+        /// A segment that ends in a dot or a space, which Windows takes away.
+        TrailingDot = "trailing-dot",
+        /// `::` or `:$` in a segment: a stream of a file on Windows (`web.config::$DATA`).
+        StreamName = "stream-names",
+        /// `~` and a digit: a short name of a file on Windows (`SECRET~1`).
+        ShortName = "short-names",
+        /// `(S(…))`: a session's id within a path, which ASP.NET takes away.
+        SessionSegment = "session-segments",
+        /// A character that nobody sees: zero width, direction of writing, soft hyphen.
+        InvisibleCharacter = "invisible-characters",
+        /// A space, slash, backslash or dot in another form (no-break, full-width), which some servers and
+        /// file systems take for the plain one.
+        LookAlike = "look-alikes",
+        /// A letter and its accent as two characters, which macOS takes for one.
+        Decomposed = "decomposed",
+    }
 }
 
 impl PathForm {
-    /// Every form.
-    pub const ALL: [Self; 11] = [
-        Self::EncodedSlash,
-        Self::PathParameters,
-        Self::DoubleSlash,
-        Self::DoubleEncoding,
-        Self::TrailingDot,
-        Self::StreamName,
-        Self::ShortName,
-        Self::SessionSegment,
-        Self::InvisibleCharacter,
-        Self::LookAlike,
-        Self::Decomposed,
-    ];
-
-    /// The word in files.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EncodedSlash => "encoded-slash",
-            Self::PathParameters => "path-parameters",
-            Self::DoubleSlash => "double-slash",
-            Self::DoubleEncoding => "double-encoding",
-            Self::TrailingDot => "trailing-dot",
-            Self::StreamName => "stream-names",
-            Self::ShortName => "short-names",
-            Self::SessionSegment => "session-segments",
-            Self::InvisibleCharacter => "invisible-characters",
-            Self::LookAlike => "look-alikes",
-            Self::Decomposed => "decomposed",
-        }
-    }
-
     /// What an app that allows it must be like, or what rules then see.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
@@ -120,7 +89,7 @@ impl PathForm {
     }
 }
 
-small_set! {
+word_set! {
     /// Forms of paths.
     PathForms of PathForm: u16
 }
@@ -131,12 +100,6 @@ impl PathForms {
     pub fn beyond(self, allowed: Self) -> Option<PathForm> {
         // Most paths have none.
         if self.is_empty() { None } else { self.iter().find(|form| !allowed.contains(*form)) }
-    }
-
-    /// These and those.
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use portcullis_config::printable::value;
 use portcullis_policy::analyze::{Issue, Witness, analyze};
-use portcullis_policy::explain::guest_word;
 use portcullis_policy::model::PolicySet;
 use portcullis_policy::signals::{Fact, Identity, Principal, Value as Attribute};
 use serde_json::{Value, json};
@@ -110,7 +109,7 @@ fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     match &standing.identity {
         Identity::User { guest, home_tenant } => {
             facts.push(("user", json!(id)));
-            facts.extend(guest.map(|kind| ("guest", json!(guest_word(kind)))));
+            facts.extend(guest.map(|kind| ("guest", json!(kind.as_str()))));
             facts.extend(home_tenant.as_ref().map(|tenant| ("home-tenant", json!(tenant))));
         }
         Identity::Workload => facts.push(("program", json!(id))),

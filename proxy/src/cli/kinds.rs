@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 
 use portcullis_config::Config;
 use portcullis_config::settings::App;
-use portcullis_policy::explain::guest_word;
 use portcullis_policy::model::{
     ClientAppType, Conditions, Control, Flow, Grant, GuestKind, LocationSelector, PathPattern, Place,
     Platform, Policy, PolicyState, RiskLevel, Subjects, Targets, Tenants, UserSelector, WorkloadSelector,
@@ -104,7 +103,7 @@ fn people(policies: &[&Policy], assigned: &[UserSelector]) -> Vec<Trait> {
                 };
                 for kind in GuestKind::ALL.into_iter().filter(|kind| guests.kinds.contains(*kind)) {
                     for home in &homes {
-                        let word = guest_word(kind);
+                        let word = kind.as_str();
                         let mut lines = format!("user = \"guest\"\nguest = {}\n", json!(word));
                         let mut name = format!("a guest ({word}");
                         if let Some(home) = home {
