@@ -29,20 +29,20 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{self, AdmittedRequest, Came, Connection, Head, RawHead, Site, address, admit};
+use crate::admit::{self, AdmittedRequest, Connection, Head, HeaderPresence, RawHead, Site, address, admit};
 use crate::clock;
 use crate::context;
 use crate::denial::{Answer, Asked, DeviceState, Facts, trace_id};
 use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::failure::NetworkFailure;
-use crate::received::Watched;
+use crate::received::InspectedStream;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
 use crate::record::{self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, HostIndex};
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller, Place, Presented, RememberedRemedies};
-use crate::upstream::{self, Told};
+use crate::upstream::{self, ForwardedFor};
 
 /// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
 const REJUDGE_EVERY_MS: u64 = 1_000;
@@ -106,8 +106,8 @@ struct Seen {
     client: Option<IpAddr>,
     site: Option<Site>,
     /// Whether `X-Forwarded-For` says so already.
-    client_is_told: bool,
-    came: Came,
+    keep_forwarded_for: bool,
+    presence: HeaderPresence,
     caller: Option<Arc<Caller>>,
     country: Fact<CountryCode>,
     platform: Option<Platform>,
@@ -159,19 +159,19 @@ impl Passage {
             admit(&head, connection, &snapshot.config.trusted_proxies).map_err(Refusal::BadRequest)?;
         seen.client = request.client();
         seen.site = Some(request.site());
-        seen.client_is_told = request.client_is_told();
-        seen.came = request.came();
+        seen.keep_forwarded_for = request.keep_forwarded_for();
+        seen.presence = request.presence();
         seen.had_bearer = request.authorization().is_some();
         seen.content_length = request.content_length();
         if is_first {
-            if seen.came.odd_names > 0 {
-                state.metrics.odd_headers(seen.came.odd_names.into());
+            if seen.presence.odd_names > 0 {
+                state.metrics.odd_headers(seen.presence.odd_names.into());
             }
             if seen.client.is_none() {
                 state.metrics.client_unknown();
             }
         }
-        if seen.came.via && upstream::was_here(head.headers) {
+        if seen.presence.via && upstream::has_looped(head.headers) {
             return Err(Refusal::Loop);
         }
 
@@ -265,22 +265,22 @@ impl Passage {
     /// whether its connection is to be closed.
     fn enter(&mut self, session: &mut Session) -> Result<Option<(Answer, bool)>> {
         let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-        let verdict = match (&raw, Watched::of(session)) {
-            (Some(raw), Some(watched)) => {
-                let verdict = watched
+        let verdict = match (&raw, InspectedStream::of(session)) {
+            (Some(raw), Some(stream)) => {
+                let verdict = stream
                     .head(|received| self.judge(session.req_header(), Some(RawHead::beside(raw, received))));
                 let chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
-                if watched.expect_body(raw.len(), chunked) {
+                if stream.expect_body(raw.len(), chunked) {
                     verdict
                 } else {
                     verdict.and(Err(Refusal::BadRequest(BadRequest::Framing)))
                 }
             }
-            // HTTP/1 comes on no other connection than a watched one.
+            // HTTP/1 comes on no other connection than an inspected one.
             (Some(_), None) => Err(Refusal::Internal),
             (None, _) => self.judge(session.req_header(), None),
         };
-        if self.seen.came.close {
+        if self.seen.presence.close {
             session.set_keepalive(None);
         }
         let verdict = verdict.and_then(|permit| {
@@ -294,9 +294,9 @@ impl Passage {
         match verdict {
             Ok(permit) => {
                 self.progress = Progress::Permitted(permit);
-                upstream::forget_spelling(session.req_header_mut())?;
-                if self.seen.came.upgrade {
-                    take_up(session.req_header_mut(), self.seen.came.websocket)?;
+                upstream::drop_header_case(session.req_header_mut())?;
+                if self.seen.presence.upgrade {
+                    take_up(session.req_header_mut(), self.seen.presence.websocket)?;
                 }
                 Ok(None)
             }
@@ -408,12 +408,16 @@ impl Passage {
         let host = self.seen.host.and_then(|host| self.snapshot.routes.host(host));
         upstream::prepare(
             header,
-            upstream::Prepared {
+            upstream::PermittedRequest {
                 app,
                 plan: self.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
                 caller: self.seen.caller.as_deref().ok_or_else(no_permit)?,
-                client: if self.seen.client_is_told { Told::Already } else { Told::Anew(self.seen.client) },
-                came: self.seen.came,
+                forwarded_for: if self.seen.keep_forwarded_for {
+                    ForwardedFor::Keep
+                } else {
+                    ForwardedFor::Set(self.seen.client)
+                },
+                presence: self.seen.presence,
                 authorization_is_verified: self.seen.authorization_is_verified,
                 host: host.ok_or_else(no_permit)?,
                 site: self.seen.site.ok_or_else(no_permit)?,
@@ -421,7 +425,7 @@ impl Passage {
                 request_id,
             },
         );
-        self.asked_upgrade = self.seen.came.upgrade && header.headers.contains_key(UPGRADE);
+        self.asked_upgrade = self.seen.presence.upgrade && header.headers.contains_key(UPGRADE);
         Ok(())
     }
 
@@ -805,7 +809,7 @@ impl Observer for Seeing<'_> {
 fn asked<'r>(head: &'r RequestHeader, seen: &Seen) -> (Asked<'r>, Option<&'r str>) {
     let mut asked = Asked {
         method: head.method.as_str(),
-        is_upgrade: seen.came.websocket,
+        is_upgrade: seen.presence.websocket,
         query: head.uri.query(),
         had_bearer: seen.had_bearer,
         ..Asked::default()
@@ -1222,7 +1226,7 @@ impl ProxyHttp for Gateway {
             }
             (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
             (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
-            _ if Watched::of(session).is_some_and(Watched::broke_chunks) => {
+            _ if InspectedStream::of(session).is_some_and(InspectedStream::has_malformed_chunks) => {
                 Refusal::BadRequest(BadRequest::Framing)
             }
             _ if is_of_client(problem) => {

@@ -1,5 +1,5 @@
 //! What a client sends, byte for byte. Pingora's parser mends what it reads: it escapes a space in a target,
-//! and takes anything for a chunk's extension. What needed mending is refused, so its bytes must be seen
+//! and takes anything for a chunk's extension. What needed mending is refused, so its bytes must be inspection
 //! before the parser has them.
 
 use std::io::{self, IoSlice};
@@ -30,50 +30,50 @@ use crate::gateway::Gateway;
 /// longer one is refused for its length.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
 /// Room that is kept between two requests of a connection, in bytes.
-const KEPT_BYTES: usize = 4 * 1024;
+const IDLE_BYTES: usize = 4 * 1024;
 
 /// Takes connections in, and has what comes on them watched.
-pub(crate) struct Door {
-    requests: Arc<Requests>,
+pub(crate) struct InspectingServer {
+    proxy: Arc<Proxy>,
 }
 
-impl Door {
+impl InspectingServer {
     /// Before this proxy.
     pub(crate) fn new(proxy: HttpProxy<Gateway>) -> Self {
-        Self { requests: Arc::new(Requests { proxy: Arc::new(proxy) }) }
+        Self { proxy: Arc::new(Proxy { proxy: Arc::new(proxy) }) }
     }
 }
 
 #[async_trait]
-impl ServerApp for Door {
+impl ServerApp for InspectingServer {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // HTTP/2 has lengths for everything, and no lines.
         let stream = match stream.selected_alpn_proto() {
             Some(ALPN::H2) => stream,
-            _ => Box::new(Watched { stream, seen: Mutex::new(Seen::default()) }),
+            _ => Box::new(InspectedStream { stream, inspection: Mutex::new(Inspection::default()) }),
         };
-        self.requests.process_new(stream, shutdown).await
+        self.proxy.process_new(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
-        self.requests.cleanup().await;
+        self.proxy.cleanup().await;
     }
 }
 
 /// Says when a request begins.
-struct Requests {
+struct Proxy {
     proxy: Arc<HttpProxy<Gateway>>,
 }
 
 #[async_trait]
-impl HttpServerApp for Requests {
+impl HttpServerApp for Proxy {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if let Some(watched) = Watched::of(&session) {
-            watched.seen.lock().expect_head();
+        if let Some(stream) = InspectedStream::of(&session) {
+            stream.inspection.lock().expect_head();
         }
         self.proxy.process_new_http(session, shutdown).await
     }
@@ -93,22 +93,22 @@ impl HttpServerApp for Requests {
 
 /// A connection that speaks HTTP/1.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct InspectedStream {
     stream: Stream,
     /// Nobody else has it while bytes are read.
-    seen: Mutex<Seen>,
+    inspection: Mutex<Inspection>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Inspection {
     /// Of the head, and what came with its end, until it is judged.
     head: Vec<u8>,
-    expects: Expects,
+    expected: Expected,
 }
 
 /// What the bytes that come next are.
 #[derive(Debug, Default)]
-enum Expects {
+enum Expected {
     #[default]
     Head,
     /// A body with chunks, and whether all lines of it were right.
@@ -117,31 +117,31 @@ enum Expects {
     Anything,
 }
 
-impl Seen {
+impl Inspection {
     fn expect_head(&mut self) {
         self.head.clear();
-        self.head.shrink_to(KEPT_BYTES);
-        self.expects = Expects::Head;
+        self.head.shrink_to(IDLE_BYTES);
+        self.expected = Expected::Head;
     }
 
     /// `false` when these bytes may not come here.
     fn take(&mut self, bytes: &[u8]) -> bool {
-        match &mut self.expects {
-            Expects::Head => {
+        match &mut self.expected {
+            Expected::Head => {
                 let room = HEAD_BYTES_MAX.saturating_sub(self.head.len()).min(bytes.len());
                 self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
                 true
             }
-            Expects::Chunks(lines, good) => {
+            Expected::Chunks(lines, good) => {
                 *good &= lines.take(bytes);
                 *good
             }
-            Expects::Anything => true,
+            Expected::Anything => true,
         }
     }
 }
 
-impl Watched {
+impl InspectedStream {
     /// The connection of a session, if it speaks HTTP/1.
     pub(crate) fn of(session: &ServerSession) -> Option<&Self> {
         (**session.stream()?).as_any().downcast_ref()
@@ -149,32 +149,33 @@ impl Watched {
 
     /// Looks at what came since the request began: its head, and what came with the end of it.
     pub(crate) fn head<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        look(&self.seen.lock().head)
+        look(&self.inspection.lock().head)
     }
 
     /// The head is judged: what follows its `head_bytes` is the body, in chunks or not. `false` when its
     /// beginning, which came already, is wrong.
     pub(crate) fn expect_body(&self, head_bytes: usize, chunked: bool) -> bool {
-        let mut seen = self.seen.lock();
-        seen.expects = if chunked { Expects::Chunks(ChunkLines::new(), true) } else { Expects::Anything };
-        let head = std::mem::take(&mut seen.head);
-        let good = seen.take(head.get(head_bytes..).unwrap_or_default());
-        seen.head = head;
+        let mut inspection = self.inspection.lock();
+        inspection.expected =
+            if chunked { Expected::Chunks(ChunkLines::new(), true) } else { Expected::Anything };
+        let head = std::mem::take(&mut inspection.head);
+        let good = inspection.take(head.get(head_bytes..).unwrap_or_default());
+        inspection.head = head;
         good
     }
 
     /// Whether a line of the chunked body was wrong; nothing of it passes then.
-    pub(crate) fn broke_chunks(&self) -> bool {
-        matches!(self.seen.lock().expects, Expects::Chunks(_, false))
+    pub(crate) fn has_malformed_chunks(&self) -> bool {
+        matches!(self.inspection.lock().expected, Expected::Chunks(_, false))
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for InspectedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if this.seen.get_mut().take(buf.filled().get(before..).unwrap_or_default()) {
+        if this.inspection.get_mut().take(buf.filled().get(before..).unwrap_or_default()) {
             return Poll::Ready(Ok(()));
         }
         buf.set_filled(before);
@@ -182,7 +183,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for InspectedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
     }
@@ -209,19 +210,19 @@ impl AsyncWrite for Watched {
 }
 
 #[async_trait]
-impl Shutdown for Watched {
+impl Shutdown for InspectedStream {
     async fn shutdown(&mut self) {
         self.stream.shutdown().await;
     }
 }
 
-impl UniqueID for Watched {
+impl UniqueID for InspectedStream {
     fn id(&self) -> i32 {
         self.stream.id()
     }
 }
 
-impl Ssl for Watched {
+impl Ssl for InspectedStream {
     fn get_ssl(&self) -> Option<&TlsRef> {
         self.stream.get_ssl()
     }
@@ -235,7 +236,7 @@ impl Ssl for Watched {
     }
 }
 
-impl GetTimingDigest for Watched {
+impl GetTimingDigest for InspectedStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.stream.get_timing_digest()
     }
@@ -249,7 +250,7 @@ impl GetTimingDigest for Watched {
     }
 }
 
-impl GetProxyDigest for Watched {
+impl GetProxyDigest for InspectedStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         self.stream.get_proxy_digest()
     }
@@ -259,7 +260,7 @@ impl GetProxyDigest for Watched {
     }
 }
 
-impl GetSocketDigest for Watched {
+impl GetSocketDigest for InspectedStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.stream.get_socket_digest()
     }
@@ -270,7 +271,7 @@ impl GetSocketDigest for Watched {
 }
 
 #[async_trait]
-impl Peek for Watched {
+impl Peek for InspectedStream {
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
         self.stream.try_peek(buf).await
     }
@@ -282,18 +283,18 @@ mod tests {
 
     #[test]
     fn what_comes_with_the_end_of_a_head_is_the_begin_of_its_body() {
-        let watched = |bytes: &[u8]| {
-            let mut seen = Seen::default();
-            assert!(seen.take(bytes));
+        let inspected = |bytes: &[u8]| {
+            let mut inspection = Inspection::default();
+            assert!(inspection.take(bytes));
             let (stream, _) = tokio::io::duplex(1);
-            Watched { stream: Box::new(stream), seen: Mutex::new(seen) }
+            InspectedStream { stream: Box::new(stream), inspection: Mutex::new(inspection) }
         };
         let head = b"POST / HTTP/1.1\r\n\r\n";
-        assert!(watched(head).expect_body(head.len(), true));
-        assert!(watched(&[&head[..], b"3;x\r\nab"].concat()).expect_body(head.len(), true));
-        let broken = watched(&[&head[..], b"3;\nab"].concat());
-        assert!(!broken.expect_body(head.len(), true) && broken.broke_chunks());
-        let whole = watched(&[&head[..], b"3;\nab"].concat());
-        assert!(whole.expect_body(head.len(), false) && !whole.broke_chunks());
+        assert!(inspected(head).expect_body(head.len(), true));
+        assert!(inspected(&[&head[..], b"3;x\r\nab"].concat()).expect_body(head.len(), true));
+        let broken = inspected(&[&head[..], b"3;\nab"].concat());
+        assert!(!broken.expect_body(head.len(), true) && broken.has_malformed_chunks());
+        let whole = inspected(&[&head[..], b"3;\nab"].concat());
+        assert!(whole.expect_body(head.len(), false) && !whole.has_malformed_chunks());
     }
 }

@@ -22,7 +22,7 @@ use crate::admin::Admin;
 use crate::gateway::Gateway;
 use crate::preflight;
 use crate::process_log;
-use crate::received::Door;
+use crate::received::InspectingServer;
 use crate::state::{PEM_BYTES_MAX, State, Watch};
 
 /// What is gathered for a client before it is sent: head and body of a denial leave together, where
@@ -201,7 +201,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(settings.client_idle);
     requests.server_options = Some(options);
-    let mut proxy = Service::new("portcullis".to_owned(), Door::new(requests));
+    let mut proxy = Service::new("portcullis".to_owned(), InspectingServer::new(requests));
     for listener in &settings.listeners {
         let address = listener.address.to_string();
         let listening =

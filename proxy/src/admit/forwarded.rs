@@ -24,7 +24,7 @@ pub(super) struct Client {
     /// An IPv4-mapped IPv6 address is the IPv4 address. `None` when the trusted proxies do not know it.
     pub(super) address: Option<IpAddr>,
     /// Whether the one `X-Forwarded-For` of the request says this address and nothing else, as we write it.
-    pub(super) is_told: bool,
+    pub(super) keep_forwarded_for: bool,
     /// Whether the connection's other end is a trusted proxy.
     pub(super) by_trusted: bool,
 }
@@ -46,13 +46,13 @@ pub(super) fn client(
 ) -> Result<Client, BadRequest> {
     let peer = peer.to_canonical();
     if !trusted(&peer, proxies) {
-        return Ok(Client { address: Some(peer), is_told: false, by_trusted: false });
+        return Ok(Client { address: Some(peer), keep_forwarded_for: false, by_trusted: false });
     }
     // The usual case, which needs no walk: a lone hop is the client, trusted or not.
     if let (Lines::One(line), ForwardedHeader::XForwardedFor) = (lines, proxies.header)
         && let Some(address) = own::v4(line.as_bytes())
     {
-        return Ok(Client { address: Some(address.into()), is_told: true, by_trusted: true });
+        return Ok(Client { address: Some(address.into()), keep_forwarded_for: true, by_trusted: true });
     }
     let hop = match lines {
         Lines::None => Ok(Hop::Known(peer)),
@@ -69,7 +69,7 @@ pub(super) fn client(
         Hop::Known(address) => Some(address),
         Hop::Unknown => None,
     };
-    Ok(Client { address, is_told: false, by_trusted: true })
+    Ok(Client { address, keep_forwarded_for: false, by_trusted: true })
 }
 
 fn trusted(address: &IpAddr, proxies: &TrustedProxies) -> bool {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderValue, Method, Version};
 use portcullis_config::settings::ForwardedHeader;
 
-use super::site::Told;
+use super::site::ForwardedSite;
 use super::{CREDENTIAL_BYTES_MAX, Head};
 use crate::refusal::BadRequest;
 
@@ -26,11 +26,11 @@ pub(super) struct Fields<'r> {
     pub(super) content_length: Option<u64>,
     /// `Destination`: the second path of a WebDAV request.
     pub(super) destination: Option<&'r str>,
-    pub(super) came: Came,
+    pub(super) presence: HeaderPresence,
     /// The lines of the header that tells the client's address.
     pub(super) forwarded: Lines<'r>,
     /// What else a trusted proxy tells of the client's connection.
-    pub(super) told: Told<'r>,
+    pub(super) forwarded_site: ForwardedSite<'r>,
     coding: Option<&'r [u8]>,
     connection: ConnectionOptions,
 }
@@ -44,7 +44,7 @@ struct ConnectionOptions {
 
 /// What came beside the fields that everybody sends.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Came {
+pub(crate) struct HeaderPresence {
     /// Cookies.
     pub(crate) cookies: bool,
     /// `Upgrade`, with whatever in it.
@@ -127,10 +127,10 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
             return Err(BadRequest::Framing);
         }
     }
-    fields.came.close = fields.connection.close;
+    fields.presence.close = fields.connection.close;
     // An offer that its connection does not name was meant for another hop, and one of HTTP/1.0 for nobody (RFC
     // 9110, section 7.8).
-    fields.came.websocket &=
+    fields.presence.websocket &=
         fields.connection.upgrade && head.version == Version::HTTP_11 && *head.method == Method::GET;
     fault.map_or(Ok(fields), Err)
 }
@@ -171,30 +171,30 @@ impl<'r> Fields<'r> {
                 once(&mut self.authorization, said, BadRequest::Credential)
             }
             "cookie" => {
-                self.came.cookies = true;
+                self.presence.cookies = true;
                 Ok(())
             }
             "connection" => self.connection.take(value),
             "upgrade" => {
-                self.came.upgrade = true;
+                self.presence.upgrade = true;
                 // A list; versions are told behind a slash.
-                self.came.websocket |= value
+                self.presence.websocket |= value
                     .as_bytes()
                     .split(|byte| *byte == b',')
                     .any(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"websocket"));
                 Ok(())
             }
             "via" => {
-                self.came.via = true;
+                self.presence.via = true;
                 Ok(())
             }
             // All that a trusted proxy says of its own end stands in the last line.
             "x-forwarded-proto" => {
-                self.told.proto = Some(value);
+                self.forwarded_site.proto = Some(value);
                 Ok(())
             }
             "x-forwarded-port" => {
-                self.told.port = Some(value);
+                self.forwarded_site.port = Some(value);
                 Ok(())
             }
             "x-forwarded-for" if forwarded == ForwardedHeader::XForwardedFor => {
@@ -203,14 +203,15 @@ impl<'r> Fields<'r> {
             }
             "forwarded" if forwarded == ForwardedHeader::Forwarded => {
                 self.forwarded = self.forwarded.and(value);
-                self.told.forwarded = Some(value);
+                self.forwarded_site.forwarded = Some(value);
                 Ok(())
             }
             "destination" => {
                 once(&mut self.destination, text(value, BadRequest::Destination)?, BadRequest::Destination)
             }
             _ => {
-                self.came.odd_names = self.came.odd_names.saturating_add(u8::from(!is_plain_name(name)));
+                self.presence.odd_names =
+                    self.presence.odd_names.saturating_add(u8::from(!is_plain_name(name)));
                 Ok(())
             }
         }

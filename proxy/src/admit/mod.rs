@@ -24,7 +24,7 @@ pub(crate) use chunks::ChunkLines;
 pub(crate) use fault::at_fault;
 use forwarded::Client;
 use head::Fields;
-pub(crate) use head::{Came, is_plain_name};
+pub(crate) use head::{HeaderPresence, is_plain_name};
 pub use raw::RawHead;
 pub use site::{Connection, Scheme, Site};
 
@@ -80,7 +80,8 @@ pub fn admit<'r>(
         Some(text) => Some(target::destination(text, &host)?),
         None => None,
     };
-    let site = site::site(connection, client.by_trusted.then_some(proxies.header), fields.told, port);
+    let site =
+        site::site(connection, client.by_trusted.then_some(proxies.header), fields.forwarded_site, port);
     let (headers, method) = (head.headers, head.method.as_str());
     Ok(AdmittedRequest { headers, fields, method, host, path, destination, client, site })
 }
@@ -134,14 +135,14 @@ impl<'r> AdmittedRequest<'r> {
 
     /// What came beside the fields that everybody sends.
     #[must_use]
-    pub(crate) const fn came(&self) -> Came {
-        self.fields.came
+    pub(crate) const fn presence(&self) -> HeaderPresence {
+        self.fields.presence
     }
 
     /// Whether `X-Forwarded-For` may stay as it came: it is one line, with this address alone.
     #[must_use]
-    pub(crate) const fn client_is_told(&self) -> bool {
-        self.client.is_told
+    pub(crate) const fn keep_forwarded_for(&self) -> bool {
+        self.client.keep_forwarded_for
     }
 
     /// The cookie of this name. All others are opaque: theirs is any byte, and any number.
@@ -149,7 +150,7 @@ impl<'r> AdmittedRequest<'r> {
     /// # Errors
     /// [`BadRequest::Credential`] when it came twice, or is not visible ASCII.
     pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
-        if !self.fields.came.cookies {
+        if !self.fields.presence.cookies {
             return Ok(None);
         }
         let mut found = None;
@@ -182,7 +183,7 @@ impl<'r> AdmittedRequest<'r> {
     /// Whether the client asks for a WebSocket. Offers of other protocols are optional, and not taken up.
     #[must_use]
     pub const fn is_websocket(&self) -> bool {
-        self.fields.came.websocket
+        self.fields.presence.websocket
     }
 
     /// Whether no page of a strange origin is behind this request: none is named (no browser), or one of

@@ -77,7 +77,7 @@ impl Site {
 
 /// What a trusted peer may say of it, each the last line of its header.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told<'r> {
+pub(super) struct ForwardedSite<'r> {
     pub(super) proto: Option<&'r HeaderValue>,
     pub(super) port: Option<&'r HeaderValue>,
     pub(super) forwarded: Option<&'r HeaderValue>,
@@ -91,7 +91,7 @@ pub(super) struct Told<'r> {
 pub(super) fn site(
     connection: Connection,
     by_trusted: Option<ForwardedHeader>,
-    told: Told<'_>,
+    forwarded: ForwardedSite<'_>,
     stated: Option<u16>,
 ) -> Site {
     let own = if connection.tls { Scheme::Https } else { Scheme::Http };
@@ -102,13 +102,13 @@ pub(super) fn site(
         return Site { scheme: own, port };
     };
     let scheme = match header {
-        ForwardedHeader::XForwardedFor => told.proto.and_then(last).and_then(Scheme::named),
+        ForwardedHeader::XForwardedFor => forwarded.proto.and_then(last).and_then(Scheme::named),
         ForwardedHeader::Forwarded => {
-            told.forwarded.and_then(last_element).and_then(|element| Scheme::named(&element.proto?))
+            forwarded.forwarded.and_then(last_element).and_then(|element| Scheme::named(&element.proto?))
         }
     };
     // Who tells by `Forwarded` need not keep a client's `X-Forwarded-Port` away.
-    let port = told.port.filter(|_| header == ForwardedHeader::XForwardedFor).and_then(last);
+    let port = forwarded.port.filter(|_| header == ForwardedHeader::XForwardedFor).and_then(last);
     let port = port.and_then(|text| text.parse().ok()).filter(|port| *port != 0);
     let is_plain = scheme.is_none() && port.is_none();
     let scheme = scheme.unwrap_or(own);

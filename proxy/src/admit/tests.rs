@@ -384,7 +384,7 @@ fn what_a_trusted_proxy_says_stays_only_where_it_says_what_we_would() {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
         sent.connection.peer = peer.parse().unwrap();
-        sent.with(|admitted| admitted.map(|request| (told(&request), request.client_is_told()))).unwrap()
+        sent.with(|admitted| admitted.map(|request| (told(&request), request.keep_forwarded_for()))).unwrap()
     };
     let is = |client: &str, told: bool| (client.to_owned(), told);
     assert_eq!(seen("10.0.0.1", &["203.0.113.9"]), is("203.0.113.9", true));
@@ -475,7 +475,7 @@ fn a_websocket_is_asked_for_by_a_get_whose_connection_says_upgrade() {
     let is_websocket = |lines: &[(&str, &str)]| {
         Sent::new("/", lines).with(|admitted| {
             let admitted = admitted.unwrap();
-            (admitted.came().upgrade, admitted.is_websocket())
+            (admitted.presence().upgrade, admitted.is_websocket())
         })
     };
     for (connection, upgrade, expected) in [
@@ -506,8 +506,9 @@ fn a_websocket_is_asked_for_by_a_get_whose_connection_says_upgrade() {
 
 #[test]
 fn a_field_with_an_odd_name_is_counted_and_refuses_nothing() {
-    let odd =
-        |lines: &[(&str, &str)]| Sent::new("/", lines).with(|admitted| admitted.unwrap().came().odd_names);
+    let odd = |lines: &[(&str, &str)]| {
+        Sent::new("/", lines).with(|admitted| admitted.unwrap().presence().odd_names)
+    };
     assert_eq!(odd(&[("x-user", "a"), ("x2", "b")]), 0);
     assert_eq!(odd(&[("x_user", "a"), ("x.user", "b"), ("x-user~", "c"), ("x-user", "d")]), 3);
 }

@@ -14,7 +14,7 @@ use portcullis_config::settings::{self, IdentityValue};
 
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
-use crate::admit::{self, Came, Site};
+use crate::admit::{self, HeaderPresence, Site};
 use crate::kept::for_good;
 use crate::token::Caller;
 
@@ -28,7 +28,7 @@ static REPLACED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, X_REQUEST_ID];
 
 /// What a permitted request is about.
-pub(crate) struct Prepared<'r> {
+pub(crate) struct PermittedRequest<'r> {
     /// The app's settings.
     pub(crate) app: &'r settings::App,
     /// What the app is told, worked out at load.
@@ -36,9 +36,9 @@ pub(crate) struct Prepared<'r> {
     /// Who asks.
     pub(crate) caller: &'r Caller,
     /// The client's address, as decided on.
-    pub(crate) client: Told,
+    pub(crate) forwarded_for: ForwardedFor,
     /// What came beside the fields that everybody sends.
-    pub(crate) came: Came,
+    pub(crate) presence: HeaderPresence,
     /// Whether the token that was verified is the one in `Authorization`.
     pub(crate) authorization_is_verified: bool,
     /// The host, as decided on.
@@ -53,11 +53,11 @@ pub(crate) struct Prepared<'r> {
 
 /// Whether the app is told of the client's address by us.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Told {
+pub(crate) enum ForwardedFor {
     /// `X-Forwarded-For`, as it came from a trusted proxy, is it.
-    Already,
+    Keep,
     /// By us; `None` when the trusted proxies do not know it.
-    Anew(Option<IpAddr>),
+    Set(Option<IpAddr>),
 }
 
 /// Names this process to itself: a request that comes back has been here (RFC 9110, section 7.6.3). Drawn anew
@@ -85,7 +85,7 @@ fn via(received: Version) -> HeaderValue {
 }
 
 /// Whether a request went through this process already.
-pub(crate) fn was_here(headers: &HeaderMap) -> bool {
+pub(crate) fn has_looped(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(VIA).iter();
     lines.any(|line| memchr::memmem::find(line.as_bytes(), PSEUDONYM.as_bytes()).is_some())
 }
@@ -182,7 +182,7 @@ fn take_parts(header: &mut RequestHeader) -> request::Parts {
 ///
 /// # Errors
 /// When the target is not what was admitted: what the app receives must be what the policies judged.
-pub(crate) fn forget_spelling(header: &mut RequestHeader) -> Result<()> {
+pub(crate) fn drop_header_case(header: &mut RequestHeader) -> Result<()> {
     let target = header.uri.path_and_query().map(|target| target.as_str().as_bytes());
     if target != Some(header.raw_path()) {
         return Err(Error::explain(ErrorType::HTTPStatus(500), "the target has two readings"));
@@ -199,28 +199,28 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     headers.insert(name, value);
 }
 
-/// Rewrites the head that goes to the app; see [`forget_spelling`], which comes first.
-pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
-    let Prepared { app, plan, caller, .. } = passage;
+/// Rewrites the head that goes to the app; see [`drop_header_case`], which comes first.
+pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>) {
+    let PermittedRequest { app, plan, caller, .. } = request;
     let mut parts = take_parts(header);
     let headers = &mut parts.headers;
-    let came = passage.came;
+    let presence = request.presence;
     // Names of odd signs pass for others in some apps.
     let is_odd =
-        |name: &str| came.odd_names > 0 && !admit::is_plain_name(name) && !plan.forgeable.passes(name);
+        |name: &str| presence.odd_names > 0 && !admit::is_plain_name(name) && !plan.forgeable.passes(name);
     let forged = headers.keys().filter(|name| is_odd(name.as_str()) || plan.forgeable.holds(name.as_str()));
     for name in forged.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
-    if came.upgrade && !app.websocket {
+    if presence.upgrade && !app.websocket {
         headers.remove(UPGRADE);
         headers.remove(CONNECTION);
     }
     // Apps believe a credential that comes from us: one that nobody verified never reaches them.
-    if !(app.forward_authorization && passage.authorization_is_verified) {
+    if !(app.forward_authorization && request.authorization_is_verified) {
         headers.remove(AUTHORIZATION);
     }
-    if came.cookies {
+    if presence.cookies {
         let kept = cookies(headers, app.token.cookie.as_deref());
         headers.remove(COOKIE);
         if let Some(kept) = kept {
@@ -232,21 +232,21 @@ pub(crate) fn prepare(header: &mut RequestHeader, passage: Prepared<'_>) {
             set(headers, name.clone(), value);
         }
     }
-    if let Told::Anew(client) = passage.client {
+    if let ForwardedFor::Set(client) = request.forwarded_for {
         set(headers, X_FORWARDED_FOR, address(client));
     }
     // Most clients spell the host as it is judged.
-    let sent = headers.get(HOST).filter(|sent| is_authority(sent, passage.host, passage.site)).cloned();
+    let sent = headers.get(HOST).filter(|sent| is_authority(sent, request.host, request.site)).cloned();
     let host = sent.unwrap_or_else(|| {
-        let host = authority(passage.host, passage.site);
+        let host = authority(request.host, request.site);
         set(headers, HOST, host.clone());
         host
     });
     set(headers, X_FORWARDED_HOST, host);
-    set(headers, X_FORWARDED_PORT, port(passage.site.port));
-    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static(passage.site.scheme.as_str()));
-    headers.append(VIA, via(passage.received));
-    set(headers, X_REQUEST_ID, passage.request_id);
+    set(headers, X_FORWARDED_PORT, port(request.site.port));
+    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static(request.site.scheme.as_str()));
+    headers.append(VIA, via(request.received));
+    set(headers, X_REQUEST_ID, request.request_id);
     *header = RequestHeader::from(parts);
 }
 
@@ -295,9 +295,9 @@ mod tests {
     fn a_request_that_was_here_is_known_by_our_word_in_any_line_of_via() {
         let mut headers = HeaderMap::new();
         headers.append(VIA, HeaderValue::from_static("1.1 portcullis-0000000000000000, 1.0 other"));
-        assert!(!was_here(&headers));
+        assert!(!has_looped(&headers));
         headers.append(VIA, HeaderValue::from_str(&format!("2 cache (x), 1.1 {} (y)", *PSEUDONYM)).unwrap());
-        assert!(was_here(&headers));
+        assert!(has_looped(&headers));
         assert_eq!(via(Version::HTTP_2), format!("2 {}", *PSEUDONYM));
     }
 

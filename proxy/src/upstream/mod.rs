@@ -26,7 +26,7 @@ use x509_parser::prelude::FromDer;
 
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
 pub(crate) use endpoint::{Endpoint, cause_of};
-pub(crate) use headers::{HeadPlan, Prepared, Told, forget_spelling, prepare, was_here};
+pub(crate) use headers::{ForwardedFor, HeadPlan, PermittedRequest, drop_header_case, has_looped, prepare};
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]
