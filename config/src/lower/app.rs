@@ -11,8 +11,11 @@ use portcullis_policy::text;
 use url::{Host, Url};
 
 use super::authorities::authorities;
+use super::context::Context;
+use super::definitions::Definitions;
+use super::names::Names;
+use super::paths;
 use super::values::{self, Flaw};
-use super::{Context, Known, Names, paths};
 use crate::diagnose::{At, Diagnostic};
 use crate::reserved::{Harm, fold, reserved};
 use crate::schema::check::shortened;
@@ -67,7 +70,7 @@ pub(super) fn app(
     view: View<'_>,
     issuers: &[Issuer],
     issuer_names: &Names,
-    known: &mut Known,
+    known: &mut Definitions,
     routes: &mut Routes,
 ) -> Option<(App, model::App)> {
     let id = cx.parse_key(view, "id", app_id).map(|id| id.as_str().to_owned());

@@ -6,7 +6,7 @@ use std::io::Read;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Context;
+use super::context::Context;
 use crate::diagnose::Diagnostic;
 use crate::schema::tree::View;
 use crate::settings::Authorities;

@@ -5,14 +5,20 @@ use portcullis_policy::model::{
     Platforms, RequestCondition, RiskLevel, RiskSet,
 };
 
-use super::{Context, Known, Referent, policy, rule, time, values};
+use super::context::Context;
+use super::definitions::{Definitions, Referent};
+use super::{rule, time, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::policy_tables::{FILTER, LOCATIONS, PLATFORMS, REQUEST, TIME};
 use crate::schema::tree::View;
 use crate::settings::Claims;
 
 /// `None` when a condition is not understood: a policy without it would be another policy.
-pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Conditions> {
+pub(super) fn conditions(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    known: &mut Definitions,
+) -> Option<Conditions> {
     let never = "the policy would never apply";
     for key in ["client-apps", "sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"] {
         cx.not_empty(view, key, never);
@@ -30,7 +36,7 @@ pub(super) fn conditions(cx: &mut Context<'_>, view: View<'_>, known: &mut Known
     };
     let platforms = view.table("platforms", &PLATFORMS).map(|table| platforms(cx, table));
     let locations = view.table("locations", &LOCATIONS).map(|table| locations(cx, table, known));
-    let device = view.table("device-filter", &FILTER).map(|table| policy::filter(cx, table));
+    let device = view.table("device-filter", &FILTER).map(|table| rule::filter(cx, table));
     let request = view.table("request", &REQUEST).map(|table| request(cx, table));
     let time = view.table("time", &TIME).map(|table| time::condition(cx, table));
     let claims = view.text("claims").map(|text| rule::rule(cx, text, view.at_key("claims")));
@@ -66,7 +72,7 @@ fn words<T: Copy>(view: View<'_>, key: &str, all: &[T], name: fn(T) -> &'static 
 }
 
 /// What no issuer tells counts as no risk and no flow, so the policy would look stricter than it is.
-fn untold(cx: &mut Context<'_>, view: View<'_>, known: &Known) {
+fn untold(cx: &mut Context<'_>, view: View<'_>, known: &Definitions) {
     type Told = fn(&Claims) -> bool;
     let signals: [(&str, &str, Told); 5] = [
         ("sign-in-risk", "sign-in-risk", |claims| claims.sign_in_risk.is_some()),
@@ -110,7 +116,7 @@ fn platforms(cx: &mut Context<'_>, view: View<'_>) -> Platforms {
     Platforms { include: side("include"), exclude: side("exclude") }
 }
 
-fn locations(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Locations {
+fn locations(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Locations {
     cx.not_empty(view, "include", "the policy would never apply");
     let mut side = |key: &str, why: &'static str| {
         view.texts(key).map(|(text, at)| location(text, at, known, why)).collect()
@@ -121,12 +127,12 @@ fn locations(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Locatio
     }
 }
 
-fn location(text: &str, at: At, known: &mut Known, why: &'static str) -> LocationSelector {
+fn location(text: &str, at: At, known: &mut Definitions, why: &'static str) -> LocationSelector {
     match text {
         "all" => LocationSelector::All,
         "all-trusted" => LocationSelector::AllTrusted,
         name => {
-            known.refer(Referent::Location, name, at, why);
+            known.reference(Referent::Location, name, at, why);
             LocationSelector::Named(name.to_owned())
         }
     }

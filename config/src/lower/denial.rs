@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_policy::model::Evidence;
 
+use super::context::Context;
+use super::template;
 use super::values::{self, Flaw};
-use super::{Context, template};
 use crate::diagnose::Diagnostic;
 use crate::file;
 use crate::schema::tables::{APP, DENIAL};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::authorities::authorities;
-use super::{Context, Names, values};
+use super::context::Context;
+use super::names::Names;
+use super::values;
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};

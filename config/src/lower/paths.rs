@@ -5,26 +5,10 @@ use portcullis_policy::PolicySet;
 use portcullis_policy::model::{AppSelector, Targets};
 use portcullis_policy::path::{PathCase, PathForm, PathForms};
 
-use super::Context;
-use super::values::Flaw;
+use super::context::Context;
 use crate::diagnose::{At, Diagnostic};
-use crate::schema::check::shortened;
 use crate::schema::tree::View;
 use crate::settings::App;
-
-/// Every form that an app can allow, as the schema lists them.
-pub(crate) const FORMS: [&str; PathForm::ALL.len()] = {
-    let mut words = [""; PathForm::ALL.len()];
-    let mut position = 0;
-    while position < words.len() {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within the length of both")]
-        {
-            words[position] = PathForm::ALL[position].as_str();
-        }
-        position += 1;
-    }
-    words
-};
 
 /// How an app takes letter case.
 pub(super) fn case(view: View<'_>) -> PathCase {
@@ -54,20 +38,6 @@ pub(super) fn allowed(cx: &mut Context<'_>, view: View<'_>) -> PathForms {
         );
     }
     forms
-}
-
-/// A path that a person wrote, in normal form, if a request could have it.
-pub(super) fn written(text: &str) -> Result<String, Flaw> {
-    let flaw = || {
-        Flaw::new("path/pattern", format!("`{}` is no path that could match", shortened(text)))
-            .why("paths compare in normal form: without a query, empty, `.` or `..` segments, or a `/` at the end")
-            .help("write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too; `?`, `#`, `%` and `*` of a name are `%3F`, `%23`, `%25` and `%2A`")
-    };
-    if text.len() > 1_024 || text.ends_with('/') || text.contains('*') {
-        return Err(flaw());
-    }
-    let path = portcullis_policy::path::read_text(text).map_err(|_| flaw())?;
-    if path.forms().contains(PathForm::DoubleSlash) { Err(flaw()) } else { Ok(path.written().to_owned()) }
 }
 
 /// Warns of apps that share a server, where a path that one of them lets pass could be the other's page.

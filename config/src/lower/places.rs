@@ -3,7 +3,9 @@
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{AuthenticationStrength, NamedLocation, Place};
 
-use super::{Context, Known, values};
+use super::context::Context;
+use super::definitions::Definitions;
+use super::values;
 use crate::diagnose::Diagnostic;
 use crate::schema::check::shortened;
 use crate::schema::tables::{LOCATION, STRENGTH};
@@ -22,7 +24,7 @@ const MULTIFACTOR: &[&[&str]] =
 const PHISHING_RESISTANT_ACRS: &[&str] = &["phr", "phrh"];
 
 /// Adds Entra's three built-in strengths.
-pub(super) fn built_in_strengths(known: &mut Known, set: &mut PolicySet) {
+pub(super) fn built_in_strengths(known: &mut Definitions, set: &mut PolicySet) {
     let strengths: [(&str, &[&[&[&str]]]); 3] = [
         ("phishing-resistant-mfa", &[PHISHING_RESISTANT]),
         ("passwordless-mfa", &[PHISHING_RESISTANT, PASSWORDLESS]),
@@ -41,7 +43,7 @@ pub(super) fn built_in_strengths(known: &mut Known, set: &mut PolicySet) {
 }
 
 /// The locations and strengths of one file.
-pub(super) fn places(cx: &mut Context<'_>, file: View<'_>, known: &mut Known, set: &mut PolicySet) {
+pub(super) fn places(cx: &mut Context<'_>, file: View<'_>, known: &mut Definitions, set: &mut PolicySet) {
     for view in file.tables("location", &LOCATION) {
         set.locations.extend(location(cx, view, known));
     }
@@ -50,7 +52,7 @@ pub(super) fn places(cx: &mut Context<'_>, file: View<'_>, known: &mut Known, se
     }
 }
 
-fn location(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<NamedLocation> {
+fn location(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Option<NamedLocation> {
     let name = view.text("name");
     if let Some(name) = name {
         named(cx, view, name);
@@ -116,7 +118,7 @@ fn named(cx: &mut Context<'_>, view: View<'_>, name: &str) {
     }
 }
 
-fn strength(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<AuthenticationStrength> {
+fn strength(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Option<AuthenticationStrength> {
     let name = view.text("name");
     if let Some(name) = name {
         named(cx, view, name);

@@ -1,25 +1,23 @@
 //! Policies: whom, what, when, and what is asked.
 
-use std::collections::HashSet;
-use std::hash::Hash;
-use std::sync::Arc;
-
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{
-    AppSelector, Apps, Conditions, Control, FilterMode, Grant, GuestKind, GuestKinds, Guests, Operator,
-    Persistence, Policy, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Tenants,
-    UserSelector, Users, WorkloadSelector, Workloads,
+    AppSelector, Apps, Control, FilterMode, Grant, GuestKind, GuestKinds, Guests, Operator, Persistence,
+    Policy, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Tenants, UserSelector, Users,
+    WorkloadSelector, Workloads,
 };
 
+use super::context::Context;
+use super::definitions::{Definitions, Referent};
 use super::values::{self, Flaw};
-use super::{Context, Known, Referent, conditions, denial, rule};
+use super::{conditions, denial, rule};
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
 use crate::schema::tree::{Kind, View};
 use crate::settings::PolicyDenial;
 
-pub(super) const GUEST_KINDS: [(&str, GuestKind); 6] = [
+pub(crate) const GUEST_KINDS: [(&str, GuestKind); 6] = [
     ("internal-guest", GuestKind::InternalGuest),
     ("b2b-collaboration-guest", GuestKind::B2bCollaborationGuest),
     ("b2b-collaboration-member", GuestKind::B2bCollaborationMember),
@@ -41,7 +39,7 @@ const CONTROLS: [(&str, Control); 6] = [
 pub(super) fn policies(
     cx: &mut Context<'_>,
     file: View<'_>,
-    known: &mut Known,
+    known: &mut Definitions,
     set: &mut PolicySet,
 ) -> Vec<PolicyDenial> {
     let mut denials = Vec::new();
@@ -56,24 +54,7 @@ pub(super) fn policies(
     denials
 }
 
-/// What policies say alike is kept once: of ten thousand, most are about the same few circumstances.
-#[derive(Debug, Default)]
-pub(super) struct Alike {
-    subjects: HashSet<Arc<Subjects>>,
-    targets: HashSet<Arc<Targets>>,
-    conditions: HashSet<Arc<Conditions>>,
-}
-
-fn shared<T: Eq + Hash>(all: &mut HashSet<Arc<T>>, one: T) -> Arc<T> {
-    if let Some(same) = all.get(&one) {
-        return Arc::clone(same);
-    }
-    let one = Arc::new(one);
-    all.insert(Arc::clone(&one));
-    one
-}
-
-fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Policy> {
+fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Option<Policy> {
     let id = cx.parse_key(view, "id", values::id);
     if let Some(id) = &id {
         known.policies.define(cx, "policy", id.as_str(), view.at_key("id"));
@@ -101,9 +82,9 @@ fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Known) -> Option<Pol
         id,
         name,
         state,
-        subjects: shared(&mut known.alike.subjects, subjects?),
-        targets: shared(&mut known.alike.targets, targets?),
-        conditions: shared(&mut known.alike.conditions, conditions?),
+        subjects: known.interners.subjects.intern(subjects?),
+        targets: known.interners.targets.intern(targets?),
+        conditions: known.interners.conditions.intern(conditions?),
         grant: grant?,
         session: session?,
     })
@@ -233,7 +214,7 @@ fn workload_selector(text: &str) -> Result<WorkloadSelector, Flaw> {
     }
 }
 
-fn targets(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Targets> {
+fn targets(cx: &mut Context<'_>, view: View<'_>, known: &Definitions) -> Option<Targets> {
     if one_of(cx, view, ["apps", "authentication-contexts"], "policy/targets")? == "authentication-contexts" {
         cx.not_empty(view, "authentication-contexts", "the policy would never apply");
         return Some(Targets::Contexts(cx.parse_list(view, "authentication-contexts", values::context)));
@@ -241,7 +222,7 @@ fn targets(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Target
     let table = view.table("apps", &APPS)?;
     let (include, exclude) = sides(cx, table, |cx, text, at| app_selector(cx, text, at, known));
     let filter = match table.table("filter", &FILTER) {
-        Some(filter) => Some(self::filter(cx, filter)?),
+        Some(filter) => Some(rule::filter(cx, filter)?),
         None if table.get("filter").is_some() => return None,
         None => None,
     };
@@ -265,21 +246,7 @@ fn targets(cx: &mut Context<'_>, view: View<'_>, known: &Known) -> Option<Target
     Some(Targets::Apps(Apps { include, exclude, filter }))
 }
 
-/// Mode and rule of a filter.
-pub(super) fn filter(
-    cx: &mut Context<'_>,
-    view: View<'_>,
-) -> Option<(FilterMode, portcullis_policy::rule::Rule)> {
-    let rule = rule::rule(cx, view.text("rule")?, view.at_key("rule"));
-    let mode = match view.text("mode")? {
-        "include" => FilterMode::Include,
-        "exclude" => FilterMode::Exclude,
-        _ => return None,
-    };
-    Some((mode, rule?))
-}
-
-fn app_selector(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Option<AppSelector> {
+fn app_selector(cx: &mut Context<'_>, text: &str, at: At, known: &Definitions) -> Option<AppSelector> {
     let why = "an app that is meant by it would not be covered";
     match (text, text.strip_prefix("group:")) {
         ("all", _) => Some(AppSelector::All),
@@ -300,7 +267,7 @@ fn app_selector(cx: &mut Context<'_>, text: &str, at: At, known: &Known) -> Opti
 fn grant(
     cx: &mut Context<'_>,
     view: View<'_>,
-    known: &mut Known,
+    known: &mut Definitions,
     session: Option<&SessionControls>,
 ) -> Option<Grant> {
     let Some(node) = view.get("grant") else {
@@ -358,7 +325,7 @@ fn grant(
     (!controls.is_empty()).then_some(Grant::Require { operator, controls })
 }
 
-fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Known) -> Option<Control> {
+fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Definitions) -> Option<Control> {
     let claims = &known.claims;
     let untold = |claim: fn(&crate::settings::Claims) -> &Option<String>| {
         !claims.is_empty() && claims.iter().all(|claims| claim(claims).is_none())
@@ -373,7 +340,7 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Known) -> Optio
         }
         Some((_, name)) if name.is_empty() || name.trim() != name => return no_control(cx, text, at),
         Some(("strength", name)) => {
-            known.refer(Referent::Strength, name, at, "nobody could meet it");
+            known.reference(Referent::Strength, name, at, "nobody could meet it");
             (Control::Strength(name.to_owned()), None)
         }
         Some(("terms-of-use", name)) => {

@@ -7,7 +7,8 @@ use portcullis_policy::model::{
 };
 use portcullis_policy::signals::IssuerEvidence;
 
-use super::{Context, issuer};
+use super::context::Context;
+use super::issuer;
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::shortened;
 use crate::schema::policy_tables::GRANT;

@@ -1,9 +1,11 @@
 //! Rules of the filter language, with problems shown at their place inside the string.
 
+use portcullis_policy::model::FilterMode;
 use portcullis_policy::rule::Rule;
 
-use super::Context;
+use super::context::Context;
 use crate::diagnose::{At, Diagnostic};
+use crate::schema::tree::View;
 
 /// Parses the rule that is written at `at`.
 pub(super) fn rule(cx: &mut Context<'_>, text: &str, at: At) -> Option<Rule> {
@@ -15,6 +17,17 @@ pub(super) fn rule(cx: &mut Context<'_>, text: &str, at: At) -> Option<Rule> {
             None
         }
     }
+}
+
+/// Mode and rule of a filter.
+pub(super) fn filter(cx: &mut Context<'_>, view: View<'_>) -> Option<(FilterMode, Rule)> {
+    let rule = rule(cx, view.text("rule")?, view.at_key("rule"));
+    let mode = match view.text("mode")? {
+        "include" => FilterMode::Include,
+        "exclude" => FilterMode::Exclude,
+        _ => return None,
+    };
+    Some((mode, rule?))
 }
 
 /// What is wrong in a rule; offsets are bytes of the rule's text.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::values::Flaw;
-use super::{Context, values};
+use super::context::Context;
+use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
 use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LISTENER, LISTENER_TLS};
 use crate::schema::tree::{Kind, View};

@@ -4,7 +4,7 @@
 //! Every hole is escaped for text when the page is filled, which is why no hole but `lang` and
 //! `dir` may stand inside a tag.
 
-use super::Context;
+use super::context::Context;
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tree::View;

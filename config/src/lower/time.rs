@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone as Zone;
 use portcullis_policy::model::{TimeCondition, TimeZone, Transition, WeekWindow};
 
-use super::Context;
+use super::context::Context;
 use super::values::Flaw;
 use crate::diagnose::Diagnostic;
 use crate::schema::check::shortened;

@@ -4,33 +4,33 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::countries;
+use crate::schema::check::shortened;
 use ipnet::IpNet;
 use portcullis_policy::model::{AuthenticationContext, CountryCode, PathPattern, PolicyId};
+use portcullis_policy::path::{PathForm, read_text};
 use url::{Host, Url};
-
-use super::paths;
-use crate::schema::check::shortened;
 
 /// A string that is not what it should be.
 #[derive(Debug)]
-pub(super) struct Flaw {
-    pub(super) code: &'static str,
-    pub(super) what: String,
-    pub(super) why: Option<&'static str>,
-    pub(super) help: Option<String>,
+pub(crate) struct Flaw {
+    pub(crate) code: &'static str,
+    pub(crate) what: String,
+    pub(crate) why: Option<&'static str>,
+    pub(crate) help: Option<String>,
 }
 
 impl Flaw {
-    pub(super) fn new(code: &'static str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, what: impl Into<String>) -> Self {
         Self { code, what: what.into(), why: None, help: None }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    pub(super) const fn why(mut self, why: &'static str) -> Self {
+    pub(crate) const fn why(mut self, why: &'static str) -> Self {
         self.why = Some(why);
         self
     }
@@ -41,7 +41,7 @@ const DURATION_SECS_MAX: u64 = 3_650 * 86_400;
 const SIZE_MAX: u64 = 1 << 40;
 
 /// `30s`, `5m`, `8h`, `30d`, `500ms`.
-pub(super) fn duration(text: &str) -> Result<Duration, Flaw> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Flaw> {
     let flaw = || {
         Flaw::new("value/duration", format!("`{}` is no duration", shortened(text)))
             .help("write a whole number and a unit: `500ms`, `30s`, `5m`, `8h`, `30d`")
@@ -70,7 +70,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Flaw> {
 }
 
 /// `512B`, `64KiB`, `10MiB`, `1GiB`, in bytes.
-pub(super) fn size(text: &str) -> Result<u64, Flaw> {
+pub(crate) fn size(text: &str) -> Result<u64, Flaw> {
     let flaw = || {
         Flaw::new("value/size", format!("`{}` is no size", shortened(text)))
             .help("write a whole number and a unit, at most 1024GiB: `512B`, `64KiB`, `10MiB`, `1GiB`")
@@ -89,7 +89,7 @@ pub(super) fn size(text: &str) -> Result<u64, Flaw> {
 }
 
 /// `127.0.0.1:8080`, `[::1]:8080`. Port 0 would be a different port at each start.
-pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Flaw> {
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, Flaw> {
     let flaw = || {
         Flaw::new("value/address", format!("`{}` is no address with port", shortened(text)))
             .help("write `127.0.0.1:8080` or `[::1]:8080`")
@@ -99,7 +99,7 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Flaw> {
 }
 
 /// A network in CIDR notation without host bits, or a single address.
-pub(super) fn network(text: &str) -> Result<IpNet, Flaw> {
+pub(crate) fn network(text: &str) -> Result<IpNet, Flaw> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
     }
@@ -128,7 +128,7 @@ fn unmapped(network: IpNet) -> IpNet {
 }
 
 /// An assigned ISO 3166-1 alpha-2 code.
-pub(super) fn country(text: &str) -> Result<CountryCode, Flaw> {
+pub(crate) fn country(text: &str) -> Result<CountryCode, Flaw> {
     let flaw = || {
         let what = format!("`{}` is no country code", shortened(text));
         let help = match text.to_ascii_uppercase().as_str() {
@@ -139,18 +139,18 @@ pub(super) fn country(text: &str) -> Result<CountryCode, Flaw> {
         Flaw::new("country/unknown", what).why("no address would ever be in it").help(help)
     };
     let code = CountryCode::new(text).ok_or_else(flaw)?;
-    super::countries::is_assigned(code.as_str()).then_some(code).ok_or_else(flaw)
+    countries::is_assigned(code.as_str()).then_some(code).ok_or_else(flaw)
 }
 
 /// An id of a policy, app or issuer.
-pub(super) fn id(text: &str) -> Result<PolicyId, Flaw> {
+pub(crate) fn id(text: &str) -> Result<PolicyId, Flaw> {
     PolicyId::new(text).map_err(|invalid| {
         Flaw::new("id/invalid", format!("`{}` is no id", shortened(text))).help(invalid.to_string())
     })
 }
 
 /// `c1` to `c99`.
-pub(super) fn context(text: &str) -> Result<AuthenticationContext, Flaw> {
+pub(crate) fn context(text: &str) -> Result<AuthenticationContext, Flaw> {
     AuthenticationContext::new(text).ok_or_else(|| {
         Flaw::new("context/invalid", format!("`{}` is no authentication context", shortened(text)))
             .help("contexts are `c1` to `c99`")
@@ -158,7 +158,7 @@ pub(super) fn context(text: &str) -> Result<AuthenticationContext, Flaw> {
 }
 
 /// A host name without port, lower case.
-pub(super) fn host(text: &str) -> Result<String, Flaw> {
+pub(crate) fn host(text: &str) -> Result<String, Flaw> {
     let flaw = || {
         Flaw::new("host/invalid", format!("`{}` is no host name", shortened(text)))
             .help("write a name such as `wiki.example.com`, without scheme, port, path or `*`")
@@ -176,7 +176,7 @@ pub(super) fn host(text: &str) -> Result<String, Flaw> {
 }
 
 /// A URL for people's browsers or for keys: https, or http on loopback.
-pub(super) fn secure_url(text: &str) -> Result<Url, Flaw> {
+pub(crate) fn secure_url(text: &str) -> Result<Url, Flaw> {
     let url = Url::parse(text)
         .map_err(|error| Flaw::new("value/url", format!("`{}` is no URL: {error}", shortened(text))))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -193,7 +193,7 @@ pub(super) fn secure_url(text: &str) -> Result<Url, Flaw> {
 }
 
 /// The origin of pages, as browsers write it: scheme, host, and a port that is not the usual one.
-pub(super) fn origin(text: &str) -> Result<String, Flaw> {
+pub(crate) fn origin(text: &str) -> Result<String, Flaw> {
     let url = secure_url(text)?;
     let origin = url.origin().ascii_serialization();
     if origin == text.to_ascii_lowercase() {
@@ -215,23 +215,37 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// A path prefix: starts with `/`, does not end with it unless it is `/` alone.
-pub(super) fn path_prefix(text: &str) -> Result<String, Flaw> {
-    if text == "/" { Ok(text.to_owned()) } else { paths::written(text) }
+pub(crate) fn path_prefix(text: &str) -> Result<String, Flaw> {
+    if text == "/" { Ok(text.to_owned()) } else { written_path(text) }
+}
+
+/// A path that a person wrote, in normal form, if a request could have it.
+fn written_path(text: &str) -> Result<String, Flaw> {
+    let flaw = || {
+        Flaw::new("path/pattern", format!("`{}` is no path that could match", shortened(text)))
+            .why("paths compare in normal form: without a query, empty, `.` or `..` segments, or a `/` at the end")
+            .help("write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too; `?`, `#`, `%` and `*` of a name are `%3F`, `%23`, `%25` and `%2A`")
+    };
+    if text.len() > 1_024 || text.ends_with('/') || text.contains('*') {
+        return Err(flaw());
+    }
+    let path = read_text(text).map_err(|_| flaw())?;
+    if path.forms().contains(PathForm::DoubleSlash) { Err(flaw()) } else { Ok(path.written().to_owned()) }
 }
 
 /// `/admin` or `/admin/**`; `/**` is every path.
-pub(super) fn path_pattern(text: &str) -> Result<PathPattern, Flaw> {
+pub(crate) fn path_pattern(text: &str) -> Result<PathPattern, Flaw> {
     match text.strip_suffix("/**") {
         // The root without the slash at its end is the empty path.
         Some("") => Ok(PathPattern::Subtree(String::new())),
-        Some(base) => Ok(PathPattern::Subtree(paths::written(base)?)),
+        Some(base) => Ok(PathPattern::Subtree(written_path(base)?)),
         None if text == "/" => Ok(PathPattern::Exact(text.to_owned())),
-        None => Ok(PathPattern::Exact(paths::written(text)?)),
+        None => Ok(PathPattern::Exact(written_path(text)?)),
     }
 }
 
 /// A name of a header, cookie or method: RFC 9110, `token`.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let extra = b"!#$%&'*+-.^_`|~";
     !text.is_empty()
         && text.len() <= 128
@@ -239,7 +253,7 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 /// A method, upper case.
-pub(super) fn method(text: &str) -> Result<String, Flaw> {
+pub(crate) fn method(text: &str) -> Result<String, Flaw> {
     let flaw = || {
         Flaw::new("method/invalid", format!("`{}` is no method", shortened(text)))
             .help("write upper-case methods such as `GET`; they compare exactly")

@@ -1,13 +1,9 @@
 //! The keys of a question to the policies, of a file of cases, and of the body that Graph takes for the
 //! same question (`conditionalAccess/evaluate`).
 
-use super::{Form, Shape, Table, default, optional, required};
+use super::{CONTEXTS, DATE, Form, Shape, TEXT, TEXTS, Table, default, optional, required};
 
-const PLAIN: Shape = Shape::Text(Form::Plain);
-const TEXTS: Shape = super::tables::TEXTS;
-const CONTEXTS: Shape = super::tables::CONTEXTS;
 const RISK: Shape = Shape::Word(&["none", "low", "medium", "high"]);
-const DATE: Shape = Shape::Either(&[Shape::Text(Form::Date), Shape::Date]);
 
 pub(crate) static CASES: Table = Table {
     title: "a file of cases",
@@ -17,7 +13,7 @@ pub(crate) static CASES: Table = Table {
 pub(crate) static CASE: Table = Table {
     title: "[[case]]",
     keys: &[
-        required("name", PLAIN, "A sentence that says what must hold."),
+        required("name", TEXT, "A sentence that says what must hold."),
         required("request", Shape::Table(&QUESTION), "Who asks for what, from where, on what."),
         required(
             "expect",
@@ -32,17 +28,17 @@ pub(crate) static CASE: Table = Table {
 pub(crate) static QUESTION: Table = Table {
     title: "a request",
     keys: &[
-        optional("user", PLAIN, "The id that policies name; either this or `program`."),
-        optional("program", PLAIN, "The service principal's id, for a token without a user."),
+        optional("user", TEXT, "The id that policies name; either this or `program`."),
+        optional("program", TEXT, "The service principal's id, for a token without a user."),
         optional("groups", TEXTS, "Group ids."),
         optional("roles", TEXTS, "Directory role ids."),
-        optional("guest", PLAIN, "How the user is external: `b2b-collaboration-guest` …"),
-        optional("home-tenant", PLAIN, "The tenant that the user comes from."),
+        optional("guest", TEXT, "How the user is external: `b2b-collaboration-guest` …"),
+        optional("home-tenant", TEXT, "The tenant that the user comes from."),
         required("app", Shape::Text(Form::Id), "The app, by id."),
         optional("context", Shape::Text(Form::Context), "The authentication context; from `path` if absent."),
-        default("method", "\"GET\"", PLAIN, "The method."),
-        default("path", "\"/\"", PLAIN, "The path."),
-        optional("ip", PLAIN, "The client's address."),
+        default("method", "\"GET\"", TEXT, "The method."),
+        default("path", "\"/\"", TEXT, "The path."),
+        optional("ip", TEXT, "The client's address."),
         optional("country", Shape::Text(Form::Country), "Its country; looked up from `ip` if absent."),
         optional(
             "platform",
@@ -64,19 +60,19 @@ pub(crate) static QUESTION: Table = Table {
             Shape::Bool,
             "That the sign-in proved several factors, in whatever way its issuer tells it.",
         ),
-        optional("acr", PLAIN, "Authentication context class of the token."),
+        optional("acr", TEXT, "Authentication context class of the token."),
         optional(
             "acrs",
             CONTEXTS,
             "Authentication contexts that the token says were satisfied, such as `[\"c1\"]`.",
         ),
-        optional("issuer", PLAIN, "The issuer of the token, by its name; the app's first if absent."),
+        optional("issuer", TEXT, "The issuer of the token, by its name; the app's first if absent."),
         optional(
             "carrier",
             Shape::Word(&["bearer", "session"]),
             "What brings the token: `Authorization: Bearer`, or a cookie or header of a session. If absent, a session where the app takes one and `client` is a browser or is not told.",
         ),
-        optional("client-id", PLAIN, "The client that the token was issued to."),
+        optional("client-id", TEXT, "The client that the token was issued to."),
         optional(
             "flow",
             Shape::Word(&["device-code-flow", "authentication-transfer"]),
@@ -110,26 +106,26 @@ pub(crate) static QUESTION: Table = Table {
     ],
 };
 
-const CLAIM: Shape = Shape::Either(&[PLAIN, Shape::Bool, Shape::Number, TEXTS]);
+const CLAIM: Shape = Shape::Either(&[TEXT, Shape::Bool, Shape::Number, TEXTS]);
 
 pub(crate) static DEVICE: Table = Table {
     title: "a device",
     keys: &[
-        optional("id", PLAIN, "deviceId"),
-        optional("name", PLAIN, "displayName"),
-        optional("ownership", PLAIN, "deviceOwnership"),
-        optional("enrollment-profile", PLAIN, "enrollmentProfileName"),
+        optional("id", TEXT, "deviceId"),
+        optional("name", TEXT, "displayName"),
+        optional("ownership", TEXT, "deviceOwnership"),
+        optional("enrollment-profile", TEXT, "enrollmentProfileName"),
         optional("compliant", Shape::Bool, "isCompliant"),
-        optional("manufacturer", PLAIN, "manufacturer"),
-        optional("mdm-app-id", PLAIN, "mdmAppId"),
-        optional("model", PLAIN, "model"),
-        optional("operating-system", PLAIN, "operatingSystem"),
-        optional("operating-system-version", PLAIN, "operatingSystemVersion"),
+        optional("manufacturer", TEXT, "manufacturer"),
+        optional("mdm-app-id", TEXT, "mdmAppId"),
+        optional("model", TEXT, "model"),
+        optional("operating-system", TEXT, "operatingSystem"),
+        optional("operating-system-version", TEXT, "operatingSystemVersion"),
         optional("physical-ids", TEXTS, "physicalIds"),
-        optional("profile-type", PLAIN, "profileType"),
+        optional("profile-type", TEXT, "profileType"),
         optional("system-labels", TEXTS, "systemLabels"),
-        optional("trust-type", PLAIN, "trustType: `AzureAD`, `ServerAD`, `Workplace`"),
-        optional("extension-attributes", Shape::Map(&PLAIN), "extensionAttribute1 to 15, keyed `1` to `15`."),
+        optional("trust-type", TEXT, "trustType: `AzureAD`, `ServerAD`, `Workplace`"),
+        optional("extension-attributes", Shape::Map(&TEXT), "extensionAttribute1 to 15, keyed `1` to `15`."),
     ],
 };
 
@@ -148,41 +144,41 @@ pub(crate) static GRAPH: Table = Table {
 pub(crate) static GRAPH_IDENTITY: Table = Table {
     title: "signInIdentity",
     keys: &[
-        optional("@odata.type", PLAIN, "`#microsoft.graph.userSignIn` or `…servicePrincipalSignIn`"),
-        optional("userId", PLAIN, "The user's id."),
-        optional("externalTenantId", PLAIN, "The tenant of an external user."),
-        optional("externalUserType", PLAIN, "How the user is external."),
-        optional("servicePrincipalId", PLAIN, "The service principal's id."),
+        optional("@odata.type", TEXT, "`#microsoft.graph.userSignIn` or `…servicePrincipalSignIn`"),
+        optional("userId", TEXT, "The user's id."),
+        optional("externalTenantId", TEXT, "The tenant of an external user."),
+        optional("externalUserType", TEXT, "How the user is external."),
+        optional("servicePrincipalId", TEXT, "The service principal's id."),
     ],
 };
 
 pub(crate) static GRAPH_CONTEXT: Table = Table {
     title: "signInContext",
     keys: &[
-        optional("@odata.type", PLAIN, "`#microsoft.graph.applicationContext` or `…authContext`"),
+        optional("@odata.type", TEXT, "`#microsoft.graph.applicationContext` or `…authContext`"),
         optional("includeApplications", TEXTS, "The app, by id."),
-        optional("authenticationContextValue", PLAIN, "The authentication context."),
-        optional("userAction", PLAIN, "Of Microsoft's own services only."),
+        optional("authenticationContextValue", TEXT, "The authentication context."),
+        optional("userAction", TEXT, "Of Microsoft's own services only."),
     ],
 };
 
 pub(crate) static GRAPH_CONDITIONS: Table = Table {
     title: "signInConditions",
     keys: &[
-        optional("@odata.type", PLAIN, ""),
-        optional("devicePlatform", PLAIN, "The platform."),
-        optional("clientAppType", PLAIN, "The kind of client."),
-        optional("signInRiskLevel", PLAIN, "Risk of the sign-in."),
-        optional("userRiskLevel", PLAIN, "Risk of the user."),
-        optional("servicePrincipalRiskLevel", PLAIN, "Risk of the program."),
-        optional("insiderRiskLevel", PLAIN, "Insider risk."),
+        optional("@odata.type", TEXT, ""),
+        optional("devicePlatform", TEXT, "The platform."),
+        optional("clientAppType", TEXT, "The kind of client."),
+        optional("signInRiskLevel", TEXT, "Risk of the sign-in."),
+        optional("userRiskLevel", TEXT, "Risk of the user."),
+        optional("servicePrincipalRiskLevel", TEXT, "Risk of the program."),
+        optional("insiderRiskLevel", TEXT, "Insider risk."),
         optional(
             "acrs",
             TEXTS,
             "Not of Graph's: authentication contexts that the token holds, such as `c1`.",
         ),
-        optional("country", PLAIN, "The country."),
-        optional("ipAddress", PLAIN, "The address."),
+        optional("country", TEXT, "The country."),
+        optional("ipAddress", TEXT, "The address."),
         optional("authenticationFlow", Shape::Table(&GRAPH_FLOW), "The flow."),
         optional("deviceInfo", Shape::Table(&GRAPH_DEVICE), "The device."),
     ],
@@ -190,41 +186,41 @@ pub(crate) static GRAPH_CONDITIONS: Table = Table {
 
 pub(crate) static GRAPH_FLOW: Table = Table {
     title: "authenticationFlow",
-    keys: &[optional("@odata.type", PLAIN, ""), optional("transferMethod", PLAIN, "The flow.")],
+    keys: &[optional("@odata.type", TEXT, ""), optional("transferMethod", TEXT, "The flow.")],
 };
 
 pub(crate) static GRAPH_DEVICE: Table = Table {
     title: "deviceInfo",
     keys: &[
-        optional("@odata.type", PLAIN, ""),
-        optional("deviceId", PLAIN, ""),
-        optional("displayName", PLAIN, ""),
-        optional("enrollmentProfileName", PLAIN, ""),
-        optional("extensionAttribute1", PLAIN, ""),
-        optional("extensionAttribute2", PLAIN, ""),
-        optional("extensionAttribute3", PLAIN, ""),
-        optional("extensionAttribute4", PLAIN, ""),
-        optional("extensionAttribute5", PLAIN, ""),
-        optional("extensionAttribute6", PLAIN, ""),
-        optional("extensionAttribute7", PLAIN, ""),
-        optional("extensionAttribute8", PLAIN, ""),
-        optional("extensionAttribute9", PLAIN, ""),
-        optional("extensionAttribute10", PLAIN, ""),
-        optional("extensionAttribute11", PLAIN, ""),
-        optional("extensionAttribute12", PLAIN, ""),
-        optional("extensionAttribute13", PLAIN, ""),
-        optional("extensionAttribute14", PLAIN, ""),
-        optional("extensionAttribute15", PLAIN, ""),
+        optional("@odata.type", TEXT, ""),
+        optional("deviceId", TEXT, ""),
+        optional("displayName", TEXT, ""),
+        optional("enrollmentProfileName", TEXT, ""),
+        optional("extensionAttribute1", TEXT, ""),
+        optional("extensionAttribute2", TEXT, ""),
+        optional("extensionAttribute3", TEXT, ""),
+        optional("extensionAttribute4", TEXT, ""),
+        optional("extensionAttribute5", TEXT, ""),
+        optional("extensionAttribute6", TEXT, ""),
+        optional("extensionAttribute7", TEXT, ""),
+        optional("extensionAttribute8", TEXT, ""),
+        optional("extensionAttribute9", TEXT, ""),
+        optional("extensionAttribute10", TEXT, ""),
+        optional("extensionAttribute11", TEXT, ""),
+        optional("extensionAttribute12", TEXT, ""),
+        optional("extensionAttribute13", TEXT, ""),
+        optional("extensionAttribute14", TEXT, ""),
+        optional("extensionAttribute15", TEXT, ""),
         optional("isCompliant", Shape::Bool, ""),
-        optional("manufacturer", PLAIN, ""),
-        optional("mdmAppId", PLAIN, ""),
-        optional("model", PLAIN, ""),
-        optional("operatingSystem", PLAIN, ""),
-        optional("operatingSystemVersion", PLAIN, ""),
-        optional("ownership", PLAIN, ""),
+        optional("manufacturer", TEXT, ""),
+        optional("mdmAppId", TEXT, ""),
+        optional("model", TEXT, ""),
+        optional("operatingSystem", TEXT, ""),
+        optional("operatingSystemVersion", TEXT, ""),
+        optional("ownership", TEXT, ""),
         optional("physicalIds", TEXTS, ""),
-        optional("profileType", PLAIN, ""),
+        optional("profileType", TEXT, ""),
         optional("systemLabels", TEXTS, ""),
-        optional("trustType", PLAIN, ""),
+        optional("trustType", TEXT, ""),
     ],
 };

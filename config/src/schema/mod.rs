@@ -2,6 +2,8 @@
 //!
 //! The same table checks files and makes the reference, so the two cannot tell different stories.
 
+use portcullis_policy::path::PathForm;
+
 pub(crate) mod ask_tables;
 pub(crate) mod check;
 pub(crate) mod policy_tables;
@@ -96,3 +98,25 @@ pub(crate) const fn optional(name: &'static str, shape: Shape, doc: &'static str
 pub(crate) const fn default(name: &'static str, value: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, need: Need::Default(value), doc }
 }
+
+// Shapes that several tables have.
+
+const TEXT: Shape = Shape::Text(Form::Plain);
+const TEXTS: Shape = Shape::List(&TEXT);
+const CONTEXTS: Shape = Shape::List(&Shape::Text(Form::Context));
+const DATE: Shape = Shape::Either(&[Shape::Text(Form::Date), Shape::Date]);
+const DISCLOSURE: Shape = Shape::Word(&["minimal", "standard", "full"]);
+
+/// Every form that an app can allow, as the schema lists them.
+const PATH_FORMS: [&str; PathForm::ALL.len()] = {
+    let mut words = [""; PathForm::ALL.len()];
+    let mut position = 0;
+    while position < words.len() {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within the length of both")]
+        {
+            words[position] = PathForm::ALL[position].as_str();
+        }
+        position += 1;
+    }
+    words
+};

@@ -1,18 +1,16 @@
 //! The keys of `[[policy]]`.
 
-use super::{Form, Shape, Table, default, optional, required};
+use super::{DATE, DISCLOSURE, Form, Shape, TEXT, TEXTS, Table, default, optional, required};
 
 const SELECTORS: Shape = Shape::List(&Shape::Text(Form::Selector));
 const RISKS: Shape = Shape::List(&Shape::Word(&["none", "low", "medium", "high"]));
-const TEXTS: Shape = super::tables::TEXTS;
 const PATHS: Shape = Shape::List(&Shape::Text(Form::PathPattern));
-const DATE: Shape = Shape::Either(&[Shape::Text(Form::Date), Shape::Date]);
 
 pub(crate) static POLICY: Table = Table {
     title: "[[policy]]",
     keys: &[
         required("id", Shape::Text(Form::Id), "Unique and stable; appears in metrics and logs."),
-        optional("name", Shape::Text(Form::Plain), "What administrators call it; the id if absent."),
+        optional("name", TEXT, "What administrators call it; the id if absent."),
         default(
             "state",
             "\"enabled\"",
@@ -36,12 +34,12 @@ pub(crate) static POLICY: Table = Table {
         optional("session", Shape::Table(&SESSION), "What holds for the session that follows."),
         optional(
             "disclosure",
-            super::tables::DISCLOSURE,
+            DISCLOSURE,
             "How much a denial of it shows; as app and `[denial]` say if absent.",
         ),
         optional(
             "message",
-            Shape::Text(Form::Plain),
+            TEXT,
             "Your words to who is refused, at most 300 characters; shown at full disclosure only.",
         ),
     ],

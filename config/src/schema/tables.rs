@@ -1,15 +1,12 @@
 //! The keys of the main file, except those of policies.
 
 use super::policy_tables::POLICY;
-use super::{Form, Key, Shape, Table, default, optional, required};
-use crate::lower::paths::FORMS;
+use super::{
+    CONTEXTS, DISCLOSURE, Form, Key, PATH_FORMS, Shape, TEXT, TEXTS, Table, default, optional, required,
+};
 use crate::settings::LANGUAGES;
 
-const TEXT: Shape = Shape::Text(Form::Plain);
-pub(super) const DISCLOSURE: Shape = Shape::Word(&["minimal", "standard", "full"]);
-pub(crate) const TEXTS: Shape = Shape::List(&TEXT);
 const DURATION: Shape = Shape::Text(Form::Duration);
-pub(super) const CONTEXTS: Shape = Shape::List(&Shape::Text(Form::Context));
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
 static LOCATION_SHAPE: Shape = Shape::Table(&LOCATION);
 static STRENGTH_SHAPE: Shape = Shape::Table(&STRENGTH);
@@ -325,7 +322,7 @@ pub(crate) static APP: Table = Table {
         ),
         optional(
             "allow-paths",
-            Shape::List(&Shape::Word(&FORMS)),
+            Shape::List(&Shape::Word(&PATH_FORMS)),
             "Forms of paths that are refused unless the app needs them.",
         ),
         optional("groups", TEXTS, "App groups that it belongs to."),

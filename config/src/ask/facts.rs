@@ -1,6 +1,7 @@
 //! A request that was written down, to the facts that policies look at.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use jiff::Timestamp;
 use portcullis_policy::model::{
@@ -11,18 +12,18 @@ use portcullis_policy::signals::{
     AppIndex, Fact, Identity, IssuerEvidence, Principal, SignIn, Standing, Value,
 };
 
-use super::policy::GUEST_KINDS;
-use super::values::{self, Flaw};
-use super::{Context, Path};
-use crate::ask::{Case, OwnedDevice, Question};
+use super::question::{Case, OwnedDevice, Question};
 use crate::diagnose::{At, Diagnostic, Sources};
+use crate::lower::GUEST_KINDS;
+use crate::lower::context::Context;
+use crate::lower::values::{self, Flaw};
 use crate::schema::ask_tables::{CASE, CASES, DEVICE, QUESTION};
 use crate::schema::check::{listed, nearest, shortened};
 use crate::schema::tree::{Kind, Node, View};
 use crate::settings::{App, Config, TokenPlaces};
 
 /// One question; problems are added to `found`.
-pub(crate) fn question(
+pub(super) fn question(
     config: &Config,
     node: &Node,
     now: i64,
@@ -36,7 +37,7 @@ pub(crate) fn question(
 }
 
 /// The cases of a file.
-pub(crate) fn cases(
+pub(super) fn cases(
     config: &Config,
     node: &Node,
     now: i64,
@@ -68,9 +69,10 @@ fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Opti
         ids.sort();
         ids
     });
+    let at_name = view.at_key("name");
     Some(Case {
         name: view.text("name")?.to_owned(),
-        place: crate::ask::place(cx.sources, view.at_key("name")),
+        place: cx.sources.place(at_name.file, at_name.start),
         question: question?,
         expect: view.text("expect")?.to_owned(),
         code,
