@@ -39,7 +39,7 @@ use crate::received::InspectedStream;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
 use crate::record::{self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
-use crate::route::{Found, HostIndex};
+use crate::route::Found;
 use crate::state::{Snapshot, State};
 use crate::token::{self, Caller, Place, Presented, RememberedRemedies};
 use crate::upstream::{self, ForwardedFor};
@@ -120,7 +120,7 @@ struct Seen {
     /// Whether the token that was verified is the one in `Authorization`.
     authorization_is_verified: bool,
     content_length: Option<u64>,
-    host: Option<HostIndex>,
+    host: Option<HeaderValue>,
 }
 
 impl Passage {
@@ -405,7 +405,6 @@ impl Passage {
         let request_id = self.id_value();
         let Progress::Permitted(permit) = &self.progress else { return Err(no_permit()) };
         let app = self.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
-        let host = self.seen.host.and_then(|host| self.snapshot.routes.host(host));
         upstream::prepare(
             header,
             upstream::PermittedRequest {
@@ -419,7 +418,7 @@ impl Passage {
                 },
                 presence: self.seen.presence,
                 authorization_is_verified: self.seen.authorization_is_verified,
-                host: host.ok_or_else(no_permit)?,
+                host: self.seen.host.as_ref().ok_or_else(no_permit)?,
                 site: self.seen.site.ok_or_else(no_permit)?,
                 received,
                 request_id,

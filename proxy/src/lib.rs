@@ -13,7 +13,6 @@ pub mod denial;
 pub mod exchange;
 pub mod failure;
 pub mod gateway;
-mod kept;
 mod preflight;
 pub mod process_log;
 mod received;

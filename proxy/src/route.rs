@@ -10,8 +10,6 @@ use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{PathCase, is_below};
 use portcullis_policy::signals::AppIndex;
 
-use crate::kept::for_good;
-
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route<'r> {
@@ -21,8 +19,8 @@ pub struct Route<'r> {
     pub context: Option<AuthenticationContext>,
     /// Everything that the request may be about, if that is more than one path with one context.
     pub readings: Vec<Reading<'r>>,
-    /// The host that was asked; see [`Routes::host`].
-    pub host: HostIndex,
+    /// The host that was asked, as a header's value.
+    pub host: HeaderValue,
 }
 
 /// What was found for a host and the paths that a request may be about.
@@ -36,13 +34,9 @@ pub enum Found<'r> {
     Several,
 }
 
-/// Position of a host within the routes that found it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostIndex(u32);
-
 #[derive(Debug)]
 struct Candidate {
-    host: HostIndex,
+    host: HeaderValue,
     prefix: String,
     app: AppIndex,
     contexts: Vec<(String, AuthenticationContext)>,
@@ -53,8 +47,6 @@ struct Candidate {
 #[derive(Debug)]
 pub struct Routes {
     hosts: HashMap<String, Vec<Candidate>, RandomState>,
-    /// Each host as a header's value.
-    values: Vec<HeaderValue>,
 }
 
 impl Routes {
@@ -62,17 +54,12 @@ impl Routes {
     #[must_use]
     pub fn new(apps: &[settings::App]) -> Self {
         let mut hosts: HashMap<String, Vec<Candidate>, RandomState> = HashMap::default();
-        let mut values = Vec::new();
         for (app, position) in apps.iter().zip(0_u32..) {
             for host in &app.hosts {
                 // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets.
-                if !host.is_ascii() || HeaderValue::from_str(host).is_err() {
-                    continue;
-                }
-                let Ok(index) = u32::try_from(values.len()) else { continue };
-                values.push(HeaderValue::from_static(for_good(host)));
+                let Ok(value) = HeaderValue::from_str(host) else { continue };
                 hosts.entry(host.clone()).or_default().push(Candidate {
-                    host: HostIndex(index),
+                    host: value,
                     prefix: app.path_prefix.clone(),
                     app: AppIndex(position),
                     contexts: app.contexts.clone(),
@@ -86,7 +73,7 @@ impl Routes {
                 std::cmp::Reverse(candidate.prefix.split('/').filter(|segment| !segment.is_empty()).count())
             });
         }
-        Self { hosts, values }
+        Self { hosts }
     }
 
     /// The app with the longest prefix for this host and path, if any; `others` are further paths that the
@@ -111,13 +98,7 @@ impl Routes {
         if by_case.is_some() || !readings.is_empty() {
             readings.extend(found.readings(path));
         }
-        Found::App(Route { app: found.app, context, readings, host: found.host })
-    }
-
-    /// The host of a route as a header's value; `None` when other routes found it.
-    #[must_use]
-    pub fn host(&self, host: HostIndex) -> Option<&HeaderValue> {
-        self.values.get(host.0 as usize)
+        Found::App(Route { app: found.app, context, readings, host: found.host.clone() })
     }
 }
 

@@ -15,7 +15,6 @@ use portcullis_config::settings::{self, IdentityValue};
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
 use crate::admit::{self, HeaderPresence, Site};
-use crate::kept::for_good;
 use crate::token::Caller;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -102,8 +101,7 @@ impl HeadPlan {
     pub(super) fn new(app: &settings::App) -> Self {
         let named = |(name, value): &(String, IdentityValue)| {
             // INVARIANT: names were checked at load.
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            Some((HeaderName::from_static(for_good(name.as_str())), value.clone()))
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value.clone()))
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
         let names = app.identity_headers.iter().map(|(name, _)| name.as_str());

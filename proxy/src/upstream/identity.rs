@@ -4,8 +4,6 @@
 //! Item by item, these bytes of the value in UTF-8 are percent-encoded, and no others: `%`, `,`, controls,
 //! everything outside ASCII, and spaces at either end. Items of a list are joined with a plain `,`.
 
-use arrayvec::ArrayVec;
-use bytes::Bytes;
 use http::header::HeaderValue;
 use portcullis_config::settings::IdentityValue;
 use portcullis_policy::signals::{Fact, Value};
@@ -19,7 +17,7 @@ pub(super) fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Op
         IdentityValue::UserId => Some(one(&token.principal().id)),
         IdentityValue::UserName => token.user_name().map(one),
         IdentityValue::Groups => token.told_groups(|groups| match groups {
-            Fact::Known(groups) => list(groups).as_ref().map(often_cloned),
+            Fact::Known(groups) => list(groups),
             Fact::Unknown | Fact::Unavailable => None,
         }),
         IdentityValue::DeviceId => token.device().map(|device| one(device.id)),
@@ -88,15 +86,6 @@ fn push(text: &str, to: &mut String) {
             to.push(char::from(byte));
         }
     }
-}
-
-/// The same value for who clones it with each request: if it is short, the count of its owners lies beside its
-/// text, and memory is asked for one place instead of two.
-fn often_cloned(value: &HeaderValue) -> HeaderValue {
-    const SHORT: usize = 104;
-    let short = ArrayVec::<u8, SHORT>::try_from(value.as_bytes()).ok();
-    let shared = short.and_then(|short| HeaderValue::from_maybe_shared(Bytes::from_owner(short)).ok());
-    shared.unwrap_or_else(|| value.clone())
 }
 
 #[cfg(test)]
@@ -226,14 +215,6 @@ mod tests {
         );
         if let Some(told) = run("node", "-e", &script) {
             assert_eq!(told, expected);
-        }
-    }
-
-    #[test]
-    fn what_is_cloned_often_is_the_same() {
-        for length in [0, 1, 104, 105, 4_000] {
-            let value = HeaderValue::from_str(&"g".repeat(length)).unwrap();
-            assert_eq!(often_cloned(&value), value);
         }
     }
 }
