@@ -32,7 +32,7 @@ use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 use crate::admit::{self, AdmittedRequest, Connection, Head, HeaderPresence, RawHead, Site, address, admit};
 use crate::clock;
 use crate::context;
-use crate::denial::{Answer, Asked, DeviceState, Facts, trace_id};
+use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
 use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::failure::NetworkFailure;
 use crate::received::InspectedStream;
@@ -337,7 +337,7 @@ impl Passage {
             Err(refusal) => refusal,
         };
         self.progress = Progress::Answered(refusal);
-        Err(Error::explain(ErrorType::HTTPStatus(refusal.row().status), "no longer permitted"))
+        Err(Error::explain(ErrorType::HTTPStatus(refusal.info().status), "no longer permitted"))
     }
 
     fn answer(&mut self, refusal: &Refusal, head: &RequestHeader) -> Answer {
@@ -345,23 +345,17 @@ impl Passage {
         let seen = &self.seen;
         let app = seen.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
         let token = seen.caller.as_ref().map(|caller| caller.token());
-        let device = token.map_or(DeviceState::NotAvailable, |token| match token.device() {
-            None => DeviceState::Unregistered,
-            Some(device) => {
-                let (id, joined) = (device.id, device.as_device().is_hybrid_joined());
-                match device.traits.compliant {
-                    Some(true) => DeviceState::Compliant { id },
-                    Some(false) => DeviceState::NotCompliant { id },
-                    None if joined => DeviceState::HybridJoined { id },
-                    None => DeviceState::Registered { id },
-                }
-            }
-        });
-        let (asked, traceparent) = asked(head, seen);
+        let device = token.and_then(|token| token.device());
+        let device_facts = device.map(|device| device.as_device());
+        let hints = RequestHints {
+            is_upgrade: seen.presence.websocket,
+            had_bearer: seen.had_bearer,
+            ..RequestHints::read(head.method.as_str(), head.uri.query(), &head.headers)
+        };
         let facts = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
-            trace_id: traceparent.and_then(trace_id),
+            trace_id: trace_id(&head.headers),
             app_index: seen.app,
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
             methods: token.and(app).map(|app| &*app.methods).filter(|methods| !methods.is_empty()),
@@ -371,10 +365,8 @@ impl Passage {
             country_unavailable: seen.country == Fact::Unavailable,
             platform: seen.platform,
             client_app: seen.client_app,
-            device,
-            os_version: token
-                .and_then(|token| token.device())
-                .and_then(|device| device.traits.os_version.as_deref()),
+            device: token.map_or(DeviceState::NotAvailable, |_| DeviceState::of(device_facts.as_ref())),
+            os_version: device_facts.as_ref().and_then(|device| device.operating_system_version),
             remedies: seen.remedies.as_ref().map_or(&[], |found| &found.ways),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             issuer: token
@@ -385,7 +377,7 @@ impl Passage {
             repeats: (seen.repeats > 0).then_some(seen.repeats),
             case: seen.case.as_deref(),
         };
-        let answer = snapshot.denials.render(refusal, &facts, &asked);
+        let answer = snapshot.denials.render(refusal, &facts, &hints);
         self.seen.repeats = answer.repeats;
         answer
     }
@@ -593,7 +585,7 @@ impl Passage {
                 _ => "HTTP/1.1",
             },
             // What was sent; a stream that was cut in the middle had been answered.
-            status: status.or(self.status(refusal.map(|refusal| refusal.row().status))).unwrap_or(0),
+            status: status.or(self.status(refusal.map(|refusal| refusal.info().status))).unwrap_or(0),
             bytes_in,
             bytes_out,
             duration_ms: self.started.elapsed().as_micros() as f64 / 1_000.0,
@@ -612,7 +604,7 @@ impl Passage {
         let case = self.seen.case.take();
         let seen = &self.seen;
         let token = seen.caller.as_ref().map(|caller| caller.token());
-        let row = refusal.map(Refusal::row);
+        let info = refusal.map(Refusal::info);
         let reasons = match refusal {
             Some(Refusal::Policy(refused, _)) => {
                 refused.reasons.iter().map(|reason| reason.as_str()).collect()
@@ -637,8 +629,8 @@ impl Passage {
             request_id: self.id_text(),
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
-            error_code: row.map(|row| row.code).filter(|code| *code != 0),
-            status: self.status(row.map(|row| row.status)),
+            error_code: info.map(|info| info.code).filter(|code| *code != 0),
+            status: self.status(info.map(|info| info.status)),
             upstream_failure: self.upstream_failure.as_ref().map(|(cause, _)| cause.as_str()),
             upstream_server: self
                 .upstream_failure
@@ -801,41 +793,6 @@ impl Observer for Seeing<'_> {
             self.noteworthy.push((policy, result));
         }
     }
-}
-
-/// What a head tells about the answer that its client can read, and its `traceparent`. In one pass: each
-/// look-up would cost as much. Of a field that came twice the first that can be read counts.
-fn asked<'r>(head: &'r RequestHeader, seen: &Seen) -> (Asked<'r>, Option<&'r str>) {
-    let mut asked = Asked {
-        method: head.method.as_str(),
-        is_upgrade: seen.presence.websocket,
-        query: head.uri.query(),
-        had_bearer: seen.had_bearer,
-        ..Asked::default()
-    };
-    let mut traceparent = None;
-    for (name, value) in &head.headers {
-        let field = match name.as_str() {
-            "hx-request" => {
-                asked.hx_request = true;
-                continue;
-            }
-            "accept" => &mut asked.accept,
-            "accept-language" => &mut asked.accept_language,
-            "sec-fetch-mode" => &mut asked.sec_fetch_mode,
-            "sec-fetch-dest" => &mut asked.sec_fetch_dest,
-            "x-requested-with" => &mut asked.x_requested_with,
-            "content-type" => &mut asked.content_type,
-            "user-agent" => {
-                asked.user_agent.get_or_insert(value.as_bytes());
-                continue;
-            }
-            "traceparent" => &mut traceparent,
-            _ => continue,
-        };
-        *field = field.or_else(|| value.to_str().ok());
-    }
-    (asked, traceparent)
 }
 
 async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
@@ -1241,7 +1198,7 @@ impl ProxyHttp for Gateway {
             }
             _ => Refusal::Upstream { status: 502 },
         };
-        let status = refusal.row().status;
+        let status = refusal.info().status;
         if way.asked_upstream.is_some() && matches!(refusal, Refusal::Upstream { .. }) {
             let cause = match problem.etype() {
                 ErrorType::HTTPStatus(502) => NetworkFailure::Dns,

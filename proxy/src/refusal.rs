@@ -23,8 +23,8 @@ pub enum Refusal {
     BadSession(BadToken),
     /// The keys to verify the token are not at hand: temporary (503).
     KeysUnavailable,
-    /// The policies refuse; the nuance narrows the code that is shown.
-    Policy(Refused, Nuance),
+    /// The policies refuse; the subcode narrows the code that is shown.
+    Policy(Refused, Subcode),
     /// No permit, or one that does not fit, where one is needed: a fault of ours (500).
     Internal,
     /// The upstream does not answer (502, 504).
@@ -40,7 +40,7 @@ pub enum Refusal {
 
 /// What tells two refusals for the same reason apart, because what ends them differs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Nuance {
+pub enum Subcode {
     /// The reason says it all.
     #[default]
     None,
@@ -53,11 +53,11 @@ pub enum Nuance {
     GroupsNotTold,
 }
 
-impl Nuance {
-    /// Every nuance.
+impl Subcode {
+    /// Every subcode.
     pub const ALL: [Self; 4] = [Self::None, Self::MfaExpired, Self::DeviceClaimsMissing, Self::GroupsNotTold];
 
-    /// The nuance of a refusal by policies, of somebody with a token that was brought so. `evidence`: what the
+    /// The subcode of a refusal by policies, of somebody with a token that was brought so. `evidence`: what the
     /// policies accept as proof.
     fn of(refused: Refused, principal: &Principal, evidence: &Evidence, carrier: Carrier) -> Self {
         let standing = &principal.standing;
@@ -70,15 +70,15 @@ impl Nuance {
         }
     }
 
-    /// The row instead of the reason's own, if the nuance fits the reason.
-    const fn row(self, reason: ReasonCode) -> Option<Row> {
+    /// The error instead of the reason's own, if the subcode fits the reason.
+    const fn info(self, reason: ReasonCode) -> Option<ErrorInfo> {
         use Resolution::{ChangeContext, Reauthenticate};
         match (self, reason) {
             (Self::MfaExpired, ReasonCode::SignInTooOld) => {
-                Some(row(50078, Class::Authentication, Reauthenticate, 401))
+                Some(info(50078, Class::Authentication, Reauthenticate, 401))
             }
             (Self::DeviceClaimsMissing, ReasonCode::DeviceUnknown) => {
-                Some(row(50187, Class::Device, ChangeContext, 403))
+                Some(info(50187, Class::Device, ChangeContext, 403))
             }
             _ => None,
         }
@@ -358,9 +358,9 @@ impl Resolution {
     }
 }
 
-/// One row of the table of codes.
+/// What a client is told of an error: one row of the table of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ErrorInfo {
     /// The number shown; Microsoft's where the meaning is theirs. Zero: no code, plain HTTP.
     pub code: u32,
     /// Kind of fact.
@@ -374,44 +374,44 @@ pub struct Row {
 /// Groups or roles could not be told. Numbers from here on are ours: Microsoft has none for what they mean.
 const GROUPS_NOT_TOLD: u32 = 880_001;
 
-const fn row(code: u32, class: Class, resolution: Resolution, status: u16) -> Row {
-    Row { code, class, resolution, status }
+const fn info(code: u32, class: Class, resolution: Resolution, status: u16) -> ErrorInfo {
+    ErrorInfo { code, class, resolution, status }
 }
 
 /// The row of one reason given by policies.
 #[must_use]
-pub const fn reason_row(reason: ReasonCode) -> Row {
+pub const fn reason_info(reason: ReasonCode) -> ErrorInfo {
     use Resolution::{ChangeContext, ContactAdmin, Reauthenticate, Remediate, RetryLater};
     match reason {
-        ReasonCode::NotAssigned => row(50105, Class::Assignment, ContactAdmin, 403),
-        ReasonCode::BlockedByLocation => row(53003, Class::Location, ChangeContext, 403),
-        ReasonCode::BlockedByPlatform => row(50005, Class::Platform, Remediate, 403),
-        ReasonCode::BlockedByClientApp => row(53003, Class::ClientApp, ChangeContext, 403),
-        ReasonCode::BlockedByDevice => row(53003, Class::Device, ChangeContext, 403),
-        ReasonCode::BlockedByFlow => row(530_033, Class::Flow, ChangeContext, 403),
-        ReasonCode::BlockedByRisk => row(53004, Class::Policy, ContactAdmin, 403),
+        ReasonCode::NotAssigned => info(50105, Class::Assignment, ContactAdmin, 403),
+        ReasonCode::BlockedByLocation => info(53003, Class::Location, ChangeContext, 403),
+        ReasonCode::BlockedByPlatform => info(50005, Class::Platform, Remediate, 403),
+        ReasonCode::BlockedByClientApp => info(53003, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::BlockedByDevice => info(53003, Class::Device, ChangeContext, 403),
+        ReasonCode::BlockedByFlow => info(530_033, Class::Flow, ChangeContext, 403),
+        ReasonCode::BlockedByRisk => info(53004, Class::Policy, ContactAdmin, 403),
         ReasonCode::BlockedByRequest | ReasonCode::Blocked | ReasonCode::NoPolicy => {
-            row(53003, Class::Policy, ContactAdmin, 403)
+            info(53003, Class::Policy, ContactAdmin, 403)
         }
-        ReasonCode::DeviceNotCompliant => row(53000, Class::Device, Remediate, 403),
-        ReasonCode::DeviceUnknown => row(50097, Class::Device, ChangeContext, 403),
-        ReasonCode::DeviceNotJoined => row(53001, Class::Device, Remediate, 403),
-        ReasonCode::ClientNotApproved => row(53002, Class::ClientApp, ChangeContext, 403),
-        ReasonCode::ClientNotProtected => row(53009, Class::ClientApp, ChangeContext, 403),
-        ReasonCode::NotProvable => row(53003, Class::Authentication, ContactAdmin, 403),
-        ReasonCode::MfaRequired => row(50076, Class::Authentication, Reauthenticate, 401),
-        ReasonCode::StrengthRequired => row(50074, Class::Authentication, Reauthenticate, 401),
-        ReasonCode::SignInTooOld => row(70044, Class::Session, Reauthenticate, 401),
-        ReasonCode::PasswordChangeRequired => row(50142, Class::Authentication, Reauthenticate, 401),
+        ReasonCode::DeviceNotCompliant => info(53000, Class::Device, Remediate, 403),
+        ReasonCode::DeviceUnknown => info(50097, Class::Device, ChangeContext, 403),
+        ReasonCode::DeviceNotJoined => info(53001, Class::Device, Remediate, 403),
+        ReasonCode::ClientNotApproved => info(53002, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::ClientNotProtected => info(53009, Class::ClientApp, ChangeContext, 403),
+        ReasonCode::NotProvable => info(53003, Class::Authentication, ContactAdmin, 403),
+        ReasonCode::MfaRequired => info(50076, Class::Authentication, Reauthenticate, 401),
+        ReasonCode::StrengthRequired => info(50074, Class::Authentication, Reauthenticate, 401),
+        ReasonCode::SignInTooOld => info(70044, Class::Session, Reauthenticate, 401),
+        ReasonCode::PasswordChangeRequired => info(50142, Class::Authentication, Reauthenticate, 401),
         ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => {
-            row(50158, Class::Authentication, Reauthenticate, 401)
+            info(50158, Class::Authentication, Reauthenticate, 401)
         }
-        ReasonCode::FactUnavailable => row(90033, Class::Unavailable, RetryLater, 503),
+        ReasonCode::FactUnavailable => info(90033, Class::Unavailable, RetryLater, 503),
     }
 }
 
 impl Refusal {
-    /// What a decision of the policies comes to: the one place where its code and nuance are worked out, for page,
+    /// What a decision of the policies comes to: the one place where its code and subcode are worked out, for page,
     /// log, metric and the command line alike.
     #[must_use]
     pub fn by_policies(
@@ -420,39 +420,39 @@ impl Refusal {
         evidence: &Evidence,
         carrier: Carrier,
     ) -> Self {
-        Self::Policy(refused, Nuance::of(refused, principal, evidence, carrier))
+        Self::Policy(refused, Subcode::of(refused, principal, evidence, carrier))
     }
 
     /// The row that decides code, status and resolution. A refusal that turned on an unavailable
     /// fact is temporary, whatever policy said it, unless the fact is one that waiting does not bring.
     #[must_use]
-    pub const fn row(&self) -> Row {
+    pub const fn info(&self) -> ErrorInfo {
         match self {
             // RFC 6455, section 4.2.2.
-            Self::BadRequest(BadRequest::Origin) => row(0, Class::Request, Resolution::FixRequest, 403),
+            Self::BadRequest(BadRequest::Origin) => info(0, Class::Request, Resolution::FixRequest, 403),
             Self::BadRequest(BadRequest::MethodNotAllowed) => {
-                row(0, Class::Request, Resolution::FixRequest, 405)
+                info(0, Class::Request, Resolution::FixRequest, 405)
             }
-            Self::BadRequest(_) => row(0, Class::Request, Resolution::FixRequest, 400),
-            Self::NoApp => row(0, Class::Request, Resolution::FixRequest, 404),
-            Self::NoToken | Self::BadSession(_) => row(50058, Class::Session, Resolution::SignIn, 401),
-            Self::BadToken(BadToken::Expired) => row(70043, Class::Session, Resolution::SignIn, 401),
-            Self::BadToken(BadToken::Revoked) => row(50173, Class::Session, Resolution::SignIn, 401),
-            Self::BadToken(_) => row(50013, Class::Session, Resolution::SignIn, 401),
-            Self::KeysUnavailable => row(90033, Class::Unavailable, Resolution::RetryLater, 503),
-            Self::Policy(_, Nuance::GroupsNotTold) => {
-                row(GROUPS_NOT_TOLD, Class::Policy, Resolution::ContactAdmin, 403)
+            Self::BadRequest(_) => info(0, Class::Request, Resolution::FixRequest, 400),
+            Self::NoApp => info(0, Class::Request, Resolution::FixRequest, 404),
+            Self::NoToken | Self::BadSession(_) => info(50058, Class::Session, Resolution::SignIn, 401),
+            Self::BadToken(BadToken::Expired) => info(70043, Class::Session, Resolution::SignIn, 401),
+            Self::BadToken(BadToken::Revoked) => info(50173, Class::Session, Resolution::SignIn, 401),
+            Self::BadToken(_) => info(50013, Class::Session, Resolution::SignIn, 401),
+            Self::KeysUnavailable => info(90033, Class::Unavailable, Resolution::RetryLater, 503),
+            Self::Policy(_, Subcode::GroupsNotTold) => {
+                info(GROUPS_NOT_TOLD, Class::Policy, Resolution::ContactAdmin, 403)
             }
-            Self::Policy(refused, _) if refused.temporary => reason_row(ReasonCode::FactUnavailable),
-            Self::Policy(refused, nuance) => match nuance.row(refused.primary) {
-                Some(row) => row,
-                None => reason_row(refused.primary),
+            Self::Policy(refused, _) if refused.temporary => reason_info(ReasonCode::FactUnavailable),
+            Self::Policy(refused, subcode) => match subcode.info(refused.primary) {
+                Some(info) => info,
+                None => reason_info(refused.primary),
             },
-            Self::Internal => row(0, Class::Unavailable, Resolution::RetryLater, 500),
-            Self::Upstream { status } => row(0, Class::Unavailable, Resolution::RetryLater, *status),
-            Self::BodyTooLarge => row(0, Class::Request, Resolution::FixRequest, 413),
+            Self::Internal => info(0, Class::Unavailable, Resolution::RetryLater, 500),
+            Self::Upstream { status } => info(0, Class::Unavailable, Resolution::RetryLater, *status),
+            Self::BodyTooLarge => info(0, Class::Request, Resolution::FixRequest, 413),
             // RFC 5842, section 7.2.
-            Self::Loop => row(0, Class::Unavailable, Resolution::ContactAdmin, 508),
+            Self::Loop => info(0, Class::Unavailable, Resolution::ContactAdmin, 508),
         }
     }
 
@@ -465,7 +465,7 @@ impl Refusal {
             Self::NoToken => "no-token",
             Self::BadToken(bad) | Self::BadSession(bad) => bad.as_str(),
             Self::KeysUnavailable => "keys-unavailable",
-            Self::Policy(_, Nuance::GroupsNotTold) => "groups-not-told",
+            Self::Policy(_, Subcode::GroupsNotTold) => "groups-not-told",
             Self::Policy(refused, _) => refused.primary.as_str(),
             Self::Internal => "internal",
             Self::Upstream { .. } => "upstream",
@@ -502,7 +502,7 @@ mod tests {
     use portcullis_policy::model::Evidence;
     use portcullis_policy::signals::{Fact, Principal, SignIn, Standing};
 
-    use super::{BadRequest, Carrier, Class, Nuance, Refusal, Resolution};
+    use super::{BadRequest, Carrier, Class, Refusal, Resolution, Subcode};
 
     #[test]
     fn each_kind_of_bad_request_has_its_place_and_its_word() {
@@ -523,18 +523,18 @@ mod tests {
             .map(|refusal| (refusal.reason().to_owned(), refusal))
             .collect();
         for primary in ReasonCode::ALL {
-            for nuance in Nuance::ALL {
-                let refusal = Refusal::Policy(refused(primary, false), nuance);
-                let plain = Refusal::Policy(refused(primary, false), Nuance::None);
-                if nuance == Nuance::GroupsNotTold {
+            for subcode in Subcode::ALL {
+                let refusal = Refusal::Policy(refused(primary, false), subcode);
+                let plain = Refusal::Policy(refused(primary, false), Subcode::None);
+                if subcode == Subcode::GroupsNotTold {
                     // One row, whatever the policies would have said.
                     if primary == ReasonCode::FactUnavailable {
                         named.push((refusal.reason().to_owned(), refusal));
                     }
-                } else if nuance == Nuance::None {
+                } else if subcode == Subcode::None {
                     named.push((refusal.reason().to_owned(), refusal));
-                } else if refusal.row() != plain.row() {
-                    named.push((format!("{}/{nuance:?}", refusal.reason()), refusal));
+                } else if refusal.info() != plain.info() {
+                    named.push((format!("{}/{subcode:?}", refusal.reason()), refusal));
                 }
             }
         }
@@ -545,9 +545,9 @@ mod tests {
     fn the_table_of_codes_is_the_one_that_is_written_down() {
         let mut actual = String::from("# reason code class resolution status\n");
         for (name, refusal) in every() {
-            let row = refusal.row();
-            let (class, resolution) = (row.class.as_str(), row.resolution.as_str());
-            actual += &format!("{name} {} {class} {resolution} {}\n", row.code, row.status);
+            let info = refusal.info();
+            let (class, resolution) = (info.class.as_str(), info.resolution.as_str());
+            actual += &format!("{name} {} {class} {resolution} {}\n", info.code, info.status);
         }
         if std::env::var_os("PORTCULLIS_BLESS").is_some() {
             std::fs::write("refusals.txt", &actual).unwrap();
@@ -559,19 +559,19 @@ mod tests {
     #[test]
     fn whatever_turned_on_a_missing_fact_is_temporary_and_nothing_else_of_a_policy_is() {
         for primary in ReasonCode::ALL {
-            for nuance in Nuance::ALL {
-                let row = Refusal::Policy(refused(primary, true), nuance).row();
-                if nuance == Nuance::GroupsNotTold {
+            for subcode in Subcode::ALL {
+                let info = Refusal::Policy(refused(primary, true), subcode).info();
+                if subcode == Subcode::GroupsNotTold {
                     // No waiting brings what the issuer does not tell.
                     assert_eq!(
-                        (row.code, row.resolution, row.status),
+                        (info.code, info.resolution, info.status),
                         (880_001, Resolution::ContactAdmin, 403)
                     );
                     continue;
                 }
-                assert_eq!((row.code, row.resolution, row.status), (90033, Resolution::RetryLater, 503));
-                let row = Refusal::Policy(refused(primary, false), nuance).row();
-                let temporary = row.resolution == Resolution::RetryLater;
+                assert_eq!((info.code, info.resolution, info.status), (90033, Resolution::RetryLater, 503));
+                let info = Refusal::Policy(refused(primary, false), subcode).info();
+                let temporary = info.resolution == Resolution::RetryLater;
                 assert_eq!(temporary, primary == ReasonCode::FactUnavailable, "{primary:?}");
             }
         }
@@ -580,12 +580,12 @@ mod tests {
     #[test]
     fn only_what_a_new_token_can_mend_is_a_401() {
         for (name, refusal) in every() {
-            let row = refusal.row();
-            let by_token = matches!(row.resolution, Resolution::Reauthenticate | Resolution::SignIn);
-            assert_eq!(row.status == 401, by_token, "{name}");
+            let info = refusal.info();
+            let by_token = matches!(info.resolution, Resolution::Reauthenticate | Resolution::SignIn);
+            assert_eq!(info.status == 401, by_token, "{name}");
         }
-        let risk = Refusal::Policy(refused(ReasonCode::BlockedByRisk, false), Nuance::None);
-        assert_eq!(risk.row().class, Class::Policy, "a risk is never shown as one");
+        let risk = Refusal::Policy(refused(ReasonCode::BlockedByRisk, false), Subcode::None);
+        assert_eq!(risk.info().class, Class::Policy, "a risk is never shown as one");
     }
 
     #[test]
@@ -596,24 +596,24 @@ mod tests {
             let standing = Standing { sign_in, groups, ..Standing::default() };
             let principal = Principal { id: "alice".into(), auth_time: None, standing: standing.into() };
             match Refusal::by_policies(refused, &principal, &Evidence::default(), carrier) {
-                Refusal::Policy(_, nuance) => nuance,
+                Refusal::Policy(_, subcode) => subcode,
                 other => panic!("{other:?}"),
             }
         };
         for primary in ReasonCode::ALL {
             let told =
                 |temporary| asked(refused(primary, temporary), Fact::Unavailable, false, Carrier::Bearer);
-            assert_eq!(told(true), Nuance::GroupsNotTold, "{primary:?}");
-            assert_ne!(told(false), Nuance::GroupsNotTold, "it turned on what is known: {primary:?}");
+            assert_eq!(told(true), Subcode::GroupsNotTold, "{primary:?}");
+            assert_ne!(told(false), Subcode::GroupsNotTold, "it turned on what is known: {primary:?}");
         }
         let of = |primary, had_mfa, carrier| asked(refused(primary, false), Fact::Unknown, had_mfa, carrier);
-        assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Nuance::MfaExpired);
-        assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Nuance::None);
-        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Nuance::DeviceClaimsMissing);
-        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::BrowserSession), Nuance::None);
+        assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Subcode::MfaExpired);
+        assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Subcode::None);
+        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Subcode::DeviceClaimsMissing);
+        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::BrowserSession), Subcode::None);
         for primary in ReasonCode::ALL {
             if !matches!(primary, ReasonCode::SignInTooOld | ReasonCode::DeviceUnknown) {
-                assert_eq!(of(primary, true, Carrier::Bearer), Nuance::None, "{primary:?}");
+                assert_eq!(of(primary, true, Carrier::Bearer), Subcode::None, "{primary:?}");
             }
         }
     }

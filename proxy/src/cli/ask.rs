@@ -100,8 +100,8 @@ impl Subject {
             .conclusion
             .refused()
             .map(|refused| Refusal::by_policies(*refused, &question.principal, evidence, carrier));
-        let code = refusal.map(|refusal| (refusal.row().code, refusal.reason()));
-        let is_temporary = refusal.is_some_and(|refusal| refusal.row().resolution == Resolution::RetryLater);
+        let code = refusal.map(|refusal| (refusal.info().code, refusal.reason()));
+        let is_temporary = refusal.is_some_and(|refusal| refusal.info().resolution == Resolution::RetryLater);
         let remedies =
             if with_remedies { remedy::find(&self.policies, &scope, &signals) } else { Remedies::default() };
         Ok(Answered { explanation, remedies, code, is_temporary })

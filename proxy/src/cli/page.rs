@@ -15,9 +15,9 @@ use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 
 use super::Failure;
-use crate::denial::{Asked, Denials, DeviceState, Facts};
+use crate::denial::{Denials, DeviceState, Facts, RequestHints};
 use crate::record::Case;
-use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
+use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 /// What to render, and where to.
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut count = 0_u32;
     let scenes = scenes();
     let scenes =
-        scenes.iter().filter(|scene| arguments.code.is_none_or(|code| code == scene.refusal.row().code));
+        scenes.iter().filter(|scene| arguments.code.is_none_or(|code| code == scene.refusal.info().code));
     for scene in scenes {
         let remedies: Vec<_> = scene.remedies.iter().map(|way| way.to_vec()).collect();
         let facts = Facts {
@@ -88,18 +88,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
-            let asked = Asked {
+            let hints = RequestHints {
                 method: "GET",
                 accept_language: Some(lang),
                 sec_fetch_mode: Some("navigate"),
-                ..Asked::default()
+                ..RequestHints::default()
             };
             for (shown, disclosure) in [
                 ("minimal", Disclosure::Minimal),
                 ("standard", Disclosure::Standard),
                 ("full", Disclosure::Full),
             ] {
-                let answer = denials.render_at(&scene.refusal, &facts, &asked, disclosure);
+                let answer = denials.render_at(&scene.refusal, &facts, &hints, disclosure);
                 // What the page may load and run; a server of the folder sends it along.
                 let policy = answer.headers.iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY);
                 if let Some((_, policy)) = policy {
@@ -143,7 +143,7 @@ fn scenes() -> Vec<Scene> {
             "groups-not-told",
             Refusal::Policy(
                 Refused { primary: ReasonCode::Blocked, reasons: ReasonSet::EMPTY, temporary: true },
-                Nuance::GroupsNotTold,
+                Subcode::GroupsNotTold,
             ),
         ),
         plain("token-invalid", Refusal::BadToken(BadToken::Signature)),
@@ -155,14 +155,14 @@ fn scenes() -> Vec<Scene> {
             temporary: primary == ReasonCode::FactUnavailable,
         };
         let (remedies, device) = example(primary);
-        let row = Refusal::Policy(refused, Nuance::None).row();
-        for nuance in Nuance::ALL {
-            let refusal = Refusal::Policy(refused, nuance);
+        let info = Refusal::Policy(refused, Subcode::None).info();
+        for subcode in Subcode::ALL {
+            let refusal = Refusal::Policy(refused, subcode);
             // Groups that are not told have a page of their own.
-            if nuance == Nuance::GroupsNotTold || (nuance != Nuance::None && refusal.row() == row) {
+            if subcode == Subcode::GroupsNotTold || (subcode != Subcode::None && refusal.info() == info) {
                 continue;
             }
-            let name = format!("{}-{}", primary.as_str(), refusal.row().code);
+            let name = format!("{}-{}", primary.as_str(), refusal.info().code);
             list.push(Scene { name, refusal, remedies, device });
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedy;
-use portcullis_policy::signals::AppIndex;
+use portcullis_policy::signals::{AppIndex, Device};
 
 use crate::record::Case;
 
@@ -126,6 +126,19 @@ pub enum DeviceState<'r> {
 }
 
 impl<'r> DeviceState<'r> {
+    /// The state of the device that a verified token names; `None` where it names none.
+    #[must_use]
+    pub fn of(device: Option<&Device<'r>>) -> Self {
+        let Some(device) = device else { return Self::Unregistered };
+        let id = device.device_id.unwrap_or_default();
+        match device.compliant {
+            Some(true) => Self::Compliant { id },
+            Some(false) => Self::NotCompliant { id },
+            None if device.is_hybrid_joined() => Self::HybridJoined { id },
+            None => Self::Registered { id },
+        }
+    }
+
     pub(super) const fn id(&self) -> Option<&'r str> {
         match self {
             Self::NotAvailable | Self::Unregistered => None,

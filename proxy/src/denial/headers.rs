@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::step_up::{Contexts, StepUp, StepUps};
 use super::view::View;
 use crate::record::Case;
-use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_row};
+use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_info};
 use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::model::AuthenticationContext;
 
@@ -80,8 +80,8 @@ pub(super) fn common(
     if *refusal == Refusal::BadRequest(BadRequest::MethodNotAllowed) {
         headers.insert(ALLOW, facts.methods.map_or(ALLOWED, |methods| value(&methods.join(", "))));
     }
-    if view.row.status == 401 {
-        let challenge = challenge(refusal, view.row.resolution, facts, step_ups);
+    if view.info.status == 401 {
+        let challenge = challenge(refusal, view.info.resolution, facts, step_ups);
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     headers
@@ -95,7 +95,7 @@ pub(super) fn body(headers: &mut HeaderMap, content_type: HeaderValue, len: usiz
 
 /// gRPC's status in the head: a response of trailers only.
 pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &View<'_>) {
-    let status = match view.row.status {
+    let status = match view.info.status {
         401 => fixed!("16"),
         403 => fixed!("7"),
         404 => fixed!("12"),
@@ -119,7 +119,7 @@ const DENIED: &str = "http_request_denied";
 
 /// `Proxy-Status` of refusals by policies, by code: they come in storms.
 static BY_POLICIES: LazyLock<Vec<(u32, HeaderValue)>> = LazyLock::new(|| {
-    let codes = ReasonCode::ALL.map(|reason| reason_row(reason).code);
+    let codes = ReasonCode::ALL.map(|reason| reason_info(reason).code);
     codes.map(|code| (code, written(DENIED, &code.to_string()))).to_vec()
 });
 
@@ -127,7 +127,7 @@ static BY_POLICIES: LazyLock<Vec<(u32, HeaderValue)>> = LazyLock::new(|| {
 fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
     let error = match refusal {
         Refusal::Policy(..) => {
-            let known = BY_POLICIES.iter().find(|(code, _)| *code == view.row.code);
+            let known = BY_POLICIES.iter().find(|(code, _)| *code == view.info.code);
             return known.map_or_else(|| written(DENIED, &view.code), |(_, value)| value.clone());
         }
         Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) | Refusal::KeysUnavailable => DENIED,

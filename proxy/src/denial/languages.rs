@@ -96,7 +96,7 @@ fn range(text: &str) -> Option<(u16, &str)> {
     }
     let weight = match rest.trim().split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("q") => {
-            super::asked::parse_weight(value.trim())?
+            super::negotiate::parse_weight(value.trim())?
         }
         Some(_) | None => 1000,
     };

@@ -6,12 +6,12 @@
 //! - what passed is never listed, a risk is never named, a policy never appears;
 //! - nothing of path, query, header or token is ever reflected.
 
-mod asked;
 mod desk;
 mod escape;
 mod facts;
 mod headers;
 mod languages;
+mod negotiate;
 mod page;
 mod repeats;
 mod seal;
@@ -35,8 +35,8 @@ use portcullis_policy::PolicySet;
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::signals::Signals;
 
-pub use asked::{Asked, Negotiated};
 pub use facts::{DeviceState, Facts};
+pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
 use crate::admit::address;
@@ -130,8 +130,8 @@ impl Denials {
     /// nothing follows its app, an app that says nothing the installation. That can only take away:
     /// who has no verified token is shown nothing, whatever it says.
     #[must_use]
-    pub fn render(&self, refusal: &Refusal, facts: &Facts<'_>, asked: &Asked<'_>) -> Answer {
-        self.render_at(refusal, facts, asked, self.disclosure(refusal, facts))
+    pub fn render(&self, refusal: &Refusal, facts: &Facts<'_>, hints: &RequestHints<'_>) -> Answer {
+        self.render_at(refusal, facts, hints, self.disclosure(refusal, facts))
     }
 
     /// The same at a disclosure of the caller's choice, for previews.
@@ -140,18 +140,18 @@ impl Denials {
         &self,
         refusal: &Refusal,
         facts: &Facts<'_>,
-        asked: &Asked<'_>,
+        hints: &RequestHints<'_>,
         disclosure: Disclosure,
     ) -> Answer {
-        let position = self.speaks(refusal, facts, asked);
+        let position = self.language_for(refusal, facts, hints);
         // INVARIANT: `choose` and `position` give positions of `ALL`, and there is a page and a head for each.
         let (Some(language), Some(page), Some(head)) =
             (languages::ALL.get(position), self.pages.get(position), self.heads.get(position))
         else {
             return Answer { status: 500, headers: HeaderMap::new(), body: Bytes::new(), repeats: 1 };
         };
-        let (form, row, texts) = (asked.negotiate(), refusal.row(), &language.texts);
-        let repeats = facts.repeats.unwrap_or_else(|| self.count_by_address(facts, row.code));
+        let (form, info, texts) = (hints.negotiate(), refusal.info(), &language.texts);
+        let repeats = facts.repeats.unwrap_or_else(|| self.count_by_address(facts, info.code));
         let shows_code = !matches!(form, Negotiated::Grpc(_));
         let teller = Teller {
             desk: &self.desk,
@@ -159,8 +159,8 @@ impl Denials {
             disclosure,
             messages: self.messages(facts),
             repeats,
-            support_code: if shows_code { self.support_code(refusal, facts, row.code) } else { None },
-            can_repeat: asked.is_get(),
+            support_code: if shows_code { self.support_code(refusal, facts, info.code) } else { None },
+            can_repeat: hints.is_get(),
         };
         let view = View::of(refusal, facts, teller);
         let mut headers = headers::common(refusal, &view, facts, &self.step_ups, head);
@@ -169,12 +169,12 @@ impl Denials {
                 headers::grpc(&mut headers, kind, &view);
                 return Answer { status: 200, headers, body: Bytes::new(), repeats };
             }
-            Negotiated::Html => (headers::HTML, page.render(&view, asked.is_get())),
+            Negotiated::Html => (headers::HTML, page.render(&view, hints.is_get())),
             Negotiated::Json => (headers::JSON, twin::json(&view, &self.desk, texts)),
             Negotiated::Plain => (headers::PLAIN, twin::plain(&view, &self.desk, texts)),
         };
         headers::body(&mut headers, content_type, body.len());
-        Answer { status: row.status, headers, body: Bytes::from(body), repeats }
+        Answer { status: info.status, headers, body: Bytes::from(body), repeats }
     }
 
     /// Counts a refusal by policies, of the user or program with this id: how many such there were
@@ -182,13 +182,13 @@ impl Denials {
     /// counted by address.
     #[must_use]
     pub fn count(&self, refusal: &Refusal, user: &str, app: &str, now_unix_ms: i64) -> u32 {
-        self.repeats.count(user, app, refusal.row().code, now_unix_ms.div_euclid(1_000))
+        self.repeats.count(user, app, refusal.info().code, now_unix_ms.div_euclid(1_000))
     }
 
     /// Whether the answer is made with the whole [`Case`]: to seal it, or to challenge by its claims.
     #[must_use]
     pub fn wants_case(&self, refusal: &Refusal) -> bool {
-        self.seal.seals() || refusal.row().status == 401
+        self.seal.seals() || refusal.info().status == 401
     }
 
     /// Writes down what a refusal was decided on, for [`Facts::case`] and the decision log. `app`
@@ -260,10 +260,10 @@ impl Denials {
 
     /// ORACLE: an app's own language is spoken to who was verified alone, or it would tell apps
     /// apart.
-    fn speaks(&self, refusal: &Refusal, facts: &Facts<'_>, asked: &Asked<'_>) -> usize {
+    fn language_for(&self, refusal: &Refusal, facts: &Facts<'_>, hints: &RequestHints<'_>) -> usize {
         let own = self.app(facts).filter(|_| is_verified(refusal)).and_then(|app| app.language);
         let default = own.and_then(languages::position).unwrap_or(self.language);
-        languages::choose(asked.query, asked.accept_language, default)
+        languages::choose(hints.query, hints.accept_language, default)
     }
 
     fn count_by_address(&self, facts: &Facts<'_>, code: u32) -> u32 {
@@ -313,10 +313,14 @@ fn policies_digest(set: &PolicySet) -> [u8; 8] {
     hashing.0.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
-/// The trace id of a `traceparent` header (W3C Trace Context, section 3.2): 128 bits, as a number,
-/// so that nothing else of the header is ever shown.
+/// The id of the trace that a request belongs to (`traceparent`; W3C Trace Context, section 3.2): 128 bits,
+/// as a number, so that nothing else of the header is ever shown.
 #[must_use]
-pub fn trace_id(traceparent: &str) -> Option<u128> {
+pub fn trace_id(headers: &HeaderMap) -> Option<u128> {
+    parse_traceparent(negotiate::first(headers, "traceparent")?)
+}
+
+fn parse_traceparent(traceparent: &str) -> Option<u128> {
     let mut fields = traceparent.trim().split('-');
     let (version, id) = (fields.next()?, fields.next()?);
     let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -20,19 +20,19 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::escape::{Json, Pen as _, one_line};
-use super::{Answer, Asked, Denials, DeviceState, Facts, languages, trace_id};
+use super::{Answer, Denials, DeviceState, Facts, RequestHints, languages, parse_traceparent};
 use crate::record::{Case, Claim};
-use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
+use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 const NOW: i64 = 1_795_487_466_123;
 const ID: u128 = 0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6;
 const BLOCKED: Refusal = refused(ReasonCode::BlockedByLocation);
-const BROWSER: Asked<'static> = asked("text/html", Some("navigate"));
-const SCRIPT: Asked<'static> = asked("application/json", None);
-const TERMINAL: Asked<'static> = asked("text/plain", None);
+const BROWSER: RequestHints<'static> = hints("text/html", Some("navigate"));
+const SCRIPT: RequestHints<'static> = hints("application/json", None);
+const TERMINAL: RequestHints<'static> = hints("text/plain", None);
 
-const fn asked(accept: &'static str, mode: Option<&'static str>) -> Asked<'static> {
-    Asked {
+const fn hints(accept: &'static str, mode: Option<&'static str>) -> RequestHints<'static> {
+    RequestHints {
         method: "GET",
         is_upgrade: false,
         accept: Some(accept),
@@ -50,7 +50,7 @@ const fn asked(accept: &'static str, mode: Option<&'static str>) -> Asked<'stati
 
 const fn refused(primary: ReasonCode) -> Refusal {
     let reasons = ReasonSet::EMPTY.with(primary);
-    Refusal::Policy(Refused { primary, reasons, temporary: false }, Nuance::None)
+    Refusal::Policy(Refused { primary, reasons, temporary: false }, Subcode::None)
 }
 
 fn branding() -> settings::Denial {
@@ -102,11 +102,11 @@ fn render(
     denials: &Denials,
     refusal: &Refusal,
     facts: &Facts<'_>,
-    asked: &Asked<'_>,
+    hints: &RequestHints<'_>,
     shown: Disclosure,
 ) -> Answer {
     denials.repeats.forget();
-    denials.render_at(refusal, facts, asked, shown)
+    denials.render_at(refusal, facts, hints, shown)
 }
 
 static WAYS: LazyLock<Vec<Vec<Remedy>>> =
@@ -160,8 +160,8 @@ fn every_refusal() -> Vec<Refusal> {
         for temporary in [false, true] {
             let reasons = ReasonCode::ALL.into_iter().fold(ReasonSet::EMPTY, ReasonSet::with);
             for reasons in [ReasonSet::EMPTY.with(primary), reasons] {
-                for nuance in Nuance::ALL {
-                    list.push(Refusal::Policy(Refused { primary, reasons, temporary }, nuance));
+                for subcode in Subcode::ALL {
+                    list.push(Refusal::Policy(Refused { primary, reasons, temporary }, subcode));
                 }
             }
         }
@@ -173,9 +173,9 @@ fn every_answer(facts: &Facts<'_>) -> Vec<(Refusal, Answer)> {
     let denials = denials();
     let mut list = Vec::new();
     for refusal in every_refusal() {
-        for asked in [BROWSER, SCRIPT, TERMINAL] {
+        for hints in [BROWSER, SCRIPT, TERMINAL] {
             for disclosure in [Disclosure::Minimal, Disclosure::Standard, Disclosure::Full] {
-                list.push((refusal, render(&denials, &refusal, facts, &asked, disclosure)));
+                list.push((refusal, render(&denials, &refusal, facts, &hints, disclosure)));
             }
         }
     }
@@ -247,13 +247,13 @@ fn who_has_no_valid_token_learns_nothing_of_app_address_device_or_policy() {
     unsigned.extend(BadRequest::ALL.map(Refusal::BadRequest));
     unsigned.extend(BadToken::ALL.map(Refusal::BadToken));
     unsigned.extend(BadToken::ALL.map(Refusal::BadSession));
-    let grpc = Asked { content_type: Some("application/grpc"), ..SCRIPT };
+    let grpc = RequestHints { content_type: Some("application/grpc"), ..SCRIPT };
     let denials = denials();
     for refusal in unsigned {
-        for asked in [BROWSER, SCRIPT, TERMINAL, grpc] {
-            let one = render(&denials, &refusal, &bare, &asked, Disclosure::Full);
+        for hints in [BROWSER, SCRIPT, TERMINAL, grpc] {
+            let one = render(&denials, &refusal, &bare, &hints, Disclosure::Full);
             for disclosure in [Disclosure::Minimal, Disclosure::Standard, Disclosure::Full] {
-                let other = render(&denials, &refusal, &full, &asked, disclosure);
+                let other = render(&denials, &refusal, &full, &hints, disclosure);
                 assert_eq!(
                     (one.status, &one.body, &one.headers),
                     (other.status, &other.body, &other.headers)
@@ -328,8 +328,8 @@ fn the_page_stays_below_12_kb_whatever_is_put_into_it() {
 fn minimal_disclosure_shows_code_request_time_and_contact_only() {
     let denials = denials();
     let mut keys = Vec::new();
-    for asked in [BROWSER, SCRIPT, TERMINAL] {
-        let answer = render(&denials, &BLOCKED, &facts(), &asked, Disclosure::Minimal);
+    for hints in [BROWSER, SCRIPT, TERMINAL] {
+        let answer = render(&denials, &BLOCKED, &facts(), &hints, Disclosure::Minimal);
         for kept_back in
             ["Payroll", "payroll", "kari", "203.0.113.7", "NO (", "Windows", "5f3c2a10", "ompliant", "etwork"]
         {
@@ -368,7 +368,7 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
     let reasons = ReasonSet::EMPTY.with(ReasonCode::BlockedByLocation).with(ReasonCode::DeviceNotCompliant);
     let refusal = Refusal::Policy(
         Refused { primary: ReasonCode::BlockedByLocation, reasons, temporary: false },
-        Nuance::None,
+        Subcode::None,
     );
     let twin = json(&render(&denials(), &refusal, &facts(), &SCRIPT, Disclosure::Standard));
     assert_eq!(twin["type"], "urn:portcullis:denial:53003");
@@ -414,7 +414,7 @@ fn the_block_to_copy_holds_neither_user_nor_address_nor_device_id() {
 #[test]
 fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when() {
     for (refusal, answer) in every_answer(&facts()) {
-        let temporary = refusal.row().resolution == crate::refusal::Resolution::RetryLater;
+        let temporary = refusal.info().resolution == crate::refusal::Resolution::RetryLater;
         assert_eq!(header(&answer, "retry-after"), temporary.then_some("120"), "{refusal:?}");
         let says = text(&answer);
         assert_eq!(says.contains("try again in 2 minutes"), temporary, "{refusal:?}: {says}");
@@ -427,12 +427,12 @@ fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when(
 #[test]
 fn try_again_is_offered_for_a_temporary_get_only() {
     let denials = denials();
-    let page = |asked: &Asked<'_>| {
-        let answer = render(&denials, &Refusal::KeysUnavailable, &facts(), asked, Disclosure::Standard);
+    let page = |hints: &RequestHints<'_>| {
+        let answer = render(&denials, &Refusal::KeysUnavailable, &facts(), hints, Disclosure::Standard);
         text(&answer).to_owned()
     };
     assert!(page(&BROWSER).contains("<a class=\"main\" href=\"\">Try again</a>"));
-    assert!(!page(&Asked { method: "POST", ..BROWSER }).contains("Try again"));
+    assert!(!page(&RequestHints { method: "POST", ..BROWSER }).contains("Try again"));
 }
 
 #[test]
@@ -463,7 +463,7 @@ fn the_word_permission_never_sends_people_to_the_wrong_fix() {
 #[test]
 fn every_denial_carries_the_protecting_headers() {
     for (refusal, answer) in every_answer(&facts()) {
-        assert_eq!(answer.status, refusal.row().status);
+        assert_eq!(answer.status, refusal.info().status);
         for (name, value) in [
             ("cache-control", "no-store"),
             ("referrer-policy", "no-referrer"),
@@ -501,7 +501,7 @@ fn the_content_policy_admits_exactly_the_style_of_the_page() {
 
 #[test]
 fn grpc_gets_trailers_only() {
-    let asked = Asked { content_type: Some("application/grpc"), method: "POST", ..SCRIPT };
+    let hints = RequestHints { content_type: Some("application/grpc"), method: "POST", ..SCRIPT };
     for (refusal, status) in [
         (BLOCKED, "7"),
         (Refusal::NoToken, "16"),
@@ -509,12 +509,12 @@ fn grpc_gets_trailers_only() {
         (Refusal::KeysUnavailable, "14"),
         (Refusal::Internal, "13"),
     ] {
-        let answer = render(&denials(), &refusal, &facts(), &asked, Disclosure::Standard);
+        let answer = render(&denials(), &refusal, &facts(), &hints, Disclosure::Standard);
         assert_eq!((answer.status, answer.body.len()), (200, 0));
         assert_eq!(header(&answer, "grpc-status"), Some(status));
         assert_eq!(header(&answer, "content-type"), Some("application/grpc"));
     }
-    let answer = render(&denials(), &BLOCKED, &facts(), &asked, Disclosure::Standard);
+    let answer = render(&denials(), &BLOCKED, &facts(), &hints, Disclosure::Standard);
     let message = header(&answer, "grpc-message").unwrap();
     assert_eq!(message, "53003; request 01937e2a-1b2c-7d3e-8f40-5162738495a6");
 }
@@ -620,7 +620,7 @@ fn challenges_are_those_of_rfc_6750_and_rfc_9470() {
     assert_eq!(of(refused(ReasonCode::SignInTooOld), &[]), format!("{step}, max_age=\"0\""));
     for refusal in every_refusal() {
         let asked = challenge(&denials, refusal, &facts());
-        assert_eq!(asked.is_some(), refusal.row().status == 401, "{refusal:?}");
+        assert_eq!(asked.is_some(), refusal.info().status == 401, "{refusal:?}");
     }
 }
 
@@ -696,7 +696,7 @@ fn a_challenge_asks_for_a_context_that_proves_what_is_missing_and_never_for_one_
         };
         let facts =
             Facts { case: Some(&case), applied: &applied, follows_claims_challenges: follows, ..facts() };
-        challenge(&denials, Refusal::Policy(refused, Nuance::None), &facts).unwrap()
+        challenge(&denials, Refusal::Policy(refused, Subcode::None), &facts).unwrap()
     };
     let claims = |reasons: &[ReasonCode], asking: &[u32], asked: Option<&str>, held: &[&str]| {
         asked_claims(&of(reasons, asking, asked, held, true))
@@ -754,7 +754,7 @@ fn a_challenge_asks_for_nothing_that_the_token_holds_beside_what_is_missing() {
         let case = Case { acr: acr.map(str::to_owned), contexts, ..Case::default() };
         let facts =
             Facts { case: Some(&case), applied: &applied, follows_claims_challenges: follows, ..facts() };
-        challenge(&denials, Refusal::Policy(refused, Nuance::None), &facts).unwrap()
+        challenge(&denials, Refusal::Policy(refused, Subcode::None), &facts).unwrap()
     };
     let values = |text: &str| {
         text.split("acr_values=\"").nth(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
@@ -782,9 +782,9 @@ fn every_language_renders_every_refusal_below_12_kb_and_says_which_it_is() {
     let case = Case { user: Some("kari".into()), ..Case::default() };
     let facts = Facts { case: Some(&case), ..facts() };
     for language in languages::ALL.iter() {
-        let asked = Asked { accept_language: Some(language.tag), ..BROWSER };
+        let hints = RequestHints { accept_language: Some(language.tag), ..BROWSER };
         for refusal in every_refusal() {
-            let answer = render(&denials, &refusal, &facts, &asked, Disclosure::Full);
+            let answer = render(&denials, &refusal, &facts, &hints, Disclosure::Full);
             let page = text(&answer);
             assert!(answer.body.len() < 12 * 1024, "{}: {} bytes", language.tag, answer.body.len());
             assert!(page.contains(&format!("<html lang=\"{}\" dir=\"{}\">", language.tag, language.dir)));
@@ -799,8 +799,8 @@ fn every_language_renders_every_refusal_below_12_kb_and_says_which_it_is() {
 #[test]
 fn labels_for_the_help_desk_are_english_in_every_language() {
     let block = |tag: &str| {
-        let asked = Asked { accept_language: Some(tag), ..BROWSER };
-        let answer = render(&denials(), &BLOCKED, &facts(), &asked, Disclosure::Standard);
+        let hints = RequestHints { accept_language: Some(tag), ..BROWSER };
+        let answer = render(&denials(), &BLOCKED, &facts(), &hints, Disclosure::Standard);
         let page = text(&answer).to_owned();
         let details = page.split_once("<dl").unwrap().1.split_once("</dl>").unwrap().0.to_owned();
         let report = page.split_once("<pre").unwrap().1.split_once("</pre>").unwrap().0;
@@ -815,9 +815,9 @@ fn labels_for_the_help_desk_are_english_in_every_language() {
 fn the_page_leads_to_itself_in_other_languages_only_when_it_was_read() {
     let answer = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Standard);
     assert!(text(&answer).contains("<a href=\"?lang=ja\" lang=\"ja\">日本語</a>"));
-    let sent = Asked { method: "POST", ..BROWSER };
+    let sent = RequestHints { method: "POST", ..BROWSER };
     assert!(!text(&render(&denials(), &BLOCKED, &facts(), &sent, Disclosure::Standard)).contains("?lang="));
-    let followed = Asked { query: Some("lang=ja"), accept_language: Some("de"), ..BROWSER };
+    let followed = RequestHints { query: Some("lang=ja"), accept_language: Some("de"), ..BROWSER };
     let answer = render(&denials(), &BLOCKED, &facts(), &followed, Disclosure::Standard);
     assert_eq!(header(&answer, "content-language"), Some("ja"));
     assert!(
@@ -846,10 +846,10 @@ fn the_language_of_an_app_is_spoken_to_who_was_verified_alone() {
 #[test]
 fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does_not() {
     let denials = denials();
-    let ask = |refusal: &Refusal, asked: &Asked<'_>| {
+    let ask = |refusal: &Refusal, hints: &RequestHints<'_>| {
         let repeats =
             matches!(refusal, Refusal::Policy(..)).then(|| denials.count(refusal, "kari", "payroll", NOW));
-        denials.render(refusal, &Facts { repeats, ..facts() }, asked)
+        denials.render(refusal, &Facts { repeats, ..facts() }, hints)
     };
     assert!(!text(&ask(&BLOCKED, &BROWSER)).contains("Refused"));
     assert!(
@@ -862,8 +862,8 @@ fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does
     let eleventh = ask(&BLOCKED, &TERMINAL);
     assert!(text(&eleventh).contains("Refused more than 10 times within 10 minutes"));
     assert_eq!(eleventh.repeats, 11);
-    let Refusal::Policy(refused, nuance) = BLOCKED else { unreachable!() };
-    let temporary = Refusal::Policy(Refused { temporary: true, ..refused }, nuance);
+    let Refusal::Policy(refused, subcode) = BLOCKED else { unreachable!() };
+    let temporary = Refusal::Policy(Refused { temporary: true, ..refused }, subcode);
     for _ in 0..3 {
         assert!(!text(&ask(&temporary, &BROWSER)).contains("Refused"));
         assert!(!text(&ask(&Refusal::NoToken, &BROWSER)).contains("Refused"));
@@ -1004,10 +1004,10 @@ fn a_version_and_a_time_are_told_and_no_threshold() {
 #[test]
 fn a_program_and_a_browser_without_device_identity_are_told_apart() {
     let remedies = [vec![Remedy::CompliantDevice]];
-    let of = |client_app, nuance| {
+    let of = |client_app, subcode| {
         let primary = ReasonCode::DeviceUnknown;
         let reasons = ReasonSet::EMPTY.with(primary);
-        let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, nuance);
+        let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, subcode);
         let facts = Facts {
             remedies: &remedies,
             device: DeviceState::NotAvailable,
@@ -1016,10 +1016,10 @@ fn a_program_and_a_browser_without_device_identity_are_told_apart() {
         };
         json(&render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard))
     };
-    let browser = of(ClientAppType::Browser, Nuance::None);
+    let browser = of(ClientAppType::Browser, Subcode::None);
     assert_eq!((&browser["code"], &browser["reasons"][0]["code"]), (&50097.into(), &50097.into()));
     assert!(browser["remedies"][0]["text"].as_str().unwrap().contains("This browser did not show"));
-    let program = of(ClientAppType::MobileAndDesktop, Nuance::DeviceClaimsMissing);
+    let program = of(ClientAppType::MobileAndDesktop, Subcode::DeviceClaimsMissing);
     assert_eq!((&program["code"], &program["reasons"][0]["code"]), (&50187.into(), &50187.into()));
     assert!(program["remedies"][0]["text"].as_str().unwrap().contains("No device identity came with"));
 }
@@ -1027,13 +1027,13 @@ fn a_program_and_a_browser_without_device_identity_are_told_apart() {
 #[test]
 fn a_trace_is_shown_as_a_number_of_ours_or_not_at_all() {
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-    assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), u128::from_str_radix(id, 16).ok());
+    assert_eq!(parse_traceparent(&format!("00-{id}-00f067aa0ba902b7-01")), u128::from_str_radix(id, 16).ok());
     for bad in
         ["", "00", "00-x", "00-<script>-1-1", &format!("ff-{id}-1-1"), &format!("00-{}-1-1", "0".repeat(32))]
     {
-        assert_eq!(trace_id(bad), None, "{bad}");
+        assert_eq!(parse_traceparent(bad), None, "{bad}");
     }
-    let facts = Facts { trace_id: trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), ..facts() };
+    let facts = Facts { trace_id: parse_traceparent(&format!("00-{id}-00f067aa0ba902b7-01")), ..facts() };
     assert_eq!(
         json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard))["correlation_id"],
         id
@@ -1054,7 +1054,7 @@ proptest! {
         primary in 0_usize..22,
         more in 0_u32..(1 << 22),
         temporary in any::<bool>(),
-        nuance in 0_usize..3,
+        subcode in 0_usize..3,
         levels in proptest::collection::vec(0_usize..4, 3),
         failing in proptest::collection::vec(0_u32..3, 0..4),
         language in 0_usize..11,
@@ -1073,7 +1073,7 @@ proptest! {
         let primary = ReasonCode::ALL[primary];
         let reasons = ReasonCode::ALL.into_iter().filter(|code| more & (1 << *code as u32) != 0);
         let reasons = reasons.fold(ReasonSet::EMPTY.with(primary), ReasonSet::with);
-        let refusal = Refusal::Policy(Refused { primary, reasons, temporary }, Nuance::ALL[nuance]);
+        let refusal = Refusal::Policy(Refused { primary, reasons, temporary }, Subcode::ALL[subcode]);
         let applied: Vec<_> = failing.iter().map(|at| (PolicyIndex(*at), PolicyResult::Failure)).collect();
         let ways: Vec<Vec<Remedy>> =
             ways.iter().map(|way| way.iter().map(|at| REMEDIES[*at]).collect()).collect();
@@ -1086,8 +1086,8 @@ proptest! {
             ..Case::default()
         };
         let facts = Facts { applied: &applied, remedies: &ways, case: Some(&case), ..facts() };
-        let asked = Asked { accept_language: Some(languages::ALL[language].tag), ..[BROWSER, SCRIPT, TERMINAL][form] };
-        let answer = denials.render(&refusal, &facts, &asked);
+        let hints = RequestHints { accept_language: Some(languages::ALL[language].tag), ..[BROWSER, SCRIPT, TERMINAL][form] };
+        let answer = denials.render(&refusal, &facts, &hints);
         let page = text(&answer).to_owned() + &format!("{:?}", answer.headers);
         let shown = failing.iter().map(|at| level(levels[*at as usize]).unwrap_or(Disclosure::Standard)).min().unwrap_or(Disclosure::Standard);
 
@@ -1113,10 +1113,10 @@ proptest! {
         }
         prop_assert!(told(&page, "01937e2a-1b2c-7d3e-8f40-5162738495a6"));
         prop_assert_eq!(header(&answer, "content-language"), Some(languages::ALL[language].tag));
-        let waits = refusal.row().resolution == crate::refusal::Resolution::RetryLater;
+        let waits = refusal.info().resolution == crate::refusal::Resolution::RetryLater;
         if form == 1 {
             let twin = json(&answer);
-            prop_assert_eq!(twin["status"].as_u64(), Some(refusal.row().status.into()));
+            prop_assert_eq!(twin["status"].as_u64(), Some(refusal.info().status.into()));
             prop_assert!(twin["support"]["code"].is_string() && twin["support"]["mail"].is_string());
             if reasons.contains(ReasonCode::BlockedByRisk) && shown > Disclosure::Minimal && !waits {
                 prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));

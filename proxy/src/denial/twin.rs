@@ -26,7 +26,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     let kind: &str = if view.code.is_empty() { view.error } else { &view.code };
     push!(out, r#"{"type":"urn:portcullis:denial:"#, kind, r#"","title":""#);
     view.headline(&mut Json(out));
-    push!(out, r#"","status":"#, &view.row.status.to_string(), r#","detail":""#);
+    push!(out, r#"","status":"#, &view.info.status.to_string(), r#","detail":""#);
     view.lead(&mut Json(out));
     for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
         push!(out, texts.space, sentence);
@@ -41,7 +41,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     }
     push!(out, r#"","timestamp":""#, &view.timestamp);
     if view.names_resolution {
-        push!(out, r#"","resolution":""#, view.row.resolution.as_str());
+        push!(out, r#"","resolution":""#, view.info.resolution.as_str());
     }
     if view.is_temporary {
         push!(out, r#"","retryable":true,"retry_after":"#, &RETRY_AFTER.as_secs().to_string());

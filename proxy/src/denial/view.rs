@@ -16,7 +16,7 @@ use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts, label};
 use crate::admit::{AddressText, address};
 use crate::clock;
-use crate::refusal::{BadToken, Nuance, Refusal, Resolution, Row, reason_row};
+use crate::refusal::{BadToken, ErrorInfo, Refusal, Resolution, Subcode, reason_info};
 
 /// Alternatives shown at most, and parts of one.
 const REMEDIES_MAX: usize = 3;
@@ -43,7 +43,7 @@ pub(super) struct Teller<'v> {
 /// no form pays for the words of another.
 #[derive(Debug)]
 pub(super) struct View<'v> {
-    pub(super) row: Row,
+    pub(super) info: ErrorInfo,
     pub(super) error: &'static str,
     /// The code in digits; empty where there is none.
     pub(super) code: String,
@@ -106,7 +106,7 @@ impl Opening {
         let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
         let is_temporary = resolution == Resolution::RetryLater;
         let (headline, lead, structural) = match refusal {
-            Refusal::Policy(_, Nuance::GroupsNotTold) => (
+            Refusal::Policy(_, Subcode::GroupsNotTold) => (
                 (Some(&texts.headline_account), &texts.headline_account_nameless),
                 &texts.lead_groups,
                 Some(&texts.verdict_groups),
@@ -149,19 +149,19 @@ impl<'v> View<'v> {
     /// ORACLE: who has no valid token sees nothing of app, address, device or policy; only a
     /// decision, or an upstream's failure after a grant, has a reader whose token was verified.
     pub(super) fn of(refusal: &'v Refusal, facts: &'v Facts<'v>, teller: Teller<'v>) -> Self {
-        let row = refusal.row();
+        let info = refusal.info();
         let shows_own = teller.disclosure != Disclosure::Minimal && is_verified(refusal);
         let own = shows_own.then_some(facts);
-        // A row speaks: a refusal whose answer is 503 is temporary on the page as well.
-        let is_temporary = row.resolution == Resolution::RetryLater;
+        // The table speaks: a refusal whose answer is 503 is temporary on the page as well.
+        let is_temporary = info.resolution == Resolution::RetryLater;
         let refused = match refusal {
             Refusal::Policy(refused, _) => Some(*refused),
             _ => None,
         };
         Self {
-            row,
+            info,
             error: error_word(refusal, is_temporary),
-            code: if row.code == 0 { String::new() } else { row.code.to_string() },
+            code: if info.code == 0 { String::new() } else { info.code.to_string() },
             request_id: uuid::Uuid::from_u128(facts.request_id).to_string(),
             correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
             timestamp: clock::timestamp(facts.now_unix_ms),
@@ -170,9 +170,9 @@ impl<'v> View<'v> {
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
             refused,
-            groups_not_told: matches!(refusal, Refusal::Policy(_, Nuance::GroupsNotTold)),
+            groups_not_told: matches!(refusal, Refusal::Policy(_, Subcode::GroupsNotTold)),
             sign_in_url: facts.sign_in_url,
-            opening: Opening::of(refusal, row.resolution, teller.texts),
+            opening: Opening::of(refusal, info.resolution, teller.texts),
             teller,
         }
     }
@@ -231,9 +231,9 @@ impl<'v> View<'v> {
         if self.groups_not_told {
             // Whatever else failed may have failed for want of them.
             list.push(ReasonView {
-                class: self.row.class.as_str(),
-                code: self.row.code,
-                action: self.row.resolution.as_str(),
+                class: self.info.class.as_str(),
+                code: self.info.code,
+                action: self.info.resolution.as_str(),
                 text: self.teller.texts.reason_groups.as_str(),
             });
             return list;
@@ -242,15 +242,15 @@ impl<'v> View<'v> {
             if (reason == ReasonCode::FactUnavailable) != self.is_temporary {
                 continue;
             }
-            let row = if reason == refused.primary { self.row } else { reason_row(reason) };
+            let info = if reason == refused.primary { self.info } else { reason_info(reason) };
             let text = reason_text(reason, self.teller.texts);
-            let same = |known: &ReasonView| known.code == row.code && known.class == row.class.as_str();
+            let same = |known: &ReasonView| known.code == info.code && known.class == info.class.as_str();
             let seen = list.iter().any(|known: &ReasonView| known.text == text || same(known));
             if !seen && !list.is_full() {
                 list.push(ReasonView {
-                    class: row.class.as_str(),
-                    code: row.code,
-                    action: row.resolution.as_str(),
+                    class: info.class.as_str(),
+                    code: info.code,
+                    action: info.resolution.as_str(),
                     text,
                 });
             }
@@ -287,7 +287,7 @@ impl<'v> View<'v> {
             }
             ReasonCode::SignInTooOld => Way::Likely("sign_in_again", &texts.remedy_sign_in_again),
             ReasonCode::BlockedByFlow => Way::Likely("other_sign_in", &texts.remedy_other_flow),
-            _ if self.row.resolution == Resolution::Reauthenticate => {
+            _ if self.info.resolution == Resolution::Reauthenticate => {
                 Way::Likely("stronger_sign_in", &texts.remedy_stronger)
             }
             _ => administrator,
@@ -438,8 +438,8 @@ impl<'v> View<'v> {
             .filter(|url| is_own_path(url) || (is_web_link(url) && desk.knows_sign_in(url)))
             .map(Cow::Borrowed);
         if let Some(url) = sign_in {
-            match self.row.resolution {
-                Resolution::SignIn if self.row.code == 50058 => push(&texts.action_sign_in, url, true),
+            match self.info.resolution {
+                Resolution::SignIn if self.info.code == 50058 => push(&texts.action_sign_in, url, true),
                 Resolution::SignIn | Resolution::Reauthenticate => {
                     push(&texts.action_sign_in_again, url, true);
                 }
@@ -468,7 +468,7 @@ impl<'v> View<'v> {
             push(&texts.action_help, Cow::Borrowed(url), false);
         }
         if let Some(mail) = &desk.contact_mail {
-            let subject = match self.row.code {
+            let subject = match self.info.code {
                 0 => format!("Access refused, request {}", self.request_id),
                 code => format!("Access refused, code {code}, request {}", self.request_id),
             };
@@ -552,7 +552,7 @@ const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
         Refusal::Upstream { .. } => "upstream_unavailable",
         Refusal::BodyTooLarge => "content_too_large",
         Refusal::Loop => "loop_detected",
-        Refusal::Policy(_, Nuance::GroupsNotTold) => "groups_not_told",
+        Refusal::Policy(_, Subcode::GroupsNotTold) => "groups_not_told",
         Refusal::Policy(..) if is_temporary => "temporarily_unavailable",
         Refusal::Policy(refused, _) => match refused.primary {
             ReasonCode::NotAssigned => "not_assigned",

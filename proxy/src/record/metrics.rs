@@ -19,7 +19,7 @@ use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
 use crate::exchange::{Stage, Traffic};
 use crate::failure::NetworkFailure;
-use crate::refusal::{BadRequest, BadToken, Nuance, Refusal};
+use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
 const REQUEST_BOUNDS: &[u64] = &[
@@ -112,7 +112,7 @@ impl Outcome {
             Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
             Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
             Refusal::KeysUnavailable => Self::Unavailable,
-            Refusal::Policy(..) => match refusal.row().status {
+            Refusal::Policy(..) => match refusal.info().status {
                 401 => Self::Challenged,
                 503 => Self::Unavailable,
                 _ => Self::Denied,
@@ -128,14 +128,14 @@ fn refusals() -> Vec<Refusal> {
     all.extend(BadRequest::ALL.map(Refusal::BadRequest));
     all.extend(BadToken::ALL.map(Refusal::BadToken));
     all.extend(BadToken::ALL.map(Refusal::BadSession));
-    let policy = |primary, nuance| {
-        Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false }, nuance)
+    let policy = |primary, subcode| {
+        Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false }, subcode)
     };
-    all.extend(ReasonCode::ALL.map(|primary| policy(primary, Nuance::None)));
+    all.extend(ReasonCode::ALL.map(|primary| policy(primary, Subcode::None)));
     all.extend([
-        policy(ReasonCode::SignInTooOld, Nuance::MfaExpired),
-        policy(ReasonCode::DeviceUnknown, Nuance::DeviceClaimsMissing),
-        policy(ReasonCode::FactUnavailable, Nuance::GroupsNotTold),
+        policy(ReasonCode::SignInTooOld, Subcode::MfaExpired),
+        policy(ReasonCode::DeviceUnknown, Subcode::DeviceClaimsMissing),
+        policy(ReasonCode::FactUnavailable, Subcode::GroupsNotTold),
     ]);
     all.extend([Refusal::NoApp, Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Internal]);
     all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge, Refusal::Loop]);
@@ -147,18 +147,18 @@ const fn position(refusal: &Refusal) -> usize {
     const TOKENS: usize = BadRequest::ALL.len();
     const SESSIONS: usize = TOKENS + BadToken::ALL.len();
     const POLICIES: usize = SESSIONS + BadToken::ALL.len();
-    const NUANCES: usize = POLICIES + ReasonCode::ALL.len();
-    const OTHERS: usize = NUANCES + 3;
+    const SUBCODES: usize = POLICIES + ReasonCode::ALL.len();
+    const OTHERS: usize = SUBCODES + 3;
     match refusal {
         Refusal::BadRequest(bad) => bad.position(),
         Refusal::BadToken(bad) => TOKENS + *bad as usize,
         Refusal::BadSession(bad) => SESSIONS + *bad as usize,
         // The reason that a person on call looks for, and the code that the page shows.
-        Refusal::Policy(_, Nuance::GroupsNotTold) => NUANCES + 2,
+        Refusal::Policy(_, Subcode::GroupsNotTold) => SUBCODES + 2,
         Refusal::Policy(refused, _) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
-        Refusal::Policy(refused, nuance) => match (refused.primary, nuance) {
-            (ReasonCode::SignInTooOld, Nuance::MfaExpired) => NUANCES,
-            (ReasonCode::DeviceUnknown, Nuance::DeviceClaimsMissing) => NUANCES + 1,
+        Refusal::Policy(refused, subcode) => match (refused.primary, subcode) {
+            (ReasonCode::SignInTooOld, Subcode::MfaExpired) => SUBCODES,
+            (ReasonCode::DeviceUnknown, Subcode::DeviceClaimsMissing) => SUBCODES + 1,
             (primary, _) => POLICIES + primary as usize,
         },
         Refusal::NoApp => OTHERS,
@@ -609,7 +609,7 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<str>, 
     for app in apps {
         let exemplars = app.by_refusal.read();
         for (at, refusal) in refusals.iter().enumerate() {
-            let code = refusal.row().code.to_string();
+            let code = refusal.info().code.to_string();
             let exemplar = exemplars.get(at).copied().flatten();
             refused.counted(
                 &[app.label(), refusal.reason(), &code],
@@ -727,7 +727,7 @@ mod tests {
         let refused = |temporary| {
             Refusal::Policy(
                 Refused { primary: ReasonCode::DeviceNotCompliant, reasons, temporary },
-                Nuance::None,
+                Subcode::None,
             )
         };
         for refusal in [refused(true), refused(false)] {

@@ -304,10 +304,10 @@ fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
     match alone {
         Some(refused) => {
             for reason in refused.reasons.iter() {
-                let row = coded(Refused { primary: reason, ..refused }, case, set).row();
+                let info = coded(Refused { primary: reason, ..refused }, case, set).info();
                 line(
                     out,
-                    &format!("    not met      {} ({}, {})", reason.as_str(), row.class.as_str(), row.code),
+                    &format!("    not met      {} ({}, {})", reason.as_str(), info.class.as_str(), info.code),
                 );
             }
         }
@@ -360,7 +360,7 @@ fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Fai
             }
             Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
                 let reasons: Vec<_> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
-                let code = coded(refused, case, compiled.set()).row().code;
+                let code = coded(refused, case, compiled.set()).info().code;
                 let reasons = reasons.join(", ");
                 line(out, &format!("  The same request would be refused today too: {code}, {reasons}."));
                 let standing = &signals.principal.standing;

@@ -2,10 +2,12 @@
 //!
 //! The hints are forgeable and decide nothing but the form: every form says the same.
 
-/// What a request tells about the answer that it can read. Header values as they came; nothing of
-/// it is ever reflected.
+use http::HeaderMap;
+
+/// What a request says about the answer that it can read. Header values as received; nothing of
+/// them is ever reflected.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'r> {
+pub struct RequestHints<'r> {
     /// Method, upper case.
     pub method: &'r str,
     /// Whether an upgrade (WebSocket) is asked for, by `Upgrade` or extended `CONNECT`.
@@ -22,13 +24,13 @@ pub struct Asked<'r> {
     pub sec_fetch_dest: Option<&'r str>,
     /// `X-Requested-With`
     pub x_requested_with: Option<&'r str>,
-    /// Whether `HX-Request: true` came.
+    /// Whether there is an `HX-Request`.
     pub hx_request: bool,
     /// `Content-Type`
     pub content_type: Option<&'r str>,
     /// `User-Agent`
     pub user_agent: Option<&'r [u8]>,
-    /// Whether the token came, or was to come, in `Authorization: Bearer`.
+    /// Whether there is an `Authorization`.
     pub had_bearer: bool,
 }
 
@@ -50,7 +52,33 @@ pub enum Negotiated {
 const ACCEPT_BYTES_MAX: usize = 2048;
 const ACCEPT_RANGES_MAX: usize = 32;
 
-impl Asked<'_> {
+/// The first value of a field that can be read.
+pub(super) fn first<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
+    headers.get_all(name).iter().find_map(|value| value.to_str().ok())
+}
+
+impl<'r> RequestHints<'r> {
+    /// Reads the hints of a request. Whether it is an upgrade, and whether it has a token in `Authorization`, is
+    /// known from its admission.
+    #[must_use]
+    pub fn read(method: &'r str, query: Option<&'r str>, headers: &'r HeaderMap) -> Self {
+        let first = |name| first(headers, name);
+        Self {
+            method,
+            query,
+            accept: first("accept"),
+            accept_language: first("accept-language"),
+            sec_fetch_mode: first("sec-fetch-mode"),
+            sec_fetch_dest: first("sec-fetch-dest"),
+            x_requested_with: first("x-requested-with"),
+            hx_request: headers.contains_key("hx-request"),
+            content_type: first("content-type"),
+            user_agent: headers.get("user-agent").map(http::HeaderValue::as_bytes),
+            is_upgrade: false,
+            had_bearer: false,
+        }
+    }
+
     /// The form of the answer.
     #[must_use]
     pub fn negotiate(&self) -> Negotiated {
@@ -267,10 +295,10 @@ pub(super) fn parse_weight(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accept, Asked, Negotiated, parse_weight};
+    use super::{Accept, Negotiated, RequestHints, parse_weight};
 
-    fn get<'r>(accept: &'r str) -> Asked<'r> {
-        Asked { method: "GET", accept: Some(accept), ..Asked::default() }
+    fn get<'r>(accept: &'r str) -> RequestHints<'r> {
+        RequestHints { method: "GET", accept: Some(accept), ..RequestHints::default() }
     }
 
     #[test]
@@ -333,33 +361,33 @@ mod tests {
 
     #[test]
     fn hints_are_asked_in_their_order() {
-        let browser = Asked { sec_fetch_mode: Some("navigate"), ..get("application/json") };
+        let browser = RequestHints { sec_fetch_mode: Some("navigate"), ..get("application/json") };
         assert_eq!(browser.negotiate(), Negotiated::Html);
-        let frame = Asked { sec_fetch_dest: Some("iframe"), ..get("*/*") };
+        let frame = RequestHints { sec_fetch_dest: Some("iframe"), ..get("*/*") };
         assert_eq!(frame.negotiate(), Negotiated::Html);
-        let htmx = Asked { hx_request: true, sec_fetch_mode: Some("cors"), ..get("*/*") };
+        let htmx = RequestHints { hx_request: true, sec_fetch_mode: Some("cors"), ..get("*/*") };
         assert_eq!(htmx.negotiate(), Negotiated::Html);
-        let socket = Asked { is_upgrade: true, ..browser };
+        let socket = RequestHints { is_upgrade: true, ..browser };
         assert_eq!(socket.negotiate(), Negotiated::Json);
-        let grpc = Asked { content_type: Some("Application/gRPC+proto; x=y"), ..socket };
+        let grpc = RequestHints { content_type: Some("Application/gRPC+proto; x=y"), ..socket };
         assert_eq!(grpc.negotiate(), Negotiated::Grpc("application/grpc"));
-        let web = Asked { content_type: Some("application/grpc-web-text"), ..socket };
+        let web = RequestHints { content_type: Some("application/grpc-web-text"), ..socket };
         assert_eq!(web.negotiate(), Negotiated::Grpc("application/grpc-web-text"));
-        let other = Asked { content_type: Some("application/grpcx"), ..get("text/html") };
+        let other = RequestHints { content_type: Some("application/grpcx"), ..get("text/html") };
         assert_eq!(other.negotiate(), Negotiated::Html);
     }
 
     #[test]
     fn who_names_nothing_gets_json_and_a_terminal_gets_text() {
-        let curl = Asked { user_agent: Some(b"curl/8.5.0"), ..get("*/*") };
+        let curl = RequestHints { user_agent: Some(b"curl/8.5.0"), ..get("*/*") };
         assert_eq!(curl.negotiate(), Negotiated::Plain);
-        assert_eq!(Asked { accept: None, ..curl }.negotiate(), Negotiated::Plain);
-        assert_eq!(Asked { had_bearer: true, ..curl }.negotiate(), Negotiated::Json);
-        assert_eq!(Asked { method: "POST", ..curl }.negotiate(), Negotiated::Json);
-        assert_eq!(Asked { sec_fetch_mode: Some("cors"), ..curl }.negotiate(), Negotiated::Json);
-        let git = Asked { user_agent: Some(b"git/2.39.5"), had_bearer: true, ..get("*/*") };
+        assert_eq!(RequestHints { accept: None, ..curl }.negotiate(), Negotiated::Plain);
+        assert_eq!(RequestHints { had_bearer: true, ..curl }.negotiate(), Negotiated::Json);
+        assert_eq!(RequestHints { method: "POST", ..curl }.negotiate(), Negotiated::Json);
+        assert_eq!(RequestHints { sec_fetch_mode: Some("cors"), ..curl }.negotiate(), Negotiated::Json);
+        let git = RequestHints { user_agent: Some(b"git/2.39.5"), had_bearer: true, ..get("*/*") };
         assert_eq!(git.negotiate(), Negotiated::Plain);
-        let push = Asked {
+        let push = RequestHints {
             method: "POST",
             accept: Some("application/x-git-receive-pack-result"),
             content_type: Some("application/x-git-receive-pack-request"),
@@ -367,9 +395,13 @@ mod tests {
         };
         assert_eq!(push.negotiate(), Negotiated::Plain);
         let lfs = "application/vnd.git-lfs+json";
-        assert_eq!(Asked { user_agent: Some(b"git-lfs/3.3.0"), ..get(lfs) }.negotiate(), Negotiated::Json);
-        let ajax = Asked { x_requested_with: Some("XMLHttpRequest"), ..get("text/html, application/json") };
+        assert_eq!(
+            RequestHints { user_agent: Some(b"git-lfs/3.3.0"), ..get(lfs) }.negotiate(),
+            Negotiated::Json
+        );
+        let ajax =
+            RequestHints { x_requested_with: Some("XMLHttpRequest"), ..get("text/html, application/json") };
         assert_eq!(ajax.negotiate(), Negotiated::Json);
-        assert_eq!(Asked { method: "GET", ..Asked::default() }.negotiate(), Negotiated::Json);
+        assert_eq!(RequestHints { method: "GET", ..RequestHints::default() }.negotiate(), Negotiated::Json);
     }
 }
