@@ -32,12 +32,13 @@ use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 use crate::admit::{self, AdmittedRequest, Connection, Head, HeaderPresence, RawHead, Site, address, admit};
 use crate::clock;
 use crate::context;
+use crate::decision_record::DecisionRecord;
 use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
 use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::failure::NetworkFailure;
 use crate::received::InspectedStream;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
-use crate::record::{self, Access, AppMeters, AppliedPolicy, Case, Ended, Entry, Outcome, Tally, is_logged};
+use crate::record::{self, Access, AppMeters, AppliedPolicy, Ended, Entry, Outcome, Tally, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::Found;
 use crate::state::{Snapshot, State};
@@ -114,7 +115,7 @@ struct Seen {
     client_app: Option<ClientAppType>,
     applied: Vec<(PolicyIndex, PolicyResult)>,
     remedies: Option<RememberedRemedies>,
-    case: Option<Box<Case>>,
+    record: Option<Box<DecisionRecord>>,
     repeats: u32,
     had_bearer: bool,
     /// Whether the token that was verified is the one in `Authorization`.
@@ -236,7 +237,7 @@ impl Passage {
                 if state.log.is_on() && (!seen.applied.is_empty() || state.log.samples(self.request_id.0)) {
                     let decision = snapshot.policies.decide(caller.scope(), &signals);
                     seen.applied = decision.applied.iter().collect();
-                    seen.case = Some(Box::new(snapshot.denials.case(&signals, &app.id, carrier)));
+                    seen.record = Some(Box::new(snapshot.denials.record(&signals, &app.id, carrier)));
                 }
                 Ok(permit)
             }
@@ -253,8 +254,8 @@ impl Passage {
                 let user = &signals.principal.id;
                 seen.repeats = denials.count(&refusal, user, &app.id, self.now_unix_ms);
                 let logs = state.log.is_on() && is_logged(seen.repeats);
-                if logs || denials.wants_case(&refusal) {
-                    seen.case = Some(Box::new(denials.case(&signals, &app.id, carrier)));
+                if logs || denials.wants_record(&refusal) {
+                    seen.record = Some(Box::new(denials.record(&signals, &app.id, carrier)));
                 }
                 Err(refusal)
             }
@@ -375,7 +376,7 @@ impl Passage {
             follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
             applied: &seen.applied,
             repeats: (seen.repeats > 0).then_some(seen.repeats),
-            case: seen.case.as_deref(),
+            record: seen.record.as_deref(),
         };
         let answer = snapshot.denials.render(refusal, &facts, &hints);
         self.seen.repeats = answer.repeats;
@@ -601,7 +602,7 @@ impl Passage {
     }
 
     fn entry(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&RequestHeader>) -> Entry {
-        let case = self.seen.case.take();
+        let record = self.seen.record.take();
         let seen = &self.seen;
         let token = seen.caller.as_ref().map(|caller| caller.token());
         let info = refusal.map(Refusal::info);
@@ -613,9 +614,9 @@ impl Passage {
         };
         let (denials, how) = (&self.snapshot.denials, self.snapshot.config.server.decision_subject);
         let user = token.and_then(|token| denials.subject(how, &token.principal().id));
-        let case = case.map(|mut case| {
-            case.user = case.user.and_then(|_| user.clone());
-            case
+        let record = record.map(|mut record| {
+            record.user = record.user.and_then(|_| user.clone());
+            record
         });
         let policies = &self.snapshot.policies.set().policies;
         let applied = seen.applied.iter().filter_map(|(policy, result)| {
@@ -662,7 +663,7 @@ impl Passage {
             policy_generation: self.snapshot.generation.0,
             policies_digest: hex(denials.policies_digest()),
             repeats: seen.repeats,
-            facts: case,
+            facts: record,
             applied_conditional_access_policies: applied.collect(),
         }
     }

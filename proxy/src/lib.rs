@@ -8,6 +8,7 @@ pub mod admit;
 pub mod cli;
 mod clock;
 pub mod context;
+pub mod decision_record;
 pub mod demo;
 pub mod denial;
 pub mod exchange;

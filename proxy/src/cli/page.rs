@@ -15,8 +15,8 @@ use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 
 use super::Failure;
+use crate::decision_record::DecisionRecord;
 use crate::denial::{Denials, DeviceState, Facts, RequestHints};
-use crate::record::Case;
 use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 /// What to render, and where to.
@@ -56,7 +56,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = crate::state::read(&arguments.config)?;
     let denials = Denials::new(&config, 1);
     let app = config.apps.first();
-    let case = Case { app: app.map(|app| app.id.clone()).unwrap_or_default(), ..Case::default() };
+    let record = DecisionRecord {
+        app: app.map(|app| app.id.clone()).unwrap_or_default(),
+        ..DecisionRecord::default()
+    };
     fs::create_dir_all(&arguments.out)?;
     // Every policy with words of its own is shown to have refused, so that its words can be read.
     let said = config.denial.policies.iter().zip(0_u32..).filter(|(said, _)| said.message.is_some());
@@ -84,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             applied: &applied,
             repeats: Some(1),
-            case: Some(&case),
+            record: Some(&record),
             ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {

@@ -7,7 +7,7 @@ use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::{AppIndex, Device};
 
-use crate::record::Case;
+use crate::decision_record::DecisionRecord;
 
 /// The facts as they were evaluated. Whether they are shown is decided by the kind of refusal and
 /// by disclosure, never by the caller: it is safe to hand over all of them always.
@@ -56,9 +56,9 @@ pub struct Facts<'r> {
     /// How many such refusals there were within the last minutes, this one included, where that was
     /// counted already; see `Denials::count`.
     pub repeats: Option<u32>,
-    /// Everything that was decided on, where `Denials::wants_case`: for the support code and for
+    /// Everything that was decided on, where `Denials::wants_record`: for the support code and for
     /// challenges.
-    pub case: Option<&'r Case>,
+    pub record: Option<&'r DecisionRecord>,
 }
 
 impl Facts<'_> {
@@ -86,7 +86,7 @@ impl Facts<'_> {
             follows_claims_challenges: false,
             applied: &[],
             repeats: None,
-            case: None,
+            record: None,
         }
     }
 

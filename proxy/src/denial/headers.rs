@@ -15,7 +15,7 @@ use super::escape::push_percent;
 use super::facts::Facts;
 use super::step_up::{Contexts, StepUp, StepUps};
 use super::view::View;
-use crate::record::Case;
+use crate::decision_record::DecisionRecord;
 use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_info};
 use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::model::AuthenticationContext;
@@ -169,7 +169,7 @@ fn challenge(
         ),
         Refusal::BadToken(_) => HeaderValue::from_static("Bearer error=\"invalid_token\""),
         Refusal::Policy(refused, _) if matches!(resolution, Resolution::Reauthenticate) => {
-            let contexts = facts.case.map(contexts_of).unwrap_or_default();
+            let contexts = facts.record.map(contexts_of).unwrap_or_default();
             let step_up = step_ups.needed(*refused, facts.applied, &contexts);
             let too_old = refused.reasons.contains(ReasonCode::SignInTooOld)
                 || refused.primary == ReasonCode::SignInTooOld;
@@ -202,11 +202,11 @@ fn challenge(
 }
 
 /// What the route asks for and what the token holds.
-fn contexts_of(case: &Case) -> Contexts {
+fn contexts_of(record: &DecisionRecord) -> Contexts {
     Contexts {
-        asked: case.context.as_deref().and_then(AuthenticationContext::new),
-        held: case.contexts.iter().filter_map(|name| AuthenticationContext::new(name)).collect(),
-        acr: case.acr.clone(),
+        asked: record.context.as_deref().and_then(AuthenticationContext::new),
+        held: record.contexts.iter().filter_map(|name| AuthenticationContext::new(name)).collect(),
+        acr: record.acr.clone(),
     }
 }
 

@@ -40,7 +40,7 @@ pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
 use crate::admit::address;
-use crate::record::{Case, NamedIds};
+use crate::decision_record::{DecisionRecord, NamedIds};
 use crate::refusal::{Carrier, Refusal};
 use desk::Desk;
 use page::{Frame, Page};
@@ -185,17 +185,17 @@ impl Denials {
         self.repeats.count(user, app, refusal.info().code, now_unix_ms.div_euclid(1_000))
     }
 
-    /// Whether the answer is made with the whole [`Case`]: to seal it, or to challenge by its claims.
+    /// Whether the answer is made with the whole [`DecisionRecord`]: to seal it, or to challenge by its claims.
     #[must_use]
-    pub fn wants_case(&self, refusal: &Refusal) -> bool {
+    pub fn wants_record(&self, refusal: &Refusal) -> bool {
         self.seal.seals() || refusal.info().status == 401
     }
 
-    /// Writes down what a refusal was decided on, for [`Facts::case`] and the decision log. `app`
+    /// Writes down what a refusal was decided on, for [`Facts::record`] and the decision log. `app`
     /// is the app's id.
     #[must_use]
-    pub fn case(&self, signals: &Signals<'_>, app: &str, carrier: Carrier) -> Case {
-        Case::of(signals, app, carrier, &self.named)
+    pub fn record(&self, signals: &Signals<'_>, app: &str, carrier: Carrier) -> DecisionRecord {
+        DecisionRecord::of(signals, app, carrier, &self.named)
     }
 
     /// A person or program as the decision log names it.
@@ -273,7 +273,7 @@ impl Denials {
     }
 
     fn support_code(&self, refusal: &Refusal, facts: &Facts<'_>, code: u32) -> Option<String> {
-        let (Refusal::Policy(..), Some(case), true) = (refusal, facts.case, self.seal.seals()) else {
+        let (Refusal::Policy(..), Some(record), true) = (refusal, facts.record, self.seal.seals()) else {
             return None;
         };
         let refusing = self.refusing(facts).filter_map(|(policy, result)| {
@@ -286,13 +286,13 @@ impl Denials {
             generation: self.generation,
             policies_digest: self.policies_digest,
             refusing: refusing.take(SEALED_POLICIES_MAX).collect(),
-            case,
+            record,
         };
         let fits = |code: &String| code.len() <= SUPPORT_CODE_CHARS_MAX;
         self.seal.seal(&decision).filter(fits).or_else(|| {
-            let mut reduced = case.clone();
+            let mut reduced = record.clone();
             reduced.reduce();
-            self.seal.seal(&SealedDecision { case: &reduced, ..decision }).filter(fits)
+            self.seal.seal(&SealedDecision { record: &reduced, ..decision }).filter(fits)
         })
     }
 }

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_config::settings::{Subject, SupportKey};
 use serde::{Deserialize, Serialize};
 
-use crate::record::Case;
+use crate::decision_record::DecisionRecord;
 
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 4;
@@ -28,9 +28,9 @@ const CODE_BYTES: usize = 512;
 /// The longest code that is read, in characters.
 const CODE_CHARS_MAX: usize = 8_192;
 
-/// What a support code holds; sealed from a case that is lent.
+/// What a support code holds; sealed from a record that is lent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SealedDecision<C = Case> {
+pub struct SealedDecision<C = DecisionRecord> {
     /// The request's id.
     pub request_id: u128,
     /// When it was decided, Unix milliseconds.
@@ -44,7 +44,7 @@ pub struct SealedDecision<C = Case> {
     /// Ids of policies that refused or asked for more, with their results in Entra's words.
     pub refusing: Vec<(String, String)>,
     /// The facts.
-    pub case: C,
+    pub record: C,
 }
 
 /// Why a code cannot be opened.
@@ -91,7 +91,7 @@ impl Seal {
     }
 
     /// Seals with the first key; `None` without one.
-    pub(super) fn seal(&self, decision: &SealedDecision<&Case>) -> Option<String> {
+    pub(super) fn seal(&self, decision: &SealedDecision<&DecisionRecord>) -> Option<String> {
         let (id, key) = self.keys.first()?;
         let mut text = postcard::to_extend(decision, Vec::with_capacity(CODE_BYTES)).ok()?;
         let mut head = [VERSION; HEAD_LEN];
@@ -165,9 +165,9 @@ mod tests {
     use portcullis_config::settings::{Subject, SupportKey};
 
     use super::{Seal, SealedDecision, UnsealError};
-    use crate::record::Case;
+    use crate::decision_record::DecisionRecord;
 
-    fn decision_on<C>(case: C) -> SealedDecision<C> {
+    fn decision_on<C>(record: C) -> SealedDecision<C> {
         SealedDecision {
             request_id: 7,
             now_unix_ms: 1_795_487_466_123,
@@ -175,20 +175,20 @@ mod tests {
             generation: 3,
             policies_digest: [9; 8],
             refusing: vec![("block-abroad".into(), "failure".into())],
-            case,
+            record,
         }
     }
 
-    fn case() -> Case {
-        Case { app: "payroll".into(), user: Some("kari".into()), ..Case::default() }
+    fn record() -> DecisionRecord {
+        DecisionRecord { app: "payroll".into(), user: Some("kari".into()), ..DecisionRecord::default() }
     }
 
     fn decision() -> SealedDecision {
-        decision_on(case())
+        decision_on(record())
     }
 
     fn sealed(keys: &[u8]) -> Option<String> {
-        seal(keys).seal(&decision_on(&case()))
+        seal(keys).seal(&decision_on(&record()))
     }
 
     fn seal(keys: &[u8]) -> Seal {

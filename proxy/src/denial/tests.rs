@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::escape::{Json, Pen as _, one_line};
 use super::{Answer, Denials, DeviceState, Facts, RequestHints, languages, parse_traceparent};
-use crate::record::{Case, Claim};
+use crate::decision_record::{ClaimValue, DecisionRecord};
 use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 const NOW: i64 = 1_795_487_466_123;
@@ -294,10 +294,10 @@ fn the_page_stays_below_12_kb_whatever_is_put_into_it() {
     for long in ["\"".repeat(5000), "𝔘".repeat(5000)] {
         let link = format!("/sign-in?rd={}", "a".repeat(400));
         let alternatives = vec![REMEDIES.to_vec(); 50];
-        let claims = vec![("claim".into(), Claim::Text(long.chars().take(400).collect())); 64];
-        let case = Case { user: Some(long.clone()), claims, ..Case::default() };
+        let claims = vec![("claim".into(), ClaimValue::Text(long.chars().take(400).collect())); 64];
+        let record = DecisionRecord { user: Some(long.clone()), claims, ..DecisionRecord::default() };
         let facts = Facts {
-            case: Some(&case),
+            record: Some(&record),
             trace_id: Some(u128::MAX),
             app: Some((&long, &long)),
             user: Some(&long),
@@ -635,28 +635,32 @@ fn asked_claims(challenge: &str) -> Value {
 #[test]
 fn a_client_that_follows_claims_challenges_gets_one_and_no_other_client_does() {
     let denials = denials();
-    let mut case = Case { context: Some("c1".into()), ..Case::default() };
+    let mut record = DecisionRecord { context: Some("c1".into()), ..DecisionRecord::default() };
     let tenant = "11111111-2222-3333-4444-555555555555";
     let issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0");
-    let of = |case: &Case, issuer: &str, follows: bool| {
-        let facts =
-            Facts { case: Some(case), issuer: Some(issuer), follows_claims_challenges: follows, ..facts() };
+    let of = |record: &DecisionRecord, issuer: &str, follows: bool| {
+        let facts = Facts {
+            record: Some(record),
+            issuer: Some(issuer),
+            follows_claims_challenges: follows,
+            ..facts()
+        };
         challenge(&denials, refused(ReasonCode::MfaRequired), &facts).unwrap()
     };
     // base64 of {"access_token":{"acrs":{"essential":true,"value":"c1"}}}
     assert_eq!(
-        of(&case, &issuer, true),
+        of(&record, &issuer, true),
         format!(
             "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize\", \
              error=\"insufficient_claims\", \
              claims=\"eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlIjoiYzEifX19\""
         )
     );
-    case.context = None;
-    let by_time = of(&case, "https://id.example/", true);
+    record.context = None;
+    let by_time = of(&record, "https://id.example/", true);
     assert!(by_time.starts_with("Bearer realm=\"\", error=\"insufficient_claims\", claims=\""), "{by_time}");
-    assert!(of(&case, &issuer, false).contains("insufficient_user_authentication"));
-    let facts = Facts { case: Some(&case), follows_claims_challenges: true, ..facts() };
+    assert!(of(&record, &issuer, false).contains("insufficient_user_authentication"));
+    let facts = Facts { record: Some(&record), follows_claims_challenges: true, ..facts() };
     assert_eq!(challenge(&denials, BLOCKED, &facts), None, "a block is never a challenge");
     assert_eq!(challenge(&denials, refused(ReasonCode::NotProvable), &facts), None, "nor what cannot come");
 }
@@ -689,13 +693,13 @@ fn a_challenge_asks_for_a_context_that_proves_what_is_missing_and_never_for_one_
         let reasons_set = reasons.iter().fold(ReasonSet::EMPTY, |all, reason| all.with(*reason));
         let refused = Refused { primary: reasons[0], reasons: reasons_set, temporary: false };
         let applied: Vec<_> = asking.iter().map(|at| (PolicyIndex(*at), PolicyResult::Interrupted)).collect();
-        let case = Case {
+        let record = DecisionRecord {
             context: asked.map(str::to_owned),
             contexts: held.iter().map(|name| (*name).to_owned()).collect(),
-            ..Case::default()
+            ..DecisionRecord::default()
         };
         let facts =
-            Facts { case: Some(&case), applied: &applied, follows_claims_challenges: follows, ..facts() };
+            Facts { record: Some(&record), applied: &applied, follows_claims_challenges: follows, ..facts() };
         challenge(&denials, Refusal::Policy(refused, Subcode::None), &facts).unwrap()
     };
     let claims = |reasons: &[ReasonCode], asking: &[u32], asked: Option<&str>, held: &[&str]| {
@@ -751,9 +755,9 @@ fn a_challenge_asks_for_nothing_that_the_token_holds_beside_what_is_missing() {
         let refused = Refused { primary: ReasonCode::StrengthRequired, reasons, temporary: false };
         let applied: Vec<_> = applied.iter().map(|(at, result)| (PolicyIndex(*at), *result)).collect();
         let contexts = held.iter().map(|name| (*name).to_owned()).collect();
-        let case = Case { acr: acr.map(str::to_owned), contexts, ..Case::default() };
+        let record = DecisionRecord { acr: acr.map(str::to_owned), contexts, ..DecisionRecord::default() };
         let facts =
-            Facts { case: Some(&case), applied: &applied, follows_claims_challenges: follows, ..facts() };
+            Facts { record: Some(&record), applied: &applied, follows_claims_challenges: follows, ..facts() };
         challenge(&denials, Refusal::Policy(refused, Subcode::None), &facts).unwrap()
     };
     let values = |text: &str| {
@@ -779,8 +783,8 @@ fn a_challenge_asks_for_nothing_that_the_token_holds_beside_what_is_missing() {
 #[test]
 fn every_language_renders_every_refusal_below_12_kb_and_says_which_it_is() {
     let denials = denials_of(settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() });
-    let case = Case { user: Some("kari".into()), ..Case::default() };
-    let facts = Facts { case: Some(&case), ..facts() };
+    let record = DecisionRecord { user: Some("kari".into()), ..DecisionRecord::default() };
+    let facts = Facts { record: Some(&record), ..facts() };
     for language in languages::ALL.iter() {
         let hints = RequestHints { accept_language: Some(language.tag), ..BROWSER };
         for refusal in every_refusal() {
@@ -932,9 +936,14 @@ fn full_disclosure_can_be_kept_for_managed_devices() {
 
 #[test]
 fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision() {
-    let case = Case { app: "payroll".into(), user: Some("kari".into()), now: 5, ..Case::default() };
+    let record = DecisionRecord {
+        app: "payroll".into(),
+        user: Some("kari".into()),
+        now: 5,
+        ..DecisionRecord::default()
+    };
     let applied = [(PolicyIndex(0), PolicyResult::Interrupted), (PolicyIndex(1), PolicyResult::Success)];
-    let facts = Facts { case: Some(&case), applied: &applied, ..facts() };
+    let facts = Facts { record: Some(&record), applied: &applied, ..facts() };
     let settings = settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() };
     let denials = Denials::new(&config(settings, step_up_policies()), 7);
     let refusal = refused(ReasonCode::StrengthRequired);
@@ -942,7 +951,7 @@ fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision()
     let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
     assert_eq!((opened.request_id, opened.now_unix_ms, opened.generation), (ID, NOW, 7));
     assert_eq!(opened.refusing, [("secret-one".to_owned(), "interrupted".to_owned())]);
-    assert_eq!((opened.code, &opened.case), (50074, &case));
+    assert_eq!((opened.code, &opened.record), (50074, &record));
     assert_eq!(opened.policies_digest, denials.policies_digest());
     assert!(json(&denials.render(&Refusal::NoToken, &facts, &SCRIPT))["support"]["code"].is_null());
     let keyless = Denials::new(&config(branding(), step_up_policies()), 7);
@@ -952,13 +961,13 @@ fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision()
 
 #[test]
 fn a_case_too_large_for_a_code_is_reduced_rather_than_left_out() {
-    let mut case = Case { user: Some("kari".into()), ..Case::default() };
-    case.claims = vec![("claim".into(), Claim::Text("x".repeat(500))); 64];
+    let mut record = DecisionRecord { user: Some("kari".into()), ..DecisionRecord::default() };
+    record.claims = vec![("claim".into(), ClaimValue::Text("x".repeat(500))); 64];
     let settings = settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() };
     let denials = denials_of(settings);
-    let twin = json(&denials.render(&BLOCKED, &Facts { case: Some(&case), ..facts() }, &SCRIPT));
+    let twin = json(&denials.render(&BLOCKED, &Facts { record: Some(&record), ..facts() }, &SCRIPT));
     let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
-    assert!(opened.case.is_cut && opened.case.user.as_deref() == Some("kari"));
+    assert!(opened.record.truncated && opened.record.user.as_deref() == Some("kari"));
 }
 
 #[test]
@@ -1077,15 +1086,15 @@ proptest! {
         let applied: Vec<_> = failing.iter().map(|at| (PolicyIndex(*at), PolicyResult::Failure)).collect();
         let ways: Vec<Vec<Remedy>> =
             ways.iter().map(|way| way.iter().map(|at| REMEDIES[*at]).collect()).collect();
-        let case = Case {
+        let record = DecisionRecord {
             user: Some("SUBJECTID".into()),
             groups: Some(vec!["GROUPID".into()]),
-            claims: vec![("dept".into(), Claim::Text("CLAIMVALUE".into()))],
+            claims: vec![("dept".into(), ClaimValue::Text("CLAIMVALUE".into()))],
             user_risk: Some("high".into()),
             path: "/SECRETPATH".into(),
-            ..Case::default()
+            ..DecisionRecord::default()
         };
-        let facts = Facts { applied: &applied, remedies: &ways, case: Some(&case), ..facts() };
+        let facts = Facts { applied: &applied, remedies: &ways, record: Some(&record), ..facts() };
         let hints = RequestHints { accept_language: Some(languages::ALL[language].tag), ..[BROWSER, SCRIPT, TERMINAL][form] };
         let answer = denials.render(&refusal, &facts, &hints);
         let page = text(&answer).to_owned() + &format!("{:?}", answer.headers);

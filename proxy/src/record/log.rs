@@ -8,12 +8,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis_config::settings::{self, AccessFormat};
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use super::Case;
 use super::access::Access;
-use super::case::without_absent;
 use super::lines::{Line, Lines};
+use crate::decision_record::DecisionRecord;
 
 /// One decision, in Entra's field names where Entra has them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -90,7 +91,7 @@ pub struct Entry {
     pub repeats: u32,
     /// Everything that was decided on, so that it can be decided again.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]
-    pub facts: Option<Box<Case>>,
+    pub facts: Option<Box<DecisionRecord>>,
     /// Policies that applied, with their results.
     pub applied_conditional_access_policies: Vec<AppliedPolicy>,
 }
@@ -115,6 +116,22 @@ pub const fn is_logged(repeats: u32) -> bool {
     repeats <= REPEATS_LOGGED || (repeats.is_power_of_two() && repeats < 4_096)
 }
 
+/// A record without what is absent or empty, as most is of most requests. Support codes hold every field by its
+/// position, so this cannot be said where the fields are.
+fn without_absent<S: Serializer>(
+    record: &Option<Box<DecisionRecord>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    present(serde_json::to_value(record).map_err(S::Error::custom)?).serialize(serializer)
+}
+
+fn present(value: Value) -> Value {
+    let Value::Object(fields) = value else { return value };
+    let fields = fields.into_iter().map(|(name, value)| (name, present(value)));
+    let is_there = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+    Value::Object(fields.filter(|(_, value)| is_there(value)).collect())
+}
+
 impl Line for Entry {
     fn weight(&self) -> usize {
         let own = [&self.created_date_time, &self.request_id, &self.policies_digest];
@@ -134,7 +151,7 @@ impl Line for Entry {
             + own.iter().map(|text| text.capacity()).sum::<usize>()
             + maybe.iter().filter_map(|text| text.as_ref()).map(String::capacity).sum::<usize>()
             + applied.map(|one| size_of::<AppliedPolicy>() + one.id.capacity()).sum::<usize>()
-            + self.facts.as_ref().map_or(0, |case| case.weight())
+            + self.facts.as_ref().map_or(0, |record| record.weight())
     }
 
     fn write(&self, line: &mut Vec<u8>) -> std::io::Result<()> {
@@ -248,6 +265,7 @@ mod tests {
 
     use super::super::lines::{BYTES_MAX, LINES_MAX};
     use super::*;
+    use crate::decision_record::{ClaimValue, RecordedDevice};
 
     fn entry(id: usize) -> Entry {
         Entry { request_id: id.to_string(), ..Entry::default() }
@@ -255,6 +273,26 @@ mod tests {
 
     fn log(sink: LogSink, grants_one_in: Option<u32>) -> DecisionLog {
         DecisionLog::open(&settings::DecisionLog { sink, grants_one_in, access: None }).unwrap()
+    }
+
+    #[test]
+    fn the_facts_are_logged_without_what_is_absent_or_empty() {
+        let device = RecordedDevice { compliant: Some(false), ..RecordedDevice::default() };
+        let record = DecisionRecord {
+            app: "wiki".into(),
+            groups: Some(Vec::new()),
+            claims: vec![("claim".into(), ClaimValue::List(Vec::new()))],
+            device: Some(device),
+            ..DecisionRecord::default()
+        };
+        let mut line = Vec::new();
+        Entry { facts: Some(record.into()), ..Entry::default() }.write(&mut line).unwrap();
+        let facts = &serde_json::from_slice::<Value>(&line).unwrap()["facts"];
+        let expected = serde_json::json!({
+            "now": 0, "app": "wiki", "method": "", "path": "", "isWorkload": false, "isCut": false,
+            "claims": [["claim", {"list": []}]], "device": {"compliant": false},
+        });
+        assert_eq!(*facts, expected);
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! for a counter.
 
 mod access;
-mod case;
 mod cells;
 mod challenges;
 mod exposition;
@@ -19,7 +18,6 @@ mod sink;
 mod tallies;
 
 pub use access::Access;
-pub use case::{Case, CaseDevice, Claim, NamedIds};
 pub use cells::Lookups;
 pub use challenges::UserMark;
 pub use exposition::Format;

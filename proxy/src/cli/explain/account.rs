@@ -17,8 +17,8 @@ use portcullis_policy::{CompiledPolicies, Outcome};
 
 use super::{Found, hex};
 use crate::clock::timestamp;
+use crate::decision_record::DecisionRecord;
 use crate::denial::Denials;
-use crate::record::Case;
 use crate::refusal::Refusal;
 
 /// Writes the account.
@@ -36,7 +36,7 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
         line(&mut out, &format!("Shown to the user: error code {code}"));
     }
     let let_in = let_in(&mut out, found);
-    let Some(case) = &found.case else {
+    let Some(record) = &found.record else {
         if !let_in {
             let reason = found.reason.as_deref().unwrap_or("unknown");
             line(
@@ -49,13 +49,13 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
         }
         return Ok(out);
     };
-    let (case, is_known) = with_subject(case, set, denials);
-    asked(&mut out, &case, is_known, &config);
-    seen(&mut out, &case);
+    let (record, is_known) = with_subject(record, set, denials);
+    asked(&mut out, &record, is_known, &config);
+    seen(&mut out, &record);
     if let_in {
         granting(&mut out, found, set);
     } else {
-        refusing(&mut out, &case, found, set);
+        refusing(&mut out, &record, found, set);
     }
 
     line(&mut out, "\nSince then");
@@ -68,7 +68,7 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
             "  The policies are the same as then."
         },
     );
-    if case.is_cut {
+    if record.truncated {
         line(&mut out, "  Some facts were too long to be kept; what follows may be wrong because of it.");
     }
     if !is_known {
@@ -78,14 +78,14 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
              says of persons by id is not taken into account.",
         );
     }
-    if changed && case.groups.is_some() {
+    if changed && record.groups.is_some() {
         line(
             &mut out,
             "  Only groups and roles that a policy named then were kept; one that is named since \
              counts as not held.",
         );
     }
-    again(&mut out, &case, config.policies)?;
+    again(&mut out, &record, config.policies)?;
     Ok(out)
 }
 
@@ -99,12 +99,12 @@ fn fact(out: &mut String, name: &str, value: &str) {
     line(out, &format!("  {name:<20} {value}"));
 }
 
-/// The case with the id of whom it is about, where the id is known or a policy names whom the hash
+/// The record with the id of whom it is about, where the id is known or a policy names whom the hash
 /// belongs to.
-fn with_subject(case: &Case, set: &PolicySet, denials: &Denials) -> (Case, bool) {
-    let Some(subject) = &case.user else { return (case.clone(), false) };
+fn with_subject(record: &DecisionRecord, set: &PolicySet, denials: &Denials) -> (DecisionRecord, bool) {
+    let Some(subject) = &record.user else { return (record.clone(), false) };
     if !subject.starts_with("sha256:") {
-        return (case.clone(), true);
+        return (record.clone(), true);
     }
     let of_apps = set.apps.iter().flat_map(|app| app.assigned.iter().flatten());
     let of_policies = set.policies.iter().flat_map(|policy| match &*policy.subjects {
@@ -125,39 +125,39 @@ fn with_subject(case: &Case, set: &PolicySet, denials: &Denials) -> (Case, bool)
     });
     let hashes_to = |id: &&String| denials.subject(Subject::Hashed, id).as_ref() == Some(subject);
     match users.chain(workloads).find(hashes_to) {
-        Some(id) => (Case { user: Some(id.clone()), ..case.clone() }, true),
-        None => (case.clone(), false),
+        Some(id) => (DecisionRecord { user: Some(id.clone()), ..record.clone() }, true),
+        None => (record.clone(), false),
     }
 }
 
-fn asked(out: &mut String, case: &Case, is_known: bool, config: &Config) {
+fn asked(out: &mut String, record: &DecisionRecord, is_known: bool, config: &Config) {
     line(out, "\nAsked");
-    let app = config.apps.iter().find(|app| app.id == case.app);
-    let name = app.map(|app| format!("{} ({})", app.name, case.app));
-    fact(out, "App", &name.unwrap_or_else(|| format!("{} (no longer configured)", case.app)));
-    fact(out, "Request", &format!("{} {}", case.method, case.path));
-    if let Some(context) = &case.context {
+    let app = config.apps.iter().find(|app| app.id == record.app);
+    let name = app.map(|app| format!("{} ({})", app.name, record.app));
+    fact(out, "App", &name.unwrap_or_else(|| format!("{} (no longer configured)", record.app)));
+    fact(out, "Request", &format!("{} {}", record.method, record.path));
+    if let Some(context) = &record.context {
         fact(out, "Context", context);
     }
-    let kind = if case.is_workload { "Program" } else { "Person" };
-    let who = case.user.as_deref().unwrap_or("not recorded");
+    let kind = if record.is_workload { "Program" } else { "Person" };
+    let who = record.user.as_deref().unwrap_or("not recorded");
     fact(out, kind, &if is_known { who.to_owned() } else { format!("{who} (not named by any policy)") });
 }
 
-fn seen(out: &mut String, case: &Case) {
+fn seen(out: &mut String, record: &DecisionRecord) {
     line(out, "\nSeen");
     let text = |name: &str, value: Option<String>| match value {
         Some(value) => value,
-        None if case.unavailable.iter().any(|missing| missing == name) => {
+        None if record.unavailable.iter().any(|missing| missing == name) => {
             "its source did not answer".to_owned()
         }
         None => "not known".to_owned(),
     };
-    fact(out, "IP address", &text("address", case.address.map(|address| address.to_string())));
-    fact(out, "Country", &text("country", case.country.clone()));
-    fact(out, "Platform", &text("platform", case.platform.clone()));
-    fact(out, "Client", &text("clientApp", case.client_app.clone()));
-    let device = case.device.as_ref().map(|device| {
+    fact(out, "IP address", &text("address", record.address.map(|address| address.to_string())));
+    fact(out, "Country", &text("country", record.country.clone()));
+    fact(out, "Platform", &text("platform", record.platform.clone()));
+    fact(out, "Client", &text("clientApp", record.client_app.clone()));
+    let device = record.device.as_ref().map(|device| {
         let mut words = vec![device.device_id.clone().unwrap_or_else(|| "without id".to_owned())];
         words.push(match device.compliant {
             Some(true) => "compliant".to_owned(),
@@ -171,26 +171,28 @@ fn seen(out: &mut String, case: &Case) {
         words.join(", ")
     });
     let device = device.or_else(|| {
-        (!case.unavailable.iter().any(|missing| missing == "device"))
+        (!record.unavailable.iter().any(|missing| missing == "device"))
             .then(|| "no device identity came".to_owned())
     });
     fact(out, "Device", &text("device", device));
-    let signed_in = case.auth_time.map(|at| {
-        let mins = case.now.saturating_sub(at).div_euclid(60);
+    let signed_in = record.auth_time.map(|at| {
+        let mins = record.now.saturating_sub(at).div_euclid(60);
         let minutes = if mins == 1 { "minute" } else { "minutes" };
         format!("{} ({mins} {minutes} before)", timestamp(at.saturating_mul(1_000)))
     });
     fact(out, "Signed in", &text("authTime", signed_in));
-    let mut methods = case.methods.join(", ");
-    for (name, told) in [("acr", case.acr.clone().unwrap_or_default()), ("acrs", case.contexts.join(", "))] {
+    let mut methods = record.methods.join(", ");
+    for (name, told) in
+        [("acr", record.acr.clone().unwrap_or_default()), ("acrs", record.contexts.join(", "))]
+    {
         if !told.is_empty() {
             let gap = if methods.is_empty() { "" } else { "; " };
             let _ = write!(methods, "{gap}{name} {told}");
         }
     }
     fact(out, "Methods", if methods.is_empty() { "none told" } else { &methods });
-    for (name, members) in [("Groups", &case.groups), ("Roles", &case.roles)] {
-        let missing = case.unavailable.contains(&name.to_lowercase());
+    for (name, members) in [("Groups", &record.groups), ("Roles", &record.roles)] {
+        let missing = record.unavailable.contains(&name.to_lowercase());
         let shown = match members {
             _ if missing => "the token does not hold all of them".to_owned(),
             Some(ids) if !ids.is_empty() => ids.join(", "),
@@ -199,10 +201,10 @@ fn seen(out: &mut String, case: &Case) {
         fact(out, name, &shown);
     }
     for (name, level) in [
-        ("Sign-in risk", &case.sign_in_risk),
-        ("User risk", &case.user_risk),
-        ("Insider risk", &case.insider_risk),
-        ("Program risk", &case.service_principal_risk),
+        ("Sign-in risk", &record.sign_in_risk),
+        ("User risk", &record.user_risk),
+        ("Insider risk", &record.insider_risk),
+        ("Program risk", &record.service_principal_risk),
     ] {
         if let Some(level) = level {
             fact(out, name, level);
@@ -246,7 +248,7 @@ fn granting(out: &mut String, found: &Found, set: &PolicySet) {
 }
 
 /// The policies that had a part in it, with what each says today.
-fn refusing(out: &mut String, case: &Case, found: &Found, set: &PolicySet) {
+fn refusing(out: &mut String, record: &DecisionRecord, found: &Found, set: &PolicySet) {
     line(out, "\nPolicies that refused or asked for more");
     let enforced =
         found.applied.iter().filter(|(_, result)| matches!(result.as_str(), "failure" | "interrupted"));
@@ -258,7 +260,7 @@ fn refusing(out: &mut String, case: &Case, found: &Found, set: &PolicySet) {
             continue;
         };
         line(out, &format!("  {id} ({}): {result}", policy.name));
-        describe(out, policy, case, set);
+        describe(out, policy, record, set);
     }
     if !any {
         line(
@@ -277,8 +279,8 @@ fn refusing(out: &mut String, case: &Case, found: &Found, set: &PolicySet) {
     }
 }
 
-fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
-    for text in conditions(&policy.conditions, case) {
+fn describe(out: &mut String, policy: &Policy, record: &DecisionRecord, set: &PolicySet) {
+    for text in conditions(&policy.conditions, record) {
         line(out, &format!("    applies to   {text}"));
     }
     let asks = match &policy.grant {
@@ -300,11 +302,11 @@ fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
         };
         line(out, &format!("    asks for     {text}"));
     }
-    let alone = alone(policy, case, set);
+    let alone = alone(policy, record, set);
     match alone {
         Some(refused) => {
             for reason in refused.reasons.iter() {
-                let info = coded(Refused { primary: reason, ..refused }, case, set).info();
+                let info = coded(Refused { primary: reason, ..refused }, record, set).info();
                 line(
                     out,
                     &format!("    not met      {} ({}, {})", reason.as_str(), info.class.as_str(), info.code),
@@ -316,12 +318,12 @@ fn describe(out: &mut String, policy: &Policy, case: &Case, set: &PolicySet) {
 }
 
 /// A refusal as the request path would have told it.
-fn coded(refused: Refused, case: &Case, set: &PolicySet) -> Refusal {
-    Refusal::by_policies(refused, &case.principal(), &set.evidence, case.carrier())
+fn coded(refused: Refused, record: &DecisionRecord, set: &PolicySet) -> Refusal {
+    Refusal::by_policies(refused, &record.principal(), &set.evidence, record.carrier())
 }
 
-/// What one policy by itself says to the case.
-fn alone(policy: &Policy, case: &Case, set: &PolicySet) -> Option<Refused> {
+/// What one policy by itself says to the record.
+fn alone(policy: &Policy, record: &DecisionRecord, set: &PolicySet) -> Option<Refused> {
     let mut set = PolicySet { policies: vec![policy.clone()], ..set.clone() };
     for policy in &mut set.policies {
         policy.state = PolicyState::Enabled;
@@ -331,7 +333,7 @@ fn alone(policy: &Policy, case: &Case, set: &PolicySet) -> Option<Refused> {
         app.unmatched = Unmatched::Allow;
     }
     let compiled = CompiledPolicies::compile(set, Generation(0)).ok()?;
-    decide(case, &compiled, |compiled, scope, signals| match compiled.decide(scope, signals).outcome {
+    decide(record, &compiled, |compiled, scope, signals| match compiled.decide(scope, signals).outcome {
         Outcome::Grant(_) => None,
         Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => Some(refused),
     })
@@ -339,28 +341,28 @@ fn alone(policy: &Policy, case: &Case, set: &PolicySet) -> Option<Refused> {
 }
 
 fn decide<T>(
-    case: &Case,
+    record: &DecisionRecord,
     compiled: &CompiledPolicies,
     ask: impl FnOnce(&CompiledPolicies, &portcullis_policy::Scope, &Signals<'_>) -> T,
 ) -> Option<T> {
-    let target = case.target(compiled.set())?;
-    let principal = case.principal();
-    let context = case.client_context();
+    let target = record.target(compiled.set())?;
+    let principal = record.principal();
+    let context = record.client_context();
     let scope = compiled.bind(&principal);
-    Some(ask(compiled, &scope, &case.signals(&principal, &context, target)))
+    Some(ask(compiled, &scope, &record.signals(&principal, &context, target)))
 }
 
-fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Failure> {
+fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<(), super::Failure> {
     let compiled = CompiledPolicies::compile(set, Generation(0))
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let told = decide(case, &compiled, |compiled, scope, signals| {
+    let told = decide(record, &compiled, |compiled, scope, signals| {
         match compiled.decide(scope, signals).outcome {
             Outcome::Grant(_) => {
                 line(out, "  The same request, with the facts of then, would be let in today.")
             }
             Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
                 let reasons: Vec<_> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
-                let code = coded(refused, case, compiled.set()).info().code;
+                let code = coded(refused, record, compiled.set()).info().code;
                 let reasons = reasons.join(", ");
                 line(out, &format!("  The same request would be refused today too: {code}, {reasons}."));
                 let standing = &signals.principal.standing;
@@ -395,7 +397,7 @@ fn again(out: &mut String, case: &Case, set: PolicySet) -> Result<(), super::Fai
 }
 
 /// Each configured condition, beside what was seen.
-fn conditions(conditions: &Conditions, case: &Case) -> Vec<String> {
+fn conditions(conditions: &Conditions, record: &DecisionRecord) -> Vec<String> {
     let Conditions {
         client_apps,
         platforms,
@@ -414,14 +416,14 @@ fn conditions(conditions: &Conditions, case: &Case) -> Vec<String> {
     let mut list = Vec::new();
     if let Some(kinds) = client_apps {
         let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-        list.push(format!("clients {}; seen {}", kinds.join(", "), seen(&case.client_app)));
+        list.push(format!("clients {}; seen {}", kinds.join(", "), seen(&record.client_app)));
     }
     if let Some(platforms) = platforms {
         list.push(format!(
             "platforms {:?} except {:?}; seen {}",
             platforms.include,
             platforms.exclude,
-            seen(&case.platform)
+            seen(&record.platform)
         ));
     }
     if let Some(locations) = locations {
@@ -437,15 +439,15 @@ fn conditions(conditions: &Conditions, case: &Case) -> Vec<String> {
         if !locations.exclude.is_empty() {
             let _ = write!(text, " except {}", names(&locations.exclude));
         }
-        let address = case.address.map(|address| address.to_string());
-        let _ = write!(text, "; seen {}, country {}", seen(&address), seen(&case.country));
+        let address = record.address.map(|address| address.to_string());
+        let _ = write!(text, "; seen {}, country {}", seen(&address), seen(&record.country));
         list.push(text);
     }
     for (name, wanted, level) in [
-        ("sign-in risk", sign_in_risk, &case.sign_in_risk),
-        ("user risk", user_risk, &case.user_risk),
-        ("insider risk", insider_risk, &case.insider_risk),
-        ("program risk", service_principal_risk, &case.service_principal_risk),
+        ("sign-in risk", sign_in_risk, &record.sign_in_risk),
+        ("user risk", user_risk, &record.user_risk),
+        ("insider risk", insider_risk, &record.insider_risk),
+        ("program risk", service_principal_risk, &record.service_principal_risk),
     ] {
         if let Some(wanted) = wanted {
             let wanted: Vec<_> = wanted.iter().map(|level| level.as_str()).collect();
@@ -463,10 +465,10 @@ fn conditions(conditions: &Conditions, case: &Case) -> Vec<String> {
         list.push("certain ways of signing in".to_owned());
     }
     if request.is_some() {
-        list.push(format!("certain methods or paths; seen {} {}", case.method, case.path));
+        list.push(format!("certain methods or paths; seen {} {}", record.method, record.path));
     }
     if time.is_some() {
-        list.push(format!("certain times; it was {}", timestamp(case.now.saturating_mul(1_000))));
+        list.push(format!("certain times; it was {}", timestamp(record.now.saturating_mul(1_000))));
     }
     if claims.is_some() {
         list.push("who matches the policy's rule over claims".to_owned());

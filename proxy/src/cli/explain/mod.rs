@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::Failure;
 use crate::clock::{timestamp, unix_now};
+use crate::decision_record::DecisionRecord;
 use crate::denial::{CODE_LIFE_SECS, Denials};
-use crate::record::Case;
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ struct Found {
     /// Ids of policies, with their results.
     applied: Vec<(String, String)>,
     /// `None` for a request that never came to a decision.
-    case: Option<Case>,
+    record: Option<DecisionRecord>,
 }
 
 /// The part of a log line that is read back; see `record::Entry`.
@@ -80,7 +80,7 @@ struct Line {
     #[serde(default)]
     policies_digest: String,
     #[serde(default)]
-    facts: Option<Case>,
+    facts: Option<DecisionRecord>,
     #[serde(default)]
     applied_conditional_access_policies: Vec<Applied>,
 }
@@ -127,7 +127,7 @@ fn sealed(denials: &Denials, code: &str) -> Result<Found, Failure> {
         generation: decision.generation,
         policies_digest: hex(decision.policies_digest),
         applied: decision.refusing,
-        case: Some(decision.case),
+        record: Some(decision.record),
     })
 }
 
@@ -164,7 +164,7 @@ fn logged(id: Uuid, logs: &[PathBuf]) -> Result<Found, Failure> {
                 .into_iter()
                 .map(|applied| (applied.id, applied.result))
                 .collect(),
-            case: line.facts,
+            record: line.facts,
         });
     }
     Err("no line of the log has this request id; a repeated refusal may have been left out: ask for the support code".into())
