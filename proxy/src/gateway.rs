@@ -38,7 +38,9 @@ use crate::exchange::{CLIENT_CLOSED_REQUEST, Progress, Stage, Traffic};
 use crate::failure::NetworkFailure;
 use crate::received::InspectedStream;
 use crate::record::field::{NAME_MAX, VALUE_MAX, field, short};
-use crate::record::{self, Access, AppMeters, AppliedPolicy, Ended, Entry, Outcome, Tally, is_logged};
+use crate::record::{
+    self, Access, AppMeters, AppliedPolicy, Ended, Entry, Outcome, Tally, UserMark, is_logged,
+};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::Found;
 use crate::state::{Snapshot, State};
@@ -526,7 +528,7 @@ impl Passage {
             took: self.started.elapsed(),
             request_id: self.request_id.0,
             unix_ms: self.now_unix_ms,
-            user: self.seen.caller.as_ref().map(|caller| caller.user()),
+            user: self.seen.caller.as_ref().map(|caller| UserMark::of(&caller.token().principal().id)),
         });
         if let Some(head) = head
             && let Some(format) = self.state.log.access()
@@ -701,9 +703,9 @@ fn authenticate(
         });
     };
     let presented = Presented { token, accepted: &app.issuers, now };
-    let verified = |took| state.metrics.verified(took);
+    let observe = |lookup| state.metrics.token_looked_up(lookup);
     let (verifier, policies) = (&snapshot.verifier, &snapshot.policies);
-    let caller = token::authenticate(verifier, &state.cache, policies, presented, verified)
+    let caller = token::authenticate(verifier, &state.cache, policies, presented, observe)
         .map_err(|problem| as_told(problem.into(), place))?;
     if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
         return Err(as_told(Refusal::BadToken(BadToken::Audience), place));
@@ -757,8 +759,8 @@ fn nowhere(
         return Refusal::NoToken;
     };
     let presented = Presented { token, accepted: &issuers, now };
-    let verified = |took| state.metrics.verified(took);
-    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, presented, verified)
+    let observe = |lookup| state.metrics.token_looked_up(lookup);
+    token::authenticate(&snapshot.verifier, &state.cache, &snapshot.policies, presented, observe)
         .map_or_else(Refusal::from, |_| refusal)
 }
 

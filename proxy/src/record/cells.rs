@@ -91,39 +91,6 @@ impl Cells {
     }
 }
 
-/// What look-ups of tokens came to.
-#[derive(Debug)]
-pub struct Lookups(Cells);
-
-impl Default for Lookups {
-    fn default() -> Self {
-        Self(Cells::new(3))
-    }
-}
-
-impl Lookups {
-    /// It was remembered.
-    pub fn hit(&self) {
-        self.0.add(0, 1);
-    }
-
-    /// It was remembered, but for other policies.
-    pub fn rebound(&self) {
-        self.0.add(1, 1);
-    }
-
-    /// It was not.
-    pub fn miss(&self) {
-        self.0.add(2, 1);
-    }
-
-    /// Hits, rebound ones, misses.
-    #[must_use]
-    pub fn read(&self) -> [u64; 3] {
-        [0, 1, 2].map(|cell| self.0.sum(cell))
-    }
-}
-
 /// Where a histogram's counters lie within a group, and its upper bounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {

@@ -20,6 +20,7 @@ use super::{names, process};
 use crate::exchange::{Stage, Traffic};
 use crate::failure::NetworkFailure;
 use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
+use crate::token::Lookup;
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
 const REQUEST_BOUNDS: &[u64] = &[
@@ -366,6 +367,8 @@ const IN_FLIGHT_AT: usize = DECISION.first + Timing::cells(STEP_BOUNDS);
 const UNFINISHED_AT: usize = IN_FLIGHT_AT + 1;
 const UNKNOWN_CLIENTS_AT: usize = UNFINISHED_AT + 1;
 const ODD_HEADERS_AT: usize = UNKNOWN_CLIENTS_AT + 1;
+const LOOKUPS_AT: usize = ODD_HEADERS_AT + 1;
+const LOOKUPS: [&str; 3] = ["hit", "rebound", "miss"];
 
 /// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
@@ -391,7 +394,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            cells: Cells::new(ODD_HEADERS_AT + 1),
+            cells: Cells::new(LOOKUPS_AT + LOOKUPS.len()),
             loads: AtomicU64::new(0),
             refused_loads: AtomicU64::new(0),
             last_refused: AtomicBool::new(false),
@@ -426,9 +429,17 @@ impl Metrics {
         self.cells.add(ODD_HEADERS_AT, count);
     }
 
-    /// A token was verified.
-    pub fn verified(&self, took: Duration) {
-        TOKEN.observe(&self.cells, took);
+    /// A token was looked up in the cache, and verified if it was not there.
+    pub fn token_looked_up(&self, lookup: Lookup) {
+        let at = match lookup {
+            Lookup::Hit => 0,
+            Lookup::Rebound => 1,
+            Lookup::Miss(_) => 2,
+        };
+        self.cells.add(LOOKUPS_AT + at, 1);
+        if let Lookup::Miss(Some(took)) = lookup {
+            TOKEN.observe(&self.cells, took);
+        }
     }
 
     /// A request was decided.
@@ -470,8 +481,8 @@ impl Metrics {
             page.family(family).histogram(&[], timing.bounds, &timing.read(&self.cells), &[]);
         }
         let mut lookups = page.family(&names::CACHE_LOOKUPS);
-        for (result, count) in ["hit", "rebound", "miss"].into_iter().zip(serving.cache_lookups) {
-            lookups.value(&[result], count);
+        for (at, result) in LOOKUPS.into_iter().enumerate() {
+            lookups.value(&[result], self.cells.sum(LOOKUPS_AT + at));
         }
         page.family(&names::CACHE_ENTRIES).value(&[], serving.cached);
         write_issuers(&mut page, &serving.issuers);
@@ -543,8 +554,6 @@ pub struct Serving<'s> {
     pub certificates: &'s [(String, i64)],
     /// Verified tokens that are remembered.
     pub cached: usize,
-    /// Look-ups of tokens: hits, known but bound anew, misses.
-    pub cache_lookups: [u64; 3],
     /// Log entries: written, dropped, failed.
     pub log_entries: [u64; 4],
     /// Lines of the access log: written, dropped, failed.
@@ -705,7 +714,6 @@ mod tests {
             geo_built: Some(1_700_000_000),
             certificates: &[],
             cached: 0,
-            cache_lookups: [0; 3],
             log_entries: [0; 4],
             access_entries: [0; 3],
             handshakes_failed: 0,

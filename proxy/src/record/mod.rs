@@ -18,7 +18,6 @@ mod sink;
 mod tallies;
 
 pub use access::Access;
-pub use cells::Lookups;
 pub use challenges::UserMark;
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};

@@ -347,7 +347,6 @@ impl State {
             geo_built: snapshot.geo.built(),
             certificates: &self.certificates,
             cached: self.cache.len(),
-            cache_lookups: self.cache.lookups(),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
             handshakes_failed: process_log::handshakes_failed(),

@@ -23,20 +23,19 @@ use super::alike::Alike;
 use super::claims::{TokensAlike, VerifiedToken};
 use super::verify::Verifier;
 use super::{TOKEN_BYTES_MAX, TokenProblem};
-use crate::record::{Lookups, UserMark};
 use crate::refusal::BadToken;
 
 /// How long an entry is believed, in seconds: the longest that claims outlive a change which the
 /// keys do not show.
 const LIFE_SECS: i64 = 5 * 60;
 /// What an entry weighs beside what it shares with others, in bytes.
-const ENTRY_BYTES: usize = 448;
+const ENTRY_BYTES: usize = 512;
 /// What a standing that is like no other weighs beside its token's text, in bytes.
 const STANDING_BYTES: usize = 576;
 /// How many standings, kinds of tokens and scopes are looked for among those that are in use.
 const ALIKE: usize = 16 * 1024;
 /// What an entry is taken to weigh at least, in bytes: that bounds how many there are.
-const ENTRY_WEIGHT_MIN: u64 = 2048;
+const ENTRY_BYTES_MIN: u64 = 2048;
 
 /// Somebody known, with what the policies make of them.
 #[derive(Debug)]
@@ -46,32 +45,11 @@ pub struct Caller<S = Arc<Scope>> {
     scope: S,
     scope_generation: Generation,
     verified_at: i64,
-    user: UserMark,
     verifier: u32,
-    /// What it alone takes for what the token says; a scope bound anew leaves it.
-    token_weight: Weight,
-    /// The same with its scope.
-    weight: Weight,
-}
-
-/// Memory that an entry alone takes, in units of 64 bytes, roughly: there are many entries.
-#[derive(Clone, Copy, Debug)]
-struct Weight(u16);
-
-impl Weight {
-    const UNIT_BYTES: usize = 64;
-
-    fn of(bytes: usize) -> Self {
-        Self(bytes.div_ceil(Self::UNIT_BYTES).try_into().unwrap_or(u16::MAX))
-    }
-
-    const fn and(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-
-    const fn bytes(self) -> u64 {
-        self.0 as u64 * Self::UNIT_BYTES as u64
-    }
+    /// Memory that it alone takes for what the token says, roughly.
+    token_bytes: usize,
+    /// Memory that it alone takes for its scope.
+    scope_bytes: usize,
 }
 
 impl<S> Caller<S> {
@@ -85,11 +63,6 @@ impl<S> Caller<S> {
     #[must_use]
     pub const fn scope(&self) -> &S {
         &self.scope
-    }
-
-    /// The user or program, for counting.
-    pub(crate) const fn user(&self) -> UserMark {
-        self.user
     }
 
     /// The generation of the policies that the scope is bound to.
@@ -221,7 +194,6 @@ pub struct TokenCache<S = Arc<Scope>> {
     tokens: TokensAlike,
     scopes: Alike<Scope>,
     entries: Cache<Fingerprint, Arc<Caller<S>>, ByBytes>,
-    lookups: Lookups,
 }
 
 impl<S> fmt::Debug for TokenCache<S> {
@@ -235,7 +207,7 @@ struct ByBytes;
 
 impl<S> Weighter<Fingerprint, Arc<Caller<S>>> for ByBytes {
     fn weight(&self, _: &Fingerprint, caller: &Arc<Caller<S>>) -> u64 {
-        caller.weight.bytes().max(ENTRY_WEIGHT_MIN)
+        ((caller.token_bytes + caller.scope_bytes) as u64).max(ENTRY_BYTES_MIN)
     }
 }
 
@@ -245,13 +217,12 @@ impl<S> TokenCache<S> {
     #[must_use]
     pub fn new(tokens: usize) -> Self {
         let tokens = tokens.max(1);
-        let bytes = (tokens as u64).saturating_mul(ENTRY_WEIGHT_MIN);
+        let bytes = (tokens as u64).saturating_mul(ENTRY_BYTES_MIN);
         Self {
             fingerprints: Fingerprints::new(),
             tokens: TokensAlike::new(ALIKE),
             scopes: Alike::new(ALIKE),
             entries: Cache::with_weighter(tokens, bytes, ByBytes),
-            lookups: Lookups::default(),
         }
     }
 
@@ -263,12 +234,6 @@ impl<S> TokenCache<S> {
                 self.entries.remove_if(&key, |kept| Arc::ptr_eq(kept, &caller));
             }
         }
-    }
-
-    /// Look-ups so far: hits, tokens that were known but bound anew, misses.
-    #[must_use]
-    pub fn lookups(&self) -> [u64; 3] {
-        self.lookups.read()
     }
 
     /// How many tokens are remembered.
@@ -295,9 +260,19 @@ pub struct Presented<'r> {
     pub now: i64,
 }
 
-/// Who a token makes known:
-/// verified or remembered, and bound to these policies. Never waits. `took` is told how long a
-/// verification took; a remembered token needs none.
+/// What the cache knew of a token, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It was verified before, for the same policies.
+    Hit,
+    /// It was verified before; its principal is bound to other policies now.
+    Rebound,
+    /// It was not verified before. With the time that its verification took, if it succeeded.
+    Miss(Option<Duration>),
+}
+
+/// Who a token makes known: verified or remembered, and bound to these policies. Never waits. `observe` is called at
+/// most once; never for a token that is longer than any is accepted.
 ///
 /// # Errors
 /// As [`Verifier::verify`]. Refusals are not remembered.
@@ -306,24 +281,24 @@ pub fn authenticate(
     cache: &TokenCache,
     policies: &CompiledPolicies,
     presented: Presented<'_>,
-    took: impl FnOnce(Duration),
+    observe: impl FnOnce(Lookup),
 ) -> Result<Arc<Caller>, TokenProblem> {
     let bind = |principal: &Principal| {
         let mut scope = Arc::new(policies.bind(principal));
         let is_new = cache.scopes.share(&mut scope);
-        let weight = Weight::of(if is_new { scope.heap_bytes() } else { 0 });
-        (scope, weight)
+        let scope_bytes = if is_new { scope.heap_bytes() } else { 0 };
+        (scope, scope_bytes)
     };
-    authenticate_bound(verifier, cache, policies.generation(), bind, presented, took)
+    authenticate_bound(verifier, cache, policies.generation(), bind, presented, observe)
 }
 
 fn authenticate_bound<S>(
     verifier: &Verifier,
     cache: &TokenCache<S>,
     generation: Generation,
-    bind: impl FnOnce(&Principal) -> (S, Weight),
+    bind: impl FnOnce(&Principal) -> (S, usize),
     presented: Presented<'_>,
-    took: impl FnOnce(Duration),
+    observe: impl FnOnce(Lookup),
 ) -> Result<Arc<Caller<S>>, TokenProblem> {
     let Presented { token, accepted, now } = presented;
     // Before the fingerprint: what is never accepted shall cost nothing.
@@ -333,40 +308,40 @@ fn authenticate_bound<S>(
     let key = cache.fingerprints.of(token);
     let known = key.as_ref().and_then(|key| cache.entries.get(key));
     let known = known.filter(|caller| caller.holds(verifier, accepted, now));
-    let (verified, verified_at, token_weight) = match known {
+    let (verified, verified_at, token_bytes) = match known {
         Some(caller) if caller.scope_generation == generation => {
-            cache.lookups.hit();
+            observe(Lookup::Hit);
             return Ok(caller);
         }
         // New policies: what the token says stays true, what follows from it does not. The time
         // of verification stays too, or reloads would prolong the entry.
         Some(caller) => {
-            cache.lookups.rebound();
-            (caller.token.clone(), caller.verified_at, caller.token_weight)
+            observe(Lookup::Rebound);
+            (caller.token.clone(), caller.verified_at, caller.token_bytes)
         }
         None => {
-            cache.lookups.miss();
             let began = Instant::now();
-            let text = std::str::from_utf8(token).map_err(|_| BadToken::Malformed)?;
-            let mut verified = verifier.verify(text, accepted, now)?;
-            took(began.elapsed());
+            let verified = std::str::from_utf8(token)
+                .map_err(|_| BadToken::Malformed.into())
+                .and_then(|text| verifier.verify(text, accepted, now));
+            observe(Lookup::Miss(verified.is_ok().then(|| began.elapsed())));
+            let mut verified = verified?;
             // Claims read out of a token take about as much as its text.
             let is_new = verified.share(&cache.tokens);
-            let own = ENTRY_BYTES + if is_new { STANDING_BYTES + token.len() } else { 0 };
-            (verified, now, Weight::of(own))
+            let token_bytes = ENTRY_BYTES + if is_new { STANDING_BYTES + token.len() } else { 0 };
+            (verified, now, token_bytes)
         }
     };
-    let (scope, scope_weight) = bind(verified.principal());
+    let (scope, scope_bytes) = bind(verified.principal());
     let caller = Arc::new(Caller {
         remedies: ArcSwapOption::empty(),
         scope,
-        user: UserMark::of(&verified.principal().id),
         token: verified,
         scope_generation: generation,
         verifier: verifier.instance(),
         verified_at,
-        token_weight,
-        weight: token_weight.and(scope_weight),
+        token_bytes,
+        scope_bytes,
     });
     if let Some(key) = key {
         cache.entries.insert(key, Arc::clone(&caller));
@@ -392,7 +367,7 @@ mod tests {
     };
     use super::super::keys::KeyStore;
     use super::super::verify::Verifier;
-    use super::{Caller, Fingerprints, Presented, TokenCache, Weight, authenticate_bound};
+    use super::{Caller, Fingerprints, Lookup, Presented, TokenCache, authenticate_bound};
     use crate::refusal::BadToken;
 
     type Answer = Result<Arc<Caller<u32>>, TokenProblem>;
@@ -400,11 +375,13 @@ mod tests {
     struct Bench {
         cache: TokenCache<u32>,
         bound: Cell<u32>,
+        /// Hits, rebound ones, misses.
+        lookups: Cell<[u64; 3]>,
     }
 
     impl Bench {
         fn new() -> Self {
-            Self { cache: TokenCache::new(100), bound: Cell::new(0) }
+            Self { cache: TokenCache::new(100), bound: Cell::new(0), lookups: Cell::default() }
         }
 
         fn ask(
@@ -417,10 +394,17 @@ mod tests {
         ) -> Answer {
             let bind = |_: &_| {
                 self.bound.set(self.bound.get() + 1);
-                (self.bound.get(), Weight::of(0))
+                (self.bound.get(), 0)
             };
             let presented = Presented { token: token.as_bytes(), accepted, now };
-            authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |_| {})
+            authenticate_bound(verifier, &self.cache, Generation(generation), bind, presented, |lookup| {
+                let [hits, rebound, misses] = self.lookups.get();
+                self.lookups.set(match lookup {
+                    Lookup::Hit => [hits + 1, rebound, misses],
+                    Lookup::Rebound => [hits, rebound + 1, misses],
+                    Lookup::Miss(_) => [hits, rebound, misses + 1],
+                });
+            })
         }
     }
 
@@ -450,7 +434,7 @@ mod tests {
         let second = bench.ask(&verifier, 1, &token, &[0], now + 1).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!((bench.cache.len(), bench.bound.get()), (1, 1));
-        assert_eq!(bench.cache.lookups(), [1, 0, 1]);
+        assert_eq!(bench.lookups.get(), [1, 0, 1]);
     }
 
     #[test]
@@ -493,16 +477,6 @@ mod tests {
         );
     }
 
-    /// There are a hundred thousand: with the counts beside it, an entry fits into a block of 160 bytes.
-    #[test]
-    #[cfg(target_pointer_width = "64")]
-    fn an_entry_is_small() {
-        assert_eq!(size_of::<Caller>() + 2 * size_of::<usize>(), 160);
-        let weights = [0, 1, 64, 65, usize::MAX].map(|bytes| Weight::of(bytes).bytes());
-        assert_eq!(weights, [0, 64, 64, 128, 65_535 * 64]);
-        assert_eq!(Weight::of(usize::MAX).and(Weight::of(64)).bytes(), 65_535 * 64);
-    }
-
     #[test]
     fn new_policies_bind_anew_without_prolonging_the_entry() {
         let (verifier, _) = verifier();
@@ -511,7 +485,7 @@ mod tests {
         let first = bench.ask(&verifier, 1, &token, &[0], now).unwrap();
         let second = bench.ask(&verifier, 2, &token, &[0], now + 200).unwrap();
         assert_eq!(second.policies_generation(), Generation(2));
-        assert_eq!(bench.cache.lookups(), [0, 1, 1]);
+        assert_eq!(bench.lookups.get(), [0, 1, 1]);
         assert_eq!(*second.scope(), 2);
         assert!(Arc::ptr_eq(&first.token().principal().standing, &second.token().principal().standing));
         assert_eq!(second.verified_at, now);

@@ -23,13 +23,12 @@ const ID_BYTES_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     principal: Principal,
-    /// The user's name, then the device's id, in one piece of memory; neither is empty where there is one.
-    names: Box<str>,
+    user_name: Option<Box<str>>,
+    device_id: Option<Box<str>>,
     kind: Arc<TokenKind>,
     times: Times,
     key_generation: u32,
-    issuer_index: u16,
-    user_name_bytes: u16,
+    issuer_index: usize,
 }
 
 /// What tokens of people of one standing say alike.
@@ -199,7 +198,7 @@ impl VerifiedToken {
         };
         let (device_id, device) = source.device(settings)?.unzip();
         // A name decides nothing, so an unfit one is left out rather than refused.
-        let user_name = source.id(&names.user_name).unwrap_or_default().unwrap_or_default();
+        let user_name = source.id(&names.user_name).unwrap_or_default();
         let standing = Arc::new(standing);
         let kind = TokenKind {
             standing: Arc::clone(&standing),
@@ -220,13 +219,12 @@ impl VerifiedToken {
                 auth_time: past(&names.auth_time).map(|at| at.down),
                 standing,
             },
-            names: [user_name.as_str(), device_id.as_deref().unwrap_or_default()].concat().into(),
+            user_name: user_name.map(Into::into),
+            device_id: device_id.map(Into::into),
             kind: Arc::new(kind),
             times,
             key_generation,
-            issuer_index: u16::try_from(issuer_index).map_err(|_| BadToken::Issuer)?,
-            // INVARIANT: no id is longer than `ID_BYTES_MAX`.
-            user_name_bytes: u16::try_from(user_name.len()).map_err(|_| BadToken::Claims)?,
+            issuer_index,
         })
     }
 
@@ -239,14 +237,13 @@ impl VerifiedToken {
     /// The name to show; never decides anything.
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
-        self.names.get(..usize::from(self.user_name_bytes)).filter(|name| !name.is_empty())
+        self.user_name.as_deref()
     }
 
     /// The registered device, if the token names one.
     #[must_use]
     pub fn device(&self) -> Option<DeviceClaims<'_>> {
-        let id = self.names.get(usize::from(self.user_name_bytes)..).filter(|id| !id.is_empty())?;
-        Some(DeviceClaims { id, traits: &self.kind.device })
+        Some(DeviceClaims { id: self.device_id.as_deref()?, traits: &self.kind.device })
     }
 
     /// The risks that it tells.
@@ -270,7 +267,7 @@ impl VerifiedToken {
     /// Position of its issuer in the configuration.
     #[must_use]
     pub const fn issuer_index(&self) -> usize {
-        self.issuer_index as usize
+        self.issuer_index
     }
 
     /// Generation of the issuer's keys that verified it.

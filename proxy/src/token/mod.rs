@@ -24,7 +24,7 @@ mod fixtures;
 #[cfg(test)]
 mod outage;
 
-pub use cache::{Caller, Presented, RememberedRemedies, TokenCache, authenticate};
+pub use cache::{Caller, Lookup, Presented, RememberedRemedies, TokenCache, authenticate};
 pub use claims::{DeviceClaims, DeviceTraits, Risks, VerifiedToken};
 pub use fetch::{FetchError, keys_in_file};
 pub(crate) use find::bearer;
