@@ -1,6 +1,9 @@
 //! Walls between rooms and the small order of the house, as an ordinary test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod graph;
+mod imports;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,29 +58,6 @@ fn every_module_says_in_its_first_line_why_it_exists() {
     let problems: Vec<_> = silent
         .map(|path| format!("{}:1: begins without `//!`; say why the room exists", path.display()))
         .collect();
-    complain(&problems);
-}
-
-#[test]
-fn the_rooms_that_must_not_know_pingora_do_not_name_it() {
-    let mut problems = Vec::new();
-    for room in ["proxy/src/token", "proxy/src/context", "proxy/src/denial", "proxy/src/admit"] {
-        let mut found = Vec::new();
-        sources(&root().join(room), &mut found);
-        assert!(!found.is_empty(), "{room} is gone");
-        for path in found {
-            let text = fs::read_to_string(&path).unwrap();
-            for (number, line) in text.lines().enumerate() {
-                if line.contains("pingora::") || line.contains("use pingora") {
-                    problems.push(format!(
-                        "{}:{}: {room} must not import pingora",
-                        path.display(),
-                        number + 1
-                    ));
-                }
-            }
-        }
-    }
     complain(&problems);
 }
 

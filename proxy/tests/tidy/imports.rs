@@ -1,0 +1,322 @@
+//! Who may import whom: the house on one page, held against the sources.
+//!
+//! Three laws. No circle: neither of files nor of folders beside each other. No import that [`ROOMS`] does not list. No
+//! pingora outside [`PINGORA`]. What breaks them today stands in [`KNOWN`]; what stands there and breaks nothing any more
+//! must be taken out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::{self, Graph, Import, circles};
+use super::{complain, root};
+
+/// The crates in the order of the direction, with the names by which others import them.
+const CRATES: [(&str, &str); 3] =
+    [("policy", "portcullis_policy"), ("config", "portcullis_config"), ("proxy", "portcullis")];
+
+/// Each room, lowest first, and the rooms of its own crate that it may import. What a lower crate has is open to all rooms
+/// above it; that no crate imports one above it is held by the manifests.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("policy/text", &[]),
+    ("policy/words", &[]),
+    ("policy/tri", &[]),
+    ("policy/value", &["text", "tri"]),
+    ("policy/path", &["text", "value"]),
+    ("policy/signals", &["path", "text", "tri", "value"]),
+    ("policy/rule", &["path", "signals", "text", "tri", "value"]),
+    ("policy/model", &["path", "rule", "signals", "text", "tri", "value"]),
+    ("policy/decision", &["model", "signals", "value"]),
+    ("policy/reference", &["decision", "model", "path", "rule", "signals", "text", "tri", "value"]),
+    ("policy/compile", &["decision", "model", "path", "rule", "signals", "text", "tri", "value"]),
+    ("policy/scope", &["compile", "decision", "model", "signals", "tri", "value"]),
+    ("policy/decide", &["compile", "decision", "model", "rule", "scope", "signals", "tri", "value"]),
+    ("policy/explain", &["decision", "model", "reference", "signals", "tri", "value"]),
+    (
+        "policy/remedy",
+        &["compile", "decide", "decision", "model", "rule", "scope", "signals", "tri", "value"],
+    ),
+    (
+        "policy/analyze",
+        &[
+            "compile",
+            "decision",
+            "model",
+            "path",
+            "reference",
+            "remedy",
+            "rule",
+            "signals",
+            "text",
+            "tri",
+            "value",
+        ],
+    ),
+    //
+    ("config/printable", &[]),
+    ("config/file", &[]),
+    ("config/output", &[]),
+    ("config/reserved", &[]),
+    ("config/settings", &[]),
+    ("config/vocabulary", &[]),
+    ("config/diagnose", &["printable"]),
+    ("config/include", &["diagnose", "file", "printable"]),
+    ("config/schema", &["diagnose", "settings", "vocabulary"]),
+    ("config/lower", &["diagnose", "file", "reserved", "schema", "settings", "vocabulary"]),
+    ("config/load", &["diagnose", "file", "include", "lower", "schema", "settings"]),
+    ("config/ask", &["diagnose", "load", "lower", "schema", "settings", "vocabulary"]),
+    ("config/import", &["file", "output", "printable", "vocabulary"]),
+    ("config/reference", &["schema"]),
+    //
+    ("proxy/clock", &[]),
+    ("proxy/kept", &[]),
+    ("proxy/failure", &[]),
+    ("proxy/process_log", &[]),
+    ("proxy/refusal", &[]),
+    ("proxy/exchange", &["refusal"]),
+    ("proxy/decision_record", &["clock", "refusal"]),
+    ("proxy/admit", &["refusal"]),
+    ("proxy/route", &["kept", "refusal"]),
+    ("proxy/token", &["clock", "failure", "refusal"]),
+    ("proxy/context", &["admit", "token"]),
+    ("proxy/upstream", &["admit", "failure", "kept", "refusal", "token"]),
+    ("proxy/denial", &["admit", "clock", "decision_record", "refusal"]),
+    ("proxy/record", &["clock", "decision_record", "exchange", "failure", "refusal", "token"]),
+    ("proxy/preflight", &["record"]),
+    ("proxy/state", &["clock", "context", "denial", "process_log", "record", "route", "token", "upstream"]),
+    (
+        "proxy/authorize",
+        &[
+            "admit",
+            "clock",
+            "context",
+            "decision_record",
+            "denial",
+            "exchange",
+            "record",
+            "refusal",
+            "route",
+            "state",
+            "token",
+            "upstream",
+        ],
+    ),
+    ("proxy/received", &["admit"]),
+    (
+        "proxy/gateway",
+        &[
+            "admit",
+            "authorize",
+            "clock",
+            "context",
+            "decision_record",
+            "denial",
+            "exchange",
+            "failure",
+            "received",
+            "record",
+            "refusal",
+            "route",
+            "state",
+            "token",
+            "upstream",
+        ],
+    ),
+    ("proxy/admin", &["record", "state"]),
+    ("proxy/server", &["admin", "gateway", "preflight", "process_log", "received", "state", "upstream"]),
+    ("proxy/demo", &["clock", "state"]),
+    (
+        "proxy/cli",
+        &[
+            "clock",
+            "context",
+            "decision_record",
+            "demo",
+            "denial",
+            "preflight",
+            "record",
+            "refusal",
+            "server",
+            "state",
+            "token",
+            "upstream",
+        ],
+    ),
+];
+
+/// The rooms that speak pingora.
+const PINGORA: [&str; 5] =
+    ["proxy/admin", "proxy/gateway", "proxy/received", "proxy/server", "proxy/upstream"];
+
+/// Imports that break a law and are still to be cut.
+const KNOWN: &[(&str, &str)] = &[
+    ("proxy/admit/forwarded", "proxy/admit"),
+    ("proxy/admit/head", "proxy/admit"),
+    ("proxy/admit/site", "proxy/admit/forwarded"),
+    ("proxy/received", "proxy/gateway"),
+    ("proxy/state/watch", "pingora"),
+    ("proxy/cli/ask", "proxy/cli"),
+    ("proxy/cli/explain", "proxy/cli"),
+    ("proxy/cli/explain/account", "proxy/cli"),
+    ("proxy/cli/explain/account", "proxy/cli/explain"),
+    ("proxy/cli/page", "proxy/cli"),
+    ("proxy/cli/test_cases", "proxy/cli"),
+    ("proxy/cli/what_if", "proxy/cli"),
+    ("proxy/denial/desk", "proxy/denial/twin"),
+    ("proxy/denial/headers", "proxy/denial"),
+    ("proxy/denial/texts", "proxy/denial"),
+    ("proxy/denial/twin", "proxy/denial"),
+    ("policy/compile", "policy/scope"),
+    ("policy/model/resources", "policy/model"),
+    ("policy/model/resources", "policy/reference"),
+    ("policy/path", "policy/model/conditions"),
+    ("policy/remedy", "policy/reference"),
+    ("policy/rule/evaluate", "policy/model/resources"),
+    ("policy/rule/lex", "policy/rule"),
+    ("policy/rule/parse", "policy/rule"),
+    ("policy/signals", "policy/model"),
+    ("policy/signals", "policy/model/conditions"),
+    ("policy/signals", "policy/model/ids"),
+    ("proxy/cli/analyze", "proxy/cli"),
+    ("config/import/entra/places", "config/lower/countries"),
+    ("proxy/cli/check", "proxy/cli"),
+    ("proxy/cli/check/online", "pingora"),
+    ("proxy/cli/check/online", "proxy/cli"),
+    ("proxy/cli/healthcheck", "proxy/cli"),
+    ("proxy/cli/import", "proxy/cli"),
+    ("proxy/cli/run", "proxy/cli"),
+    ("proxy/cli/schema", "proxy/cli"),
+    ("proxy/cli/demo", "pingora"),
+    ("proxy/cli/demo", "proxy/cli"),
+    ("proxy/demo/files", "proxy/demo"),
+    ("proxy/demo/pages", "proxy/demo"),
+    ("proxy/demo/servers", "proxy/demo"),
+];
+
+/// The room of a file: the second step of its name.
+fn room(file: &str) -> &str {
+    let end = file.match_indices('/').nth(1).map_or(file.len(), |(at, _)| at);
+    &file[..end]
+}
+
+fn is_between_rooms_that_may(from: &str, to: &str) -> bool {
+    let (from, to) = (room(from), room(to));
+    let own_crate = from.split('/').next();
+    from == to
+        || own_crate != to.split('/').next()
+        || !to.contains('/')
+        || ROOMS
+            .iter()
+            .any(|(room, may)| *room == from && may.iter().any(|one| to.ends_with(&format!("/{one}"))))
+}
+
+/// The imports of a graph as folders beside each other see them, for each folder.
+fn between_siblings(imports: &BTreeSet<Import>) -> BTreeMap<String, BTreeSet<Import>> {
+    let mut found: BTreeMap<String, BTreeSet<Import>> = BTreeMap::new();
+    for (from, to) in imports {
+        let mut steps = from.split('/').zip(to.split('/')).take_while(|(a, b)| a == b).map(|(a, _)| a);
+        let parent = steps.by_ref().collect::<Vec<_>>().join("/");
+        let child = |file: &str| {
+            let below = file.strip_prefix(&parent)?.strip_prefix('/')?;
+            Some(format!("{parent}/{}", below.split('/').next()?))
+        };
+        if let (false, Some(from), Some(to)) = (parent.is_empty(), child(from), child(to)) {
+            found.entry(parent.clone()).or_default().insert((from, to));
+        }
+    }
+    found
+}
+
+fn problems(graph: &Graph) -> Vec<String> {
+    let shown = |ring: &BTreeSet<Import>| {
+        let lines: Vec<_> = ring.iter().map(|(from, to)| format!("\n    {from} imports {to}")).collect();
+        lines.concat()
+    };
+    let mut found = Vec::new();
+    for ring in circles(&graph.imports) {
+        found.push(format!("a circle of files:{}", shown(&ring)));
+    }
+    for (parent, imports) in between_siblings(&graph.imports) {
+        for ring in circles(&imports) {
+            found.push(format!("a circle of folders in {parent}:{}", shown(&ring)));
+        }
+    }
+    for (from, to) in &graph.imports {
+        if !is_between_rooms_that_may(from, to) {
+            found.push(format!("{from} imports {to}: ROOMS does not list {} for {}", room(to), room(from)));
+        }
+        if from.contains('/') && !ROOMS.iter().any(|(one, _)| *one == room(from)) {
+            found.push(format!("{from}: say in ROOMS what {} may import", room(from)));
+        }
+    }
+    for (from, name) in &graph.foreign {
+        if name.starts_with("pingora") && !PINGORA.contains(&room(from)) {
+            found.push(format!("{from} imports {name}: PINGORA does not list {}", room(from)));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn known() -> BTreeSet<Import> {
+    KNOWN.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
+}
+
+fn without(graph: &Graph, cut: &BTreeSet<Import>) -> Graph {
+    Graph {
+        imports: graph.imports.difference(cut).cloned().collect(),
+        foreign: graph.foreign.difference(cut).cloned().collect(),
+    }
+}
+
+#[test]
+fn no_room_imports_what_it_must_not_know() {
+    let graph = graph::read(&root(), &CRATES);
+    assert!(graph.imports.len() > 300, "the sources are not read: {} imports", graph.imports.len());
+    complain(&problems(&without(&graph, &known())));
+}
+
+#[test]
+fn what_is_known_to_break_a_law_still_does() {
+    let graph = graph::read(&root(), &CRATES);
+    let known = known();
+    let breaks_none = |import: &&Import| {
+        let mut others = known.clone();
+        others.remove(*import);
+        problems(&without(&graph, &others)).is_empty()
+    };
+    let idle: Vec<_> = known
+        .iter()
+        .filter(breaks_none)
+        .map(|(from, to)| format!("{from} imports {to}: breaks no law any more; take it out of KNOWN"))
+        .collect();
+    complain(&idle);
+}
+
+#[test]
+fn rooms_are_listed_lowest_first() {
+    let mut seen = BTreeSet::new();
+    for (room, may) in ROOMS {
+        let own_crate = room.split('/').next().unwrap_or_default();
+        for one in *may {
+            assert!(
+                seen.contains(&format!("{own_crate}/{one}")),
+                "{room} may import {one}, which stands above it"
+            );
+        }
+        seen.insert((*room).to_owned());
+    }
+}
+
+/// `cargo test -p portcullis --test tidy print -- --nocapture` prints the graph of rooms.
+#[test]
+fn print_what_the_rooms_import() {
+    let graph = graph::read(&root(), &CRATES);
+    let mut rooms: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (from, to) in graph.imports.iter().filter(|(from, to)| room(from) != room(to)) {
+        rooms.entry(room(from)).or_default().insert(room(to));
+    }
+    for (room, _) in ROOMS {
+        let to = rooms.get(room).into_iter().flatten().copied().collect::<Vec<_>>();
+        println!("{room} -> {}", to.join(" "));
+    }
+}
