@@ -24,6 +24,7 @@ mod scope;
 pub mod signals;
 pub mod text;
 mod tri;
+mod value;
 mod words;
 
 pub use compile::{CompileError, CompiledPolicies};

@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused, SessionLimits};
+use crate::decision::{Outcome, PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused, SessionLimits};
 use crate::model::{
     App, AppSelector, Apps, ClientAppType, Conditions, Control, FilterMode, Grant, LocationSelector,
     Operator, PathPattern, Persistence, Place, PlatformSelector, Policy, PolicySet, PolicyState,
@@ -63,6 +63,17 @@ pub enum Conclusion {
     Deny(Refused),
     /// A policy blocks, or none speaks for this request.
     Block(Refused),
+}
+
+impl From<&Outcome> for Conclusion {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Grant(permit) => Self::Grant(permit.session()),
+            Outcome::Challenge(refused) => Self::Challenge(*refused),
+            Outcome::Deny(refused) => Self::Deny(*refused),
+            Outcome::Block(refused) => Self::Block(*refused),
+        }
+    }
 }
 
 impl Conclusion {

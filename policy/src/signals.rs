@@ -7,8 +7,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::hash::{Hash, Hasher};
 use core::net::IpAddr;
+
+pub use crate::value::{Device, DeviceAttribute, Fact, OwnedDevice, Value, ValueRef};
 
 use crate::model::{AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel};
 
@@ -29,40 +30,55 @@ pub struct Signals<'r> {
     pub now: i64,
 }
 
+/// The same, owned: a request that is written down, made up or asked again. No reply to it opens anything: it
+/// carries no request's id.
+#[derive(Clone, Debug)]
+pub struct OwnedSignals {
+    /// Who asks.
+    pub principal: Principal,
+    /// For what.
+    pub target: Target,
+    /// Method, upper case.
+    pub method: String,
+    /// The path that the app will see.
+    pub path: String,
+    /// In which circumstances, but for the device.
+    pub context: ClientContext<'static>,
+    /// With which device; [`Fact::Unknown`] is an unregistered one.
+    pub device: Fact<OwnedDevice>,
+    /// The time of asking, in Unix seconds.
+    pub now: i64,
+}
+
+impl OwnedSignals {
+    /// The circumstances, the device among them.
+    #[must_use]
+    pub fn client_context(&self) -> ClientContext<'_> {
+        ClientContext { device: self.device.as_ref().map(OwnedDevice::as_device), ..self.context }
+    }
+
+    /// The request as policies take it; `context` is its [`client_context`](Self::client_context).
+    #[must_use]
+    pub fn signals<'r>(&'r self, context: &'r ClientContext<'r>) -> Signals<'r> {
+        Signals {
+            principal: &self.principal,
+            target: self.target,
+            action: Action { method: &self.method, path: &self.path },
+            context,
+            request_id: RequestId(0),
+            now: self.now,
+        }
+    }
+
+    /// Lends the request to somebody who asks.
+    pub(crate) fn with<T>(&self, ask: impl FnOnce(&Signals<'_>) -> T) -> T {
+        ask(&self.signals(&self.client_context()))
+    }
+}
+
 /// A request's id, as 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u128);
-
-/// A fact, or the kind of its absence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Fact<T> {
-    /// Known.
-    Known(T),
-    /// No source has it, and none should: it simply is not known.
-    #[default]
-    Unknown,
-    /// A configured source should have it and did not answer. Decided the way that refuses more.
-    Unavailable,
-}
-
-impl<T> Fact<T> {
-    /// The value, if known.
-    pub fn known(self) -> Option<T> {
-        match self {
-            Self::Known(value) => Some(value),
-            Self::Unknown | Self::Unavailable => None,
-        }
-    }
-
-    /// The same fact, borrowed.
-    pub const fn as_ref(&self) -> Fact<&T> {
-        match self {
-            Self::Known(value) => Fact::Known(value),
-            Self::Unknown => Fact::Unknown,
-            Self::Unavailable => Fact::Unavailable,
-        }
-    }
-}
 
 /// Somebody whose token was verified: a person or a program. Kept with the token, and bound once
 /// to the policies (`CompiledPolicies::bind`). What is somebody's own is small; the rest can be shared.
@@ -283,74 +299,4 @@ impl ClientContext<'_> {
         insider_risk: Fact::Unknown,
         service_principal_risk: Fact::Unknown,
     };
-}
-
-/// A registered device, in Entra's attributes. Absent attributes are null.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Device<'r> {
-    /// `deviceId`
-    pub device_id: Option<&'r str>,
-    /// `displayName`
-    pub display_name: Option<&'r str>,
-    /// `deviceOwnership`
-    pub ownership: Option<&'r str>,
-    /// `enrollmentProfileName`
-    pub enrollment_profile: Option<&'r str>,
-    /// `isCompliant`
-    pub compliant: Option<bool>,
-    /// `manufacturer`
-    pub manufacturer: Option<&'r str>,
-    /// `mdmAppId`
-    pub mdm_app_id: Option<&'r str>,
-    /// `model`
-    pub model: Option<&'r str>,
-    /// `operatingSystem`
-    pub operating_system: Option<&'r str>,
-    /// `operatingSystemVersion`
-    pub operating_system_version: Option<&'r str>,
-    /// `physicalIds`
-    pub physical_ids: &'r [String],
-    /// `profileType`
-    pub profile_type: Option<&'r str>,
-    /// `systemLabels`
-    pub system_labels: &'r [String],
-    /// `trustType`: `AzureAD` joined, `ServerAD` hybrid joined, `Workplace` registered.
-    pub trust_type: Option<&'r str>,
-    /// `extensionAttribute1` … `15`: those that have a value, by number; rules see them only on a device that is
-    /// managed, compliant or hybrid joined.
-    pub extension_attributes: &'r [(u8, String)],
-}
-
-impl Device<'_> {
-    /// Whether the device is hybrid joined (`trustType` is `ServerAD`).
-    #[must_use]
-    pub fn is_hybrid_joined(&self) -> bool {
-        self.trust_type.is_some_and(|kind| kind.eq_ignore_ascii_case("ServerAD"))
-    }
-}
-
-/// A claim's or attribute's value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Text.
-    Text(String),
-    /// True or false.
-    Bool(bool),
-    /// A number.
-    Number(f64),
-    /// A collection of texts.
-    List(Vec<String>),
-}
-
-impl Hash for Value {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        core::mem::discriminant(self).hash(state);
-        match self {
-            Self::Text(text) => text.hash(state),
-            Self::Bool(truth) => truth.hash(state),
-            // Both zeros are equal, and one after this.
-            Self::Number(number) => (number + 0.0).to_bits().hash(state),
-            Self::List(texts) => texts.hash(state),
-        }
-    }
 }

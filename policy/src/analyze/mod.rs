@@ -20,8 +20,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
-pub use witness::{Witness, WitnessDevice};
-
 use crate::compile::CompiledPolicies;
 use crate::decision::{Generation, PolicyIndex};
 use crate::model::{
@@ -32,9 +30,10 @@ use crate::path::PathCase;
 use crate::reference::{Conclusion, Part, Tri, check};
 use crate::rule::Environment;
 use crate::rule::sample::Samples;
-use crate::signals::{AppIndex, Fact, Principal, Target, Value};
+use crate::signals::{AppIndex, ClientContext, Fact, OwnedDevice, OwnedSignals, Principal, Target, Value};
 use crate::words;
 use values::{Whereabouts, satisfied};
+use witness::{decided, evaluated, put};
 
 /// One finding.
 #[derive(Clone, Debug)]
@@ -50,7 +49,7 @@ pub struct Issue {
     /// How to mend it.
     pub help: &'static str,
     /// A request that shows it.
-    pub witness: Option<Witness>,
+    pub witness: Option<OwnedSignals>,
     /// What the whole set says to the witness.
     pub conclusion: Option<Conclusion>,
 }
@@ -106,8 +105,8 @@ pub fn analyze(set: &PolicySet, now: i64) -> Vec<Issue> {
 /// A device and claims for which the rules of conditions hold.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
-    /// The device; `None` is an unregistered one.
-    pub device: Option<WitnessDevice>,
+    /// The device; [`Fact::Unknown`] is an unregistered one.
+    pub device: Fact<OwnedDevice>,
     /// Claims, by name.
     pub claims: Vec<(String, Value)>,
 }
@@ -131,9 +130,9 @@ pub fn sample(conditions: &Conditions) -> Option<Sample> {
         paths: PathCase::default(),
     };
     samples.combinations().find_map(|combination| {
-        plain.device = None;
+        plain.device = Fact::Unknown;
         plain.principal.standing_mut().claims.clear();
-        combination.into_iter().for_each(|(place, value)| plain.put(place, value));
+        combination.into_iter().for_each(|(place, value)| put(&mut plain, place, value));
         let holds = plain.with(|signals| {
             let environment = Environment::of(signals, &nowhere);
             let device = filter.is_none_or(|filter| {
@@ -156,19 +155,38 @@ pub fn sample(conditions: &Conditions) -> Option<Sample> {
 }
 
 /// A request of which nothing is known.
-fn plain(app: AppIndex, now: i64) -> Witness {
-    Witness {
+fn plain(app: AppIndex, now: i64) -> OwnedSignals {
+    let none = Fact::Known(RiskLevel::None);
+    OwnedSignals {
         principal: people::somebody(),
         target: Target { app, context: None },
         method: String::from("GET"),
         path: String::from("/"),
-        place: (Fact::Unknown, Fact::Unknown),
-        platform: Fact::Unknown,
-        client_app: ClientAppType::Browser,
-        risks: [RiskLevel::None; 4],
-        device: None,
+        context: ClientContext {
+            client_app: Fact::Known(ClientAppType::Browser),
+            sign_in_risk: none,
+            user_risk: none,
+            insider_risk: none,
+            service_principal_risk: none,
+            ..ClientContext::UNKNOWN
+        },
+        device: Fact::Unknown,
         now,
     }
+}
+
+/// The same request with each of these values in one place.
+fn each<T>(
+    from: &OwnedSignals,
+    values: impl IntoIterator<Item = T>,
+    set: impl Fn(&mut OwnedSignals, T),
+) -> Vec<OwnedSignals> {
+    let with = |value| {
+        let mut witness = from.clone();
+        set(&mut witness, value);
+        witness
+    };
+    values.into_iter().map(with).collect()
 }
 
 fn analyze_within(set: &PolicySet, now: i64, steps: u64, steps_of_one: u64) -> Vec<Issue> {
@@ -297,90 +315,62 @@ impl<'s> Analysis<'s> {
         self.left.get() == 0
     }
 
-    fn plain(&self, app: AppIndex) -> Witness {
+    fn plain(&self, app: AppIndex) -> OwnedSignals {
         plain(app, self.now)
     }
 
     /// Every form of a witness that differs in one part, at which one of the policies can change its answer.
-    fn forms(&self, policies: &[&Policy], part: Part, from: &Witness) -> Vec<Witness> {
-        let each = |change: &mut dyn FnMut(&mut Witness)| {
-            let mut witness = from.clone();
-            change(&mut witness);
-            witness
-        };
-        let risk = |at: usize| {
-            let with = |level| {
-                each(&mut |witness| {
-                    if let Some(risk) = witness.risks.get_mut(at) {
-                        *risk = level;
-                    }
-                })
-            };
-            RiskLevel::ALL.into_iter().map(with).collect()
+    fn forms(&self, policies: &[&Policy], part: Part, from: &OwnedSignals) -> Vec<OwnedSignals> {
+        let risk = |of: for<'c> fn(&'c mut ClientContext<'static>) -> &'c mut Fact<RiskLevel>| {
+            each(from, RiskLevel::ALL, |witness, level| *of(&mut witness.context) = Fact::Known(level))
         };
         match part {
             Part::State => Vec::new(),
             Part::Users => {
                 let people = policies.iter().flat_map(|policy| people::included(policy));
-                people.map(|one| as_somebody(from, one)).collect()
+                each(from, people, set_principal)
             }
-            Part::Workloads => {
-                people::programs(policies).into_iter().map(|one| as_somebody(from, one)).collect()
+            Part::Workloads => each(from, people::programs(policies), |witness, one| witness.principal = one),
+            Part::Application => {
+                let apps = (0_u32..).zip(&self.set.apps).map(|(app, _)| AppIndex(app));
+                each(from, apps, |witness, app| witness.target.app = app)
             }
-            Part::Application => (0_u32..)
-                .zip(&self.set.apps)
-                .map(|(app, _)| each(&mut |witness| witness.target.app = AppIndex(app)))
-                .collect(),
             Part::AuthenticationContext => {
                 let contexts = policies.iter().flat_map(|policy| match &*policy.targets {
                     Targets::Apps(_) => &[],
                     Targets::Contexts(contexts) => contexts.as_slice(),
                 });
-                contexts.map(|context| each(&mut |witness| witness.target.context = Some(*context))).collect()
+                each(from, contexts, |witness, context| witness.target.context = Some(*context))
             }
-            Part::DevicePlatform => Platform::ALL
-                .into_iter()
-                .map(Fact::Known)
-                .chain([Fact::Unknown])
-                .map(|platform| each(&mut |witness| witness.platform = platform))
-                .collect(),
-            Part::ClientApps => ClientAppType::ALL
-                .into_iter()
-                .map(|kind| each(&mut |witness| witness.client_app = kind))
-                .collect(),
-            Part::Location => {
-                self.places.iter().map(|place| each(&mut |witness| witness.place = *place)).collect()
+            Part::DevicePlatform => {
+                let platforms = Platform::ALL.into_iter().map(Fact::Known).chain([Fact::Unknown]);
+                each(from, platforms, |witness, platform| witness.context.platform = platform)
             }
-            Part::SignInRisk => risk(0),
-            Part::UserRisk => risk(1),
-            Part::InsiderRisk => risk(2),
-            Part::ServicePrincipalRisk => risk(3),
+            Part::ClientApps => each(from, ClientAppType::ALL, |witness, kind| {
+                witness.context.client_app = Fact::Known(kind);
+            }),
+            Part::Location => each(from, &self.places, |witness, (address, country)| {
+                (witness.context.address, witness.context.country) = (*address, *country);
+            }),
+            Part::SignInRisk => risk(|context| &mut context.sign_in_risk),
+            Part::UserRisk => risk(|context| &mut context.user_risk),
+            Part::InsiderRisk => risk(|context| &mut context.insider_risk),
+            Part::ServicePrincipalRisk => risk(|context| &mut context.service_principal_risk),
             // Rules are searched together: see `by_rules`.
             Part::Devices | Part::Claims => Vec::new(),
-            Part::AuthenticationFlow => Flow::ALL
-                .into_iter()
-                .map(Some)
-                .chain([None])
-                .map(|flow| each(&mut |witness| witness.principal.standing_mut().sign_in.flow = flow))
-                .collect(),
-            Part::Request => values::requests(policies)
-                .into_iter()
-                .map(|(method, path)| {
-                    each(&mut |witness| {
-                        witness.method.clone_from(&method);
-                        witness.path.clone_from(&path);
-                    })
-                })
-                .collect(),
-            Part::Time => values::moments(policies, self.now)
-                .into_iter()
-                .map(|at| each(&mut |witness| witness.now = at))
-                .collect(),
+            Part::AuthenticationFlow => {
+                let flows = Flow::ALL.into_iter().map(Some).chain([None]);
+                each(from, flows, |witness, flow| witness.principal.standing_mut().sign_in.flow = flow)
+            }
+            Part::Request => each(from, values::requests(policies), |witness, (method, path)| {
+                (witness.method, witness.path) = (method, path);
+            }),
+            Part::Time => each(from, values::moments(policies, self.now), |witness, at| witness.now = at),
         }
     }
 
     /// Whether a part of a policy holds; one that the policy does not have does.
-    fn holds(&self, policy: Subject<'_>, part: Part, witness: &Witness) -> bool {
+    fn holds(&self, policy: Subject<'_>, part: Part, witness: &OwnedSignals) -> bool {
         self.take(self.cost(policy, part));
         let Some(app) = self.set.apps.get(witness.target.app.0 as usize) else { return false };
         let holds = witness.with(|signals| check(self.set, app, policy.policy, part, signals));
@@ -406,13 +396,13 @@ impl<'s> Analysis<'s> {
         }
     }
 
-    fn applies(&self, policy: Subject<'_>, witness: &Witness) -> bool {
+    fn applies(&self, policy: Subject<'_>, witness: &OwnedSignals) -> bool {
         Part::ALL.into_iter().all(|part| self.holds(policy, part, witness))
     }
 
     /// A request to which a policy applies; or the part that nothing matches, or that none was found among those
     /// that were tried.
-    fn witness(&self, policy: Subject<'_>) -> Result<Witness, NoWitness> {
+    fn witness(&self, policy: Subject<'_>) -> Result<OwnedSignals, NoWitness> {
         let mut witness = self.plain(AppIndex(0));
         for part in Part::ALL.into_iter().filter(|part| !matches!(part, Part::Devices | Part::Claims)) {
             if !self.holds(policy, part, &witness) {
@@ -421,7 +411,7 @@ impl<'s> Analysis<'s> {
                     _ => Vec::from([witness]),
                 };
                 let mut forms = bases.iter().flat_map(|base| self.forms(&[policy.policy], part, base));
-                let fits = |form: &Witness| !self.is_exhausted() && self.holds(policy, part, form);
+                let fits = |form: &OwnedSignals| !self.is_exhausted() && self.holds(policy, part, form);
                 witness = forms.find(fits).ok_or(NoWitness::Impossible(part))?;
             }
         }
@@ -430,7 +420,7 @@ impl<'s> Analysis<'s> {
 
     /// The same request at an app of the policy for each way in which apps take the letter case of paths: what
     /// one of them excludes may be another page of the next.
-    fn at_apps_of_each_case(&self, policy: Subject<'_>, from: &Witness) -> Vec<Witness> {
+    fn at_apps_of_each_case(&self, policy: Subject<'_>, from: &OwnedSignals) -> Vec<OwnedSignals> {
         let mut cases: Vec<PathCase> = Vec::new();
         let mut bases = Vec::new();
         for (app, position) in self.set.apps.iter().zip(0_u32..) {
@@ -449,7 +439,7 @@ impl<'s> Analysis<'s> {
 
     /// The same request with attributes for which the policy's rules hold. They are searched together, for one
     /// attribute may be asked for by both, and each app is tried where they ask for attributes of apps.
-    fn by_rules(&self, policy: Subject<'_>, from: Witness) -> Result<Witness, NoWitness> {
+    fn by_rules(&self, policy: Subject<'_>, from: OwnedSignals) -> Result<OwnedSignals, NoWitness> {
         if self.applies(policy, &from) {
             return Ok(from);
         }
@@ -472,7 +462,7 @@ impl<'s> Analysis<'s> {
                     return Err(NoWitness::NotFound);
                 }
                 let mut form = base.clone();
-                combination.into_iter().for_each(|(place, value)| form.put(place, value));
+                combination.into_iter().for_each(|(place, value)| put(&mut form, place, value));
                 if self.applies(policy, &form) {
                     return Ok(form);
                 }
@@ -485,7 +475,7 @@ impl<'s> Analysis<'s> {
     }
 
     /// The policies that apply to a request, as the engine sees it.
-    fn beside(&self, witness: &Witness) -> BTreeSet<PolicyIndex> {
+    fn beside(&self, witness: &OwnedSignals) -> BTreeSet<PolicyIndex> {
         // A word for each fact and each 64 policies.
         self.take(1_000 + self.set.policies.len() as u64 / 4);
         let scope = self.open.bind(&witness.principal);
@@ -494,10 +484,10 @@ impl<'s> Analysis<'s> {
     }
 
     /// What the whole set says to a witness: the reference, and whether the engine says the same.
-    fn conclude(&self, witness: &Witness) -> (Conclusion, bool) {
+    fn conclude(&self, witness: &OwnedSignals) -> (Conclusion, bool) {
         self.take(self.conclude_steps);
-        let conclusion = witness.ask(self.set);
-        (conclusion, conclusion == witness.decide(&self.engine))
+        let conclusion = evaluated(witness, self.set);
+        (conclusion, conclusion == decided(witness, &self.engine))
     }
 
     /// An issue with its witness, unless the two that were asked about it disagree.
@@ -507,7 +497,7 @@ impl<'s> Analysis<'s> {
         policies: Vec<PolicyIndex>,
         what: String,
         help: &'static str,
-        witness: Witness,
+        witness: OwnedSignals,
     ) -> Issue {
         let (conclusion, agreed) = self.conclude(&witness);
         let (kind, help) = match agreed {
@@ -548,7 +538,7 @@ impl<'s> Analysis<'s> {
         };
         if policy.state == PolicyState::Enabled {
             self.others(subject, &witness, issues);
-            if locks_out(policy) && matches!(witness.decide(&self.engine), Conclusion::Block(_)) {
+            if locks_out(policy) && matches!(decided(&witness, &self.engine), Conclusion::Block(_)) {
                 let what = format!("`{id}` blocks everybody it meets and spares no emergency access");
                 let help = "exclude a group or two accounts that are kept for emergencies";
                 issues.push(self.issue(IssueKind::LockOut, one.clone(), what, help, witness.clone()));
@@ -569,7 +559,7 @@ impl<'s> Analysis<'s> {
     }
 
     /// How a policy stands to those that apply beside it.
-    fn others(&self, subject: Subject<'_>, witness: &Witness, issues: &mut Vec<Issue>) {
+    fn others(&self, subject: Subject<'_>, witness: &OwnedSignals, issues: &mut Vec<Issue>) {
         let Subject { policy, position } = subject;
         let choice = values::choices(self.set, policy).into_iter().next().unwrap_or_default();
         let satisfied = satisfied(self.set, policy, witness, &choice);
@@ -635,7 +625,7 @@ impl<'s> Analysis<'s> {
     }
 
     fn covers_part(&self, wide: Subject<'_>, narrow: Subject<'_>, part: Part) -> bool {
-        let within = |one: &Witness| !self.holds(narrow, part, one) || self.holds(wide, part, one);
+        let within = |one: &OwnedSignals| !self.holds(narrow, part, one) || self.holds(wide, part, one);
         match part {
             // Rules were compared as they are written, contexts as lists; people follow.
             Part::State
@@ -673,7 +663,8 @@ impl<'s> Analysis<'s> {
             }
             (Subjects::Users(wide_users), Subjects::Users(narrow_users)) => {
                 people::between(narrow_users, wide_users).all(|one| {
-                    let asked = as_somebody(&plain, one);
+                    let mut asked = plain.clone();
+                    set_principal(&mut asked, one);
                     !self.is_exhausted()
                         && (!self.holds(narrow, Part::Users, &asked) || self.holds(wide, Part::Users, &asked))
                 })
@@ -706,7 +697,7 @@ impl<'s> Analysis<'s> {
             match part {
                 Part::Location => {
                     if let Some(place) = self.places.get(at) {
-                        asked.place = *place;
+                        (asked.context.address, asked.context.country) = *place;
                     }
                 }
                 _ => asked.target.app = AppIndex(u32::try_from(at).unwrap_or(u32::MAX)),
@@ -725,7 +716,7 @@ impl<'s> Analysis<'s> {
     }
 
     /// A request with every proof there is that a policy still refuses.
-    fn unsatisfied(&self, subject: Subject<'_>, witness: &Witness) -> Option<Witness> {
+    fn unsatisfied(&self, subject: Subject<'_>, witness: &OwnedSignals) -> Option<OwnedSignals> {
         let policy = subject.policy;
         if !matches!(policy.grant, Grant::Require { .. }) {
             return None;
@@ -747,9 +738,9 @@ impl<'s> Analysis<'s> {
         for choice in values::choices(self.set, policy) {
             let best = satisfied(self.set, policy, witness, &choice);
             let target = Target { app: AppIndex(0), ..best.target };
-            let asked = Witness { target, ..best.clone() };
+            let asked = OwnedSignals { target, ..best.clone() };
             // A device that meets the demand may no longer match the filter; then the policy is satisfied.
-            if matches!(asked.ask(&alone), Conclusion::Grant(_)) || !self.applies(subject, &best) {
+            if matches!(evaluated(&asked, &alone), Conclusion::Grant(_)) || !self.applies(subject, &best) {
                 return None;
             }
             failing = Some(best);
@@ -795,7 +786,7 @@ impl<'s> Analysis<'s> {
                 app.id,
                 names.join("; ")
             );
-            let witness = Witness { principal: first.clone(), ..plain };
+            let witness = OwnedSignals { principal: first.clone(), ..plain };
             let help = "if this is not meant, let a policy include them";
             issues.push(self.issue(IssueKind::PeopleUncovered, Vec::new(), what, help, witness));
         }
@@ -803,7 +794,7 @@ impl<'s> Analysis<'s> {
 
     /// People who may use an app and whom no policy is about. Who is covered must be excluded to get out,
     /// so each way of being excluded is followed until nobody covers any more.
-    fn uncovered(&self, app: &App, speaking: &[Subject<'_>], plain: &Witness) -> Vec<Principal> {
+    fn uncovered(&self, app: &App, speaking: &[Subject<'_>], plain: &OwnedSignals) -> Vec<Principal> {
         let selectors = speaking.iter().flat_map(|one| one.includes().iter().chain(one.excludes()));
         let tenants = people::tenants(selectors.chain(app.assigned.iter().flatten()));
         let nobody = people::somebody();
@@ -821,7 +812,7 @@ impl<'s> Analysis<'s> {
             if !seen.insert(people::name(&one)) {
                 continue;
             }
-            let asked = Witness { principal: one.clone(), ..plain.clone() };
+            let asked = OwnedSignals { principal: one.clone(), ..plain.clone() };
             match speaking.iter().find(|policy| self.holds(**policy, Part::Users, &asked)) {
                 None => found.push(one),
                 Some(covering) => {
@@ -869,10 +860,10 @@ impl<'s> Subject<'s> {
     }
 }
 
-/// The same request by somebody else, who signed in in the same way.
-fn as_somebody(from: &Witness, mut principal: Principal) -> Witness {
-    principal.standing_mut().sign_in.flow = from.principal.standing.sign_in.flow;
-    Witness { principal, ..from.clone() }
+/// Makes it the request of somebody else, who signed in in the same way.
+fn set_principal(witness: &mut OwnedSignals, mut principal: Principal) {
+    principal.standing_mut().sign_in.flow = witness.principal.standing.sign_in.flow;
+    witness.principal = principal;
 }
 
 /// For each policy, how much it takes to look at its location condition: a step for four networks or

@@ -8,12 +8,10 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashSet;
 
-use super::witness::Witness;
 use crate::compile::CompiledPolicies;
 use crate::model::{Control, CountryCode, Grant, PathPattern, Place, Policy, PolicySet};
 use crate::remedy::changes;
-use crate::rule::sample::OwnedAttributes as _;
-use crate::signals::Fact;
+use crate::signals::{Fact, OwnedDevice, OwnedSignals};
 
 /// Address and country.
 pub(super) type Whereabouts = (Fact<IpAddr>, Fact<CountryCode>);
@@ -140,7 +138,12 @@ pub(super) fn choices(set: &PolicySet, policy: &Policy) -> Vec<Choice> {
 }
 
 /// The same request with every proof that a policy's controls ask for.
-pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness, choice: &Choice) -> Witness {
+pub(super) fn satisfied(
+    set: &PolicySet,
+    policy: &Policy,
+    witness: &OwnedSignals,
+    choice: &Choice,
+) -> OwnedSignals {
     let mut best = witness.clone();
     best.principal.auth_time = Some(witness.now);
     let sign_in = &mut best.principal.standing_mut().sign_in;
@@ -151,18 +154,12 @@ pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness, cho
     sign_in.password_changed = Some(witness.now);
     sign_in.risk_seen = Some(witness.now.saturating_sub(60));
     let Grant::Require { controls, .. } = &policy.grant else { return best };
+    let mut device = best.device.known().unwrap_or_default();
     for control in controls {
-        let mut device = best.device.clone().unwrap_or_default();
         match control {
             Control::Mfa | Control::PasswordChange => {}
-            Control::CompliantDevice => {
-                device.compliant = Some(true);
-                best.device = Some(device);
-            }
-            Control::HybridJoinedDevice => {
-                device.set_text("trustType", Some(String::from("ServerAD")));
-                best.device = Some(device);
-            }
+            Control::CompliantDevice => device.compliant = Some(true),
+            Control::HybridJoinedDevice => device.trust_type = Some(String::from("ServerAD")),
             Control::ApprovedClientApp | Control::AppProtection => {}
             Control::Strength(name) => {
                 for strength in set.strengths.iter().filter(|strength| strength.name == *name) {
@@ -174,5 +171,6 @@ pub(super) fn satisfied(set: &PolicySet, policy: &Policy, witness: &Witness, cho
             Control::Custom(name) => sign_in.custom_controls.push(name.clone()),
         }
     }
+    best.device = if device == OwnedDevice::default() { Fact::Unknown } else { Fact::Known(device) };
     best
 }

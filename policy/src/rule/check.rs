@@ -4,7 +4,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::tree::{Attribute, DeviceAttribute, Operand, Operator, Reach, Test};
+use super::tree::{Attribute, Operand, Operator, Reach, Test};
+use crate::value::DeviceAttribute;
 
 /// What an attribute holds, as far as it is known before any request.
 #[derive(Clone, Copy, PartialEq, Eq)]

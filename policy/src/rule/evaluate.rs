@@ -4,12 +4,13 @@ use alloc::string::String;
 use core::cmp::Ordering;
 
 use super::Rule;
-use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
+use super::tree::{Attribute, Comparison, Node, Operand, Operator, Reach, Test};
 use crate::model::App;
 use crate::path::PathCase;
-use crate::signals::{Action, Device, Fact, Signals, Standing, Value};
+use crate::signals::{Action, Signals, Standing};
 use crate::text;
 use crate::tri::Tri;
+use crate::value::{Device, DeviceAttribute, Fact, Value, ValueRef};
 
 /// What a rule can ask for.
 #[derive(Clone, Copy, Debug)]
@@ -40,16 +41,6 @@ impl<'r> Environment<'r> {
     }
 }
 
-/// An attribute's value, borrowed.
-#[derive(Clone, Copy)]
-enum Seen<'r> {
-    Null,
-    Text(&'r str),
-    Bool(bool),
-    Number(f64),
-    List(&'r [String]),
-}
-
 impl Rule {
     /// Whether the rule matches.
     pub(crate) fn holds(&self, environment: &Environment<'_>) -> Tri {
@@ -69,33 +60,26 @@ fn holds(node: &Node, environment: &Environment<'_>) -> Tri {
 impl Comparison {
     pub(crate) fn holds(&self, environment: &Environment<'_>) -> Tri {
         let Some(seen) = seen(&self.attribute, environment) else { return Tri::Maybe };
-        let compare = |seen: Seen<'_>| compare(seen, self.operator, &self.operand);
+        let compare = |seen: ValueRef<'_>| compare(seen, self.operator, &self.operand);
         Tri::from_bool(match (self.reach, seen) {
-            (Reach::Any | Reach::All, Seen::Null) => false,
-            (Reach::Any, Seen::List(items)) => items.iter().any(|item| compare(Seen::Text(item))),
-            (Reach::All, Seen::List(items)) => {
-                !items.is_empty() && items.iter().all(|item| compare(Seen::Text(item)))
+            (Reach::Any | Reach::All, ValueRef::Null) => false,
+            (Reach::Any, ValueRef::List(items)) => items.iter().any(|item| compare(ValueRef::Text(item))),
+            (Reach::All, ValueRef::List(items)) => {
+                !items.is_empty() && items.iter().all(|item| compare(ValueRef::Text(item)))
             }
             // A single value is a collection of one.
-            (Reach::Whole, seen) | (_, seen @ (Seen::Text(_) | Seen::Bool(_) | Seen::Number(_))) => {
-                compare(seen)
-            }
+            (Reach::Whole, seen)
+            | (_, seen @ (ValueRef::Text(_) | ValueRef::Bool(_) | ValueRef::Number(_))) => compare(seen),
         })
     }
 }
 
 /// `None` when the fact is unavailable.
-fn seen<'r>(attribute: &Attribute, environment: &Environment<'r>) -> Option<Seen<'r>> {
-    let of_value = |value: &'r Value| match value {
-        Value::Text(text) => Seen::Text(text),
-        Value::Bool(flag) => Seen::Bool(*flag),
-        Value::Number(number) => Seen::Number(*number),
-        Value::List(items) => Seen::List(items),
-    };
+fn seen<'r>(attribute: &Attribute, environment: &Environment<'r>) -> Option<ValueRef<'r>> {
     Some(match attribute {
         Attribute::Device(attribute) => match environment.device {
             Fact::Known(device) => of_device(*attribute, device),
-            Fact::Unknown => Seen::Null,
+            Fact::Unknown => ValueRef::Null,
             Fact::Unavailable => return None,
         },
         Attribute::User(name) => environment
@@ -103,54 +87,31 @@ fn seen<'r>(attribute: &Attribute, environment: &Environment<'r>) -> Option<Seen
             .map_or(&[][..], |standing| &standing.claims)
             .iter()
             .find(|(known, _)| text::eq(known, name))
-            .map_or(Seen::Null, |(_, value)| of_value(value)),
+            .map_or(ValueRef::Null, |(_, value)| value.into()),
         Attribute::App(name) => environment
             .app
             .iter()
             .find(|(known, _)| text::eq(known, name))
-            .map_or(Seen::Null, |(_, value)| of_value(value)),
-        Attribute::Method => Seen::Text(environment.action.method),
-        Attribute::Path => Seen::Text(environment.action.path),
+            .map_or(ValueRef::Null, |(_, value)| value.into()),
+        Attribute::Method => ValueRef::Text(environment.action.method),
+        Attribute::Path => ValueRef::Text(environment.action.path),
     })
 }
 
-fn of_device<'r>(attribute: DeviceAttribute, device: &Device<'r>) -> Seen<'r> {
-    let text = |value: Option<&'r str>| value.map_or(Seen::Null, Seen::Text);
-    let list = |items: &'r [String]| if items.is_empty() { Seen::Null } else { Seen::List(items) };
+fn of_device<'r>(attribute: DeviceAttribute, device: &Device<'r>) -> ValueRef<'r> {
+    let managed =
+        || device.mdm_app_id.is_some() || device.compliant == Some(true) || device.is_hybrid_joined();
+    // Extension attributes have values only on a device that is managed, compliant or hybrid joined.
     match attribute {
-        DeviceAttribute::DeviceId => text(device.device_id),
-        DeviceAttribute::DisplayName => text(device.display_name),
-        DeviceAttribute::DeviceOwnership => text(device.ownership),
-        DeviceAttribute::EnrollmentProfileName => text(device.enrollment_profile),
-        DeviceAttribute::IsCompliant => device.compliant.map_or(Seen::Null, Seen::Bool),
-        DeviceAttribute::Manufacturer => text(device.manufacturer),
-        DeviceAttribute::MdmAppId => text(device.mdm_app_id),
-        DeviceAttribute::Model => text(device.model),
-        DeviceAttribute::OperatingSystem => text(device.operating_system),
-        DeviceAttribute::OperatingSystemVersion => text(device.operating_system_version),
-        DeviceAttribute::PhysicalIds => list(device.physical_ids),
-        DeviceAttribute::ProfileType => text(device.profile_type),
-        DeviceAttribute::SystemLabels => list(device.system_labels),
-        DeviceAttribute::TrustType => text(device.trust_type),
-        // Extension attributes have values only on a device that is managed, compliant or hybrid joined.
-        DeviceAttribute::Extension(number) => {
-            let managed =
-                device.mdm_app_id.is_some() || device.compliant == Some(true) || device.is_hybrid_joined();
-            if managed {
-                let mut known = device.extension_attributes.iter();
-                let found = known.find(|(known, _)| *known == number);
-                text(found.map(|(_, value)| value.as_str()))
-            } else {
-                Seen::Null
-            }
-        }
+        DeviceAttribute::Extension(_) if !managed() => ValueRef::Null,
+        attribute => device.attribute(attribute),
     }
 }
 
-fn compare(seen: Seen<'_>, operator: Operator, operand: &Operand) -> bool {
+fn compare(seen: ValueRef<'_>, operator: Operator, operand: &Operand) -> bool {
     let positive = match (seen, operand) {
-        (Seen::Null, Operand::Null) => true,
-        (Seen::Null, Operand::Text(_) | Operand::List(_)) => false,
+        (ValueRef::Null, Operand::Null) => true,
+        (ValueRef::Null, Operand::Text(_) | Operand::List(_)) => false,
         (_, Operand::Null) => false,
         (seen, Operand::List(items)) => items.iter().any(|item| equals(seen, item)),
         (seen, Operand::Text(wanted)) => match operator.test {
@@ -159,9 +120,9 @@ fn compare(seen: Seen<'_>, operator: Operator, operand: &Operand) -> bool {
             Test::EndsWith => on_text(seen, |seen| text::ends_with(seen, wanted)),
             Test::Contains => match seen {
                 // On a collection: one whole element.
-                Seen::List(items) => items.iter().any(|item| text::eq(item, wanted)),
-                Seen::Text(seen) => text::contains(seen, wanted),
-                Seen::Null | Seen::Bool(_) | Seen::Number(_) => false,
+                ValueRef::List(items) => items.iter().any(|item| text::eq(item, wanted)),
+                ValueRef::Text(seen) => text::contains(seen, wanted),
+                ValueRef::Null | ValueRef::Bool(_) | ValueRef::Number(_) => false,
             },
             Test::Less => ordered(seen, wanted).is_some_and(Ordering::is_lt),
             Test::LessOrEqual => ordered(seen, wanted).is_some_and(Ordering::is_le),
@@ -172,29 +133,31 @@ fn compare(seen: Seen<'_>, operator: Operator, operand: &Operand) -> bool {
     positive != operator.negated
 }
 
-fn equals(seen: Seen<'_>, wanted: &str) -> bool {
+fn equals(seen: ValueRef<'_>, wanted: &str) -> bool {
     match seen {
-        Seen::Null => false,
-        Seen::Text(seen) => text::eq(seen, wanted),
-        Seen::Bool(flag) => wanted.eq_ignore_ascii_case(if flag { "true" } else { "false" }),
-        Seen::Number(number) => wanted.parse::<f64>().is_ok_and(|wanted| wanted.total_cmp(&number).is_eq()),
-        Seen::List(items) => items.iter().any(|item| text::eq(item, wanted)),
+        ValueRef::Null => false,
+        ValueRef::Text(seen) => text::eq(seen, wanted),
+        ValueRef::Bool(flag) => wanted.eq_ignore_ascii_case(if flag { "true" } else { "false" }),
+        ValueRef::Number(number) => {
+            wanted.parse::<f64>().is_ok_and(|wanted| wanted.total_cmp(&number).is_eq())
+        }
+        ValueRef::List(items) => items.iter().any(|item| text::eq(item, wanted)),
     }
 }
 
-fn on_text(seen: Seen<'_>, holds: impl Fn(&str) -> bool) -> bool {
+fn on_text(seen: ValueRef<'_>, holds: impl Fn(&str) -> bool) -> bool {
     match seen {
-        Seen::Text(text) => holds(text),
-        Seen::List(items) => items.iter().any(|item| holds(item)),
-        Seen::Null | Seen::Bool(_) | Seen::Number(_) => false,
+        ValueRef::Text(text) => holds(text),
+        ValueRef::List(items) => items.iter().any(|item| holds(item)),
+        ValueRef::Null | ValueRef::Bool(_) | ValueRef::Number(_) => false,
     }
 }
 
 /// Versions compare number by number, so that `10.0.19045` is less than `10.0.22631` and `9` than `10`.
-fn ordered(seen: Seen<'_>, wanted: &str) -> Option<Ordering> {
+fn ordered(seen: ValueRef<'_>, wanted: &str) -> Option<Ordering> {
     match seen {
-        Seen::Number(number) => wanted.parse::<f64>().ok().map(|wanted| number.total_cmp(&wanted)),
-        Seen::Text(text) => {
+        ValueRef::Number(number) => wanted.parse::<f64>().ok().map(|wanted| number.total_cmp(&wanted)),
+        ValueRef::Text(text) => {
             let (mut left, mut right) = (text.split('.'), wanted.split('.'));
             loop {
                 let (a, b) = (left.next(), right.next());
@@ -208,6 +171,6 @@ fn ordered(seen: Seen<'_>, wanted: &str) -> Option<Ordering> {
                 }
             }
         }
-        Seen::Null | Seen::Bool(_) | Seen::List(_) => None,
+        ValueRef::Null | ValueRef::Bool(_) | ValueRef::List(_) => None,
     }
 }

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use super::check::{Wrong, check};
 use super::lex::{Kind, Token, error, lex};
-use super::tree::{Attribute, Comparison, DeviceAttribute, Node, Operand, Operator, Reach, Test};
+use super::tree::{Attribute, Comparison, Node, Operand, Operator, Reach, Test};
 use super::{Rule, RuleError};
 use crate::text::folded;
+use crate::value::DeviceAttribute;
 
 struct Parser<'t> {
     tokens: &'t [Token],
@@ -276,36 +277,13 @@ fn attribute(word: &str) -> Option<Attribute> {
         return None;
     }
     match space.to_ascii_lowercase().as_str() {
-        "device" => device_attribute(&name.to_ascii_lowercase()).map(Attribute::Device),
+        "device" => DeviceAttribute::from_name(name).map(Attribute::Device),
         "user" => Some(Attribute::User(folded(name).into())),
         "app" => Some(Attribute::App(folded(name).into())),
         "request" if name.eq_ignore_ascii_case("method") => Some(Attribute::Method),
         "request" if name.eq_ignore_ascii_case("path") => Some(Attribute::Path),
         _ => None,
     }
-}
-
-fn device_attribute(name: &str) -> Option<DeviceAttribute> {
-    Some(match name {
-        "deviceid" => DeviceAttribute::DeviceId,
-        "displayname" => DeviceAttribute::DisplayName,
-        "deviceownership" => DeviceAttribute::DeviceOwnership,
-        "enrollmentprofilename" => DeviceAttribute::EnrollmentProfileName,
-        "iscompliant" => DeviceAttribute::IsCompliant,
-        "manufacturer" => DeviceAttribute::Manufacturer,
-        "mdmappid" => DeviceAttribute::MdmAppId,
-        "model" => DeviceAttribute::Model,
-        "operatingsystem" => DeviceAttribute::OperatingSystem,
-        "operatingsystemversion" => DeviceAttribute::OperatingSystemVersion,
-        "physicalids" => DeviceAttribute::PhysicalIds,
-        "profiletype" => DeviceAttribute::ProfileType,
-        "systemlabels" => DeviceAttribute::SystemLabels,
-        "trusttype" => DeviceAttribute::TrustType,
-        other => {
-            let number: u8 = other.strip_prefix("extensionattribute")?.parse().ok()?;
-            DeviceAttribute::Extension(Some(number).filter(|number| (1..=15).contains(number))?)
-        }
-    })
 }
 
 fn operator(word: &str) -> Option<Operator> {

@@ -13,8 +13,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Rule;
-use super::tree::{Attribute, Comparison, DeviceAttribute, Operand, Reach, Test};
-use crate::signals::Value;
+use super::tree::{Attribute, Comparison, Operand, Reach, Test};
+use crate::value::{DeviceAttribute, Value};
 
 /// How many combinations are tried at most.
 const COMBINATIONS_MAX: usize = 20_000;
@@ -26,8 +26,8 @@ const ELEMENTS_MAX: usize = 5;
 /// An attribute, for whoever puts values into a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// `device.` and Entra's name, as [`set_device`] takes it.
-    Device(DevicePlace),
+    /// `device.` and Entra's name.
+    Device(DeviceAttribute),
     /// `user.` and a name in lower case.
     Claim(String),
     /// `request.method`
@@ -35,10 +35,6 @@ pub(crate) enum Place {
     /// `request.path`
     Path,
 }
-
-/// An attribute of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DevicePlace(DeviceAttribute);
 
 /// The values of one attribute, `None` being null.
 #[derive(Clone, Debug)]
@@ -94,7 +90,7 @@ impl Samples {
             }
             Attribute::Device(DeviceAttribute::IsCompliant) => {
                 let truths = [true, false].map(|truth| Some(Value::Bool(truth)));
-                (Place::Device(DevicePlace(DeviceAttribute::IsCompliant)), truths.into())
+                (Place::Device(DeviceAttribute::IsCompliant), truths.into())
             }
             Attribute::Device(attribute) => {
                 let texts = texts(comparisons, &mut self.is_complete);
@@ -105,7 +101,7 @@ impl Samples {
                 } else {
                     texts.into_iter().map(|text| Some(Value::Text(text))).collect()
                 };
-                (Place::Device(DevicePlace(*attribute)), values)
+                (Place::Device(*attribute), values)
             }
             Attribute::User(name) => {
                 // A claim may be of any kind: what is not among these is not ruled out.
@@ -141,7 +137,7 @@ impl Samples {
             (DeviceAttribute::TrustType, Value::Text(String::from("ServerAD"))),
         ];
         for (attribute, value) in ways {
-            let place = Place::Device(DevicePlace(attribute));
+            let place = Place::Device(attribute);
             match self.columns.iter_mut().find(|column| column.place == place) {
                 Some(column) if column.values.contains(&Some(value.clone())) => {}
                 Some(column) => column.values.push(Some(value)),
@@ -168,51 +164,7 @@ impl Samples {
 
 impl Column {
     const fn is_extension(&self) -> bool {
-        matches!(self.place, Place::Device(DevicePlace(DeviceAttribute::Extension(_))))
-    }
-}
-
-/// A device of one's own, to be filled in.
-pub(crate) trait OwnedAttributes {
-    /// Sets a text, by the attribute's name.
-    fn set_text(&mut self, name: &'static str, value: Option<String>);
-    /// Sets whether it is compliant.
-    fn compliant(&mut self, value: Option<bool>);
-    /// Sets a collection, by the attribute's name.
-    fn list(&mut self, name: &'static str, value: Vec<String>);
-    /// Sets an extension attribute.
-    fn extension(&mut self, number: u8, value: Option<String>);
-}
-
-/// Puts a value into a device.
-pub(crate) fn set_device(device: &mut impl OwnedAttributes, place: DevicePlace, value: Option<&Value>) {
-    let text = match value {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let list = match value {
-        Some(Value::List(items)) => items.clone(),
-        _ => Vec::new(),
-    };
-    match place.0 {
-        DeviceAttribute::IsCompliant => device.compliant(match value {
-            Some(Value::Bool(truth)) => Some(*truth),
-            _ => None,
-        }),
-        DeviceAttribute::PhysicalIds => device.list("physicalIds", list),
-        DeviceAttribute::SystemLabels => device.list("systemLabels", list),
-        DeviceAttribute::Extension(number) => device.extension(number, text),
-        DeviceAttribute::DeviceId => device.set_text("deviceId", text),
-        DeviceAttribute::DisplayName => device.set_text("displayName", text),
-        DeviceAttribute::DeviceOwnership => device.set_text("deviceOwnership", text),
-        DeviceAttribute::EnrollmentProfileName => device.set_text("enrollmentProfileName", text),
-        DeviceAttribute::Manufacturer => device.set_text("manufacturer", text),
-        DeviceAttribute::MdmAppId => device.set_text("mdmAppId", text),
-        DeviceAttribute::Model => device.set_text("model", text),
-        DeviceAttribute::OperatingSystem => device.set_text("operatingSystem", text),
-        DeviceAttribute::OperatingSystemVersion => device.set_text("operatingSystemVersion", text),
-        DeviceAttribute::ProfileType => device.set_text("profileType", text),
-        DeviceAttribute::TrustType => device.set_text("trustType", text),
+        matches!(self.place, Place::Device(DeviceAttribute::Extension(_)))
     }
 }
 

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::value::DeviceAttribute;
+
 /// A rule's tree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Node {
@@ -42,27 +44,6 @@ pub(super) enum Attribute {
     App(Box<str>),
     Method,
     Path,
-}
-
-/// The attributes of a device, by Entra's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum DeviceAttribute {
-    DeviceId,
-    DisplayName,
-    DeviceOwnership,
-    EnrollmentProfileName,
-    IsCompliant,
-    Manufacturer,
-    MdmAppId,
-    Model,
-    OperatingSystem,
-    OperatingSystemVersion,
-    PhysicalIds,
-    ProfileType,
-    SystemLabels,
-    TrustType,
-    /// By its number, 1 to 15.
-    Extension(u8),
 }
 
 /// Whether the attribute itself is compared, or the elements of a collection one by one.

@@ -1,14 +1,17 @@
 //! `portcullis analyze`: what is wrong with policies that load: dead, shadowed, contradictory, shutting
 //! everybody out, or leaving somebody uncovered; each with a request that shows it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use portcullis_config::printable::value;
-use portcullis_policy::analyze::{Issue, Witness, analyze};
-use portcullis_policy::model::PolicySet;
-use portcullis_policy::signals::{Fact, Identity, Principal, Value as Attribute};
+use portcullis_policy::analyze::{Issue, analyze};
+use portcullis_policy::model::{PolicySet, RiskLevel};
+use portcullis_policy::signals::{
+    DeviceAttribute, Fact, Identity, OwnedDevice, OwnedSignals, Principal, Value as Attribute, ValueRef,
+};
 use serde_json::{Value, json};
 
 use super::ask::Subject;
@@ -87,23 +90,37 @@ fn text_of(set: &PolicySet, issue: &Issue) -> String {
     text
 }
 
-/// Entra's names of a device's texts, and the keys of a question.
-pub(super) const DEVICE_KEYS: [(&str, &str); 11] = [
-    ("deviceId", "id"),
-    ("displayName", "name"),
-    ("deviceOwnership", "ownership"),
-    ("enrollmentProfileName", "enrollment-profile"),
-    ("manufacturer", "manufacturer"),
-    ("mdmAppId", "mdm-app-id"),
-    ("model", "model"),
-    ("operatingSystem", "operating-system"),
-    ("operatingSystemVersion", "operating-system-version"),
-    ("profileType", "profile-type"),
-    ("trustType", "trust-type"),
-];
+/// A device's attributes under the keys of a question, but for those with a number.
+pub(super) fn device_facts(device: &OwnedDevice) -> BTreeMap<&'static str, Value> {
+    const KEYS: [(&str, DeviceAttribute); 14] = [
+        ("id", DeviceAttribute::DeviceId),
+        ("name", DeviceAttribute::DisplayName),
+        ("ownership", DeviceAttribute::DeviceOwnership),
+        ("enrollment-profile", DeviceAttribute::EnrollmentProfileName),
+        ("compliant", DeviceAttribute::IsCompliant),
+        ("manufacturer", DeviceAttribute::Manufacturer),
+        ("mdm-app-id", DeviceAttribute::MdmAppId),
+        ("model", DeviceAttribute::Model),
+        ("operating-system", DeviceAttribute::OperatingSystem),
+        ("operating-system-version", DeviceAttribute::OperatingSystemVersion),
+        ("physical-ids", DeviceAttribute::PhysicalIds),
+        ("profile-type", DeviceAttribute::ProfileType),
+        ("system-labels", DeviceAttribute::SystemLabels),
+        ("trust-type", DeviceAttribute::TrustType),
+    ];
+    let device = device.as_device();
+    let value = |attribute| match device.attribute(attribute) {
+        ValueRef::Null => None,
+        ValueRef::Text(text) => Some(json!(text)),
+        ValueRef::Bool(truth) => Some(json!(truth)),
+        ValueRef::Number(number) => Some(json!(number)),
+        ValueRef::List(items) => Some(json!(items)),
+    };
+    KEYS.into_iter().filter_map(|(key, attribute)| Some((key, value(attribute)?))).collect()
+}
 
 /// A witness as its facts, under the keys that `what-if` takes; what is not told is left out.
-fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
+fn facts(set: &PolicySet, witness: &OwnedSignals) -> Vec<(&'static str, Value)> {
     let mut facts = Vec::new();
     let Principal { id, standing, .. } = &witness.principal;
     match &standing.identity {
@@ -126,32 +143,31 @@ fn facts(set: &PolicySet, witness: &Witness) -> Vec<(&'static str, Value)> {
     facts.extend(witness.target.context.map(|context| ("context", json!(context.to_string()))));
     facts.push(("method", json!(witness.method)));
     facts.push(("path", json!(witness.path)));
-    facts.extend(witness.place.0.known().map(|address| ("ip", json!(address.to_string()))));
-    facts.extend(witness.place.1.known().map(|country| ("country", json!(country.as_str()))));
-    facts.extend(witness.platform.known().map(|platform| ("platform", json!(platform.as_str()))));
-    facts.push(("client", json!(witness.client_app.as_str())));
+    let context = &witness.context;
+    facts.extend(context.address.known().map(|address| ("ip", json!(address.to_string()))));
+    facts.extend(context.country.known().map(|country| ("country", json!(country.as_str()))));
+    facts.extend(context.platform.known().map(|platform| ("platform", json!(platform.as_str()))));
+    facts.extend(context.client_app.known().map(|client| ("client", json!(client.as_str()))));
     if !standing.sign_in.methods.is_empty() {
         facts.push(("amr", json!(standing.sign_in.methods)));
     }
     facts.extend(standing.sign_in.flow.map(|flow| ("flow", json!(flow.as_str()))));
-    let risks = ["sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"];
-    for (key, level) in risks.into_iter().zip(witness.risks) {
-        if level.as_str() != "none" {
+    let risks = [
+        ("sign-in-risk", context.sign_in_risk),
+        ("user-risk", context.user_risk),
+        ("insider-risk", context.insider_risk),
+        ("service-principal-risk", context.service_principal_risk),
+    ];
+    for (key, risk) in risks {
+        if let Fact::Known(level) = risk
+            && level != RiskLevel::None
+        {
             facts.push((key, json!(level.as_str())));
         }
     }
-    if let Some(device) = &witness.device {
-        let mut known = serde_json::Map::new();
-        for (name, key) in DEVICE_KEYS {
-            known.extend(device.text(name).map(|text| (key.to_owned(), json!(text))));
-        }
-        known.extend(device.compliant.map(|flag| ("compliant".to_owned(), json!(flag))));
-        for (key, items) in [("physical-ids", &device.physical_ids), ("system-labels", &device.system_labels)]
-        {
-            if !items.is_empty() {
-                known.insert(key.to_owned(), json!(items));
-            }
-        }
+    if let Fact::Known(device) = &witness.device {
+        let known = device_facts(device).into_iter().map(|(key, value)| (key.to_owned(), value));
+        let mut known: serde_json::Map<_, _> = known.collect();
         if !device.extension_attributes.is_empty() {
             let numbered = device.extension_attributes.iter();
             let numbered = numbered.map(|(number, text)| (number.to_string(), json!(text)));
@@ -175,7 +191,7 @@ fn claim(value: &Attribute) -> Value {
     }
 }
 
-fn shown(set: &PolicySet, witness: &Witness) -> String {
+fn shown(set: &PolicySet, witness: &OwnedSignals) -> String {
     let facts = facts(set, witness).into_iter().map(|(key, value)| format!("{key} = {value}"));
     facts.collect::<Vec<_>>().join(", ")
 }

@@ -10,7 +10,7 @@ use portcullis_policy::model::{
     ClientAppType, Conditions, Control, Flow, Grant, GuestKind, LocationSelector, PathPattern, Place,
     Platform, Policy, PolicyState, RiskLevel, Subjects, Targets, Tenants, UserSelector, WorkloadSelector,
 };
-use portcullis_policy::signals::Value;
+use portcullis_policy::signals::{Fact, Value};
 use serde_json::json;
 
 /// People of one app at most: memberships of which there are more are left to a person.
@@ -293,18 +293,8 @@ fn claims(policies: &[&Policy]) -> Vec<Trait> {
     for policy in policies {
         let Some(sample) = portcullis_policy::analyze::sample(&policy.conditions) else { continue };
         let mut lines = String::new();
-        if let Some(device) = &sample.device {
-            let mut fields = serde_json::Map::new();
-            for (name, key) in super::analyze::DEVICE_KEYS {
-                fields.extend(device.text(name).map(|text| (key.to_owned(), json!(text))));
-            }
-            fields.extend(device.compliant.map(|flag| ("compliant".to_owned(), json!(flag))));
-            if !device.physical_ids.is_empty() {
-                fields.insert("physical-ids".to_owned(), json!(device.physical_ids));
-            }
-            if !device.system_labels.is_empty() {
-                fields.insert("system-labels".to_owned(), json!(device.system_labels));
-            }
+        if let Fact::Known(device) = &sample.device {
+            let fields = super::analyze::device_facts(device);
             let numbered = device.extension_attributes.iter();
             let numbered: Vec<String> =
                 numbered.map(|(number, text)| format!("\"{number}\" = {}", json!(text))).collect();

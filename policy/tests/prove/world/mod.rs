@@ -575,12 +575,7 @@ pub(crate) fn compile(set: PolicySet) -> CompiledPolicies {
 
 /// What `decide` says, in the terms of the reference.
 pub(crate) fn conclusion(decision: &Decision) -> Conclusion {
-    match &decision.outcome {
-        Outcome::Grant(permit) => Conclusion::Grant(permit.session()),
-        Outcome::Challenge(refused) => Conclusion::Challenge(*refused),
-        Outcome::Deny(refused) => Conclusion::Deny(*refused),
-        Outcome::Block(refused) => Conclusion::Block(*refused),
-    }
+    Conclusion::from(&decision.outcome)
 }
 
 pub(crate) fn applied(decision: &Decision) -> Vec<(PolicyIndex, PolicyResult)> {
