@@ -9,8 +9,9 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use tokio::sync::Mutex;
 
+use crate::background::spawn_low_priority;
 use crate::record::Format;
-use crate::state::{State, patiently};
+use crate::state::State;
 
 /// Answers `/metrics`, `/healthz` and `/readyz` to GET and HEAD, and nothing else.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl ServeHttp for Admin {
                 let _one_at_a_time = self.writing.lock().await;
                 let state = Arc::clone(&self.state);
                 // Not on this thread: whoever asks for the health in the meantime is answered at once.
-                match patiently(move || state.metrics_page(format)).await {
+                match spawn_low_priority(move || state.metrics_page(format)).await {
                     Some(page) => answer(StatusCode::OK, format.content_type(), page.into_bytes()),
                     None => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, b"no page\n".to_vec()),
                 }

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod admit;
+pub mod background;
 pub mod cli;
 mod clock;
 pub mod context;

@@ -19,11 +19,12 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::admin::Admin;
+use crate::background::Background;
 use crate::gateway::Gateway;
 use crate::preflight;
 use crate::process_log;
 use crate::received::InspectingServer;
-use crate::state::{PEM_BYTES_MAX, State, Watch};
+use crate::state::{PEM_BYTES_MAX, State};
 
 /// What is gathered for a client before it is sent: head and body of a denial leave together, where
 /// pingora's own 1,460 bytes would send them one by one, and a second packet costs more than the page.
@@ -228,7 +229,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     admin.add_tcp(&settings.admin.to_string());
 
     let at_last = Arc::clone(&state);
-    server.add_service(background_service("watch", Watch::new(state)));
+    server.add_service(background_service("background", Background::new(state)));
     server.add_boxed_service(Box::new(proxy));
     server.add_service(admin);
     for service in start.extra {

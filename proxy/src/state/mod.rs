@@ -4,8 +4,6 @@
 //! its snapshot first and sees no other; no request waits for a reload.
 
 mod certificates;
-mod patience;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +18,6 @@ use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
 pub(crate) use certificates::PEM_BYTES_MAX;
-pub(crate) use patience::patiently;
-pub use watch::Watch;
 
 use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
@@ -89,7 +85,7 @@ pub struct State {
     certificates: Vec<(String, i64)>,
     // Held by reloads alone, never by a request.
     reloading: Mutex<()>,
-    /// Snapshots that no new request takes; see [`State::let_go`].
+    /// Snapshots that no new request takes; see [`State::drop_retired`].
     retired: Mutex<Vec<Arc<Snapshot>>>,
 }
 
@@ -287,17 +283,17 @@ impl State {
         Ok(snapshot)
     }
 
-    /// Frees the snapshots that no request holds any more. To free ten thousand policies takes a while:
+    /// Frees the former snapshots that no request holds any more. To free ten thousand policies takes a while:
     /// were it left to the last request that holds them, everything on its thread would wait. Called from
     /// the background.
-    pub fn let_go(&self) {
+    pub fn drop_retired(&self) {
         let is_held = |snapshot: &Arc<Snapshot>| Arc::strong_count(snapshot) > 1;
         let (held, free) = std::mem::take(&mut *self.retired.lock()).into_iter().partition(is_held);
         self.retired.lock().extend::<Vec<_>>(held);
         drop::<Vec<_>>(free);
     }
 
-    /// Whether [`let_go`](Self::let_go) has something to look at.
+    /// Whether [`drop_retired`](Self::drop_retired) has something to look at.
     pub fn has_retired(&self) -> bool {
         !self.retired.lock().is_empty()
     }
