@@ -202,7 +202,7 @@ impl Passage {
         let authenticated = is_timed.then(Instant::now);
         // Not before: what an app allows is nothing for strangers to find out.
         if let Some(form) = request.path_forms().beyond(app.allow_paths) {
-            return Err(Refusal::BadRequest(BadRequest::Path(form)));
+            return Err(Refusal::BadRequest(BadRequest::path(form)));
         }
         if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
             return Err(Refusal::BadRequest(BadRequest::MethodNotAllowed));

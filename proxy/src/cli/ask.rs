@@ -15,7 +15,7 @@ use portcullis_policy::{CompiledPolicies, Outcome, Silent};
 
 use super::Failure;
 use crate::context::geo::{GeoDatabase, GeoState};
-use crate::refusal::{Carrier, Refusal, Resolution};
+use crate::refusal::{Carrier, Refusal};
 
 /// A configuration that questions can be put to.
 pub(super) struct Subject {
@@ -100,8 +100,9 @@ impl Subject {
             .conclusion
             .refused()
             .map(|refused| Refusal::by_policies(*refused, &question.principal, evidence, carrier));
-        let code = refusal.map(|refusal| (refusal.info().code, refusal.reason()));
-        let is_temporary = refusal.is_some_and(|refusal| refusal.info().resolution == Resolution::RetryLater);
+        let info = refusal.map(|refusal| refusal.info());
+        let code = info.map(|info| (info.code, info.reason));
+        let is_temporary = info.is_some_and(|info| info.is_temporary());
         let remedies =
             if with_remedies { remedy::find(&self.policies, &scope, &signals) } else { Remedies::default() };
         Ok(Answered { explanation, remedies, code, is_temporary })

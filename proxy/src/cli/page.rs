@@ -9,7 +9,7 @@ use clap::Args;
 use http::header::CONTENT_SECURITY_POLICY;
 use portcullis_config::output;
 use portcullis_config::settings::{Disclosure, LANGUAGES};
-use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
+use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
@@ -68,10 +68,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         "<!doctype html>\n<html lang=\"en\">\n<title>Denial pages</title>\n<h1>Denial pages</h1>\n<ul>\n",
     );
     let mut count = 0_u32;
-    let scenes = scenes();
-    let scenes =
-        scenes.iter().filter(|scene| arguments.code.is_none_or(|code| code == scene.refusal.info().code));
-    for scene in scenes {
+    let wanted = |refusal: &&Refusal| arguments.code.is_none_or(|code| code == refusal.info().code);
+    for scene in Refusal::all().iter().filter(wanted).filter_map(scene) {
         let remedies: Vec<_> = scene.remedies.iter().map(|way| way.to_vec()).collect();
         let facts = Facts {
             app_index: Some(AppIndex(0)),
@@ -124,52 +122,35 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn scenes() -> Vec<Scene> {
-    let plain = |name: &str, refusal| Scene {
-        name: name.to_owned(),
-        refusal,
+/// One scene for each refusal whose page is another.
+fn scene(refusal: &Refusal) -> Option<Scene> {
+    let info = refusal.info();
+    let mut scene = Scene {
+        name: info.reason.to_owned(),
+        refusal: *refusal,
         remedies: &[],
         device: DeviceState::NotAvailable,
     };
-    let mut list = vec![
-        plain("no-token", Refusal::NoToken),
-        plain("no-app", Refusal::NoApp),
-        plain("bad-request", Refusal::BadRequest(BadRequest::Target)),
-        plain("keys-unavailable", Refusal::KeysUnavailable),
-        plain("internal", Refusal::Internal),
-        plain("upstream", Refusal::Upstream { status: 502 }),
-        plain("body-too-large", Refusal::BodyTooLarge),
-        plain("loop", Refusal::Loop),
-        plain("token-expired", Refusal::BadToken(BadToken::Expired)),
-        plain("token-revoked", Refusal::BadToken(BadToken::Revoked)),
-        plain(
-            "groups-not-told",
-            Refusal::Policy(
-                Refused { primary: ReasonCode::Blocked, reasons: ReasonSet::EMPTY, temporary: true },
-                Subcode::GroupsNotTold,
-            ),
-        ),
-        plain("token-invalid", Refusal::BadToken(BadToken::Signature)),
-    ];
-    for primary in ReasonCode::ALL {
-        let refused = Refused {
-            primary,
-            reasons: ReasonSet::EMPTY.with(primary),
-            temporary: primary == ReasonCode::FactUnavailable,
-        };
-        let (remedies, device) = example(primary);
-        let info = Refusal::Policy(refused, Subcode::None).info();
-        for subcode in Subcode::ALL {
-            let refusal = Refusal::Policy(refused, subcode);
-            // Groups that are not told have a page of their own.
-            if subcode == Subcode::GroupsNotTold || (subcode != Subcode::None && refusal.info() == info) {
-                continue;
-            }
-            let name = format!("{}-{}", primary.as_str(), refusal.info().code);
-            list.push(Scene { name, refusal, remedies, device });
+    match refusal {
+        Refusal::Policy(_, Subcode::GroupsNotTold) => {}
+        Refusal::Policy(refused, _) => {
+            scene.name = format!("{}-{}", info.reason, info.code);
+            (scene.remedies, scene.device) = example(refused.primary);
         }
+        Refusal::BadRequest(BadRequest::Target) => scene.name = "bad-request".to_owned(),
+        Refusal::BadToken(BadToken::Signature) => scene.name = "token-invalid".to_owned(),
+        Refusal::BadToken(BadToken::Expired | BadToken::Revoked) => {}
+        // Shown as those above, or as `no-token`.
+        Refusal::BadRequest(_) | Refusal::BadToken(_) | Refusal::BadSession(_) => return None,
+        Refusal::NoApp
+        | Refusal::NoToken
+        | Refusal::KeysUnavailable
+        | Refusal::Internal
+        | Refusal::Upstream { .. }
+        | Refusal::BodyTooLarge
+        | Refusal::Loop => {}
     }
-    list
+    Some(scene)
 }
 
 /// What typically ends a refusal for this reason, and the device that it is about.

@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::step_up::{Contexts, StepUp, StepUps};
 use super::view::View;
 use crate::decision_record::DecisionRecord;
-use crate::refusal::{BadRequest, BadToken, Refusal, Resolution, reason_info};
+use crate::refusal::{BadRequest, BadToken, ErrorInfo, Refusal, Resolution};
 use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::model::AuthenticationContext;
 
@@ -103,7 +103,7 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
         502..=504 => fixed!("14"),
         _ => fixed!("13"),
     };
-    let code = if view.code.is_empty() { view.error } else { &view.code };
+    let code = if view.code.is_empty() { view.info.error } else { &view.code };
     let mut message = String::with_capacity(80);
     // gRPC over HTTP/2 percent-encodes the message; spaces may stay as they are.
     push_percent(&mut message, &format!("{code}; request {}", view.request_id), b" ;:");
@@ -119,7 +119,7 @@ const DENIED: &str = "http_request_denied";
 
 /// `Proxy-Status` of refusals by policies, by code: they come in storms.
 static BY_POLICIES: LazyLock<Vec<(u32, HeaderValue)>> = LazyLock::new(|| {
-    let codes = ReasonCode::ALL.map(|reason| reason_info(reason).code);
+    let codes = ReasonCode::ALL.map(|reason| ErrorInfo::of_reason(reason).code);
     codes.map(|code| (code, written(DENIED, &code.to_string()))).to_vec()
 });
 

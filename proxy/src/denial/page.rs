@@ -202,7 +202,9 @@ impl Page {
             }
             Hole::Reasons => {
                 let reasons = view.reasons().into_iter();
-                section(out, "reasons", &texts.heading_reasons, reasons, |pen, reason| pen.own(reason.text));
+                section(out, "reasons", &texts.heading_reasons, reasons, |pen, reason| {
+                    pen.own(texts.reason(&reason))
+                });
             }
             Hole::Actions => self.actions(out, view),
             Hole::Details => view.details(|name, text| {

@@ -4,11 +4,14 @@
 //! loaded: what is left is a list of [`Piece`]s, so that a denial parses nothing. Numbers are
 //! resolved then too, since a language may decline them in up to six ways.
 
+use std::collections::BTreeSet;
+
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
 use super::RETRY_AFTER;
 use super::escape::{Pen, cap};
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
+use crate::refusal::{ErrorInfo, Refusal};
 
 /// A text with holes, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,8 +133,7 @@ impl Resolver {
         Self { bundle, problems }
     }
 
-    fn resolve(&mut self, name: &str, holes: &[Hole], numbers: &[(&'static str, u64)]) -> Message {
-        let id = name.replace('_', "-");
+    fn resolve(&mut self, id: &str, holes: &[Hole], numbers: &[(&'static str, u64)]) -> Message {
         let mut args = FluentArgs::new();
         for hole in holes.iter().map(|hole| hole.name()) {
             args.set(hole, FluentValue::from(format!("{OPEN}{hole}{CLOSE}")));
@@ -139,7 +141,7 @@ impl Resolver {
         for (number, value) in numbers {
             args.set(*number, FluentValue::from(*value));
         }
-        let pattern = self.bundle.get_message(&id).and_then(|message| message.value());
+        let pattern = self.bundle.get_message(id).and_then(|message| message.value());
         let Some(pattern) = pattern else {
             self.problems.push(format!("`{id}` is missing"));
             return Message::default();
@@ -161,6 +163,8 @@ macro_rules! texts {
             $(pub(super) $name: Message,)*
             /// For two refusals and more, up to [`REPEATS_SHOWN_MAX`].
             pub(super) verdict_repeated: Vec<Message>,
+            /// What explains each reason, by the name that the table of errors has for it.
+            reasons: Vec<(&'static str, Message)>,
         }
 
         impl Texts {
@@ -171,19 +175,21 @@ macro_rules! texts {
                 let most = ("count", u64::from(REPEATS_SHOWN_MAX));
                 let mut repeated = |count: u32| {
                     let count = ("count", u64::from(count));
-                    resolver.resolve("verdict_repeated", &[], &[count, window])
+                    resolver.resolve("verdict-repeated", &[], &[count, window])
                 };
                 Self {
                     space,
                     verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
-                    $($name: resolver.resolve(stringify!($name), &[$(Hole::$hole),*], &[minutes, window, most]),)*
+                    reasons: reasons().map(|name| (name, resolver.resolve(name, &[], &[]))).collect(),
+                    $($name: resolver.resolve(&stringify!($name).replace('_', "-"), &[$(Hole::$hole),*], &[minutes, window, most]),)*
                 }
             }
 
             /// Every piece of every text.
             #[cfg(test)]
             pub(super) fn all(&self) -> Vec<&str> {
-                let messages = [$(&self.$name),*].into_iter().chain(&self.verdict_repeated);
+                let reasons = self.reasons.iter().map(|(_, message)| message);
+                let messages = [$(&self.$name),*].into_iter().chain(&self.verdict_repeated).chain(reasons);
                 let pieces = messages.flat_map(|message| &message.pieces);
                 pieces.filter_map(|piece| match piece {
                     Piece::Text(text) => Some(text.as_str()),
@@ -192,12 +198,16 @@ macro_rules! texts {
             }
         }
 
-        /// Names of all texts, with their holes.
+        /// Ids of all texts, with their holes.
         #[cfg(test)]
-        pub(super) const NAMES: &[(&str, &[&str])] = &[
-            $((stringify!($name), &[$(Hole::$hole.name()),*]),)*
-            ("verdict_repeated", &[]),
-        ];
+        pub(super) fn ids() -> Vec<(String, Vec<&'static str>)> {
+            let mut ids = vec![
+                $((stringify!($name).replace('_', "-"), vec![$(Hole::$hole.name()),*]),)*
+                ("verdict-repeated".to_owned(), Vec::new()),
+            ];
+            ids.extend(reasons().map(|name| (name.to_owned(), Vec::new())));
+            ids
+        }
     };
 }
 
@@ -271,26 +281,6 @@ texts! {
     remedy_other_flow();
     remedy_administrator();
 
-    reason_assignment();
-    reason_location();
-    reason_platform();
-    reason_client_app();
-    reason_device();
-    reason_device_compliance();
-    reason_device_unknown();
-    reason_device_joined();
-    reason_client_approved();
-    reason_client_protected();
-    reason_flow();
-    reason_policy();
-    reason_groups();
-    reason_authentication();
-    reason_not_provable();
-    reason_session();
-    reason_password();
-    reason_interaction();
-    reason_unavailable();
-
     action_sign_in();
     action_sign_in_again();
     action_other_account();
@@ -300,6 +290,20 @@ texts! {
     action_help();
 
     contact();
+}
+
+/// The texts that the table of errors names, each once.
+fn reasons() -> impl Iterator<Item = &'static str> {
+    let texts: BTreeSet<&str> = Refusal::all().iter().map(|refusal| refusal.info().text).collect();
+    texts.into_iter().filter(|name| !name.is_empty())
+}
+
+impl Texts {
+    /// What explains a reason.
+    pub(super) fn reason(&self, info: &ErrorInfo) -> &str {
+        let found = self.reasons.iter().find(|(name, _)| *name == info.text);
+        found.map_or("", |(_, message)| message.as_str())
+    }
 }
 
 /// What is the same in every language, so that a help desk can read what it is sent: labels of the

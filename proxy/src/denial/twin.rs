@@ -23,7 +23,7 @@ macro_rules! push {
 pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     let mut text = String::with_capacity(TWIN_BYTES);
     let out = &mut text;
-    let kind: &str = if view.code.is_empty() { view.error } else { &view.code };
+    let kind: &str = if view.code.is_empty() { view.info.error } else { &view.code };
     push!(out, r#"{"type":"urn:portcullis:denial:"#, kind, r#"","title":""#);
     view.headline(&mut Json(out));
     push!(out, r#"","status":"#, &view.info.status.to_string(), r#","detail":""#);
@@ -35,7 +35,7 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
     if !view.code.is_empty() {
         push!(out, r#","code":"#, &view.code);
     }
-    push!(out, r#","error":""#, view.error, r#"","request_id":""#, &view.request_id);
+    push!(out, r#","error":""#, view.info.error, r#"","request_id":""#, &view.request_id);
     if let Some(id) = &view.correlation_id {
         push!(out, r#"","correlation_id":""#, id);
     }
@@ -86,8 +86,19 @@ pub(super) fn json(view: &View<'_>, desk: &Desk, texts: &Texts) -> Vec<u8> {
 fn reasons(view: &View<'_>, out: &mut String) {
     let reasons = view.reasons();
     for (at, reason) in reasons.iter().enumerate() {
-        push!(out, if at == 0 { r#","reasons":[{"class":""# } else { r#",{"class":""# }, reason.class);
-        push!(out, r#"","code":"#, &reason.code.to_string(), r#","action":""#, reason.action, "\"}");
+        push!(
+            out,
+            if at == 0 { r#","reasons":[{"class":""# } else { r#",{"class":""# },
+            reason.class.as_str()
+        );
+        push!(
+            out,
+            r#"","code":"#,
+            &reason.code.to_string(),
+            r#","action":""#,
+            reason.resolution.as_str(),
+            "\"}"
+        );
     }
     if !reasons.is_empty() {
         push!(out, "]");

@@ -16,13 +16,11 @@ use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts, label};
 use crate::admit::{AddressText, address};
 use crate::clock;
-use crate::refusal::{BadToken, ErrorInfo, Refusal, Resolution, Subcode, reason_info};
+use crate::refusal::{ErrorInfo, Refusal, Resolution, Subcode};
 
 /// Alternatives shown at most, and parts of one.
 const REMEDIES_MAX: usize = 3;
 const REMEDY_PARTS_MAX: usize = 2;
-/// Kinds of reasons there are.
-const REASONS_MAX: usize = ReasonCode::ALL.len();
 
 /// What a denial is told with, beside the facts.
 #[derive(Debug)]
@@ -44,7 +42,6 @@ pub(super) struct Teller<'v> {
 #[derive(Debug)]
 pub(super) struct View<'v> {
     pub(super) info: ErrorInfo,
-    pub(super) error: &'static str,
     /// The code in digits; empty where there is none.
     pub(super) code: String,
     pub(super) request_id: String,
@@ -72,14 +69,6 @@ pub(super) enum Way<'v> {
     Verified(&'v [Remedy]),
     /// What helps by its nature: its word in the twin, and what is said.
     Likely(&'static str, &'static Message),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ReasonView {
-    pub(super) class: &'static str,
-    pub(super) code: u32,
-    pub(super) action: &'static str,
-    pub(super) text: &'static str,
 }
 
 /// A link.
@@ -153,14 +142,13 @@ impl<'v> View<'v> {
         let shows_own = teller.disclosure != Disclosure::Minimal && is_verified(refusal);
         let own = shows_own.then_some(facts);
         // The table speaks: a refusal whose answer is 503 is temporary on the page as well.
-        let is_temporary = info.resolution == Resolution::RetryLater;
+        let is_temporary = info.is_temporary();
         let refused = match refusal {
             Refusal::Policy(refused, _) => Some(*refused),
             _ => None,
         };
         Self {
             info,
-            error: error_word(refusal, is_temporary),
             code: if info.code == 0 { String::new() } else { info.code.to_string() },
             request_id: uuid::Uuid::from_u128(facts.request_id).to_string(),
             correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
@@ -225,34 +213,23 @@ impl<'v> View<'v> {
 
     /// All failing classes at once; what passed is never listed. A temporary refusal lists only that
     /// a fact was missing: whatever else failed may have failed for want of it.
-    pub(super) fn reasons(&self) -> ArrayVec<ReasonView, REASONS_MAX> {
-        let mut list = ArrayVec::new();
-        let (Some(refused), Some(_)) = (self.refused, self.own) else { return list };
+    pub(super) fn reasons(&self) -> Vec<ErrorInfo> {
+        let (Some(refused), Some(_)) = (self.refused, self.own) else { return Vec::new() };
         if self.groups_not_told {
             // Whatever else failed may have failed for want of them.
-            list.push(ReasonView {
-                class: self.info.class.as_str(),
-                code: self.info.code,
-                action: self.info.resolution.as_str(),
-                text: self.teller.texts.reason_groups.as_str(),
-            });
-            return list;
+            return vec![self.info];
         }
+        let mut list: Vec<ErrorInfo> = Vec::new();
         for reason in refused.reasons.with(refused.primary).iter() {
             if (reason == ReasonCode::FactUnavailable) != self.is_temporary {
                 continue;
             }
-            let info = if reason == refused.primary { self.info } else { reason_info(reason) };
-            let text = reason_text(reason, self.teller.texts);
-            let same = |known: &ReasonView| known.code == info.code && known.class == info.class.as_str();
-            let seen = list.iter().any(|known: &ReasonView| known.text == text || same(known));
-            if !seen && !list.is_full() {
-                list.push(ReasonView {
-                    class: info.class.as_str(),
-                    code: info.code,
-                    action: info.resolution.as_str(),
-                    text,
-                });
+            let info = if reason == refused.primary { self.info } else { ErrorInfo::of_reason(reason) };
+            let is_same = |known: &ErrorInfo| {
+                known.text == info.text || (known.code, known.class) == (info.code, info.class)
+            };
+            if !list.iter().any(is_same) {
+                list.push(info);
             }
         }
         list
@@ -535,77 +512,6 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         | Refusal::BodyTooLarge
         | Refusal::Loop => false,
     }
-}
-
-/// The stable word of the twin. Apart from the words of log and metric, which name what users are
-/// not told.
-const fn error_word(refusal: &Refusal, is_temporary: bool) -> &'static str {
-    match refusal {
-        Refusal::BadRequest(_) => "bad_request",
-        Refusal::NoApp => "not_found",
-        Refusal::NoToken | Refusal::BadSession(_) => "sign_in_required",
-        Refusal::BadToken(BadToken::Expired) => "token_expired",
-        Refusal::BadToken(BadToken::Revoked) => "token_revoked",
-        Refusal::BadToken(_) => "token_invalid",
-        Refusal::KeysUnavailable => "temporarily_unavailable",
-        Refusal::Internal => "internal_error",
-        Refusal::Upstream { .. } => "upstream_unavailable",
-        Refusal::BodyTooLarge => "content_too_large",
-        Refusal::Loop => "loop_detected",
-        Refusal::Policy(_, Subcode::GroupsNotTold) => "groups_not_told",
-        Refusal::Policy(..) if is_temporary => "temporarily_unavailable",
-        Refusal::Policy(refused, _) => match refused.primary {
-            ReasonCode::NotAssigned => "not_assigned",
-            ReasonCode::BlockedByLocation
-            | ReasonCode::BlockedByClientApp
-            | ReasonCode::BlockedByDevice
-            | ReasonCode::BlockedByRisk
-            | ReasonCode::BlockedByRequest
-            | ReasonCode::Blocked
-            | ReasonCode::NoPolicy => "access_blocked",
-            ReasonCode::BlockedByPlatform => "platform_not_supported",
-            ReasonCode::BlockedByFlow => "flow_not_allowed",
-            ReasonCode::DeviceNotCompliant => "device_not_compliant",
-            ReasonCode::DeviceUnknown => "device_identity_missing",
-            ReasonCode::DeviceNotJoined => "device_not_managed",
-            ReasonCode::ClientNotApproved => "client_not_approved",
-            ReasonCode::ClientNotProtected => "client_not_protected",
-            ReasonCode::NotProvable => "sign_in_not_provable",
-            ReasonCode::MfaRequired => "mfa_required",
-            ReasonCode::StrengthRequired => "stronger_sign_in_required",
-            ReasonCode::SignInTooOld => "sign_in_too_old",
-            ReasonCode::PasswordChangeRequired => "password_change_required",
-            ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => "interaction_required",
-            ReasonCode::FactUnavailable => "temporarily_unavailable",
-        },
-    }
-}
-
-fn reason_text(reason: ReasonCode, texts: &'static Texts) -> &'static str {
-    let text = match reason {
-        ReasonCode::NotAssigned => &texts.reason_assignment,
-        ReasonCode::BlockedByLocation => &texts.reason_location,
-        ReasonCode::BlockedByPlatform => &texts.reason_platform,
-        ReasonCode::BlockedByClientApp => &texts.reason_client_app,
-        ReasonCode::BlockedByDevice => &texts.reason_device,
-        ReasonCode::BlockedByFlow => &texts.reason_flow,
-        ReasonCode::BlockedByRisk
-        | ReasonCode::BlockedByRequest
-        | ReasonCode::Blocked
-        | ReasonCode::NoPolicy => &texts.reason_policy,
-        ReasonCode::DeviceNotCompliant => &texts.reason_device_compliance,
-        ReasonCode::DeviceUnknown => &texts.reason_device_unknown,
-        ReasonCode::DeviceNotJoined => &texts.reason_device_joined,
-        ReasonCode::ClientNotApproved => &texts.reason_client_approved,
-        ReasonCode::ClientNotProtected => &texts.reason_client_protected,
-        ReasonCode::NotProvable => &texts.reason_not_provable,
-        ReasonCode::MfaRequired | ReasonCode::StrengthRequired => &texts.reason_authentication,
-        ReasonCode::SignInTooOld => &texts.reason_session,
-        ReasonCode::PasswordChangeRequired => &texts.reason_password,
-        ReasonCode::TermsRequired | ReasonCode::ExternalControlRequired => &texts.reason_interaction,
-        ReasonCode::FactUnavailable => &texts.reason_unavailable,
-    };
-    text.as_str()
 }
 
 fn platform(own: &Facts<'_>) -> Option<Cow<'static, str>> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portcullis_policy::decision::{PolicyResult, ReasonCode, ReasonSet, Refused};
+use portcullis_policy::decision::{PolicyResult, ReasonCode};
 use portcullis_policy::model::PolicyState;
 
 use super::cells::{Cells, Timing};
@@ -19,7 +19,7 @@ use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
 use crate::exchange::{Stage, Traffic};
 use crate::failure::NetworkFailure;
-use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
+use crate::refusal::Refusal;
 use crate::token::Lookup;
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
@@ -123,57 +123,6 @@ impl Outcome {
     }
 }
 
-/// Every refusal that is counted on its own, in the order of [`position`].
-fn refusals() -> Vec<Refusal> {
-    let mut all = Vec::new();
-    all.extend(BadRequest::ALL.map(Refusal::BadRequest));
-    all.extend(BadToken::ALL.map(Refusal::BadToken));
-    all.extend(BadToken::ALL.map(Refusal::BadSession));
-    let policy = |primary, subcode| {
-        Refusal::Policy(Refused { primary, reasons: ReasonSet::EMPTY, temporary: false }, subcode)
-    };
-    all.extend(ReasonCode::ALL.map(|primary| policy(primary, Subcode::None)));
-    all.extend([
-        policy(ReasonCode::SignInTooOld, Subcode::MfaExpired),
-        policy(ReasonCode::DeviceUnknown, Subcode::DeviceClaimsMissing),
-        policy(ReasonCode::FactUnavailable, Subcode::GroupsNotTold),
-    ]);
-    all.extend([Refusal::NoApp, Refusal::NoToken, Refusal::KeysUnavailable, Refusal::Internal]);
-    all.extend([Refusal::Upstream { status: 502 }, Refusal::BodyTooLarge, Refusal::Loop]);
-    all
-}
-
-/// Where a refusal is counted; the reverse of [`refusals`].
-const fn position(refusal: &Refusal) -> usize {
-    const TOKENS: usize = BadRequest::ALL.len();
-    const SESSIONS: usize = TOKENS + BadToken::ALL.len();
-    const POLICIES: usize = SESSIONS + BadToken::ALL.len();
-    const SUBCODES: usize = POLICIES + ReasonCode::ALL.len();
-    const OTHERS: usize = SUBCODES + 3;
-    match refusal {
-        Refusal::BadRequest(bad) => bad.position(),
-        Refusal::BadToken(bad) => TOKENS + *bad as usize,
-        Refusal::BadSession(bad) => SESSIONS + *bad as usize,
-        // The reason that a person on call looks for, and the code that the page shows.
-        Refusal::Policy(_, Subcode::GroupsNotTold) => SUBCODES + 2,
-        Refusal::Policy(refused, _) if refused.temporary => POLICIES + ReasonCode::FactUnavailable as usize,
-        Refusal::Policy(refused, subcode) => match (refused.primary, subcode) {
-            (ReasonCode::SignInTooOld, Subcode::MfaExpired) => SUBCODES,
-            (ReasonCode::DeviceUnknown, Subcode::DeviceClaimsMissing) => SUBCODES + 1,
-            (primary, _) => POLICIES + primary as usize,
-        },
-        Refusal::NoApp => OTHERS,
-        Refusal::NoToken => OTHERS + 1,
-        Refusal::KeysUnavailable => OTHERS + 2,
-        Refusal::Internal => OTHERS + 3,
-        // 502 and 504 have one reason and one code.
-        Refusal::Upstream { .. } => OTHERS + 4,
-        Refusal::BodyTooLarge => OTHERS + 5,
-        Refusal::Loop => OTHERS + 6,
-    }
-}
-
-const REFUSALS: usize = BadRequest::ALL.len() + 2 * BadToken::ALL.len() + ReasonCode::ALL.len() + 3 + 7;
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
 const CLEANED_KINDS: [&str; 3] = ["cookie", "word", "challenge"];
@@ -190,7 +139,7 @@ const UPSTREAM: Timing =
     Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::cells(REQUEST_BOUNDS) };
 const UNMET_AT: usize = UPSTREAM.first + Timing::cells(REQUEST_BOUNDS);
 const REFUSALS_AT: usize = UNMET_AT + ReasonCode::ALL.len();
-const CHALLENGES_AT: usize = REFUSALS_AT + REFUSALS;
+const CHALLENGES_AT: usize = REFUSALS_AT + Refusal::COUNT;
 const ABORTS_AT: usize = CHALLENGES_AT + End::WORDS.len();
 const BYTES_AT: usize = ABORTS_AT + Stage::ALL.len();
 const STREAM: Timing = Timing { bounds: STREAM_BOUNDS, first: BYTES_AT + DIRECTIONS.len() };
@@ -271,7 +220,7 @@ impl AppMeters {
             id: id.map(ToOwned::to_owned),
             cells: Cells::new(APP_CELLS),
             by_duration: Exemplars::new(REQUEST_BOUNDS.len() + 1),
-            by_refusal: Exemplars::new(REFUSALS),
+            by_refusal: Exemplars::new(Refusal::COUNT),
             challenges: Challenges::new(),
         }
     }
@@ -317,8 +266,8 @@ impl AppMeters {
             self.cells.add(CHALLENGES_AT + end as usize, 1);
         }
         let Some(refusal) = refusal else { return };
-        self.cells.add(REFUSALS_AT + position(refusal), 1);
-        self.by_refusal.offer(position(refusal), exemplar(1.0));
+        self.cells.add(REFUSALS_AT + refusal.index(), 1);
+        self.by_refusal.offer(refusal.index(), exemplar(1.0));
         if let Refusal::Policy(refused, _) = refusal {
             for reason in refused.reasons.iter() {
                 self.cells.add(UNMET_AT + reason as usize, 1);
@@ -614,17 +563,13 @@ fn write_apps(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<str>, 
     group(&names::ANSWER_FIELDS, CLEANED_AT, &CLEANED_KINDS);
 
     let mut refused = page.family(&names::REFUSALS);
-    let refusals = refusals();
     for app in apps {
         let exemplars = app.by_refusal.read();
-        for (at, refusal) in refusals.iter().enumerate() {
-            let code = refusal.info().code.to_string();
+        for (at, refusal) in Refusal::all().iter().enumerate() {
+            let info = refusal.info();
+            let code = info.code.to_string();
             let exemplar = exemplars.get(at).copied().flatten();
-            refused.counted(
-                &[app.label(), refusal.reason(), &code],
-                app.cells.sum(REFUSALS_AT + at),
-                exemplar,
-            );
+            refused.counted(&[app.label(), info.reason, &code], app.cells.sum(REFUSALS_AT + at), exemplar);
         }
     }
     let mut requests = page.family(&names::REQUEST_DURATION);
@@ -692,7 +637,10 @@ fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_policy::decision::{ReasonSet, Refused};
+
     use super::*;
+    use crate::refusal::Subcode;
 
     fn serving(app: &AppMeters, counts: [u64; RESULTS]) -> Serving<'_> {
         Serving {
@@ -718,14 +666,6 @@ mod tests {
             access_entries: [0; 3],
             handshakes_failed: 0,
         }
-    }
-
-    #[test]
-    fn every_refusal_is_counted_under_its_own_reason() {
-        for (at, refusal) in refusals().iter().enumerate() {
-            assert_eq!(position(refusal), at, "{refusal:?}");
-        }
-        assert_eq!(refusals().len(), REFUSALS);
     }
 
     #[test]
@@ -821,7 +761,7 @@ mod tests {
             let text = metrics.page(&serving(&app, [0; RESULTS]), Format::Text);
             text.lines().filter(|line| !line.starts_with('#')).count()
         };
-        let (before, refusals) = (series(), refusals());
+        let (before, refusals) = (series(), Refusal::all());
         // A xorshift: the same million on every run.
         let mut random = 0x9E37_79B9_7F4A_7C15_u64;
         for _ in 0..1_000_000 {

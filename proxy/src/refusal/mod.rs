@@ -1,0 +1,313 @@
+//! Every reason a request stops. A *decision* is what policies say, a *refusal* is why a request stops, a
+//! *denial* is what the user is shown. `table` has the one table of words, codes, statuses and texts.
+
+mod bad;
+mod table;
+
+use std::sync::LazyLock;
+
+use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+use portcullis_policy::model::Evidence;
+use portcullis_policy::signals::{Fact, Principal};
+use portcullis_policy::words;
+
+pub use bad::{BadRequest, BadToken};
+pub use table::{Class, ErrorInfo, Resolution};
+
+/// Why a request stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request is ambiguous or malformed (400). Nothing of it is judged.
+    BadRequest(BadRequest),
+    /// No app answers to this host and path (404).
+    NoApp,
+    /// There is no token (401).
+    NoToken,
+    /// The token is not valid (401).
+    BadToken(BadToken),
+    /// The token in a cookie or header of the app's own is not valid (401). Answered exactly as [`Refusal::NoToken`]:
+    /// any other answer would tell strangers the cookie's name.
+    BadSession(BadToken),
+    /// The keys to verify the token are not available: temporary (503).
+    KeysUnavailable,
+    /// The policies refuse; the subcode narrows the code that is shown.
+    Policy(Refused, Subcode),
+    /// No permit, or one that does not fit, where one is needed: a fault of ours (500).
+    Internal,
+    /// The upstream does not answer (502, 504).
+    Upstream {
+        /// 502 or 504.
+        status: u16,
+    },
+    /// The request body is too large (413).
+    BodyTooLarge,
+    /// The request has been here before: an app's upstream leads back to us (508).
+    Loop,
+}
+
+words! {
+    /// What distinguishes two refusals for the same reason, because what ends them differs.
+    #[derive(Default)]
+    pub enum Subcode {
+        /// The reason says it all.
+        #[default]
+        None = "none",
+        /// The sign-in is too old, and it was a multifactor one: the second factor is asked for again.
+        MfaExpired = "mfa-expired",
+        /// A device is asked for, and a token that a program sent carries no claim about one.
+        DeviceClaimsMissing = "device-claims-missing",
+        /// The decision turned on groups or roles that the token does not tell whole, or not in a form that can be
+        /// read. Waiting does not help; an administrator's change of the issuer or of the settings does.
+        GroupsNotTold = "groups-not-told",
+    }
+}
+
+impl Subcode {
+    /// The subcode of a refusal by policies, of somebody with a token that was brought so. `evidence`: what the
+    /// policies accept as proof.
+    fn of(refused: Refused, principal: &Principal, evidence: &Evidence, carrier: Carrier) -> Self {
+        let standing = &principal.standing;
+        let is_untold = standing.groups == Fact::Unavailable || standing.roles == Fact::Unavailable;
+        match (refused.primary, carrier) {
+            _ if refused.temporary && is_untold => Self::GroupsNotTold,
+            (ReasonCode::SignInTooOld, _) if evidence.proves_mfa(&standing.sign_in) => Self::MfaExpired,
+            (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
+            _ => Self::None,
+        }
+    }
+
+    /// The reason and subcode whose row of the table counts. A refusal that turned on an unavailable fact is
+    /// temporary, whatever policy said it, unless the fact is one that waiting does not bring; a subcode that does
+    /// not fit the reason is none.
+    const fn fitting(self, refused: Refused) -> (ReasonCode, Self) {
+        match (self, refused.primary) {
+            (Self::GroupsNotTold, _) => (ReasonCode::FactUnavailable, self),
+            _ if refused.temporary => (ReasonCode::FactUnavailable, Self::None),
+            (Self::MfaExpired, ReasonCode::SignInTooOld)
+            | (Self::DeviceClaimsMissing, ReasonCode::DeviceUnknown) => (refused.primary, self),
+            (Self::None | Self::MfaExpired | Self::DeviceClaimsMissing, _) => (refused.primary, Self::None),
+        }
+    }
+}
+
+/// What brought a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// `Authorization: Bearer`: a program that can be given other tokens.
+    Bearer,
+    /// A cookie or header of a session that began in a browser.
+    BrowserSession,
+}
+
+static ALL: LazyLock<Vec<Refusal>> = LazyLock::new(|| {
+    let mut all = Vec::with_capacity(Refusal::COUNT);
+    all.extend(BadRequest::ALL.map(Refusal::BadRequest));
+    all.extend(BadToken::ALL.map(Refusal::BadToken));
+    all.extend(BadToken::ALL.map(Refusal::BadSession));
+    all.extend(ReasonCode::ALL.map(|reason| Refusal::of_reason(reason, Subcode::None)));
+    all.extend(SUBCODES.map(|(reason, subcode)| Refusal::of_reason(reason, subcode)));
+    all.extend(OTHERS);
+    all
+});
+
+/// Each subcode with its reason.
+const SUBCODES: [(ReasonCode, Subcode); Subcode::ALL.len() - 1] = [
+    (ReasonCode::SignInTooOld, Subcode::MfaExpired),
+    (ReasonCode::DeviceUnknown, Subcode::DeviceClaimsMissing),
+    (ReasonCode::FactUnavailable, Subcode::GroupsNotTold),
+];
+
+const OTHERS: [Refusal; 7] = [
+    Refusal::NoApp,
+    Refusal::NoToken,
+    Refusal::KeysUnavailable,
+    Refusal::Internal,
+    Refusal::Upstream { status: 502 },
+    Refusal::BodyTooLarge,
+    Refusal::Loop,
+];
+
+impl Refusal {
+    /// How many refusals are counted apart.
+    pub const COUNT: usize = BadRequest::ALL.len()
+        + 2 * BadToken::ALL.len()
+        + ReasonCode::ALL.len()
+        + SUBCODES.len()
+        + OTHERS.len();
+
+    /// Every refusal that is counted apart: one for each reason and code.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        &ALL
+    }
+
+    /// The position in [`Refusal::all`] of the refusal with this reason and code.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        let counted = match *self {
+            Self::Policy(refused, subcode) => {
+                let (reason, subcode) = subcode.fitting(refused);
+                Self::of_reason(reason, subcode)
+            }
+            // 502 and 504 have one reason and one code.
+            Self::Upstream { .. } => Self::Upstream { status: 502 },
+            Self::BadRequest(_)
+            | Self::NoApp
+            | Self::NoToken
+            | Self::BadToken(_)
+            | Self::BadSession(_)
+            | Self::KeysUnavailable
+            | Self::Internal
+            | Self::BodyTooLarge
+            | Self::Loop => *self,
+        };
+        // INVARIANT: every refusal has its place, which a test holds.
+        ALL.iter().position(|known| *known == counted).unwrap_or_default()
+    }
+
+    /// A refusal by policies for one reason.
+    const fn of_reason(primary: ReasonCode, subcode: Subcode) -> Self {
+        let temporary = matches!(primary, ReasonCode::FactUnavailable);
+        Self::Policy(Refused { primary, reasons: ReasonSet::EMPTY.with(primary), temporary }, subcode)
+    }
+
+    /// What a decision of the policies comes to: the one place where its code and subcode are worked out, for page,
+    /// log, metric and the command line alike.
+    #[must_use]
+    pub fn by_policies(
+        refused: Refused,
+        principal: &Principal,
+        evidence: &Evidence,
+        carrier: Carrier,
+    ) -> Self {
+        Self::Policy(refused, Subcode::of(refused, principal, evidence, carrier))
+    }
+
+    /// Its row of the table: code, status, resolution, words and text.
+    #[must_use]
+    pub const fn info(&self) -> ErrorInfo {
+        ErrorInfo::of(self)
+    }
+
+    /// The word for logs and metrics; a closed set.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.info().reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+    use portcullis_policy::model::Evidence;
+    use portcullis_policy::signals::{Fact, Principal, SignIn, Standing};
+
+    use super::{Carrier, Class, ErrorInfo, Refusal, Resolution, Subcode};
+
+    #[test]
+    fn each_refusal_has_its_place_its_reason_and_its_code() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, refusal) in Refusal::all().iter().enumerate() {
+            assert_eq!(refusal.index(), index, "{refusal:?}");
+            let info = refusal.info();
+            assert!(seen.insert((info.reason, info.code)), "{refusal:?}");
+        }
+        assert_eq!(Refusal::all().len(), Refusal::COUNT);
+        assert_eq!(Refusal::Upstream { status: 504 }.index(), Refusal::Upstream { status: 502 }.index());
+        for primary in ReasonCode::ALL {
+            for subcode in Subcode::ALL {
+                for temporary in [false, true] {
+                    let refusal = Refusal::Policy(refused(primary, temporary), subcode);
+                    let counted = Refusal::all()[refusal.index()].info();
+                    let info = refusal.info();
+                    assert_eq!((counted.code, counted.status), (info.code, info.status), "{refusal:?}");
+                    // The log names the requirement that could not be decided.
+                    assert!(temporary || counted.reason == info.reason, "{refusal:?}");
+                }
+            }
+        }
+    }
+
+    fn refused(primary: ReasonCode, temporary: bool) -> Refused {
+        Refused { primary, reasons: ReasonSet::EMPTY.with(primary), temporary }
+    }
+
+    #[test]
+    fn the_table_of_codes_is_the_one_that_is_written_down() {
+        let mut actual = String::from("# reason error code class resolution status text\n");
+        for refusal in Refusal::all() {
+            let ErrorInfo { reason, error, code, class, resolution, status, text } = refusal.info();
+            let (class, resolution) = (class.as_str(), resolution.as_str());
+            let line = format!("{reason} {error} {code} {class} {resolution} {status} {text}");
+            actual += line.trim_end();
+            actual.push('\n');
+        }
+        if std::env::var_os("PORTCULLIS_BLESS").is_some() {
+            std::fs::write("refusals.txt", &actual).unwrap();
+        }
+        let written = std::fs::read_to_string("refusals.txt").unwrap_or_default();
+        assert_eq!(written, actual, "argue, then run with PORTCULLIS_BLESS=1");
+    }
+
+    #[test]
+    fn whatever_turned_on_a_missing_fact_is_temporary_and_nothing_else_of_a_policy_is() {
+        for primary in ReasonCode::ALL {
+            for subcode in Subcode::ALL {
+                let info = Refusal::Policy(refused(primary, true), subcode).info();
+                if subcode == Subcode::GroupsNotTold {
+                    // No waiting brings what the issuer does not tell.
+                    assert_eq!(
+                        (info.code, info.resolution, info.status),
+                        (880_001, Resolution::ContactAdmin, 403)
+                    );
+                    continue;
+                }
+                assert_eq!((info.code, info.resolution, info.status), (90033, Resolution::RetryLater, 503));
+                let info = Refusal::Policy(refused(primary, false), subcode).info();
+                let temporary = info.resolution == Resolution::RetryLater;
+                assert_eq!(temporary, primary == ReasonCode::FactUnavailable, "{primary:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_a_new_token_can_mend_is_a_401() {
+        for refusal in Refusal::all() {
+            let info = refusal.info();
+            let by_token = matches!(info.resolution, Resolution::Reauthenticate | Resolution::SignIn);
+            assert_eq!(info.status == 401, by_token, "{refusal:?}");
+        }
+        let risk = Refusal::Policy(refused(ReasonCode::BlockedByRisk, false), Subcode::None);
+        assert_eq!(risk.info().class, Class::Policy, "a risk is never shown as one");
+    }
+
+    #[test]
+    fn a_subcode_is_shown_for_its_reason_alone() {
+        let asked = |refused, groups, had_mfa: bool, carrier| {
+            let methods = if had_mfa { vec!["mfa".to_owned()] } else { vec!["pwd".to_owned()] };
+            let sign_in = SignIn { methods, ..SignIn::default() };
+            let standing = Standing { sign_in, groups, ..Standing::default() };
+            let principal = Principal { id: "alice".into(), auth_time: None, standing: standing.into() };
+            match Refusal::by_policies(refused, &principal, &Evidence::default(), carrier) {
+                Refusal::Policy(_, subcode) => subcode,
+                other => panic!("{other:?}"),
+            }
+        };
+        for primary in ReasonCode::ALL {
+            let told =
+                |temporary| asked(refused(primary, temporary), Fact::Unavailable, false, Carrier::Bearer);
+            assert_eq!(told(true), Subcode::GroupsNotTold, "{primary:?}");
+            assert_ne!(told(false), Subcode::GroupsNotTold, "it turned on what is known: {primary:?}");
+        }
+        let of = |primary, had_mfa, carrier| asked(refused(primary, false), Fact::Unknown, had_mfa, carrier);
+        assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Subcode::MfaExpired);
+        assert_eq!(of(ReasonCode::SignInTooOld, false, Carrier::Bearer), Subcode::None);
+        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::Bearer), Subcode::DeviceClaimsMissing);
+        assert_eq!(of(ReasonCode::DeviceUnknown, true, Carrier::BrowserSession), Subcode::None);
+        for primary in ReasonCode::ALL {
+            if !matches!(primary, ReasonCode::SignInTooOld | ReasonCode::DeviceUnknown) {
+                assert_eq!(of(primary, true, Carrier::Bearer), Subcode::None, "{primary:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The table of errors: what each refusal is called, shown as and answered with.
+
+use portcullis_policy::decision::ReasonCode;
+use portcullis_policy::words;
+
+use super::{BadRequest, BadToken, Refusal, Subcode};
+
+words! {
+    /// What kind of fact failed, as shown to users.
+    pub enum Class {
+        /// Address, network, country.
+        Location = "location",
+        /// Device identity, compliance, join.
+        Device = "device",
+        /// Kind of client.
+        ClientApp = "client_app",
+        /// Platform or operating system version.
+        Platform = "platform",
+        /// Flow of the sign-in.
+        Flow = "flow",
+        /// Strength of the sign-in.
+        Authentication = "authentication",
+        /// Age or validity of token or session.
+        Session = "session",
+        /// Assignment to the app.
+        Assignment = "assignment",
+        /// A rule that is not explained (risk included).
+        Policy = "policy",
+        /// Something of ours does not answer.
+        Unavailable = "unavailable",
+        /// The request itself.
+        Request = "request",
+    }
+}
+
+words! {
+    /// What would end the refusal.
+    pub enum Resolution {
+        /// Another network, device or client.
+        ChangeContext = "change_context",
+        /// Mend the device.
+        Remediate = "remediate",
+        /// Sign in again, or stronger.
+        Reauthenticate = "reauthenticate",
+        /// Sign in.
+        SignIn = "sign_in",
+        /// Only an administrator can.
+        ContactAdmin = "contact_admin",
+        /// It passes by itself.
+        RetryLater = "retry_later",
+        /// Send a proper request.
+        FixRequest = "fix_request",
+    }
+}
+
+/// What is said of an error: one row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorInfo {
+    /// The word for logs and metrics; a closed set.
+    pub reason: &'static str,
+    /// The word for programs. Apart from `reason`, which names what clients are not shown.
+    pub error: &'static str,
+    /// The number shown; Microsoft's where the meaning is theirs. Zero: no code, plain HTTP.
+    pub code: u32,
+    /// Kind of fact.
+    pub class: Class,
+    /// What would end it.
+    pub resolution: Resolution,
+    /// HTTP status.
+    pub status: u16,
+    /// The name of the text that explains it, in the language files; empty where policies did not decide.
+    pub text: &'static str,
+}
+
+/// The rows of the policies' reasons.
+macro_rules! by_policies {
+    ($reason:ident: $($($variant:ident)|+ => $error:literal $code:literal $class:ident $resolution:ident $status:literal $text:literal,)+) => {
+        match $reason {
+            $($(ReasonCode::$variant)|+ => ErrorInfo {
+                reason: $reason.as_str(),
+                error: $error,
+                code: $code,
+                class: Class::$class,
+                resolution: Resolution::$resolution,
+                status: $status,
+                text: concat!("reason-", $text),
+            },)+
+        }
+    };
+}
+
+impl ErrorInfo {
+    /// The row of one reason of the policies.
+    #[must_use]
+    pub const fn of_reason(reason: ReasonCode) -> Self {
+        by_policies! { reason:
+            NotAssigned            => "not_assigned"              50105  Assignment     ContactAdmin   403 "assignment",
+            BlockedByLocation      => "access_blocked"            53003  Location       ChangeContext  403 "location",
+            BlockedByPlatform      => "platform_not_supported"    50005  Platform       Remediate      403 "platform",
+            BlockedByClientApp     => "access_blocked"            53003  ClientApp      ChangeContext  403 "client-app",
+            BlockedByDevice        => "access_blocked"            53003  Device         ChangeContext  403 "device",
+            BlockedByFlow          => "flow_not_allowed"          530033 Flow           ChangeContext  403 "flow",
+            BlockedByRisk          => "access_blocked"            53004  Policy         ContactAdmin   403 "policy",
+            BlockedByRequest | Blocked | NoPolicy
+                                   => "access_blocked"            53003  Policy         ContactAdmin   403 "policy",
+            DeviceNotCompliant     => "device_not_compliant"      53000  Device         Remediate      403 "device-compliance",
+            DeviceUnknown          => "device_identity_missing"   50097  Device         ChangeContext  403 "device-unknown",
+            DeviceNotJoined        => "device_not_managed"        53001  Device         Remediate      403 "device-joined",
+            ClientNotApproved      => "client_not_approved"       53002  ClientApp      ChangeContext  403 "client-approved",
+            ClientNotProtected     => "client_not_protected"      53009  ClientApp      ChangeContext  403 "client-protected",
+            NotProvable            => "sign_in_not_provable"      53003  Authentication ContactAdmin   403 "not-provable",
+            MfaRequired            => "mfa_required"              50076  Authentication Reauthenticate 401 "authentication",
+            StrengthRequired       => "stronger_sign_in_required" 50074  Authentication Reauthenticate 401 "authentication",
+            SignInTooOld           => "sign_in_too_old"           70044  Session        Reauthenticate 401 "session",
+            PasswordChangeRequired => "password_change_required"  50142  Authentication Reauthenticate 401 "password",
+            TermsRequired | ExternalControlRequired
+                                   => "interaction_required"      50158  Authentication Reauthenticate 401 "interaction",
+            FactUnavailable        => "temporarily_unavailable"   90033  Unavailable    RetryLater     503 "unavailable",
+        }
+    }
+
+    /// The row of a reason and its subcode.
+    pub(super) const fn by_policies(reason: ReasonCode, subcode: Subcode) -> Self {
+        let info = Self::of_reason(reason);
+        match subcode {
+            Subcode::None => info,
+            Subcode::MfaExpired => Self { code: 50078, class: Class::Authentication, ..info },
+            Subcode::DeviceClaimsMissing => Self { code: 50187, ..info },
+            // Numbers from 880001 on are ours: Microsoft has none for what they mean.
+            Subcode::GroupsNotTold => Self {
+                text: "reason-groups",
+                ..row(
+                    "groups-not-told",
+                    "groups_not_told",
+                    880_001,
+                    Class::Policy,
+                    Resolution::ContactAdmin,
+                    403,
+                )
+            },
+        }
+    }
+
+    /// The row of a refusal.
+    pub(super) const fn of(refusal: &Refusal) -> Self {
+        use Class::{Request, Session, Unavailable};
+        use Resolution::{ContactAdmin, FixRequest, RetryLater, SignIn};
+        match refusal {
+            Refusal::Policy(refused, subcode) => {
+                let (reason, subcode) = subcode.fitting(*refused);
+                let info = Self::by_policies(reason, subcode);
+                match subcode {
+                    // The log names the requirement that could not be decided; code and text say that a fact is missing.
+                    Subcode::None => Self { reason: refused.primary.as_str(), ..info },
+                    Subcode::MfaExpired | Subcode::DeviceClaimsMissing | Subcode::GroupsNotTold => info,
+                }
+            }
+            Refusal::BadRequest(bad) => {
+                let status = match bad {
+                    // RFC 6455, section 4.2.2.
+                    BadRequest::Origin => 403,
+                    BadRequest::MethodNotAllowed => 405,
+                    _ => 400,
+                };
+                row(bad.as_str(), "bad_request", 0, Request, FixRequest, status)
+            }
+            Refusal::BadToken(bad) => {
+                let (error, code) = match bad {
+                    BadToken::Expired => ("token_expired", 70043),
+                    BadToken::Revoked => ("token_revoked", 50173),
+                    _ => ("token_invalid", 50013),
+                };
+                row(bad.as_str(), error, code, Session, SignIn, 401)
+            }
+            Refusal::BadSession(bad) => row(bad.as_str(), "sign_in_required", 50058, Session, SignIn, 401),
+            Refusal::NoToken => row("no-token", "sign_in_required", 50058, Session, SignIn, 401),
+            Refusal::NoApp => row("no-app", "not_found", 0, Request, FixRequest, 404),
+            Refusal::KeysUnavailable => {
+                row("keys-unavailable", "temporarily_unavailable", 90033, Unavailable, RetryLater, 503)
+            }
+            Refusal::Internal => row("internal", "internal_error", 0, Unavailable, RetryLater, 500),
+            Refusal::Upstream { status } => {
+                row("upstream", "upstream_unavailable", 0, Unavailable, RetryLater, *status)
+            }
+            Refusal::BodyTooLarge => row("body-too-large", "content_too_large", 0, Request, FixRequest, 413),
+            // RFC 5842, section 7.2.
+            Refusal::Loop => row("loop", "loop_detected", 0, Unavailable, ContactAdmin, 508),
+        }
+    }
+
+    /// Whether waiting helps.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self.resolution, Resolution::RetryLater)
+    }
+}
+
+const fn row(
+    reason: &'static str,
+    error: &'static str,
+    code: u32,
+    class: Class,
+    resolution: Resolution,
+    status: u16,
+) -> ErrorInfo {
+    ErrorInfo { reason, error, code, class, resolution, status, text: "" }
+}
