@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::schema::tables::MAIN;
-use crate::schema::{Form, Need, Shape, Table};
+use crate::schema::{Form, Literal, Need, Shape, Table};
 
 /// The JSON Schema (draft 2020-12) of the main file. Included files hold a part of it: `location`,
 /// `strength` and `policy`.
@@ -23,10 +23,8 @@ fn table(table: &Table) -> Value {
         let mut property = shape(&key.shape);
         if let Value::Object(object) = &mut property {
             object.insert("description".into(), key.doc.into());
-            if let Need::Default(default) = key.need
-                && let Some(default) = literal(default)
-            {
-                object.insert("default".into(), default);
+            if let Need::Default(default) = key.need {
+                object.insert("default".into(), literal(default));
             }
         }
         properties.insert(key.name.to_owned(), property);
@@ -36,9 +34,13 @@ fn table(table: &Table) -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required })
 }
 
-/// The defaults are written in the part of TOML that is JSON too.
-fn literal(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
+fn literal(default: Literal) -> Value {
+    match default {
+        Literal::Text(text) => text.into(),
+        Literal::Texts(texts) => texts.into(),
+        Literal::Bool(flag) => flag.into(),
+        Literal::Integer(integer) => integer.into(),
+    }
 }
 
 fn shape(shape: &Shape) -> Value {

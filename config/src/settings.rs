@@ -9,6 +9,7 @@ use portcullis_policy::PolicySet;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 use portcullis_policy::signals::IssuerEvidence;
+use portcullis_policy::words;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -60,27 +61,27 @@ pub struct Server {
     pub process_log: ProcessLog,
 }
 
-/// How the process' own messages are written to standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProcessLog {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
+words! {
+    /// How the process' own messages are written to standard error.
+    pub enum ProcessLog {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
 }
 
-/// How the decision log names the person or program that asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Subject {
-    /// By id, in clear text.
-    Clear,
-    /// By a keyed hash of the id: the same person has the same hash, and nobody without the key
-    /// can tell who it is.
-    #[default]
-    Hashed,
-    /// Not at all.
-    None,
+words! {
+    /// How the decision log names the person or program that asked.
+    pub enum Subject {
+        /// By id, in clear text.
+        Clear = "clear",
+        /// By a keyed hash of the id: the same person has the same hash, and nobody without the key
+        /// can tell who it is.
+        Hashed = "hashed",
+        /// Not at all.
+        None = "none",
+    }
 }
 
 /// Which decisions are logged, and where.
@@ -103,14 +104,14 @@ pub struct AccessLog {
     pub format: AccessFormat,
 }
 
-/// How a line of the access log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AccessFormat {
-    /// One JSON object.
-    #[default]
-    Json,
-    /// The combined format of Apache and nginx.
-    Combined,
+words! {
+    /// How a line of the access log is written.
+    pub enum AccessFormat {
+        /// One JSON object.
+        Json = "json",
+        /// The combined format of Apache and nginx.
+        Combined = "combined",
+    }
 }
 
 /// Where the decision log goes.
@@ -163,7 +164,7 @@ pub struct ListenerTls {
 }
 
 /// Who may tell the client's address, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TrustedProxies {
     /// Networks of trusted peers.
     pub networks: Vec<IpNet>,
@@ -171,14 +172,14 @@ pub struct TrustedProxies {
     pub header: ForwardedHeader,
 }
 
-/// The header that tells the client's address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForwardedHeader {
-    /// `X-Forwarded-For`
-    #[default]
-    XForwardedFor,
-    /// `Forwarded`, RFC 7239
-    Forwarded,
+words! {
+    /// The header that tells the client's address.
+    pub enum ForwardedHeader {
+        /// `X-Forwarded-For`
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded`, RFC 7239
+        Forwarded = "forwarded",
+    }
 }
 
 /// An issuer of tokens.
@@ -307,49 +308,16 @@ pub struct Claims {
     pub extra: Vec<String>,
 }
 
-impl Default for Claims {
-    fn default() -> Self {
-        Self {
-            user_id: "sub".into(),
-            user_name: "preferred_username".into(),
-            groups: "groups".into(),
-            roles: "wids".into(),
-            list_separator: None,
-            methods: "amr".into(),
-            acr: "acr".into(),
-            contexts: "acrs".into(),
-            auth_time: "auth_time".into(),
-            device_id: "deviceid".into(),
-            device_compliant: "device_compliant".into(),
-            device_trust_type: "device_trust_type".into(),
-            device_os: "device_os".into(),
-            device_os_version: "device_os_version".into(),
-            sign_in_risk: None,
-            user_risk: None,
-            insider_risk: None,
-            service_principal_risk: None,
-            risk_seen: None,
-            flow: None,
-            guest_kind: None,
-            home_tenant: None,
-            device_attributes: Vec::new(),
-            terms: None,
-            custom_controls: None,
-            password_changed: None,
-            extra: Vec::new(),
-        }
+words! {
+    /// What stands between the items of a list that is written as one text.
+    pub enum ListSeparator {
+        /// `,`
+        Comma = "comma",
+        /// `;`
+        Semicolon = "semicolon",
+        /// A space.
+        Space = "space",
     }
-}
-
-/// What stands between the items of a list that is written as one text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListSeparator {
-    /// `,`
-    Comma,
-    /// `;`
-    Semicolon,
-    /// A space.
-    Space,
 }
 
 /// An attribute of a device that has no key of its own, by Entra's name.
@@ -592,26 +560,6 @@ pub struct Denial {
     pub policies: Vec<PolicyDenial>,
 }
 
-impl Default for Denial {
-    fn default() -> Self {
-        Self {
-            installation: "Portcullis".to_owned(),
-            disclosure: Disclosure::Standard,
-            full_to: FullTo::Everybody,
-            language: "en",
-            contact_mail: None,
-            contact_url: None,
-            remediation_url: None,
-            accent: None,
-            logo: None,
-            template: None,
-            support_keys: Vec::new(),
-            apps: Vec::new(),
-            policies: Vec::new(),
-        }
-    }
-}
-
 /// What an app says about its denials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppDenial {
@@ -630,26 +578,26 @@ pub struct PolicyDenial {
     pub message: Option<String>,
 }
 
-/// How much a denial shows; a stricter one is less.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Disclosure {
-    /// Code and request id.
-    Minimal,
-    /// Also the user's own facts and what the user can do.
-    #[default]
-    Standard,
-    /// Also operator texts.
-    Full,
+words! {
+    /// How much a denial shows; a stricter one is less.
+    pub enum Disclosure {
+        /// Code and request id.
+        Minimal = "minimal",
+        /// Also the user's own facts and what the user can do.
+        Standard = "standard",
+        /// Also operator texts.
+        Full = "full",
+    }
 }
 
-/// Who is told as much as full disclosure allows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FullTo {
-    /// Everybody with a valid token.
-    #[default]
-    Everybody,
-    /// Who comes on a device that is compliant or hybrid joined: a stolen token alone does not.
-    ManagedDevices,
+words! {
+    /// Who is told as much as full disclosure allows.
+    pub enum FullTo {
+        /// Everybody with a valid token.
+        Everybody = "everybody",
+        /// Who comes on a device that is compliant or hybrid joined: a stolen token alone does not.
+        ManagedDevices = "managed-devices",
+    }
 }
 
 /// Languages of the denial page, as BCP 47 tags.

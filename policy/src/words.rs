@@ -36,6 +36,9 @@ macro_rules! words {
             /// Every variant, in order.
             $vis const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
 
+            /// Every word, in the same order.
+            $vis const WORDS: [&'static str; Self::ALL.len()] = [$($word),+];
+
             /// The word that files, logs and metrics use.
             #[must_use]
             $vis const fn as_str(self) -> &'static str {

@@ -131,7 +131,7 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
             Some(word) => word == "bearer",
             None => !comes_in_session(&settings.token, client),
         },
-        method: cx.parse_key(view, "method", values::method).unwrap_or_else(|| "GET".to_owned()),
+        method: cx.parse_key(view, "method", values::method)?,
         path,
         other_readings,
         address: or_gone(address, fact("ip")),
@@ -178,7 +178,7 @@ fn or_gone<T>(known: Option<T>, gone: bool) -> Fact<T> {
 
 /// The path of a request, as it would be read of a request head.
 fn path<'v>(cx: &mut Context<'_>, app: Option<&App>, view: View<'v>) -> Option<ReadPath<'v>> {
-    let text = view.text("path").unwrap_or("/");
+    let text = view.text("path")?;
     let flaw = |what: &str| {
         Flaw::new("ask/path", format!("`{}` {what}", shortened(text)))
             .why("such a request is refused as malformed (400) before any policy is asked")
@@ -277,7 +277,7 @@ fn principal(
     let auth_time = ago(cx, "signed-in");
     let (methods, acr) = (view.owned("amr"), text("acr"));
     let contexts = cx.parse_list(view, "acrs", values::context);
-    let (methods, acr, contexts) = match view.boolean("mfa", false) {
+    let (methods, acr, contexts) = match view.is_on("mfa") {
         true => proven(cx, view, config, evidence, (methods, acr, contexts)),
         false => (methods, acr, contexts),
     };

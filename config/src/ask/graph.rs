@@ -15,7 +15,7 @@ pub(super) fn is_body(node: &Node) -> bool {
 
 /// Whether only the policies that apply are asked for.
 pub(super) fn applied_only(node: &Node) -> bool {
-    is_body(node) && View::new(&GRAPH, node).boolean("appliedPoliciesOnly", false)
+    is_body(node) && View::new(&GRAPH, node).is_on("appliedPoliciesOnly")
 }
 
 /// Words that Graph uses, and ours; an empty one says nothing (`all`).

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use portcullis_policy::model::{self, Unmatched, UserSelector};
 use portcullis_policy::path::{PathCase, fold as fold_path, is_below};
@@ -82,7 +81,7 @@ pub(super) fn app(
             known.app_groups.places.insert(group.to_owned(), Some(at));
         }
     }
-    let path_prefix = cx.parse_key(view, "path", values::path_prefix).unwrap_or_else(|| "/".to_owned());
+    let path_prefix = cx.parse_key(view, "path", values::path_prefix)?;
     let paths = paths::case(view);
     let allow_paths = paths::allowed(cx, view);
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
@@ -134,12 +133,12 @@ pub(super) fn app(
         forward_authorization,
         allow_headers,
         methods,
-        websocket: view.boolean("websocket", true),
+        websocket: view.is_on("websocket"),
         allowed_origins,
-        timeouts,
+        timeouts: timeouts?,
     };
-    let unmatched = match view.text("unmatched") {
-        Some("allow") => Unmatched::Allow,
+    let unmatched = match view.text("unmatched")? {
+        "allow" => Unmatched::Allow,
         _ => Unmatched::Deny,
     };
     let attributes = attributes(cx, view);
@@ -489,7 +488,7 @@ fn allow_headers(
 
 /// Only what was verified is forwarded, so a token in another place leaves nothing to forward.
 fn forward_authorization(cx: &mut Context<'_>, view: View<'_>, token: &TokenPlaces) -> bool {
-    let forwards = view.boolean("forward-authorization", false);
+    let forwards = view.is_on("forward-authorization");
     let other = token.cookie.is_some() || token.header.is_some();
     if forwards && (other || !token.bearer) {
         let what = if token.bearer {
@@ -507,9 +506,7 @@ fn forward_authorization(cx: &mut Context<'_>, view: View<'_>, token: &TokenPlac
 }
 
 fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {
-    let Some(token) = view.table("token", &TOKEN) else {
-        return TokenPlaces { bearer: true, cookie: None, header: None };
-    };
+    let token = view.table_or_default("token", &TOKEN);
     let name = |text: &str| {
         let fits = values::is_token(text) && !text.eq_ignore_ascii_case("authorization");
         let flaw =
@@ -517,7 +514,7 @@ fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {
         fits.then(|| text.to_owned()).ok_or_else(flaw)
     };
     let places = TokenPlaces {
-        bearer: token.boolean("bearer", true),
+        bearer: token.is_on("bearer"),
         cookie: cx.parse_key(token, "cookie", name),
         header: cx.parse_key(token, "header", name),
     };
@@ -530,18 +527,12 @@ fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {
     places
 }
 
-fn timeouts(cx: &mut Context<'_>, view: View<'_>) -> Timeouts {
-    let view = view.table("timeouts", &TIMEOUTS);
-    let mut duration = |key: &str, secs: u64| {
-        let value = view.and_then(|view| cx.parse_key(view, key, values::duration));
-        value.unwrap_or(Duration::from_secs(secs))
-    };
-    Timeouts {
-        connect: duration("connect", 2),
-        read: duration("read", 60),
-        write: duration("write", 60),
-        idle: duration("idle", 60),
-    }
+fn timeouts(cx: &mut Context<'_>, view: View<'_>) -> Option<Timeouts> {
+    let view = view.table_or_default("timeouts", &TIMEOUTS);
+    let mut duration = |key: &str| cx.parse_key(view, key, values::duration);
+    let (connect, read, write, idle) =
+        (duration("connect"), duration("read"), duration("write"), duration("idle"));
+    Some(Timeouts { connect: connect?, read: read?, write: write?, idle: idle? })
 }
 
 fn assigned(cx: &mut Context<'_>, view: View<'_>) -> Option<Vec<UserSelector>> {

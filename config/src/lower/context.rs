@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::values::Flaw;
 use crate::diagnose::{At, Diagnostic, Sources};
-use crate::schema::tree::{Kind, View};
+use crate::schema::tree::{Kind, Node, View};
 
 /// What lowering needs to know and what it finds.
 pub(crate) struct Context<'s> {
@@ -51,15 +51,17 @@ impl Context<'_> {
         }
     }
 
-    /// Parses the string under a key, if there is one.
+    /// Parses the string under a key, if there is one or the key has a default. What has a flaw is reported; the
+    /// default stands for it, so that nothing is reported twice.
     pub(crate) fn parse_key<T>(
         &mut self,
         view: View<'_>,
         key: &str,
-        parse: impl FnOnce(&str) -> Result<T, Flaw>,
+        parse: impl Fn(&str) -> Result<T, Flaw>,
     ) -> Option<T> {
-        let text = view.text(key)?;
-        self.parse(text, view.at_key(key), parse)
+        let written = view.get(key).and_then(Node::text);
+        let parsed = written.and_then(|text| self.parse(text, view.at_key(key), &parse));
+        parsed.or_else(|| parse(view.default_text(key)?).ok())
     }
 
     /// Parses every string of a list under a key.

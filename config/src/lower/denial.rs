@@ -20,21 +20,37 @@ const LOGO_BYTES_FIT: usize = 1_536;
 const KEY_FILE_BYTES_MAX: u64 = 1 << 10;
 const MESSAGE_CHARS_MAX: usize = 300;
 
+impl Default for Denial {
+    /// What holds where no file says anything.
+    fn default() -> Self {
+        let view = View::absent(&DENIAL);
+        Self {
+            installation: view.text("installation").unwrap_or_default().to_owned(),
+            disclosure: disclosure(view).unwrap_or(Disclosure::Minimal),
+            full_to: full_to(view).unwrap_or(FullTo::ManagedDevices),
+            language: language(view).unwrap_or_default(),
+            contact_mail: None,
+            contact_url: None,
+            remediation_url: None,
+            accent: None,
+            logo: None,
+            template: None,
+            support_keys: Vec::new(),
+            apps: Vec::new(),
+            policies: Vec::new(),
+        }
+    }
+}
+
 /// The settings of `[denial]`, with what apps add; what policies add is not known yet.
 pub(super) fn denial(cx: &mut Context<'_>, main: View<'_>, apps: Vec<AppDenial>) -> Option<Denial> {
-    let Some(view) = main.table("denial", &DENIAL) else {
-        return Some(Denial { apps, ..Denial::default() });
-    };
+    let view = main.table_or_default("denial", &DENIAL);
     let url = |text: &str| values::secure_url(text).map(String::from);
-    let defaults = Denial::default();
     Some(Denial {
-        installation: cx.parse_key(view, "installation", line).unwrap_or(defaults.installation),
-        disclosure: disclosure(view).unwrap_or(defaults.disclosure),
-        full_to: match view.text("full-to") {
-            Some("managed-devices") => FullTo::ManagedDevices,
-            _ => FullTo::Everybody,
-        },
-        language: language(view).unwrap_or(defaults.language),
+        installation: cx.parse_key(view, "installation", line)?,
+        disclosure: disclosure(view)?,
+        full_to: full_to(view)?,
+        language: language(view)?,
         contact_mail: cx.parse_key(view, "contact-mail", mail),
         contact_url: cx.parse_key(view, "contact-url", url),
         remediation_url: cx.parse_key(view, "remediation-url", url),
@@ -59,9 +75,8 @@ pub(super) fn of_policy(cx: &mut Context<'_>, view: View<'_>) -> PolicyDenial {
 
 /// Whether some app's denials show all, where a policy does not say otherwise.
 pub(super) fn some_app_is_full(main: View<'_>) -> bool {
-    let installation = main.table("denial", &DENIAL).and_then(disclosure).unwrap_or_default();
-    let mut bases = main.tables("app", &APP).map(|app| disclosure(app).unwrap_or(installation));
-    bases.any(|base| base == Disclosure::Full)
+    let installation = disclosure(main.table_or_default("denial", &DENIAL));
+    main.tables("app", &APP).any(|app| disclosure(app).or(installation) == Some(Disclosure::Full))
 }
 
 /// A message that nobody will ever read: where no disclosure in force is the full one.
@@ -81,18 +96,15 @@ pub(super) fn hidden_message(cx: &mut Context<'_>, policy: View<'_>, some_app_is
 }
 
 fn disclosure(view: View<'_>) -> Option<Disclosure> {
-    match view.text("disclosure")? {
-        "minimal" => Some(Disclosure::Minimal),
-        "standard" => Some(Disclosure::Standard),
-        "full" => Some(Disclosure::Full),
-        // Told when shapes were compared; until it is mended, nothing is shown.
-        _ => Some(Disclosure::Minimal),
-    }
+    view.word("disclosure", Disclosure::from_word)
+}
+
+fn full_to(view: View<'_>) -> Option<FullTo> {
+    view.word("full-to", FullTo::from_word)
 }
 
 fn language(view: View<'_>) -> Option<&'static str> {
-    let wanted = view.text("language")?;
-    LANGUAGES.iter().copied().find(|known| *known == wanted)
+    view.word("language", |wanted| LANGUAGES.iter().copied().find(|known| *known == wanted))
 }
 
 fn message(text: &str) -> Result<String, Flaw> {
@@ -183,12 +195,8 @@ fn logo(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
 }
 
 pub(super) fn evidence(cx: &mut Context<'_>, view: View<'_>) -> Evidence {
-    let defaults = Evidence::default();
     Evidence {
-        mfa_methods: match view.get("mfa-methods") {
-            Some(_) => view.owned("mfa-methods"),
-            None => defaults.mfa_methods,
-        },
+        mfa_methods: view.owned("mfa-methods"),
         mfa_acrs: view.owned("mfa-acrs"),
         mfa_contexts: cx.parse_list(view, "mfa-contexts", values::context),
         approved_clients: view.owned("approved-clients"),

@@ -40,14 +40,8 @@ pub(super) fn issuer(
     }
     cx.not_empty(view, "algorithms", "no token could be verified");
     cx.not_empty(view, "types", "no token would be of an accepted type");
-    let algorithms = match view.get("algorithms") {
-        Some(_) => algorithms(cx, view),
-        None => vec!["RS256".to_owned(), "ES256".to_owned()],
-    };
-    let types = match view.get("types") {
-        Some(_) => view.texts("types").map(|(text, _)| text.to_ascii_lowercase()).collect(),
-        None => vec!["jwt".to_owned(), "at+jwt".to_owned()],
-    };
+    let algorithms = algorithms(cx, view);
+    let types = view.texts("types").map(|(text, _)| text.to_ascii_lowercase()).collect();
     let keys = keys(cx, view);
     let ca = authorities(cx, view, "ca");
     if let (Some(_), Some(KeySource::File(_))) = (view.get("ca"), &keys) {
@@ -57,7 +51,7 @@ pub(super) fn issuer(
                 .help("take `ca` away, or name a `url` or `discovery`"),
         );
     }
-    let leeway = cx.parse_key(view, "leeway", values::duration).unwrap_or(LEEWAY_MAX);
+    let leeway = cx.parse_key(view, "leeway", values::duration)?;
     if leeway > LEEWAY_MAX {
         cx.push(
             Diagnostic::error("issuer/leeway", view.at_key("leeway"), "`leeway` is more than 30s")
@@ -66,17 +60,16 @@ pub(super) fn issuer(
         );
     }
     let max_age = cx.parse_key(view, "max-age", values::duration);
-    let mut duration =
-        |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
-    let (refresh, refresh_min, stale_max) =
-        (duration("refresh", 600), duration("refresh-min", 30), duration("stale-max", 86_400));
+    let refresh = cx.parse_key(view, "refresh", values::duration)?;
+    let refresh_min = cx.parse_key(view, "refresh-min", values::duration)?;
+    let stale_max = cx.parse_key(view, "stale-max", values::duration)?;
     if refresh_min < Duration::from_secs(1) || refresh < refresh_min || stale_max < refresh {
         cx.push(
             Diagnostic::error("issuer/refresh", view.at_key("refresh"), "the times of fetching keys contradict each other")
                 .help("`refresh-min` is at least 1s, `refresh` at least `refresh-min`, `stale-max` at least `refresh`"),
         );
     }
-    let claims = view.table("claims", &CLAIMS).map_or_else(Claims::default, |view| claims(cx, view));
+    let claims = claims(cx, view.table_or_default("claims", &CLAIMS));
     let evidence = evidence(view, &claims, contexts_satisfy);
     Some(Issuer {
         name: name?.as_str().to_owned(),
@@ -245,42 +238,50 @@ fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
             }
         }
     }
-    let device_attributes = device_attributes(cx, view);
-    let defaults = Claims::default();
-    let maybe = |key: &str| view.get(key).and_then(claim_name);
-    let or = |key: &str, default: String| maybe(key).unwrap_or(default);
+    Claims { device_attributes: device_attributes(cx, view), ..named_claims(view) }
+}
+
+impl Default for Claims {
+    /// The names of claims where no file names others.
+    fn default() -> Self {
+        named_claims(View::absent(&CLAIMS))
+    }
+}
+
+/// The names of claims as they are written, or as they are by default.
+fn named_claims(view: View<'_>) -> Claims {
+    let optional = |key: &str| view.get(key).and_then(claim_name);
+    let name = |key: &str| {
+        let default = || view.default_text(key).map(ToOwned::to_owned);
+        optional(key).or_else(default).unwrap_or_default()
+    };
     Claims {
-        user_id: or("user-id", defaults.user_id),
-        user_name: or("user-name", defaults.user_name),
-        groups: or("groups", defaults.groups),
-        roles: or("roles", defaults.roles),
-        list_separator: match view.text("list-separator") {
-            Some("comma") => Some(ListSeparator::Comma),
-            Some("semicolon") => Some(ListSeparator::Semicolon),
-            Some("space") => Some(ListSeparator::Space),
-            _ => None,
-        },
-        methods: or("methods", defaults.methods),
-        acr: or("acr", defaults.acr),
-        contexts: or("contexts", defaults.contexts),
-        auth_time: or("auth-time", defaults.auth_time),
-        device_id: or("device-id", defaults.device_id),
-        device_compliant: or("device-compliant", defaults.device_compliant),
-        device_trust_type: or("device-trust-type", defaults.device_trust_type),
-        device_os: or("device-os", defaults.device_os),
-        device_os_version: or("device-os-version", defaults.device_os_version),
-        sign_in_risk: maybe("sign-in-risk"),
-        user_risk: maybe("user-risk"),
-        insider_risk: maybe("insider-risk"),
-        service_principal_risk: maybe("service-principal-risk"),
-        risk_seen: maybe("risk-seen"),
-        flow: maybe("flow"),
-        guest_kind: maybe("guest-kind"),
-        home_tenant: maybe("home-tenant"),
-        device_attributes,
-        terms: maybe("terms"),
-        custom_controls: maybe("custom-controls"),
-        password_changed: maybe("password-changed"),
+        user_id: name("user-id"),
+        user_name: name("user-name"),
+        groups: name("groups"),
+        roles: name("roles"),
+        list_separator: view.word("list-separator", ListSeparator::from_word),
+        methods: name("methods"),
+        acr: name("acr"),
+        contexts: name("contexts"),
+        auth_time: name("auth-time"),
+        device_id: name("device-id"),
+        device_compliant: name("device-compliant"),
+        device_trust_type: name("device-trust-type"),
+        device_os: name("device-os"),
+        device_os_version: name("device-os-version"),
+        sign_in_risk: optional("sign-in-risk"),
+        user_risk: optional("user-risk"),
+        insider_risk: optional("insider-risk"),
+        service_principal_risk: optional("service-principal-risk"),
+        risk_seen: optional("risk-seen"),
+        flow: optional("flow"),
+        guest_kind: optional("guest-kind"),
+        home_tenant: optional("home-tenant"),
+        device_attributes: Vec::new(),
+        terms: optional("terms"),
+        custom_controls: optional("custom-controls"),
+        password_changed: optional("password-changed"),
         extra: view.items("extra").iter().filter_map(claim_name).collect(),
     }
 }

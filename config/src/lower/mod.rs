@@ -180,21 +180,22 @@ fn settings(
     known: &mut Definitions,
     set: &mut PolicySet,
 ) -> Option<Settings> {
-    let insecure = main.table("insecure-options", &INSECURE);
-    let allows = |name: &str| insecure.is_some_and(|view| view.boolean(name, false));
-    let server =
-        main.table("server", &SERVER).and_then(|view| server::server(cx, view, allows("public-admin")));
-    let trusted_proxies = match main.table("trusted-proxies", &TRUSTED_PROXIES) {
-        Some(view) => server::trusted_proxies(cx, view, allows("trust-any-proxy")),
-        None => TrustedProxies::default(),
-    };
+    let insecure = main.table_or_default("insecure-options", &INSECURE);
+    let server = main
+        .table("server", &SERVER)
+        .and_then(|view| server::server(cx, view, insecure.is_on("public-admin")));
+    let trusted_proxies = server::trusted_proxies(
+        cx,
+        main.table_or_default("trusted-proxies", &TRUSTED_PROXIES),
+        insecure.is_on("trust-any-proxy"),
+    );
     let geo = main.table("geo", &crate::schema::tables::GEO).and_then(|view| server::geo(cx, view));
 
     cx.not_empty(main, "issuer", "no token would ever be accepted");
     let mut issuer_names = Names::default();
     let mut issuers = Vec::new();
-    let evidence = main.table("evidence", &EVIDENCE);
-    let contexts_satisfy = evidence.and_then(|view| view.get("contexts-satisfy")).and_then(Node::boolean);
+    let evidence = main.table_or_default("evidence", &EVIDENCE);
+    let contexts_satisfy = evidence.get("contexts-satisfy").and_then(Node::boolean);
     for view in main.tables("issuer", &ISSUER) {
         if let Some(issuer) = issuer::issuer(cx, view, &mut issuer_names, contexts_satisfy) {
             known.proofs.issuers.push(proof::IssuerProofs::of(view, &issuer));
@@ -205,9 +206,7 @@ fn settings(
 
     known.has_geo = main.get("geo").is_some();
     known.claims = issuers.iter().map(|issuer| issuer.claims.clone()).collect();
-    if let Some(view) = evidence {
-        set.evidence = denial::evidence(cx, view);
-    }
+    set.evidence = denial::evidence(cx, evidence);
     cx.not_empty(main, "app", "there would be nothing to protect");
     let mut apps = Vec::new();
     let mut app_denials = Vec::new();
@@ -228,7 +227,7 @@ fn settings(
     let denial = denial::denial(cx, main, app_denials);
     let complete = issuers.len() == main.items("issuer").len() && apps.len() == main.items("app").len();
     complete.then_some(())?;
-    Some(Settings { server: server?, trusted_proxies, issuers, apps, geo, denial: denial? })
+    Some(Settings { server: server?, trusted_proxies: trusted_proxies?, issuers, apps, geo, denial: denial? })
 }
 
 /// A policy for a context that no app asks for is never consulted.

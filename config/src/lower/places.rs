@@ -82,7 +82,7 @@ fn location(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Op
     let place = if networks.is_some() {
         cx.not_empty(view, "networks", why);
         let networks = cx.parse_list(view, "networks", values::network);
-        Place::Networks { networks, trusted: view.boolean("trusted", false) }
+        Place::Networks { networks, trusted: view.is_on("trusted") }
     } else {
         cx.not_empty(view, "countries", why);
         if !known.has_geo {
@@ -97,7 +97,7 @@ fn location(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Op
             );
         }
         let countries = cx.parse_list(view, "countries", values::country);
-        Place::Countries { countries, include_unknown: view.boolean("include-unknown", false) }
+        Place::Countries { countries, include_unknown: view.is_on("include-unknown") }
     };
     Some(NamedLocation { name: name?.to_owned(), place })
 }

@@ -71,11 +71,11 @@ fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Opti
         password_change(cx, view, grant, targets);
     }
     let id = id?;
-    let state = match view.text("state") {
-        None | Some("enabled") => PolicyState::Enabled,
-        Some("report-only") => PolicyState::ReportOnly,
-        Some("disabled") => PolicyState::Disabled,
-        Some(_) => return None,
+    let state = match view.text("state")? {
+        "enabled" => PolicyState::Enabled,
+        "report-only" => PolicyState::ReportOnly,
+        "disabled" => PolicyState::Disabled,
+        _ => return None,
     };
     let name = view.text("name").unwrap_or(id.as_str()).to_owned();
     Some(Policy {
@@ -296,10 +296,10 @@ fn grant(
     }
     let table = view.table("grant", &GRANT)?;
     cx.not_empty(table, "controls", "the policy would ask for nothing");
-    let operator = match table.text("operator") {
-        None | Some("and") => Operator::And,
-        Some("or") => Operator::Or,
-        Some(_) => return None,
+    let operator = match table.text("operator")? {
+        "and" => Operator::And,
+        "or" => Operator::Or,
+        _ => return None,
     };
     let mut controls: Vec<Control> = Vec::new();
     for (text, at) in table.texts("controls") {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -11,7 +10,7 @@ use super::context::Context;
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
 use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LISTENER, LISTENER_TLS};
-use crate::schema::tree::{Kind, View};
+use crate::schema::tree::{Node, View};
 use crate::settings::{
     AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, ProcessLog,
     Server, Subject, SyslogTarget, TrustedProxies,
@@ -24,8 +23,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
     for listener in view.tables("listeners", &LISTENER) {
         listeners.extend(self::listener(cx, listener, &mut taken));
     }
-    let admin = cx.parse_key(view, "admin", values::socket_address);
-    let admin = admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
+    let admin = cx.parse_key(view, "admin", values::socket_address)?;
     if !admin.ip().is_loopback() && !public_admin {
         cx.push(
             Diagnostic::error(
@@ -45,12 +43,11 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
                 .help("give metrics and health a port of their own"),
         );
     }
-    let mut duration =
-        |key: &str, secs: u64| cx.parse_key(view, key, values::duration).unwrap_or(Duration::from_secs(secs));
-    let (grace, client_idle) = (duration("grace", 30), duration("client-idle", 60));
-    let body_bytes_max = cx.parse_key(view, "body-max", values::size).unwrap_or(10 << 20);
+    let grace = cx.parse_key(view, "grace", values::duration)?;
+    let client_idle = cx.parse_key(view, "client-idle", values::duration)?;
+    let body_bytes_max = cx.parse_key(view, "body-max", values::size)?;
     for key in ["upgrade-socket", "pid-file"] {
-        if let Some(text) = view.text(key) {
+        if let Some(text) = view.get(key).and_then(Node::text) {
             let path = cx.path(text);
             cx.names(&path, view.at_key(key));
         }
@@ -58,31 +55,19 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
     Some(Server {
         listeners,
         admin,
-        threads: integer(view, "threads"),
+        threads: view.integer("threads"),
         grace,
-        upgrade_socket: cx.path(view.text("upgrade-socket").unwrap_or("/run/portcullis/upgrade.sock")),
-        pid_file: cx.path(view.text("pid-file").unwrap_or("/run/portcullis/portcullis.pid")),
+        upgrade_socket: cx.path(view.text("upgrade-socket")?),
+        pid_file: cx.path(view.text("pid-file")?),
         client_idle,
-        upstream_pool: integer(view, "upstream-pool").unwrap_or(256),
+        upstream_pool: view.integer("upstream-pool")?,
         body_bytes_max,
-        decision_log: decision_log(cx, view),
-        decision_subject: match decision_table(view).and_then(|table| table.text("subject")) {
-            Some("clear") => Subject::Clear,
-            Some("none") => Subject::None,
-            _ => Subject::Hashed,
-        },
-        process_log: match view.text("process-log") {
-            Some("json") => ProcessLog::Json,
-            _ => ProcessLog::Text,
-        },
+        decision_log: decision_log(cx, view)?,
+        decision_subject: view
+            .table_or_default("decision-log", &DECISION_LOG)
+            .word("subject", Subject::from_word)?,
+        process_log: view.word("process-log", ProcessLog::from_word)?,
     })
-}
-
-fn integer(view: View<'_>, key: &str) -> Option<usize> {
-    match view.get(key)?.kind {
-        Kind::Integer(integer) => usize::try_from(integer?).ok(),
-        _ => None,
-    }
 }
 
 /// Whether two addresses cannot both be listened on.
@@ -103,7 +88,7 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
         cx.push(Diagnostic::error("server/address-twice", view.at_key("address"), what));
     }
     taken.insert(address);
-    let public_port = integer(view, "public-port").and_then(|port| u16::try_from(port).ok());
+    let public_port = view.integer("public-port");
     match tls {
         // A certificate that cannot be used never turns into plain HTTP.
         Some(None) => None,
@@ -113,24 +98,19 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
     }
 }
 
-fn decision_table(view: View<'_>) -> Option<View<'_>> {
-    view.table("decision-log", &DECISION_LOG)
-}
-
-fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
-    let Some(table) = decision_table(view) else {
-        let off = view.text("decision-log") == Some("off");
-        let sink = if off { LogSink::Off } else { LogSink::Stdout };
-        return DecisionLog { sink, grants_one_in: None, access: None };
+fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> Option<DecisionLog> {
+    let Some(table) = view.table("decision-log", &DECISION_LOG) else {
+        let sink = if view.text("decision-log") == Some("off") { LogSink::Off } else { LogSink::Stdout };
+        return Some(DecisionLog { sink, grants_one_in: None, access: None });
     };
-    let sink = log_sink(cx, table);
-    let access = table.table("access", &ACCESS_LOG).map(|access| AccessLog {
-        sink: log_sink(cx, access),
-        format: match access.text("format") {
-            Some("combined") => AccessFormat::Combined,
-            _ => AccessFormat::Json,
-        },
-    });
+    let sink = log_sink(cx, table)?;
+    let access = match table.table("access", &ACCESS_LOG) {
+        Some(access) => Some(AccessLog {
+            sink: log_sink(cx, access)?,
+            format: access.word("format", AccessFormat::from_word)?,
+        }),
+        None => None,
+    };
     let file = |sink: &LogSink| match sink {
         LogSink::File { path, .. } => Some(path.clone()),
         LogSink::Off | LogSink::Stdout | LogSink::Syslog(_) => None,
@@ -146,18 +126,17 @@ fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> DecisionLog {
                 .help("give the access log a file of its own"),
         );
     }
-    let one_in = integer(table, "grants-one-in").and_then(|one_in| u32::try_from(one_in).ok());
-    DecisionLog { sink, grants_one_in: one_in, access }
+    Some(DecisionLog { sink, grants_one_in: table.integer("grants-one-in"), access })
 }
 
 /// The place that a log's `file` or `syslog` names.
-fn log_sink(cx: &mut Context<'_>, table: View<'_>) -> LogSink {
+fn log_sink(cx: &mut Context<'_>, table: View<'_>) -> Option<LogSink> {
     let syslog = cx.parse_key(table, "syslog", syslog_target);
     if let Some(SyslogTarget::Socket(path)) = &syslog {
         cx.names(path, table.at_key("syslog"));
     }
     let bytes_max = cx.parse_key(table, "max-size", values::size);
-    match (table.text("file"), syslog) {
+    Some(match (table.text("file"), syslog) {
         (Some(_), Some(_)) => {
             cx.push(
                 Diagnostic::error(
@@ -172,12 +151,11 @@ fn log_sink(cx: &mut Context<'_>, table: View<'_>) -> LogSink {
         (Some(file), None) => {
             let path = cx.path(file);
             cx.names(&path, table.at_key("file"));
-            let keep = integer(table, "keep").and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5);
-            LogSink::File { path, bytes_max, keep }
+            LogSink::File { path, bytes_max, keep: table.integer("keep")? }
         }
         (None, Some(target)) => LogSink::Syslog(target),
         (None, None) => LogSink::Stdout,
-    }
+    })
 }
 
 /// `/dev/log`, or `udp://192.0.2.1:514`. No names: the log must not hang on a resolver.
@@ -190,7 +168,7 @@ fn syslog_target(text: &str) -> Result<SyslogTarget, Flaw> {
     }
 }
 
-pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -> TrustedProxies {
+pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -> Option<TrustedProxies> {
     let (mut networks, mut told) = (Vec::new(), false);
     for (text, at) in view.texts("networks") {
         let Some(network) = cx.parse(text, at, values::network) else { continue };
@@ -208,11 +186,7 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
         }
         told |= everybody;
     }
-    let header = match view.text("header") {
-        Some("forwarded") => ForwardedHeader::Forwarded,
-        _ => ForwardedHeader::XForwardedFor,
-    };
-    TrustedProxies { networks, header }
+    Some(TrustedProxies { networks, header: view.word("header", ForwardedHeader::from_word)? })
 }
 
 /// A database that is not there yet is no reason to refuse what policies say: they can be checked, analyzed and
@@ -234,7 +208,7 @@ fn database(cx: &mut Context<'_>, view: View<'_>) -> Option<PathBuf> {
 
 pub(super) fn geo(cx: &mut Context<'_>, view: View<'_>) -> Option<Geo> {
     let database = database(cx, view);
-    let path = view.text("country-path").unwrap_or("country.iso_code");
+    let path = view.text("country-path")?;
     let country_path: Vec<String> = path.split('.').map(ToOwned::to_owned).collect();
     if country_path.len() > 16 || country_path.iter().any(String::is_empty) {
         cx.push(

@@ -1,9 +1,11 @@
 //! The keys of a question to the policies, of a file of cases, and of the body that Graph takes for the
 //! same question (`conditionalAccess/evaluate`).
 
-use super::{CONTEXTS, DATE, Form, Shape, TEXT, TEXTS, Table, default, optional, required};
+use portcullis_policy::model::{ClientAppType, Flow, Platform, RiskLevel};
 
-const RISK: Shape = Shape::Word(&["none", "low", "medium", "high"]);
+use super::{CONTEXTS, DATE, Form, Literal, Shape, TEXT, TEXTS, Table, default, optional, required};
+
+const RISK: Shape = Shape::Word(&RiskLevel::WORDS);
 
 pub(crate) static CASES: Table = Table {
     title: "a file of cases",
@@ -36,20 +38,12 @@ pub(crate) static QUESTION: Table = Table {
         optional("home-tenant", TEXT, "The tenant that the user comes from."),
         required("app", Shape::Text(Form::Id), "The app, by id."),
         optional("context", Shape::Text(Form::Context), "The authentication context; from `path` if absent."),
-        default("method", "\"GET\"", TEXT, "The method."),
-        default("path", "\"/\"", TEXT, "The path."),
+        default("method", Literal::Text("GET"), TEXT, "The method."),
+        default("path", Literal::Text("/"), TEXT, "The path."),
         optional("ip", TEXT, "The client's address."),
         optional("country", Shape::Text(Form::Country), "Its country; looked up from `ip` if absent."),
-        optional(
-            "platform",
-            Shape::Word(&["android", "ios", "windows", "macos", "linux", "windows-phone"]),
-            "The device's platform.",
-        ),
-        optional(
-            "client",
-            Shape::Word(&["browser", "mobile-apps-and-desktop-clients", "exchange-active-sync", "other"]),
-            "The kind of client.",
-        ),
+        optional("platform", Shape::Word(&Platform::WORDS), "The device's platform."),
+        optional("client", Shape::Word(&ClientAppType::WORDS), "The kind of client."),
         optional("sign-in-risk", RISK, "Risk of the sign-in."),
         optional("user-risk", RISK, "Risk of the user."),
         optional("insider-risk", RISK, "Insider risk."),
@@ -73,11 +67,7 @@ pub(crate) static QUESTION: Table = Table {
             "What brings the token: `Authorization: Bearer`, or a cookie or header of a session. If absent, a session where the app takes one and `client` is a browser or is not told.",
         ),
         optional("client-id", TEXT, "The client that the token was issued to."),
-        optional(
-            "flow",
-            Shape::Word(&["device-code-flow", "authentication-transfer"]),
-            "The authentication flow.",
-        ),
+        optional("flow", Shape::Word(&Flow::WORDS), "The authentication flow."),
         optional("signed-in", Shape::Text(Form::Duration), "How long ago the sign-in was."),
         optional("password-changed", Shape::Text(Form::Duration), "How long ago the password was changed."),
         optional("risk-seen", Shape::Text(Form::Duration), "How long ago the user's risk was seen."),

@@ -2,13 +2,13 @@
 //!
 //! The same table checks files and makes the reference, so the two cannot tell different stories.
 
-use portcullis_policy::path::PathForm;
-
 pub(crate) mod ask_tables;
 pub(crate) mod check;
 pub(crate) mod policy_tables;
 pub(crate) mod tables;
 pub(crate) mod tree;
+
+use crate::settings::Disclosure;
 
 /// A table of the format.
 #[derive(Debug)]
@@ -33,8 +33,17 @@ pub(crate) struct Key {
 pub(crate) enum Need {
     Required,
     Optional,
-    /// Absent means this, written as TOML.
-    Default(&'static str),
+    /// Absent means this. Lowering reads it from here; it is written nowhere else.
+    Default(Literal),
+}
+
+/// A default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Literal {
+    Text(&'static str),
+    Texts(&'static [&'static str]),
+    Bool(bool),
+    Integer(i64),
 }
 
 /// What a value looks like.
@@ -95,7 +104,7 @@ pub(crate) const fn optional(name: &'static str, shape: Shape, doc: &'static str
     Key { name, shape, need: Need::Optional, doc }
 }
 
-pub(crate) const fn default(name: &'static str, value: &'static str, shape: Shape, doc: &'static str) -> Key {
+pub(crate) const fn default(name: &'static str, value: Literal, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, need: Need::Default(value), doc }
 }
 
@@ -105,18 +114,4 @@ const TEXT: Shape = Shape::Text(Form::Plain);
 const TEXTS: Shape = Shape::List(&TEXT);
 const CONTEXTS: Shape = Shape::List(&Shape::Text(Form::Context));
 const DATE: Shape = Shape::Either(&[Shape::Text(Form::Date), Shape::Date]);
-const DISCLOSURE: Shape = Shape::Word(&["minimal", "standard", "full"]);
-
-/// Every form that an app can allow, as the schema lists them.
-const PATH_FORMS: [&str; PathForm::ALL.len()] = {
-    let mut words = [""; PathForm::ALL.len()];
-    let mut position = 0;
-    while position < words.len() {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, within the length of both")]
-        {
-            words[position] = PathForm::ALL[position].as_str();
-        }
-        position += 1;
-    }
-    words
-};
+const DISCLOSURE: Shape = Shape::Word(&Disclosure::WORDS);

@@ -1,9 +1,11 @@
 //! The keys of `[[policy]]`.
 
-use super::{DATE, DISCLOSURE, Form, Shape, TEXT, TEXTS, Table, default, optional, required};
+use portcullis_policy::model::{ClientAppType, Flow, Platform, RiskLevel};
+
+use super::{DATE, DISCLOSURE, Form, Literal, Shape, TEXT, TEXTS, Table, default, optional, required};
 
 const SELECTORS: Shape = Shape::List(&Shape::Text(Form::Selector));
-const RISKS: Shape = Shape::List(&Shape::Word(&["none", "low", "medium", "high"]));
+const RISKS: Shape = Shape::List(&Shape::Word(&RiskLevel::WORDS));
 const PATHS: Shape = Shape::List(&Shape::Text(Form::PathPattern));
 
 pub(crate) static POLICY: Table = Table {
@@ -13,7 +15,7 @@ pub(crate) static POLICY: Table = Table {
         optional("name", TEXT, "What administrators call it; the id if absent."),
         default(
             "state",
-            "\"enabled\"",
+            Literal::Text("enabled"),
             Shape::Word(&["enabled", "report-only", "disabled"]),
             "Whether it is enforced, only watched, or switched off.",
         ),
@@ -85,16 +87,7 @@ pub(crate) static FILTER: Table = Table {
 pub(crate) static CONDITIONS: Table = Table {
     title: "[policy.conditions]",
     keys: &[
-        optional(
-            "client-apps",
-            Shape::List(&Shape::Word(&[
-                "browser",
-                "mobile-apps-and-desktop-clients",
-                "exchange-active-sync",
-                "other",
-            ])),
-            "Client app types.",
-        ),
+        optional("client-apps", Shape::List(&Shape::Word(&ClientAppType::WORDS)), "Client app types."),
         optional("platforms", Shape::Table(&PLATFORMS), "Device platforms."),
         optional("locations", Shape::Table(&LOCATIONS), "Named locations."),
         optional("sign-in-risk", RISKS, "Sign-in risk levels."),
@@ -102,19 +95,18 @@ pub(crate) static CONDITIONS: Table = Table {
         optional("insider-risk", RISKS, "Insider risk levels."),
         optional("service-principal-risk", RISKS, "Service principal risk levels."),
         optional("device-filter", Shape::Table(&FILTER), "A rule over `device.*`."),
-        optional(
-            "authentication-flows",
-            Shape::List(&Shape::Word(&["device-code-flow", "authentication-transfer"])),
-            "Authentication flows.",
-        ),
+        optional("authentication-flows", Shape::List(&Shape::Word(&Flow::WORDS)), "Authentication flows."),
         optional("request", Shape::Table(&REQUEST), "Method and path."),
         optional("time", Shape::Table(&TIME), "Time of day, day of week, dates."),
         optional("claims", Shape::Text(Form::Rule), "A rule over `user.*`, `request.*` and `app.*`."),
     ],
 };
 
-const PLATFORM_WORDS: Shape =
-    Shape::List(&Shape::Word(&["all", "android", "ios", "windows", "macos", "linux", "windows-phone"]));
+const PLATFORM_WORDS: Shape = Shape::List(&Shape::Word(&PLATFORM_SELECTORS));
+const PLATFORM_SELECTORS: [&str; Platform::WORDS.len() + 1] = {
+    let [a, b, c, d, e, f] = Platform::WORDS;
+    ["all", a, b, c, d, e, f]
+};
 
 pub(crate) static PLATFORMS: Table = Table {
     title: "platforms",
@@ -168,7 +160,7 @@ pub(crate) static GRANT: Table = Table {
     keys: &[
         default(
             "operator",
-            "\"and\"",
+            Literal::Text("and"),
             Shape::Word(&["and", "or"]),
             "Whether all controls or one of them is enough.",
         ),

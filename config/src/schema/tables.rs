@@ -2,9 +2,10 @@
 
 use super::policy_tables::POLICY;
 use super::{
-    CONTEXTS, DISCLOSURE, Form, Key, PATH_FORMS, Shape, TEXT, TEXTS, Table, default, optional, required,
+    CONTEXTS, DISCLOSURE, Form, Key, Literal, Shape, TEXT, TEXTS, Table, default, optional, required,
 };
-use crate::settings::LANGUAGES;
+use crate::settings::{AccessFormat, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog, Subject};
+use portcullis_policy::path::PathForm;
 
 const DURATION: Shape = Shape::Text(Form::Duration);
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
@@ -61,52 +62,52 @@ pub(crate) static SERVER: Table = Table {
         required("listeners", Shape::List(&Shape::Table(&LISTENER)), "Public listeners."),
         default(
             "admin",
-            "\"127.0.0.1:9090\"",
+            Literal::Text("127.0.0.1:9090"),
             Shape::Text(Form::SocketAddress),
             "Metrics and health; loopback unless `insecure-options` says otherwise.",
         ),
         optional("threads", Shape::Integer { min: 1, max: 1024 }, "Worker threads; one per core if absent."),
         default(
             "grace",
-            "\"30s\"",
+            Literal::Text("30s"),
             DURATION,
             "How long requests under way may take after a stop was asked for.",
         ),
         default(
             "upgrade-socket",
-            "\"/run/portcullis/upgrade.sock\"",
+            Literal::Text("/run/portcullis/upgrade.sock"),
             Shape::Text(Form::Path),
             "Where a successor asks for the listening sockets.",
         ),
         default(
             "pid-file",
-            "\"/run/portcullis/portcullis.pid\"",
+            Literal::Text("/run/portcullis/portcullis.pid"),
             Shape::Text(Form::Path),
             "File with the process id.",
         ),
         default(
             "client-idle",
-            "\"60s\"",
+            Literal::Text("60s"),
             DURATION,
             "How long a client connection is kept that asks nothing, or takes nothing of an answer.",
         ),
         default(
             "upstream-pool",
-            "256",
+            Literal::Integer(256),
             Shape::Integer { min: 0, max: 1_000_000 },
             "Idle upstream connections kept.",
         ),
-        default("body-max", "\"10MiB\"", Shape::Text(Form::Size), "Largest request body."),
+        default("body-max", Literal::Text("10MiB"), Shape::Text(Form::Size), "Largest request body."),
         default(
             "decision-log",
-            "\"stdout\"",
+            Literal::Text("stdout"),
             Shape::Either(&[Shape::Word(&["stdout", "off"]), Shape::Table(&DECISION_LOG)]),
             "Where decisions are logged.",
         ),
         default(
             "process-log",
-            "\"text\"",
-            Shape::Word(&["text", "json"]),
+            Literal::Text("text"),
+            Shape::Word(&ProcessLog::WORDS),
             "How the process' own messages are written to standard error: for people, or one JSON object a line.",
         ),
     ],
@@ -121,7 +122,12 @@ pub(crate) static DECISION_LOG: Table = Table {
             Shape::Text(Form::Size),
             "At this size the file becomes `NAME.1` and a new one is begun; never if absent.",
         ),
-        default("keep", "5", Shape::Integer { min: 0, max: 1_000 }, "How many full files are kept."),
+        default(
+            "keep",
+            Literal::Integer(5),
+            Shape::Integer { min: 0, max: 1_000 },
+            "How many full files are kept.",
+        ),
         optional(
             "syslog",
             TEXT,
@@ -134,8 +140,8 @@ pub(crate) static DECISION_LOG: Table = Table {
         ),
         default(
             "subject",
-            "\"hashed\"",
-            Shape::Word(&["clear", "hashed", "none"]),
+            Literal::Text("hashed"),
+            Shape::Word(&Subject::WORDS),
             "How people are named: by id, by a keyed hash of it, or not at all.",
         ),
         optional(
@@ -155,7 +161,12 @@ pub(crate) static ACCESS_LOG: Table = Table {
             Shape::Text(Form::Size),
             "At this size the file becomes `NAME.1` and a new one is begun; never if absent.",
         ),
-        default("keep", "5", Shape::Integer { min: 0, max: 1_000 }, "How many full files are kept."),
+        default(
+            "keep",
+            Literal::Integer(5),
+            Shape::Integer { min: 0, max: 1_000 },
+            "How many full files are kept.",
+        ),
         optional(
             "syslog",
             TEXT,
@@ -163,8 +174,8 @@ pub(crate) static ACCESS_LOG: Table = Table {
         ),
         default(
             "format",
-            "\"json\"",
-            Shape::Word(&["json", "combined"]),
+            Literal::Text("json"),
+            Shape::Word(&AccessFormat::WORDS),
             "One JSON object a line, or the combined format of Apache and nginx.",
         ),
     ],
@@ -197,8 +208,8 @@ pub(crate) static TRUSTED_PROXIES: Table = Table {
         required("networks", NETWORKS, "Networks of trusted peers."),
         default(
             "header",
-            "\"x-forwarded-for\"",
-            Shape::Word(&["x-forwarded-for", "forwarded"]),
+            Literal::Text("x-forwarded-for"),
+            Shape::Word(&ForwardedHeader::WORDS),
             "The header that they use.",
         ),
     ],
@@ -212,11 +223,11 @@ pub(crate) static ISSUER: Table = Table {
         required("audiences", TEXTS, "Accepted `aud` values."),
         default(
             "algorithms",
-            "[\"RS256\", \"ES256\"]",
+            Literal::Texts(&["RS256", "ES256"]),
             TEXTS,
             "Accepted signature algorithms; asymmetric only. Keys without `alg` serve each of them that fits.",
         ),
-        default("types", "[\"jwt\", \"at+jwt\"]", TEXTS, "Accepted `typ` header values."),
+        default("types", Literal::Texts(&["jwt", "at+jwt"]), TEXTS, "Accepted `typ` header values."),
         required(
             "keys",
             Shape::Table(&KEYS),
@@ -227,18 +238,23 @@ pub(crate) static ISSUER: Table = Table {
             Shape::Text(Form::Path),
             "A PEM file with the authorities that its key source's certificate must come from; the system's if absent.",
         ),
-        default("leeway", "\"30s\"", DURATION, "Clock difference that is forgiven; at most 30s."),
+        default("leeway", Literal::Text("30s"), DURATION, "Clock difference that is forgiven; at most 30s."),
         optional("max-age", DURATION, "How long ago a token may have been issued."),
         default(
             "refresh",
-            "\"10m\"",
+            Literal::Text("10m"),
             DURATION,
             "How often keys are fetched anew; a dead key server is noticed by then.",
         ),
-        default("refresh-min", "\"30s\"", DURATION, "Least time between two fetches for an unknown key id."),
+        default(
+            "refresh-min",
+            Literal::Text("30s"),
+            DURATION,
+            "Least time between two fetches for an unknown key id.",
+        ),
         default(
             "stale-max",
-            "\"24h\"",
+            Literal::Text("24h"),
             DURATION,
             "How long the last good keys are used while the source is silent.",
         ),
@@ -266,24 +282,29 @@ const CLAIM: Shape = Shape::Either(&[TEXT, TEXTS]);
 pub(crate) static CLAIMS: Table = Table {
     title: "[issuer.claims]",
     keys: &[
-        default("user-id", "\"sub\"", CLAIM, "The user's id."),
-        default("user-name", "\"preferred_username\"", CLAIM, "The name shown on the page."),
-        default("groups", "\"groups\"", CLAIM, "Groups."),
-        default("roles", "\"wids\"", CLAIM, "Directory roles."),
+        default("user-id", Literal::Text("sub"), CLAIM, "The user's id."),
+        default("user-name", Literal::Text("preferred_username"), CLAIM, "The name shown on the page."),
+        default("groups", Literal::Text("groups"), CLAIM, "Groups."),
+        default("roles", Literal::Text("wids"), CLAIM, "Directory roles."),
         optional(
             "list-separator",
-            Shape::Word(&["comma", "semicolon", "space"]),
+            Shape::Word(&ListSeparator::WORDS),
             "What stands between groups or roles told as one text; if absent, a text that could hold several cannot be read.",
         ),
-        default("methods", "\"amr\"", CLAIM, "Authentication methods."),
-        default("acr", "\"acr\"", CLAIM, "Authentication context class."),
-        default("contexts", "\"acrs\"", CLAIM, "Satisfied authentication contexts."),
-        default("auth-time", "\"auth_time\"", CLAIM, "Time of the sign-in."),
-        default("device-id", "\"deviceid\"", CLAIM, "Device id."),
-        default("device-compliant", "\"device_compliant\"", CLAIM, "Whether the device is compliant."),
-        default("device-trust-type", "\"device_trust_type\"", CLAIM, "The device's join type."),
-        default("device-os", "\"device_os\"", CLAIM, "The device's operating system."),
-        default("device-os-version", "\"device_os_version\"", CLAIM, "The version of that."),
+        default("methods", Literal::Text("amr"), CLAIM, "Authentication methods."),
+        default("acr", Literal::Text("acr"), CLAIM, "Authentication context class."),
+        default("contexts", Literal::Text("acrs"), CLAIM, "Satisfied authentication contexts."),
+        default("auth-time", Literal::Text("auth_time"), CLAIM, "Time of the sign-in."),
+        default("device-id", Literal::Text("deviceid"), CLAIM, "Device id."),
+        default(
+            "device-compliant",
+            Literal::Text("device_compliant"),
+            CLAIM,
+            "Whether the device is compliant.",
+        ),
+        default("device-trust-type", Literal::Text("device_trust_type"), CLAIM, "The device's join type."),
+        default("device-os", Literal::Text("device_os"), CLAIM, "The device's operating system."),
+        default("device-os-version", Literal::Text("device_os_version"), CLAIM, "The version of that."),
         optional("sign-in-risk", CLAIM, "Sign-in risk."),
         optional("user-risk", CLAIM, "User risk."),
         optional("insider-risk", CLAIM, "Insider risk."),
@@ -314,7 +335,12 @@ pub(crate) static APP: Table = Table {
         required("id", Shape::Text(Form::Id), "Its id in policies, metrics and logs."),
         optional("name", TEXT, "Its name on the page; the id if absent."),
         required("hosts", Shape::List(&Shape::Text(Form::Host)), "Host names, without port."),
-        default("path", "\"/\"", TEXT, "Path prefix, in Unicode or escaped; compared as `paths` says."),
+        default(
+            "path",
+            Literal::Text("/"),
+            TEXT,
+            "Path prefix, in Unicode or escaped; compared as `paths` says.",
+        ),
         optional(
             "paths",
             Shape::Word(&["case-sensitive", "case-insensitive"]),
@@ -322,7 +348,7 @@ pub(crate) static APP: Table = Table {
         ),
         optional(
             "allow-paths",
-            Shape::List(&Shape::Word(&PATH_FORMS)),
+            Shape::List(&Shape::Word(&PathForm::WORDS)),
             "Forms of paths that are refused unless the app needs them.",
         ),
         optional("groups", TEXTS, "App groups that it belongs to."),
@@ -340,7 +366,7 @@ pub(crate) static APP: Table = Table {
         optional("assigned", Shape::Table(&ASSIGNED), "Who may open it at all; everybody if absent."),
         default(
             "unmatched",
-            "\"deny\"",
+            Literal::Text("deny"),
             Shape::Word(&["deny", "allow"]),
             "What happens when no policy applies.",
         ),
@@ -363,7 +389,7 @@ pub(crate) static APP: Table = Table {
         ),
         default(
             "forward-authorization",
-            "false",
+            Literal::Bool(false),
             Shape::Bool,
             "Whether an `Authorization` whose token was verified reaches the app; any other never does.",
         ),
@@ -373,7 +399,7 @@ pub(crate) static APP: Table = Table {
             "Reserved headers (`X-Forwarded-*`, `Remote-*`, …) that reach the app as any client sends them.",
         ),
         optional("methods", TEXTS, "Accepted methods; any if absent."),
-        default("websocket", "true", Shape::Bool, "Whether WebSocket upgrades pass."),
+        default("websocket", Literal::Bool(true), Shape::Bool, "Whether WebSocket upgrades pass."),
         optional(
             "allowed-origins",
             Shape::List(&Shape::Text(Form::Url)),
@@ -425,7 +451,7 @@ pub(crate) static ASSIGNED: Table = Table {
 pub(crate) static TOKEN: Table = Table {
     title: "token",
     keys: &[
-        default("bearer", "true", Shape::Bool, "`Authorization: Bearer`."),
+        default("bearer", Literal::Bool(true), Shape::Bool, "`Authorization: Bearer`."),
         optional("cookie", TEXT, "A cookie of this name."),
         optional("header", TEXT, "A header of this name."),
     ],
@@ -434,10 +460,10 @@ pub(crate) static TOKEN: Table = Table {
 pub(crate) static TIMEOUTS: Table = Table {
     title: "timeouts",
     keys: &[
-        default("connect", "\"2s\"", DURATION, "To connect."),
-        default("read", "\"60s\"", DURATION, "Between two reads."),
-        default("write", "\"60s\"", DURATION, "Between two writes."),
-        default("idle", "\"60s\"", DURATION, "How long an idle upstream connection is kept."),
+        default("connect", Literal::Text("2s"), DURATION, "To connect."),
+        default("read", Literal::Text("60s"), DURATION, "Between two reads."),
+        default("write", Literal::Text("60s"), DURATION, "Between two writes."),
+        default("idle", Literal::Text("60s"), DURATION, "How long an idle upstream connection is kept."),
     ],
 };
 
@@ -453,24 +479,29 @@ pub(crate) static GEO: Table = Table {
     title: "[geo]",
     keys: &[
         required("database", Shape::Text(Form::Path), "An MMDB file."),
-        default("country-path", "\"country.iso_code\"", TEXT, "Path to the ISO code within a record."),
+        default(
+            "country-path",
+            Literal::Text("country.iso_code"),
+            TEXT,
+            "Path to the ISO code within a record.",
+        ),
     ],
 };
 
 pub(crate) static DENIAL: Table = Table {
     title: "[denial]",
     keys: &[
-        default("installation", "\"Portcullis\"", TEXT, "Who decides, on the page."),
-        default("disclosure", "\"standard\"", DISCLOSURE, "How much is shown."),
+        default("installation", Literal::Text("Portcullis"), TEXT, "Who decides, on the page."),
+        default("disclosure", Literal::Text("standard"), DISCLOSURE, "How much is shown."),
         default(
             "full-to",
-            "\"everybody\"",
-            Shape::Word(&["everybody", "managed-devices"]),
+            Literal::Text("everybody"),
+            Shape::Word(&FullTo::WORDS),
             "Who is shown as much as `full` allows; others get `standard`.",
         ),
         default(
             "language",
-            "\"en\"",
+            Literal::Text("en"),
             Shape::Word(LANGUAGES),
             "Language for who asks for none that there is.",
         ),
@@ -497,7 +528,7 @@ pub(crate) static EVIDENCE: Table = Table {
     keys: &[
         default(
             "mfa-methods",
-            "[\"mfa\", \"ngcmfa\"]",
+            Literal::Texts(&["mfa", "ngcmfa"]),
             TEXTS,
             "`amr` values that prove multifactor authentication.",
         ),
@@ -520,8 +551,18 @@ pub(crate) static EVIDENCE: Table = Table {
 pub(crate) static INSECURE: Table = Table {
     title: "[insecure-options]",
     keys: &[
-        default("public-admin", "false", Shape::Bool, "Lets `server.admin` be more than loopback."),
-        default("trust-any-proxy", "false", Shape::Bool, "Lets every peer tell the client's address."),
+        default(
+            "public-admin",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Lets `server.admin` be more than loopback.",
+        ),
+        default(
+            "trust-any-proxy",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Lets every peer tell the client's address.",
+        ),
     ],
 };
 

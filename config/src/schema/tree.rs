@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Table;
+use super::{Literal, Need, Table};
 use crate::diagnose::{At, FileId};
 
 /// A value and where it is written.
@@ -118,48 +118,85 @@ fn entries(file: FileId, table: DeTable<'_>) -> Kind {
     Kind::Table(entries)
 }
 
-/// A table seen through its description: only described keys can be asked for.
+/// A table seen through its description: only described keys can be asked for, and a key that is absent has the
+/// default that the description names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'t> {
     table: &'static Table,
-    node: &'t Node,
+    /// The place that stands for the whole table: its header or its braces.
+    at: At,
+    entries: &'t [Entry],
 }
 
 impl<'t> View<'t> {
-    pub(crate) const fn new(table: &'static Table, node: &'t Node) -> Self {
-        Self { table, node }
+    pub(crate) fn new(table: &'static Table, node: &'t Node) -> Self {
+        Self { table, at: node.at, entries: node.entries() }
+    }
+
+    /// A table that no file has: every key with a default has that.
+    pub(crate) const fn absent(table: &'static Table) -> Self {
+        Self { table, at: At { file: FileId::MAIN, start: 0, end: 0 }, entries: &[] }
     }
 
     /// The place that stands for the whole table: its header or its braces.
     pub(crate) const fn at(&self) -> At {
-        self.node.at
+        self.at
     }
 
-    /// A key's value. Asking for a key that the format does not describe is a mistake in this
+    /// A key's value as it is written. Asking for a key that the format does not describe is a mistake in this
     /// crate, which tests notice.
     pub(crate) fn get(&self, name: &str) -> Option<&'t Node> {
         debug_assert!(self.table.keys.iter().any(|key| key.name == name), "{}.{name}", self.table.title);
-        self.node.entries().iter().find(|entry| entry.key == name).map(|entry| &entry.value)
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value)
+    }
+
+    /// The default of a key.
+    pub(crate) fn default(&self, name: &str) -> Option<Literal> {
+        match self.table.keys.iter().find(|key| key.name == name)?.need {
+            Need::Default(default) => Some(default),
+            Need::Required | Need::Optional => None,
+        }
+    }
+
+    /// The default of a key whose value is text.
+    pub(crate) fn default_text(&self, name: &str) -> Option<&'static str> {
+        match self.default(name)? {
+            Literal::Text(text) => Some(text),
+            Literal::Texts(_) | Literal::Bool(_) | Literal::Integer(_) => None,
+        }
     }
 
     /// A key's value as text.
     pub(crate) fn text(&self, name: &str) -> Option<&'t str> {
-        self.get(name)?.text()
+        self.get(name).map_or_else(|| self.default_text(name), Node::text)
+    }
+
+    /// A key's value as one of a vocabulary's words. A word that is not known was reported when shapes were
+    /// compared; the default stands for it.
+    pub(crate) fn word<T>(&self, name: &str, from_word: fn(&str) -> Option<T>) -> Option<T> {
+        let written = self.text(name).and_then(from_word);
+        written.or_else(|| self.default_text(name).and_then(from_word))
     }
 
     /// The place of a key's value, or of the table if there is none.
     pub(crate) fn at_key(&self, name: &str) -> At {
-        self.get(name).map_or(self.node.at, |node| node.at)
+        self.get(name).map_or(self.at, |node| node.at)
     }
 
-    /// The items of a list under a key.
+    /// The items of a list that is written under a key.
     pub(crate) fn items(&self, name: &str) -> &'t [Node] {
         self.get(name).map_or(&[], Node::items)
     }
 
     /// Text items of a list under a key, with their places.
     pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = (&'t str, At)> + use<'t> {
-        self.items(name).iter().filter_map(|item| Some((item.text()?, item.at)))
+        let default = match self.default(name) {
+            Some(Literal::Texts(texts)) if self.get(name).is_none() => texts,
+            _ => &[],
+        };
+        let at = self.at;
+        let written = self.items(name).iter().filter_map(|item| Some((item.text()?, item.at)));
+        written.chain(default.iter().map(move |text| (*text, at)))
     }
 
     /// Text items of a list under a key, owned.
@@ -167,20 +204,36 @@ impl<'t> View<'t> {
         self.texts(name).map(|(text, _)| text.to_owned()).collect()
     }
 
-    /// A boolean under a key.
-    pub(crate) fn boolean(&self, name: &str, default: bool) -> bool {
+    /// Whether a switch is on: as it is written, or as its default says.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        let default = self.default(name) == Some(Literal::Bool(true));
         self.get(name).and_then(Node::boolean).unwrap_or(default)
+    }
+
+    /// An integer under a key; `None` for one that does not fit.
+    pub(crate) fn integer<T: TryFrom<i64>>(&self, name: &str) -> Option<T> {
+        let integer = match (self.get(name).map(|node| &node.kind), self.default(name)) {
+            (Some(Kind::Integer(integer)), _) => (*integer)?,
+            (None, Some(Literal::Integer(integer))) => integer,
+            _ => return None,
+        };
+        T::try_from(integer).ok()
     }
 
     /// A table under a key, through its description.
     pub(crate) fn table(&self, name: &str, table: &'static Table) -> Option<View<'t>> {
         let node = self.get(name)?;
-        matches!(node.kind, Kind::Table(_)).then_some(View { table, node })
+        matches!(node.kind, Kind::Table(_)).then(|| View::new(table, node))
+    }
+
+    /// A table under a key, or its defaults where no file has it.
+    pub(crate) fn table_or_default(&self, name: &str, table: &'static Table) -> View<'t> {
+        self.table(name, table).unwrap_or(View { at: self.at_key(name), ..View::absent(table) })
     }
 
     /// Tables of a list under a key, through their description.
     pub(crate) fn tables(&self, name: &str, table: &'static Table) -> impl Iterator<Item = View<'t>> {
         let tables = self.items(name).iter().filter(|node| matches!(node.kind, Kind::Table(_)));
-        tables.map(move |node| View { table, node })
+        tables.map(move |node| View::new(table, node))
     }
 }

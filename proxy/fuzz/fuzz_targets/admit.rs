@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use libfuzzer_sys::fuzz_target;
 use portcullis::admit::{Connection, Head, RawHead, admit};
-use portcullis_config::settings::TrustedProxies;
+use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
 fuzz_target!(|data: &[u8]| {
     // A head as it would come: a request line, then lines of headers.
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
             headers.append(name, value);
         }
     }
-    let proxies = TrustedProxies::default();
+    let proxies = TrustedProxies { networks: Vec::new(), header: ForwardedHeader::XForwardedFor };
     let peer = "192.0.2.1".parse().unwrap();
     let connection = Connection { peer, tls: false, port: Some(8080) };
     let head = |target| Head {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use portcullis_config::Config;
 use portcullis_config::settings::{
-    self, AppDenial, DecisionLog, Disclosure, FullTo, LogSink, PolicyDenial, Server, Subject, SupportKey,
-    TrustedProxies,
+    self, AppDenial, DecisionLog, Disclosure, ForwardedHeader, FullTo, LogSink, PolicyDenial, Server,
+    Subject, SupportKey, TrustedProxies,
 };
 use portcullis_policy::PolicySet;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
@@ -79,7 +79,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
             process_log: settings::ProcessLog::Text,
             decision_subject: Subject::Hashed,
         },
-        trusted_proxies: TrustedProxies::default(),
+        trusted_proxies: TrustedProxies { networks: Vec::new(), header: ForwardedHeader::XForwardedFor },
         issuers: Vec::new(),
         apps: Vec::new(),
         geo: None,

@@ -11,7 +11,7 @@ use super::lines::Line;
 use crate::clock;
 
 /// One request, as it ended.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
     /// When it came, UTC, ISO 8601.
@@ -125,18 +125,20 @@ mod tests {
             unix_secs: 1_795_773_600,
             request_id: "0199".into(),
             outcome: "granted",
+            reason: None,
             ip_address: Some("203.0.113.7".into()),
             user_id: Some("an na".into()),
+            app_id: None,
             host: "wiki.test".into(),
             method: "GET".into(),
             path: "/a \"b\" ü".into(),
             protocol: "HTTP/1.1",
             status: 200,
+            bytes_in: 0,
             bytes_out: 5,
             duration_ms: 1.5,
             user_agent: Some("x\" 500 0 \"-\" \"\\\n".into()),
             format,
-            ..Access::default()
         }
     }
 
