@@ -67,17 +67,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config/reference", &["schema"]),
     //
     ("proxy/clock", &[]),
-    ("proxy/kept", &[]),
     ("proxy/failure", &[]),
     ("proxy/process_log", &[]),
     ("proxy/refusal", &[]),
     ("proxy/exchange", &["refusal"]),
     ("proxy/decision_record", &["clock", "refusal"]),
     ("proxy/admit", &["refusal"]),
-    ("proxy/route", &["kept", "refusal"]),
+    ("proxy/route", &["refusal"]),
     ("proxy/token", &["clock", "failure", "refusal"]),
     ("proxy/context", &["admit", "token"]),
-    ("proxy/upstream", &["admit", "failure", "kept", "refusal", "token"]),
+    ("proxy/upstream", &["admit", "failure", "refusal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "refusal"]),
     ("proxy/record", &["clock", "decision_record", "exchange", "failure", "refusal", "token"]),
     ("proxy/preflight", &["record"]),
@@ -99,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
+    ("proxy/background", &["state", "token"]),
     ("proxy/received", &["admit"]),
     (
         "proxy/gateway",
@@ -120,8 +120,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/admin", &["record", "state"]),
-    ("proxy/server", &["admin", "gateway", "preflight", "process_log", "received", "state", "upstream"]),
+    ("proxy/admin", &["background", "record", "state"]),
+    (
+        "proxy/server",
+        &["admin", "background", "gateway", "preflight", "process_log", "received", "state", "upstream"],
+    ),
     ("proxy/demo", &["clock", "state"]),
     (
         "proxy/cli",
@@ -143,8 +146,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms that speak pingora.
-const PINGORA: [&str; 5] =
-    ["proxy/admin", "proxy/gateway", "proxy/received", "proxy/server", "proxy/upstream"];
+const PINGORA: [&str; 6] =
+    ["proxy/admin", "proxy/background", "proxy/gateway", "proxy/received", "proxy/server", "proxy/upstream"];
 
 /// Imports that break a law and are still to be cut.
 const KNOWN: &[(&str, &str)] = &[
@@ -152,7 +155,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("proxy/admit/head", "proxy/admit"),
     ("proxy/admit/site", "proxy/admit/forwarded"),
     ("proxy/received", "proxy/gateway"),
-    ("proxy/state/watch", "pingora"),
     ("proxy/cli/ask", "proxy/cli"),
     ("proxy/cli/explain", "proxy/cli"),
     ("proxy/cli/explain/account", "proxy/cli"),
