@@ -29,7 +29,7 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, SatisfiedRow, Signals};
 
-use crate::admit::{self, AdmittedRequest, Connection, Head, HeaderPresence, RawHead, Site, address, admit};
+use crate::admit::{self, AdmittedRequest, Connection, Head, HeaderPresence, RawHead, Site, admit};
 use crate::clock;
 use crate::context;
 use crate::decision_record::DecisionRecord;
@@ -576,7 +576,7 @@ impl Passage {
             request_id: self.id_text(),
             outcome: outcome.as_str(),
             reason: refusal.map(Refusal::reason),
-            ip_address: self.seen_at().map(|client| address(client).to_string()),
+            ip_address: self.seen_at().map(|client| client.to_string()),
             user_id: user.map(|user| short(&user, VALUE_MAX)),
             app_id: app.map(|app| app.id.clone()),
             host: stated_host(head).map(record::field::host).unwrap_or_default(),
@@ -643,7 +643,7 @@ impl Passage {
             app_id: app.map(|app| app.id.clone()),
             user_id: user.map(|user| short(&user, VALUE_MAX)),
             // Of a request that was not admitted, only the connection is known.
-            ip_address: self.seen_at().map(|client| address(client).to_string()),
+            ip_address: self.seen_at().map(|client| client.to_string()),
             country: seen.country.known().map(|country| country.as_str().to_owned()),
             device_platform: seen.platform.map(Platform::as_str),
             client_app_used: seen.client_app.map(ClientAppType::as_str),

@@ -4,14 +4,14 @@
 //! everything further left could have been sent by the client. A hop that a trusted proxy could not
 //! name is an address that cannot be known, never a trusted one; what cannot be read at all is refused.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::{HeaderName, HeaderValue, header};
 use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
+use super::Head;
 use super::elements::{Element, elements};
 use super::head::Lines;
-use super::{Head, address as own};
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -50,7 +50,7 @@ pub(super) fn client(
     }
     // The usual case, which needs no walk: a lone hop is the client, trusted or not.
     if let (Lines::One(line), ForwardedHeader::XForwardedFor) = (lines, proxies.header)
-        && let Some(address) = own::v4(line.as_bytes())
+        && let Ok(address) = line.to_str().unwrap_or_default().parse::<Ipv4Addr>()
     {
         return Ok(Client { address: Some(address.into()), keep_forwarded_for: true, by_trusted: true });
     }
@@ -166,14 +166,14 @@ fn address(text: &str) -> Option<IpAddr> {
         let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
         return v6(inside).filter(|_| port_fits);
     }
-    if let Ok(address) = text.parse::<std::net::Ipv4Addr>() {
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Some(address.into());
     }
     if let Some(address) = v6(text) {
         return Some(address);
     }
     let (host, _) = text.split_once(':').filter(|(_, port)| is_port(port))?;
-    host.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::V4)
+    host.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
 }
 
 /// An IPv6 address, with or without a zone (RFC 4007, section 11).

@@ -20,8 +20,7 @@ pub(super) struct Fields<'r> {
     pub(super) host: Option<&'r str>,
     /// As it came: a token is read when it is verified, and else nobody reads it.
     pub(super) authorization: Option<&'r [u8]>,
-    /// Visible ASCII.
-    pub(super) user_agent: Option<&'r [u8]>,
+    pub(super) user_agent: Option<&'r str>,
     pub(super) platform_hint: Option<&'r str>,
     pub(super) content_length: Option<u64>,
     /// `Destination`: the second path of a WebDAV request.
@@ -153,13 +152,7 @@ impl<'r> Fields<'r> {
             "transfer-encoding" => once(&mut self.coding, value.as_bytes(), BadRequest::Framing),
             // What the client says of itself is said once and can be read. A value that cannot be read
             // must not pass for one that is missing: a condition would then not see it.
-            "user-agent" => {
-                let said = value.as_bytes();
-                if !is_visible(said) {
-                    return Err(BadRequest::Header);
-                }
-                once(&mut self.user_agent, said, BadRequest::Header)
-            }
+            "user-agent" => once(&mut self.user_agent, text(value, BadRequest::Header)?, BadRequest::Header),
             "sec-ch-ua-platform" => {
                 once(&mut self.platform_hint, text(value, BadRequest::Header)?, BadRequest::Header)
             }
@@ -223,23 +216,9 @@ fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadR
     if kept.replace(value).is_some() { Err(twice) } else { Ok(()) }
 }
 
-/// A value of visible ASCII. Not inlined: where each piece of code runs once, fetching copies of it costs the
-/// most.
-#[inline(never)]
+/// A value of visible ASCII.
 fn text(value: &HeaderValue, otherwise: BadRequest) -> Result<&str, BadRequest> {
     value.to_str().map_err(|_| otherwise)
-}
-
-/// The same as [`text`] asks for, eight bytes at a time: user agents are long.
-fn is_visible(said: &[u8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let (words, rest) = said.as_chunks();
-    let rest = rest.iter().fold(0x20 * EACH, |word, byte| word << 8 | u64::from(*byte));
-    // The highest bit of each: above ASCII, below the space, DEL. What is below may make its neighbour seem so too.
-    let suspect =
-        |word: u64| (word | word.wrapping_sub(0x20 * EACH) | word.wrapping_add(EACH)) & (0x80 * EACH);
-    let suspects = words.iter().fold(suspect(rest), |all, word| all | suspect(u64::from_le_bytes(*word)));
-    suspects == 0 || said.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
 impl ConnectionOptions {
@@ -271,39 +250,17 @@ pub(super) fn host<'r>(
         (Some(_), Some(_)) => return Err(BadRequest::Host),
     };
     let (name, port) = host_and_port(stated)?;
-    // A loop without an exit looks at many bytes at once.
-    let has_upper_case = name.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase());
+    let has_upper_case = name.bytes().any(|byte| byte.is_ascii_uppercase());
     let name = if has_upper_case { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) };
     Ok((name, port))
 }
 
-const OF_LABEL: u8 = 0;
-const DOT: u8 = 1;
-const ALIEN: u8 = 2;
-/// What each byte is in a host's name.
-static KINDS: [u8; 256] = {
-    let mut kinds = [ALIEN; 256];
-    let (mut rest, mut byte) = (kinds.as_mut_slice(), 0_u8);
-    while let [kind, others @ ..] = rest {
-        *kind = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => OF_LABEL,
-            b'.' => DOT,
-            _ => ALIEN,
-        };
-        (rest, byte) = (others, byte.wrapping_add(1));
-    }
-    kinds
-};
-
 /// Whether this is a name of labels between dots, none of them empty.
-fn is_name(name: &[u8]) -> bool {
-    let (mut fault, mut before) = (0, DOT);
-    for byte in name {
-        let kind = KINDS.get(usize::from(*byte)).copied().unwrap_or(ALIEN);
-        fault |= (kind & ALIEN) | (kind & before & DOT);
-        before = kind;
-    }
-    fault == 0 && before != DOT && name.len() <= 253
+fn is_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// A host's name, and the port beside it.
@@ -320,7 +277,7 @@ pub(super) fn host_and_port(stated: &str) -> Result<(&str, Option<u16>), BadRequ
             Some(colon) => (stated.get(..colon).ok_or(BadRequest::Host)?, stated.get(colon + 1..)),
             None => (stated, None),
         };
-        if !is_name(name.as_bytes()) {
+        if !is_name(name) {
             return Err(BadRequest::Host);
         }
         (name, port)
@@ -328,26 +285,4 @@ pub(super) fn host_and_port(stated: &str) -> Result<(&str, Option<u16>), BadRequ
     let Some(port) = port else { return Ok((name, None)) };
     let port = port.parse().ok().filter(|_| !port.starts_with('+')).ok_or(BadRequest::Host)?;
     Ok((name, Some(port)))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn what_is_visible_can_be_read(
-            mut said in prop::collection::vec(b' '..=b'~', 0..40),
-            odd in any::<(usize, u8)>(),
-        ) {
-            if let Some(at) = odd.0.checked_rem(said.len()) {
-                said[at] = odd.1;
-            }
-            if let Ok(value) = HeaderValue::from_bytes(&said) {
-                prop_assert_eq!(is_visible(&said), value.to_str().is_ok());
-            }
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! The only reading of a raw request head. What comes out is what the policies judge and what the app
 //! receives; whatever could be read in two ways is refused before anybody interprets it.
 
-mod address;
 mod chunks;
 mod elements;
 mod fault;
@@ -19,7 +18,6 @@ use portcullis_config::settings::TrustedProxies;
 use portcullis_policy::path::{PathForms, ReadPath};
 
 use crate::refusal::BadRequest;
-pub(crate) use address::{AddressText, address};
 pub(crate) use chunks::ChunkLines;
 pub(crate) use fault::at_fault;
 use forwarded::Client;
@@ -225,7 +223,7 @@ impl<'r> AdmittedRequest<'r> {
     /// The user agent, visible ASCII, cut to a length that is worth reading.
     #[must_use]
     pub fn user_agent(&self) -> Option<&'r [u8]> {
-        let agent = self.fields.user_agent?;
+        let agent = self.fields.user_agent?.as_bytes();
         Some(agent.get(..USER_AGENT_BYTES_MAX).unwrap_or(agent))
     }
 }

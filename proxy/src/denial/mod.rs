@@ -39,7 +39,6 @@ pub use facts::{DeviceState, Facts};
 pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
-use crate::admit::address;
 use crate::decision_record::{DecisionRecord, NamedIds};
 use crate::refusal::{Carrier, Refusal};
 use desk::Desk;
@@ -267,7 +266,7 @@ impl Denials {
     }
 
     fn count_by_address(&self, facts: &Facts<'_>, code: u32) -> u32 {
-        let who = facts.client.map(address).unwrap_or_default();
+        let who = facts.client.map(|client| client.to_string()).unwrap_or_default();
         let app = facts.app.map_or("", |(id, _)| id);
         self.repeats.count(&who, app, code, facts.now_unix_ms.div_euclid(1_000))
     }

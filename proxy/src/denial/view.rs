@@ -14,7 +14,6 @@ use super::escape::{Pen, Plain, cap, is_own_path, is_web_link, one_line};
 use super::facts::{DeviceState, Facts};
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts, label};
-use crate::admit::{AddressText, address};
 use crate::clock;
 use crate::refusal::{ErrorInfo, Refusal, Resolution, Subcode};
 
@@ -50,7 +49,7 @@ pub(super) struct View<'v> {
     /// The user's own facts; `None` where they are not to be shown.
     pub(super) own: Option<&'v Facts<'v>>,
     /// The client's address, among the own facts.
-    pub(super) address: Option<AddressText>,
+    pub(super) address: Option<String>,
     /// Whether the way out may be named: not at minimal disclosure of a decision.
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
@@ -154,7 +153,7 @@ impl<'v> View<'v> {
             correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
             timestamp: clock::timestamp(facts.now_unix_ms),
             own,
-            address: own.and_then(|own| own.client).map(address),
+            address: own.and_then(|own| own.client).map(|client| client.to_string()),
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
             refused,

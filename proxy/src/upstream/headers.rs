@@ -135,7 +135,7 @@ fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
 fn address(client: Option<IpAddr>) -> HeaderValue {
     let Some(client) = client else { return HeaderValue::from_static("unknown") };
     // INVARIANT: digits, letters, dots and colons are fit for a header.
-    HeaderValue::from_str(&admit::address(client)).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(client.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// A host as the client knows it: with its port, unless that is the scheme's own.
@@ -167,8 +167,7 @@ fn port(number: u16) -> HeaderValue {
     }
 }
 
-/// Takes the parts out of a head and leaves an empty one. Not inlined: it is long, and a request does it twice.
-#[inline(never)]
+/// Takes the parts out of a head and leaves an empty one.
 fn take_parts(header: &mut RequestHeader) -> request::Parts {
     let empty = RequestHeader::from(http::Request::new(()).into_parts().0);
     request::Parts::from(std::mem::replace(header, empty))
@@ -189,12 +188,6 @@ pub(crate) fn drop_header_case(header: &mut RequestHeader) -> Result<()> {
         *header = RequestHeader::from(take_parts(header));
     }
     Ok(())
-}
-
-/// Sets a header. Not inlined: six copies of it, each run once, cost more to fetch than to run.
-#[inline(never)]
-fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    headers.insert(name, value);
 }
 
 /// Rewrites the head that goes to the app; see [`drop_header_case`], which comes first.
@@ -227,24 +220,24 @@ pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>)
     }
     for (name, value) in &plan.identity {
         if let Some(value) = identity_value(value, caller.token()) {
-            set(headers, name.clone(), value);
+            headers.insert(name.clone(), value);
         }
     }
     if let ForwardedFor::Set(client) = request.forwarded_for {
-        set(headers, X_FORWARDED_FOR, address(client));
+        headers.insert(X_FORWARDED_FOR, address(client));
     }
     // Most clients spell the host as it is judged.
     let sent = headers.get(HOST).filter(|sent| is_authority(sent, request.host, request.site)).cloned();
     let host = sent.unwrap_or_else(|| {
         let host = authority(request.host, request.site);
-        set(headers, HOST, host.clone());
+        headers.insert(HOST, host.clone());
         host
     });
-    set(headers, X_FORWARDED_HOST, host);
-    set(headers, X_FORWARDED_PORT, port(request.site.port));
-    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static(request.site.scheme.as_str()));
+    headers.insert(X_FORWARDED_HOST, host);
+    headers.insert(X_FORWARDED_PORT, port(request.site.port));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(request.site.scheme.as_str()));
     headers.append(VIA, via(request.received));
-    set(headers, X_REQUEST_ID, request.request_id);
+    headers.insert(X_REQUEST_ID, request.request_id);
     *header = RequestHeader::from(parts);
 }
 
