@@ -411,7 +411,6 @@ impl Passage {
                 } else {
                     ForwardedFor::Set(self.seen.client)
                 },
-                presence: self.seen.presence,
                 authorization_is_verified: self.seen.authorization_is_verified,
                 host: self.seen.host.as_ref().ok_or_else(no_permit)?,
                 site: self.seen.site.ok_or_else(no_permit)?,

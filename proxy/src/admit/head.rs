@@ -44,8 +44,6 @@ struct ConnectionOptions {
 /// What came beside the fields that everybody sends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HeaderPresence {
-    /// Cookies.
-    pub(crate) cookies: bool,
     /// `Upgrade`, with whatever in it.
     pub(crate) upgrade: bool,
     /// A WebSocket is asked for.
@@ -162,10 +160,6 @@ impl<'r> Fields<'r> {
                     return Err(BadRequest::Credential);
                 }
                 once(&mut self.authorization, said, BadRequest::Credential)
-            }
-            "cookie" => {
-                self.presence.cookies = true;
-                Ok(())
             }
             "connection" => self.connection.take(value),
             "upgrade" => {

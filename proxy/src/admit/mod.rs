@@ -2,6 +2,7 @@
 //! receives; whatever could be read in two ways is refused before anybody interprets it.
 
 mod chunks;
+mod cookie;
 mod elements;
 mod fault;
 mod forwarded;
@@ -19,6 +20,7 @@ use portcullis_policy::path::{PathForms, ReadPath};
 
 use crate::refusal::BadRequest;
 pub(crate) use chunks::ChunkLines;
+pub(crate) use cookie::cookies;
 pub(crate) use fault::at_fault;
 use forwarded::Client;
 use head::Fields;
@@ -148,23 +150,13 @@ impl<'r> AdmittedRequest<'r> {
     /// # Errors
     /// [`BadRequest::Credential`] when it came twice, or is not visible ASCII.
     pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
-        if !self.fields.presence.cookies {
-            return Ok(None);
+        let ours = cookies(self.headers).filter(|cookie| cookie.name == name.as_bytes());
+        let mut values = ours.filter_map(|cookie| cookie.value);
+        let (value, second) = (values.next(), values.next());
+        if second.is_some() {
+            return Err(BadRequest::Credential);
         }
-        let mut found = None;
-        for line in self.headers.get_all(header::COOKIE) {
-            for pair in line.as_bytes().split(|byte| *byte == b';') {
-                let Some(equals) = memchr::memchr(b'=', pair) else { continue };
-                let (key, value) = pair.split_at_checked(equals).unwrap_or_default();
-                if key.trim_ascii() == name.as_bytes() {
-                    let value = value.get(1..).unwrap_or_default().trim_ascii();
-                    if found.replace(value).is_some() {
-                        return Err(BadRequest::Credential);
-                    }
-                }
-            }
-        }
-        let Some(value) = found.filter(|value| !value.is_empty()) else { return Ok(None) };
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
         let is_visible = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
         let value = std::str::from_utf8(value).ok().filter(|_| is_visible);
         value.map(Some).ok_or(BadRequest::Credential)

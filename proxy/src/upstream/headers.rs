@@ -14,7 +14,7 @@ use portcullis_config::settings::{self, IdentityValue};
 
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
-use crate::admit::{self, HeaderPresence, Site};
+use crate::admit::{Site, cookies};
 use crate::token::Caller;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -26,6 +26,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static REPLACED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, X_REQUEST_ID];
 
+/// How many fields [`prepare`] adds at most, beside identity.
+const ADDED: usize = 7;
+
 /// What a permitted request is about.
 pub(crate) struct PermittedRequest<'r> {
     /// The app's settings.
@@ -36,8 +39,6 @@ pub(crate) struct PermittedRequest<'r> {
     pub(crate) caller: &'r Caller,
     /// The client's address, as decided on.
     pub(crate) forwarded_for: ForwardedFor,
-    /// What came beside the fields that everybody sends.
-    pub(crate) presence: HeaderPresence,
     /// Whether the token that was verified is the one in `Authorization`.
     pub(crate) authorization_is_verified: bool,
     /// The host, as decided on.
@@ -113,22 +114,10 @@ impl HeadPlan {
 }
 
 /// The client's cookies in one line, without ours. `None` when none is left.
-fn cookies(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
-    let mut kept = Vec::new();
-    for line in headers.get_all(COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii_end();
-            if pair.is_empty() || ours.is_some_and(|ours| name == ours.as_bytes()) {
-                continue;
-            }
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
-            }
-            kept.extend_from_slice(pair);
-        }
-    }
-    if kept.is_empty() { None } else { HeaderValue::from_bytes(&kept).ok() }
+fn cookies_of_app(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
+    let others = cookies(headers).filter(|cookie| Some(cookie.name) != ours.map(str::as_bytes));
+    let pairs: Vec<&[u8]> = others.map(|cookie| cookie.pair).collect();
+    if pairs.is_empty() { None } else { HeaderValue::from_bytes(&pairs.join(&b"; "[..])).ok() }
 }
 
 /// An address as a header's value. Without one, apps would take ours for the client's.
@@ -195,29 +184,22 @@ pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>)
     let PermittedRequest { app, plan, caller, .. } = request;
     let mut parts = take_parts(header);
     let headers = &mut parts.headers;
-    let presence = request.presence;
-    // Names of odd signs pass for others in some apps.
-    let is_odd =
-        |name: &str| presence.odd_names > 0 && !admit::is_plain_name(name) && !plan.forgeable.passes(name);
-    let forged = headers.keys().filter(|name| is_odd(name.as_str()) || plan.forgeable.holds(name.as_str()));
+    let forged = headers.keys().filter(|name| plan.forgeable.holds(name.as_str()));
     for name in forged.cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
-    if presence.upgrade && !app.websocket {
-        headers.remove(UPGRADE);
+    if !app.websocket && headers.remove(UPGRADE).is_some() {
         headers.remove(CONNECTION);
     }
     // Apps believe a credential that comes from us: one that nobody verified never reaches them.
     if !(app.forward_authorization && request.authorization_is_verified) {
         headers.remove(AUTHORIZATION);
     }
-    if presence.cookies {
-        let kept = cookies(headers, app.token.cookie.as_deref());
-        headers.remove(COOKIE);
-        if let Some(kept) = kept {
-            headers.insert(COOKIE, kept);
-        }
-    }
+    match cookies_of_app(headers, app.token.cookie.as_deref()) {
+        Some(left) => headers.insert(COOKIE, left),
+        None => headers.remove(COOKIE),
+    };
+    headers.reserve(plan.identity.len() + ADDED);
     for (name, value) in &plan.identity {
         if let Some(value) = identity_value(value, caller.token()) {
             headers.insert(name.clone(), value);
@@ -297,7 +279,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_static("a=1; portcullis=secret"));
         headers.append(COOKIE, HeaderValue::from_static("b=2"));
-        assert_eq!(cookies(&headers, Some("portcullis")).unwrap(), "a=1; b=2");
-        assert_eq!(cookies(&headers, None).unwrap(), "a=1; portcullis=secret; b=2");
+        assert_eq!(cookies_of_app(&headers, Some("portcullis")).unwrap(), "a=1; b=2");
+        assert_eq!(cookies_of_app(&headers, None).unwrap(), "a=1; portcullis=secret; b=2");
     }
 }
