@@ -20,9 +20,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-BIN = ROOT / "target" / "dist"
-# Pingora with its defaults is built by cargo's own means, without our profile.
-PLAIN = ROOT / "target" / "plain" / "dist"
+# What `cargo build --release` makes, of Portcullis and of the bare pingoras beside it.
+BIN = ROOT / "target" / "release"
 SERVER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 
 
@@ -378,12 +377,9 @@ def need_tools(*more):
             sys.exit(f"{tool} is missing; on Debian: apt-get install wrk nginx haproxy apache2 libapache2-mod-auth-openidc nghttp2-client linux-perf")
 
 
-def build(plain=False):
+def build():
     say("building")
-    subprocess.run(["sh", ".config/dist", "--quiet", "-p", "portcullis", "-p", "portcullis-load-tests"], cwd=ROOT, check=True)
-    if plain:
-        build = ["cargo", "build", "--quiet", "--profile", "dist", "--target-dir", PLAIN.parent, "-p", "portcullis-load-tests", "--bin", "floor-default"]
-        subprocess.run(["sh", ".config/with-cmake", *build], cwd=ROOT, check=True)
+    subprocess.run(["sh", ".config/with-cmake", "cargo", "build", "--release", "--quiet", "-p", "portcullis", "-p", "portcullis-load-tests"], cwd=ROOT, check=True)
 
 
 def workplace(name):

@@ -48,11 +48,9 @@ def tool(name):
 
 
 class Context:
-    def __init__(self, here, bin_folder, work, free_port, served, server_cpu, load_cpu, plain=None):
+    def __init__(self, here, bin_folder, work, free_port, served, server_cpu, load_cpu):
         self.here, self.bin, self.work = here, bin_folder, work
         self.free_port, self.served = free_port, served
-        # Where pingora with its defaults is.
-        self.plain = plain or bin_folder
         self.server_cpu, self.load_cpu = server_cpu, load_cpu
         self._tokens = {}
         self.issuers, self.etags = None, []
@@ -125,7 +123,7 @@ http {{
         def start(origin):
             port, tls, folder = self.free_port(), self.free_port(), self.folder(f"floor-{kind}")
             self.certificate(folder)
-            served = self.start(f"floor-{kind}", [(self.plain if kind == "default" else self.bin) / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
+            served = self.start(f"floor-{kind}", [self.bin / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
                                 env=TUNED if kind == "tuned" else None)
             served.tls_port = tls
             return served

@@ -35,16 +35,13 @@ fn all_sources() -> Vec<PathBuf> {
     found
 }
 
-/// What a command prints, at the project's root; it must succeed.
-fn printed(command: &mut Command) -> String {
-    let done = command.current_dir(root()).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap()
-}
-
 /// What a package is built from, a line for each.
 fn cargo_tree(arguments: &[&str]) -> String {
-    printed(Command::new(env!("CARGO")).args(["tree", "--prefix", "none"]).args(arguments))
+    let mut command = Command::new(env!("CARGO"));
+    let done =
+        command.args(["tree", "--prefix", "none"]).args(arguments).current_dir(root()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
 }
 
 fn complain(problems: &[String]) {
@@ -75,8 +72,7 @@ fn the_policy_crate_links_what_its_list_says_and_nothing_else() {
     );
 }
 
-/// A crate's functions are named after its features too, and a profile knows functions by their names: shipped alone, a program
-/// with other features than the measured one is built without its profile.
+/// Cargo unites the features that two packages ask for: Portcullis built beside load-tests must be the one that is built alone.
 #[test]
 fn what_is_measured_is_what_is_shipped() {
     let features = |packages: &[&str]| {
@@ -89,28 +85,6 @@ fn what_is_measured_is_what_is_shipped() {
         .map(|one| format!("{one}: load-tests add a feature; ask for it in the workspace's Cargo.toml"))
         .collect();
     complain(&other);
-}
-
-/// Shipped builds say that running out of memory never unwinds, by the name that this compiler gives the function. Where it is
-/// not found, each request copies 13 KB more.
-#[test]
-fn a_shipped_build_does_not_copy_what_it_boxes() {
-    let flags = printed(Command::new("sh").arg(".config/flags"));
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("boxed.rs");
-    let text = "
-        pub type Waits = std::pin::Pin<Box<dyn Future<Output = ()>>>;
-        pub fn boxed(kept: Vec<u8>, wait: fn(&mut [u8; 9_000]) -> Waits) -> Waits {
-            Box::pin(async move { let mut room = [0; 9_000]; wait(&mut room).await; drop(kept) })
-        }";
-    fs::write(&source, text).unwrap();
-    let copies = |flags: &str| {
-        let mut rustc = Command::new("rustc");
-        rustc.args(["--edition=2024", "--crate-type=lib", "-O", "--emit=asm", "-o", "-"]).arg(&source);
-        printed(rustc.args(flags.split_whitespace())).matches("memcpy").count()
-    };
-    assert!(copies("") > 0, "the compiler does not copy by itself any more: .config/flags has no use left");
-    assert_eq!(copies(&flags), 0, "mend .config/flags: {flags}");
 }
 
 #[test]
