@@ -1,10 +1,12 @@
 //! Portcullis, the enforcement point: a conditional-access reverse proxy.
 //!
 //! Rooms, in the order in which a request walks through them: `admit`, `route`, `token`, `context`, the
-//! decision of `portcullis_policy`, `upstream`, `denial`, `record`. `gateway` has their order.
+//! decision of `portcullis_policy`, `upstream`, `denial`, `record`. `authorize` has their order up to the decision,
+//! `gateway` brings requests to it, and `exchange` is what one request has come to.
 
 pub mod admin;
 pub mod admit;
+pub mod authorize;
 pub mod background;
 pub mod cli;
 mod clock;

@@ -14,10 +14,10 @@ use portcullis_policy::model::PolicyState;
 
 use super::cells::{Cells, Timing};
 use super::challenges::{Challenges, End, UserMark};
+use super::event::{Stage, Traffic};
 use super::exposition::{Exemplar, Format, Page};
 use super::tallies::{RESULTS, cell_of};
 use super::{names, process};
-use crate::exchange::{Stage, Traffic};
 use crate::failure::NetworkFailure;
 use crate::refusal::Refusal;
 use crate::token::Lookup;

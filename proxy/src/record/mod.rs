@@ -7,6 +7,7 @@
 mod access;
 mod cells;
 mod challenges;
+mod event;
 mod exposition;
 pub mod field;
 mod lines;
@@ -19,6 +20,7 @@ mod tallies;
 
 pub use access::Access;
 pub use challenges::UserMark;
+pub use event::{Stage, Traffic};
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{AppMeters, Ended, IssuerReading, Metrics, Outcome, PolicyReading, Serving};

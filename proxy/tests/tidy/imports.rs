@@ -70,7 +70,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/failure", &[]),
     ("proxy/process_log", &[]),
     ("proxy/refusal", &[]),
-    ("proxy/exchange", &["refusal"]),
     ("proxy/decision_record", &["clock", "refusal"]),
     ("proxy/admit", &["refusal"]),
     ("proxy/route", &["refusal"]),
@@ -78,7 +77,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/context", &["admit", "token"]),
     ("proxy/upstream", &["admit", "failure", "refusal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "refusal"]),
-    ("proxy/record", &["clock", "decision_record", "exchange", "failure", "refusal", "token"]),
+    ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
     ("proxy/preflight", &["record"]),
     ("proxy/state", &["clock", "context", "denial", "process_log", "record", "route", "token", "upstream"]),
     (
@@ -89,7 +88,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "context",
             "decision_record",
             "denial",
-            "exchange",
             "record",
             "refusal",
             "route",
@@ -99,6 +97,10 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("proxy/background", &["state", "token"]),
+    (
+        "proxy/exchange",
+        &["admit", "authorize", "clock", "denial", "failure", "record", "refusal", "state", "upstream"],
+    ),
     ("proxy/received", &["admit"]),
     (
         "proxy/gateway",

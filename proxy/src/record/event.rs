@@ -1,32 +1,4 @@
-//! What one request has come to, and how it ended. A client that goes away is an end of its own: it is
-//! neither an attack nor a refusal, and what was permitted stays permitted.
-
-use portcullis_policy::Permit;
-
-use crate::refusal::Refusal;
-
-/// How far a request has come.
-#[derive(Debug)]
-pub enum Progress {
-    /// Nothing is decided.
-    Received,
-    /// Refused; the answer is written, or there is nobody to read it.
-    Answered(Refusal),
-    /// Let in.
-    Permitted(Permit),
-    /// Let in, and then the client went away before its answer was whole.
-    Aborted(Permit, Stage),
-}
-
-impl Progress {
-    /// The client went away. A refusal stays one: it was decided, read or not.
-    pub fn abort(&mut self, stage: Stage) {
-        *self = match std::mem::replace(self, Self::Received) {
-            Self::Permitted(permit) => Self::Aborted(permit, stage),
-            before @ (Self::Received | Self::Answered(_) | Self::Aborted(..)) => before,
-        };
-    }
-}
+//! The end of a request, as everybody who writes it down has it.
 
 /// How far a request was when its client went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +38,6 @@ impl Stage {
     }
 }
 
-/// What is logged as the status of a request whose client left before there was one; nginx's word for it.
-pub const CLIENT_CLOSED_REQUEST: u16 = 499;
-
 /// What went over the client's connection for one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
@@ -98,15 +67,5 @@ mod tests {
         ] {
             assert_eq!(Stage::of(status), stage, "{status:?}");
         }
-    }
-
-    #[test]
-    fn a_refusal_stays_one_when_nobody_waits_for_it() {
-        let mut progress = Progress::Answered(Refusal::NoToken);
-        progress.abort(Stage::BeforeAnswer);
-        assert!(matches!(progress, Progress::Answered(Refusal::NoToken)), "{progress:?}");
-        let mut progress = Progress::Received;
-        progress.abort(Stage::BeforeAnswer);
-        assert!(matches!(progress, Progress::Received), "{progress:?}");
     }
 }

@@ -1,0 +1,406 @@
+//! Whether a request may pass: a head, a connection, one snapshot and one time in; a verdict, and what was learned
+//! of the request, out.
+//!
+//! [`Authorizer::authorize`] is the one screen that matters: admit, route, authenticate, gather, decide. Its only
+//! way to a [`Permit`] is a decision that granted. Nothing here knows pingora: `gateway` judges what a client sent,
+//! and whoever is asked on behalf of another proxy judges what that describes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderName, HeaderValue};
+use portcullis_config::settings::App;
+use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
+use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::remedy;
+use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
+use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
+
+use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Site, admit};
+use crate::context;
+use crate::decision_record::DecisionRecord;
+use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
+use crate::record::{Tally, is_logged};
+use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
+use crate::route::{Found, Route};
+use crate::state::{Snapshot, State};
+use crate::token::{self, Caller, Place, Presented, RememberedRemedies};
+use crate::upstream;
+
+/// One request in so many has its decision timed; reading the clock costs as much as deciding.
+const TIMED_ONE_IN: u128 = 64;
+
+/// Whether a request may pass.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may.
+    Permit(Permit),
+    /// It may not, and why.
+    Refusal(Refusal),
+}
+
+impl From<Result<Permit, Refusal>> for Verdict {
+    fn from(judged: Result<Permit, Refusal>) -> Self {
+        judged.map_or_else(Self::Refusal, Self::Permit)
+    }
+}
+
+/// What was learned of a request while it was judged; for page, log, metrics and the app. What a judgement did not
+/// come to is as in the default.
+#[derive(Debug, Default)]
+pub struct RequestFacts {
+    pub(crate) app: Option<AppIndex>,
+    pub(crate) host: Option<HeaderValue>,
+    /// `None` as well when the trusted proxies do not know it.
+    pub(crate) client: Option<IpAddr>,
+    /// `None` when the request was not admitted.
+    pub(crate) site: Option<Site>,
+    /// Whether `X-Forwarded-For` says so already.
+    pub(crate) keep_forwarded_for: bool,
+    pub(crate) presence: HeaderPresence,
+    pub(crate) had_bearer: bool,
+    pub(crate) content_length: Option<u64>,
+    pub(crate) caller: Option<Arc<Caller>>,
+    /// Whether the token that was verified is the one in `Authorization`.
+    pub(crate) authorization_is_verified: bool,
+    pub(crate) country: Fact<CountryCode>,
+    pub(crate) platform: Option<Platform>,
+    pub(crate) client_app: Option<ClientAppType>,
+    pub(crate) decision: DecisionFacts,
+}
+
+/// What the policies said.
+#[derive(Debug, Default)]
+pub(crate) struct DecisionFacts {
+    /// Policies that applied: those that are noteworthy, or all of them where `record` is set.
+    pub(crate) applied: Vec<(PolicyIndex, PolicyResult)>,
+    pub(crate) remedies: Option<RememberedRemedies>,
+    /// What was decided on, where somebody wants it.
+    pub(crate) record: Option<Box<DecisionRecord>>,
+    /// How many such refusals there were lately, this one included; 0 for none.
+    pub(crate) repeats: u32,
+}
+
+/// Judges one request, by one snapshot and at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Authorizer<'s> {
+    /// What outlives reloads: remembered tokens, metrics, logs.
+    pub state: &'s State,
+    /// What the request is judged by.
+    pub snapshot: &'s Snapshot,
+    /// Whose permit it will be.
+    pub request_id: RequestId,
+    /// Unix milliseconds.
+    pub now_unix_ms: i64,
+    /// Whether this request was judged before; it is counted once.
+    pub is_repeated: bool,
+}
+
+/// The question to the policies.
+struct AccessRequest<'r> {
+    caller: &'r Caller,
+    app: &'r App,
+    /// Everything that the request may be about, if that is more than one path with one context.
+    readings: &'r [Reading<'r>],
+    carrier: Carrier,
+    signals: Signals<'r>,
+}
+
+impl Authorizer<'_> {
+    /// Judges a request; `facts` are what was learned on the way, whatever the verdict is.
+    pub fn authorize(&self, head: &Head<'_>, connection: Connection, facts: &mut RequestFacts) -> Verdict {
+        self.judge(head, connection, facts).into()
+    }
+
+    /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
+    fn judge(
+        &self,
+        head: &Head<'_>,
+        connection: Connection,
+        facts: &mut RequestFacts,
+    ) -> Result<Permit, Refusal> {
+        let request = self.admit(head, connection, facts)?;
+        let route = self.route(&request)?;
+        (facts.app, facts.host) = (Some(route.app), Some(route.host));
+        let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
+
+        let (caller, place) = self.authenticate(&request, app)?;
+        facts.authorization_is_verified = place == Place::Authorization;
+        let caller = &*facts.caller.insert(caller);
+        self.snapshot.policies.prefetch(caller.scope(), route.app);
+        // Not before: what an app allows is nothing for strangers to find out.
+        accepted_by_app(&request, app)?;
+
+        let context = context::gather(&request, caller.token(), &self.snapshot.geo);
+        facts.country = context.country;
+        facts.platform = context.platform.known();
+        facts.client_app = context.client_app.known();
+        let asked = AccessRequest {
+            caller,
+            app,
+            readings: &route.readings,
+            carrier: if facts.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession },
+            signals: Signals {
+                principal: caller.token().principal(),
+                target: Target { app: route.app, context: route.context },
+                action: Action { method: request.method(), path: request.path() },
+                context: &context,
+                request_id: self.request_id,
+                now: self.now(),
+            },
+        };
+        self.decide(&asked, &mut facts.decision)
+    }
+
+    const fn now(&self) -> i64 {
+        self.now_unix_ms.div_euclid(1_000)
+    }
+
+    fn admit<'r>(
+        &self,
+        head: &Head<'r>,
+        connection: Connection,
+        facts: &mut RequestFacts,
+    ) -> Result<AdmittedRequest<'r>, Refusal> {
+        let proxies = &self.snapshot.config.trusted_proxies;
+        let request = admit(head, connection, proxies).map_err(Refusal::BadRequest)?;
+        facts.client = request.client();
+        facts.site = Some(request.site());
+        facts.keep_forwarded_for = request.keep_forwarded_for();
+        facts.presence = request.presence();
+        facts.had_bearer = request.authorization().is_some();
+        facts.content_length = request.content_length();
+        if !self.is_repeated {
+            if facts.presence.odd_names > 0 {
+                self.state.metrics.odd_headers(facts.presence.odd_names.into());
+            }
+            if facts.client.is_none() {
+                self.state.metrics.client_unknown();
+            }
+        }
+        if facts.presence.via && upstream::has_looped(head.headers) {
+            return Err(Refusal::Loop);
+        }
+        Ok(request)
+    }
+
+    fn route<'s>(&'s self, request: &'s AdmittedRequest<'_>) -> Result<Route<'s>, Refusal> {
+        let refusal = match self.snapshot.routes.find(request.host(), request.path(), request.other_paths()) {
+            Found::App(route) => return Ok(route),
+            Found::None => Refusal::NoApp,
+            Found::Several => Refusal::BadRequest(BadRequest::AmbiguousPath),
+        };
+        Err(self.unknown_app(request, refusal))
+    }
+
+    /// Why a request for no app is refused: `refusal`, if it comes from somebody known; and else as any app would
+    /// refuse it, so that nobody learns from outside which apps there are.
+    fn unknown_app(&self, request: &AdmittedRequest<'_>, refusal: Refusal) -> Refusal {
+        let issuers: Vec<usize> = (0..self.snapshot.config.issuers.len()).collect();
+        let Some(token) = request.authorization().and_then(token::bearer) else {
+            return Refusal::NoToken;
+        };
+        self.verify(token, &issuers).map_or_else(Refusal::from, |_| refusal)
+    }
+
+    fn verify(&self, token: &[u8], accepted: &[usize]) -> Result<Arc<Caller>, token::TokenProblem> {
+        let presented = Presented { token, accepted, now: self.now() };
+        let observe = |lookup| self.state.metrics.token_looked_up(lookup);
+        let (verifier, policies) = (&self.snapshot.verifier, &self.snapshot.policies);
+        token::authenticate(verifier, &self.state.cache, policies, presented, observe)
+    }
+
+    /// Who asks, and where the token of it was. Whoever has no valid token gets the same answer whatever the app,
+    /// its issuers and the names of its cookies are: what it turns on is whether `Authorization` carries a `Bearer`
+    /// credential, and whether a signature was good once.
+    fn authenticate(
+        &self,
+        request: &AdmittedRequest<'_>,
+        app: &App,
+    ) -> Result<(Arc<Caller>, Place), Refusal> {
+        let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
+        let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
+        let authorization = request.authorization();
+        let found = token::find_token(&app.token, authorization, |_| cookie.ok().flatten(), by_header);
+        let Some((token, place)) = found else {
+            return Err(match authorization.and_then(token::bearer) {
+                Some(_) => Refusal::BadToken(BadToken::Place),
+                None if cookie.is_err() => Refusal::BadSession(BadToken::Malformed),
+                None => Refusal::NoToken,
+            });
+        };
+        let caller = self.verify(token, &app.issuers).map_err(|problem| bad_token(problem.into(), place))?;
+        if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
+            return Err(bad_token(Refusal::BadToken(BadToken::Audience), place));
+        }
+        // From here on somebody is known. A credential that came twice, or that nobody read, names somebody else.
+        let is_unread = place != Place::Authorization && authorization.is_some_and(|value| !value.is_ascii());
+        if cookie.is_err() || is_unread {
+            return Err(Refusal::BadRequest(BadRequest::Credential));
+        }
+        if app.forward_authorization && place != Place::Authorization && authorization.is_some() {
+            return Err(Refusal::BadRequest(BadRequest::SecondCredential));
+        }
+        // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
+        let is_foreign = || !request.is_from_own_page(&app.allowed_origins);
+        if place == Place::Cookie && request.is_websocket() && is_foreign() {
+            return Err(Refusal::BadRequest(BadRequest::Origin));
+        }
+        Ok((caller, place))
+    }
+
+    fn decide(&self, asked: &AccessRequest<'_>, facts: &mut DecisionFacts) -> Result<Permit, Refusal> {
+        let Self { state, snapshot, .. } = self;
+        let started = self.request_id.0.is_multiple_of(TIMED_ONE_IN).then(Instant::now);
+        let mut observer = DecisionObserver {
+            tally: (!self.is_repeated).then(|| snapshot.policy_tallies.begin()),
+            noteworthy: &mut facts.applied,
+        };
+        let (signals, outcome) = snapshot.policies.judge_readings(
+            asked.caller.scope(),
+            &asked.signals,
+            asked.readings,
+            &mut observer,
+        );
+        drop(observer);
+        if let Some(started) = started {
+            state.metrics.decided(started.elapsed());
+        }
+        let asked = AccessRequest { signals, ..*asked };
+        match outcome.into_granted() {
+            Ok(permit) => {
+                // Most are not logged. Of those that are, all that applied is logged: asked a second time, for the
+                // first time kept only what was noteworthy.
+                if state.log.is_on() && (!facts.applied.is_empty() || state.log.samples(self.request_id.0)) {
+                    let decision = snapshot.policies.decide(asked.caller.scope(), &asked.signals);
+                    facts.applied = decision.applied.iter().collect();
+                    facts.record = Some(self.record(&asked));
+                }
+                Ok(permit)
+            }
+            Err(refused) => Err(self.refuse(refused, &asked, facts)),
+        }
+    }
+
+    /// What the policies' refusal is to the user, and how often it was so lately.
+    fn refuse(&self, refused: Refused, asked: &AccessRequest<'_>, facts: &mut DecisionFacts) -> Refusal {
+        let AccessRequest { caller, signals, carrier, app, .. } = asked;
+        let Snapshot { policies, denials, .. } = self.snapshot;
+        if !refused.temporary {
+            let search = || remedy::find(policies, caller.scope(), signals);
+            facts.remedies = Some(caller.remembered_remedies(signals, search));
+        }
+        let evidence = &policies.set().evidence;
+        let refusal = Refusal::by_policies(refused, signals.principal, evidence, *carrier);
+        // Counted first: of a storm of refusals most are not written down.
+        facts.repeats = denials.count(&refusal, &signals.principal.id, &app.id, self.now_unix_ms);
+        let logs = self.state.log.is_on() && is_logged(facts.repeats);
+        if logs || denials.wants_record(&refusal) {
+            facts.record = Some(self.record(asked));
+        }
+        refusal
+    }
+
+    fn record(&self, asked: &AccessRequest<'_>) -> Box<DecisionRecord> {
+        Box::new(self.snapshot.denials.record(&asked.signals, &asked.app.id, asked.carrier))
+    }
+
+    /// The answer to a request that was refused.
+    pub fn denial(&self, refusal: &Refusal, head: &Head<'_>, facts: &mut RequestFacts) -> Answer {
+        let snapshot = self.snapshot;
+        let app = facts.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
+        let token = facts.caller.as_ref().map(|caller| caller.token());
+        let device = token.and_then(|token| token.device());
+        let device = device.map(|device| device.as_device());
+        let hints = RequestHints {
+            is_upgrade: facts.presence.websocket,
+            had_bearer: facts.had_bearer,
+            ..RequestHints::read(head.method.as_str(), query(head.target), head.headers)
+        };
+        let decision = &facts.decision;
+        let shown = Facts {
+            request_id: self.request_id.0,
+            now_unix_ms: self.now_unix_ms,
+            trace_id: trace_id(head.headers),
+            app_index: facts.app,
+            app: app.map(|app| (app.id.as_str(), app.name.as_str())),
+            methods: token.and(app).map(|app| &*app.methods).filter(|methods| !methods.is_empty()),
+            user: token.and_then(|token| token.user_name()),
+            client: facts.client,
+            country: facts.country.known(),
+            country_unavailable: facts.country == Fact::Unavailable,
+            platform: facts.platform,
+            client_app: facts.client_app,
+            device: token.map_or(DeviceState::NotAvailable, |_| DeviceState::of(device.as_ref())),
+            os_version: device.as_ref().and_then(|device| device.operating_system_version),
+            remedies: decision.remedies.as_ref().map_or(&[], |found| &found.ways),
+            sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+            issuer: token
+                .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
+                .map(|issuer| issuer.issuer.as_str()),
+            follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
+            applied: &decision.applied,
+            repeats: (decision.repeats > 0).then_some(decision.repeats),
+            record: decision.record.as_deref(),
+        };
+        let answer = snapshot.denials.render(refusal, &shown, &hints);
+        facts.decision.repeats = answer.repeats;
+        answer
+    }
+}
+
+/// A token's refusal as somebody may learn it who sent it in this place.
+const fn bad_token(refusal: Refusal, place: Place) -> Refusal {
+    match (refusal, place) {
+        // The signature was good: its holder was somebody once, and knows the cookie.
+        (Refusal::BadToken(bad @ (BadToken::Expired | BadToken::Revoked)), _)
+        | (Refusal::BadToken(bad), Place::Authorization) => Refusal::BadToken(bad),
+        (Refusal::BadToken(bad), Place::Cookie | Place::Header) => Refusal::BadSession(bad),
+        (other, _) => other,
+    }
+}
+
+/// Whether the app's settings let such a request through at all.
+fn accepted_by_app(request: &AdmittedRequest<'_>, app: &App) -> Result<(), Refusal> {
+    // It would authenticate the connection to the app, and with it whoever is sent there next.
+    if app.forward_authorization && request.authorization().is_some_and(upstream::authenticates_connection) {
+        return Err(Refusal::BadRequest(BadRequest::Credential));
+    }
+    if let Some(form) = request.path_forms().beyond(app.allow_paths) {
+        return Err(Refusal::BadRequest(BadRequest::path(form)));
+    }
+    if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
+        return Err(Refusal::BadRequest(BadRequest::MethodNotAllowed));
+    }
+    Ok(())
+}
+
+/// Counts what the policies came to, and keeps what page and log may say of it.
+struct DecisionObserver<'s> {
+    /// `None` when the request was counted before.
+    tally: Option<Tally<'s>>,
+    noteworthy: &'s mut Vec<(PolicyIndex, PolicyResult)>,
+}
+
+impl Observer for DecisionObserver<'_> {
+    fn satisfied(&mut self, row: SatisfiedRow) {
+        if let Some(tally) = &mut self.tally {
+            tally.satisfied(row);
+        }
+    }
+
+    fn applied(&mut self, policy: PolicyIndex, result: PolicyResult) {
+        if let Some(tally) = &mut self.tally {
+            tally.applied(policy, result);
+        }
+        if !matches!(result, PolicyResult::Success | PolicyResult::ReportOnlySuccess) {
+            self.noteworthy.push((policy, result));
+        }
+    }
+}
+
+fn query(target: &[u8]) -> Option<&str> {
+    let mark = memchr::memchr(b'?', target)?;
+    std::str::from_utf8(target.get(mark + 1..)?).ok()
+}

@@ -1,0 +1,198 @@
+//! What one request has come to, from its head to its end; written down once, when it ends. A request that dies
+//! on the way, by a panic too, is counted by the `Drop` of its [`RequestContext`].
+
+mod event;
+mod progress;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+use portcullis_config::settings::App;
+use portcullis_policy::signals::{AppIndex, RequestId};
+
+use crate::admit::{Connection, Head};
+use crate::authorize::{Authorizer, RequestFacts, Verdict};
+use crate::clock;
+use crate::denial::Answer;
+use crate::failure::NetworkFailure;
+use crate::record::{AppMeters, Outcome, Traffic};
+use crate::refusal::Refusal;
+use crate::state::{Snapshot, State};
+use crate::upstream;
+
+pub use progress::Progress;
+
+/// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
+const REAUTHORIZE_EVERY_MS: u64 = 1_000;
+
+/// What one request has come to.
+#[derive(Debug)]
+pub struct RequestContext {
+    pub(crate) state: &'static State,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) started: Instant,
+    pub(crate) request_id: RequestId,
+    /// When it came, or was judged anew last; exact to a tick of the kernel.
+    now_unix_ms: i64,
+    /// `None` when its other end has no address.
+    pub(crate) connection: Option<Connection>,
+    pub(crate) progress: Progress,
+    pub(crate) facts: RequestFacts,
+    pub(crate) forwarding: Forwarding,
+    is_judged: bool,
+    traffic: Traffic,
+    is_recorded: bool,
+}
+
+/// What became of sending a request to its app.
+#[derive(Debug, Default)]
+pub(crate) struct Forwarding {
+    pub(crate) attempts: usize,
+    /// Where it was sent last.
+    pub(crate) chosen: Option<upstream::Chosen>,
+    /// The addresses that failed it.
+    pub(crate) tried: Vec<SocketAddr>,
+    /// Why the last attempt failed, and at which server.
+    pub(crate) failure: Option<(NetworkFailure, Option<Arc<str>>)>,
+    pub(crate) asked_at: Option<Instant>,
+    pub(crate) body_bytes: u64,
+    /// Whether the app was asked to switch to a WebSocket.
+    pub(crate) asked_upgrade: bool,
+    /// Interim answers of the app so far.
+    pub(crate) interim: u8,
+    /// Whether the answer's body is not passed on.
+    pub(crate) drops_body: bool,
+}
+
+impl RequestContext {
+    /// A request begins. The clock is read once; only a judgement that comes later reads it again.
+    pub(crate) fn new(state: &'static State) -> Self {
+        state.metrics.begun();
+        let since = clock::unix_time();
+        let stamp = uuid::Timestamp::from_unix_time(since.as_secs(), since.subsec_nanos(), 0, 0);
+        Self {
+            state,
+            snapshot: state.snapshot(),
+            started: Instant::now(),
+            request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
+            now_unix_ms: clock::millis(since),
+            connection: None,
+            progress: Progress::Received,
+            facts: RequestFacts::default(),
+            forwarding: Forwarding::default(),
+            is_judged: false,
+            traffic: Traffic::default(),
+            is_recorded: false,
+        }
+    }
+
+    /// Judges the request; its facts are what was learned.
+    pub(crate) fn authorize(&mut self, head: &Head<'_>) -> Verdict {
+        let Some(connection) = self.connection else { return Verdict::Refusal(Refusal::Internal) };
+        let is_repeated = std::mem::replace(&mut self.is_judged, true);
+        let authorizer = Authorizer {
+            state: self.state,
+            snapshot: &self.snapshot,
+            request_id: self.request_id,
+            now_unix_ms: self.now_unix_ms,
+            is_repeated,
+        };
+        authorizer.authorize(head, connection, &mut self.facts)
+    }
+
+    /// Judges anew what still flows, by the configuration, keys and clock of now: a WebSocket, a stream or a long
+    /// download ends when the request that began it would no longer be let in. To be called before a byte passes in
+    /// either direction; a connection that stays silent ends by the upstream's read timeout.
+    ///
+    /// # Errors
+    /// Why it is not let in any more; nothing else may pass.
+    pub(crate) fn reauthorize(&mut self, head: &Head<'_>) -> Result<(), Refusal> {
+        let now_unix_ms = clock::millis(clock::unix_time());
+        // A clock that was set back says nothing of how long it has been.
+        let is_due = now_unix_ms.abs_diff(self.now_unix_ms) >= REAUTHORIZE_EVERY_MS;
+        if !is_due || !matches!(self.progress, Progress::Permitted(_)) {
+            return Ok(());
+        }
+        let former = std::mem::replace(&mut self.snapshot, self.state.snapshot());
+        let id = |snapshot: &Snapshot, app: Option<AppIndex>| {
+            app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
+        };
+        let app = id(&former, self.facts.app);
+        self.facts = RequestFacts::default();
+        self.now_unix_ms = now_unix_ms;
+        let refusal = match self.authorize(head) {
+            Verdict::Permit(permit) if id(&self.snapshot, Some(permit.app())) == app => {
+                self.progress = Progress::Permitted(permit);
+                return Ok(());
+            }
+            Verdict::Permit(_) => Refusal::NoApp,
+            Verdict::Refusal(refusal) => refusal,
+        };
+        self.progress = Progress::Refused(refusal);
+        Err(refusal)
+    }
+
+    /// The answer to this refusal.
+    pub(crate) fn denial(&mut self, refusal: &Refusal, head: &Head<'_>) -> Answer {
+        let authorizer = Authorizer {
+            state: self.state,
+            snapshot: &self.snapshot,
+            request_id: self.request_id,
+            now_unix_ms: self.now_unix_ms,
+            is_repeated: self.is_judged,
+        };
+        authorizer.denial(refusal, head, &mut self.facts)
+    }
+
+    /// The request's end: metrics and logs get to know it, once.
+    pub(crate) fn end(&mut self, traffic: Traffic, head: &Head<'_>) {
+        self.traffic = traffic;
+        match self.progress {
+            Progress::Refused(refusal) => self.record(Outcome::of(&refusal), Some(&refusal), Some(head)),
+            Progress::Permitted(_) => self.record(Outcome::Granted, None, Some(head)),
+            Progress::Aborted(..) => self.record(Outcome::Aborted, None, Some(head)),
+            Progress::Received => self.record(Outcome::Failed, None, None),
+        }
+    }
+
+    /// The app's settings.
+    pub(crate) fn app(&self) -> Option<&App> {
+        self.facts.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize))
+    }
+
+    /// The app's counters, or those of none.
+    pub(crate) fn meters(&self) -> &AppMeters {
+        self.snapshot.meters(self.facts.app.map(|app| app.0))
+    }
+
+    /// Where the request was sent last.
+    pub(crate) fn endpoint(&self) -> Option<&upstream::Endpoint> {
+        let (Progress::Permitted(permit), Some(chosen)) = (&self.progress, &self.forwarding.chosen) else {
+            return None;
+        };
+        self.snapshot.upstreams.endpoint(permit, chosen)
+    }
+
+    /// The request's id, as it is written.
+    pub(crate) fn id_text(&self) -> String {
+        uuid::Uuid::from_u128(self.request_id.0).to_string()
+    }
+
+    /// The request's id as a header's value.
+    pub(crate) fn id_value(&self) -> HeaderValue {
+        // INVARIANT: hexadecimal digits and hyphens are fit for a header.
+        HeaderValue::try_from(self.id_text()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+impl Drop for RequestContext {
+    fn drop(&mut self) {
+        if !self.is_recorded {
+            self.state.metrics.unfinished();
+            self.record(Outcome::Failed, None, None);
+        }
+        self.state.metrics.gone();
+    }
+}
