@@ -1,7 +1,9 @@
 //! What a client sends, byte for byte. Pingora's parser mends what it reads: it escapes a space in a target,
-//! and takes anything for a chunk's extension. What needed mending is refused, so its bytes must be inspection
-//! before the parser has them.
+//! and takes anything for a chunk's extension. What needed mending is refused, so its bytes must be seen
+//! before the parser has them. One thing is mended here, since the parser would refuse it: bytes of a query that
+//! have no place in a URI are percent-encoded.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::admit::ChunkLines;
+use crate::admit::{ChunkLines, QueryEncoder};
 use crate::gateway::Gateway;
 
 /// Bytes that are kept until a head is judged: the largest that is admitted, and what came with its end. A
@@ -50,7 +52,7 @@ impl ServerApp for InspectingServer {
         // HTTP/2 has lengths for everything, and no lines.
         let stream = match stream.selected_alpn_proto() {
             Some(ALPN::H2) => stream,
-            _ => Box::new(InspectedStream { stream, inspection: Mutex::new(Inspection::default()) }),
+            _ => Box::new(InspectedStream::new(stream)),
         };
         self.proxy.process_new(stream, shutdown).await
     }
@@ -95,6 +97,8 @@ impl HttpServerApp for Proxy {
 #[derive(Debug)]
 pub(crate) struct InspectedStream {
     stream: Stream,
+    /// Encoded bytes that found no room where the read bytes had been.
+    unread: Vec<u8>,
     /// Nobody else has it while bytes are read.
     inspection: Mutex<Inspection>,
 }
@@ -107,27 +111,41 @@ struct Inspection {
 }
 
 /// What the bytes that come next are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Expected {
-    #[default]
-    Head,
+    Head(QueryEncoder),
     /// A body with chunks, and whether all lines of it were right.
     Chunks(ChunkLines, bool),
     /// What nobody needs to watch.
     Anything,
 }
 
+impl Default for Expected {
+    fn default() -> Self {
+        Self::Head(QueryEncoder::default())
+    }
+}
+
 impl Inspection {
     fn expect_head(&mut self) {
         self.head.clear();
         self.head.shrink_to(IDLE_BYTES);
-        self.expected = Expected::Head;
+        self.expected = Expected::default();
+    }
+
+    /// Received bytes as the parser is to have them; `None` for as they are.
+    fn encode(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let Expected::Head(query) = &mut self.expected else { return None };
+        match query.encode(bytes) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(encoded) => Some(encoded),
+        }
     }
 
     /// `false` when these bytes may not come here.
     fn take(&mut self, bytes: &[u8]) -> bool {
         match &mut self.expected {
-            Expected::Head => {
+            Expected::Head(_) => {
                 let room = HEAD_BYTES_MAX.saturating_sub(self.head.len()).min(bytes.len());
                 self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
                 true
@@ -142,6 +160,10 @@ impl Inspection {
 }
 
 impl InspectedStream {
+    fn new(stream: Stream) -> Self {
+        Self { stream, unread: Vec::new(), inspection: Mutex::new(Inspection::default()) }
+    }
+
     /// The connection of a session, if it speaks HTTP/1.
     pub(crate) fn of(session: &ServerSession) -> Option<&Self> {
         (**session.stream()?).as_any().downcast_ref()
@@ -174,8 +196,17 @@ impl AsyncRead for InspectedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        if this.inspection.get_mut().take(buf.filled().get(before..).unwrap_or_default()) {
+        let inspection = this.inspection.get_mut();
+        if this.unread.is_empty() {
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            if let Some(encoded) = inspection.encode(buf.filled().get(before..).unwrap_or_default()) {
+                this.unread = encoded;
+                buf.set_filled(before);
+            }
+        }
+        let fits = this.unread.len().min(buf.remaining());
+        buf.put_slice(this.unread.drain(..fits).as_slice());
+        if inspection.take(buf.filled().get(before..).unwrap_or_default()) {
             return Poll::Ready(Ok(()));
         }
         buf.set_filled(before);
@@ -279,15 +310,17 @@ impl Peek for InspectedStream {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
     fn what_comes_with_the_end_of_a_head_is_the_begin_of_its_body() {
         let inspected = |bytes: &[u8]| {
-            let mut inspection = Inspection::default();
-            assert!(inspection.take(bytes));
             let (stream, _) = tokio::io::duplex(1);
-            InspectedStream { stream: Box::new(stream), inspection: Mutex::new(inspection) }
+            let stream = InspectedStream::new(Box::new(stream));
+            assert!(stream.inspection.lock().take(bytes));
+            stream
         };
         let head = b"POST / HTTP/1.1\r\n\r\n";
         assert!(inspected(head).expect_body(head.len(), true));
@@ -296,5 +329,29 @@ mod tests {
         assert!(!broken.expect_body(head.len(), true) && broken.has_malformed_chunks());
         let whole = inspected(&[&head[..], b"3;\nab"].concat());
         assert!(whole.expect_body(head.len(), false) && !whole.has_malformed_chunks());
+    }
+
+    #[tokio::test]
+    async fn a_query_is_read_encoded_however_little_is_sent_and_read_at_a_time() {
+        let sent = b"POST /a?\xe9\xe9\"<\xff HTTP/1.1\r\nX: \xe9\r\n\r\n?\xe9\"";
+        let parsed = b"POST /a?%E9%E9%22%3C%FF HTTP/1.1\r\nX: \xe9\r\n\r\n?\xe9\"";
+        for (sent_at_once, read_at_once) in [(1, 1), (1, 64), (3, 2), (64, 1), (64, 5), (64, 64)] {
+            let (mut client, stream) = tokio::io::duplex(sent_at_once);
+            let mut stream = InspectedStream::new(Box::new(stream));
+            let send = async move { client.write_all(sent).await.unwrap() };
+            let read = async {
+                let (mut read, mut piece) = (Vec::new(), vec![0; read_at_once]);
+                loop {
+                    let count = stream.read(&mut piece).await.unwrap();
+                    if count == 0 {
+                        return read;
+                    }
+                    read.extend_from_slice(&piece[..count]);
+                }
+            };
+            let ((), read) = tokio::join!(send, read);
+            assert_eq!(read.escape_ascii().to_string(), parsed.escape_ascii().to_string());
+            assert!(stream.head(|head| head == parsed), "the head is compared with what was parsed");
+        }
     }
 }

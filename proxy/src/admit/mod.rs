@@ -7,6 +7,7 @@ mod elements;
 mod fault;
 mod forwarded;
 mod head;
+mod query;
 mod raw;
 mod site;
 mod target;
@@ -25,6 +26,7 @@ pub(crate) use fault::at_fault;
 use forwarded::Client;
 use head::Fields;
 pub(crate) use head::{HeaderPresence, is_plain_name};
+pub(crate) use query::QueryEncoder;
 pub use raw::RawHead;
 pub use site::{Connection, Scheme, Site};
 

@@ -1,7 +1,11 @@
 //! L. Found on ourselves: spellings of a path that an app serves as the same page, and paths that apps need.
 
-use crate::keys;
+use std::io::Write;
+use std::net::TcpStream;
+
+use crate::wire::answer;
 use crate::world::{HOST, POLICIES, Setup, World};
+use crate::{h2, keys};
 
 /// A policy that blocks these paths.
 fn block(paths: &str) -> String {
@@ -351,21 +355,55 @@ fn what_stands_in_a_query_is_the_apps() {
         assert_eq!(world.get(&target, "").status, 200, "{target}");
         assert_eq!(world.origin.last().target(), target);
     }
-    // Bytes beyond ASCII, unescaped: as text they pass. Latin-1 is no text, and pingora's parser takes none.
-    for (bytes, status) in [(&b"caf\xc3\xa9"[..], "200"), (b"caf\xe9", "400")] {
-        let mut head = b"GET /search?q=".to_vec();
-        head.extend_from_slice(bytes);
-        let rest = format!(
-            " HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
-            keys::token()
-        );
-        head.extend_from_slice(rest.as_bytes());
-        let answer = world.all(&head);
-        assert_eq!(answer.split(' ').nth(1), Some(status), "{}", bytes.escape_ascii());
-        if status == "200" {
-            assert_eq!(world.origin.last().target(), "/search?q=caf\u{e9}");
-        }
+    // Bytes that have no place in a URI are encoded, however the head is split; the app has one spelling of each.
+    let head = |query: &[u8], lines: &str| {
+        let rest =
+            format!(" HTTP/1.1\r\nHost: {HOST}\r\n{lines}Authorization: Bearer {}\r\n\r\n", keys::token());
+        [b"GET /search?q=", query, rest.as_bytes()].concat()
+    };
+    for (sent, received) in [
+        (&b"caf\xe9"[..], "caf%E9"),
+        (b"caf\xc3\xa9", "caf%C3%A9"),
+        (b"\"a\"", "%22a%22"),
+        (b"<x>?\xff\x80", "%3Cx%3E?%FF%80"),
+    ] {
+        let answer = world.all(&head(sent, "Connection: close\r\n"));
+        assert_eq!(answer.split(' ').nth(1), Some("200"), "{}", sent.escape_ascii());
+        assert_eq!(world.origin.last().target(), format!("/search?q={received}"));
     }
+    // Byte by byte, and one after the other on a connection; what else stands in a head is not touched.
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for (sent, received) in [(&b"\xe9?\"<"[..], "%E9?%22%3C"), (b"plain", "plain"), (b"\xe8", "%E8")] {
+        let head = head(sent, "X-Latin: ?\u{e9}\"<>\r\n");
+        let (line, rest) = head.split_at(head.iter().position(|byte| *byte == b'\r').unwrap());
+        for byte in line {
+            stream.write_all(&[*byte]).unwrap();
+        }
+        stream.write_all(rest).unwrap();
+        assert_eq!(answer(&mut stream, false).status, 200);
+        assert_eq!(world.origin.last().target(), format!("/search?q={received}"));
+        assert_eq!(world.origin.last().values("x-latin"), ["?\u{e9}\"<>"]);
+    }
+    // Controls, spaces and DEL are refused, as everywhere in a head; nothing of them is encoded.
+    let before = world.origin.hits();
+    for bad in [&b"a b"[..], b"a\tb", b"a\x01b", b"a\x7fb", b"a\0b", b"\xe9 \xe9", b"\xe9#x", b"\xe9\x0b"] {
+        let answer = world.all(&head(bad, "Connection: close\r\n"));
+        assert_eq!(answer.split(' ').nth(1), Some("400"), "{}", bad.escape_ascii());
+    }
+    // What came behind a head is no head: it is not encoded, and not answered.
+    let answers = world.all(&[head(b"\xe9", ""), head(b"\xe9", "")].concat());
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 1, "{answers}");
+    assert_eq!(world.origin.hits(), before + 1);
+    // Over HTTP/2 the grammar of `:path` is the library's: what is no URI ends the stream, or the connection.
+    for path in [&b"/search?q=caf\xe9"[..], b"/search?q=\""] {
+        let mut fields = h2::fields("GET", HOST, "/");
+        fields.retain(|(name, _)| *name != b":path");
+        fields.push((b":path", path));
+        let answer = world.h2(&fields, None);
+        assert!(matches!(answer, h2::Answer::Reset | h2::Answer::GoAway(1)), "{}: {answer:?}", path.escape_ascii());
+    }
+    assert_eq!(world.origin.hits(), before + 1);
     // The path's rules are not the query's.
     assert_eq!(world.get("/admin?q=caf\\", "").status, 403);
 }
