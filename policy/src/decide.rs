@@ -119,7 +119,7 @@ impl CompiledPolicies {
         }
 
         let narrowing = self.facts.narrow(signals);
-        let environment = Environment::of(signals, target);
+        let environment = Environment::of(signals, &target.attributes, target.paths);
         let device = DeviceState::of(&signals.context.device).position();
         let mut answers = Answers::default();
         let mut tally = Tally::NONE;

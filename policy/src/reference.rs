@@ -489,7 +489,7 @@ fn workload(selector: &WorkloadSelector, principal: &Principal) -> Tri {
     })
 }
 
-pub(crate) fn application(apps: &Apps, app: &App) -> Tri {
+fn application(apps: &Apps, app: &App) -> Tri {
     let matches = |selector: &AppSelector| {
         Tri::from_bool(match selector {
             AppSelector::All => true,
@@ -537,7 +537,7 @@ fn location(set: &PolicySet, selector: &LocationSelector, signals: &Signals<'_>)
 }
 
 fn rule(rule: &Rule, app: &App, signals: &Signals<'_>) -> Tri {
-    rule.holds(&Environment::of(signals, app))
+    rule.holds(&Environment::of(signals, &app.attributes, app.paths))
 }
 
 fn in_request(condition: &RequestCondition, app: &App, action: &Action<'_>) -> bool {
@@ -578,7 +578,7 @@ fn in_time(condition: &TimeCondition, now: i64) -> bool {
 }
 
 /// Minutes since Monday 00:00 on the zone's wall clock.
-pub(crate) fn minute_of_week(zone: &TimeZone, now: i64) -> i64 {
+fn minute_of_week(zone: &TimeZone, now: i64) -> i64 {
     const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
     // The epoch was a Thursday, three days after a Monday.
     const EPOCH_MINUTE: i64 = 3 * 24 * 60;
@@ -587,7 +587,7 @@ pub(crate) fn minute_of_week(zone: &TimeZone, now: i64) -> i64 {
 }
 
 /// Seconds east of UTC at a moment.
-pub(crate) fn offset_secs(zone: &TimeZone, now: i64) -> i32 {
+fn offset_secs(zone: &TimeZone, now: i64) -> i32 {
     let mut past = zone.transitions.iter().filter(|transition| transition.at <= now);
     past.next_back().map_or(zone.first_offset_secs, |transition| transition.offset_secs)
 }

@@ -13,7 +13,6 @@ use crate::decision::Outcome;
 use crate::model::{
     ClientAppType, Conditions, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition,
 };
-use crate::reference::{Tri, application, minute_of_week, offset_secs};
 use crate::rule::Rule;
 use crate::scope::Scope;
 use crate::signals::{ClientContext, Device, Fact, Principal, Signals};
@@ -241,7 +240,7 @@ impl Search<'_, '_> {
                 && with(&policy.conditions)
                 && match &*policy.targets {
                     Targets::Contexts(_) => true,
-                    Targets::Apps(apps) => app.is_some_and(|app| application(apps, app) != Tri::No),
+                    Targets::Apps(apps) => app.is_some_and(|app| apps.covers(app)),
                 }
         })
     }
@@ -407,14 +406,14 @@ pub(crate) fn changes(condition: &TimeCondition, now: i64) -> Vec<i64> {
     let zone = &condition.zone;
     let mut found: Vec<i64> = condition.from.into_iter().chain(condition.until).collect();
     found.extend(zone.transitions.iter().map(|transition| transition.at));
-    let (minute, offset) = (minute_of_week(zone, now), offset_secs(zone, now));
+    let (minute, offset) = (zone.minute_of_week(now), zone.offset_secs(now));
     let local = now.saturating_add(i64::from(offset));
     let whole = local.div_euclid(60).saturating_mul(60);
     for edge in condition.windows.iter().flat_map(|window| [window.start_minute, window.end_minute]) {
         let ahead = (i64::from(edge) - minute).rem_euclid(MINUTES_PER_WEEK);
         let at = whole.saturating_add(ahead * 60).saturating_sub(i64::from(offset));
         // By then the clock may have been set anew.
-        let moved = i64::from(offset) - i64::from(offset_secs(zone, at));
+        let moved = i64::from(offset) - i64::from(zone.offset_secs(at));
         found.extend([at, at.saturating_add(moved)]);
     }
     found

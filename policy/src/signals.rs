@@ -11,7 +11,7 @@ use core::net::IpAddr;
 
 pub use crate::value::{Device, DeviceAttribute, Fact, OwnedDevice, Value, ValueRef};
 
-use crate::model::{AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel};
+use crate::value::{AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel};
 
 /// Everything a decision looks at, borrowed for the time of asking.
 #[derive(Clone, Copy, Debug)]

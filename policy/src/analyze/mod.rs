@@ -134,7 +134,7 @@ pub fn sample(conditions: &Conditions) -> Option<Sample> {
         plain.principal.standing_mut().claims.clear();
         combination.into_iter().for_each(|(place, value)| put(&mut plain, place, value));
         let holds = plain.with(|signals| {
-            let environment = Environment::of(signals, &nowhere);
+            let environment = Environment::of(signals, &nowhere.attributes, nowhere.paths);
             let device = filter.is_none_or(|filter| {
                 let wanted = if filter.mode == FilterMode::Include { Tri::Yes } else { Tri::No };
                 filter.rule.holds(&environment) == wanted

@@ -55,14 +55,7 @@ pub(crate) fn time(condition: &TimeCondition, now: i64) -> bool {
     if condition.windows.is_empty() {
         return true;
     }
-    let zone = &condition.zone;
-    let past = zone.transitions.partition_point(|transition| transition.at <= now);
-    let offset = past
-        .checked_sub(1)
-        .and_then(|last| zone.transitions.get(last))
-        .map_or(zone.first_offset_secs, |transition| transition.offset_secs);
-    // 1970-01-01 was a Thursday: three days into a week that begins on Monday.
-    let minute = (now.saturating_add(i64::from(offset)).div_euclid(60) + 3 * 1_440).rem_euclid(7 * 1_440);
+    let minute = condition.zone.minute_of_week(now);
     let inside = |window: &WeekWindow| {
         let (start, end) = (i64::from(window.start_minute), i64::from(window.end_minute));
         if start < end { (start..end).contains(&minute) } else { minute >= start || minute < end }

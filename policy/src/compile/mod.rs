@@ -33,8 +33,7 @@ pub(crate) use subjects::SubjectIndex;
 
 use crate::decision::Generation;
 use crate::model::PolicySet;
-use crate::scope::Scope;
-use crate::signals::{AppIndex, Principal};
+use crate::signals::AppIndex;
 
 /// A policy set, ready to decide. Immutable; a reload makes another one.
 pub struct CompiledPolicies {
@@ -99,16 +98,6 @@ impl CompiledPolicies {
     #[must_use]
     pub const fn generation(&self) -> Generation {
         self.generation
-    }
-
-    /// Works out once what the policies say of a principal; to be kept with the verified token.
-    ///
-    /// # Cost
-    /// A look-up for each id that the principal has, and a bit for each policy; allocates. Once per token,
-    /// not for every request.
-    #[must_use]
-    pub fn bind(&self, principal: &Principal) -> Scope {
-        Scope::bind(self, principal)
     }
 
     pub(crate) fn plan(&self, app: AppIndex) -> Option<&Plan> {

@@ -3,9 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::path::{Compare, PathCase, is_below};
 use crate::rule::Rule;
-use crate::words;
-use crate::words::word_set;
+use crate::value::{ClientAppSet, FlowSet, Platform, RiskSet};
 
 /// The conditions of a policy. They are ANDed; an absent one matches anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,43 +35,6 @@ pub struct Conditions {
     pub time: Option<TimeCondition>,
     /// A rule over the token's claims (`user.*`), and over `request.*` and `app.*`.
     pub claims: Option<Rule>,
-}
-
-words! {
-    /// Kinds of clients, in Entra's words.
-    pub enum ClientAppType {
-        /// A web browser.
-        Browser = "browser",
-        /// Mobile apps and desktop clients with modern authentication.
-        MobileAndDesktop = "mobile-apps-and-desktop-clients",
-        /// Exchange ActiveSync.
-        ExchangeActiveSync = "exchange-active-sync",
-        /// Anything else, and anything that could not be told.
-        Other = "other",
-    }
-}
-
-word_set! {
-    /// Client app types.
-    ClientAppSet of ClientAppType: u8
-}
-
-words! {
-    /// Device platforms, in Entra's words.
-    pub enum Platform {
-        /// Android.
-        Android = "android",
-        /// iOS and iPadOS.
-        Ios = "ios",
-        /// Windows.
-        Windows = "windows",
-        /// macOS.
-        MacOs = "macos",
-        /// Linux, ChromeOS not included.
-        Linux = "linux",
-        /// Windows Phone.
-        WindowsPhone = "windows-phone",
-    }
 }
 
 /// Platforms included and excluded.
@@ -112,25 +75,6 @@ pub enum LocationSelector {
     Named(String),
 }
 
-words! {
-    /// How risky something is.
-    pub enum RiskLevel {
-        /// No risk was found.
-        None = "none",
-        /// Low; insider risk `minor`.
-        Low = "low",
-        /// Medium; insider risk `moderate`.
-        Medium = "medium",
-        /// High; insider risk `elevated`.
-        High = "high",
-    }
-}
-
-word_set! {
-    /// Risk levels.
-    RiskSet of RiskLevel: u8
-}
-
 /// A rule over the device's attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceFilter {
@@ -147,21 +91,6 @@ pub enum FilterMode {
     Include,
     /// The condition matches what the rule does not match.
     Exclude,
-}
-
-words! {
-    /// Ways of authenticating that policies can single out.
-    pub enum Flow {
-        /// Device code flow, RFC 8628.
-        DeviceCode = "device-code-flow",
-        /// Authentication transfer from one device to another.
-        AuthenticationTransfer = "authentication-transfer",
-    }
-}
-
-word_set! {
-    /// Authentication flows.
-    FlowSet of Flow: u8
 }
 
 /// What is being done, by method and path.
@@ -182,6 +111,29 @@ pub enum PathPattern {
     Exact(String),
     /// `/admin/**`: this path (without a slash at its end) and everything below it.
     Subtree(String),
+}
+
+impl PathPattern {
+    /// Whether the pattern covers a path in normal form. No allocation.
+    #[must_use]
+    pub fn matches(&self, path: &str, compare: Compare) -> bool {
+        match self {
+            Self::Exact(wanted) => {
+                let rest = compare.strip_prefix(path, wanted.strip_suffix('/').unwrap_or(wanted));
+                rest.is_some_and(|rest| rest.is_empty() || rest == "/")
+            }
+            Self::Subtree(base) => is_below(path, base, compare),
+        }
+    }
+}
+
+impl RequestCondition {
+    /// Whether a path is among those that the condition is about.
+    pub(crate) fn covers(&self, path: &str, case: PathCase) -> bool {
+        let (paths, exclude) = (&self.paths, &self.exclude_paths);
+        (paths.is_empty() || paths.iter().any(|pattern| pattern.matches(path, case.stricter())))
+            && !exclude.iter().any(|pattern| pattern.matches(path, case.sparing()))
+    }
 }
 
 /// When a policy speaks.
@@ -216,6 +168,22 @@ pub struct TimeZone {
     pub first_offset_secs: i32,
     /// Changes of the offset, by time.
     pub transitions: Vec<Transition>,
+}
+
+impl TimeZone {
+    /// Seconds east of UTC at a moment in Unix seconds.
+    pub(crate) fn offset_secs(&self, at: i64) -> i32 {
+        let past = self.transitions.partition_point(|transition| transition.at <= at);
+        let last = past.checked_sub(1).and_then(|last| self.transitions.get(last));
+        last.map_or(self.first_offset_secs, |transition| transition.offset_secs)
+    }
+
+    /// The minute of the week, from Monday 00:00 local time, at a moment in Unix seconds.
+    pub(crate) fn minute_of_week(&self, at: i64) -> i64 {
+        let local = at.saturating_add(i64::from(self.offset_secs(at)));
+        // 1970-01-01 was a Thursday: three days into a week that begins on Monday.
+        (local.div_euclid(60) + 3 * 1_440).rem_euclid(7 * 1_440)
+    }
 }
 
 /// From `at` (Unix seconds) on, local time is UTC plus `offset_secs`.

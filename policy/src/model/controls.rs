@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::AuthenticationContext;
 use crate::signals::{IssuerEvidence, SignIn};
 use crate::text;
+use crate::value::AuthenticationContext;
 
 /// What a policy that applies asks.
 #[derive(Clone, Debug, PartialEq, Eq)]

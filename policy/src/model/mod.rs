@@ -8,20 +8,24 @@ mod conditions;
 mod controls;
 mod ids;
 mod resources;
+mod subjects;
 
 pub use conditions::{
-    ClientAppSet, ClientAppType, Conditions, DeviceFilter, FilterMode, Flow, FlowSet, LocationSelector,
-    Locations, PathPattern, Platform, PlatformSelector, Platforms, RequestCondition, RiskLevel, RiskSet,
-    TimeCondition, TimeZone, Transition, WeekWindow,
+    Conditions, DeviceFilter, FilterMode, LocationSelector, Locations, PathPattern, PlatformSelector,
+    Platforms, RequestCondition, TimeCondition, TimeZone, Transition, WeekWindow,
 };
 pub use controls::{
     AuthenticationStrength, Control, Grant, Operator, Persistence, SessionControls, SignInFrequency,
 };
-pub use ids::{AuthenticationContext, CountryCode, InvalidId, PolicyId};
+pub use ids::{InvalidId, PolicyId};
 pub use resources::{App, AppSelector, Apps, Evidence, NamedLocation, Place, Targets, Unmatched};
+pub use subjects::{Guests, Subjects, Tenants, UserSelector, Users, WorkloadSelector, Workloads};
 
-use crate::words;
-use crate::words::word_set;
+pub use crate::value::{
+    AuthenticationContext, ClientAppSet, ClientAppType, CountryCode, Flow, FlowSet, GuestKind, GuestKinds,
+    Platform, RiskLevel, RiskSet,
+};
+
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -78,100 +82,4 @@ pub enum PolicyState {
     ReportOnly,
     /// Checked at load, not evaluated.
     Disabled,
-}
-
-/// Whom a policy is about: people, or programs acting for themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Subjects {
-    /// People. Never matches a workload, not even with [`UserSelector::All`].
-    Users(Users),
-    /// Service principals: tokens without a user. Never matches a person.
-    Workloads(Workloads),
-}
-
-/// People included and excluded. An exclusion wins over any inclusion.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Users {
-    /// The policy is about anybody whom one of these matches,
-    pub include: Vec<UserSelector>,
-    /// unless one of these matches.
-    pub exclude: Vec<UserSelector>,
-}
-
-/// One way of naming people. Ids compare without case ([`text`](crate::text)).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum UserSelector {
-    /// Everybody, guests included.
-    All,
-    /// Nobody.
-    None,
-    /// The person with this id.
-    User(String),
-    /// Members of this group.
-    Group(String),
-    /// Holders of this directory role.
-    Role(String),
-    /// Guests and external users.
-    Guests(Guests),
-}
-
-/// Which guests and external users are meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Guests {
-    /// The kinds that match.
-    pub kinds: GuestKinds,
-    /// The organisations that they come from.
-    pub tenants: Tenants,
-}
-
-/// The home organisations of external users.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Tenants {
-    /// Any organisation.
-    Any,
-    /// One of these tenant ids. A guest whose home tenant is not known is none of them.
-    Only(Vec<String>),
-}
-
-words! {
-    /// How somebody is external to the organisation, in Graph's words.
-    pub enum GuestKind {
-        /// `internalGuest`
-        InternalGuest = "internal-guest",
-        /// `b2bCollaborationGuest`
-        B2bCollaborationGuest = "b2b-collaboration-guest",
-        /// `b2bCollaborationMember`
-        B2bCollaborationMember = "b2b-collaboration-member",
-        /// `b2bDirectConnectUser`
-        B2bDirectConnectUser = "b2b-direct-connect-user",
-        /// `serviceProvider`
-        ServiceProvider = "service-provider",
-        /// `otherExternalUser`
-        OtherExternalUser = "other-external-user",
-    }
-}
-
-/// Programs included and excluded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Workloads {
-    /// The policy is about any program that one of these matches,
-    pub include: Vec<WorkloadSelector>,
-    /// unless one of these matches.
-    pub exclude: Vec<WorkloadSelector>,
-}
-
-/// One way of naming a service principal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum WorkloadSelector {
-    /// Every service principal of the organisation.
-    All,
-    /// None.
-    None,
-    /// The service principal with this id. Compares without case ([`text`](crate::text)).
-    ServicePrincipal(String),
-}
-
-word_set! {
-    /// Kinds of guests.
-    GuestKinds of GuestKind: u8
 }

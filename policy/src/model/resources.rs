@@ -5,12 +5,14 @@ use alloc::vec::Vec;
 
 use ipnet::IpNet;
 
-use super::{AuthenticationContext, CountryCode, UserSelector};
+use super::conditions::FilterMode;
+use super::subjects::UserSelector;
 use crate::path::PathCase;
-use crate::reference::{Tri, application};
-use crate::rule::Rule;
-use crate::signals::{IssuerEvidence, SignIn, Value};
+use crate::rule::{Environment, Rule};
+use crate::signals::{IssuerEvidence, SignIn};
 use crate::text;
+use crate::tri::Tri;
+use crate::value::{AuthenticationContext, CountryCode, Value};
 
 /// A protected application.
 #[derive(Clone, Debug)]
@@ -58,14 +60,25 @@ pub struct Apps {
     pub exclude: Vec<AppSelector>,
     /// A filter over the app's attributes. In mode include it adds the apps that match to
     /// `include`; in mode exclude it adds them to `exclude`, as Entra's application filter does.
-    pub filter: Option<(super::FilterMode, Rule)>,
+    pub filter: Option<(FilterMode, Rule)>,
 }
 
 impl Apps {
-    /// Whether an app is among them. What cannot be told counts as meant.
+    /// Whether an app is among them.
     #[must_use]
     pub fn covers(&self, app: &App) -> bool {
-        application(self, app) != Tri::No
+        let is_named = |selector: &AppSelector| match selector {
+            AppSelector::All => true,
+            AppSelector::None => false,
+            AppSelector::App(id) => *id == app.id,
+            AppSelector::Group(group) => app.groups.contains(group),
+        };
+        let is_filtered = |wanted| {
+            let mut filter = self.filter.iter().filter(|(mode, _)| *mode == wanted);
+            filter.any(|(_, rule)| rule.holds(&Environment::of_app(&app.attributes)) != Tri::No)
+        };
+        (self.include.iter().any(is_named) || is_filtered(FilterMode::Include))
+            && !(self.exclude.iter().any(is_named) || is_filtered(FilterMode::Exclude))
     }
 }
 

@@ -20,7 +20,6 @@ mod read;
 
 pub use read::{ReadPath, Unreadable, read, read_text};
 
-use crate::model::{PathPattern, RequestCondition};
 use crate::text;
 use crate::words;
 use crate::words::word_set;
@@ -168,7 +167,7 @@ fn fold_beyond_ascii(char: char) -> char {
 }
 
 impl Compare {
-    fn strip<'p>(self, path: &'p str, prefix: &str) -> Option<&'p str> {
+    pub(crate) fn strip_prefix<'p>(self, path: &'p str, prefix: &str) -> Option<&'p str> {
         match self {
             Self::Folded => text::strip_prefix_by(fold, path, prefix),
             Self::Exact => path.strip_prefix(prefix),
@@ -185,31 +184,8 @@ impl Compare {
 /// ```
 #[must_use]
 pub fn is_below(path: &str, prefix: &str, compare: Compare) -> bool {
-    let rest = compare.strip(path, prefix.strip_suffix('/').unwrap_or(prefix));
+    let rest = compare.strip_prefix(path, prefix.strip_suffix('/').unwrap_or(prefix));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-impl PathPattern {
-    /// Whether the pattern covers a path in normal form. No allocation.
-    #[must_use]
-    pub fn matches(&self, path: &str, compare: Compare) -> bool {
-        match self {
-            Self::Exact(wanted) => {
-                let rest = compare.strip(path, wanted.strip_suffix('/').unwrap_or(wanted));
-                rest.is_some_and(|rest| rest.is_empty() || rest == "/")
-            }
-            Self::Subtree(base) => is_below(path, base, compare),
-        }
-    }
-}
-
-impl RequestCondition {
-    /// Whether a path is among those that the condition is about.
-    pub(crate) fn covers(&self, path: &str, case: PathCase) -> bool {
-        let (paths, exclude) = (&self.paths, &self.exclude_paths);
-        (paths.is_empty() || paths.iter().any(|pattern| pattern.matches(path, case.stricter())))
-            && !exclude.iter().any(|pattern| pattern.matches(path, case.sparing()))
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use alloc::{format, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::{PathPattern, RequestCondition};
 
 fn normal(path: &str) -> String {
     read(path.as_bytes()).unwrap_or_else(|_| panic!("{path}")).written().to_string()

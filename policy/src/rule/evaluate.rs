@@ -5,7 +5,6 @@ use core::cmp::Ordering;
 
 use super::Rule;
 use super::tree::{Attribute, Comparison, Node, Operand, Operator, Reach, Test};
-use crate::model::App;
 use crate::path::PathCase;
 use crate::signals::{Action, Signals, Standing};
 use crate::text;
@@ -27,11 +26,11 @@ pub(crate) struct Environment<'r> {
 }
 
 impl<'r> Environment<'r> {
-    pub(crate) fn of(signals: &Signals<'r>, app: &'r App) -> Self {
+    /// A request to an app with these attributes.
+    pub(crate) fn of(signals: &Signals<'r>, app: &'r [(String, Value)], paths: PathCase) -> Self {
         let device = signals.context.device.as_ref();
         let standing = Some(&*signals.principal.standing);
-        let (action, now) = (signals.action, signals.now);
-        Self { device, standing, app: &app.attributes, action, paths: app.paths, now }
+        Self { device, standing, app, action: signals.action, paths, now: signals.now }
     }
 
     /// Nothing but an app, for filters that are decided at load.

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::RuleError;
+use super::error::{RuleError, error};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -26,15 +26,6 @@ pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) offset: usize,
     pub(super) len: usize,
-}
-
-pub(super) fn error(
-    offset: usize,
-    len: usize,
-    what: impl Into<String>,
-    help: impl Into<String>,
-) -> RuleError {
-    RuleError { offset, len, what: what.into(), help: help.into() }
 }
 
 fn is_word(char: char) -> bool {

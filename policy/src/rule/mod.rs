@@ -19,6 +19,7 @@
 //! Entra's dash may be left out (`device.model eq "x"`), and `==` and `!=` stand for `-eq` and `-ne`.
 
 mod check;
+mod error;
 mod evaluate;
 mod lex;
 mod parse;
@@ -26,8 +27,8 @@ pub(crate) mod sample;
 mod tree;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 
+pub use error::RuleError;
 pub(crate) use evaluate::Environment;
 use tree::Attribute;
 pub(crate) use tree::{Comparison, Node};
@@ -39,25 +40,11 @@ pub struct Rule {
     root: Node,
 }
 
-/// Why a text is no rule, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct RuleError {
-    /// Where it goes wrong, in bytes from the rule's beginning.
-    pub offset: usize,
-    /// How many bytes are meant; 0 at the rule's end.
-    pub len: usize,
-    /// What is wrong.
-    pub what: String,
-    /// How to mend it.
-    pub help: String,
-}
-
 impl Rule {
     /// The longest rule, in bytes. Entra's limit is 3,072 characters.
-    pub const LEN_MAX: usize = 16 * 1024;
+    pub const LEN_MAX: usize = parse::LEN_MAX;
     /// The deepest nesting.
-    pub const DEPTH_MAX: usize = 64;
+    pub const DEPTH_MAX: usize = parse::DEPTH_MAX;
 
     /// Parses and checks a rule.
     ///

@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::check::{Wrong, check};
-use super::lex::{Kind, Token, error, lex};
+use super::error::{RuleError, error};
+use super::lex::{Kind, Token, lex};
 use super::tree::{Attribute, Comparison, Node, Operand, Operator, Reach, Test};
-use super::{Rule, RuleError};
 use crate::text::folded;
 use crate::value::DeviceAttribute;
 
@@ -18,9 +18,14 @@ struct Parser<'t> {
     depth: usize,
 }
 
+/// The longest rule, in bytes. Entra's limit is 3,072 characters.
+pub(super) const LEN_MAX: usize = 16 * 1024;
+/// The deepest nesting.
+pub(super) const DEPTH_MAX: usize = 64;
+
 pub(super) fn parse(text: &str) -> Result<Node, RuleError> {
-    if text.len() > Rule::LEN_MAX {
-        let what = format!("the rule has {} bytes; {} are allowed", text.len(), Rule::LEN_MAX);
+    if text.len() > LEN_MAX {
+        let what = format!("the rule has {} bytes; {} are allowed", text.len(), LEN_MAX);
         return Err(error(0, 0, what, "split it into several policies"));
     }
     let tokens = lex(text)?;
@@ -84,9 +89,9 @@ impl Parser<'_> {
     }
 
     fn term(&mut self) -> Result<Node, RuleError> {
-        if self.depth > Rule::DEPTH_MAX {
+        if self.depth > DEPTH_MAX {
             let (here, len) = self.peek().map_or((self.end, 0), |token| (token.offset, 1));
-            let what = format!("the rule nests deeper than {}", Rule::DEPTH_MAX);
+            let what = format!("the rule nests deeper than {}", DEPTH_MAX);
             return Err(error(here, len, what, "flatten it"));
         }
         if self.takes("not") {

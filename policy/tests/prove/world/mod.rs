@@ -13,7 +13,7 @@ use portcullis_policy::model::*;
 use portcullis_policy::path::PathCase;
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::signals::*;
-use portcullis_policy::{CompiledPolicies, Decision, Outcome, PolicySet};
+use portcullis_policy::{CompiledPolicies, Decision, PolicySet};
 
 /// Monday 2027-01-18 08:00 UTC, a little past.
 pub(crate) const NOW: i64 = 1_800_259_200 + 17;
