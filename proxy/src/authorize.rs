@@ -312,7 +312,6 @@ impl Authorizer<'_> {
         let app = facts.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
         let token = facts.caller.as_ref().map(|caller| caller.token());
         let device = token.and_then(|token| token.device());
-        let device = device.map(|device| device.as_device());
         let hints = RequestHints {
             is_upgrade: facts.presence.websocket,
             had_bearer: facts.had_bearer,

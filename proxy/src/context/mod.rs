@@ -25,7 +25,7 @@ pub fn gather<'r>(
         country: request.client().map_or(Fact::Unknown, |client| geo.country(client)),
         platform,
         client_app,
-        device: token.device().map_or(Fact::Unknown, |device| Fact::Known(device.as_device())),
+        device: token.device().map_or(Fact::Unknown, Fact::Known),
         sign_in_risk: risks.sign_in,
         user_risk: risks.user,
         insider_risk: risks.insider,

@@ -161,8 +161,8 @@ impl RequestContext {
             country: facts.country.known().map(|country| country.as_str().to_owned()),
             device_platform: facts.platform.map(Platform::as_str),
             client_app_used: facts.client_app.map(ClientAppType::as_str),
-            device_id: device.map(|device| short(device.id, VALUE_MAX)),
-            device_compliant: device.and_then(|device| device.traits.compliant),
+            device_id: device.and_then(|device| device.device_id).map(|id| short(id, VALUE_MAX)),
+            device_compliant: device.and_then(|device| device.compliant),
             at_fault: match (refusal, head) {
                 (Some(Refusal::BadRequest(bad)), Some(head)) => {
                     let header = self.snapshot.config.trusted_proxies.header;

@@ -14,12 +14,12 @@ use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
 
 use super::TokenProblem;
-use super::claims::VerifiedToken;
 use super::fixtures::{
     AUDIENCE, EC, ED, HEADER, ISSUER, RSA, RSA_OTHER, TestKey, b64, claims, issuer, now, nowhere, set, token,
     verifier, verifier_with,
 };
 use super::jwk::{KeyFault, KeySet, KeySetError};
+use super::verified::VerifiedToken;
 use crate::refusal::BadToken;
 
 fn verify(token: &str) -> Result<VerifiedToken, TokenProblem> {
@@ -596,7 +596,7 @@ fn a_way_to_a_claim_names_each_key_as_it_is() {
     });
     let found = found.unwrap();
     assert_eq!(found.principal().standing.roles, Fact::Known(vec!["admin".into()]));
-    assert_eq!(found.device().map(|device| device.id), Some("d-1"));
+    assert_eq!(found.device().and_then(|device| device.device_id), Some("d-1"));
     let claims = &found.principal().standing.claims;
     assert_eq!(*claims, vec![("a.b.c.email".into(), Attribute::Text("x@corp.example".into()))]);
     // Dots are no way here, and what is no object has no keys.
@@ -676,15 +676,14 @@ fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
         )
         .unwrap();
     let device = verified.device().unwrap();
-    assert_eq!((device.id, device.traits.compliant), ("d-1", Some(true)));
+    assert_eq!((device.device_id, device.compliant), (Some("d-1"), Some(true)));
     assert_eq!(verified.risks().sign_in, Fact::Known(RiskLevel::High));
     assert_eq!(verified.risks().user, Fact::Unavailable);
     assert_eq!(verified.risks().service_principal, Fact::Known(RiskLevel::Low));
     assert_eq!(verified.risks().insider, Fact::Unknown);
-    let seen = device.as_device();
-    assert_eq!(seen.model, Some("Surface"));
-    assert_eq!(seen.extension_attributes, [(15, "fifteen".to_owned())]);
-    assert_eq!((seen.physical_ids, seen.display_name), (&["[ZTDID]:x".to_owned()][..], None));
+    assert_eq!(device.model, Some("Surface"));
+    assert_eq!(device.extension_attributes, [(15, "fifteen".to_owned())]);
+    assert_eq!((device.physical_ids, device.display_name), (&["[ZTDID]:x".to_owned()][..], None));
     assert_eq!(verified.principal().standing.sign_in.flow, Some(Flow::DeviceCode));
     let Identity::User { guest, .. } = &verified.principal().standing.identity else { panic!("no user") };
     assert_eq!(*guest, Some(GuestKind::B2bDirectConnectUser));

@@ -19,8 +19,8 @@ use portcullis_policy::{CompiledPolicies, Scope};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::alike::Alike;
-use super::claims::{TokensAlike, VerifiedToken};
+use super::intern::Interner;
+use super::verified::{TokenInterners, VerifiedToken};
 use super::verify::Verifier;
 use super::{TOKEN_BYTES_MAX, TokenProblem};
 use crate::refusal::BadToken;
@@ -33,7 +33,7 @@ const ENTRY_BYTES: usize = 512;
 /// What a standing that is like no other weighs beside its token's text, in bytes.
 const STANDING_BYTES: usize = 576;
 /// How many standings, kinds of tokens and scopes are looked for among those that are in use.
-const ALIKE: usize = 16 * 1024;
+const INTERNED: usize = 16 * 1024;
 /// What an entry is taken to weigh at least, in bytes: that bounds how many there are.
 const ENTRY_BYTES_MIN: u64 = 2048;
 
@@ -191,8 +191,8 @@ impl Fingerprints {
 /// A bounded cache of [`Caller`]s.
 pub struct TokenCache<S = Arc<Scope>> {
     fingerprints: Fingerprints,
-    tokens: TokensAlike,
-    scopes: Alike<Scope>,
+    tokens: TokenInterners,
+    scopes: Interner<Scope>,
     entries: Cache<Fingerprint, Arc<Caller<S>>, ByBytes>,
 }
 
@@ -220,8 +220,8 @@ impl<S> TokenCache<S> {
         let bytes = (tokens as u64).saturating_mul(ENTRY_BYTES_MIN);
         Self {
             fingerprints: Fingerprints::new(),
-            tokens: TokensAlike::new(ALIKE),
-            scopes: Alike::new(ALIKE),
+            tokens: TokenInterners::new(INTERNED),
+            scopes: Interner::new(INTERNED),
             entries: Cache::with_weighter(tokens, bytes, ByBytes),
         }
     }
@@ -285,7 +285,7 @@ pub fn authenticate(
 ) -> Result<Arc<Caller>, TokenProblem> {
     let bind = |principal: &Principal| {
         let mut scope = Arc::new(policies.bind(principal));
-        let is_new = cache.scopes.share(&mut scope);
+        let is_new = cache.scopes.intern(&mut scope);
         let scope_bytes = if is_new { scope.heap_bytes() } else { 0 };
         (scope, scope_bytes)
     };
@@ -327,7 +327,7 @@ fn authenticate_bound<S>(
             observe(Lookup::Miss(verified.is_ok().then(|| began.elapsed())));
             let mut verified = verified?;
             // Claims read out of a token take about as much as its text.
-            let is_new = verified.share(&cache.tokens);
+            let is_new = verified.intern(&cache.tokens);
             let token_bytes = ENTRY_BYTES + if is_new { STANDING_BYTES + token.len() } else { 0 };
             (verified, now, token_bytes)
         }
@@ -453,7 +453,7 @@ mod tests {
         });
         let of = |caller: &Caller<u32>| {
             let (token, principal) = (caller.token(), caller.token().principal());
-            let device = token.device().map(|device| device.id.to_owned());
+            let device = token.device().and_then(|device| device.device_id.map(str::to_owned));
             (principal.id.to_string(), token.user_name().map(str::to_owned), device, principal.auth_time)
         };
         assert_eq!(
@@ -466,7 +466,7 @@ mod tests {
         let carl = ask(&|claims| claims["groups"] = json!(["g1", "admins"]));
         assert!(!Arc::ptr_eq(&standing(&anna), &standing(&carl)));
         let told = |caller: &Caller<u32>| {
-            caller.token().told_groups(|groups| {
+            caller.token().groups_header(|groups| {
                 let Fact::Known(groups) = groups else { return None };
                 HeaderValue::from_str(&groups.join(",")).ok()
             })

@@ -5,16 +5,17 @@
 //! never waits for the network, it is refused. [`authenticate`] adds the cache and the binding to
 //! the policies.
 
-mod alike;
 mod cache;
 mod claims;
 mod fetch;
 mod find;
+mod intern;
 mod jwk;
 mod keys;
 mod strict;
 mod times;
 mod trial;
+mod verified;
 mod verify;
 
 #[cfg(test)]
@@ -25,13 +26,13 @@ mod fixtures;
 mod outage;
 
 pub use cache::{Caller, Lookup, Presented, RememberedRemedies, TokenCache, authenticate};
-pub use claims::{DeviceClaims, DeviceTraits, Risks, VerifiedToken};
 pub use fetch::{FetchError, keys_in_file};
 pub(crate) use find::bearer;
 pub use find::{Place, find_token};
 pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};
 pub use keys::{KeyState, KeyStore};
 pub use trial::{Trial, try_issuer};
+pub use verified::{Risks, VerifiedToken};
 pub use verify::{TOKEN_BYTES_MAX, Verifier};
 
 use crate::refusal::{BadToken, Refusal};

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::TokenProblem;
-use super::claims::VerifiedToken;
 use super::jwk::{Named, algorithm_named};
 use super::keys::KeyStore;
 use super::strict::StrictObject;
 use super::times::{NumericDate, Times};
+use super::verified::VerifiedToken;
 use crate::refusal::BadToken;
 
 /// The longest token, in bytes.

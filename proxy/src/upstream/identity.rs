@@ -16,11 +16,11 @@ pub(super) fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Op
     match value {
         IdentityValue::UserId => Some(one(&token.principal().id)),
         IdentityValue::UserName => token.user_name().map(one),
-        IdentityValue::Groups => token.told_groups(|groups| match groups {
+        IdentityValue::Groups => token.groups_header(|groups| match groups {
             Fact::Known(groups) => list(groups),
             Fact::Unknown | Fact::Unavailable => None,
         }),
-        IdentityValue::DeviceId => token.device().map(|device| one(device.id)),
+        IdentityValue::DeviceId => token.device()?.device_id.map(one),
         IdentityValue::Claim(name) => {
             let claims = &token.principal().standing.claims;
             let (_, found) = claims.iter().find(|(known, _)| **known == **name)?;

@@ -1,28 +1,28 @@
-//! One copy of what many tokens say alike. People of one department, or of one company, have the same groups and
-//! the same kind of computer, and the policies make the same of them: a hundred thousand remembered tokens
-//! need not say it a hundred thousand times.
+//! One copy of what many tokens have in common. People of one department, or of one company, have the same groups and
+//! the same kind of computer, and the policies make the same of them: a hundred thousand remembered tokens need not
+//! hold it a hundred thousand times.
 
 use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use quick_cache::sync::Cache;
 
-/// The values that are in use somewhere; none is kept for its own sake.
-pub(super) struct Alike<T> {
+/// Finds the copy of a value that is in use. It keeps no value alive.
+pub(super) struct Interner<T> {
     known: Cache<u64, Weak<T>>,
-    // Keyed by chance: whoever chooses claims shall not choose where they collide.
+    // Keyed at random: who chooses claims must not choose which of them collide.
     hashes: ahash::RandomState,
 }
 
-impl<T: Hash + PartialEq> Alike<T> {
+impl<T: Hash + PartialEq> Interner<T> {
     /// Knows about this many values at most.
     pub(super) fn new(values: usize) -> Self {
         Self { known: Cache::new(values), hashes: ahash::RandomState::new() }
     }
 
-    /// Puts the copy that is in use already in the place of an equal value. Whether there was none, so that this one
-    /// is it from now on.
-    pub(super) fn share(&self, value: &mut Arc<T>) -> bool {
+    /// Puts the copy that is in use in the place of an equal value. Whether there was none, so that this one serves from
+    /// now on.
+    pub(super) fn intern(&self, value: &mut Arc<T>) -> bool {
         let hash = self.hashes.hash_one(&**value);
         let known = self.known.get(&hash).and_then(|known| known.upgrade());
         // A hash finds, and only equality decides.
@@ -49,30 +49,30 @@ mod tests {
 
     #[test]
     fn equal_values_are_one_and_others_are_not() {
-        let alike = Alike::new(10);
+        let interner = Interner::new(10);
         let [mut one, mut same, mut other] = ["a", "a", "b"].map(|text| Arc::new(text.to_owned()));
-        assert!(alike.share(&mut one));
-        assert!(!alike.share(&mut same));
+        assert!(interner.intern(&mut one));
+        assert!(!interner.intern(&mut same));
         assert!(Arc::ptr_eq(&one, &same));
-        assert!(alike.share(&mut other));
+        assert!(interner.intern(&mut other));
         assert_eq!(*other, "b");
     }
 
     #[test]
-    fn what_nobody_uses_is_not_kept() {
-        let alike = Alike::new(10);
+    fn a_value_that_nobody_uses_is_dropped() {
+        let interner = Interner::new(10);
         let mut one = Arc::new("a".to_owned());
-        assert!(alike.share(&mut one));
+        assert!(interner.intern(&mut one));
         assert_eq!(Arc::strong_count(&one), 1);
         drop(one);
-        assert!(alike.share(&mut Arc::new("a".to_owned())));
+        assert!(interner.intern(&mut Arc::new("a".to_owned())));
     }
 
     #[test]
-    fn values_whose_hashes_collide_are_told_apart() {
-        let alike = Alike::new(10);
+    fn values_whose_hashes_collide_stay_apart() {
+        let interner = Interner::new(10);
         let (mut one, mut two) = (Arc::new(Colliding(1)), Arc::new(Colliding(2)));
-        assert!(alike.share(&mut one) && alike.share(&mut two));
+        assert!(interner.intern(&mut one) && interner.intern(&mut two));
         assert_eq!((one.0, two.0), (1, 2));
     }
 }
