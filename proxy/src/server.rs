@@ -1,6 +1,7 @@
 //! The process: listeners, runtimes, signals, and the hand-over to a successor.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 
 use async_trait::async_trait;
@@ -9,14 +10,16 @@ use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
-use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, UnixShutdownSignalWatch};
-use pingora::services::ServiceWithDependents;
-use pingora::services::background::background_service;
+use pingora::server::{
+    RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch, UnixShutdownSignalWatch,
+};
+use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
 use portcullis_config::settings::ListenerTls;
 use portcullis_config::{file, output};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::background::Background;
@@ -34,8 +37,21 @@ const WRITE_BYTES: usize = 8 << 10;
 pub struct Start {
     /// Take the sockets over from the process that serves now.
     pub upgrade: bool,
-    /// Further services that live and end with the proxy.
-    pub extra: Vec<Box<dyn ServiceWithDependents>>,
+    /// What else lives and ends with the proxy.
+    pub companion: Option<Companion>,
+}
+
+/// A task beside the proxy; it is handed a watch that turns true when the proxy ends.
+pub type Companion =
+    Box<dyn Fn(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+struct CompanionService(Companion);
+
+#[async_trait]
+impl BackgroundService for CompanionService {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        (self.0)(shutdown).await;
+    }
 }
 
 /// Why the process could not serve.
@@ -232,8 +248,8 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
     server.add_service(background_service("background", Background::new(state)));
     server.add_boxed_service(Box::new(proxy));
     server.add_service(admin);
-    for service in start.extra {
-        server.add_boxed_service(service);
+    if let Some(companion) = start.companion {
+        server.add_service(background_service("companion", CompanionService(companion)));
     }
     let own = format!("{}\n", std::process::id());
     if let Some(path) = &pid_file {

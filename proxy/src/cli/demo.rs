@@ -4,14 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use clap::Args;
-use pingora::server::ShutdownWatch;
-use pingora::services::background::{BackgroundService, background_service};
 
 use super::Failure;
 use crate::demo::{Demo, Options};
-use crate::server::{self, Start};
+use crate::server::{self, Companion, Start};
 use crate::state::State;
 
 /// Where the demonstration listens and what it prints.
@@ -31,16 +28,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// The demo's issuer, front door and app, beside the proxy.
-struct Neighbours(Arc<Demo>);
-
-#[async_trait]
-impl BackgroundService for Neighbours {
-    async fn start(&self, shutdown: ShutdownWatch) {
-        self.0.run(shutdown).await;
-    }
-}
-
 /// A port that is free now; 0 in a configuration file would listen on another.
 fn settled(address: SocketAddr) -> std::io::Result<SocketAddr> {
     if address.port() == 0 { std::net::TcpListener::bind(address)?.local_addr() } else { Ok(address) }
@@ -56,7 +43,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let demo = Arc::new(demo);
     let state = Arc::new(State::start(&demo.config())?);
     super::print(&if arguments.json { demo.json() } else { demo.text() });
-    let neighbours = background_service("demo", Neighbours(demo));
-    server::serve(state, Start { upgrade: false, extra: vec![Box::new(neighbours)] })?;
+    let companion: Companion = Box::new(move |shutdown| {
+        let demo = Arc::clone(&demo);
+        Box::pin(async move { demo.run(shutdown).await })
+    });
+    server::serve(state, Start { upgrade: false, companion: Some(companion) })?;
     Ok(())
 }

@@ -24,6 +24,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     server::prepare_process();
     let state = Arc::new(State::start(&arguments.config)?);
-    server::serve(state, Start { upgrade: arguments.upgrade, extra: Vec::new() })?;
+    server::serve(state, Start { upgrade: arguments.upgrade, companion: None })?;
     Ok(())
 }

@@ -1,52 +1,42 @@
 //! The demo's configuration, written to disk so that a newcomer can edit it and watch.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_config::output;
 
 use super::issuer::AUDIENCE;
-use super::{DemoError, Options, mmdb};
+
+/// Invented countries of documentation's networks; SOURCE.md says how it was made.
+const COUNTRIES: &[u8] = include_bytes!("country.mmdb");
+
+/// Where everything listens.
+#[derive(Clone, Copy)]
+pub(super) struct Addresses {
+    pub(super) proxy: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) wiki: SocketAddr,
+}
 
 /// Writes everything into `folder`.
-pub(super) fn write(
-    folder: &Path,
-    options: &Options,
-    issuer: &str,
-    wiki: SocketAddr,
-) -> Result<(), DemoError> {
-    let main = folder.join("portcullis.toml");
-    if main.exists() {
-        return Err(DemoError::Exists(main));
-    }
+pub(super) fn write(folder: &Path, addresses: Addresses, issuer: &str) -> io::Result<()> {
     fs::create_dir_all(folder.join("policies"))?;
-    let networks: Vec<_> = [
-        ("203.0.113.0/24", "DE"),
-        ("198.51.100.0/24", "US"),
-        ("192.0.2.0/24", "KP"),
-        ("2001:db8:de::/48", "DE"),
-    ]
-    .into_iter()
-    .filter_map(|(network, country)| Some((network.parse().ok()?, country)))
-    .collect();
-    let built = u64::try_from(crate::clock::unix_now()).unwrap_or(0);
-    output::write(&folder.join("country.mmdb"), mmdb::write(&networks, built))?;
+    output::write(&folder.join("country.mmdb"), COUNTRIES)?;
     let mut key = [0; 32];
-    aws_lc_rs::rand::fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no random bytes"))?;
     output::write(&folder.join("support.key"), STANDARD.encode(key))?;
     output::write(&folder.join("locations.toml"), LOCATIONS)?;
     output::write(&folder.join("policies/block-other-countries.toml"), BLOCK)?;
     output::write(&folder.join("policies/require-compliant-device.toml"), DEVICE)?;
     output::write(&folder.join("policies/watch-mfa.toml"), WATCH)?;
     // Last, so that a folder with a main file is whole.
-    output::write(&main, main_file(options, issuer, wiki))?;
-    Ok(())
+    output::write(&folder.join("portcullis.toml"), main_file(addresses, issuer))
 }
 
-fn main_file(options: &Options, issuer: &str, wiki: SocketAddr) -> String {
+fn main_file(Addresses { proxy, admin, wiki }: Addresses, issuer: &str) -> String {
     format!(
         r#"# The demonstration's configuration. Save a change and it serves within a second or two.
 policies = ["policies/*.toml"]
@@ -88,9 +78,7 @@ database = "country.mmdb"
 installation = "Portcullis demo"
 contact-mail = "help@example.com"
 support-keys = ["support.key"]
-"#,
-        proxy = options.proxy,
-        admin = options.admin,
+"#
     )
 }
 
@@ -137,3 +125,27 @@ users = { include = ["all"] }
 apps = { include = ["all"] }
 grant = { operator = "and", controls = ["mfa"] }
 "#;
+
+#[cfg(test)]
+mod tests {
+    use maxminddb::{Reader, path};
+
+    #[test]
+    fn the_country_database_has_the_countries_that_the_demo_speaks_of() {
+        let reader = Reader::from_source(super::COUNTRIES).unwrap();
+        let country = |address: &str| {
+            let found = reader.lookup(address.parse().unwrap()).unwrap();
+            found.decode_path::<String>(&path!["country", "iso_code"]).unwrap()
+        };
+        for place in crate::demo::places::PLACES {
+            let expected = match place.id {
+                "office" => "DE",
+                "home" => "US",
+                _ => "KP",
+            };
+            assert_eq!(country(place.address).as_deref(), Some(expected), "{}", place.id);
+        }
+        assert_eq!(country("2001:db8:de::1").as_deref(), Some("DE"));
+        assert_eq!(country("10.0.0.1"), None);
+    }
+}

@@ -4,8 +4,8 @@
 
 mod files;
 mod issuer;
-mod mmdb;
 mod pages;
+mod places;
 mod servers;
 
 use std::net::{SocketAddr, TcpListener};
@@ -14,8 +14,6 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::watch;
-
-pub use mmdb::write as write_mmdb;
 
 use issuer::Issuer;
 
@@ -47,19 +45,6 @@ pub struct Options {
     pub folder: Option<PathBuf>,
 }
 
-/// A place that a visitor of the demo can pretend to come from.
-struct Place {
-    id: &'static str,
-    label: &'static str,
-    address: &'static str,
-}
-
-const PLACES: [Place; 3] = [
-    Place { id: "office", label: "The office in Munich", address: "203.0.113.10" },
-    Place { id: "home", label: "At home, in the USA", address: "198.51.100.20" },
-    Place { id: "abroad", label: "A country that is not allowed", address: "192.0.2.10" },
-];
-
 /// A demo whose ports are bound and whose files are written.
 pub struct Demo {
     options: Options,
@@ -85,7 +70,12 @@ impl Demo {
             .clone()
             .unwrap_or_else(|| std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id())));
         let demo = Self { options, folder, front, wiki, issuer };
-        files::write(&demo.folder, &demo.options, demo.issuer.url(), demo.wiki.local_addr()?)?;
+        if demo.config().exists() {
+            return Err(DemoError::Exists(demo.config()));
+        }
+        let Options { proxy, admin, .. } = demo.options;
+        let addresses = files::Addresses { proxy, admin, wiki: demo.wiki.local_addr()? };
+        files::write(&demo.folder, addresses, demo.issuer.url())?;
         Ok(demo)
     }
 

@@ -1,7 +1,7 @@
 //! The demo's pages: the sign-in page of the issuer, and the wiki that is protected.
 
-use super::PLACES;
 use super::issuer::{DEVICES, PERSONS};
+use super::places::PLACES;
 
 const STYLE: &str = "<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}\
 fieldset{border:1px solid #8886;border-radius:.5rem;margin:1rem 0}label{display:block;padding:.3rem 0}\

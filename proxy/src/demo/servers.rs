@@ -15,7 +15,8 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
 use super::issuer::Issuer;
-use super::{PLACES, pages};
+use super::pages;
+use super::places::PLACES;
 
 type Body = BoxBody<Bytes, hyper::Error>;
 

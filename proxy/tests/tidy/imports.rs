@@ -177,11 +177,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("proxy/cli/import", "proxy/cli"),
     ("proxy/cli/run", "proxy/cli"),
     ("proxy/cli/schema", "proxy/cli"),
-    ("proxy/cli/demo", "pingora"),
     ("proxy/cli/demo", "proxy/cli"),
-    ("proxy/demo/files", "proxy/demo"),
-    ("proxy/demo/pages", "proxy/demo"),
-    ("proxy/demo/servers", "proxy/demo"),
 ];
 
 /// The room of a file: the second step of its name.
