@@ -1,6 +1,6 @@
 //! How long compiling, binding, deciding and analyzing take, and how that grows with the policies.
 //!
-//! `judge` (what a proxy asks for each request, the policies that apply counted as they are told) and
+//! `decide_observed` (what a proxy asks for each request, the policies that apply counted as they are told) and
 //! `decide` (the same, with a sorted list of them) time requests that are let in, the path that most
 //! requests take, and, apart, all requests as they come; `worst` is an organisation in which every policy
 //! is about every app.
@@ -73,12 +73,12 @@ fn decide(criterion: &mut Criterion) {
             );
             let mut next = requests.iter().cycle();
             group.bench_function(
-                BenchmarkId::new(format!("judge/{size}"), format!("{groups} groups")),
+                BenchmarkId::new(format!("observed/{size}"), format!("{groups} groups")),
                 |bench| {
                     bench.iter(|| {
                         let Some((request, scope)) = next.next() else { return };
                         let mut counted = Counted::default();
-                        black_box(policies.judge(
+                        black_box(policies.decide_observed(
                             black_box(scope),
                             black_box(&request.signals()),
                             &mut counted,

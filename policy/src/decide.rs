@@ -1,23 +1,22 @@
 //! The hot path, readable in one sitting. Each fact of the request picks a row of policies; their AND
 //! says which apply. A block wins, then every other one must be satisfied.
 
-use core::hint::black_box;
+use alloc::vec::Vec;
 
 use crate::compile::{Answers, CompiledPolicies, DeviceState, Kind, Masked, Ones, Session, Verdict};
 use crate::decision::{
-    Applied, Decision, Outcome, Permit, PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused,
-    SessionLimits,
+    Decision, Outcome, Permit, PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused, SessionLimits,
 };
 use crate::model::{AuthenticationContext, Persistence, Unmatched};
 use crate::rule::Environment;
 use crate::scope::Scope;
-use crate::signals::{Action, AppIndex, Signals, Target};
+use crate::signals::{Action, Signals, Target};
 use crate::tri::Tri;
 
 /// How far `auth_time` may lie ahead of our clock before it proves nothing, in seconds.
 pub(crate) const AHEAD_MAX_SECS: i64 = 60;
 
-/// Who is told what each policy came to, while a decision is made: so that nothing has to be kept.
+/// Observes what each policy comes to while a decision is made, so that nothing need be listed.
 pub trait Observer {
     /// Policies applied and are satisfied: 64 at most, in the order in which the engine keeps them; see
     /// [`CompiledPolicies::owner`].
@@ -35,11 +34,11 @@ pub struct Reading<'r> {
     pub context: Option<AuthenticationContext>,
 }
 
-/// Nobody who listens.
+/// Observes nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Silent;
+pub struct NoObserver;
 
-impl Observer for Silent {
+impl Observer for NoObserver {
     fn satisfied(&mut self, _row: SatisfiedRow) {}
 
     fn applied(&mut self, _policy: PolicyIndex, _result: PolicyResult) {}
@@ -61,21 +60,19 @@ impl SatisfiedRow {
     }
 }
 
-/// Keeps a list of what it is told.
-struct Kept<'d> {
+/// Lists what applied.
+struct Listed<'d> {
     policies: &'d CompiledPolicies,
-    applied: &'d mut Applied,
+    applied: Vec<(PolicyIndex, PolicyResult)>,
 }
 
-impl Observer for Kept<'_> {
+impl Observer for Listed<'_> {
     fn satisfied(&mut self, row: SatisfiedRow) {
-        for (policy, result) in row.positions().filter_map(|position| self.policies.owner(position)) {
-            self.applied.push(policy, result);
-        }
+        self.applied.extend(row.positions().filter_map(|position| self.policies.owner(position)));
     }
 
     fn applied(&mut self, policy: PolicyIndex, result: PolicyResult) {
-        self.applied.push(policy, result);
+        self.applied.push((policy, result));
     }
 }
 
@@ -86,16 +83,14 @@ impl CompiledPolicies {
     /// is refused.
     ///
     /// # Cost
-    /// That of [`judge`](Self::judge), and linear in the policies that apply; no allocation unless there
-    /// are more than [`Applied::INLINE`].
+    /// That of [`decide_observed`](Self::decide_observed), and a list of the policies that apply, sorted.
     #[must_use]
     pub fn decide(&self, scope: &Scope, signals: &Signals<'_>) -> Decision {
-        // Filled in place: moving it about costs more than deciding.
-        let mut decision = Decision { outcome: Outcome::Block(UNASKED), applied: Applied::new() };
-        let mut kept = Kept { policies: self, applied: &mut decision.applied };
-        decision.outcome = self.judge(scope, signals, &mut kept);
-        decision.applied.sort();
-        decision
+        let mut listed = Listed { policies: self, applied: Vec::new() };
+        let outcome = self.decide_observed(scope, signals, &mut listed);
+        let mut applied = listed.applied;
+        applied.sort_unstable();
+        Decision { outcome, applied }
     }
 
     /// Decides one request, and tells `observer` which policies applied. Always the same outcome as
@@ -105,7 +100,12 @@ impl CompiledPolicies {
     /// One AND for each fact and each 64 policies that target the app; then linear in those policies that
     /// apply and are not satisfied by the sign-in alone. No lock, no clock, no allocation.
     #[must_use]
-    pub fn judge(&self, scope: &Scope, signals: &Signals<'_>, observer: &mut impl Observer) -> Outcome {
+    pub fn decide_observed(
+        &self,
+        scope: &Scope,
+        signals: &Signals<'_>,
+        observer: &mut impl Observer,
+    ) -> Outcome {
         let app = signals.target.app;
         let (Some(plan), Some(target)) = (self.plan(app), self.set().apps.get(app.0 as usize)) else {
             return unasked(Outcome::Block, ReasonCode::NoPolicy, false);
@@ -122,7 +122,7 @@ impl CompiledPolicies {
         let environment = Environment::of(signals, &target.attributes, target.paths);
         let device = DeviceState::of(&signals.context.device).position();
         let mut answers = Answers::default();
-        let mut tally = Tally::NONE;
+        let mut combined = Combined::NONE;
         for Masked { word, bits } in self.words_of(plan) {
             let row = *word as usize;
             let about = bits & scope.possible(row);
@@ -139,7 +139,7 @@ impl CompiledPolicies {
             if satisfied != 0 {
                 observer.satisfied(SatisfiedRow { word: *word, bits: satisfied });
                 if satisfied & self.demands.enforced(row) != 0 {
-                    tally.spoken = Tri::Yes;
+                    combined.spoken = Tri::Yes;
                 }
             }
             for bit in Ones(possible & !satisfied) {
@@ -157,15 +157,15 @@ impl CompiledPolicies {
                     verdict = Verdict::SATISFIED;
                 }
                 if let Some(session) = self.demands.session(demand) {
-                    verdict = tally.session(session, verdict, demand.enforced, signals);
+                    verdict = combined.session(session, verdict, demand.enforced, signals);
                 }
                 observer.applied(demand.policy, result(demand.enforced, verdict.kind));
                 if demand.enforced {
-                    tally.add(applies, &verdict);
+                    combined.add(applies, &verdict);
                 }
             }
         }
-        tally.conclude(target.unmatched, |limits| {
+        combined.conclude(target.unmatched, |limits| {
             Permit::grant(app, self.generation(), signals.request_id, limits)
         })
     }
@@ -175,9 +175,9 @@ impl CompiledPolicies {
     /// Returns the question as that reading asks it, and the outcome.
     ///
     /// # Cost
-    /// That of [`judge`](Self::judge) for each reading and once more; for none it is judged as it stands.
+    /// That of [`decide_observed`](Self::decide_observed) for each reading and once more; without any, the path is taken as it stands.
     #[must_use]
-    pub fn judge_readings<'r>(
+    pub fn decide_readings<'r>(
         &self,
         scope: &Scope,
         signals: &Signals<'r>,
@@ -192,7 +192,7 @@ impl CompiledPolicies {
                 action: Action { path: reading.path, ..signals.action },
                 ..*signals
             };
-            let outcome = self.judge(scope, &asked, &mut Silent);
+            let outcome = self.decide_observed(scope, &asked, &mut NoObserver);
             if let Outcome::Grant(permit) = &outcome {
                 limits = limits.and(permit.session());
             }
@@ -202,21 +202,13 @@ impl CompiledPolicies {
             }
         }
         let (_, asked) = strictest;
-        let outcome = match self.judge(scope, &asked, observer) {
+        let outcome = match self.decide_observed(scope, &asked, observer) {
             Outcome::Grant(permit) if !readings.is_empty() => {
                 Outcome::Grant(Permit::grant(permit.app(), permit.generation(), permit.request_id(), limits))
             }
             outcome => outcome,
         };
         (asked, outcome)
-    }
-
-    /// Asks memory for what a decision about this app reads of a scope, without waiting for it: of thousands of
-    /// scopes it is in no near cache, and lies in several places. Decides nothing; worth its few loads where
-    /// something else is to be done before the decision.
-    pub fn prefetch(&self, scope: &Scope, app: AppIndex) {
-        let Some(plan) = self.plan(app) else { return };
-        black_box(self.words_of(plan).fold(0, |seen, masked| seen | scope.possible(masked.word as usize)));
     }
 
     /// How many words the engine's rows have.
@@ -250,7 +242,7 @@ fn is_fresh(age_max_secs: i64, signals: &Signals<'_>) -> bool {
 }
 
 /// All enforced policies that applied so far.
-struct Tally {
+struct Combined {
     /// Whether an enabled policy applied.
     spoken: Tri,
     limits: SessionLimits,
@@ -261,7 +253,7 @@ struct Tally {
     certain: bool,
 }
 
-impl Tally {
+impl Combined {
     const NONE: Self = Self {
         spoken: Tri::No,
         limits: SessionLimits { sign_in_until: None, persistent_browser: None },
@@ -364,13 +356,6 @@ const fn stricter(one: Option<Persistence>, other: Option<Persistence>) -> Optio
         (None, None) => None,
     }
 }
-
-/// What a decision is before anything was asked.
-const UNASKED: Refused = Refused {
-    primary: ReasonCode::NoPolicy,
-    reasons: ReasonSet::EMPTY.with(ReasonCode::NoPolicy),
-    temporary: false,
-};
 
 /// A refusal that comes of no policy.
 fn unasked(outcome: fn(Refused) -> Outcome, reason: ReasonCode, temporary: bool) -> Outcome {

@@ -28,7 +28,7 @@ mod value;
 mod words;
 
 pub use compile::{CompileError, CompiledPolicies};
-pub use decide::{Observer, Reading, SatisfiedRow, Silent};
+pub use decide::{NoObserver, Observer, Reading, SatisfiedRow};
 pub use decision::{Decision, Outcome, Permit};
 pub use model::PolicySet;
 pub use scope::Scope;

@@ -10,7 +10,7 @@ use portcullis_policy::path::PathCase;
 use portcullis_policy::remedy::{self, Remedy};
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::*;
-use portcullis_policy::{CompiledPolicies, Outcome, PolicySet, Reading, Signals, Silent};
+use portcullis_policy::{CompiledPolicies, NoObserver, Outcome, PolicySet, Reading, Signals};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -225,7 +225,7 @@ fn report_only_never_changes_the_outcome_and_is_recorded_in_entras_words() {
     let mut off = policy("off", Grant::Block);
     off.state = PolicyState::Disabled;
     let decision = decide(set(vec![watched, off, ask_nothing()]), &alice(), at("192.0.2.1"));
-    let results: Vec<_> = decision.applied.iter().map(|(_, result)| result).collect();
+    let results: Vec<_> = decision.applied.iter().map(|(_, result)| *result).collect();
     assert_eq!(results, [PolicyResult::ReportOnlyFailure, PolicyResult::Success]);
     assert!(decision.into_granted().is_ok());
 }
@@ -1067,7 +1067,8 @@ fn ids_of_users_groups_roles_and_tenants_compare_without_case_beyond_ascii() {
 fn read_as<'r>(set: PolicySet, person: &'r Principal, readings: &[Reading<'r>]) -> (&'r str, Outcome) {
     let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
     let signals = signals(person, &ClientContext::UNKNOWN);
-    let (asked, outcome) = compiled.judge_readings(&compiled.bind(person), &signals, readings, &mut Silent);
+    let (asked, outcome) =
+        compiled.decide_readings(&compiled.bind(person), &signals, readings, &mut NoObserver);
     (asked.action.path, outcome)
 }
 

@@ -13,7 +13,7 @@ use portcullis_policy::decision::Generation;
 use portcullis_policy::model::*;
 use portcullis_policy::path::{PathCase, PathForms, read};
 use portcullis_policy::signals::*;
-use portcullis_policy::{CompiledPolicies, Outcome, PolicySet, Reading, Signals, Silent};
+use portcullis_policy::{CompiledPolicies, NoObserver, Outcome, PolicySet, Reading, Signals};
 use proptest::prelude::*;
 
 fn policy(id: &str, grant: Grant, request: Option<RequestCondition>) -> Policy {
@@ -93,7 +93,8 @@ fn outcome(policies: &CompiledPolicies, target: &str, allowed: PathForms) -> Opt
     let others = path.others().iter().map(String::as_str);
     let readings: Vec<Reading<'_>> =
         std::iter::once(path.written()).chain(others).map(|path| Reading { path, context: None }).collect();
-    let (_, outcome) = policies.judge_readings(&policies.bind(&person), &signals, &readings, &mut Silent);
+    let (_, outcome) =
+        policies.decide_readings(&policies.bind(&person), &signals, &readings, &mut NoObserver);
     Some(match outcome {
         Outcome::Grant(_) => 0,
         Outcome::Challenge(_) => 1,

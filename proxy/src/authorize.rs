@@ -128,7 +128,6 @@ impl Authorizer<'_> {
         let (caller, place) = self.authenticate(&request, app)?;
         facts.authorization_is_verified = place == Place::Authorization;
         let caller = &*facts.caller.insert(caller);
-        self.snapshot.policies.prefetch(caller.scope(), route.app);
         // Not before: what an app allows is nothing for strangers to find out.
         accepted_by_app(&request, app)?;
 
@@ -257,7 +256,7 @@ impl Authorizer<'_> {
             tally: (!self.is_repeated).then(|| snapshot.policy_tallies.begin()),
             noteworthy: &mut facts.applied,
         };
-        let (signals, outcome) = snapshot.policies.judge_readings(
+        let (signals, outcome) = snapshot.policies.decide_readings(
             asked.caller.scope(),
             &asked.signals,
             asked.readings,
@@ -274,7 +273,7 @@ impl Authorizer<'_> {
                 // first time kept only what was noteworthy.
                 if state.log.is_on() && (!facts.applied.is_empty() || state.log.samples(self.request_id.0)) {
                     let decision = snapshot.policies.decide(asked.caller.scope(), &asked.signals);
-                    facts.applied = decision.applied.iter().collect();
+                    facts.applied = decision.applied;
                     facts.record = Some(self.record(&asked));
                 }
                 Ok(permit)

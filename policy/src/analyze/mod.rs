@@ -480,7 +480,7 @@ impl<'s> Analysis<'s> {
         self.take(1_000 + self.set.policies.len() as u64 / 4);
         let scope = self.open.bind(&witness.principal);
         let decision = witness.with(|signals| self.open.decide(&scope, signals));
-        decision.applied.iter().map(|(index, _)| index).collect()
+        decision.applied.iter().map(|(index, _)| *index).collect()
     }
 
     /// What the whole set says to a witness: the reference, and whether the engine says the same.

@@ -9,7 +9,7 @@
 //!
 //! Three forms have several *readings*: an app may take `%2F` for a slash or for itself, may strip
 //! `;parameters` or keep them, may merge `//` or not. Each reading is judged and the strictest outcome
-//! counts ([`CompiledPolicies::judge_readings`](crate::CompiledPolicies::judge_readings)).
+//! counts ([`CompiledPolicies::decide_readings`](crate::CompiledPolicies::decide_readings)).
 //!
 //! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
 //! segment, ignore a slash at the end, and ignore letter case as [`text`] does ([`fold`]), unless

@@ -11,7 +11,7 @@ use portcullis_policy::explain::{Explanation, explain};
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::remedy::{self, Remedies};
 use portcullis_policy::signals::Fact;
-use portcullis_policy::{CompiledPolicies, Outcome, Silent};
+use portcullis_policy::{CompiledPolicies, NoObserver, Outcome};
 
 use super::Failure;
 use crate::context::geo::{GeoDatabase, GeoState};
@@ -81,7 +81,7 @@ impl Subject {
         let scope = self.policies.bind(&question.principal);
         let readings = question.readings();
         let (signals, _) =
-            self.policies.judge_readings(&scope, &question.signals(&context), &readings, &mut Silent);
+            self.policies.decide_readings(&scope, &question.signals(&context), &readings, &mut NoObserver);
         let decision = self.policies.decide(&scope, &signals);
         let explanation = explain(self.policies.set(), &signals);
         let same = match (&decision.outcome, &explanation.conclusion) {

@@ -401,7 +401,11 @@ fn what_stands_in_a_query_is_the_apps() {
         fields.retain(|(name, _)| *name != b":path");
         fields.push((b":path", path));
         let answer = world.h2(&fields, None);
-        assert!(matches!(answer, h2::Answer::Reset | h2::Answer::GoAway(1)), "{}: {answer:?}", path.escape_ascii());
+        assert!(
+            matches!(answer, h2::Answer::Reset | h2::Answer::GoAway(1)),
+            "{}: {answer:?}",
+            path.escape_ascii()
+        );
     }
     assert_eq!(world.origin.hits(), before + 1);
     // The path's rules are not the query's.

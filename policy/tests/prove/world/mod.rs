@@ -579,7 +579,7 @@ pub(crate) fn conclusion(decision: &Decision) -> Conclusion {
 }
 
 pub(crate) fn applied(decision: &Decision) -> Vec<(PolicyIndex, PolicyResult)> {
-    decision.applied.iter().collect()
+    decision.applied.clone()
 }
 
 pub(crate) fn ask(compiled: &CompiledPolicies, question: &Question) -> Decision {
