@@ -1,11 +1,8 @@
 //! Pingora's hooks: its session and errors in our types, and our answers in its. What a request may do is
 //! `authorize`'s to say; what it has come to is in `exchange`.
 
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -276,20 +273,9 @@ fn traffic(session: &Session) -> Traffic {
 /// The kind of server-sent events (HTML Living Standard, section 9.2).
 const EVENTS: &[u8] = b"text/event-stream";
 
-/// A fault of ours where a permit should be: never a ctx through.
+/// A fault of ours where a permit should be: never a way through.
 fn no_permit() -> Box<Error> {
     Error::explain(ErrorType::HTTPStatus(500), "no permit")
-}
-
-/// What a hook returns that never waits. `async fn` would put a future on the heap for each.
-type Ready<'f, T = Result<()>> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
-
-fn ready<'f>(result: Result<()>) -> Ready<'f> {
-    match result {
-        // Of no size, so that its box is no allocation.
-        Ok(()) => Box::pin(poll_fn(|_| Poll::Ready(Ok(())))),
-        Err(problem) => Box::pin(std::future::ready(Err(problem))),
-    }
 }
 
 #[async_trait]
@@ -303,17 +289,7 @@ impl ProxyHttp for Gateway {
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    fn early_request_filter<'g, 's, 'c, 'f>(
-        &'g self,
-        session: &'s mut Session,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'c: 'f,
-    {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Box<RequestContext>) -> Result<()> {
         let idle = ctx.snapshot.config.server.client_idle;
         // Whether it may be used again was read from the head (RFC 9112, section 9.3); this is for how long.
         if session.get_keepalive().is_some() {
@@ -334,20 +310,10 @@ impl ProxyHttp for Gateway {
             tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
             port: of_local.and_then(|listener| listener.public_port).or(local),
         });
-        ready(Ok(()))
+        Ok(())
     }
 
-    fn request_filter<'g, 's, 'c, 'f>(
-        &'g self,
-        session: &'s mut Session,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f, Result<bool>>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'c: 'f,
-    {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestContext>) -> Result<bool> {
         let verdict = authorize(session, ctx);
         if ctx.facts.presence.close {
             session.set_keepalive(None);
@@ -356,36 +322,19 @@ impl ProxyHttp for Gateway {
             Verdict::Permit(permit) => {
                 ctx.progress = Progress::Permitted(permit);
                 let header = session.req_header_mut();
-                let upgraded = upstream::drop_header_case(header).and_then(|()| {
-                    let presence = ctx.facts.presence;
-                    if presence.upgrade { set_upgrade(header, presence.websocket) } else { Ok(()) }
-                });
-                return Box::pin(std::future::ready(upgraded.map(|()| false)));
+                upstream::drop_header_case(header)?;
+                if ctx.facts.presence.upgrade {
+                    set_upgrade(header, ctx.facts.presence.websocket)?;
+                }
+                return Ok(false);
             }
             Verdict::Refusal(refusal) => refusal,
         };
         let answer = ctx.denial(&refusal, &head(session.req_header(), None));
         let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);
         ctx.progress = Progress::Refused(refusal);
-        Box::pin(async move {
-            write(session, answer, close).await?;
-            Ok(true)
-        })
-    }
-
-    /// As pingora has it, but for a future on the heap.
-    fn proxy_upstream_filter<'g, 's, 'c, 'f>(
-        &'g self,
-        _session: &'s mut Session,
-        _ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f, Result<bool>>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'c: 'f,
-    {
-        Box::pin(poll_fn(|_| Poll::Ready(Ok(true))))
+        write(session, answer, close).await?;
+        Ok(true)
     }
 
     async fn upstream_peer(
@@ -413,70 +362,42 @@ impl ProxyHttp for Gateway {
         peer.ok_or_else(no_permit)
     }
 
-    fn upstream_request_filter<'g, 's, 'h, 'c, 'f>(
-        &'g self,
-        session: &'s mut Session,
-        header: &'h mut RequestHeader,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'h: 'f,
-        'c: 'f,
-    {
-        ready(set_upstream_headers(session.req_header().version, header, ctx))
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        header: &mut RequestHeader,
+        ctx: &mut Box<RequestContext>,
+    ) -> Result<()> {
+        set_upstream_headers(session.req_header().version, header, ctx)
     }
 
-    fn request_body_filter<'g, 's, 'b, 'c, 'f>(
-        &'g self,
-        session: &'s mut Session,
-        body: &'b mut Option<Bytes>,
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
         end: bool,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'b: 'f,
-        'c: 'f,
-    {
-        ready(check_body(session, body, end, ctx))
+        ctx: &mut Box<RequestContext>,
+    ) -> Result<()> {
+        check_body(session, body, end, ctx)
     }
 
     // Here and not later: pingora makes its own framing of what this filter leaves.
-    fn upstream_response_filter<'g, 's, 'r, 'c, 'f>(
-        &'g self,
-        _session: &'s mut Session,
-        response: &'r mut ResponseHeader,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'r: 'f,
-        'c: 'f,
-    {
-        ready(clean_answer(response, ctx))
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Box<RequestContext>,
+    ) -> Result<()> {
+        clean_answer(response, ctx)
     }
 
     /// Here pingora has made its own framing of the answer.
-    fn response_filter<'g, 's, 'r, 'c, 'f>(
-        &'g self,
-        session: &'s mut Session,
-        response: &'r mut ResponseHeader,
-        _ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'r: 'f,
-        'c: 'f,
-    {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        _ctx: &mut Box<RequestContext>,
+    ) -> Result<()> {
         // A client of HTTP/1.0 knows no chunks: the end of the connection ends the body (RFC 9112, sections 6.1 and
         // 6.3).
         if session.req_header().version < Version::HTTP_11
@@ -484,28 +405,20 @@ impl ProxyHttp for Gateway {
         {
             session.set_keepalive(None);
         }
-        ready(Ok(()))
+        Ok(())
     }
 
-    fn connected_to_upstream<'g, 's, 'p, 'd, 'c, 'f>(
-        &'g self,
-        _session: &'s mut Session,
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
         reused: bool,
-        _peer: &'p HttpPeer,
+        _peer: &HttpPeer,
         _fd: std::os::fd::RawFd,
-        _digest: Option<&'d Digest>,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'p: 'f,
-        'd: 'f,
-        'c: 'f,
-    {
+        _digest: Option<&Digest>,
+        ctx: &mut Box<RequestContext>,
+    ) -> Result<()> {
         ctx.meters().upstream_connected(reused);
-        ready(Ok(()))
+        Ok(())
     }
 
     fn response_body_filter(
@@ -622,21 +535,8 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
-    fn logging<'g, 's, 'e, 'c, 'f>(
-        &'g self,
-        session: &'s mut Session,
-        _problem: Option<&'e Error>,
-        ctx: &'c mut Box<RequestContext>,
-    ) -> Ready<'f, ()>
-    where
-        Self: 'f,
-        'g: 'f,
-        's: 'f,
-        'e: 'f,
-        'c: 'f,
-    {
+    async fn logging(&self, session: &mut Session, _problem: Option<&Error>, ctx: &mut Box<RequestContext>) {
         ctx.end(traffic(session), &head(session.req_header(), None));
-        Box::pin(poll_fn(|_| Poll::Ready(())))
     }
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.
