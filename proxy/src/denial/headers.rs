@@ -75,7 +75,7 @@ pub(super) fn common(
     headers.insert(X_REQUEST_ID, value(&view.request_id));
     headers.insert(PROXY_STATUS, proxy_status(refusal, view));
     if view.is_temporary {
-        headers.insert(RETRY_AFTER, HeaderValue::from(super::RETRY_AFTER.as_secs()));
+        headers.insert(RETRY_AFTER, HeaderValue::from(crate::refusal::RETRY_AFTER.as_secs()));
     }
     if *refusal == Refusal::BadRequest(BadRequest::MethodNotAllowed) {
         headers.insert(ALLOW, facts.methods.map_or(ALLOWED, |methods| value(&methods.join(", "))));

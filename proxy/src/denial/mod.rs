@@ -24,7 +24,6 @@ mod view;
 mod tests;
 
 use std::fmt::{self, Write as _};
-use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -47,9 +46,6 @@ use repeats::Repeats;
 use seal::Seal;
 use step_up::StepUps;
 use view::{Teller, View, is_verified};
-
-/// How long a client is asked to wait when a refusal is temporary.
-pub const RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// The longest support code that a denial carries, in characters.
 const SUPPORT_CODE_CHARS_MAX: usize = 900;

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
-use super::RETRY_AFTER;
 use super::escape::{Pen, cap};
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
-use crate::refusal::{ErrorInfo, Refusal};
+use crate::refusal::{ErrorInfo, RETRY_AFTER, Refusal};
 
 /// A text with holes, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 
 use portcullis_policy::model::Platform;
 
+use super::desk::Desk;
 use super::escape::{Json, Pen, Plain, cap};
 use super::texts::Texts;
 use super::view::View;
-use super::{Desk, RETRY_AFTER};
+use crate::refusal::RETRY_AFTER;
 
 /// Room for a twin; a longer one grows its buffer.
 const TWIN_BYTES: usize = 2048;

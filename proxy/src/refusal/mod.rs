@@ -1,18 +1,20 @@
 //! Every reason a request stops. A *decision* is what policies say, a *refusal* is why a request stops, a
-//! *denial* is what the user is shown. `table` has the one table of words, codes, statuses and texts.
+//! *denial* is what the user is shown. The words, codes, statuses and texts of all
+//! of them are one table: `table` has the rows of policies, [`Refusal::info`] all others.
 
 mod bad;
+mod subcode;
 mod table;
 
 use std::sync::LazyLock;
 
 use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::Evidence;
-use portcullis_policy::signals::{Fact, Principal};
-use portcullis_policy::words;
+use portcullis_policy::signals::Principal;
 
 pub use bad::{BadRequest, BadToken};
-pub use table::{Class, ErrorInfo, Resolution};
+pub use subcode::{Carrier, Subcode};
+pub use table::{Class, ErrorInfo, RETRY_AFTER, Resolution};
 
 /// Why a request stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,60 +45,6 @@ pub enum Refusal {
     BodyTooLarge,
     /// The request has been here before: an app's upstream leads back to us (508).
     Loop,
-}
-
-words! {
-    /// What distinguishes two refusals for the same reason, because what ends them differs.
-    #[derive(Default)]
-    pub enum Subcode {
-        /// The reason says it all.
-        #[default]
-        None = "none",
-        /// The sign-in is too old, and it was a multifactor one: the second factor is asked for again.
-        MfaExpired = "mfa-expired",
-        /// A device is asked for, and a token that a program sent carries no claim about one.
-        DeviceClaimsMissing = "device-claims-missing",
-        /// The decision turned on groups or roles that the token does not tell whole, or not in a form that can be
-        /// read. Waiting does not help; an administrator's change of the issuer or of the settings does.
-        GroupsNotTold = "groups-not-told",
-    }
-}
-
-impl Subcode {
-    /// The subcode of a refusal by policies, of somebody with a token that was brought so. `evidence`: what the
-    /// policies accept as proof.
-    fn of(refused: Refused, principal: &Principal, evidence: &Evidence, carrier: Carrier) -> Self {
-        let standing = &principal.standing;
-        let is_untold = standing.groups == Fact::Unavailable || standing.roles == Fact::Unavailable;
-        match (refused.primary, carrier) {
-            _ if refused.temporary && is_untold => Self::GroupsNotTold,
-            (ReasonCode::SignInTooOld, _) if evidence.proves_mfa(&standing.sign_in) => Self::MfaExpired,
-            (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
-            _ => Self::None,
-        }
-    }
-
-    /// The reason and subcode whose row of the table counts. A refusal that turned on an unavailable fact is
-    /// temporary, whatever policy said it, unless the fact is one that waiting does not bring; a subcode that does
-    /// not fit the reason is none.
-    const fn fitting(self, refused: Refused) -> (ReasonCode, Self) {
-        match (self, refused.primary) {
-            (Self::GroupsNotTold, _) => (ReasonCode::FactUnavailable, self),
-            _ if refused.temporary => (ReasonCode::FactUnavailable, Self::None),
-            (Self::MfaExpired, ReasonCode::SignInTooOld)
-            | (Self::DeviceClaimsMissing, ReasonCode::DeviceUnknown) => (refused.primary, self),
-            (Self::None | Self::MfaExpired | Self::DeviceClaimsMissing, _) => (refused.primary, Self::None),
-        }
-    }
-}
-
-/// What brought a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// `Authorization: Bearer`: a program that can be given other tokens.
-    Bearer,
-    /// A cookie or header of a session that began in a browser.
-    BrowserSession,
 }
 
 static ALL: LazyLock<Vec<Refusal>> = LazyLock::new(|| {
@@ -186,7 +134,58 @@ impl Refusal {
     /// Its row of the table: code, status, resolution, words and text.
     #[must_use]
     pub const fn info(&self) -> ErrorInfo {
-        ErrorInfo::of(self)
+        use Class::{Request, Session, Unavailable};
+        use Resolution::{ContactAdmin, FixRequest, RetryLater, SignIn};
+        match self {
+            Self::Policy(refused, subcode) => {
+                let (reason, subcode) = subcode.fitting(*refused);
+                let info = ErrorInfo::by_policies(reason, subcode);
+                match subcode {
+                    // The log names the requirement that could not be decided; code and text say that a fact is missing.
+                    Subcode::None => ErrorInfo { reason: refused.primary.as_str(), ..info },
+                    Subcode::MfaExpired | Subcode::DeviceClaimsMissing | Subcode::GroupsNotTold => info,
+                }
+            }
+            Self::BadRequest(bad) => {
+                let status = match bad {
+                    // RFC 6455, section 4.2.2.
+                    BadRequest::Origin => 403,
+                    BadRequest::MethodNotAllowed => 405,
+                    _ => 400,
+                };
+                ErrorInfo::new(bad.as_str(), "bad_request", 0, Request, FixRequest, status)
+            }
+            Self::BadToken(bad) => {
+                let (error, code) = match bad {
+                    BadToken::Expired => ("token_expired", 70043),
+                    BadToken::Revoked => ("token_revoked", 50173),
+                    _ => ("token_invalid", 50013),
+                };
+                ErrorInfo::new(bad.as_str(), error, code, Session, SignIn, 401)
+            }
+            Self::BadSession(bad) => {
+                ErrorInfo::new(bad.as_str(), "sign_in_required", 50058, Session, SignIn, 401)
+            }
+            Self::NoToken => ErrorInfo::new("no-token", "sign_in_required", 50058, Session, SignIn, 401),
+            Self::NoApp => ErrorInfo::new("no-app", "not_found", 0, Request, FixRequest, 404),
+            Self::KeysUnavailable => ErrorInfo::new(
+                "keys-unavailable",
+                "temporarily_unavailable",
+                90033,
+                Unavailable,
+                RetryLater,
+                503,
+            ),
+            Self::Internal => ErrorInfo::new("internal", "internal_error", 0, Unavailable, RetryLater, 500),
+            Self::Upstream { status } => {
+                ErrorInfo::new("upstream", "upstream_unavailable", 0, Unavailable, RetryLater, *status)
+            }
+            Self::BodyTooLarge => {
+                ErrorInfo::new("body-too-large", "content_too_large", 0, Request, FixRequest, 413)
+            }
+            // RFC 5842, section 7.2.
+            Self::Loop => ErrorInfo::new("loop", "loop_detected", 0, Unavailable, ContactAdmin, 508),
+        }
     }
 
     /// The word for logs and metrics; a closed set.

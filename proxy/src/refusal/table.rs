@@ -1,9 +1,11 @@
 //! The table of errors: what each refusal is called, shown as and answered with.
 
+use std::time::Duration;
+
 use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::words;
 
-use super::{BadRequest, BadToken, Refusal, Subcode};
+use super::subcode::Subcode;
 
 words! {
     /// What kind of fact failed, as shown to users.
@@ -52,6 +54,9 @@ words! {
         FixRequest = "fix_request",
     }
 }
+
+/// How long a client is asked to wait when a refusal is temporary.
+pub const RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// What is said of an error: one row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +134,7 @@ impl ErrorInfo {
             // Numbers from 880001 on are ours: Microsoft has none for what they mean.
             Subcode::GroupsNotTold => Self {
                 text: "reason-groups",
-                ..row(
+                ..Self::new(
                     "groups-not-told",
                     "groups_not_told",
                     880_001,
@@ -141,51 +146,16 @@ impl ErrorInfo {
         }
     }
 
-    /// The row of a refusal.
-    pub(super) const fn of(refusal: &Refusal) -> Self {
-        use Class::{Request, Session, Unavailable};
-        use Resolution::{ContactAdmin, FixRequest, RetryLater, SignIn};
-        match refusal {
-            Refusal::Policy(refused, subcode) => {
-                let (reason, subcode) = subcode.fitting(*refused);
-                let info = Self::by_policies(reason, subcode);
-                match subcode {
-                    // The log names the requirement that could not be decided; code and text say that a fact is missing.
-                    Subcode::None => Self { reason: refused.primary.as_str(), ..info },
-                    Subcode::MfaExpired | Subcode::DeviceClaimsMissing | Subcode::GroupsNotTold => info,
-                }
-            }
-            Refusal::BadRequest(bad) => {
-                let status = match bad {
-                    // RFC 6455, section 4.2.2.
-                    BadRequest::Origin => 403,
-                    BadRequest::MethodNotAllowed => 405,
-                    _ => 400,
-                };
-                row(bad.as_str(), "bad_request", 0, Request, FixRequest, status)
-            }
-            Refusal::BadToken(bad) => {
-                let (error, code) = match bad {
-                    BadToken::Expired => ("token_expired", 70043),
-                    BadToken::Revoked => ("token_revoked", 50173),
-                    _ => ("token_invalid", 50013),
-                };
-                row(bad.as_str(), error, code, Session, SignIn, 401)
-            }
-            Refusal::BadSession(bad) => row(bad.as_str(), "sign_in_required", 50058, Session, SignIn, 401),
-            Refusal::NoToken => row("no-token", "sign_in_required", 50058, Session, SignIn, 401),
-            Refusal::NoApp => row("no-app", "not_found", 0, Request, FixRequest, 404),
-            Refusal::KeysUnavailable => {
-                row("keys-unavailable", "temporarily_unavailable", 90033, Unavailable, RetryLater, 503)
-            }
-            Refusal::Internal => row("internal", "internal_error", 0, Unavailable, RetryLater, 500),
-            Refusal::Upstream { status } => {
-                row("upstream", "upstream_unavailable", 0, Unavailable, RetryLater, *status)
-            }
-            Refusal::BodyTooLarge => row("body-too-large", "content_too_large", 0, Request, FixRequest, 413),
-            // RFC 5842, section 7.2.
-            Refusal::Loop => row("loop", "loop_detected", 0, Unavailable, ContactAdmin, 508),
-        }
+    /// A row of what policies do not decide.
+    pub(super) const fn new(
+        reason: &'static str,
+        error: &'static str,
+        code: u32,
+        class: Class,
+        resolution: Resolution,
+        status: u16,
+    ) -> Self {
+        Self { reason, error, code, class, resolution, status, text: "" }
     }
 
     /// Whether waiting helps.
@@ -193,15 +163,4 @@ impl ErrorInfo {
     pub const fn is_temporary(&self) -> bool {
         matches!(self.resolution, Resolution::RetryLater)
     }
-}
-
-const fn row(
-    reason: &'static str,
-    error: &'static str,
-    code: u32,
-    class: Class,
-    resolution: Resolution,
-    status: u16,
-) -> ErrorInfo {
-    ErrorInfo { reason, error, code, class, resolution, status, text: "" }
 }
