@@ -21,12 +21,10 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
     TimingDigest, UniqueID,
 };
-use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::admit::{ChunkLines, QueryEncoder};
-use crate::gateway::Gateway;
 
 /// Bytes that are kept until a head is judged: the largest that is admitted, and what came with its end. A
 /// longer one is refused for its length.
@@ -35,19 +33,19 @@ const HEAD_BYTES_MAX: usize = 128 * 1024;
 const IDLE_BYTES: usize = 4 * 1024;
 
 /// Takes connections in, and has what comes on them watched.
-pub(crate) struct InspectingServer {
-    proxy: Arc<Proxy>,
+pub(crate) struct InspectingServer<P> {
+    proxy: Arc<Proxy<P>>,
 }
 
-impl InspectingServer {
+impl<P> InspectingServer<P> {
     /// Before this proxy.
-    pub(crate) fn new(proxy: HttpProxy<Gateway>) -> Self {
+    pub(crate) fn new(proxy: P) -> Self {
         Self { proxy: Arc::new(Proxy { proxy: Arc::new(proxy) }) }
     }
 }
 
 #[async_trait]
-impl ServerApp for InspectingServer {
+impl<P: HttpServerApp + Send + Sync + 'static> ServerApp for InspectingServer<P> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // HTTP/2 has lengths for everything, and no lines.
         let stream = match stream.selected_alpn_proto() {
@@ -63,12 +61,12 @@ impl ServerApp for InspectingServer {
 }
 
 /// Says when a request begins.
-struct Proxy {
-    proxy: Arc<HttpProxy<Gateway>>,
+struct Proxy<P> {
+    proxy: Arc<P>,
 }
 
 #[async_trait]
-impl HttpServerApp for Proxy {
+impl<P: HttpServerApp + Send + Sync + 'static> HttpServerApp for Proxy<P> {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,

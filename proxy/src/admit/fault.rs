@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use portcullis_config::settings::ForwardedHeader;
 
-use super::head::Fields;
+use super::fields::Fields;
 use crate::refusal::BadRequest;
 
 /// The part at fault. Looked for again where a request was refused, so that the others carry nothing for it.

@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::{HeaderName, HeaderValue, header};
 use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 
-use super::Head;
-use super::elements::{Element, elements};
-use super::head::Lines;
+use super::elements::elements;
+use super::fields::Lines;
+use super::head::Head;
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -119,11 +119,6 @@ fn walk<'l>(
         }
     }
     Ok(Hop::Known(leftmost))
-}
-
-/// What our peer says of the connection that it took the request from: its right-most element.
-pub(super) fn last_element(line: &HeaderValue) -> Option<Element<'_>> {
-    elements(line.as_bytes())?.pop()
 }
 
 /// An address between quotes, as some write IPv6 addresses. A quote within is left, and is no address.

@@ -5,6 +5,7 @@ mod chunks;
 mod cookie;
 mod elements;
 mod fault;
+mod fields;
 mod forwarded;
 mod head;
 mod query;
@@ -15,7 +16,7 @@ mod target;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, Method, Version, header};
+use http::{HeaderMap, HeaderName, header};
 use portcullis_config::settings::TrustedProxies;
 use portcullis_policy::path::{PathForms, ReadPath};
 
@@ -23,34 +24,16 @@ use crate::refusal::BadRequest;
 pub(crate) use chunks::ChunkLines;
 pub(crate) use cookie::cookies;
 pub(crate) use fault::at_fault;
+use fields::Fields;
+pub(crate) use fields::{HeaderPresence, is_plain_name};
 use forwarded::Client;
-use head::Fields;
-pub(crate) use head::{HeaderPresence, is_plain_name};
+pub use head::Head;
 pub(crate) use query::QueryEncoder;
 pub use raw::RawHead;
 pub use site::{Connection, Scheme, Site};
 
-/// The longest `Authorization`, in bytes.
-const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
 /// The part of a user agent that anybody looks at, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 512;
-
-/// A request head as it came.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'r> {
-    /// Method.
-    pub method: &'r Method,
-    /// The request target, byte for byte; of an HTTP/1 request [`RawHead::target`].
-    pub target: &'r [u8],
-    /// The bytes of an HTTP/1 head, unless they were looked at before.
-    pub raw: Option<RawHead<'r>>,
-    /// Protocol version.
-    pub version: Version,
-    /// Header fields.
-    pub headers: &'r HeaderMap,
-    /// `:authority` of an HTTP/2 request.
-    pub authority: Option<&'r str>,
-}
 
 /// A request that can be read in one way only.
 #[derive(Clone, Debug)]
@@ -74,9 +57,9 @@ pub fn admit<'r>(
     connection: Connection,
     proxies: &TrustedProxies,
 ) -> Result<AdmittedRequest<'r>, BadRequest> {
-    let fields = head::check(head, proxies.header)?;
+    let fields = fields::check(head, proxies.header)?;
     let path = target::path(head.target)?;
-    let (host, port) = head::host(head, fields.host)?;
+    let (host, port) = fields::host(head, fields.host)?;
     let client = forwarded::client(head, connection.peer, fields.forwarded, proxies)?;
     let destination = match fields.destination {
         Some(text) => Some(target::destination(text, &host)?),
@@ -189,7 +172,7 @@ impl<'r> AdmittedRequest<'r> {
         // Doubled or unreadable is strange.
         let Some(origin) = self.header(&header::ORIGIN).map(str::to_ascii_lowercase) else { return false };
         let own = origin.split_once("://").is_some_and(|(scheme, authority)| {
-            let Ok((host, port)) = head::host_and_port(authority) else { return false };
+            let Ok((host, port)) = fields::host_and_port(authority) else { return false };
             let Site { scheme: ours, port: our_port } = self.site;
             scheme == ours.as_str() && host == self.host && port.unwrap_or(ours.port()) == our_port
         });

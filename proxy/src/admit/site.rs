@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::HeaderValue;
 use portcullis_config::settings::ForwardedHeader;
 
-use super::forwarded::last_element;
+use super::elements::{Element, elements};
 
 /// The connection that a request came on.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +115,11 @@ pub(super) fn site(
     // A proxy that says nothing of its own end passes on what it was asked, port included.
     let port = port.or(stated.filter(|port| is_plain && *port != 0)).unwrap_or(scheme.port());
     Site { scheme, port }
+}
+
+/// The right-most element of `Forwarded`: what our peer says of the connection that it took the request from.
+fn last_element(line: &HeaderValue) -> Option<Element<'_>> {
+    elements(line.as_bytes())?.pop()
 }
 
 /// The right-most element of a list: what our peer added.

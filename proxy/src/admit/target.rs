@@ -3,7 +3,7 @@
 
 use portcullis_policy::path::{ReadPath, read};
 
-use super::head::host_and_port;
+use super::fields::host_and_port;
 use crate::refusal::BadRequest;
 
 /// The path of an origin-form target. The query takes part in nothing; any byte may stand in it but

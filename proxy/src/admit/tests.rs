@@ -1,6 +1,7 @@
 //! What is admitted and what is refused, as tables.
 
 use http::HeaderValue;
+use http::{Method, Version};
 use portcullis_config::settings::ForwardedHeader;
 use portcullis_policy::path::{PathForm, PathForms};
 use proptest::prelude::*;
@@ -297,7 +298,7 @@ fn a_host_is_one_plain_name() {
 #[test]
 fn framing_credentials_and_look_alikes_are_read_in_one_way_only() {
     use BadRequest::{Credential, Framing, Header};
-    let long = "x".repeat(CREDENTIAL_BYTES_MAX + 1);
+    let long = "x".repeat(fields::CREDENTIAL_BYTES_MAX + 1);
     let table: &[(&[(&str, &str)], BadRequest)] = &[
         (&[("content-length", "3"), ("content-length", "3")], Framing),
         (&[("content-length", "3, 3")], Framing),
@@ -551,6 +552,6 @@ proptest! {
         };
         let is_good = name.split('.').all(is_label) && name.len() <= 253;
         prop_assume!(!name.contains([':', '[']));
-        prop_assert_eq!(head::host_and_port(&name).is_ok(), is_good);
+        prop_assert_eq!(fields::host_and_port(&name).is_ok(), is_good);
     }
 }

@@ -153,10 +153,6 @@ const PINGORA: [&str; 6] =
 
 /// Imports that break a law and are still to be cut.
 const KNOWN: &[(&str, &str)] = &[
-    ("proxy/admit/forwarded", "proxy/admit"),
-    ("proxy/admit/head", "proxy/admit"),
-    ("proxy/admit/site", "proxy/admit/forwarded"),
-    ("proxy/received", "proxy/gateway"),
     ("proxy/cli/ask", "proxy/cli"),
     ("proxy/cli/explain", "proxy/cli"),
     ("proxy/cli/explain/account", "proxy/cli"),
