@@ -16,6 +16,7 @@ pub mod reference;
 pub mod reserved;
 mod schema;
 pub mod settings;
+pub mod vocabulary;
 
 pub use diagnose::{Diagnostic, Severity, Sources};
 pub use load::{Loaded, load};

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
-use portcullis_policy::signals::IssuerEvidence;
+use portcullis_policy::signals::{DeviceAttribute, IssuerEvidence};
 use portcullis_policy::words;
 
 /// A whole configuration.
@@ -296,7 +296,7 @@ pub struct Claims {
     pub guest_kind: Option<String>,
     /// The tenant that a user comes from.
     pub home_tenant: Option<String>,
-    /// Further attributes of the device: Entra's name, and the claim that tells it.
+    /// Attributes of the device that have no key of their own, each with the claim that tells it.
     pub device_attributes: Vec<(DeviceAttribute, String)>,
     /// Terms of use that were accepted.
     pub terms: Option<String>,
@@ -317,57 +317,6 @@ words! {
         Semicolon = "semicolon",
         /// A space.
         Space = "space",
-    }
-}
-
-/// An attribute of a device that has no key of its own, by Entra's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceAttribute {
-    /// `displayName`
-    DisplayName,
-    /// `deviceOwnership`
-    Ownership,
-    /// `enrollmentProfileName`
-    EnrollmentProfile,
-    /// `manufacturer`
-    Manufacturer,
-    /// `mdmAppId`
-    MdmAppId,
-    /// `model`
-    Model,
-    /// `physicalIds`
-    PhysicalIds,
-    /// `profileType`
-    ProfileType,
-    /// `systemLabels`
-    SystemLabels,
-    /// `extensionAttribute1` … `15`, by its number.
-    Extension(u8),
-}
-
-impl DeviceAttribute {
-    /// Entra's names of those without a number.
-    pub const NAMES: [(&'static str, Self); 9] = [
-        ("displayName", Self::DisplayName),
-        ("deviceOwnership", Self::Ownership),
-        ("enrollmentProfileName", Self::EnrollmentProfile),
-        ("manufacturer", Self::Manufacturer),
-        ("mdmAppId", Self::MdmAppId),
-        ("model", Self::Model),
-        ("physicalIds", Self::PhysicalIds),
-        ("profileType", Self::ProfileType),
-        ("systemLabels", Self::SystemLabels),
-    ];
-
-    /// The attribute of this name, in any case.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        if let Some((_, found)) = Self::NAMES.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
-            return Some(found);
-        }
-        let number: u8 = name.to_ascii_lowercase().strip_prefix("extensionattribute")?.parse().ok()?;
-        Some(number).filter(|number| (1..=15).contains(number)).map(Self::Extension)
     }
 }
 

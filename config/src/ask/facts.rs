@@ -5,22 +5,23 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use portcullis_policy::model::{
-    AuthenticationContext, ClientAppType, CountryCode, Flow, Platform, RiskLevel,
+    AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel,
 };
 use portcullis_policy::path::{ReadPath, read_text};
 use portcullis_policy::signals::{
-    AppIndex, Fact, Identity, IssuerEvidence, Principal, SignIn, Standing, Value,
+    AppIndex, ClientContext, DeviceAttribute, Fact, Identity, IssuerEvidence, OwnedDevice, OwnedSignals,
+    Principal, SignIn, Standing, Target, Value,
 };
 
-use super::question::{Case, OwnedDevice, Question};
+use super::question::{Case, Question};
 use crate::diagnose::{At, Diagnostic, Sources};
-use crate::lower::GUEST_KINDS;
 use crate::lower::context::Context;
 use crate::lower::values::{self, Flaw};
 use crate::schema::ask_tables::{CASE, CASES, DEVICE, QUESTION};
 use crate::schema::check::{listed, nearest, shortened};
 use crate::schema::tree::{Kind, Node, View};
 use crate::settings::{App, Config, TokenPlaces};
+use crate::vocabulary::DEVICE_KEYS;
 
 /// One question; problems are added to `found`.
 pub(super) fn question(
@@ -91,7 +92,7 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         (None, Some(app)) => app.contexts_of(path),
         (asked, _) => (asked, None),
     };
-    let (context, other) = contexts(path.written());
+    let (asked_context, other) = contexts(path.written());
     let mut other_readings: Vec<_> =
         other.map(|context| (path.written().to_owned(), context)).into_iter().collect();
     for reading in path.others() {
@@ -115,36 +116,37 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         nowhere.map_or_else(|| values::country(text), Ok)
     });
     let fact = |name: &str| gone.contains(&name);
-    let risk = |name: &str| {
-        let level = RiskLevel::ALL.into_iter().find(|level| Some(level.as_str()) == view.text(name));
-        or_gone(level, fact(name))
-    };
-    let platform = Platform::ALL.into_iter().find(|one| Some(one.as_str()) == view.text("platform"));
-    let client = ClientAppType::ALL.into_iter().find(|one| Some(one.as_str()) == view.text("client"));
-    let risks = ["sign-in-risk", "user-risk", "insider-risk", "service-principal-risk"].map(risk);
+    let risk = |name: &str| or_gone(view.word(name, RiskLevel::from_word), fact(name));
+    let platform = view.word("platform", Platform::from_word);
+    let client = view.word("client", ClientAppType::from_word);
     let device = view.table("device", &DEVICE).map(|view| device(cx, view));
+    let context = ClientContext {
+        address: or_gone(address, fact("ip")),
+        country: or_gone(country, fact("country")),
+        platform: or_gone(platform, fact("platform")),
+        client_app: or_gone(client, fact("client")),
+        sign_in_risk: risk("sign-in-risk"),
+        user_risk: risk("user-risk"),
+        insider_risk: risk("insider-risk"),
+        service_principal_risk: risk("service-principal-risk"),
+        device: Fact::Unknown,
+    };
     Some(Question {
-        principal: principal?,
-        app: AppIndex(u32::try_from(app?).ok()?),
-        context,
+        looks_up_country: context.country == Fact::Unknown,
+        signals: OwnedSignals {
+            principal: principal?,
+            target: Target { app: AppIndex(u32::try_from(app?).ok()?), context: asked_context },
+            method: cx.parse_key(view, "method", values::method)?,
+            path,
+            context,
+            device: or_gone(device, fact("device")),
+            now,
+        },
         is_bearer: match view.text("carrier") {
             Some(word) => word == "bearer",
             None => !comes_in_session(&settings.token, client),
         },
-        method: cx.parse_key(view, "method", values::method)?,
-        path,
         other_readings,
-        address: or_gone(address, fact("ip")),
-        country: match country {
-            _ if fact("country") => Some(Fact::Unavailable),
-            Some(country) => Some(Fact::Known(country)),
-            None => None,
-        },
-        platform: or_gone(platform, fact("platform")),
-        client_app: or_gone(client, fact("client")),
-        device: or_gone(device, fact("device")),
-        risks,
-        now,
     })
 }
 
@@ -241,10 +243,9 @@ fn principal(
     evidence: IssuerEvidence,
 ) -> Option<Principal> {
     let guest = cx.parse_key(view, "guest", |text| {
-        let found = GUEST_KINDS.into_iter().find(|(name, _)| *name == text);
-        found.map(|(_, kind)| kind).ok_or_else(|| {
+        GuestKind::from_word(text).ok_or_else(|| {
             Flaw::new("value/word", format!("no kind of guest `{}`", shortened(text)))
-                .help(format!("it is one of {}", listed(GUEST_KINDS.iter().map(|(name, _)| *name))))
+                .help(format!("it is one of {}", listed(GuestKind::WORDS.into_iter())))
         })
     });
     let (id, identity) = match (view.text("user"), view.text("program")) {
@@ -287,7 +288,7 @@ fn principal(
         methods,
         acr,
         client_id: text("client-id"),
-        flow: Flow::ALL.into_iter().find(|flow| Some(flow.as_str()) == view.text("flow")),
+        flow: view.word("flow", Flow::from_word),
         password_changed: ago(cx, "password-changed"),
         risk_seen: ago(cx, "risk-seen"),
         terms: view.owned("terms"),
@@ -331,62 +332,38 @@ fn proven(
 
 fn claims(view: View<'_>) -> Vec<(Box<str>, Value)> {
     let entries = view.get("claims").map_or(&[][..], Node::entries);
-    let mut claims: Vec<(Box<str>, Value)> = entries
-        .iter()
-        .filter_map(|entry| {
-            let value = match &entry.value.kind {
-                Kind::Text(text) => Value::Text(text.clone()),
-                Kind::Bool(flag) => Value::Bool(*flag),
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "claims are JSON numbers, which are no more exact"
-                )]
-                Kind::Integer(number) => Value::Number((*number)? as f64),
-                Kind::Float(number) => Value::Number(*number),
-                Kind::List(items) => {
-                    Value::List(items.iter().filter_map(|item| item.text().map(ToOwned::to_owned)).collect())
-                }
-                Kind::Date(_) | Kind::Table(_) => return None,
-            };
-            Some((entry.key.as_str().into(), value))
-        })
-        .collect();
+    let mut claims: Vec<(Box<str>, Value)> =
+        entries.iter().filter_map(|entry| Some((entry.key.as_str().into(), value(&entry.value)?))).collect();
     claims.sort_by(|left, right| left.0.cmp(&right.0));
     claims
 }
 
+/// What is written, as a value of a claim or an attribute.
+fn value(node: &Node) -> Option<Value> {
+    Some(match &node.kind {
+        Kind::Text(text) => Value::Text(text.clone()),
+        Kind::Bool(flag) => Value::Bool(*flag),
+        #[expect(clippy::cast_precision_loss, reason = "claims are JSON numbers, which are no more exact")]
+        Kind::Integer(number) => Value::Number((*number)? as f64),
+        Kind::Float(number) => Value::Number(*number),
+        Kind::List(items) => {
+            Value::List(items.iter().filter_map(|item| item.text().map(ToOwned::to_owned)).collect())
+        }
+        Kind::Date(_) | Kind::Table(_) => return None,
+    })
+}
+
 fn device(cx: &mut Context<'_>, view: View<'_>) -> OwnedDevice {
-    const TEXTS: [&str; 11] = [
-        "id",
-        "name",
-        "ownership",
-        "enrollment-profile",
-        "manufacturer",
-        "mdm-app-id",
-        "model",
-        "operating-system",
-        "operating-system-version",
-        "profile-type",
-        "trust-type",
-    ];
-    let mut device = OwnedDevice {
-        texts: TEXTS.iter().filter_map(|key| Some((*key, view.text(key)?.to_owned()))).collect(),
-        compliant: view.get("compliant").and_then(Node::boolean),
-        physical_ids: view.owned("physical-ids"),
-        system_labels: view.owned("system-labels"),
-        ..OwnedDevice::default()
-    };
+    let mut device = OwnedDevice::default();
+    for (key, attribute) in DEVICE_KEYS {
+        device.set(attribute, view.get(key).and_then(value));
+    }
     for entry in view.get("extension-attributes").map_or(&[][..], Node::entries) {
         match entry.key.parse() {
-            Ok(number @ 1..=15_u8) => {
-                let value = entry.value.text().map(|text| (number, text.to_owned()));
-                device.extension_attributes.retain(|(known, _)| *known != number);
-                device.extension_attributes.extend(value);
-            }
+            Ok(number @ 1..=15_u8) => device.set(DeviceAttribute::Extension(number), value(&entry.value)),
             Ok(_) | Err(_) => {
-                let at: At = entry.at;
                 let what = format!("no extension attribute `{}`", shortened(&entry.key));
-                cx.push(Diagnostic::error("key/unknown", at, what).help("they are numbered 1 to 15"));
+                cx.push(Diagnostic::error("key/unknown", entry.at, what).help("they are numbered 1 to 15"));
             }
         }
     }

@@ -1,12 +1,18 @@
 //! Graph's what-if body to a question of ours, each value keeping its place.
 //! Source: Microsoft Graph, `conditionalAccessRoot: evaluate`.
 
+use portcullis_policy::model::ClientAppType;
+use portcullis_policy::signals::DeviceAttribute;
+
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::ask_tables::{
     GRAPH, GRAPH_CONDITIONS, GRAPH_CONTEXT, GRAPH_DEVICE, GRAPH_FLOW, GRAPH_IDENTITY,
 };
 use crate::schema::check::{self, listed};
 use crate::schema::tree::{Entry, Kind, Node, View};
+use crate::vocabulary::{
+    CLIENT_APPS, DEVICE_KEYS, FLOWS, GUEST_KINDS, GraphWords, INSIDER_RISKS, PLATFORMS, RISKS, from_graph,
+};
 
 /// Whether a tree is such a body.
 pub(super) fn is_body(node: &Node) -> bool {
@@ -17,59 +23,6 @@ pub(super) fn is_body(node: &Node) -> bool {
 pub(super) fn applied_only(node: &Node) -> bool {
     is_body(node) && View::new(&GRAPH, node).is_on("appliedPoliciesOnly")
 }
-
-/// Words that Graph uses, and ours; an empty one says nothing (`all`).
-type Words = &'static [(&'static str, &'static str)];
-
-const PLATFORMS: Words = &[
-    ("all", ""),
-    ("android", "android"),
-    ("iOS", "ios"),
-    ("windows", "windows"),
-    ("windowsPhone", "windows-phone"),
-    ("macOS", "macos"),
-    ("linux", "linux"),
-];
-const CLIENTS: Words = &[
-    ("all", ""),
-    ("browser", "browser"),
-    ("mobileAppsAndDesktopClients", "mobile-apps-and-desktop-clients"),
-    ("exchangeActiveSync", "exchange-active-sync"),
-    ("easSupported", "exchange-active-sync"),
-    ("other", "other"),
-];
-const RISKS: Words = &[("none", "none"), ("low", "low"), ("medium", "medium"), ("high", "high")];
-const INSIDER: Words = &[("none", "none"), ("minor", "low"), ("moderate", "medium"), ("elevated", "high")];
-const FLOWS: Words = &[
-    ("none", ""),
-    ("deviceCodeFlow", "device-code-flow"),
-    ("authenticationTransfer", "authentication-transfer"),
-];
-const GUESTS: Words = &[
-    ("none", ""),
-    ("internalGuest", "internal-guest"),
-    ("b2bCollaborationGuest", "b2b-collaboration-guest"),
-    ("b2bCollaborationMember", "b2b-collaboration-member"),
-    ("b2bDirectConnectUser", "b2b-direct-connect-user"),
-    ("otherExternalUser", "other-external-user"),
-    ("serviceProvider", "service-provider"),
-];
-const DEVICE: Words = &[
-    ("deviceId", "id"),
-    ("displayName", "name"),
-    ("enrollmentProfileName", "enrollment-profile"),
-    ("isCompliant", "compliant"),
-    ("manufacturer", "manufacturer"),
-    ("mdmAppId", "mdm-app-id"),
-    ("model", "model"),
-    ("operatingSystem", "operating-system"),
-    ("operatingSystemVersion", "operating-system-version"),
-    ("ownership", "ownership"),
-    ("physicalIds", "physical-ids"),
-    ("profileType", "profile-type"),
-    ("systemLabels", "system-labels"),
-    ("trustType", "trust-type"),
-];
 
 struct Translation<'f> {
     entries: Vec<Entry>,
@@ -87,16 +40,17 @@ impl Translation<'_> {
         }
     }
 
-    fn word(&mut self, key: &str, view: View<'_>, graph: &str, words: Words) {
+    /// Translates a word; the word `nothing` leaves the key out.
+    fn word(&mut self, key: &str, view: View<'_>, graph: &str, words: GraphWords, nothing: &str) {
         let Some((text, at)) = view.text(graph).map(|text| (text, view.at_key(graph))) else { return };
-        match words.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(text)) {
-            Some((_, "")) => {}
-            Some((_, ours)) => self.put(key, at, Kind::Text((*ours).to_owned())),
-            None => {
-                let what = format!("`{graph}` knows no `{}`", check::shortened(text));
-                let help = format!("it is one of {}", listed(words.iter().map(|(theirs, _)| *theirs)));
-                self.found.push(Diagnostic::error("value/word", at, what).help(help));
-            }
+        if let Some(ours) = from_graph(words, text) {
+            self.put(key, at, Kind::Text(ours.to_owned()));
+        } else if text.is_empty() || !text.eq_ignore_ascii_case(nothing) {
+            let what = format!("`{graph}` has no value `{}`", check::shortened(text));
+            let known =
+                words.iter().map(|(theirs, _)| *theirs).chain([nothing]).filter(|word| !word.is_empty());
+            let help = format!("it is one of {}", listed(known));
+            self.found.push(Diagnostic::error("value/word", at, what).help(help));
         }
     }
 }
@@ -110,7 +64,7 @@ pub(super) fn translate(body: &Node, found: &mut Vec<Diagnostic>) -> Node {
         to.copy("user", identity, "userId");
         to.copy("program", identity, "servicePrincipalId");
         to.copy("home-tenant", identity, "externalTenantId");
-        to.word("guest", identity, "externalUserType", GUESTS);
+        to.word("guest", identity, "externalUserType", GUEST_KINDS, "none");
     }
     if let Some(context) = view.table("signInContext", &GRAPH_CONTEXT) {
         let apps: Vec<_> = context.texts("includeApplications").collect();
@@ -129,17 +83,24 @@ pub(super) fn translate(body: &Node, found: &mut Vec<Diagnostic>) -> Node {
         }
     }
     if let Some(conditions) = view.table("signInConditions", &GRAPH_CONDITIONS) {
-        to.word("platform", conditions, "devicePlatform", PLATFORMS);
-        to.word("client", conditions, "clientAppType", CLIENTS);
-        to.word("sign-in-risk", conditions, "signInRiskLevel", RISKS);
-        to.word("user-risk", conditions, "userRiskLevel", RISKS);
-        to.word("service-principal-risk", conditions, "servicePrincipalRiskLevel", RISKS);
-        to.word("insider-risk", conditions, "insiderRiskLevel", INSIDER);
+        to.word("platform", conditions, "devicePlatform", PLATFORMS, "all");
+        match conditions.text("clientAppType") {
+            Some(word) if word.eq_ignore_ascii_case("easSupported") => to.put(
+                "client",
+                conditions.at_key("clientAppType"),
+                Kind::Text(ClientAppType::ExchangeActiveSync.as_str().to_owned()),
+            ),
+            _ => to.word("client", conditions, "clientAppType", CLIENT_APPS, "all"),
+        }
+        to.word("sign-in-risk", conditions, "signInRiskLevel", RISKS, "");
+        to.word("user-risk", conditions, "userRiskLevel", RISKS, "");
+        to.word("service-principal-risk", conditions, "servicePrincipalRiskLevel", RISKS, "");
+        to.word("insider-risk", conditions, "insiderRiskLevel", INSIDER_RISKS, "");
         to.copy("acrs", conditions, "acrs");
         to.copy("country", conditions, "country");
         to.copy("ip", conditions, "ipAddress");
         if let Some(flow) = conditions.table("authenticationFlow", &GRAPH_FLOW) {
-            to.word("flow", flow, "transferMethod", FLOWS);
+            to.word("flow", flow, "transferMethod", FLOWS, "none");
         }
         if let Some(device) = conditions.table("deviceInfo", &GRAPH_DEVICE) {
             let kind = Kind::Table(of_device(device));
@@ -151,8 +112,17 @@ pub(super) fn translate(body: &Node, found: &mut Vec<Diagnostic>) -> Node {
 
 fn of_device(device: View<'_>) -> Vec<Entry> {
     let entry = |key: &str, node: &Node| Entry { key: key.to_owned(), at: node.at, value: node.clone() };
-    let mut entries: Vec<Entry> =
-        DEVICE.iter().filter_map(|(theirs, ours)| Some(entry(ours, device.get(theirs)?))).collect();
+    let mut entries: Vec<Entry> = DEVICE_KEYS
+        .into_iter()
+        .filter_map(|(ours, attribute)| {
+            // `deviceInfo` names attributes as rules do, but for this one.
+            let theirs = match attribute {
+                DeviceAttribute::DeviceOwnership => "ownership",
+                _ => DeviceAttribute::NAMED.into_iter().find(|(_, named)| *named == attribute)?.0,
+            };
+            Some(entry(ours, device.get(theirs)?))
+        })
+        .collect();
     let extensions: Vec<Entry> = (1..=15)
         .filter_map(|number| {
             let node = device.get(&format!("extensionAttribute{number}"))?;

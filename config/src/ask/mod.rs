@@ -8,7 +8,7 @@ mod question;
 
 use std::path::{Path, PathBuf};
 
-pub use question::{Case, OwnedDevice, Question};
+pub use question::{Case, Question};
 
 use crate::diagnose::{Diagnostic, FileId, Severity, Sources};
 use crate::load;

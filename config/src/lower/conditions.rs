@@ -2,7 +2,7 @@
 
 use portcullis_policy::model::{
     ClientAppType, Conditions, DeviceFilter, Flow, LocationSelector, Locations, Platform, PlatformSelector,
-    Platforms, RequestCondition, RiskLevel, RiskSet,
+    Platforms, RequestCondition, RiskLevel,
 };
 
 use super::context::Context;
@@ -25,15 +25,9 @@ pub(super) fn conditions(
     }
     cx.not_empty(view, "authentication-flows", never);
     untold(cx, view, known);
-    let client_apps = view.get("client-apps").map(|_| {
-        words(view, "client-apps", &ClientAppType::ALL, ClientAppType::as_str).into_iter().collect()
-    });
-    let flows = view
-        .get("authentication-flows")
-        .map(|_| words(view, "authentication-flows", &Flow::ALL, Flow::as_str).into_iter().collect());
-    let risk = |key: &str| -> Option<RiskSet> {
-        view.get(key).map(|_| words(view, key, &RiskLevel::ALL, RiskLevel::as_str).into_iter().collect())
-    };
+    let client_apps = words(view, "client-apps", ClientAppType::from_word);
+    let flows = words(view, "authentication-flows", Flow::from_word);
+    let risk = |key: &str| words(view, key, RiskLevel::from_word);
     let platforms = view.table("platforms", &PLATFORMS).map(|table| platforms(cx, table));
     let locations = view.table("locations", &LOCATIONS).map(|table| locations(cx, table, known));
     let device = view.table("device-filter", &FILTER).map(|table| rule::filter(cx, table));
@@ -65,10 +59,10 @@ fn whole<T>(condition: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// The members of a list of words. Unknown words were told when shapes were compared.
-fn words<T: Copy>(view: View<'_>, key: &str, all: &[T], name: fn(T) -> &'static str) -> Vec<T> {
-    let find = |text: &str| all.iter().copied().find(|item| name(*item) == text);
-    view.texts(key).filter_map(|(text, _)| find(text)).collect()
+/// The set of words of a list, if it is there. Unknown words were reported when shapes were compared.
+fn words<T, S: FromIterator<T>>(view: View<'_>, key: &str, from_word: fn(&str) -> Option<T>) -> Option<S> {
+    view.get(key)?;
+    Some(view.texts(key).filter_map(|(text, _)| from_word(text)).collect())
 }
 
 /// What no issuer tells counts as no risk and no flow, so the policy would look stricter than it is.
@@ -109,7 +103,7 @@ fn platforms(cx: &mut Context<'_>, view: View<'_>) -> Platforms {
     let side = |key: &str| {
         let find = |text: &str| match text {
             "all" => Some(PlatformSelector::All),
-            _ => Platform::ALL.into_iter().find(|item| item.as_str() == text).map(PlatformSelector::Named),
+            _ => Platform::from_word(text).map(PlatformSelector::Named),
         };
         view.texts(key).filter_map(|(text, _)| find(text)).collect()
     };

@@ -11,8 +11,8 @@ use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
 use crate::schema::tree::{Kind, Node, View};
-use crate::settings::{Claims, DeviceAttribute, Issuer, KeySource, ListSeparator, claim_way};
-use portcullis_policy::signals::IssuerEvidence;
+use crate::settings::{Claims, Issuer, KeySource, ListSeparator, claim_way};
+use portcullis_policy::signals::{DeviceAttribute, IssuerEvidence};
 
 /// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
 const ALGORITHMS: [&str; 9] =
@@ -22,6 +22,15 @@ const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 /// Version 2 of Microsoft's tokens has issuers whose URL ends so.
 const VERSION_2: &str = "/v2.0";
+
+/// Attributes of the device whose claims have keys of their own.
+const HAVE_KEYS: [DeviceAttribute; 5] = [
+    DeviceAttribute::DeviceId,
+    DeviceAttribute::IsCompliant,
+    DeviceAttribute::TrustType,
+    DeviceAttribute::OperatingSystem,
+    DeviceAttribute::OperatingSystemVersion,
+];
 
 /// `contexts_satisfy`: what `[evidence]` says of every issuer, if it does.
 pub(super) fn issuer(
@@ -291,7 +300,7 @@ fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribu
     for entry in view.get("device-attributes").map_or(&[][..], |node| node.entries()) {
         check_way(cx, &entry.value);
         let Some(claim) = claim_name(&entry.value) else { continue };
-        match DeviceAttribute::named(&entry.key) {
+        match DeviceAttribute::from_name(&entry.key).filter(|found| !HAVE_KEYS.contains(found)) {
             Some(attribute) if found.iter().any(|(known, _)| *known == attribute) => cx.push(
                 Diagnostic::error(
                     "id/duplicate",
@@ -302,7 +311,9 @@ fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribu
             ),
             Some(attribute) => found.push((attribute, claim)),
             None => {
-                let names = DeviceAttribute::NAMES.into_iter().map(|(name, _)| name);
+                let of_list =
+                    DeviceAttribute::NAMED.into_iter().filter(|(_, found)| !HAVE_KEYS.contains(found));
+                let names = of_list.map(|(name, _)| name);
                 let what = format!("no device attribute `{}`", shortened(&entry.key));
                 let help = match nearest(&entry.key, names.clone()) {
                     Some(near) => format!("did you mean `{near}`?"),

@@ -7,7 +7,6 @@ mod app;
 mod authorities;
 mod conditions;
 pub(crate) mod context;
-pub(crate) mod countries;
 mod definitions;
 mod denial;
 mod hints;
@@ -32,7 +31,6 @@ use portcullis_policy::model::AuthenticationContext;
 use context::{Context, Named};
 use definitions::Definitions;
 use names::Names;
-pub(crate) use policy::GUEST_KINDS;
 
 use crate::diagnose::{At, Diagnostic, Severity, Sources};
 use crate::schema::policy_tables::POLICY;

@@ -12,19 +12,10 @@ use super::definitions::{Definitions, Referent};
 use super::values::{self, Flaw};
 use super::{conditions, denial, rule};
 use crate::diagnose::{At, Diagnostic};
-use crate::schema::check::{nearest, shortened};
+use crate::schema::check::{listed, nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
 use crate::schema::tree::{Kind, View};
 use crate::settings::PolicyDenial;
-
-pub(crate) const GUEST_KINDS: [(&str, GuestKind); 6] = [
-    ("internal-guest", GuestKind::InternalGuest),
-    ("b2b-collaboration-guest", GuestKind::B2bCollaborationGuest),
-    ("b2b-collaboration-member", GuestKind::B2bCollaborationMember),
-    ("b2b-direct-connect-user", GuestKind::B2bDirectConnectUser),
-    ("service-provider", GuestKind::ServiceProvider),
-    ("other-external-user", GuestKind::OtherExternalUser),
-];
 
 const CONTROLS: [(&str, Control); 6] = [
     ("mfa", Control::Mfa),
@@ -181,11 +172,10 @@ fn guests(text: &str) -> Result<Guests, Flaw> {
     };
     let mut set = GuestKinds::EMPTY;
     for word in kinds.split(',') {
-        let Some((_, kind)) = GUEST_KINDS.into_iter().find(|(name, _)| *name == word) else {
-            let names = GUEST_KINDS.iter().map(|(name, _)| *name);
-            let help = match nearest(word, names.clone()) {
+        let Some(kind) = GuestKind::from_word(word) else {
+            let help = match nearest(word, GuestKind::WORDS.into_iter()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("kinds are {}", crate::schema::check::listed(names)),
+                None => format!("kinds are {}", listed(GuestKind::WORDS.into_iter())),
             };
             return Err(
                 Flaw::new("selector/invalid", format!("no kind of guests `{}`", shortened(word))).help(help)

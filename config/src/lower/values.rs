@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::countries;
 use crate::schema::check::shortened;
+use crate::vocabulary::countries;
 use ipnet::IpNet;
 use portcullis_policy::model::{AuthenticationContext, CountryCode, PathPattern, PolicyId};
 use portcullis_policy::path::{PathForm, read_text};

@@ -7,14 +7,16 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use portcullis_config::printable::value;
+use portcullis_config::vocabulary::DEVICE_KEYS;
 use portcullis_policy::analyze::{Issue, analyze};
 use portcullis_policy::model::{PolicySet, RiskLevel};
 use portcullis_policy::signals::{
-    DeviceAttribute, Fact, Identity, OwnedDevice, OwnedSignals, Principal, Value as Attribute, ValueRef,
+    Fact, Identity, OwnedDevice, OwnedSignals, Principal, Value as Attribute, ValueRef,
 };
 use serde_json::{Value, json};
 
 use super::ask::Subject;
+use super::terminal;
 use crate::clock::unix_now;
 
 /// What to analyze and how to tell.
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let subject = match Subject::load(&arguments.config) {
         Ok(subject) => subject,
         Err(problem) => {
-            super::error(&format!("portcullis: {problem}"));
+            terminal::error(&format!("portcullis: {problem}"));
             return ExitCode::FAILURE;
         }
     };
@@ -57,15 +59,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match arguments.format {
         Format::Text => {
             for issue in &issues {
-                super::print(&text_of(set, issue));
+                terminal::print(&text_of(set, issue));
             }
-            let policies = super::counted(set.policies.len(), "policy", "policies");
-            let warnings = super::counted(issues.len(), "warning", "warnings");
-            super::print(&format!("{policies} analyzed, {warnings}"));
+            let policies = terminal::counted(set.policies.len(), "policy", "policies");
+            let warnings = terminal::counted(issues.len(), "warning", "warnings");
+            terminal::print(&format!("{policies} analyzed, {warnings}"));
         }
         Format::Json => {
             let issues: Vec<Value> = issues.iter().map(|issue| json_of(set, issue)).collect();
-            super::print(&format!("{:#}", json!({ "warnings": issues })));
+            terminal::print(&format!("{:#}", json!({ "warnings": issues })));
         }
     }
     let denied = matches!(arguments.deny, Some(Deny::Warnings)) && !issues.is_empty();
@@ -92,22 +94,6 @@ fn text_of(set: &PolicySet, issue: &Issue) -> String {
 
 /// A device's attributes under the keys of a question, but for those with a number.
 pub(super) fn device_facts(device: &OwnedDevice) -> BTreeMap<&'static str, Value> {
-    const KEYS: [(&str, DeviceAttribute); 14] = [
-        ("id", DeviceAttribute::DeviceId),
-        ("name", DeviceAttribute::DisplayName),
-        ("ownership", DeviceAttribute::DeviceOwnership),
-        ("enrollment-profile", DeviceAttribute::EnrollmentProfileName),
-        ("compliant", DeviceAttribute::IsCompliant),
-        ("manufacturer", DeviceAttribute::Manufacturer),
-        ("mdm-app-id", DeviceAttribute::MdmAppId),
-        ("model", DeviceAttribute::Model),
-        ("operating-system", DeviceAttribute::OperatingSystem),
-        ("operating-system-version", DeviceAttribute::OperatingSystemVersion),
-        ("physical-ids", DeviceAttribute::PhysicalIds),
-        ("profile-type", DeviceAttribute::ProfileType),
-        ("system-labels", DeviceAttribute::SystemLabels),
-        ("trust-type", DeviceAttribute::TrustType),
-    ];
     let device = device.as_device();
     let value = |attribute| match device.attribute(attribute) {
         ValueRef::Null => None,
@@ -116,7 +102,7 @@ pub(super) fn device_facts(device: &OwnedDevice) -> BTreeMap<&'static str, Value
         ValueRef::Number(number) => Some(json!(number)),
         ValueRef::List(items) => Some(json!(items)),
     };
-    KEYS.into_iter().filter_map(|(key, attribute)| Some((key, value(attribute)?))).collect()
+    DEVICE_KEYS.into_iter().filter_map(|(key, attribute)| Some((key, value(attribute)?))).collect()
 }
 
 /// A witness as its facts, under the keys that `what-if` takes; what is not told is left out.

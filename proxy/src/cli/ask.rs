@@ -13,7 +13,7 @@ use portcullis_policy::remedy::{self, Remedies};
 use portcullis_policy::signals::Fact;
 use portcullis_policy::{CompiledPolicies, NoObserver, Outcome};
 
-use super::Failure;
+use super::terminal::{self, Failure};
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::refusal::{Carrier, Refusal};
 
@@ -47,7 +47,7 @@ impl Subject {
             Some(geo) if !geo.database.exists() => GeoState::Missing,
             Some(geo) => GeoState::Ready(Box::new(
                 GeoDatabase::open(&geo.database, &geo.country_path)
-                    .map_err(|problem| format!("{}: {problem}", super::shown(&geo.database)))?,
+                    .map_err(|problem| format!("{}: {problem}", terminal::shown(&geo.database)))?,
             )),
         };
         let policies =
@@ -72,16 +72,24 @@ impl Subject {
     }
 
     fn answer(&self, question: &mut Question, with_remedies: bool) -> Result<Answered, Failure> {
-        question.country.get_or_insert_with(|| match question.address {
-            Fact::Known(address) => self.geo.country(address),
-            Fact::Unknown => Fact::Unknown,
-            Fact::Unavailable => Fact::Unavailable,
-        });
-        let context = question.client_context();
-        let scope = self.policies.bind(&question.principal);
+        let asked = &mut question.signals;
+        if question.looks_up_country {
+            asked.context.country = match asked.context.address {
+                Fact::Known(address) => self.geo.country(address),
+                Fact::Unknown => Fact::Unknown,
+                Fact::Unavailable => Fact::Unavailable,
+            };
+        }
+        let question = &*question;
+        let context = question.signals.client_context();
+        let scope = self.policies.bind(&question.signals.principal);
         let readings = question.readings();
-        let (signals, _) =
-            self.policies.decide_readings(&scope, &question.signals(&context), &readings, &mut NoObserver);
+        let (signals, _) = self.policies.decide_readings(
+            &scope,
+            &question.signals.signals(&context),
+            &readings,
+            &mut NoObserver,
+        );
         let decision = self.policies.decide(&scope, &signals);
         let explanation = explain(self.policies.set(), &signals);
         let same = match (&decision.outcome, &explanation.conclusion) {
@@ -99,7 +107,7 @@ impl Subject {
         let refusal = explanation
             .conclusion
             .refused()
-            .map(|refused| Refusal::by_policies(*refused, &question.principal, evidence, carrier));
+            .map(|refused| Refusal::by_policies(*refused, &question.signals.principal, evidence, carrier));
         let info = refusal.map(|refusal| refusal.info());
         let code = info.map(|info| (info.code, info.reason));
         let is_temporary = info.is_some_and(|info| info.is_temporary());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Failure;
+use super::terminal::{self, Failure};
 use crate::demo::{Demo, Options};
 use crate::server::{self, Companion, Start};
 use crate::state::State;
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })?;
     let demo = Arc::new(demo);
     let state = Arc::new(State::start(&demo.config())?);
-    super::print(&if arguments.json { demo.json() } else { demo.text() });
+    terminal::print(&if arguments.json { demo.json() } else { demo.text() });
     let companion: Companion = Box::new(move |shutdown| {
         let demo = Arc::clone(&demo);
         Box::pin(async move { demo.run(shutdown).await })

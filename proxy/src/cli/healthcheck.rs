@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Failure;
+use super::terminal::Failure;
 use crate::state::read;
 
 const TIMEOUT: Duration = Duration::from_secs(3);

@@ -13,7 +13,7 @@ use portcullis_config::output;
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
-use super::Failure;
+use super::terminal::{self, Failure};
 
 /// Where policies come from.
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ struct Entra {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Source::Entra(arguments) = &arguments.source;
     let import = read::import(&arguments.paths, arguments.partial);
-    let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", super::shown(path));
+    let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", terminal::shown(path));
     // Nothing was found, a mistyped folder for one: what is written now would stand in the way of the next attempt.
     let is_empty = import.report.policies.is_empty()
         && import.report.locations.is_empty()
@@ -61,9 +61,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let text = serde_json::to_string_pretty(&import.report.to_json())?;
         output::write(path, text + "\n").map_err(|error| to(path, error))?;
     }
-    super::print(import.report.to_text().trim_end());
+    terminal::print(import.report.to_text().trim_end());
     if is_empty {
-        super::print(&format!("\nnothing was written to {}", super::shown(&arguments.out)));
+        terminal::print(&format!("\nnothing was written to {}", terminal::shown(&arguments.out)));
         return Ok(ExitCode::FAILURE);
     }
     check(&import, &arguments.out)?;
@@ -89,16 +89,16 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
     let warnings = loaded.diagnostics.len();
     let is_unproven = |diagnostic: &&Diagnostic| diagnostic.code == "policy/no-evidence";
     let unproven = loaded.diagnostics.iter().filter(is_unproven).count();
-    let policies = super::counted(import.report.policies.len(), "policy", "policies");
-    let warnings = super::counted(warnings, "warning", "warnings");
-    super::print(&format!(
+    let policies = terminal::counted(import.report.policies.len(), "policy", "policies");
+    let warnings = terminal::counted(warnings, "warning", "warnings");
+    terminal::print(&format!(
         "\nwritten to {}: {policies}; it loads, with {warnings}. What Entra does not know is \
          marked FILL IN; then: portcullis check --config {}",
-        super::shown(folder),
-        super::shown(&main)
+        terminal::shown(folder),
+        terminal::shown(&main)
     ));
     if unproven > 0 {
-        super::print(&format!(
+        terminal::print(&format!(
             "{unproven} demands of enabled policies are met by nothing yet that tokens of Entra tell by themselves, so \
              they would refuse everybody: map authentication contexts to them in `[evidence]` and `[[strength]]`, as \
              deploy/entra-id.md shows; `portcullis check` names each"

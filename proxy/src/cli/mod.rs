@@ -12,15 +12,13 @@ mod kinds;
 mod page;
 mod run;
 mod schema;
+mod terminal;
 mod test_cases;
 mod what_if;
 
-use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use portcullis_config::printable;
 
 /// A conditional-access reverse proxy: identity is not enough, the context must be right too.
 #[derive(Debug, Parser)]
@@ -56,9 +54,6 @@ enum Command {
     Demo(demo::Arguments),
 }
 
-/// Why a command failed, for standard error.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -78,28 +73,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).map(success),
     };
     done.unwrap_or_else(|problem| {
-        error(&format!("portcullis: {problem}"));
+        terminal::error(&format!("portcullis: {problem}"));
         ExitCode::FAILURE
     })
-}
-
-/// Writes to standard output; nothing in it steers a terminal. A reader that went away (`| head`) has read
-/// enough.
-fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", printable::lines(text));
-}
-
-#[expect(clippy::print_stderr, reason = "the command line's own output")]
-fn error(text: &str) {
-    eprintln!("{}", printable::lines(text));
-}
-
-/// A number with its noun: `1 policy`, `2 policies`.
-fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
-}
-
-/// A path in one line.
-fn shown(path: &Path) -> String {
-    printable::value(&path.to_string_lossy())
 }

@@ -14,7 +14,7 @@ use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 
-use super::Failure;
+use super::terminal::{self, Failure};
 use crate::decision_record::DecisionRecord;
 use crate::denial::{Denials, DeviceState, Facts, RequestHints};
 use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
@@ -118,7 +118,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     index.push_str("</ul>\n</html>\n");
     output::write(&arguments.out.join("index.html"), index)?;
-    super::print(&format!("{count} pages in {}", super::shown(&arguments.out)));
+    terminal::print(&format!("{count} pages in {}", terminal::shown(&arguments.out)));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Failure;
+use super::terminal::Failure;
 use crate::server::{self, Start};
 use crate::state::State;
 

@@ -13,6 +13,7 @@ use portcullis_policy::reference::{FindingResult, Tri};
 
 use super::ask::{Answered, Subject, told};
 use super::kinds;
+use super::terminal;
 use super::what_if::headline;
 use crate::clock::unix_now;
 
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let subject = match Subject::load(&arguments.config) {
         Ok(subject) => subject,
         Err(problem) => {
-            super::error(&format!("portcullis: {problem}"));
+            terminal::error(&format!("portcullis: {problem}"));
             return ExitCode::FAILURE;
         }
     };
@@ -50,14 +51,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         let text = match super::what_if::read(path) {
             Ok(text) => text,
             Err(problem) => {
-                super::error(&format!("portcullis: {problem}"));
+                terminal::error(&format!("portcullis: {problem}"));
                 unreadable = true;
                 continue;
             }
         };
         let read = ask::cases(&subject.config, path, text, unix_now());
         let Some(cases) = read.value else {
-            super::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
+            terminal::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
             unreadable = true;
             continue;
         };
@@ -65,11 +66,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             match judge(&subject, case.clone()) {
                 Ok(()) => {
                     passed += 1;
-                    super::print(&format!("ok      {}", value(&case.name)));
+                    terminal::print(&format!("ok      {}", value(&case.name)));
                 }
                 Err(why) => {
                     failed += 1;
-                    super::print(&format!(
+                    terminal::print(&format!(
                         "FAILED  {}\n        at {}\n{why}",
                         value(&case.name),
                         value(&case.place)
@@ -78,9 +79,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             }
         }
     }
-    super::print(&format!("\n{passed} passed, {failed} failed"));
+    terminal::print(&format!("\n{passed} passed, {failed} failed"));
     if passed + failed == 0 && !unreadable {
-        super::error("portcullis: no case was found, so nothing was tested");
+        terminal::error("portcullis: no case was found, so nothing was tested");
     }
     if failed == 0 && !unreadable && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -146,7 +147,7 @@ fn init(subject: &Subject) -> ExitCode {
             let answered = match subject.decide(&mut asked.question) {
                 Ok(answered) => answered,
                 Err(problem) => {
-                    super::error(&format!("portcullis: {problem}"));
+                    terminal::error(&format!("portcullis: {problem}"));
                     return ExitCode::FAILURE;
                 }
             };
@@ -170,6 +171,6 @@ fn init(subject: &Subject) -> ExitCode {
             let _ = write!(out, "[case.request]\n{}", kind.request);
         }
     }
-    super::print(out.trim_end());
+    terminal::print(out.trim_end());
     ExitCode::SUCCESS
 }

@@ -14,8 +14,8 @@ use portcullis_policy::reference::{Conclusion, Tri};
 use portcullis_policy::remedy::Remedy;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::ask::{Answered, Subject, told};
+use super::terminal::{self, Failure};
 use crate::clock::{self, unix_now};
 
 /// The largest request that is read, in bytes.
@@ -176,16 +176,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let answered = subject.ask(&mut request.question)?;
     let set = subject.policies.set();
     match arguments.format {
-        Format::Text => super::print(&text_of(set, &answered, arguments.all)),
-        Format::Json => super::print(&format!("{:#}", json_of(set, &answered))),
-        Format::Graph => super::print(&format!("{:#}", graph_of(set, &answered, request.applied_only))),
+        Format::Text => terminal::print(&text_of(set, &answered, arguments.all)),
+        Format::Json => terminal::print(&format!("{:#}", json_of(set, &answered))),
+        Format::Graph => terminal::print(&format!("{:#}", graph_of(set, &answered, request.applied_only))),
     }
     Ok(())
 }
 
 /// The text of a file, or of standard input where it is `-`. A pipe is good enough: `--request <(…)` is one.
 pub(super) fn read(path: &std::path::Path) -> Result<String, Failure> {
-    let problem = |error: std::io::Error| format!("cannot read `{}`: {error}", super::shown(path));
+    let problem = |error: std::io::Error| format!("cannot read `{}`: {error}", terminal::shown(path));
     let mut text = String::new();
     if path.as_os_str() == "-" {
         let input = std::io::stdin().lock();
@@ -196,7 +196,7 @@ pub(super) fn read(path: &std::path::Path) -> Result<String, Failure> {
     }
     // A part of it would be another question.
     if text.len() as u64 > REQUEST_BYTES_MAX {
-        return Err(format!("`{}` is larger than 8MiB", super::shown(path)).into());
+        return Err(format!("`{}` is larger than 8MiB", terminal::shown(path)).into());
     }
     Ok(text)
 }

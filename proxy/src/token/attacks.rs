@@ -8,8 +8,9 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
     RsaEncoding,
 };
-use portcullis_config::settings::{DeviceAttribute, ListSeparator, claim_way};
+use portcullis_config::settings::{ListSeparator, claim_way};
 use portcullis_policy::model::{Flow, GuestKind, RiskLevel};
+use portcullis_policy::signals::DeviceAttribute;
 use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
 

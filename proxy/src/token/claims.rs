@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_config::settings::{Claims, DeviceAttribute, Issuer, ListSeparator, claim_label, way_of};
+use portcullis_config::settings::{Claims, Issuer, ListSeparator, claim_label, way_of};
+use portcullis_config::vocabulary::{FLOWS, GUEST_KINDS, from_graph};
 use portcullis_policy::model::{AuthenticationContext, Flow, GuestKind, RiskLevel};
-use portcullis_policy::signals::{Fact, Identity, OwnedDevice, Value as Attribute};
+use portcullis_policy::signals::{DeviceAttribute, Fact, Identity, OwnedDevice, Value as Attribute};
 use serde_json::{Map, Value};
 
 use super::times::NumericDate;
@@ -147,11 +148,8 @@ impl<'c> ClaimReader<'c> {
         let Some(value) = name.and_then(|name| self.get(name)) else { return Ok(None) };
         match value.as_str() {
             Some("" | "none") => Ok(None),
-            Some(word) if word.eq_ignore_ascii_case("deviceCodeFlow") => Ok(Some(Flow::DeviceCode)),
-            Some(word) if word.eq_ignore_ascii_case("authenticationTransfer") => {
-                Ok(Some(Flow::AuthenticationTransfer))
-            }
-            _ => Err(BadToken::Claims),
+            Some(word) => from_graph(FLOWS, word).and_then(Flow::from_word).map(Some).ok_or(BadToken::Claims),
+            None => Err(BadToken::Claims),
         }
     }
 
@@ -250,21 +248,13 @@ impl<'c> ClaimReader<'c> {
             ..OwnedDevice::default()
         };
         for (attribute, name) in &names.device_attributes {
-            match attribute {
-                DeviceAttribute::DisplayName => device.display_name = self.text(name),
-                DeviceAttribute::Ownership => device.ownership = self.text(name),
-                DeviceAttribute::EnrollmentProfile => device.enrollment_profile = self.text(name),
-                DeviceAttribute::Manufacturer => device.manufacturer = self.text(name),
-                DeviceAttribute::MdmAppId => device.mdm_app_id = self.text(name),
-                DeviceAttribute::Model => device.model = self.text(name),
-                DeviceAttribute::ProfileType => device.profile_type = self.text(name),
-                DeviceAttribute::PhysicalIds => device.physical_ids = self.texts(name),
-                DeviceAttribute::SystemLabels => device.system_labels = self.texts(name),
-                DeviceAttribute::Extension(number) => {
-                    device.extension_attributes.retain(|(known, _)| known != number);
-                    device.extension_attributes.extend(self.text(name).map(|text| (*number, text)));
+            let value = match attribute {
+                DeviceAttribute::PhysicalIds | DeviceAttribute::SystemLabels => {
+                    Some(Attribute::List(self.texts(name)))
                 }
-            }
+                _ => self.text(name).map(Attribute::Text),
+            };
+            device.set(*attribute, value);
         }
         Ok(Some((id, device)))
     }
@@ -356,16 +346,10 @@ fn exact(number: &serde_json::Number) -> Result<Attribute, BadToken> {
 /// How somebody is external, in Graph's words; `member` and `none` are nobody external.
 fn guest_kind(value: &Value) -> Result<Option<GuestKind>, BadToken> {
     let word = value.as_str().ok_or(BadToken::Claims)?;
-    let is = |name: &str| word.eq_ignore_ascii_case(name);
-    Ok(Some(match () {
-        () if is("internalGuest") => GuestKind::InternalGuest,
-        () if is("b2bCollaborationGuest") || is("guest") => GuestKind::B2bCollaborationGuest,
-        () if is("b2bCollaborationMember") => GuestKind::B2bCollaborationMember,
-        () if is("b2bDirectConnectUser") => GuestKind::B2bDirectConnectUser,
-        () if is("serviceProvider") => GuestKind::ServiceProvider,
-        () if is("otherExternalUser") => GuestKind::OtherExternalUser,
-        () if is("member") || is("none") || word.is_empty() => return Ok(None),
+    match word.to_ascii_lowercase().as_str() {
+        "member" | "none" | "" => Ok(None),
+        "guest" => Ok(Some(GuestKind::B2bCollaborationGuest)),
         // A kind that is not known is not "no guest".
-        () => return Err(BadToken::Claims),
-    }))
+        _ => from_graph(GUEST_KINDS, word).and_then(GuestKind::from_word).map(Some).ok_or(BadToken::Claims),
+    }
 }

@@ -8,6 +8,7 @@ mod endpoint;
 mod forgeable;
 mod headers;
 mod identity;
+mod trial;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -27,6 +28,7 @@ use x509_parser::prelude::FromDer;
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
 pub(crate) use endpoint::{Endpoint, cause_of};
 pub(crate) use headers::{ForwardedFor, HeadPlan, PermittedRequest, drop_header_case, has_looped, prepare};
+pub(crate) use trial::try_upstream;
 
 /// The upstreams of every app, by position.
 #[derive(Debug)]

@@ -153,24 +153,8 @@ const PINGORA: [&str; 6] =
 
 /// Imports that break a law and are still to be cut.
 const KNOWN: &[(&str, &str)] = &[
-    ("proxy/cli/ask", "proxy/cli"),
-    ("proxy/cli/explain", "proxy/cli"),
-    ("proxy/cli/explain/account", "proxy/cli"),
     ("proxy/cli/explain/account", "proxy/cli/explain"),
-    ("proxy/cli/page", "proxy/cli"),
-    ("proxy/cli/test_cases", "proxy/cli"),
-    ("proxy/cli/what_if", "proxy/cli"),
     ("proxy/denial/desk", "proxy/denial/twin"),
-    ("proxy/cli/analyze", "proxy/cli"),
-    ("config/import/entra/places", "config/lower/countries"),
-    ("proxy/cli/check", "proxy/cli"),
-    ("proxy/cli/check/online", "pingora"),
-    ("proxy/cli/check/online", "proxy/cli"),
-    ("proxy/cli/healthcheck", "proxy/cli"),
-    ("proxy/cli/import", "proxy/cli"),
-    ("proxy/cli/run", "proxy/cli"),
-    ("proxy/cli/schema", "proxy/cli"),
-    ("proxy/cli/demo", "proxy/cli"),
 ];
 
 /// The room of a file: the second step of its name.

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 use super::account::Field;
 use super::reading::{App, Loss, Reading, key, strings};
 use super::{apps, names};
+use crate::vocabulary::{GUEST_KINDS, from_graph};
 
 /// Whom a policy is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,15 +46,6 @@ impl Side {
         }
     }
 }
-
-const GUEST_KINDS: [(&str, &str); 6] = [
-    ("internalGuest", "internal-guest"),
-    ("b2bCollaborationGuest", "b2b-collaboration-guest"),
-    ("b2bCollaborationMember", "b2b-collaboration-member"),
-    ("b2bDirectConnectUser", "b2b-direct-connect-user"),
-    ("serviceProvider", "service-provider"),
-    ("otherExternalUser", "other-external-user"),
-];
 
 /// Whom the policy is about: people, or programs if it names any.
 pub(super) fn subjects(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Subjects {
@@ -163,8 +155,8 @@ fn guests(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Vec<Strin
     };
     let mut kinds = Vec::new();
     for word in text.split(',').map(str::trim) {
-        match GUEST_KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
-            Some((_, kind)) => kinds.push(*kind),
+        match from_graph(GUEST_KINDS, word) {
+            Some(kind) => kinds.push(kind),
             None if word.eq_ignore_ascii_case("none") => {}
             None => reading.refused(&types, side.loss(), "names a kind of guests that is not known here"),
         }

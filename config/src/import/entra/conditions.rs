@@ -8,30 +8,7 @@ use super::assignments::{Side, Sides, sides_table};
 use super::json::Json;
 use super::names;
 use super::reading::{Located, Loss, Reading, key, strings};
-
-/// Entra's words and ours. The first column compares without case.
-type Words = &'static [(&'static str, &'static str)];
-
-const CLIENT_APPS: Words = &[
-    ("browser", "browser"),
-    ("mobileAppsAndDesktopClients", "mobile-apps-and-desktop-clients"),
-    ("exchangeActiveSync", "exchange-active-sync"),
-    ("other", "other"),
-];
-const PLATFORMS: Words = &[
-    ("all", "all"),
-    ("android", "android"),
-    ("iOS", "ios"),
-    ("windows", "windows"),
-    ("windowsPhone", "windows-phone"),
-    ("macOS", "macos"),
-    ("linux", "linux"),
-];
-const RISKS: Words = &[("none", "none"), ("low", "low"), ("medium", "medium"), ("high", "high")];
-const INSIDER_RISKS: Words =
-    &[("none", "none"), ("minor", "low"), ("moderate", "medium"), ("elevated", "high")];
-const FLOWS: Words =
-    &[("deviceCodeFlow", "device-code-flow"), ("authenticationTransfer", "authentication-transfer")];
+use crate::vocabulary::{CLIENT_APPS, FLOWS, GraphWords, INSIDER_RISKS, PLATFORMS, RISKS, from_graph};
 
 /// The conditions as a table of the file.
 pub(super) fn conditions(reading: &mut Reading<'_>, field: &Field<'_>) -> Table {
@@ -95,7 +72,7 @@ fn unenforceable(reading: &mut Reading<'_>, conditions: &Field<'_>) {
 }
 
 /// One word of a list whose values are ORed. An unknown one would be missed.
-fn word(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, words: Words) -> Option<&'static str> {
+fn word(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, words: GraphWords) -> Option<&'static str> {
     word_of(reading, field, text, words, Loss::Unknown)
 }
 
@@ -103,16 +80,15 @@ fn word_of(
     reading: &mut Reading<'_>,
     field: &Field<'_>,
     text: &str,
-    words: Words,
+    words: GraphWords,
     loss: Loss,
 ) -> Option<&'static str> {
-    let found = words.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(text));
-    let Some((theirs, ours)) = found else {
+    let Some(ours) = from_graph(words, text) else {
         reading.refused(field, loss, "is a value that is not known here");
         return None;
     };
     // The same word in our spelling needs no explanation.
-    if key(theirs) == ours.replace('-', "") {
+    if key(text) == ours.replace('-', "") {
         reading.taken(field, "");
     } else {
         reading.adapted(field, &format!("is `{ours}` here"));
@@ -193,6 +169,10 @@ fn both_sides(
 fn platforms(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
     let field = reading.configured(conditions, "platforms", Loss::Wider)?;
     both_sides(reading, &field, ["includePlatforms", "excludePlatforms"], |reading, field, text, side| {
+        if text.eq_ignore_ascii_case("all") {
+            reading.taken(field, "");
+            return Named::Known("all".to_owned());
+        }
         let loss = if side == Side::Include { Loss::Unknown } else { Loss::Stricter };
         let found = word_of(reading, field, text, PLATFORMS, loss);
         found.map_or(Named::Lost, |word| Named::Known(word.to_owned()))
@@ -282,7 +262,7 @@ fn risk(
     reading: &mut Reading<'_>,
     conditions: &Field<'_>,
     name: &str,
-    known: Words,
+    known: GraphWords,
     ours: &'static str,
 ) -> Option<Value> {
     let mut found = Vec::new();

@@ -9,7 +9,7 @@ use super::account::Field;
 use super::json::Json;
 use super::names;
 use super::reading::{Loss, Reading, strings};
-use crate::lower::countries::is_assigned;
+use crate::vocabulary::countries::is_assigned;
 
 /// An address that no request comes from: the discard-only prefix of RFC 6666.
 pub(super) const NOBODY: &str = "100::/128";

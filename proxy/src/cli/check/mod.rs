@@ -13,6 +13,7 @@ use portcullis_config::load;
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
+use super::terminal;
 use crate::clock::unix_now;
 
 /// What to check and how to tell.
@@ -60,17 +61,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             CompiledPolicies::compile(config.policies.clone(), Generation(1)).err().unwrap_or_default();
     }
     match arguments.format {
-        Format::Json => super::print(&format!("{:#}", render_json(&diagnostics, &loaded.sources))),
+        Format::Json => terminal::print(&format!("{:#}", render_json(&diagnostics, &loaded.sources))),
         Format::Text => {
-            super::error(&render_text(&diagnostics, &loaded.sources));
-            answers.iter().for_each(|answer| super::print(answer));
+            terminal::error(&render_text(&diagnostics, &loaded.sources));
+            answers.iter().for_each(|answer| terminal::print(answer));
         }
     }
     for problem in &uncompiled {
-        super::error(&format!("error[policy/compile]: {problem}"));
+        terminal::error(&format!("error[policy/compile]: {problem}"));
     }
     for problem in &unreadable {
-        super::error(problem.trim_end());
+        terminal::error(problem.trim_end());
     }
     let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
     let (errors, warnings) =
@@ -80,14 +81,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         let set = &config.policies;
         let warned = match warnings {
             0 => String::new(),
-            _ => format!("; {} above", super::counted(warnings, "warning", "warnings")),
+            _ => format!("; {} above", terminal::counted(warnings, "warning", "warnings")),
         };
-        super::print(&format!(
+        terminal::print(&format!(
             "{}: {}, {}, {}: fit to serve{warned}",
-            super::shown(&arguments.config),
-            super::counted(set.apps.len(), "app", "apps"),
-            super::counted(set.policies.len(), "policy", "policies"),
-            super::counted(set.locations.len(), "named location", "named locations")
+            terminal::shown(&arguments.config),
+            terminal::counted(set.apps.len(), "app", "apps"),
+            terminal::counted(set.policies.len(), "policy", "policies"),
+            terminal::counted(set.locations.len(), "named location", "named locations")
         ));
     }
     ExitCode::SUCCESS

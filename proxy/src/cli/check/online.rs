@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pingora::connectors::TransportConnector;
-use pingora::upstreams::peer::HttpPeer;
 use portcullis_config::diagnose::{Diagnostic, FileId, Severity};
 use portcullis_config::settings::{Issuer, KeySource, Upstream};
 use portcullis_config::{Config, Loaded};
@@ -13,8 +11,9 @@ use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::super::terminal;
 use crate::token::{FetchError, try_issuer};
-use crate::upstream::{authorities, cause_of};
+use crate::upstream::try_upstream;
 
 /// The longest that one step of asking an upstream may take.
 const STEP: Duration = Duration::from_secs(3);
@@ -98,7 +97,7 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
     match trial.outcome {
         Ok(keys) => {
             let took = started.elapsed().as_millis();
-            let keys = crate::cli::counted(keys, "key", "keys");
+            let keys = terminal::counted(keys, "key", "keys");
             answers.push(Answer::good(url, format!("issuer `{name}`: {keys}, in {took} ms")));
         }
         Err(FetchError::OtherIssuer) => {
@@ -162,27 +161,17 @@ async fn ask_upstream(upstream: &Upstream) -> Answer {
     if addresses.is_empty() {
         return bad("the name has no address".to_owned(), "look at DNS");
     }
-    let connector = TransportConnector::new(None);
     let mut problems = Vec::new();
-    for address in &addresses {
-        let mut peer = HttpPeer::new(*address, tls_name.is_some(), tls_name.clone().unwrap_or_default());
-        peer.options.connection_timeout = Some(STEP);
-        peer.options.total_connection_timeout = Some(STEP * 2);
-        // What cannot be read of them is told apart.
-        peer.options.ca = upstream.ca.as_ref().and_then(|ca| authorities(ca).ok());
+    for address in addresses {
         let started = Instant::now();
-        match connector.new_stream(&peer).await {
-            Ok(_) if problems.is_empty() => {
+        match try_upstream(upstream, address, STEP).await {
+            Ok(()) if problems.is_empty() => {
                 let tls = if tls_name.is_some() { " with TLS" } else { "" };
                 let took = started.elapsed().as_millis();
                 return Answer::good(host, format!("upstream `{shown}`: connected{tls}, in {took} ms"));
             }
-            Ok(_) => break,
-            Err(problem) => {
-                let told: String =
-                    problem.to_string().chars().filter(|c| !c.is_control()).take(300).collect();
-                problems.push(format!("{address}: {}: {}", cause_of(&problem).as_str(), told.trim()));
-            }
+            Ok(()) => break,
+            Err(problem) => problems.push(format!("{address}: {problem}")),
         }
     }
     let help = if tls_name.is_some() {

@@ -15,6 +15,7 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Fact, Signals};
 use portcullis_policy::{CompiledPolicies, Outcome};
 
+use super::super::terminal::Failure;
 use super::{Found, hex};
 use crate::clock::timestamp;
 use crate::decision_record::DecisionRecord;
@@ -22,7 +23,7 @@ use crate::denial::Denials;
 use crate::refusal::Refusal;
 
 /// Writes the account.
-pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<String, super::Failure> {
+pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<String, Failure> {
     let set = &config.policies;
     let mut out = String::new();
     line(
@@ -352,7 +353,7 @@ fn decide<T>(
     Some(ask(compiled, &scope, &record.signals(&principal, &context, target)))
 }
 
-fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<(), super::Failure> {
+fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<(), Failure> {
     let compiled = CompiledPolicies::compile(set, Generation(0))
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let told = decide(record, &compiled, |compiled, scope, signals| {

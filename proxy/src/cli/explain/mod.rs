@@ -11,7 +11,7 @@ use portcullis_config::settings::LogSink;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::Failure;
+use super::terminal::{self, Failure};
 use crate::clock::{timestamp, unix_now};
 use crate::decision_record::DecisionRecord;
 use crate::denial::{CODE_LIFE_SECS, Denials};
@@ -105,7 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Err(_) => sealed(&denials, &arguments.what)?,
     };
-    super::print(&account::of(&found, config, &denials)?);
+    terminal::print(&account::of(&found, config, &denials)?);
     Ok(())
 }
 
@@ -136,10 +136,11 @@ fn logged(id: Uuid, logs: &[PathBuf]) -> Result<Found, Failure> {
         return Err("the configuration logs to no file; name one with --log FILE".into());
     }
     for path in logs {
-        let line = search::find(path, id).map_err(|problem| format!("{}: {problem}", super::shown(path)))?;
+        let line =
+            search::find(path, id).map_err(|problem| format!("{}: {problem}", terminal::shown(path)))?;
         let Some(line) = line else { continue };
         let line: Line = serde_json::from_slice(&line).map_err(|problem| {
-            format!("{}: the line of this request is broken: {problem}", super::shown(path))
+            format!("{}: the line of this request is broken: {problem}", terminal::shown(path))
         })?;
         return Ok(Found {
             request_id: line.request_id,
