@@ -349,9 +349,9 @@ def drive(row, served, **course):
         return result()
 
 
-def morning(row, served, number):
-    """One pass over a morning's requests, while one more person goes through the app over HTTP/2 and TLS."""
-    script, count = row.morning(number)
+def peak(row, served, number):
+    """One pass over a peak's requests, while one more person goes through the app over HTTP/2 and TLS."""
+    script, count = row.peak(number)
     before, began = cpu_seconds(family(served.pid)), time.time()
     with driving(row, served, rate=0, script=script) as result:
         other = h2load(row, served, ["-n", str(count // 6)], paths=["/", "/assets/1.js", "/assets/2.js", "/api/items/1"])
@@ -363,9 +363,9 @@ def morning(row, served, number):
 
 
 def closed(work, row, served, number, seconds):
-    """As many requests as the server answers, each client waiting for its answer: for some seconds, or a morning's."""
-    if row.morning:
-        return morning(row, served, number)
+    """As many requests as the server answers, each client waiting for its answer: for some seconds, or a peak's."""
+    if row.peak:
+        return peak(row, served, number)
     if row.h2:
         return h2load(row, served, ["-D", str(seconds)])
     return wrk(work, row, served, seconds)

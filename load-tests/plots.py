@@ -28,9 +28,9 @@ def undisturbed(facts):
         return
     yield "\n| undisturbed | CPU s / 100k | × pingora default | × pingora tuned |"
     yield "|---|---|---|---|"
-    floors = [known.get("pingora-default"), known.get("pingora-tuned")]
+    baselines = [known.get("pingora-default"), known.get("pingora-tuned")]
     for name, cost in known.items():
-        ratios = " | ".join(shown(floor and cost / floor) for floor in floors)
+        ratios = " | ".join(shown(baseline and cost / baseline) for baseline in baselines)
         yield f"| {name} | {cost:.2f} | {ratios} |"
     yield ""
     yield "A tenth of all windows of 50 ms cost less: what the server takes while nothing else keeps the machine's memory and cores busy."
@@ -102,8 +102,8 @@ def bars(facts, key, title):
     for number, row in enumerate(rows):
         y = 40 + number * step
         ours = row["name"].startswith("portcullis")
-        floor = row["name"].startswith("pingora")
-        colour = "#1f4f86" if ours else "#7a8794" if floor else "#c0c7cf"
+        baseline = row["name"].startswith("pingora")
+        colour = "#1f4f86" if ours else "#7a8794" if baseline else "#c0c7cf"
         length = max(row[key] / top * width, 1)
         parts.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{html.escape(row["name"])}</text>')
         parts.append(f'<rect x="{left}" y="{y + 2}" width="{length:.1f}" height="16" fill="{colour}"/>')

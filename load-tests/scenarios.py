@@ -10,8 +10,8 @@ import re
 import shutil
 import subprocess
 
-import morning
 import policies
+import workload_peak
 
 HOST = "app-000.load.example"
 # As the unit sets it.
@@ -36,8 +36,8 @@ class Row:
     tls: bool = False
     h2: bool = False
     fresh: bool = False
-    # Of a number, that morning's requests and how many they are.
-    morning: object = None
+    # Of a number, that peak's requests and how many they are.
+    peak: object = None
 
 
 def tool(name):
@@ -111,7 +111,7 @@ http {{
         folder = self.folder("origin")
         if not self.etags:
             folder.joinpath("large.bin").write_bytes(bytes(range(256)) * 4096)
-            self.etags = morning.files(folder)
+            self.etags = workload_peak.files(folder)
         body = "x" * 1024
         return self.nginx("origin", f"location / {{ default_type text/plain; return 200 '{body}'; }} location = /large.bin {{ root {folder}; }} location /assets/ {{ root {folder}; }}", cpu=self.load_cpu, port=port)
 
@@ -119,11 +119,11 @@ http {{
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
                         "-days", "2", "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"], capture_output=True, check=True)
 
-    def floor(self, kind):
+    def baseline(self, kind):
         def start(origin):
-            port, tls, folder = self.free_port(), self.free_port(), self.folder(f"floor-{kind}")
+            port, tls, folder = self.free_port(), self.free_port(), self.folder(f"baseline-{kind}")
             self.certificate(folder)
-            served = self.start(f"floor-{kind}", [self.bin / f"floor-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
+            served = self.start(f"baseline-{kind}", [self.bin / f"baseline-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
                                 env=TUNED if kind == "tuned" else None)
             served.tls_port = tls
             return served
@@ -131,18 +131,18 @@ http {{
         return start
 
     def keys(self, kid="load-1"):
-        """New keys for the morning, their folder, and in it a token of one person who goes through the app over HTTP/2."""
+        """New keys for the peak, their folder, and in it a token of one person who goes through the app over HTTP/2."""
         folder = self.folder(f"keys-{kid}")
-        self.issuers = morning.Issuers(self, self.folder("morning"), kid)
+        self.issuers = workload_peak.Issuers(self, self.folder("peak"), kid)
         for algorithm in ("rs256", "es256"):
             folder.joinpath(f"{algorithm}.json").write_text(json.dumps(self.issuers.jwks(algorithm)))
         folder.joinpath("person.txt").write_text(self.issuers.tokens("staff", 1, 0)[0] + "\n")
         return folder
 
-    def morning(self, judged, people=1_200, retired=()):
+    def peak(self, judged, people=1_200, retired=()):
         def write(number):
-            path = self.folder("morning") / f"{number}-{'judged' if judged else 'floor'}.ndjson"
-            return path, morning.write(path, self.issuers, self.etags, number, people, judged, retired)
+            path = self.folder("peak") / f"{number}-{'judged' if judged else 'baseline'}.ndjson"
+            return path, workload_peak.write(path, self.issuers, self.etags, number, people, judged, retired)
 
         return write
 
@@ -306,7 +306,7 @@ OIDCCryptoPassphrase load-tests-only
         return start
 
     def portcullis(self, count, algorithm, name, keys=None):
-        """With `keys`, a folder in which `rs256.json` and `es256.json` are, the two issuers of `morning` are known and its policy holds."""
+        """With `keys`, a folder in which `rs256.json` and `es256.json` are, the two issuers of `peak` are known and its policy holds."""
 
         def start(origin):
             port, tls, admin, folder = self.free_port(), self.free_port(), self.free_port(), self.folder(name)
@@ -314,8 +314,8 @@ OIDCCryptoPassphrase load-tests-only
             self.certificate(folder)
             issuers = [("load", "https://issuer.load.example", algorithm, keys / "rs256.json" if keys else self.tokens(algorithm) / "jwks.json")]
             if keys:
-                folder.joinpath("policies", "morning.toml").write_text(morning.POLICY)
-                issuers.append(("partners", morning.PARTNERS, "es256", keys / "es256.json"))
+                folder.joinpath("policies", "peak.toml").write_text(workload_peak.POLICY)
+                issuers.append(("partners", workload_peak.PARTNERS, "es256", keys / "es256.json"))
             issuers = "".join(f"""
 [[issuer]]
 name = "{issuer}"
@@ -363,15 +363,15 @@ def rows(cx, quick, only):
     keys = cx.keys()
     person = keys / "person.txt"
     found = [
-        Row("pingora-default", "pingora-default", cx.floor("default"), rs),
-        Row("pingora-tuned", "pingora-tuned", cx.floor("tuned"), rs),
+        Row("pingora-default", "pingora-default", cx.baseline("default"), rs),
+        Row("pingora-tuned", "pingora-tuned", cx.baseline("tuned"), rs),
         Row("portcullis-allowed-1000-rs256", "p1000-rs", cx.portcullis(1_000, "rs256", "p1000-rs"), rs),
         Row("portcullis-allowed-10000-rs256", "p10000-rs", cx.portcullis(10_000, "rs256", "p10000-rs"), rs),
         Row("portcullis-denied-1000-rs256", "p1000-rs", cx.portcullis(1_000, "rs256", "p1000-rs"), rs, expect=403, headers=list(DENIED)),
         Row("pingora-tuned-refused", "pingora-tuned", None, rs, expect=403, path="/refused"),
         Row("portcullis-allowed-1000-es256", "p1000-es", cx.portcullis(1_000, "es256", "p1000-es"), es),
-        Row("portcullis-morning-1000", "p1000-morning", cx.portcullis(1_000, "rs256", "p1000-morning", keys=keys), person, connections=64, morning=cx.morning(True)),
-        Row("pingora-tuned-morning", "pingora-tuned", None, person, connections=64, morning=cx.morning(False)),
+        Row("portcullis-peak-1000", "p1000-peak", cx.portcullis(1_000, "rs256", "p1000-peak", keys=keys), person, connections=64, peak=cx.peak(True)),
+        Row("pingora-tuned-peak", "pingora-tuned", None, person, connections=64, peak=cx.peak(False)),
     ]
     more = [
         Row("portcullis-allowed-10-rs256", "p10-rs", cx.portcullis(10, "rs256", "p10-rs"), rs),
@@ -409,8 +409,8 @@ def rows(cx, quick, only):
         else:
             absent[row.name] = f"{name} is not installed"
     if not tool("h2load"):
-        absent |= {row.name: "h2load is not installed" for row in found if row.h2 or row.morning}
-        found = [row for row in found if not row.h2 and not row.morning]
+        absent |= {row.name: "h2load is not installed" for row in found if row.h2 or row.peak}
+        found = [row for row in found if not row.h2 and not row.peak]
     starts = {row.server: row.start for row in found if row.start}
     for row in found:
         row.start = row.start or starts[row.server]

@@ -1,4 +1,4 @@
 //! What the measuring programs share. `run` beside this folder drives them; nothing here is part of
 //! Portcullis.
 
-pub mod floor;
+pub mod baseline;

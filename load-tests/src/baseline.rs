@@ -1,4 +1,4 @@
-//! The floor: pingora passing requests through, and nothing else, to measure Portcullis beside it.
+//! The baseline: pingora passing requests through, and nothing else, to measure Portcullis beside it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use pingora::proxy::http_proxy_service;
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 
-/// Which settings the floor runs with.
+/// Which settings the baseline runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settings {
     /// Pingora's own defaults, work stealing included.

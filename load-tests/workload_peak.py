@@ -1,9 +1,9 @@
-"""Nine in the morning: people arrive, each with a token that nobody has seen, and open several apps.
+"""The peak workload, the start of a working day: people arrive, each with a token that nobody has seen, and open several apps.
 
 Each person's visit is pages with bursts of assets (half of them unchanged since yesterday: 304), calls to an API,
 some with a body. Two issuers sign, RS256 and ES256. Some people are in a forbidden place, some have a device that
 does not comply, some come with an expired token or with none. What each request must be answered is known, since
-the policy that refuses is the only one of its kind. The same seed makes the same morning.
+the policy that refuses is the only one of its kind. The same seed makes the same requests.
 """
 import json
 import os
@@ -95,7 +95,7 @@ def visit(choice, kind, token, etags):
 
 
 def write(path, issuers, etags, seed, people, judged, retired=()):
-    """Writes a morning's requests; how many. Without `judged`, what is expected is what the origin answers.
+    """Writes a peak's requests; how many. Without `judged`, what is expected is what the origin answers.
 
     `retired` tokens, of keys that were withdrawn, come too.
     """
