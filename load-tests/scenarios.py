@@ -1,7 +1,7 @@
 """Each row of the table: which server, how it is configured, and what it is sent.
 
 Peers do what their own documentation advises. What a peer does not do of what Portcullis does is said in
-README.md.
+RESULTS.md.
 """
 import dataclasses
 import json
