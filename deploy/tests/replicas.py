@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from stage import POLICIES, Client, Crowd, Stage, end, free_port, get, healthy, wait_for
+from stage import POLICIES, Client, Crowd, Stage, end, free_port, get, is_healthy, wait_for
 
 DEPLOY = pathlib.Path(__file__).resolve().parent.parent
 EVERYBODY = """
@@ -124,7 +124,7 @@ def main():
             time.sleep(2)
             check(f"{name}: one of three killed under load", crowd.stop(), {200})
             running[1] = stage.portcullis(configs[1], replicas[1][1])
-            assert healthy(stage.binary, replicas[1][1])
+            assert is_healthy(stage.binary, replicas[1][1])
             end(balancer)
 
 

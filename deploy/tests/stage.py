@@ -4,39 +4,20 @@ Standard library only. The demo's issuer signs the tokens; its keys are served a
 that a test can let it die without losing the tokens.
 """
 
-import contextlib
 import http.client
 import http.server
 import json
 import pathlib
-import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "proxy" / "tests"))
+from frame import Frame, end, free_port, is_healthy, wait_for  # noqa: E402,F401
 
 HOST = "wiki.localhost"
 OFFICE, HOME, ABROAD = "203.0.113.10", "198.51.100.20", "192.0.2.10"
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def wait_for(what, holds, seconds=60, every=0.1):
-    """Looks until `holds` gives something true, and gives it; ends the test when that takes too long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            found = holds()
-            if found:
-                return found
-        time.sleep(every)
-    sys.exit(f"waited in vain for {what() if callable(what) else what}")
 
 
 def get(url, headers=None, timeout=10):
@@ -71,8 +52,8 @@ def serve(body, port=0, version="HTTP/1.1"):
     return server, f"127.0.0.1:{server.server_address[1]}"
 
 
-class Stage(contextlib.ExitStack):
-    """Everything that was started ends with the stage."""
+class Stage(Frame):
+    """A demo's issuer, a key server and an app."""
 
     def __init__(self, binary, folder):
         super().__init__()
@@ -98,11 +79,6 @@ class Stage(contextlib.ExitStack):
     def revive_key_server(self):
         self.key_server, _ = serve(self.key_document, int(self.keys.rsplit(":", 1)[1]), "HTTP/1.0")
 
-    def start(self, command, **options):
-        process = subprocess.Popen(command, **options)
-        self.callback(end, process)
-        return process
-
     def configuration(self, folder, listen, admin, more="", upstream=None, server=""):
         """Writes a configuration with three policies: two enforced, one report-only."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +92,7 @@ class Stage(contextlib.ExitStack):
 
     def portcullis(self, config, admin):
         process = self.start([self.binary, "run", "--config", str(config)])
-        wait_for("Portcullis to be ready", lambda: healthy(self.binary, admin))
+        wait_for("Portcullis to be ready", lambda: is_healthy(self.binary, admin))
         return process
 
     def headers(self, token="allowed", address=OFFICE):
@@ -131,20 +107,6 @@ class Stage(contextlib.ExitStack):
         door.close()
         token = next(cookie for cookie in cookies if cookie.startswith("portcullis_demo_token="))
         return self.headers("Bearer " + token.split(";")[0].split("=", 1)[1])
-
-
-def healthy(binary, admin):
-    return subprocess.run([binary, "healthcheck", "--admin", admin], capture_output=True).returncode == 0
-
-
-def end(process):
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class Client:

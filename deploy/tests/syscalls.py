@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 
-from stage import ABROAD, Client, Stage, free_port, get, healthy, wait_for
+from stage import ABROAD, Client, Stage, free_port, get, is_healthy, wait_for
 
 UNIT = pathlib.Path(__file__).resolve().parent.parent / "systemd/portcullis.service"
 
@@ -46,7 +46,7 @@ def main():
         config = stage.configuration(stage.folder / "etc", listen, admin)
         trace = stage.folder / "trace"
         traced = stage.start(["strace", "-f", "-qq", "-o", str(trace), stage.binary, "run", "--config", str(config)])
-        wait_for("Portcullis to be ready", lambda: healthy(stage.binary, admin))
+        wait_for("Portcullis to be ready", lambda: is_healthy(stage.binary, admin))
         client = Client(listen)
         seen = [client.ask(stage.headers()), client.ask(stage.headers(address=ABROAD)), client.ask({"Host": "unknown.test"})]
         assert seen == [200, 403, 401], seen

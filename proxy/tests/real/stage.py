@@ -6,12 +6,10 @@ stage.
 
 import base64
 import contextlib
-import http.client
 import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +17,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "proxy" / "tests"))
+from frame import Frame, free_port, is_healthy, wait_for  # noqa: E402
+
 # Where `run` installs what the scripts need.
 PACKAGES = ROOT / "target" / "real"
 NODE = PACKAGES / "node_modules"
@@ -35,24 +36,6 @@ def binary():
     return str(found.resolve())
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def wait_for(what, holds, seconds=60, every=0.05):
-    """Looks until `holds` gives something true, and gives it; ends the test when that takes too long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            found = holds()
-            if found:
-                return found
-        time.sleep(every)
-    sys.exit(f"waited in vain for {what}")
-
-
 def listens(port):
     """Waits until somebody listens on a port of loopback."""
     wait_for(f"port {port}", lambda: socket.create_connection(("127.0.0.1", port), 1).close() or True)
@@ -62,7 +45,7 @@ def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class Stage(contextlib.ExitStack):
+class Stage(Frame):
     """A folder, an RSA key, and processes that end with it."""
 
     def __init__(self):
@@ -88,12 +71,6 @@ class Stage(contextlib.ExitStack):
         signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=signed.encode(), check=True,
                                    capture_output=True).stdout
         return f"{signed}.{b64(signature)}"
-
-    def start(self, command, **options):
-        """Starts a program that ends with the stage."""
-        process = subprocess.Popen([str(part) for part in command], **options)
-        self.callback(end, process)
-        return process
 
     def certificate(self, names):
         """A self-signed certificate for these names: the files of the chain and of its key."""
@@ -145,22 +122,12 @@ keys = {{ file = "keys.json" }}
     def is_ready(self):
         if self.process.poll() is not None:
             sys.exit(f"Portcullis ended early, status {self.process.returncode}")
-        return subprocess.run([binary(), "healthcheck", "--admin", self.admin], capture_output=True).returncode == 0
+        return is_healthy(binary(), self.admin)
 
     def decisions(self):
         """The lines of the decision log so far."""
         log = self.folder / "decisions.ndjson"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-
-
-def end(process):
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def wiki(port, hosts=("wiki.test",)):
