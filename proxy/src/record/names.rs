@@ -90,7 +90,7 @@ families! {
     TOKEN_DURATION: Histogram "portcullis_token_verification_duration_seconds" []
         "Time to verify a token that was not remembered.";
     DECISION_DURATION: Histogram "portcullis_decision_duration_seconds" []
-        "Time to gather the context and to decide, of one request in 64.";
+        "Time in which the policies decide a request.";
     CACHE_LOOKUPS: Counter "portcullis_token_cache_lookups_total" ["result"]
         "Look-ups of tokens: hit, rebound (known, but bound anew to changed policies), miss.";
     CACHE_ENTRIES: Gauge "portcullis_token_cache_entries" []
