@@ -1,7 +1,6 @@
 //! Metrics and health, on a listener of their own that is never a public one.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
@@ -16,7 +15,7 @@ use crate::state::State;
 /// Answers `/metrics`, `/healthz` and `/readyz` to GET and HEAD, and nothing else.
 #[derive(Debug)]
 pub struct Admin {
-    state: Arc<State>,
+    state: &'static State,
     /// Held while a page of metrics is written: however many ask, it is one thread and one text at a time.
     writing: Mutex<()>,
 }
@@ -24,7 +23,7 @@ pub struct Admin {
 impl Admin {
     /// Tells about `state`.
     #[must_use]
-    pub const fn new(state: Arc<State>) -> Self {
+    pub const fn new(state: &'static State) -> Self {
         Self { state, writing: Mutex::const_new(()) }
     }
 }
@@ -76,7 +75,7 @@ impl ServeHttp for Admin {
                 let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
                 let format = Format::accepted(accept);
                 let _one_at_a_time = self.writing.lock().await;
-                let state = Arc::clone(&self.state);
+                let state = self.state;
                 // Not on this thread: whoever asks for the health in the meantime is answered at once.
                 match spawn_low_priority(move || state.metrics_page(format)).await {
                     Some(page) => answer(StatusCode::OK, format.content_type(), page.into_bytes()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 use async_trait::async_trait;
 use pingora::apps::HttpServerOptions;
@@ -163,7 +163,7 @@ fn run(server: Server) {
 ///
 /// # Errors
 /// When an address or a TLS file is no good, or there is nobody to take over from.
-pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
+pub fn serve(state: &'static State, start: Start) -> Result<(), ServeError> {
     let snapshot = state.snapshot();
     if let Some(problem) = preflight::problems(&snapshot.config).into_iter().next() {
         return Err(ServeError::Impossible(problem.what));
@@ -213,7 +213,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
         Server::new_with_opt_and_conf(Some(Opt { upgrade: start.upgrade, ..Opt::default() }), conf);
     server.bootstrap();
 
-    let gateway = Gateway::new(Arc::clone(&state));
+    let gateway = Gateway::new(state);
     let mut requests = http_proxy(&server.configuration, gateway);
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(settings.client_idle);
@@ -240,11 +240,10 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
             }
         }
     }
-    let mut admin = Service::new("portcullis admin".to_owned(), Admin::new(Arc::clone(&state)));
+    let mut admin = Service::new("portcullis admin".to_owned(), Admin::new(state));
     admin.threads = Some(1);
     admin.add_tcp(&settings.admin.to_string());
 
-    let at_last = Arc::clone(&state);
     server.add_service(background_service("background", Background::new(state)));
     server.add_boxed_service(Box::new(proxy));
     server.add_service(admin);
@@ -258,7 +257,7 @@ pub fn serve(state: Arc<State>, start: Start) -> Result<(), ServeError> {
             .map_err(|problem| ServeError::PidFile(path.display().to_string(), problem))?;
     }
     run(server);
-    at_last.log.flush();
+    state.log.flush();
     if let Some(path) = pid_file
         && file::read(&path, 64).is_ok_and(|text| text == own.as_bytes())
     {

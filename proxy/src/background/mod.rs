@@ -31,21 +31,21 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// The service that pingora runs.
 #[derive(Debug)]
 pub struct Background {
-    state: Arc<State>,
+    state: &'static State,
 }
 
 impl Background {
     /// Keeps `state` fresh.
     #[must_use]
-    pub const fn new(state: Arc<State>) -> Self {
+    pub const fn new(state: &'static State) -> Self {
         Self { state }
     }
 
     /// Starts what is due at a tick; nobody waits for it.
     fn start_due(&self, tick: u32) {
         let start = |work: fn(&State)| {
-            let state = Arc::clone(&self.state);
-            drop(tokio::spawn(spawn_low_priority(move || work(&state))));
+            let state = self.state;
+            drop(tokio::spawn(spawn_low_priority(move || work(state))));
         };
         if self.state.has_retired() {
             start(State::drop_retired);
@@ -59,7 +59,7 @@ impl Background {
     }
 
     async fn look(&self) -> Files {
-        let state = Arc::clone(&self.state);
+        let state = self.state;
         tokio::task::spawn_blocking(move || Files::of(&state.snapshot().config)).await.unwrap_or_default()
     }
 
@@ -76,7 +76,7 @@ impl Background {
     }
 
     async fn reload(&self) {
-        let state = Arc::clone(&self.state);
+        let state = self.state;
         match spawn_low_priority(move || state.reload()).await {
             Some(Ok(snapshot)) => {
                 tracing::info!(generation = snapshot.generation.0, "the configuration was reloaded");

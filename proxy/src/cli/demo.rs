@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         folder: arguments.dir.clone(),
     })?;
     let demo = Arc::new(demo);
-    let state = Arc::new(State::start(&demo.config())?);
+    let state = State::start(&demo.config())?;
     terminal::print(&if arguments.json { demo.json() } else { demo.text() });
     let companion: Companion = Box::new(move |shutdown| {
         let demo = Arc::clone(&demo);

@@ -1,7 +1,6 @@
 //! `portcullis run`: serve a configuration until told to stop.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 
@@ -23,7 +22,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     server::prepare_process();
-    let state = Arc::new(State::start(&arguments.config)?);
+    let state = State::start(&arguments.config)?;
     server::serve(state, Start { upgrade: arguments.upgrade, companion: None })?;
     Ok(())
 }

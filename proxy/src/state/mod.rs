@@ -225,14 +225,16 @@ fn app_meters(id: &str, former: Option<&Snapshot>) -> Arc<AppMeters> {
 }
 
 impl State {
-    /// Loads a configuration for the first time.
+    /// Loads a configuration for the first time. The state lives as long as the process: every request would else
+    /// contend on the counter of its owners.
     ///
     /// # Errors
     /// When it is not fit to serve.
-    pub fn start(path: &Path) -> Result<Self, StateError> {
+    pub fn start(path: &Path) -> Result<&'static Self, StateError> {
         // On a thread of its own, as reloads are: its end gives back what loading took for a while.
-        std::thread::scope(|scope| scope.spawn(|| Self::load(path)).join())
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let loaded = std::thread::scope(|scope| scope.spawn(|| Self::load(path)).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        loaded.map(|state| &*Box::leak(Box::new(state)))
     }
 
     fn load(path: &Path) -> Result<Self, StateError> {
