@@ -1,0 +1,212 @@
+//! The client's side of a request: pingora's session and its errors in our types, and our answers in its.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::TRANSFER_ENCODING;
+use pingora::ErrorSource;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, ErrorType, Result, Session};
+use portcullis_config::settings::Listener;
+
+use crate::admit::{Connection, Head, RawHead};
+use crate::authorize::Verdict;
+use crate::denial::Answer;
+use crate::exchange::{Progress, RequestContext};
+use crate::received::InspectedStream;
+use crate::record::{Stage, Traffic};
+use crate::refusal::{BadRequest, Refusal};
+
+/// A head as the rooms behind the hooks know it. The bytes of an HTTP/1 head are wanted once: what was admitted is
+/// what the parser made of them.
+pub(super) fn head<'r>(header: &'r RequestHeader, raw: Option<RawHead<'r>>) -> Head<'r> {
+    Head {
+        method: &header.method,
+        target: raw.map_or_else(|| header.raw_path(), |raw| raw.target()),
+        raw,
+        version: header.version,
+        headers: &header.headers,
+        authority: header.uri.authority().map(http::uri::Authority::as_str),
+    }
+}
+
+/// The connection that a session's requests come on; `None` when its other end has no address.
+pub(super) fn connection(session: &Session, listeners: &[Listener]) -> Option<Connection> {
+    let peer = session.client_addr()?.as_inet()?.ip();
+    let local = session.server_addr().and_then(|address| address.as_inet()).map(SocketAddr::port);
+    let listener = listeners.iter().find(|listener| Some(listener.address.port()) == local);
+    Some(Connection {
+        peer,
+        tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
+        port: listener.and_then(|listener| listener.public_port).or(local),
+    })
+}
+
+/// Judges a request that has come.
+pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict {
+    let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
+    let verdict = match (&raw, InspectedStream::of(session)) {
+        (Some(raw), Some(stream)) => {
+            let verdict = stream.head(|received| {
+                ctx.authorize(&head(session.req_header(), Some(RawHead::beside(raw, received))))
+            });
+            let chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
+            let is_sound = stream.expect_body(raw.len(), chunked);
+            match verdict {
+                Verdict::Permit(_) if !is_sound => Verdict::Refusal(Refusal::BadRequest(BadRequest::Framing)),
+                verdict => verdict,
+            }
+        }
+        // HTTP/1 comes on no other connection than an inspected one.
+        (Some(_), None) => Verdict::Refusal(Refusal::Internal),
+        (None, _) => ctx.authorize(&head(session.req_header(), None)),
+    };
+    let limit = ctx.snapshot.config.server.body_bytes_max;
+    match verdict {
+        Verdict::Permit(_) if ctx.facts.content_length.is_some_and(|length| length > limit) => {
+            Verdict::Refusal(Refusal::BodyTooLarge)
+        }
+        verdict => verdict,
+    }
+}
+
+/// Judges anew what still flows; see [`RequestContext::reauthorize`].
+pub(super) fn reauthorize(session: &Session, ctx: &mut RequestContext) -> Result<()> {
+    ctx.reauthorize(&head(session.req_header(), None)).map_err(|refusal| {
+        Error::explain(ErrorType::HTTPStatus(refusal.info().status), "no longer permitted")
+    })
+}
+
+/// Checks a part of the request's body before it passes.
+///
+/// An empty last piece never passes: pingora would write it to the app as a chunk of no length, which is the last
+/// chunk (RFC 9112, section 7.1), and then the last chunk again, which the app reads as the beginning of a request
+/// that nobody sent. An empty piece before the end stays: pingora drops it, and would take `None` for the end.
+pub(super) fn check_body(
+    session: &Session,
+    piece: &mut Option<Bytes>,
+    end: bool,
+    ctx: &mut RequestContext,
+) -> Result<()> {
+    let Some(chunk) = piece.as_ref() else { return Ok(()) };
+    reauthorize(session, ctx)?;
+    if chunk.is_empty() {
+        if end {
+            *piece = None;
+        }
+        return Ok(());
+    }
+    // What follows an upgrade is no request body.
+    if session.was_upgraded() {
+        return Ok(());
+    }
+    ctx.forwarding.body_bytes += chunk.len() as u64;
+    if ctx.forwarding.body_bytes > ctx.snapshot.config.server.body_bytes_max {
+        return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
+    }
+    Ok(())
+}
+
+/// Writes an answer of ours.
+pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
+    // With all its fields at once: set one by one, each would be looked up.
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status =
+        http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    head.headers = answer.headers;
+    let head = ResponseHeader::from(head);
+    if close {
+        // Nothing that follows an ambiguous head on this connection can be trusted.
+        session.set_keepalive(None);
+    }
+    let body = if session.req_header().method == Method::HEAD { Bytes::new() } else { answer.body };
+    session.write_response_header(Box::new(head), body.is_empty()).await?;
+    if !body.is_empty() {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.
+pub(super) fn refusal_of(problem: &Error, session: &Session, ctx: &mut RequestContext) -> Option<Refusal> {
+    Some(match (&ctx.progress, problem.etype()) {
+        // Judged anew and refused.
+        (Progress::Refused(refusal), ErrorType::HTTPStatus(_)) => *refusal,
+        // Refused, and the client did not wait for the answer: that refusal is what happened.
+        (Progress::Refused(_), _) => return None,
+        // A socket that says nothing is no failure of the app: it ends, as it was let in.
+        (Progress::Permitted(_), ErrorType::ReadTimedout) if session.was_upgraded() => {
+            return None;
+        }
+        (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
+        (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
+        _ if InspectedStream::of(session).is_some_and(InspectedStream::has_malformed_chunks) => {
+            Refusal::BadRequest(BadRequest::Framing)
+        }
+        _ if is_of_client(problem) => {
+            if is_protocol_violation(problem) {
+                ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Framing));
+            } else {
+                ctx.progress.abort(Stage::of(status_written(session)));
+            }
+            return None;
+        }
+        (_, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
+            Refusal::Upstream { status: 504 }
+        }
+        _ => Refusal::Upstream { status: 502 },
+    })
+}
+
+/// Whether a failure is one of the client's connection. Pingora leaves out to say so where it writes trailers.
+fn is_of_client(problem: &Error) -> bool {
+    match problem.esource() {
+        ErrorSource::Downstream => true,
+        ErrorSource::Unset => matches!(problem.etype(), ErrorType::WriteError | ErrorType::WriteTimedout),
+        ErrorSource::Upstream | ErrorSource::Internal => false,
+    }
+}
+
+/// Whether the client broke the protocol, rather than went away: closed, reset, or took and sent nothing for
+/// too long.
+fn is_protocol_violation(problem: &Error) -> bool {
+    match problem.etype() {
+        ErrorType::ConnectionClosed
+        | ErrorType::ReadError
+        | ErrorType::WriteError
+        | ErrorType::H2Error
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout => {
+            // Over HTTP/2 a breach of the protocol ends the stream or the connection from our side.
+            problem.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library)
+        }
+        _ => true,
+    }
+}
+
+/// The status of the head that the client was sent.
+fn status_written(session: &Session) -> Option<u16> {
+    session.response_written().map(|head| head.status.as_u16())
+}
+
+/// What went over the client's connection.
+pub(super) fn traffic(session: &Session) -> Traffic {
+    let written = session.response_written();
+    let status = status_written(session);
+    let is_of_events = || {
+        let kind = written.and_then(|head| head.headers.get(http::header::CONTENT_TYPE));
+        kind.is_some_and(|kind| {
+            kind.as_bytes().get(..EVENTS.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
+        })
+    };
+    Traffic {
+        status,
+        bytes_in: session.body_bytes_read() as u64,
+        bytes_out: session.body_bytes_sent() as u64,
+        is_stream: status == Some(101) || is_of_events(),
+    }
+}
+
+/// The kind of server-sent events (HTML Living Standard, section 9.2).
+const EVENTS: &[u8] = b"text/event-stream";

@@ -1,0 +1,121 @@
+//! The app's side of a request: where it is sent, with which head, and what is taken out of the answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::Version;
+use http::header::UPGRADE;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
+
+use crate::exchange::{Progress, RequestContext};
+use crate::failure::NetworkFailure;
+use crate::upstream::{self, ForwardedFor};
+
+/// Where the request is sent next.
+pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    let Progress::Permitted(permit) = &ctx.progress else { return Err(no_permit()) };
+    // A permit for one app, load or request opens no other.
+    if Some(permit.app()) != ctx.facts.app || permit.request_id() != ctx.request_id {
+        return Err(no_permit());
+    }
+    let attempt = ctx.forwarding.attempts;
+    ctx.forwarding.attempts += 1;
+    // What was read of the body is sent, and counted, again.
+    ctx.forwarding.body_bytes = 0;
+    // Between a request's begin and its first attempt there is nothing to wait for.
+    ctx.forwarding.asked_at = Some(if attempt == 0 { ctx.started } else { Instant::now() });
+    let upstreams = &ctx.snapshot.upstreams;
+    let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or_else(|| {
+        Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
+    })?;
+    let peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer);
+    ctx.forwarding.chosen = Some(chosen);
+    peer.ok_or_else(no_permit)
+}
+
+/// Rewrites the head that goes to the app.
+pub(super) fn set_upstream_headers(
+    received: Version,
+    header: &mut RequestHeader,
+    ctx: &mut RequestContext,
+) -> Result<()> {
+    let request_id = ctx.id_value();
+    let Progress::Permitted(permit) = &ctx.progress else { return Err(no_permit()) };
+    let facts = &ctx.facts;
+    upstream::prepare(
+        header,
+        upstream::PermittedRequest {
+            app: ctx.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?,
+            plan: ctx.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
+            caller: facts.caller.as_deref().ok_or_else(no_permit)?,
+            forwarded_for: if facts.keep_forwarded_for {
+                ForwardedFor::Keep
+            } else {
+                ForwardedFor::Set(facts.client)
+            },
+            authorization_is_verified: facts.authorization_is_verified,
+            host: facts.host.as_ref().ok_or_else(no_permit)?,
+            site: facts.site.ok_or_else(no_permit)?,
+            received,
+            request_id,
+        },
+    );
+    ctx.forwarding.asked_upgrade = facts.presence.upgrade && header.headers.contains_key(UPGRADE);
+    Ok(())
+}
+
+/// Cleans a head of the app's answer: an interim one, or that of the answer itself.
+pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext) -> Result<()> {
+    if let Some(asked) = ctx.forwarding.asked_at {
+        ctx.meters().upstream_answered(answer.status.as_u16(), asked.elapsed());
+    }
+    let request_id = ctx.id_value();
+    let expected = upstream::Expected {
+        authorization: ctx.app().is_some_and(|app| app.forward_authorization),
+        upgrade: ctx.forwarding.asked_upgrade,
+        own_cookies: ctx.snapshot.upstreams.own_cookies(),
+    };
+    let cleaned = upstream::clean(answer, expected, &mut ctx.forwarding.interim, request_id)
+        .map_err(|odd| Error::explain(ErrorType::InvalidHTTPHeader, odd.as_str()))?;
+    let is_final =
+        !answer.status.is_informational() || answer.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    if is_final && let Some(endpoint) = ctx.endpoint() {
+        endpoint.succeeded();
+    }
+    if cleaned != upstream::Cleaned::default() {
+        ctx.forwarding.drops_body = cleaned.is_empty;
+        ctx.meters().answer_cleaned(cleaned.cookies, cleaned.words, cleaned.challenges);
+    }
+    Ok(())
+}
+
+/// Notes that an attempt got no answer.
+pub(super) fn attempt_failed(
+    ctx: &mut RequestContext,
+    cause: NetworkFailure,
+    to_connect: bool,
+    problem: &Error,
+) {
+    ctx.meters().upstream_failed(cause);
+    let mut failed = None;
+    if let Some(endpoint) = ctx.endpoint() {
+        endpoint.failed(ctx.app().map_or("", |app| app.id.as_str()), cause, to_connect, problem);
+        failed = Some((Arc::clone(&endpoint.server), endpoint.address));
+    }
+    ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| *address));
+    ctx.forwarding.failure = Some((cause, failed.map(|(server, _)| server)));
+}
+
+/// Takes an offer of another protocol up, if it is of WebSockets, and else away: offers are optional, and what
+/// is answered goes on in HTTP/1.1 (RFC 9110, section 7.8).
+pub(super) fn set_upgrade(header: &mut RequestHeader, websocket: bool) -> Result<()> {
+    header.remove_header(&UPGRADE);
+    header.remove_header("http2-settings");
+    if websocket { header.insert_header(UPGRADE, "websocket") } else { Ok(()) }
+}
+
+/// A fault of ours where a permit should be: never a way through.
+fn no_permit() -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(500), "no permit")
+}
