@@ -1,82 +1,50 @@
 //! Why another machine could not be asked: one closed set of words, for apps and for key servers.
 //!
-//! Refused, an unknown authority and a wrong name look alike from outside; what mends them does not.
+//! Refused, an unknown authority and a wrong name look the same from outside; what mends them differs.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
+use portcullis_policy::words;
 use rustls::CertificateError;
 
-/// Why a server gave no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(usize)]
-pub enum NetworkFailure {
-    /// Nobody listens there.
-    Refused = 0,
-    /// There is no way to its network.
-    Unreachable = 1,
-    /// No connection, or no answer, in time.
-    Timeout = 2,
-    /// It closed or reset the connection without a whole answer.
-    Reset = 3,
-    /// Its name does not resolve.
-    Dns = 4,
-    /// Its certificate is of an authority that is not trusted.
-    TlsUnknownCa = 5,
-    /// Its certificate is for another name.
-    TlsName = 6,
-    /// Its certificate has expired, or is not valid yet.
-    TlsExpired = 7,
-    /// The TLS handshake failed for another reason.
-    TlsOther = 8,
-    /// What it sent is no HTTP that can be passed on.
-    Protocol = 9,
-    /// This machine could not make a connection: no descriptor, port or memory was left.
-    Local = 10,
+words! {
+    /// Why a server gave no answer.
+    pub enum NetworkFailure {
+        /// Nobody listens there.
+        Refused = "refused",
+        /// There is no way to its network.
+        Unreachable = "unreachable",
+        /// No connection, or no answer, in time.
+        Timeout = "timeout",
+        /// It closed or reset the connection without a whole answer.
+        Reset = "reset",
+        /// Its name does not resolve.
+        Dns = "dns",
+        /// Its certificate is of an authority that is not trusted.
+        TlsUnknownCa = "tls-unknown-ca",
+        /// Its certificate is for another name.
+        TlsName = "tls-name",
+        /// Its certificate has expired, or is not valid yet.
+        TlsExpired = "tls-expired",
+        /// The TLS handshake failed for another reason.
+        TlsOther = "tls-other",
+        /// What it sent is no HTTP that can be passed on.
+        Protocol = "protocol",
+        /// This machine could not make a connection: no descriptor, port or memory was left.
+        Local = "local",
+    }
 }
 
 impl NetworkFailure {
-    /// Every failure, in order.
-    pub const ALL: [Self; 11] = [
-        Self::Refused,
-        Self::Unreachable,
-        Self::Timeout,
-        Self::Reset,
-        Self::Dns,
-        Self::TlsUnknownCa,
-        Self::TlsName,
-        Self::TlsExpired,
-        Self::TlsOther,
-        Self::Protocol,
-        Self::Local,
-    ];
-
-    /// The word in metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Reset => "reset",
-            Self::Dns => "dns",
-            Self::TlsUnknownCa => "tls-unknown-ca",
-            Self::TlsName => "tls-name",
-            Self::TlsExpired => "tls-expired",
-            Self::TlsOther => "tls-other",
-            Self::Protocol => "protocol",
-            Self::Local => "local",
-        }
-    }
-
     /// What a chain of errors comes to; the innermost one that says something counts. `None` when none does.
     pub(crate) fn of_chain(outer: &(dyn Error + 'static)) -> Option<Self> {
         let mut found = None;
         let mut next = Some(outer);
         while let Some(error) = next {
-            let told = error.downcast_ref::<io::Error>().and_then(Self::of_io);
-            let told = told.or_else(|| error.downcast_ref::<rustls::Error>().map(Self::of_tls));
-            found = told.or(found);
+            let known = error.downcast_ref::<io::Error>().and_then(Self::of_io);
+            let known = known.or_else(|| error.downcast_ref::<rustls::Error>().map(Self::of_tls));
+            found = known.or(found);
             next = error.source();
         }
         found

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 // Linked for what it defines: `malloc` and its kin, which Rust's own allocator and the C libraries call.
-// As a global allocator it would be told each alignment and, for most sizes, take its slow way.
+// As a global allocator it would get an alignment with each call and, for most sizes, take its slow path.
 use mimalloc as _;
 
 fn main() -> ExitCode {

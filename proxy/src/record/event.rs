@@ -1,21 +1,20 @@
 //! The end of a request, as everybody who writes it down has it.
 
-/// How far a request was when its client went away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub enum Stage {
-    /// It was being sent, or its answer was waited for.
-    BeforeAnswer = 0,
-    /// Its answer was being sent.
-    DuringAnswer = 1,
-    /// It had become a WebSocket.
-    Socket = 2,
+use portcullis_policy::words;
+
+words! {
+    /// How far a request was when its client went away.
+    pub enum Stage {
+        /// It was being sent, or its answer was waited for.
+        BeforeAnswer = "before-answer",
+        /// Its answer was being sent.
+        DuringAnswer = "during-answer",
+        /// It had become a WebSocket.
+        Socket = "socket",
+    }
 }
 
 impl Stage {
-    /// Every stage.
-    pub const ALL: [Self; 3] = [Self::BeforeAnswer, Self::DuringAnswer, Self::Socket];
-
     /// The stage of a request whose client was sent a head with this status, or none.
     #[must_use]
     pub const fn of(status: Option<u16>) -> Self {
@@ -24,16 +23,6 @@ impl Stage {
             Some(200..) => Self::DuringAnswer,
             // An interim answer is none.
             Some(_) | None => Self::BeforeAnswer,
-        }
-    }
-
-    /// The word for metrics and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BeforeAnswer => "before-answer",
-            Self::DuringAnswer => "during-answer",
-            Self::Socket => "socket",
         }
     }
 }
