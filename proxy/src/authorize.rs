@@ -175,7 +175,7 @@ impl Authorizer<'_> {
                 self.state.metrics.client_unknown();
             }
         }
-        if facts.presence.via && upstream::has_looped(head.headers) {
+        if facts.presence.via && upstream::has_looped(request.via()) {
             return Err(Refusal::Loop);
         }
         Ok(request)

@@ -16,7 +16,7 @@ mod target;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use portcullis_config::settings::TrustedProxies;
 use portcullis_policy::path::{PathForms, ReadPath};
 
@@ -153,6 +153,11 @@ impl<'r> AdmittedRequest<'r> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
+    }
+
+    /// The lines of `Via`, as they came.
+    pub fn via(&self) -> impl Iterator<Item = &'r HeaderValue> {
+        self.headers.get_all(header::VIA).iter()
     }
 
     /// Whether the client asks for a WebSocket. Offers of other protocols are optional, and not taken up.
