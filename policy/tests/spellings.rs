@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::*;
-use portcullis_policy::path::{PathCase, PathForms, read};
+use portcullis_policy::path::{PathCase, PathForm, PathForms, read};
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, NoObserver, Outcome, PolicySet, Reading, Signals};
 use proptest::prelude::*;
@@ -244,6 +244,17 @@ proptest! {
             prop_assert!(found >= plain, "{page} as {spelled}: {found} instead of {plain}");
         }
     }
+}
+
+/// An app that takes decomposed paths gets them under the same rules, in each spelling.
+#[test]
+fn canonical_equivalents_get_the_same_outcome_where_they_are_allowed() {
+    let (policies, allowed) = (policies(), PathForms::EMPTY.with(PathForm::Decomposed));
+    for page in ["/u\u{308}bung/straße", "/U\u{308}bung/straße/1"] {
+        assert_eq!(outcome(&policies, &sent(page), allowed), Some(3), "{page}");
+        assert_eq!(outcome(&policies, &sent(page), PathForms::EMPTY), None, "{page}");
+    }
+    assert_eq!(outcome(&policies, "/u%CC%88bung", allowed), Some(0));
 }
 
 /// A path that is another page is not refused for it: the law above would hold of a proxy that refuses all.

@@ -7,17 +7,18 @@
 //! refused there. Forms that some apps need and others misread are marked as [`PathForm`]s; an app
 //! refuses each of them unless it allows it by name.
 //!
-//! Three forms have several *readings*: an app may take `%2F` for a slash or for itself, may strip
-//! `;parameters` or keep them, may merge `//` or not. Each reading is judged and the strictest outcome
+//! Four forms have several *readings*: an app may take `%2F` for a slash or for itself, may strip
+//! `;parameters` or keep them, may merge `//` or not, may compose letters and accents or not. Each reading is decided and the strictest outcome
 //! counts ([`CompiledPolicies::decide_readings`](crate::CompiledPolicies::decide_readings)).
 //!
 //! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
 //! segment, ignore a slash at the end, and ignore letter case as [`text`] does ([`fold`]), unless
 //! the app is known to tell cases apart.
 
-mod alike;
+mod equivalent;
 mod read;
 
+pub(crate) use equivalent::composed;
 pub use read::{ReadPath, Unreadable, read, read_text};
 
 use crate::text;
@@ -49,7 +50,8 @@ words! {
         /// A space, slash, backslash or dot in another form (no-break, full-width), which some servers and
         /// file systems take for the plain one.
         LookAlike = "look-alikes",
-        /// A letter and its accent as two characters, which macOS takes for one.
+        /// Text that is not in Unicode's Normalization Form C, such as a letter and its accent as two characters:
+        /// macOS takes canonical equivalents for one name.
         Decomposed = "decomposed",
     }
 }
@@ -83,7 +85,9 @@ impl PathForm {
             Self::LookAlike => {
                 "rules see look-alikes of `/`, `.`, `\\` and the space as text: the app must not fold them"
             }
-            Self::Decomposed => "rules see a letter and its accent as two characters: the app must, too",
+            Self::Decomposed => {
+                "rules see the path both as it is and with letters and accents composed (NFC), and the strictest outcome counts"
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A path as it was sent or written, in its normal form.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::alike::{is_combining, is_invisible, is_look_alike};
+use super::equivalent::{composed, is_invisible, is_look_alike};
 use super::{PathForm, PathForms, fold};
 
 /// A path that is malformed, or hides what it is. Nobody needs such a one, so no app can allow it.
@@ -110,128 +111,138 @@ fn read_any(path: &[u8], source: Source) -> Result<ReadPath<'static>, Unreadable
     if path.first() != Some(&b'/') {
         return Err(Unreadable);
     }
-    let mut forms = PathForms::EMPTY;
-    let written = normal_form(path, source, &mut forms)?;
-    for segment in written.split('/').skip(1) {
-        // An encoded slash ends a name for those who decode first.
-        for piece in segment.split(SLASH) {
-            look(piece, &mut forms)?;
-            if let Some((name, _)) = piece.split_once(';') {
-                look(name, &mut forms)?;
+    let mut text = decode(path, source)?;
+    let mut forms = forms_of(&text)?;
+    let mut composed = composed(&text);
+    if let Some(composed) = &composed {
+        forms = forms.union(forms_of(composed)?).with(PathForm::Decomposed);
+    }
+    // What a person writes means the page, however the editor spells its letters.
+    if source == Source::File {
+        text = composed.take().unwrap_or(text);
+    }
+    let written = escape(&text);
+    let mut others: Vec<String> = Vec::new();
+    if !forms.is_empty() {
+        for reading in [Some(text), composed].iter().flatten().flat_map(|text| readings(text, forms)) {
+            let reading = escape(&reading);
+            if reading != written && !others.contains(&reading) {
+                others.push(reading);
             }
         }
     }
-    if has_empty_segment(&written) {
-        forms = forms.with(PathForm::DoubleSlash);
-    }
-    let others = if forms.is_empty() { Vec::new() } else { other_readings(&written, forms) };
     Ok(ReadPath { written: Cow::Owned(written), forms, others })
 }
 
-/// An escaped slash in normal form, in which a bare percent sign is always escaped.
-const SLASH: &str = "%2F";
-/// A space.
-const SPACE: &str = "%20";
+/// Stands for an escaped slash in decoded text, where no path has a control character.
+const SLASH: char = '\0';
 
-/// Undoes escapes but for those that keep two characters apart.
-fn normal_form(path: &[u8], source: Source, forms: &mut PathForms) -> Result<String, Unreadable> {
-    let mut normal = Vec::with_capacity(path.len());
+/// Undoes every escape, but for that of a slash.
+fn decode(path: &[u8], source: Source) -> Result<String, Unreadable> {
+    let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.iter().copied();
     while let Some(byte) = rest.next() {
-        let byte = if byte == b'%' {
-            let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-            let (Some(high), Some(low)) = (digit(), digit()) else { return Err(Unreadable) };
-            let byte = u8::try_from(high * 16 + low).map_err(|_| Unreadable)?;
-            match byte {
-                // An escape that no honest client writes is there to look different. (GitLab's write `%2E`.)
-                b'\\' | b'-' | b'_' => return Err(Unreadable),
-                _ if byte.is_ascii_alphanumeric() => return Err(Unreadable),
-                b'/' => {
-                    *forms = forms.with(PathForm::EncodedSlash);
-                    normal.extend_from_slice(SLASH.as_bytes());
-                    continue;
+        let byte = match (byte, source) {
+            (b'%', _) => {
+                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+                let (Some(high), Some(low)) = (digit(), digit()) else { return Err(Unreadable) };
+                let byte = u8::try_from(high * 16 + low).map_err(|_| Unreadable)?;
+                match byte {
+                    // An escape that no honest client writes is there to look different. (GitLab's write `%2E`.)
+                    b'\\' | b'-' | b'_' => return Err(Unreadable),
+                    _ if byte.is_ascii_alphanumeric() || byte.is_ascii_control() => return Err(Unreadable),
+                    b'/' => SLASH as u8,
+                    _ => byte,
                 }
-                b'%' => {
-                    let mut next = rest.clone().map(char::from);
-                    let [first, second] = [next.next(), next.next()];
-                    let is_digit = |char: Option<char>| char.is_some_and(|char| char.is_ascii_hexdigit());
-                    // `%25u0041`, too, which IIS would decode twice.
-                    if (is_digit(first) || matches!(first, Some('u' | 'U'))) && is_digit(second) {
-                        *forms = forms.with(PathForm::DoubleEncoding);
-                    }
-                    byte
-                }
-                _ => byte,
             }
-        } else {
-            match (byte, source) {
-                (b'\\' | b'#' | b'?', _) => return Err(Unreadable),
-                (b' ' | b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | 0x80.., Source::Wire) => {
-                    return Err(Unreadable);
-                }
-                _ => byte,
+            (b'\\' | b'#' | b'?', _) => return Err(Unreadable),
+            (b' ' | b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | 0x80.., Source::Wire) => {
+                return Err(Unreadable);
             }
-        };
-        match byte {
             _ if byte.is_ascii_control() => return Err(Unreadable),
-            b' ' | b'"' | b'#' | b'%' | b'<' | b'>' | b'?' | b'^' | b'`' | b'{' | b'|' | b'}' => {
-                let digit = |four: u8| char::from_digit(u32::from(four), 16).unwrap_or('0');
-                let upper = |four: u8| u8::try_from(digit(four).to_ascii_uppercase()).unwrap_or(b'0');
-                normal.extend([b'%', upper(byte >> 4), upper(byte & 15)]);
-            }
-            b';' => {
-                *forms = forms.with(PathForm::PathParameters);
-                normal.push(byte);
-            }
-            _ => normal.push(byte),
-        }
+            _ => byte,
+        };
+        decoded.push(byte);
     }
     // Overlong forms (`%c0%af` for `/`) are no UTF-8, and C1 controls are no text.
-    let normal = String::from_utf8(normal).map_err(|_| Unreadable)?;
-    for char in normal.chars().filter(|char| !char.is_ascii()) {
-        if char.is_control() {
-            return Err(Unreadable);
-        }
-        for (is_such, form) in [
-            (is_invisible(char), PathForm::InvisibleCharacter),
-            (is_look_alike(char), PathForm::LookAlike),
-            (is_combining(char), PathForm::Decomposed),
-        ] {
-            if is_such {
-                *forms = forms.with(form);
-            }
-        }
+    let decoded = String::from_utf8(decoded).map_err(|_| Unreadable)?;
+    if decoded.chars().any(|char| !char.is_ascii() && char.is_control()) {
+        Err(Unreadable)
+    } else {
+        Ok(decoded)
     }
-    Ok(normal)
 }
 
-/// Marks what a name is made of.
-fn look(name: &str, forms: &mut PathForms) -> Result<(), Unreadable> {
-    let mut trimmed = name;
-    while let Some(shorter) = trimmed.strip_suffix('.').or_else(|| trimmed.strip_suffix(SPACE)) {
-        trimmed = shorter;
+/// Decoded text in normal form: with escapes for what would mean something else if it stood bare.
+fn escape(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            SLASH => normal.push_str("%2F"),
+            ' ' | '"' | '#' | '%' | '<' | '>' | '?' | '^' | '`' | '{' | '|' | '}' => {
+                normal.push_str(&format!("%{:02X}", u32::from(char)));
+            }
+            _ => normal.push(char),
+        }
     }
+    normal
+}
+
+/// The forms that decoded text has.
+fn forms_of(text: &str) -> Result<PathForms, Unreadable> {
+    let mut forms = PathForms::EMPTY;
+    let mut mark = |form, is_such| {
+        if is_such {
+            forms = forms.with(form);
+        }
+    };
+    mark(PathForm::EncodedSlash, text.contains(SLASH));
+    mark(PathForm::PathParameters, text.contains(';'));
+    mark(PathForm::DoubleSlash, has_empty_segment(text));
+    // `%u0041`, too, which IIS would decode twice.
+    let is_escape = |three: &[u8]| match three {
+        [b'%', b'u' | b'U', digit] => digit.is_ascii_hexdigit(),
+        [b'%', first, second] => first.is_ascii_hexdigit() && second.is_ascii_hexdigit(),
+        _ => false,
+    };
+    mark(PathForm::DoubleEncoding, text.as_bytes().windows(3).any(is_escape));
+    let unseen = text.chars().filter(|char| !char.is_ascii());
+    mark(PathForm::InvisibleCharacter, unseen.clone().any(is_invisible));
+    mark(PathForm::LookAlike, unseen.clone().any(is_look_alike));
+    // An encoded slash ends a name for those who decode first, and a parameter for those who take it away.
+    for piece in text.split(['/', SLASH]) {
+        for name in [piece, piece.split(';').next().unwrap_or_default()] {
+            forms = forms.union(forms_of_name(name)?);
+        }
+    }
+    Ok(forms)
+}
+
+/// The forms that a name has on Windows and for ASP.NET.
+fn forms_of_name(name: &str) -> Result<PathForms, Unreadable> {
+    let mut forms = PathForms::EMPTY;
+    let trimmed = name.trim_end_matches(['.', ' ']);
     if trimmed.len() != name.len() {
         // `.`, `..`, and what Windows takes for them.
         if trimmed.is_empty() {
             return Err(Unreadable);
         }
-        *forms = forms.with(PathForm::TrailingDot);
+        forms = forms.with(PathForm::TrailingDot);
     }
     // Full-width signs count as the plain ones here as in comparisons: Windows' code pages make them so.
     let folded: Cow<'_, str> =
         if name.is_ascii() { Cow::Borrowed(name) } else { Cow::Owned(name.chars().map(fold).collect()) };
     if folded.contains("::") || folded.contains(":$") {
-        *forms = forms.with(PathForm::StreamName);
+        forms = forms.with(PathForm::StreamName);
     }
     let bytes = folded.as_bytes();
     if bytes.windows(2).any(|pair| matches!(pair, [b'~', b'0'..=b'9'])) {
-        *forms = forms.with(PathForm::ShortName);
+        forms = forms.with(PathForm::ShortName);
     }
     if bytes.windows(3).any(|three| matches!(three, [b'(', b'a'..=b'z' | b'A'..=b'Z', b'('])) {
-        *forms = forms.with(PathForm::SessionSegment);
+        forms = forms.with(PathForm::SessionSegment);
     }
-    Ok(())
+    Ok(forms)
 }
 
 /// Whether a segment is empty, the last one aside.
@@ -239,31 +250,25 @@ fn has_empty_segment(path: &str) -> bool {
     path.contains("//")
 }
 
-/// Every other path that an app may read: slashes decoded, parameters taken away, in either order, and
-/// slashes merged.
-fn other_readings(written: &str, forms: PathForms) -> Vec<String> {
+/// Every text that an app may read in a decoded one: slashes decoded, parameters taken away, in either order,
+/// and slashes merged.
+fn readings(text: &str, forms: PathForms) -> Vec<String> {
     let decoded = |path: &str| path.replace(SLASH, "/");
-    let mut found: Vec<String> = Vec::new();
-    let mut add = |path: String| {
-        let merged = has_empty_segment(&path).then(|| merged(&path));
-        for reading in [Some(path), merged].into_iter().flatten() {
-            if reading != written && !found.contains(&reading) {
-                found.push(reading);
-            }
-        }
-    };
+    let mut found = Vec::from([String::from(text)]);
     let is = |form| forms.contains(form);
-    add(String::from(written));
     if is(PathForm::EncodedSlash) {
-        add(decoded(written));
+        found.push(decoded(text));
     }
     if is(PathForm::PathParameters) {
-        add(without_parameters(written));
+        found.push(without_parameters(text));
     }
     if is(PathForm::EncodedSlash) && is(PathForm::PathParameters) {
-        add(without_parameters(&decoded(written)));
-        add(decoded(&without_parameters(written)));
+        found.push(without_parameters(&decoded(text)));
+        found.push(decoded(&without_parameters(text)));
     }
+    let merged: Vec<_> =
+        found.iter().filter(|path| has_empty_segment(path)).map(|path| merged(path)).collect();
+    found.extend(merged);
     found
 }
 

@@ -240,6 +240,43 @@ fn segments(path: &str) -> Vec<String> {
         .collect()
 }
 
+/// Every character that Unicode composes or has twice, alone and with an accent after it: whatever spelling a
+/// request has and whatever a rule was written in, some reading of the request matches the rule.
+#[test]
+fn canonically_equivalent_spellings_are_one_page() {
+    use unicode_normalization::UnicodeNormalization as _;
+    let mut seen = 0;
+    let equivalent = |char: &char| !char.is_ascii() && !core::iter::once(*char).nfd().eq([*char]);
+    // Korean syllables decompose by a rule: some of them stand for all.
+    let is_chosen = |char: &char| !('가'..='힣').contains(char) || u32::from(*char) % 61 == 0;
+    for char in ('\0'..=char::MAX).filter(equivalent).filter(is_chosen) {
+        for after in ["", "x", "\u{301}"] {
+            let written = format!("/wiki/a{char}{after}/b");
+            let composed: String = written.nfc().collect();
+            let spellings = [written.nfd().collect(), composed.clone(), written];
+            for (rule, request) in
+                spellings.iter().flat_map(|one| spellings.iter().map(move |two| (one, two)))
+            {
+                let bytes = request.bytes();
+                let sent: String = bytes
+                    .map(|byte| match byte {
+                        b'a'..=b'z' | b'A'..=b'Z' | b'/' => char::from(byte).to_string(),
+                        _ => format!("%{byte:02X}"),
+                    })
+                    .collect();
+                let (rule, request) = (read_text(rule).unwrap(), read(sent.as_bytes()).unwrap());
+                let pattern = PathPattern::Exact(rule.written().into());
+                let mut readings = request.others().iter().map(String::as_str).chain([request.written()]);
+                assert!(readings.any(|path| pattern.matches(path, Compare::Exact)), "{rule:?} {request:?}");
+                let is_composed = request.written() == read_text(&composed).unwrap().written();
+                assert_eq!(!request.forms().contains(PathForm::Decomposed), is_composed, "{request:?}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 3 * 2_000, "{seen}");
+}
+
 proptest! {
     #[test]
     fn what_needs_no_second_look_would_stand_it(path in "/?([a-z./~1:%;\\\\@A_ é(]|%2[0ef]){0,12}") {

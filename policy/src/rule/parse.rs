@@ -127,7 +127,10 @@ impl Parser<'_> {
         } else if self.takes("all") {
             Reach::All
         } else {
-            let (operator, operand) = self.test(&name, word, &attribute, Reach::Whole)?;
+            let (operator, mut operand) = self.test(&name, word, &attribute, Reach::Whole)?;
+            if attribute == Attribute::Path {
+                operand.compose();
+            }
             return Ok(Node::Compare(Comparison { attribute, reach: Reach::Whole, operator, operand }));
         };
         // Each element is called `_`; exports write it with and without parentheses.

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::path::composed;
 use crate::value::DeviceAttribute;
 
 /// A rule's tree.
@@ -82,4 +83,20 @@ pub(super) enum Operand {
     Null,
     Text(Box<str>),
     List(Vec<Box<str>>),
+}
+
+impl Operand {
+    /// Brings texts into the normal form of paths ([`composed`]).
+    pub(super) fn compose(&mut self) {
+        let texts = match self {
+            Self::Null => &mut [],
+            Self::Text(text) => core::slice::from_mut(text),
+            Self::List(texts) => texts.as_mut_slice(),
+        };
+        for text in texts {
+            if let Some(composed) = composed(text) {
+                *text = composed.into();
+            }
+        }
+    }
 }

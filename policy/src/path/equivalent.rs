@@ -1,5 +1,9 @@
-//! Characters of a path that are not what they seem. Short lists by hand: what they hold is what servers
-//! and file systems are known to drop or to turn into ASCII.
+//! Characters of a path that are not what they seem: canonical equivalents, by Unicode's data; and short lists
+//! by hand of what servers and file systems are known to drop or to turn into ASCII.
+
+use alloc::string::String;
+
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// Whether a character is not seen: general category Cf (but for the Arabic number signs, which are seen),
 /// and the others that Unicode wants ignored where they cannot be shown.
@@ -48,12 +52,8 @@ pub(super) const fn is_look_alike(char: char) -> bool {
     )
 }
 
-/// Whether a character is an accent that a letter before it takes up (`u` and `\u{308}` are `ü`). Whoever writes
-/// letters as one character writes none of these, but for a few languages. The vowels and last consonants of
-/// Korean are such characters too: `\u{1100}\u{1161}` is `가` (Unicode, section 3.12).
-pub(super) const fn is_combining(char: char) -> bool {
-    matches!(
-        char,
-        '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}' | '\u{1161}'..='\u{1175}' | '\u{11a8}'..='\u{11c2}'
-    )
+/// The text in Unicode's Normalization Form C, where it is not in it already: letters composed with their accents,
+/// Korean syllables whole, and characters that Unicode has twice (`Å` the letter and the unit) made one.
+pub(crate) fn composed(text: &str) -> Option<String> {
+    if text.is_ascii() || is_nfc(text) { None } else { Some(text.nfc().collect()) }
 }
