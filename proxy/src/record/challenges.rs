@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::RandomState;
 
-/// Users of one app whose challenge can be open at once; of two in one place the later stays.
+/// Users of one app whose challenge can be open at once; of two in one place the later one is followed.
 const PLACES: usize = 256;
 /// The longest that coming back may take, in seconds.
-const PATIENCE_SECS: u32 = 15 * 60;
+const OPEN_SECS_MAX: u32 = 15 * 60;
 
 /// Keyed anew in each process: nobody can choose user ids that fall into one place.
 static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -25,11 +25,11 @@ pub(super) enum End {
     /// The user did not come back in time.
     Abandoned = 1,
     /// Another user's challenge took its place.
-    Displaced = 2,
+    Evicted = 2,
 }
 
 impl End {
-    pub(super) const WORDS: [&'static str; 3] = ["met", "abandoned", "displaced"];
+    pub(super) const WORDS: [&'static str; 3] = ["met", "abandoned", "evicted"];
 }
 
 /// The open challenges of one app: 32 bits that stand for the user, 32 of the Unix second.
@@ -47,7 +47,7 @@ impl UserMark {
         Self(HASH.hash_one(user))
     }
 
-    /// Where the user's challenge is kept, and what stands for the user there.
+    /// Where the user's challenge is, and what stands for the user there.
     const fn place(self) -> (usize, u64) {
         // Never zero, which is an empty place.
         ((self.0 as usize) % PLACES, (self.0 >> 32) | 1)
@@ -70,14 +70,14 @@ impl Challenges {
         let slot = self.0.get(place)?;
         let former = slot.load(Ordering::Relaxed);
         // Asked again before coming back: still the same challenge.
-        let same = former >> 32 == user && age(former, now) <= PATIENCE_SECS;
+        let same = former >> 32 == user && age(former, now) <= OPEN_SECS_MAX;
         if same {
             return None;
         }
         match slot.swap((user << 32) | u64::from(now), Ordering::Relaxed) {
             0 => None,
-            former if age(former, now) > PATIENCE_SECS => Some(End::Abandoned),
-            _ => Some(End::Displaced),
+            former if age(former, now) > OPEN_SECS_MAX => Some(End::Abandoned),
+            _ => Some(End::Evicted),
         }
     }
 
@@ -91,18 +91,18 @@ impl Challenges {
         }
         // Of two requests that come back together one counts.
         slot.compare_exchange(entry, 0, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        Some(if age(entry, now) > PATIENCE_SECS { End::Abandoned } else { End::Met })
+        Some(if age(entry, now) > OPEN_SECS_MAX { End::Abandoned } else { End::Met })
     }
 
     /// Ends what is too old; tells how many.
-    pub(super) fn give_up(&self, now: u32) -> u64 {
-        let given_up = self.0.iter().filter(|slot| {
+    pub(super) fn expire(&self, now: u32) -> u64 {
+        let expired = self.0.iter().filter(|slot| {
             let entry = slot.load(Ordering::Relaxed);
             entry != 0
-                && age(entry, now) > PATIENCE_SECS
+                && age(entry, now) > OPEN_SECS_MAX
                 && slot.compare_exchange(entry, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         });
-        given_up.count() as u64
+        expired.count() as u64
     }
 }
 
@@ -120,35 +120,33 @@ mod tests {
         assert_eq!(challenges.ask(UserMark::of("alice"), NOW + 5), None, "asked again, the same challenge");
         assert_eq!(challenges.meet(UserMark::of("alice"), NOW + 60), Some(End::Met));
         assert_eq!(challenges.meet(UserMark::of("alice"), NOW + 61), None);
-        assert_eq!(challenges.give_up(NOW + 10_000), 0);
+        assert_eq!(challenges.expire(NOW + 10_000), 0);
     }
 
     #[test]
     fn a_user_who_does_not_come_back_in_time_has_abandoned_it() {
         let challenges = Challenges::new();
         challenges.ask(UserMark::of("alice"), NOW);
-        assert_eq!(challenges.give_up(NOW + PATIENCE_SECS), 0);
-        assert_eq!(challenges.give_up(NOW + PATIENCE_SECS + 1), 1);
+        assert_eq!(challenges.expire(NOW + OPEN_SECS_MAX), 0);
+        assert_eq!(challenges.expire(NOW + OPEN_SECS_MAX + 1), 1);
         challenges.ask(UserMark::of("bob"), NOW);
-        assert_eq!(challenges.meet(UserMark::of("bob"), NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
+        assert_eq!(challenges.meet(UserMark::of("bob"), NOW + OPEN_SECS_MAX + 1), Some(End::Abandoned));
         challenges.ask(UserMark::of("carol"), NOW);
-        assert_eq!(challenges.ask(UserMark::of("carol"), NOW + PATIENCE_SECS + 1), Some(End::Abandoned));
+        assert_eq!(challenges.ask(UserMark::of("carol"), NOW + OPEN_SECS_MAX + 1), Some(End::Abandoned));
     }
 
     #[test]
     fn every_challenge_ends_in_one_way_however_many_there_are() {
         let challenges = Challenges::new();
         let users: Vec<String> = (0..10_000).map(|number| format!("user-{number}")).collect();
-        let displaced = users
-            .iter()
-            .filter(|user| challenges.ask(UserMark::of(user), NOW) == Some(End::Displaced))
-            .count();
+        let evicted =
+            users.iter().filter(|user| challenges.ask(UserMark::of(user), NOW) == Some(End::Evicted)).count();
         let met = users
             .iter()
             .filter(|user| challenges.meet(UserMark::of(user), NOW + 1) == Some(End::Met))
             .count();
-        assert_eq!(displaced + met, users.len());
+        assert_eq!(evicted + met, users.len());
         assert!(met >= PLACES - 2, "{met}");
-        assert_eq!(challenges.give_up(NOW + 10_000), 0);
+        assert_eq!(challenges.expire(NOW + 10_000), 0);
     }
 }

@@ -72,7 +72,7 @@ families! {
     UNMET: Counter "portcullis_unmet_requirements_total" ["app", "reason"]
         "Every reason that failed in refused decisions, not only the first.";
     CHALLENGES_ENDED: Counter "portcullis_challenges_ended_total" ["app", "how"]
-        "How challenges ended: met (the user came back within 15 minutes and was let in), abandoned, displaced (more were open than are followed).";
+        "How challenges ended: met (the user came back within 15 minutes and was let in), abandoned, evicted (more were open than are followed).";
     POLICY_RESULTS: Counter "portcullis_policy_results_total" ["policy", "result"]
         "Results of policies that applied, in Entra's words; those of report-only policies begin with reportOnly.";
     UPSTREAM_RESPONSES: Counter "portcullis_upstream_responses_total" ["app", "status"]

@@ -128,7 +128,7 @@ grant = { controls = ["strength:phishing-resistant-mfa"] }
     running.wait_for("the end to be counted", |running| running.metric(&ended("met")) == 1.0);
     running.ask("allowed", "/", "");
     assert_eq!(running.metric(&ended("met")), 1.0);
-    assert_eq!(running.metric(&ended("displaced")) + running.metric(&ended("abandoned")), 0.0);
+    assert_eq!(running.metric(&ended("evicted")) + running.metric(&ended("abandoned")), 0.0);
 }
 
 #[test]

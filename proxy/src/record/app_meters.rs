@@ -1,0 +1,255 @@
+//! What is counted for each app.
+//!
+//! The counters live with the snapshot that serves, are handed on to the next one and vanish with the app: series
+//! are what serves, and a refused reload leaves no trace. Every series is there from the start, at zero.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_policy::decision::ReasonCode;
+
+use super::cells::{Cells, Timing};
+use super::challenges::{Challenges, End, UserMark};
+use super::event::{Stage, Traffic};
+use super::exemplars::Exemplars;
+use super::exposition::{Exemplar, Page};
+use super::names;
+use super::outcome::Outcome;
+use crate::failure::NetworkFailure;
+use crate::refusal::Refusal;
+
+/// From 100 µs to 30 s: whole requests and the app's part of them.
+const REQUEST_BOUNDS: &[u64] = &[
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+];
+/// From a second to a day: WebSockets and streams of events.
+const STREAM_BOUNDS: &[u64] = &[
+    1_000_000_000,
+    10_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+    1_800_000_000_000,
+    3_600_000_000_000,
+    14_400_000_000_000,
+    86_400_000_000_000,
+];
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
+const CLEANED_KINDS: [&str; 3] = ["cookie", "word", "challenge"];
+const DIRECTIONS: [&str; 2] = ["in", "out"];
+
+// Where an app's counters lie within its group.
+const OUTCOMES_AT: usize = 0;
+const STATUS_AT: usize = OUTCOMES_AT + Outcome::ALL.len();
+const FAILURES_AT: usize = STATUS_AT + STATUS_CLASSES.len();
+const CONNECTIONS_AT: usize = FAILURES_AT + NetworkFailure::ALL.len();
+const CLEANED_AT: usize = CONNECTIONS_AT + CONNECTION_KINDS.len();
+const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CLEANED_AT + CLEANED_KINDS.len() };
+const UPSTREAM: Timing =
+    Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::cells(REQUEST_BOUNDS) };
+const UNMET_AT: usize = UPSTREAM.first + Timing::cells(REQUEST_BOUNDS);
+const REFUSALS_AT: usize = UNMET_AT + ReasonCode::ALL.len();
+const CHALLENGES_AT: usize = REFUSALS_AT + Refusal::COUNT;
+const ABORTS_AT: usize = CHALLENGES_AT + End::WORDS.len();
+const BYTES_AT: usize = ABORTS_AT + Stage::ALL.len();
+const STREAM: Timing = Timing { bounds: STREAM_BOUNDS, first: BYTES_AT + DIRECTIONS.len() };
+const APP_CELLS: usize = STREAM.first + Timing::cells(STREAM_BOUNDS);
+
+/// How a request ended, for its app's counters.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'r> {
+    /// How.
+    pub outcome: Outcome,
+    /// Why it stopped, if it did.
+    pub refusal: Option<&'r Refusal>,
+    /// Where its client left it, if it did.
+    pub stage: Option<Stage>,
+    /// What went over the client's connection.
+    pub traffic: Traffic,
+    /// The time since its head came.
+    pub took: Duration,
+    /// Its id.
+    pub request_id: u128,
+    /// When it began, in Unix milliseconds.
+    pub unix_ms: i64,
+    /// Who asked, if that is known.
+    pub user: Option<UserMark>,
+}
+
+/// The counters of one app, or of the requests that reach none.
+#[derive(Debug)]
+pub struct AppMeters {
+    id: Option<String>,
+    cells: Cells,
+    by_duration: Exemplars,
+    by_refusal: Exemplars,
+    challenges: Challenges,
+}
+
+impl AppMeters {
+    /// Counters at zero; `None` is for requests that reach no app.
+    #[must_use]
+    pub fn new(id: Option<&str>) -> Self {
+        Self {
+            id: id.map(ToOwned::to_owned),
+            cells: Cells::new(APP_CELLS),
+            by_duration: Exemplars::new(REQUEST_BOUNDS.len() + 1),
+            by_refusal: Exemplars::new(Refusal::COUNT),
+            challenges: Challenges::new(),
+        }
+    }
+
+    /// The app's id.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Counts the end of a request.
+    pub fn ended(&self, ended: Ended<'_>) {
+        let Ended { outcome, refusal, stage, traffic, took, request_id, unix_ms, user } = ended;
+        let exemplar = |value| Exemplar { request_id, value, unix_ms };
+        self.cells.add(OUTCOMES_AT + outcome as usize, 1);
+        // What lasts as long as its client likes says nothing of how fast an app is.
+        if traffic.is_stream {
+            STREAM.observe(&self.cells, took);
+        } else {
+            let bucket = REQUEST.observe(&self.cells, took);
+            self.by_duration.offer(bucket, exemplar(took.as_secs_f64()));
+        }
+        for (at, bytes) in [traffic.bytes_in, traffic.bytes_out].into_iter().enumerate() {
+            if bytes > 0 {
+                self.cells.add(BYTES_AT + at, bytes);
+            }
+        }
+        if let Some(stage) = stage {
+            self.cells.add(ABORTS_AT + stage as usize, 1);
+        }
+        let now = u32::try_from(unix_ms / 1_000).unwrap_or(0);
+        let end = user.and_then(|user| match outcome {
+            // Whoever went away after that had been let in, too.
+            Outcome::Granted | Outcome::Aborted => self.challenges.meet(user, now),
+            Outcome::Challenged => self.challenges.ask(user, now),
+            Outcome::Denied
+            | Outcome::Unauthenticated
+            | Outcome::Unavailable
+            | Outcome::Rejected
+            | Outcome::Failed => None,
+        });
+        if let Some(end) = end {
+            self.cells.add(CHALLENGES_AT + end as usize, 1);
+        }
+        let Some(refusal) = refusal else { return };
+        self.cells.add(REFUSALS_AT + refusal.index(), 1);
+        self.by_refusal.offer(refusal.index(), exemplar(1.0));
+        if let Refusal::Policy(refused, _) = refusal {
+            for reason in refused.reasons.iter() {
+                self.cells.add(UNMET_AT + reason as usize, 1);
+            }
+        }
+    }
+
+    /// Counts an answer of the app and the time to its head. An interim answer (1xx but 101) is
+    /// none.
+    pub fn upstream_answered(&self, status: u16, took: Duration) {
+        if status >= 200 || status == 101 {
+            self.cells.add(STATUS_AT + usize::from(status / 100).clamp(1, 5) - 1, 1);
+            UPSTREAM.observe(&self.cells, took);
+        }
+    }
+
+    /// Counts an attempt that got no answer.
+    pub fn upstream_failed(&self, kind: NetworkFailure) {
+        self.cells.add(FAILURES_AT + kind as usize, 1);
+    }
+
+    /// Counts a connection to the app.
+    pub fn upstream_connected(&self, reused: bool) {
+        self.cells.add(CONNECTIONS_AT + usize::from(reused), 1);
+    }
+
+    /// Counts what was taken out of an answer: cookies of ours, words of ours, challenges that nobody
+    /// could meet.
+    pub fn answer_cleaned(&self, cookies: u16, words: u16, challenges: u16) {
+        for (at, count) in
+            [cookies, words, challenges].into_iter().enumerate().filter(|(_, count)| *count > 0)
+        {
+            self.cells.add(CLEANED_AT + at, u64::from(count));
+        }
+    }
+
+    fn label(&self) -> &str {
+        // No app can be called so: ids are of letters, digits, `-`, `_` and `.`.
+        self.id.as_deref().unwrap_or("(none)")
+    }
+}
+
+/// Writes the series of every app, and of its servers: the app, the server as it is configured, and whether it takes
+/// requests.
+pub(super) fn write(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<str>, bool)], now: i64) {
+    for app in apps {
+        let abandoned = app.challenges.expire(u32::try_from(now).unwrap_or(0));
+        app.cells.add(CHALLENGES_AT + End::Abandoned as usize, abandoned);
+    }
+    let mut group = |family: &'static names::Family, first: usize, words: &[&str]| {
+        let mut samples = page.family(family);
+        for app in apps {
+            for (at, word) in words.iter().enumerate() {
+                samples.value(&[app.label(), word], app.cells.sum(first + at));
+            }
+        }
+    };
+    group(&names::REQUESTS, OUTCOMES_AT, &Outcome::WORDS);
+    group(&names::UNMET, UNMET_AT, &ReasonCode::ALL.map(ReasonCode::as_str));
+    group(&names::CHALLENGES_ENDED, CHALLENGES_AT, &End::WORDS);
+    group(&names::ABORTS, ABORTS_AT, &Stage::ALL.map(Stage::as_str));
+    group(&names::CLIENT_BYTES, BYTES_AT, &DIRECTIONS);
+    group(&names::UPSTREAM_RESPONSES, STATUS_AT, &STATUS_CLASSES);
+    group(&names::UPSTREAM_FAILURES, FAILURES_AT, &NetworkFailure::ALL.map(NetworkFailure::as_str));
+    group(&names::UPSTREAM_CONNECTIONS, CONNECTIONS_AT, &CONNECTION_KINDS);
+    group(&names::ANSWER_FIELDS, CLEANED_AT, &CLEANED_KINDS);
+
+    let mut refused = page.family(&names::REFUSALS);
+    for app in apps {
+        let exemplars = app.by_refusal.read();
+        for (at, refusal) in Refusal::all().iter().enumerate() {
+            let info = refusal.info();
+            let code = info.code.to_string();
+            let exemplar = exemplars.get(at).copied().flatten();
+            refused.counted(&[app.label(), info.reason, &code], app.cells.sum(REFUSALS_AT + at), exemplar);
+        }
+    }
+    let mut requests = page.family(&names::REQUEST_DURATION);
+    for app in apps {
+        let exemplars = app.by_duration.read();
+        requests.histogram(&[app.label()], REQUEST.bounds, &REQUEST.read(&app.cells), &exemplars);
+    }
+    let mut streams = page.family(&names::STREAM_DURATION);
+    for app in apps {
+        streams.histogram(&[app.label()], STREAM.bounds, &STREAM.read(&app.cells), &[]);
+    }
+    let mut up = page.family(&names::UPSTREAM_UP);
+    for (app, server, is_up) in servers {
+        up.value(&[app, server], u8::from(*is_up));
+    }
+    let mut upstream = page.family(&names::UPSTREAM_DURATION);
+    for app in apps {
+        upstream.histogram(&[app.label()], UPSTREAM.bounds, &UPSTREAM.read(&app.cells), &[]);
+    }
+}

@@ -1,0 +1,43 @@
+//! How a request ended, in one word.
+
+use crate::refusal::Refusal;
+
+portcullis_policy::words! {
+    /// How a request ended, for the label `outcome`.
+    pub enum Outcome {
+        /// Forwarded to the app.
+        Granted = "granted",
+        /// The user can sign in again or stronger.
+        Challenged = "challenged",
+        /// A state or a block policy refuses.
+        Denied = "denied",
+        /// No valid token.
+        Unauthenticated = "unauthenticated",
+        /// Something that deciding needs did not answer.
+        Unavailable = "unavailable",
+        /// Ambiguous or for no app.
+        Rejected = "rejected",
+        /// The app did not answer, or a fault of ours.
+        Failed = "failed",
+        /// Let in; the client went away before the answer was whole.
+        Aborted = "aborted",
+    }
+}
+
+impl Outcome {
+    /// The outcome that a refusal is counted as.
+    #[must_use]
+    pub const fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
+            Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
+            Refusal::KeysUnavailable => Self::Unavailable,
+            Refusal::Policy(..) => match refusal.info().status {
+                401 => Self::Challenged,
+                503 => Self::Unavailable,
+                _ => Self::Denied,
+            },
+            Refusal::Internal | Refusal::Upstream { .. } | Refusal::Loop => Self::Failed,
+        }
+    }
+}

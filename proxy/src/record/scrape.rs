@@ -1,0 +1,116 @@
+//! What serves at the moment of a scrape: what the page tells beside the counters.
+
+use std::sync::Arc;
+
+use portcullis_policy::decision::PolicyResult;
+use portcullis_policy::model::PolicyState;
+
+use super::app_meters::AppMeters;
+use super::exposition::Page;
+use super::names;
+use super::tallies::{RESULTS, cell_of};
+
+/// What serves at the moment of a scrape.
+#[derive(Debug)]
+pub struct Serving<'s> {
+    /// Now, in Unix seconds.
+    pub now: i64,
+    /// The number of the configuration.
+    pub generation: u64,
+    /// The counters of every app, and of none.
+    pub apps: Vec<&'s AppMeters>,
+    /// Servers of apps: the app, the server as it is configured, and whether it takes requests.
+    pub servers: Vec<(&'s str, Arc<str>, bool)>,
+    /// Every policy.
+    pub policies: Vec<PolicyReading<'s>>,
+    /// Every issuer.
+    pub issuers: Vec<IssuerReading<'s>>,
+    /// When the country database was built, in Unix seconds.
+    pub geo_built: Option<u64>,
+    /// Listeners with TLS, and when their certificates expire, in Unix seconds.
+    pub certificates: &'s [(String, i64)],
+    /// Verified tokens that are remembered.
+    pub cached: usize,
+    /// Log entries: written, dropped, failed.
+    pub log_entries: [u64; 4],
+    /// Lines of the access log: written, dropped, failed.
+    pub access_entries: [u64; 3],
+    /// TLS handshakes with clients that failed.
+    pub handshakes_failed: u64,
+}
+
+/// A policy at the moment of a scrape.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyReading<'s> {
+    /// Its id.
+    pub id: &'s str,
+    /// Its state; only results that this state can give become series.
+    pub state: PolicyState,
+    /// How often it was satisfied, refused, and asked for something.
+    pub counts: [u64; RESULTS],
+}
+
+/// An issuer at the moment of a scrape.
+#[derive(Clone, Debug)]
+pub struct IssuerReading<'s> {
+    /// Its short name.
+    pub name: &'s str,
+    /// Keys held.
+    pub keys: usize,
+    /// Seconds since its source last gave a good set.
+    pub age_secs: Option<u64>,
+    /// Whether the keys may be trusted.
+    pub usable: bool,
+    /// Fetches that failed.
+    pub failures: u64,
+    /// Whether the latest fetch failed.
+    pub is_failing: bool,
+    /// After how many seconds keys are fetched anew.
+    pub interval_secs: u64,
+    /// Keys of the set that verify nothing, by fault.
+    pub unused: Vec<(&'static str, usize)>,
+}
+
+pub(super) fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {
+    let mut results = page.family(&names::POLICY_RESULTS);
+    for PolicyReading { id, state, counts } in policies {
+        for result in PolicyResult::ALL {
+            let reported = match result {
+                PolicyResult::Success | PolicyResult::Failure | PolicyResult::Interrupted => false,
+                PolicyResult::ReportOnlySuccess
+                | PolicyResult::ReportOnlyFailure
+                | PolicyResult::ReportOnlyInterrupted => true,
+            };
+            let possible = match state {
+                PolicyState::Enabled => !reported,
+                PolicyState::ReportOnly => reported,
+                PolicyState::Disabled => false,
+            };
+            if possible {
+                let count = counts.get(cell_of(result)).copied().unwrap_or_default();
+                results.value(&[id, result.as_str()], count);
+            }
+        }
+    }
+}
+
+pub(super) fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
+    let mut group = |family: &'static names::Family, value: fn(&IssuerReading<'_>) -> String| {
+        let mut samples = page.family(family);
+        for issuer in issuers {
+            samples.value(&[issuer.name], value(issuer));
+        }
+    };
+    group(&names::KEYS, |issuer| issuer.keys.to_string());
+    group(&names::KEYS_AGE, |issuer| issuer.age_secs.map_or("NaN".to_owned(), |age| age.to_string()));
+    group(&names::KEYS_USABLE, |issuer| u8::from(issuer.usable).to_string());
+    group(&names::KEYS_FETCH_OK, |issuer| u8::from(!issuer.is_failing).to_string());
+    group(&names::KEYS_INTERVAL, |issuer| issuer.interval_secs.to_string());
+    group(&names::KEY_FETCH_FAILURES, |issuer| issuer.failures.to_string());
+    let mut unused = page.family(&names::KEYS_UNUSED);
+    for issuer in issuers {
+        for (fault, count) in &issuer.unused {
+            unused.value(&[issuer.name, fault], count.to_string());
+        }
+    }
+}
