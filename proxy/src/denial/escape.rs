@@ -51,9 +51,9 @@ fn steers(char: char) -> bool {
 }
 
 /// Writes what a denial says, in one form.
-pub(super) trait Pen {
-    /// Writes words of ours. They hold nothing that any form escapes, which a test holds.
-    fn own(&mut self, text: &str);
+pub(super) trait Escaper {
+    /// Writes words of ours. They hold nothing that HTML escapes, which a test holds.
+    fn literal(&mut self, text: &str);
     /// Writes foreign text, escaped as the form needs it.
     fn text(&mut self, text: &str);
     /// Writes foreign text as [`one_line`] of at most `max` characters.
@@ -66,8 +66,8 @@ pub(super) trait Pen {
 #[derive(Debug)]
 pub(super) struct Html<'o>(pub(super) &'o mut String);
 
-impl Pen for Html<'_> {
-    fn own(&mut self, text: &str) {
+impl Escaper for Html<'_> {
+    fn literal(&mut self, text: &str) {
         self.0.push_str(text);
     }
 
@@ -83,42 +83,12 @@ impl Pen for Html<'_> {
     }
 }
 
-/// Escapes for a string of JSON (RFC 8259, section 7), whose quotes the caller writes.
-#[derive(Debug)]
-pub(super) struct Json<'o>(pub(super) &'o mut String);
-
-impl Pen for Json<'_> {
-    fn own(&mut self, text: &str) {
-        self.0.push_str(text);
-    }
-
-    fn text(&mut self, text: &str) {
-        push_escaped(self.0, text, |byte| match byte {
-            b'"' => Some("\\\""),
-            b'\\' => Some("\\\\"),
-            // Shown as in every form, not told.
-            0..=0x1f => Some("\u{fffd}"),
-            _ => None,
-        });
-    }
-
-    fn line(&mut self, text: &str, max: usize) {
-        // Nearly every text is plain and short, and looked at once and without a branch for each byte.
-        let plain = |byte: u8| byte.wrapping_sub(b' ') <= b'~' - b' ' && byte != b'"' && byte != b'\\';
-        if text.len() <= max && text.bytes().fold(true, |all, byte| all & plain(byte)) {
-            self.0.push_str(text);
-        } else {
-            self.text(&one_line(text, max));
-        }
-    }
-}
-
 /// Escapes nothing.
 #[derive(Debug)]
 pub(super) struct Plain<'o>(pub(super) &'o mut String);
 
-impl Pen for Plain<'_> {
-    fn own(&mut self, text: &str) {
+impl Escaper for Plain<'_> {
+    fn literal(&mut self, text: &str) {
         self.0.push_str(text);
     }
 

@@ -6,18 +6,22 @@
 //! - what passed is never listed, a risk is never named, a policy never appears;
 //! - nothing of path, query, header or token is ever reflected.
 
-mod desk;
+mod branding;
+mod details;
 mod escape;
 mod facts;
 mod headers;
 mod languages;
+mod links;
 mod negotiate;
 mod page;
+mod plain;
+mod problem;
+mod remedies;
 mod repeats;
 mod seal;
 mod step_up;
 mod texts;
-mod twin;
 mod view;
 
 #[cfg(test)]
@@ -40,12 +44,12 @@ pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
 use crate::decision_record::{DecisionRecord, NamedIds};
 use crate::refusal::{Carrier, Refusal};
-use desk::Desk;
+use branding::Branding;
 use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::StepUps;
-use view::{Teller, View, is_verified};
+use view::{RenderContext, View, is_verified};
 
 /// The longest support code that a denial carries, in characters.
 const SUPPORT_CODE_CHARS_MAX: usize = 900;
@@ -55,7 +59,7 @@ const SEALED_POLICIES_MAX: usize = 8;
 /// The denials of one configuration: everything that does not change between two of them.
 #[derive(Debug)]
 pub struct Denials {
-    desk: Desk,
+    branding: Branding,
     /// By position of the language.
     pages: Vec<Page>,
     /// The fixed part of a head, by position of the language.
@@ -95,8 +99,8 @@ impl Denials {
     #[must_use]
     pub fn new(config: &Config, generation: u64) -> Self {
         let settings = &config.denial;
-        let desk = Desk::new(settings, &config.apps);
-        let frame = Frame::new(&desk, settings.template.as_deref());
+        let branding = Branding::new(settings, &config.apps);
+        let frame = Frame::new(&branding, settings.template.as_deref());
         let csp = HeaderValue::from_str(&frame.content_policy())
             .unwrap_or(const { HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'") });
         let pages = languages::ALL.iter().map(|language| Page::new(&frame, language)).collect();
@@ -115,7 +119,7 @@ impl Denials {
             named: NamedIds::of(&config.policies),
             policies_digest: policies_digest(&config.policies),
             generation,
-            desk,
+            branding,
         }
     }
 
@@ -148,8 +152,8 @@ impl Denials {
         let (form, info, texts) = (hints.negotiate(), refusal.info(), &language.texts);
         let repeats = facts.repeats.unwrap_or_else(|| self.count_by_address(facts, info.code));
         let shows_code = !matches!(form, Negotiated::Grpc(_));
-        let teller = Teller {
-            desk: &self.desk,
+        let context = RenderContext {
+            branding: &self.branding,
             texts,
             disclosure,
             messages: self.messages(facts),
@@ -157,7 +161,7 @@ impl Denials {
             support_code: if shows_code { self.support_code(refusal, facts, info.code) } else { None },
             can_repeat: hints.is_get(),
         };
-        let view = View::of(refusal, facts, teller);
+        let view = View::of(refusal, facts, context);
         let mut headers = headers::common(refusal, &view, facts, &self.step_ups, head);
         let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
@@ -165,8 +169,8 @@ impl Denials {
                 return Answer { status: 200, headers, body: Bytes::new(), repeats };
             }
             Negotiated::Html => (headers::HTML, page.render(&view, hints.is_get())),
-            Negotiated::Json => (headers::JSON, twin::json(&view, &self.desk, texts)),
-            Negotiated::Plain => (headers::PLAIN, twin::plain(&view, &self.desk, texts)),
+            Negotiated::Json => (headers::JSON, problem::json(&view, &self.branding, texts)),
+            Negotiated::Plain => (headers::PLAIN, plain::text(&view, &self.branding, texts)),
         };
         headers::body(&mut headers, content_type, body.len());
         Answer { status: info.status, headers, body: Bytes::from(body), repeats }

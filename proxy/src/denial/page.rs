@@ -10,8 +10,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::desk::Desk;
-use super::escape::{Html, Pen, cap, escape_html};
+use super::branding::Branding;
+use super::escape::{Escaper, Html, cap, escape_html};
 use super::languages::{self, Language};
 use super::texts::{Message, Texts, label};
 use super::view::View;
@@ -56,15 +56,15 @@ enum Hole {
 /// What is the same on every page of an installation.
 #[derive(Debug)]
 pub(super) struct Frame<'d> {
-    desk: &'d Desk,
+    branding: &'d Branding,
     template: &'d str,
     style: String,
 }
 
 impl<'d> Frame<'d> {
-    pub(super) fn new(desk: &'d Desk, template: Option<&'d str>) -> Self {
-        let style = STYLE.replace("{{accent}}", &desk.accent).replace('\n', "");
-        Self { desk, template: template.unwrap_or(TEMPLATE), style }
+    pub(super) fn new(branding: &'d Branding, template: Option<&'d str>) -> Self {
+        let style = STYLE.replace("{{accent}}", &branding.accent).replace('\n', "");
+        Self { branding, template: template.unwrap_or(TEMPLATE), style }
     }
 
     /// The policy of content (CSP level 3) that admits the template's style sheets and our script
@@ -125,7 +125,7 @@ impl Page {
             "dir" => self.push_static(language.dir),
             "style" => self.push_static(&frame.style),
             "script" => self.push_static(&format!("<script>{}</script>\n", SCRIPT.trim_end())),
-            "brand" => self.push_static(&brand(frame.desk)),
+            "brand" => self.push_static(&brand(frame.branding)),
             "heading_details" => self.push_static(&escape_html(texts.heading_details.as_str())),
             "heading_report" => self.push_static(&escape_html(texts.heading_report.as_str())),
             "report_hint" => self.push_static(&escape_html(texts.report_hint.as_str())),
@@ -191,19 +191,19 @@ impl Page {
                 }
             }
             Hole::Message => {
-                section(out, "message", &texts.heading_operator, view.messages(), |pen, message| {
-                    pen.line(message, cap::MESSAGE);
+                section(out, "message", &texts.heading_operator, view.messages(), |out, message| {
+                    out.line(message, cap::MESSAGE);
                 });
             }
             Hole::Languages => out.push_str(&self.languages),
             Hole::Remedies => {
-                let ways = view.ways().into_iter();
-                section(out, "remedies", &texts.heading_remedies, ways, |pen, way| view.way(way, pen));
+                let ways = view.remedies().into_iter();
+                section(out, "remedies", &texts.heading_remedies, ways, |out, way| view.remedy(way, out));
             }
             Hole::Reasons => {
                 let reasons = view.reasons().into_iter();
-                section(out, "reasons", &texts.heading_reasons, reasons, |pen, reason| {
-                    pen.own(texts.reason(&reason))
+                section(out, "reasons", &texts.heading_reasons, reasons, |out, reason| {
+                    out.literal(texts.reason(&reason))
                 });
             }
             Hole::Actions => self.actions(out, view),
@@ -278,12 +278,12 @@ fn links(here: &Language) -> String {
     out
 }
 
-fn brand(desk: &Desk) -> String {
+fn brand(branding: &Branding) -> String {
     let mut out = String::new();
-    if let Some(logo) = &desk.logo {
+    if let Some(logo) = &branding.logo {
         element(&mut out, "<img src=\"", logo, "\" alt=\"\">");
     }
-    element(&mut out, "<span>", &desk.installation, "</span>");
+    element(&mut out, "<span>", &branding.installation, "</span>");
     out
 }
 

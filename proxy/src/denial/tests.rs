@@ -19,7 +19,6 @@ use portcullis_policy::signals::AppIndex;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::escape::{Json, Pen as _, one_line};
 use super::{Answer, Denials, DeviceState, Facts, RequestHints, languages, parse_traceparent};
 use crate::decision_record::{ClaimValue, DecisionRecord};
 use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
@@ -342,8 +341,8 @@ fn minimal_disclosure_shows_code_request_time_and_contact_only() {
         {
             assert!(text(&answer).contains(shown), "{shown} in {}", text(&answer));
         }
-        if let Ok(Value::Object(twin)) = serde_json::from_slice(&answer.body) {
-            keys = twin.keys().cloned().collect();
+        if let Ok(Value::Object(problem)) = serde_json::from_slice(&answer.body) {
+            keys = problem.keys().cloned().collect();
         }
     }
     keys.sort();
@@ -372,21 +371,21 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
         Refused { primary: ReasonCode::BlockedByLocation, reasons, temporary: false },
         Subcode::None,
     );
-    let twin = json(&render(&denials(), &refusal, &facts(), &SCRIPT, Disclosure::Standard));
-    assert_eq!(twin["type"], "urn:portcullis:denial:53003");
-    assert_eq!(twin["status"], 403);
-    assert_eq!(twin["instance"], "urn:uuid:01937e2a-1b2c-7d3e-8f40-5162738495a6");
-    assert_eq!(twin["resolution"], "change_context");
-    assert_eq!(twin["retryable"], false);
-    assert_eq!(twin["reasons"][0]["class"], "location");
-    assert_eq!(twin["reasons"][1]["class"], "device");
-    assert_eq!(twin["reasons"][1]["code"], 53000);
-    assert_eq!(twin["remedies"][0]["kind"], "other_network");
-    assert_eq!(twin["app"]["id"], "payroll");
-    assert_eq!(twin["client"]["ip"], "203.0.113.7");
-    assert_eq!(twin["client"]["country"], "NO");
-    assert_eq!(twin["client"]["device_state"], "Not compliant");
-    assert_eq!(twin["support"]["mail"], "help@northwind.example");
+    let problem = json(&render(&denials(), &refusal, &facts(), &SCRIPT, Disclosure::Standard));
+    assert_eq!(problem["type"], "urn:portcullis:denial:53003");
+    assert_eq!(problem["status"], 403);
+    assert_eq!(problem["instance"], "urn:uuid:01937e2a-1b2c-7d3e-8f40-5162738495a6");
+    assert_eq!(problem["resolution"], "change_context");
+    assert_eq!(problem["retryable"], false);
+    assert_eq!(problem["reasons"][0]["class"], "location");
+    assert_eq!(problem["reasons"][1]["class"], "device");
+    assert_eq!(problem["reasons"][1]["code"], 53000);
+    assert_eq!(problem["remedies"][0]["kind"], "other_network");
+    assert_eq!(problem["app"]["id"], "payroll");
+    assert_eq!(problem["client"]["ip"], "203.0.113.7");
+    assert_eq!(problem["client"]["country"], "NO");
+    assert_eq!(problem["client"]["device_state"], "Not compliant");
+    assert_eq!(problem["support"]["mail"], "help@northwind.example");
 
     let page = render(&denials(), &refusal, &facts(), &BROWSER, Disclosure::Standard);
     let page = text(&page);
@@ -447,11 +446,11 @@ fn a_risk_is_never_named_and_nothing_is_offered_around_it() {
         assert!(answer.headers.iter().all(|(_, value)| !value.to_str().unwrap().contains("risk")));
     }
     let risk = refused(ReasonCode::BlockedByRisk);
-    let twin = json(&render(&denials(), &risk, &facts(), &SCRIPT, Disclosure::Full));
-    assert_eq!(twin["remedies"].as_array().unwrap().len(), 1);
-    assert_eq!(twin["remedies"][0]["kind"], "administrator");
-    assert_eq!(twin["reasons"][0]["class"], "policy");
-    assert_eq!(twin["error"], "access_blocked");
+    let problem = json(&render(&denials(), &risk, &facts(), &SCRIPT, Disclosure::Full));
+    assert_eq!(problem["remedies"].as_array().unwrap().len(), 1);
+    assert_eq!(problem["remedies"][0]["kind"], "administrator");
+    assert_eq!(problem["reasons"][0]["class"], "policy");
+    assert_eq!(problem["error"], "access_blocked");
 }
 
 #[test]
@@ -538,8 +537,8 @@ fn a_sign_in_link_points_to_this_host_or_to_a_configured_page_only() {
 #[test]
 fn a_missing_country_is_not_invented() {
     let facts = Facts { country_unavailable: true, ..facts() };
-    let twin = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
-    assert_eq!(twin["client"]["country"], Value::Null);
+    let problem = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
+    assert_eq!(problem["client"]["country"], Value::Null);
 }
 
 #[test]
@@ -942,8 +941,8 @@ fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision()
     let settings = settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() };
     let denials = Denials::new(&config(settings, step_up_policies()), 7);
     let refusal = refused(ReasonCode::StrengthRequired);
-    let twin = json(&denials.render(&refusal, &facts, &SCRIPT));
-    let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
+    let problem = json(&denials.render(&refusal, &facts, &SCRIPT));
+    let opened = denials.open(problem["support"]["code"].as_str().unwrap()).unwrap();
     assert_eq!((opened.request_id, opened.now_unix_ms, opened.generation), (ID, NOW, 7));
     assert_eq!(opened.refusing, [("secret-one".to_owned(), "interrupted".to_owned())]);
     assert_eq!((opened.code, &opened.record), (50074, &record));
@@ -960,8 +959,8 @@ fn a_case_too_large_for_a_code_is_reduced_rather_than_left_out() {
     record.claims = vec![("claim".into(), ClaimValue::Text("x".repeat(500))); 64];
     let settings = settings::Denial { support_keys: vec![SupportKey([1; 32])], ..branding() };
     let denials = denials_of(settings);
-    let twin = json(&denials.render(&BLOCKED, &Facts { record: Some(&record), ..facts() }, &SCRIPT));
-    let opened = denials.open(twin["support"]["code"].as_str().unwrap()).unwrap();
+    let problem = json(&denials.render(&BLOCKED, &Facts { record: Some(&record), ..facts() }, &SCRIPT));
+    let opened = denials.open(problem["support"]["code"].as_str().unwrap()).unwrap();
     assert!(opened.record.truncated && opened.record.user.as_deref() == Some("kari"));
 }
 
@@ -994,12 +993,12 @@ fn the_content_policy_admits_exactly_the_script_of_the_page() {
 fn a_version_and_a_time_are_told_and_no_threshold() {
     let remedies = [vec![Remedy::NewerOs], vec![Remedy::LaterTime { at: 1_795_510_800 }, Remedy::Browser]];
     let facts = Facts { remedies: &remedies, ..facts() };
-    let twin = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
-    assert_eq!(twin["remedies"][0]["kind"], "update_os");
-    assert_eq!(twin["remedies"][0]["text"], "Update Windows. This device reports 10.0.22631.");
-    assert_eq!(twin["remedies"][1]["kind"], "later_time+browser");
+    let problem = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
+    assert_eq!(problem["remedies"][0]["kind"], "update_os");
+    assert_eq!(problem["remedies"][0]["text"], "Update Windows. This device reports 10.0.22631.");
+    assert_eq!(problem["remedies"][1]["kind"], "later_time+browser");
     assert_eq!(
-        twin["remedies"][1]["text"],
+        problem["remedies"][1]["text"],
         "All of this together: You may open this app again from 2026-11-24 09:00 UTC. \
          Open it in a browser instead of this app."
     );
@@ -1119,21 +1118,12 @@ proptest! {
         prop_assert_eq!(header(&answer, "content-language"), Some(languages::ALL[language].tag));
         let waits = refusal.info().resolution == crate::refusal::Resolution::RetryLater;
         if form == 1 {
-            let twin = json(&answer);
-            prop_assert_eq!(twin["status"].as_u64(), Some(refusal.info().status.into()));
-            prop_assert!(twin["support"]["code"].is_string() && twin["support"]["mail"].is_string());
+            let problem = json(&answer);
+            prop_assert_eq!(problem["status"].as_u64(), Some(refusal.info().status.into()));
+            prop_assert!(problem["support"]["code"].is_string() && problem["support"]["mail"].is_string());
             if reasons.contains(ReasonCode::BlockedByRisk) && shown > Disclosure::Minimal && !waits {
-                prop_assert_eq!(twin["remedies"][0]["kind"].as_str(), Some("administrator"));
+                prop_assert_eq!(problem["remedies"][0]["kind"].as_str(), Some("administrator"));
             }
         }
-    }
-
-    #[test]
-    fn a_line_of_json_reads_as_what_it_was_made_of(text in prop_oneof!["[ -~]{0,12}", any::<String>()], max in 0_usize..16) {
-        let mut out = String::from("\"");
-        Json(&mut out).line(&text, max);
-        out.push('"');
-        let read: String = serde_json::from_str(&out).unwrap();
-        prop_assert_eq!(read, one_line(&text, max).into_owned());
     }
 }

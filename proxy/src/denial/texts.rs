@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
-use super::escape::{Pen, cap};
+use super::escape::{Escaper, cap};
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
 use crate::refusal::{ErrorInfo, RETRY_AFTER, Refusal};
 
@@ -64,13 +64,13 @@ impl Hole {
 impl Message {
     /// Writes the text with its holes filled. What is filled in is foreign, is never searched for
     /// holes, and a hole without a value vanishes.
-    pub(super) fn write(&self, pen: &mut impl Pen, values: &[(Hole, &str)]) {
+    pub(super) fn write(&self, out: &mut impl Escaper, values: &[(Hole, &str)]) {
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => pen.own(text),
+                Piece::Text(text) => out.literal(text),
                 Piece::Hole(hole) => {
                     if let Some((_, value)) = values.iter().find(|(known, _)| known == hole) {
-                        pen.line(value, hole.cap());
+                        out.line(value, hole.cap());
                     }
                 }
             }

@@ -4,16 +4,13 @@
 use portcullis_config::settings;
 
 use super::escape::{cap, is_own_path, is_web_link, one_line, push_percent};
-use super::twin;
 
 /// The checked settings.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Branding {
     pub(super) installation: String,
     pub(super) contact_mail: Option<Mail>,
     pub(super) contact_url: Option<String>,
-    /// Both, as fields of the twin.
-    pub(super) support: String,
     pub(super) remediation_url: Option<String>,
     /// `data:` URI of an image.
     pub(super) logo: Option<String>,
@@ -48,7 +45,7 @@ impl Mail {
     }
 }
 
-impl Desk {
+impl Branding {
     pub(super) fn new(settings: &settings::Denial, apps: &[settings::App]) -> Self {
         let link = |url: &Option<String>| {
             url.as_deref().filter(|url| is_web_link(url) || is_own_path(url)).map(str::to_owned)
@@ -56,10 +53,6 @@ impl Desk {
         let contact_mail = settings.contact_mail.as_deref().and_then(Mail::new);
         let contact_url = link(&settings.contact_url);
         Self {
-            support: twin::support(
-                contact_url.as_deref(),
-                contact_mail.as_ref().map(|mail| mail.address.as_str()),
-            ),
             installation: one_line(&settings.installation, cap::INSTALLATION).into_owned(),
             contact_mail,
             contact_url,
@@ -102,7 +95,7 @@ fn is_logo(text: &str) -> bool {
 mod tests {
     use portcullis_config::settings::Denial;
 
-    use super::{Desk, Mail, is_accent, is_logo};
+    use super::{Branding, Mail, is_accent, is_logo};
 
     #[test]
     fn a_mail_address_cannot_add_fields_to_the_mail() {
@@ -129,12 +122,13 @@ mod tests {
 
     #[test]
     fn a_request_can_add_a_query_to_a_configured_sign_in_page_and_nothing_else() {
-        let mut desk = Desk::new(&Denial::default(), &[]);
-        desk.sign_in = vec!["https://id.example/in".into(), "https://id.example/authorize?client=a".into()];
+        let mut branding = Branding::new(&Denial::default(), &[]);
+        branding.sign_in =
+            vec!["https://id.example/in".into(), "https://id.example/authorize?client=a".into()];
         for known in
             ["https://id.example/in", "https://id.example/in?rd=x", "https://id.example/authorize?client=a&b"]
         {
-            assert!(desk.knows_sign_in(known), "{known}");
+            assert!(branding.knows_sign_in(known), "{known}");
         }
         for foreign in [
             "https://id.example/in.evil",
@@ -143,7 +137,7 @@ mod tests {
             "https://id.example.evil/in",
             "",
         ] {
-            assert!(!desk.knows_sign_in(foreign), "{foreign}");
+            assert!(!branding.knows_sign_in(foreign), "{foreign}");
         }
     }
 }
