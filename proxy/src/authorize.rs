@@ -397,3 +397,79 @@ fn query(target: &[u8]) -> Option<&str> {
     let mark = memchr::memchr(b'?', target)?;
     std::str::from_utf8(target.get(mark + 1..)?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method, Version};
+
+    use super::*;
+
+    const CONFIG: &str = r#"
+[server]
+listeners = [{ address = "127.0.0.1:8080" }]
+
+[[issuer]]
+name = "main"
+issuer = "https://id.test/tenant"
+audiences = ["api://wiki"]
+keys = { file = "keys.json" }
+
+[[app]]
+id = "wiki"
+hosts = ["wiki.test"]
+upstreams = ["http://127.0.0.1:9"]
+"#;
+
+    /// Judges a request as somebody asks who describes it: no session of pingora, no connection of a client.
+    fn judge(host: &str, target: &str) -> (Verdict, RequestFacts, Answer) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("portcullis.toml");
+        std::fs::write(folder.path().join("keys.json"), r#"{"keys": []}"#).unwrap();
+        std::fs::write(&file, CONFIG).unwrap();
+        let state = State::start(&file).unwrap();
+        let snapshot = state.snapshot();
+        let authorizer = Authorizer {
+            state,
+            snapshot: &snapshot,
+            request_id: RequestId(7),
+            now_unix_ms: 1_795_773_600_000,
+            is_repeated: false,
+        };
+        let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).unwrap())]);
+        let head = Head {
+            method: &Method::GET,
+            target: target.as_bytes(),
+            raw: None,
+            version: Version::HTTP_11,
+            headers: &headers,
+            authority: None,
+        };
+        let connection = Connection { peer: "192.0.2.7".parse().unwrap(), tls: true, port: Some(443) };
+        let mut facts = RequestFacts::default();
+        let verdict = authorizer.authorize(&head, connection, &mut facts);
+        let answer = authorizer.denial(&Refusal::NoToken, &head, &mut facts);
+        (verdict, facts, answer)
+    }
+
+    #[test]
+    fn a_described_request_is_judged_without_a_session() {
+        let (verdict, facts, answer) = judge("wiki.test", "/page");
+        assert!(matches!(verdict, Verdict::Refusal(Refusal::NoToken)), "{verdict:?}");
+        assert_eq!((facts.app, facts.client), (Some(AppIndex(0)), Some("192.0.2.7".parse().unwrap())));
+        assert_eq!(answer.status, 401);
+    }
+
+    #[test]
+    fn a_stranger_is_refused_in_the_same_way_where_there_is_no_app() {
+        let (verdict, facts, _) = judge("other.test", "/page");
+        assert!(matches!(verdict, Verdict::Refusal(Refusal::NoToken)), "{verdict:?}");
+        assert_eq!(facts.app, None);
+    }
+
+    #[test]
+    fn of_a_request_that_is_not_admitted_nothing_was_learned() {
+        let (verdict, facts, _) = judge("wiki.test", "/a%00b");
+        assert!(matches!(verdict, Verdict::Refusal(Refusal::BadRequest(_))), "{verdict:?}");
+        assert_eq!((facts.app, facts.client, facts.site), (None, None, None));
+    }
+}
