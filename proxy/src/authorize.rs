@@ -21,7 +21,7 @@ use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Site, admi
 use crate::context;
 use crate::decision_record::DecisionRecord;
 use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
-use crate::record::{Tally, is_logged};
+use crate::record::{DecisionCounter, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, Route};
 use crate::state::{Snapshot, State};
@@ -250,7 +250,7 @@ impl Authorizer<'_> {
         let Self { state, snapshot, .. } = self;
         let started = Instant::now();
         let mut observer = DecisionObserver {
-            tally: (!self.is_repeated).then(|| snapshot.policy_tallies.begin()),
+            counter: (!self.is_repeated).then(|| snapshot.policy_counters.begin()),
             noteworthy: &mut facts.applied,
         };
         let (signals, outcome) = snapshot.policies.decide_readings(
@@ -372,20 +372,20 @@ fn accepted_by_app(request: &AdmittedRequest<'_>, app: &App) -> Result<(), Refus
 /// Counts what the policies came to, and keeps what page and log may say of it.
 struct DecisionObserver<'s> {
     /// `None` when the request was counted before.
-    tally: Option<Tally<'s>>,
+    counter: Option<DecisionCounter<'s>>,
     noteworthy: &'s mut Vec<(PolicyIndex, PolicyResult)>,
 }
 
 impl Observer for DecisionObserver<'_> {
     fn satisfied(&mut self, row: SatisfiedRow) {
-        if let Some(tally) = &mut self.tally {
-            tally.satisfied(row);
+        if let Some(counter) = &mut self.counter {
+            counter.satisfied(row);
         }
     }
 
     fn applied(&mut self, policy: PolicyIndex, result: PolicyResult) {
-        if let Some(tally) = &mut self.tally {
-            tally.applied(policy, result);
+        if let Some(counter) = &mut self.counter {
+            counter.applied(policy, result);
         }
         if !matches!(result, PolicyResult::Success | PolicyResult::ReportOnlySuccess) {
             self.noteworthy.push((policy, result));

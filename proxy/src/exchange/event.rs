@@ -12,7 +12,7 @@ use super::progress::{CLIENT_CLOSED_REQUEST, Progress};
 use crate::admit::{self, Head};
 use crate::clock;
 use crate::record::field::{self, NAME_MAX, VALUE_MAX, field, short};
-use crate::record::{Access, AppliedPolicy, Ended, Entry, Outcome, Traffic, UserMark, is_logged};
+use crate::record::{Access, AppliedPolicy, Ended, Entry, Outcome, Traffic, UserHash, is_logged};
 use crate::refusal::Refusal;
 
 impl RequestContext {
@@ -25,7 +25,7 @@ impl RequestContext {
             Progress::Aborted(_, stage) => Some(stage),
             Progress::Received | Progress::Refused(_) | Progress::Permitted(_) => None,
         };
-        self.meters().ended(Ended {
+        self.app_metrics().ended(Ended {
             outcome,
             refusal,
             stage,
@@ -33,7 +33,7 @@ impl RequestContext {
             took: self.started.elapsed(),
             request_id: self.request_id.0,
             unix_ms: self.now_unix_ms,
-            user: self.facts.caller.as_ref().map(|caller| UserMark::of(&caller.token().principal().id)),
+            user: self.facts.caller.as_ref().map(|caller| UserHash::of(&caller.token().principal().id)),
         });
         let log = &self.state.log;
         if let Some(head) = head

@@ -17,7 +17,7 @@ use crate::authorize::{Authorizer, RequestFacts, Verdict};
 use crate::clock;
 use crate::denial::Answer;
 use crate::failure::NetworkFailure;
-use crate::record::{AppMeters, Outcome, Traffic};
+use crate::record::{AppMetrics, Outcome, Traffic};
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, State};
 use crate::upstream;
@@ -163,8 +163,8 @@ impl RequestContext {
     }
 
     /// The app's counters, or those of none.
-    pub(crate) fn meters(&self) -> &AppMeters {
-        self.snapshot.meters(self.facts.app.map(|app| app.0))
+    pub(crate) fn app_metrics(&self) -> &AppMetrics {
+        self.snapshot.metrics_of(self.facts.app.map(|app| app.0))
     }
 
     /// Where the request was sent last.

@@ -68,7 +68,7 @@ pub(super) fn set_upstream_headers(
 /// Cleans a head of the app's answer: an interim one, or that of the answer itself.
 pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext) -> Result<()> {
     if let Some(asked) = ctx.forwarding.asked_at {
-        ctx.meters().upstream_answered(answer.status.as_u16(), asked.elapsed());
+        ctx.app_metrics().upstream_answered(answer.status.as_u16(), asked.elapsed());
     }
     let request_id = ctx.id_value();
     let expected = upstream::Expected {
@@ -85,7 +85,7 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     }
     if cleaned != upstream::Cleaned::default() {
         ctx.forwarding.drops_body = cleaned.is_empty;
-        ctx.meters().answer_cleaned(cleaned.cookies, cleaned.words, cleaned.challenges);
+        ctx.app_metrics().answer_cleaned(cleaned.cookies, cleaned.words, cleaned.challenges);
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ pub(super) fn attempt_failed(
     to_connect: bool,
     problem: &Error,
 ) {
-    ctx.meters().upstream_failed(cause);
+    ctx.app_metrics().upstream_failed(cause);
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {
         endpoint.failed(ctx.app().map_or("", |app| app.id.as_str()), cause, to_connect, problem);

@@ -153,7 +153,7 @@ impl ProxyHttp for Gateway {
         _digest: Option<&Digest>,
         ctx: &mut Box<RequestContext>,
     ) -> Result<()> {
-        ctx.meters().upstream_connected(reused);
+        ctx.app_metrics().upstream_connected(reused);
         Ok(())
     }
 

@@ -38,9 +38,9 @@ pub(super) struct Challenges(Box<[AtomicU64]>);
 
 /// A user, as a number that means nothing outside this process. Worked out once for each token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserMark(u64);
+pub struct UserHash(u64);
 
-impl UserMark {
+impl UserHash {
     /// Of the user with this id.
     #[must_use]
     pub fn of(user: &str) -> Self {
@@ -65,7 +65,7 @@ impl Challenges {
     }
 
     /// A user was asked for more; tells how the challenge ended whose place this one takes.
-    pub(super) fn ask(&self, user: UserMark, now: u32) -> Option<End> {
+    pub(super) fn ask(&self, user: UserHash, now: u32) -> Option<End> {
         let (place, user) = user.place();
         let slot = self.0.get(place)?;
         let former = slot.load(Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Challenges {
     }
 
     /// A user was let in; tells whether that ended a challenge.
-    pub(super) fn meet(&self, user: UserMark, now: u32) -> Option<End> {
+    pub(super) fn meet(&self, user: UserHash, now: u32) -> Option<End> {
         let (place, user) = user.place();
         let slot = self.0.get(place)?;
         let entry = slot.load(Ordering::Relaxed);
@@ -115,24 +115,24 @@ mod tests {
     #[test]
     fn a_user_who_comes_back_with_more_has_met_the_challenge_once() {
         let challenges = Challenges::new();
-        assert_eq!(challenges.meet(UserMark::of("alice"), NOW), None, "nothing was asked");
-        assert_eq!(challenges.ask(UserMark::of("alice"), NOW), None);
-        assert_eq!(challenges.ask(UserMark::of("alice"), NOW + 5), None, "asked again, the same challenge");
-        assert_eq!(challenges.meet(UserMark::of("alice"), NOW + 60), Some(End::Met));
-        assert_eq!(challenges.meet(UserMark::of("alice"), NOW + 61), None);
+        assert_eq!(challenges.meet(UserHash::of("alice"), NOW), None, "nothing was asked");
+        assert_eq!(challenges.ask(UserHash::of("alice"), NOW), None);
+        assert_eq!(challenges.ask(UserHash::of("alice"), NOW + 5), None, "asked again, the same challenge");
+        assert_eq!(challenges.meet(UserHash::of("alice"), NOW + 60), Some(End::Met));
+        assert_eq!(challenges.meet(UserHash::of("alice"), NOW + 61), None);
         assert_eq!(challenges.expire(NOW + 10_000), 0);
     }
 
     #[test]
     fn a_user_who_does_not_come_back_in_time_has_abandoned_it() {
         let challenges = Challenges::new();
-        challenges.ask(UserMark::of("alice"), NOW);
+        challenges.ask(UserHash::of("alice"), NOW);
         assert_eq!(challenges.expire(NOW + OPEN_SECS_MAX), 0);
         assert_eq!(challenges.expire(NOW + OPEN_SECS_MAX + 1), 1);
-        challenges.ask(UserMark::of("bob"), NOW);
-        assert_eq!(challenges.meet(UserMark::of("bob"), NOW + OPEN_SECS_MAX + 1), Some(End::Abandoned));
-        challenges.ask(UserMark::of("carol"), NOW);
-        assert_eq!(challenges.ask(UserMark::of("carol"), NOW + OPEN_SECS_MAX + 1), Some(End::Abandoned));
+        challenges.ask(UserHash::of("bob"), NOW);
+        assert_eq!(challenges.meet(UserHash::of("bob"), NOW + OPEN_SECS_MAX + 1), Some(End::Abandoned));
+        challenges.ask(UserHash::of("carol"), NOW);
+        assert_eq!(challenges.ask(UserHash::of("carol"), NOW + OPEN_SECS_MAX + 1), Some(End::Abandoned));
     }
 
     #[test]
@@ -140,10 +140,10 @@ mod tests {
         let challenges = Challenges::new();
         let users: Vec<String> = (0..10_000).map(|number| format!("user-{number}")).collect();
         let evicted =
-            users.iter().filter(|user| challenges.ask(UserMark::of(user), NOW) == Some(End::Evicted)).count();
+            users.iter().filter(|user| challenges.ask(UserHash::of(user), NOW) == Some(End::Evicted)).count();
         let met = users
             .iter()
-            .filter(|user| challenges.meet(UserMark::of(user), NOW + 1) == Some(End::Met))
+            .filter(|user| challenges.meet(UserHash::of(user), NOW + 1) == Some(End::Met))
             .count();
         assert_eq!(evicted + met, users.len());
         assert!(met >= PLACES - 2, "{met}");

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use portcullis_policy::model::PolicyState;
 
-use super::cells::{Cells, Timing};
+use super::counters::{Counters, Timing};
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
-use super::{app_meters, names, process};
+use super::{app_metrics, names, process};
 use crate::token::Lookup;
 
 /// From 250 ns to 10 ms: steps of ours.
@@ -16,8 +16,8 @@ const STEP_BOUNDS: &[u64] =
     &[250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000];
 
 const TOKEN: Timing = Timing { bounds: STEP_BOUNDS, first: 0 };
-const DECISION: Timing = Timing { bounds: STEP_BOUNDS, first: Timing::cells(STEP_BOUNDS) };
-const IN_FLIGHT_AT: usize = DECISION.first + Timing::cells(STEP_BOUNDS);
+const DECISION: Timing = Timing { bounds: STEP_BOUNDS, first: Timing::counters(STEP_BOUNDS) };
+const IN_FLIGHT_AT: usize = DECISION.first + Timing::counters(STEP_BOUNDS);
 const UNFINISHED_AT: usize = IN_FLIGHT_AT + 1;
 const UNKNOWN_CLIENTS_AT: usize = UNFINISHED_AT + 1;
 const ODD_HEADERS_AT: usize = UNKNOWN_CLIENTS_AT + 1;
@@ -27,7 +27,7 @@ const LOOKUPS: [&str; 3] = ["hit", "rebound", "miss"];
 /// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
 pub struct Metrics {
-    cells: Cells,
+    counters: Counters,
     loads: AtomicU64,
     refused_loads: AtomicU64,
     last_refused: AtomicBool,
@@ -48,7 +48,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            cells: Cells::new(LOOKUPS_AT + LOOKUPS.len()),
+            counters: Counters::new(LOOKUPS_AT + LOOKUPS.len()),
             loads: AtomicU64::new(0),
             refused_loads: AtomicU64::new(0),
             last_refused: AtomicBool::new(false),
@@ -60,27 +60,27 @@ impl Metrics {
 
     /// A request has come.
     pub fn begun(&self) {
-        self.cells.add(IN_FLIGHT_AT, 1);
+        self.counters.add(IN_FLIGHT_AT, 1);
     }
 
     /// A request has gone.
     pub fn gone(&self) {
-        self.cells.subtract(IN_FLIGHT_AT);
+        self.counters.subtract(IN_FLIGHT_AT);
     }
 
     /// A request ended without an answer.
     pub fn unfinished(&self) {
-        self.cells.add(UNFINISHED_AT, 1);
+        self.counters.add(UNFINISHED_AT, 1);
     }
 
     /// A trusted proxy did not know where a request came from.
     pub fn client_unknown(&self) {
-        self.cells.add(UNKNOWN_CLIENTS_AT, 1);
+        self.counters.add(UNKNOWN_CLIENTS_AT, 1);
     }
 
     /// So many fields of a request are left out for their names.
     pub fn odd_headers(&self, count: u64) {
-        self.cells.add(ODD_HEADERS_AT, count);
+        self.counters.add(ODD_HEADERS_AT, count);
     }
 
     /// A token was looked up in the cache, and verified if it was not there.
@@ -90,15 +90,15 @@ impl Metrics {
             Lookup::Rebound => 1,
             Lookup::Miss(_) => 2,
         };
-        self.cells.add(LOOKUPS_AT + at, 1);
+        self.counters.add(LOOKUPS_AT + at, 1);
         if let Lookup::Miss(Some(took)) = lookup {
-            TOKEN.observe(&self.cells, took);
+            TOKEN.observe(&self.counters, took);
         }
     }
 
     /// A request was decided.
     pub fn decided(&self, took: Duration) {
-        DECISION.observe(&self.cells, took);
+        DECISION.observe(&self.counters, took);
     }
 
     /// A configuration was loaded and serves.
@@ -121,18 +121,18 @@ impl Metrics {
         // A little more, for counts that gain a digit.
         let last = self.page_bytes.load(Ordering::Relaxed);
         let mut page = Page::new(format, last + last / 64);
-        app_meters::write(&mut page, &serving.apps, &serving.servers, serving.now);
-        page.family(&names::IN_FLIGHT).value(&[], self.cells.sum(IN_FLIGHT_AT).cast_signed().max(0));
-        page.family(&names::UNFINISHED).value(&[], self.cells.sum(UNFINISHED_AT));
-        page.family(&names::UNKNOWN_CLIENTS).value(&[], self.cells.sum(UNKNOWN_CLIENTS_AT));
-        page.family(&names::ODD_HEADERS).value(&[], self.cells.sum(ODD_HEADERS_AT));
+        app_metrics::write(&mut page, &serving.apps, &serving.servers, serving.now);
+        page.family(&names::IN_FLIGHT).value(&[], self.counters.sum(IN_FLIGHT_AT).cast_signed().max(0));
+        page.family(&names::UNFINISHED).value(&[], self.counters.sum(UNFINISHED_AT));
+        page.family(&names::UNKNOWN_CLIENTS).value(&[], self.counters.sum(UNKNOWN_CLIENTS_AT));
+        page.family(&names::ODD_HEADERS).value(&[], self.counters.sum(ODD_HEADERS_AT));
         scrape::write_policies(&mut page, &serving.policies);
         for (family, timing) in [(&names::TOKEN_DURATION, TOKEN), (&names::DECISION_DURATION, DECISION)] {
-            page.family(family).histogram(&[], timing.bounds, &timing.read(&self.cells), &[]);
+            page.family(family).histogram(&[], timing.bounds, &timing.read(&self.counters), &[]);
         }
         let mut lookups = page.family(&names::CACHE_LOOKUPS);
         for (at, result) in LOOKUPS.into_iter().enumerate() {
-            lookups.value(&[result], self.cells.sum(LOOKUPS_AT + at));
+            lookups.value(&[result], self.counters.sum(LOOKUPS_AT + at));
         }
         page.family(&names::CACHE_ENTRIES).value(&[], serving.cached);
         scrape::write_issuers(&mut page, &serving.issuers);

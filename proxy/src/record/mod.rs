@@ -1,13 +1,13 @@
-//! What happened, told once at the end of each request: metrics and the decision log.
+//! What happened, recorded once at the end of each request: metrics, the decision log and the access log.
 //!
-//! Counters are found when a configuration is loaded and kept in [`AppMeters`] and
-//! [`PolicyTallies`], so that the request path touches no map and no lock, and threads do not fight
+//! Counters are looked up when a configuration is loaded and live in [`AppMetrics`] and
+//! [`PolicyCounters`], so that the request path touches no map and no lock, and threads do not contend
 //! for a counter.
 
 mod access;
-mod app_meters;
-mod cells;
+mod app_metrics;
 mod challenges;
+mod counters;
 mod event;
 mod exemplars;
 mod exposition;
@@ -17,21 +17,21 @@ mod log;
 mod metrics;
 pub mod names;
 mod outcome;
+mod policy_counters;
 mod process;
 mod scrape;
 mod sink;
-mod tallies;
 #[cfg(test)]
 mod tests;
 
 pub use access::Access;
-pub use app_meters::{AppMeters, Ended};
-pub use challenges::UserMark;
+pub use app_metrics::{AppMetrics, Ended};
+pub use challenges::UserHash;
 pub use event::{Stage, Traffic};
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::Metrics;
 pub use outcome::Outcome;
+pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};
 pub use sink::can_log_to;
-pub use tallies::{PolicyTallies, Tally};

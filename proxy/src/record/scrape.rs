@@ -5,10 +5,10 @@ use std::sync::Arc;
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::PolicyState;
 
-use super::app_meters::AppMeters;
+use super::app_metrics::AppMetrics;
 use super::exposition::Page;
 use super::names;
-use super::tallies::{RESULTS, cell_of};
+use super::policy_counters::{RESULTS, cell_of};
 
 /// What serves at the moment of a scrape.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Serving<'s> {
     /// The number of the configuration.
     pub generation: u64,
     /// The counters of every app, and of none.
-    pub apps: Vec<&'s AppMeters>,
+    pub apps: Vec<&'s AppMetrics>,
     /// Servers of apps: the app, the server as it is configured, and whether it takes requests.
     pub servers: Vec<(&'s str, Arc<str>, bool)>,
     /// Every policy.

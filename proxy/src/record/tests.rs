@@ -5,11 +5,11 @@ use std::time::Duration;
 use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::PolicyState;
 
-use super::tallies::RESULTS;
+use super::policy_counters::RESULTS;
 use super::*;
 use crate::refusal::{Refusal, Subcode};
 
-fn serving(app: &AppMeters, counts: [u64; RESULTS]) -> Serving<'_> {
+fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
     Serving {
         now: 10_000,
         generation: 1,
@@ -37,7 +37,7 @@ fn serving(app: &AppMeters, counts: [u64; RESULTS]) -> Serving<'_> {
 
 #[test]
 fn a_refusal_for_want_of_a_fact_is_counted_as_such_and_every_failed_reason_is_unmet() {
-    let app = AppMeters::new(Some("wiki"));
+    let app = AppMetrics::new(Some("wiki"));
     let reasons = ReasonSet::EMPTY.with(ReasonCode::MfaRequired).with(ReasonCode::DeviceNotCompliant);
     let refused = |temporary| {
         Refusal::Policy(
@@ -80,7 +80,7 @@ fn a_refusal_for_want_of_a_fact_is_counted_as_such_and_every_failed_reason_is_un
 
 #[test]
 fn a_challenge_is_met_by_coming_back_and_abandoned_by_staying_away() {
-    let app = AppMeters::new(Some("wiki"));
+    let app = AppMetrics::new(Some("wiki"));
     let ended = |outcome, user: &str| {
         let took = Duration::from_millis(1);
         app.ended(Ended {
@@ -91,7 +91,7 @@ fn a_challenge_is_met_by_coming_back_and_abandoned_by_staying_away() {
             took,
             request_id: 9,
             unix_ms: 1_000_000,
-            user: Some(UserMark::of(user)),
+            user: Some(UserHash::of(user)),
         });
     };
     ended(Outcome::Challenged, "alice");
@@ -107,7 +107,7 @@ fn a_challenge_is_met_by_coming_back_and_abandoned_by_staying_away() {
 
 #[test]
 fn a_policy_has_series_for_the_results_that_its_state_can_give() {
-    let app = AppMeters::new(None);
+    let app = AppMetrics::new(None);
     let text = Metrics::new().page(&serving(&app, [0, 1, 0]), Format::Text);
     let results: Vec<_> =
         text.lines().filter(|line| line.starts_with("portcullis_policy_results_total{")).collect();
@@ -120,7 +120,7 @@ fn a_policy_has_series_for_the_results_that_its_state_can_give() {
 
 #[test]
 fn a_million_requests_of_every_kind_make_no_new_series() {
-    let app = AppMeters::new(Some("wiki"));
+    let app = AppMetrics::new(Some("wiki"));
     let metrics = Metrics::new();
     let series = || {
         let text = metrics.page(&serving(&app, [0; RESULTS]), Format::Text);
@@ -145,7 +145,7 @@ fn a_million_requests_of_every_kind_make_no_new_series() {
             took,
             request_id: random.into(),
             unix_ms: 0,
-            user: Some(UserMark::of(&user)),
+            user: Some(UserHash::of(&user)),
         });
         app.upstream_answered(u16::try_from(random & 0xFFFF).unwrap(), took);
         app.upstream_connected(random & 1 == 0);

@@ -24,7 +24,7 @@ use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
 use crate::process_log;
 use crate::record::{
-    AppMeters, DecisionLog, Format, IssuerReading, Metrics, PolicyReading, PolicyTallies, Serving,
+    AppMetrics, DecisionLog, Format, IssuerReading, Metrics, PolicyCounters, PolicyReading, Serving,
 };
 use crate::route::Routes;
 use crate::token::{KeyStore, TokenCache, Verifier};
@@ -55,18 +55,18 @@ pub struct Snapshot {
     /// Ways to the apps.
     pub upstreams: Upstreams,
     /// Counters by app.
-    pub app_meters: Vec<Arc<AppMeters>>,
+    pub app_metrics: Vec<Arc<AppMetrics>>,
     /// Counters for requests that reach no app.
-    pub no_app_meters: Arc<AppMeters>,
+    pub unknown_app_metrics: Arc<AppMetrics>,
     /// Counters by policy.
-    pub policy_tallies: PolicyTallies,
+    pub policy_counters: PolicyCounters,
 }
 
 impl Snapshot {
     /// The counters of an app, or those of none.
     #[must_use]
-    pub fn meters(&self, app: Option<u32>) -> &AppMeters {
-        app.and_then(|app| self.app_meters.get(app as usize)).unwrap_or(&self.no_app_meters)
+    pub fn metrics_of(&self, app: Option<u32>) -> &AppMetrics {
+        app.and_then(|app| self.app_metrics.get(app as usize)).unwrap_or(&self.unknown_app_metrics)
     }
 }
 
@@ -205,12 +205,14 @@ fn build(
         geo: geo(&config)?,
         denials,
         upstreams: Upstreams::new(generation, &config.apps).map_err(StateError::Configuration)?,
-        app_meters: config.apps.iter().map(|app| app_meters(&app.id, former)).collect(),
-        no_app_meters: former
-            .map_or_else(|| Arc::new(AppMeters::new(None)), |former| Arc::clone(&former.no_app_meters)),
-        policy_tallies: PolicyTallies::new(
+        app_metrics: config.apps.iter().map(|app| app_metrics(&app.id, former)).collect(),
+        unknown_app_metrics: former.map_or_else(
+            || Arc::new(AppMetrics::new(None)),
+            |former| Arc::clone(&former.unknown_app_metrics),
+        ),
+        policy_counters: PolicyCounters::new(
             &policies,
-            former.map(|former| (&former.policies, &former.policy_tallies)),
+            former.map(|former| (&former.policies, &former.policy_counters)),
         ),
         policies,
         config,
@@ -219,9 +221,9 @@ fn build(
 }
 
 /// The counters of an app, handed on from the former snapshot if it had the app.
-fn app_meters(id: &str, former: Option<&Snapshot>) -> Arc<AppMeters> {
-    let known = former.and_then(|former| former.app_meters.iter().find(|meters| meters.id() == Some(id)));
-    known.map_or_else(|| Arc::new(AppMeters::new(Some(id))), Arc::clone)
+fn app_metrics(id: &str, former: Option<&Snapshot>) -> Arc<AppMetrics> {
+    let known = former.and_then(|former| former.app_metrics.iter().find(|app| app.id() == Some(id)));
+    known.map_or_else(|| Arc::new(AppMetrics::new(Some(id))), Arc::clone)
 }
 
 impl State {
@@ -310,8 +312,9 @@ impl State {
     pub fn metrics_page(&self, format: Format) -> String {
         let snapshot = self.snapshot();
         let now = unix_now();
-        let apps = snapshot.app_meters.iter().map(Arc::as_ref).chain([snapshot.no_app_meters.as_ref()]);
-        let counts = snapshot.policy_tallies.read();
+        let apps =
+            snapshot.app_metrics.iter().map(Arc::as_ref).chain([snapshot.unknown_app_metrics.as_ref()]);
+        let counts = snapshot.policy_counters.read();
         let policies = snapshot.policies.set().policies.iter().zip(counts.as_chunks().0);
         let stores = snapshot.config.issuers.iter().zip(&snapshot.stores);
         let servers = snapshot.config.apps.iter().zip(snapshot.upstreams.servers());

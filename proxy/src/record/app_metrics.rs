@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use portcullis_policy::decision::ReasonCode;
 
-use super::cells::{Cells, Timing};
-use super::challenges::{Challenges, End, UserMark};
+use super::challenges::{Challenges, End, UserHash};
+use super::counters::{Counters, Timing};
 use super::event::{Stage, Traffic};
 use super::exemplars::Exemplars;
 use super::exposition::{Exemplar, Page};
@@ -62,14 +62,14 @@ const CONNECTIONS_AT: usize = FAILURES_AT + NetworkFailure::ALL.len();
 const CLEANED_AT: usize = CONNECTIONS_AT + CONNECTION_KINDS.len();
 const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CLEANED_AT + CLEANED_KINDS.len() };
 const UPSTREAM: Timing =
-    Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::cells(REQUEST_BOUNDS) };
-const UNMET_AT: usize = UPSTREAM.first + Timing::cells(REQUEST_BOUNDS);
+    Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::counters(REQUEST_BOUNDS) };
+const UNMET_AT: usize = UPSTREAM.first + Timing::counters(REQUEST_BOUNDS);
 const REFUSALS_AT: usize = UNMET_AT + ReasonCode::ALL.len();
 const CHALLENGES_AT: usize = REFUSALS_AT + Refusal::COUNT;
 const ABORTS_AT: usize = CHALLENGES_AT + End::WORDS.len();
 const BYTES_AT: usize = ABORTS_AT + Stage::ALL.len();
 const STREAM: Timing = Timing { bounds: STREAM_BOUNDS, first: BYTES_AT + DIRECTIONS.len() };
-const APP_CELLS: usize = STREAM.first + Timing::cells(STREAM_BOUNDS);
+const APP_COUNTERS: usize = STREAM.first + Timing::counters(STREAM_BOUNDS);
 
 /// How a request ended, for its app's counters.
 #[derive(Clone, Copy, Debug)]
@@ -89,26 +89,26 @@ pub struct Ended<'r> {
     /// When it began, in Unix milliseconds.
     pub unix_ms: i64,
     /// Who asked, if that is known.
-    pub user: Option<UserMark>,
+    pub user: Option<UserHash>,
 }
 
 /// The counters of one app, or of the requests that reach none.
 #[derive(Debug)]
-pub struct AppMeters {
+pub struct AppMetrics {
     id: Option<String>,
-    cells: Cells,
+    counters: Counters,
     by_duration: Exemplars,
     by_refusal: Exemplars,
     challenges: Challenges,
 }
 
-impl AppMeters {
+impl AppMetrics {
     /// Counters at zero; `None` is for requests that reach no app.
     #[must_use]
     pub fn new(id: Option<&str>) -> Self {
         Self {
             id: id.map(ToOwned::to_owned),
-            cells: Cells::new(APP_CELLS),
+            counters: Counters::new(APP_COUNTERS),
             by_duration: Exemplars::new(REQUEST_BOUNDS.len() + 1),
             by_refusal: Exemplars::new(Refusal::COUNT),
             challenges: Challenges::new(),
@@ -125,21 +125,21 @@ impl AppMeters {
     pub fn ended(&self, ended: Ended<'_>) {
         let Ended { outcome, refusal, stage, traffic, took, request_id, unix_ms, user } = ended;
         let exemplar = |value| Exemplar { request_id, value, unix_ms };
-        self.cells.add(OUTCOMES_AT + outcome as usize, 1);
+        self.counters.add(OUTCOMES_AT + outcome as usize, 1);
         // What lasts as long as its client likes says nothing of how fast an app is.
         if traffic.is_stream {
-            STREAM.observe(&self.cells, took);
+            STREAM.observe(&self.counters, took);
         } else {
-            let bucket = REQUEST.observe(&self.cells, took);
+            let bucket = REQUEST.observe(&self.counters, took);
             self.by_duration.offer(bucket, exemplar(took.as_secs_f64()));
         }
         for (at, bytes) in [traffic.bytes_in, traffic.bytes_out].into_iter().enumerate() {
             if bytes > 0 {
-                self.cells.add(BYTES_AT + at, bytes);
+                self.counters.add(BYTES_AT + at, bytes);
             }
         }
         if let Some(stage) = stage {
-            self.cells.add(ABORTS_AT + stage as usize, 1);
+            self.counters.add(ABORTS_AT + stage as usize, 1);
         }
         let now = u32::try_from(unix_ms / 1_000).unwrap_or(0);
         let end = user.and_then(|user| match outcome {
@@ -153,14 +153,14 @@ impl AppMeters {
             | Outcome::Failed => None,
         });
         if let Some(end) = end {
-            self.cells.add(CHALLENGES_AT + end as usize, 1);
+            self.counters.add(CHALLENGES_AT + end as usize, 1);
         }
         let Some(refusal) = refusal else { return };
-        self.cells.add(REFUSALS_AT + refusal.index(), 1);
+        self.counters.add(REFUSALS_AT + refusal.index(), 1);
         self.by_refusal.offer(refusal.index(), exemplar(1.0));
         if let Refusal::Policy(refused, _) = refusal {
             for reason in refused.reasons.iter() {
-                self.cells.add(UNMET_AT + reason as usize, 1);
+                self.counters.add(UNMET_AT + reason as usize, 1);
             }
         }
     }
@@ -169,19 +169,19 @@ impl AppMeters {
     /// none.
     pub fn upstream_answered(&self, status: u16, took: Duration) {
         if status >= 200 || status == 101 {
-            self.cells.add(STATUS_AT + usize::from(status / 100).clamp(1, 5) - 1, 1);
-            UPSTREAM.observe(&self.cells, took);
+            self.counters.add(STATUS_AT + usize::from(status / 100).clamp(1, 5) - 1, 1);
+            UPSTREAM.observe(&self.counters, took);
         }
     }
 
     /// Counts an attempt that got no answer.
     pub fn upstream_failed(&self, kind: NetworkFailure) {
-        self.cells.add(FAILURES_AT + kind as usize, 1);
+        self.counters.add(FAILURES_AT + kind as usize, 1);
     }
 
     /// Counts a connection to the app.
     pub fn upstream_connected(&self, reused: bool) {
-        self.cells.add(CONNECTIONS_AT + usize::from(reused), 1);
+        self.counters.add(CONNECTIONS_AT + usize::from(reused), 1);
     }
 
     /// Counts what was taken out of an answer: cookies of ours, words of ours, challenges that nobody
@@ -190,7 +190,7 @@ impl AppMeters {
         for (at, count) in
             [cookies, words, challenges].into_iter().enumerate().filter(|(_, count)| *count > 0)
         {
-            self.cells.add(CLEANED_AT + at, u64::from(count));
+            self.counters.add(CLEANED_AT + at, u64::from(count));
         }
     }
 
@@ -202,16 +202,16 @@ impl AppMeters {
 
 /// Writes the series of every app, and of its servers: the app, the server as it is configured, and whether it takes
 /// requests.
-pub(super) fn write(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<str>, bool)], now: i64) {
+pub(super) fn write(page: &mut Page, apps: &[&AppMetrics], servers: &[(&str, Arc<str>, bool)], now: i64) {
     for app in apps {
         let abandoned = app.challenges.expire(u32::try_from(now).unwrap_or(0));
-        app.cells.add(CHALLENGES_AT + End::Abandoned as usize, abandoned);
+        app.counters.add(CHALLENGES_AT + End::Abandoned as usize, abandoned);
     }
     let mut group = |family: &'static names::Family, first: usize, words: &[&str]| {
         let mut samples = page.family(family);
         for app in apps {
             for (at, word) in words.iter().enumerate() {
-                samples.value(&[app.label(), word], app.cells.sum(first + at));
+                samples.value(&[app.label(), word], app.counters.sum(first + at));
             }
         }
     };
@@ -232,17 +232,17 @@ pub(super) fn write(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<
             let info = refusal.info();
             let code = info.code.to_string();
             let exemplar = exemplars.get(at).copied().flatten();
-            refused.counted(&[app.label(), info.reason, &code], app.cells.sum(REFUSALS_AT + at), exemplar);
+            refused.counted(&[app.label(), info.reason, &code], app.counters.sum(REFUSALS_AT + at), exemplar);
         }
     }
     let mut requests = page.family(&names::REQUEST_DURATION);
     for app in apps {
         let exemplars = app.by_duration.read();
-        requests.histogram(&[app.label()], REQUEST.bounds, &REQUEST.read(&app.cells), &exemplars);
+        requests.histogram(&[app.label()], REQUEST.bounds, &REQUEST.read(&app.counters), &exemplars);
     }
     let mut streams = page.family(&names::STREAM_DURATION);
     for app in apps {
-        streams.histogram(&[app.label()], STREAM.bounds, &STREAM.read(&app.cells), &[]);
+        streams.histogram(&[app.label()], STREAM.bounds, &STREAM.read(&app.counters), &[]);
     }
     let mut up = page.family(&names::UPSTREAM_UP);
     for (app, server, is_up) in servers {
@@ -250,6 +250,6 @@ pub(super) fn write(page: &mut Page, apps: &[&AppMeters], servers: &[(&str, Arc<
     }
     let mut upstream = page.family(&names::UPSTREAM_DURATION);
     for app in apps {
-        upstream.histogram(&[app.label()], UPSTREAM.bounds, &UPSTREAM.read(&app.cells), &[]);
+        upstream.histogram(&[app.label()], UPSTREAM.bounds, &UPSTREAM.read(&app.counters), &[]);
     }
 }

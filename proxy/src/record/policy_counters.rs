@@ -1,9 +1,9 @@
 //! What policies come to, counted sixty-four at a time.
 //!
-//! A decision tells most of its policies as rows of bits, and to count those one by one would cost more
-//! than deciding. So the counters of a row's policies lie crosswise: bit `b` of plane `n` is bit `n` of
+//! A decision reports most of its policies as rows of bits, and to count those one by one would cost more
+//! than deciding. So the counters of a row's policies are bit-sliced: bit `b` of plane `n` is bit `n` of
 //! the counter of policy `b`. To add one to any of the sixty-four is a carry from plane to plane, which
-//! ends after two on average; what leaves the last plane is spilled into plain counters. Each thread
+//! ends after two on average; what leaves the last plane is added to plain counters. Each thread
 //! writes to a shard of its own, a scrape sums, and nobody waits for anybody.
 
 use std::collections::HashMap;
@@ -14,29 +14,29 @@ use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::PolicyState;
 use portcullis_policy::{CompiledPolicies, SatisfiedRow};
 
-use super::cells;
+use super::counters;
 
-/// Bits of a crosswise counter.
+/// Bits of a bit-sliced counter.
 const PLANES: usize = 8;
 /// Results that one policy can have: enforced ones or report-only ones, never both.
 pub(super) const RESULTS: usize = 3;
-/// A position that no policy has.
-const NOBODY: u32 = u32::MAX;
+/// Stands for no policy.
+const NO_POLICY: u32 = u32::MAX;
 
 /// The counters of every policy of one load, with what was counted in earlier ones.
 #[derive(Debug)]
-pub struct PolicyTallies {
-    own: Arc<Own>,
+pub struct PolicyCounters {
+    current: Arc<GenerationCounters>,
     /// What loads before the former one counted.
     base: Box<[u64]>,
     /// The former load, in which a request that began before may still count; and where each of our
     /// policies was in it.
-    former: Option<(Arc<Own>, Box<[u32]>)>,
+    former: Option<(Arc<GenerationCounters>, Box<[u32]>)>,
 }
 
-/// What is counted in one load.
+/// What is counted under one generation of the configuration.
 #[derive(Debug)]
-struct Own {
+struct GenerationCounters {
     policies: usize,
     /// For each position of the engine's rows, the counter of its policy's success.
     owners: Box<[u32]>,
@@ -46,12 +46,12 @@ struct Own {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Shard {
-    /// Odd while a thread writes to `planes` and `spilled`.
+    /// Odd while a thread writes to `planes` and `overflows`.
     sequence: AtomicU64,
     /// For each word of the engine's rows, `PLANES` planes.
     planes: Box<[AtomicU64]>,
-    /// For each position, how often its crosswise counter has come round.
-    spilled: Box<[AtomicU32]>,
+    /// For each position, how often its bit-sliced counter has overflowed.
+    overflows: Box<[AtomicU32]>,
     /// For each policy, `RESULTS` counters.
     counts: Box<[AtomicU64]>,
 }
@@ -65,15 +65,15 @@ pub(super) const fn cell_of(result: PolicyResult) -> usize {
     }
 }
 
-impl PolicyTallies {
+impl PolicyCounters {
     /// Counters for a load; what a policy counted in the former one goes on, unless it was enforced and
     /// is not, or the reverse.
     #[must_use]
     pub fn new(policies: &CompiledPolicies, former: Option<(&CompiledPolicies, &Self)>) -> Self {
         let set = &policies.set().policies;
-        let own = Arc::new(Own::new(policies));
+        let current = Arc::new(GenerationCounters::new(policies));
         let Some((old, former)) = former else {
-            return Self { own, base: vec![0; set.len() * RESULTS].into(), former: None };
+            return Self { current, base: vec![0; set.len() * RESULTS].into(), former: None };
         };
         let is_enforced = |state: PolicyState| state == PolicyState::Enabled;
         let known: HashMap<(&str, bool), u32> = old
@@ -86,21 +86,21 @@ impl PolicyTallies {
         let places: Box<[u32]> = set
             .iter()
             .map(|policy| known.get(&(policy.id.as_str(), is_enforced(policy.state))).copied())
-            .map(|place| place.unwrap_or(NOBODY))
+            .map(|place| place.unwrap_or(NO_POLICY))
             .collect();
         // No request of the load before the former one can still count in that.
         let mut base = vec![0; set.len() * RESULTS];
         add_moved(&mut base, &former.earlier(), &places);
-        Self { base: base.into(), former: Some((Arc::clone(&former.own), places)), own }
+        Self { base: base.into(), former: Some((Arc::clone(&former.current), places)), current }
     }
 
     /// Begins to count for one request. Never waits.
     #[must_use]
-    pub fn begin(&self) -> Tally<'_> {
-        let own = &*self.own;
-        let first = cells::own_shard();
-        let free = (0..own.shards.len()).find_map(|step| {
-            let shard = own.shards.get((first + step) % own.shards.len())?;
+    pub fn begin(&self) -> DecisionCounter<'_> {
+        let current = &*self.current;
+        let first = counters::thread_index();
+        let free = (0..current.shards.len()).find_map(|step| {
+            let shard = current.shards.get((first + step) % current.shards.len())?;
             let sequence = shard.sequence.load(Ordering::Relaxed);
             let is_free = sequence.is_multiple_of(2)
                 && shard
@@ -111,14 +111,14 @@ impl PolicyTallies {
             fence(Ordering::Release);
             is_free.then_some((shard, sequence))
         });
-        Tally { own, free }
+        DecisionCounter { current, free }
     }
 
     /// All counters: for each policy, by position, `RESULTS` of them.
     #[must_use]
     pub fn read(&self) -> Vec<u64> {
         let mut counts = self.earlier();
-        self.own.add_to(&mut counts);
+        self.current.add_to(&mut counts);
         counts
     }
 
@@ -143,21 +143,21 @@ fn add_moved(counts: &mut [u64], theirs: &[u64], places: &[u32]) {
     }
 }
 
-impl Own {
+impl GenerationCounters {
     fn new(policies: &CompiledPolicies) -> Self {
         let (words, count) = (policies.words(), policies.set().policies.len());
         let positions = u32::try_from(words * 64).unwrap_or(u32::MAX);
-        let owner = |position| policies.owner(position).map_or(NOBODY, |(policy, _)| policy.0);
+        let owner = |position| policies.owner(position).map_or(NO_POLICY, |(policy, _)| policy.0);
         let shard = || Shard {
             sequence: AtomicU64::new(0),
             planes: std::iter::repeat_with(AtomicU64::default).take(words * PLANES).collect(),
-            spilled: std::iter::repeat_with(AtomicU32::default).take(words * 64).collect(),
+            overflows: std::iter::repeat_with(AtomicU32::default).take(words * 64).collect(),
             counts: std::iter::repeat_with(AtomicU64::default).take(count * RESULTS).collect(),
         };
         Self {
             policies: count,
             owners: (0..positions).map(owner).collect(),
-            shards: std::iter::repeat_with(shard).take(cells::shards()).collect(),
+            shards: std::iter::repeat_with(shard).take(counters::shards()).collect(),
         }
     }
 
@@ -193,13 +193,13 @@ impl Shard {
             }
         }
         for position in (SatisfiedRow { word: row.word, bits: carry }).positions() {
-            if let Some(spilled) = self.spilled.get(position as usize) {
-                spilled.store(spilled.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            if let Some(overflows) = self.overflows.get(position as usize) {
+                overflows.store(overflows.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             }
         }
     }
 
-    /// The counters of one word, as they were between two writes.
+    /// The counters of one word, as they were between two decisions.
     fn read(&self, word: usize) -> [u64; 64] {
         loop {
             let before = self.sequence.load(Ordering::Acquire);
@@ -215,9 +215,9 @@ impl Shard {
 
     fn read_once(&self, word: usize) -> [u64; 64] {
         let mut counts = [0; 64];
-        let spilled = self.spilled.get(word * 64..(word + 1) * 64).unwrap_or_default();
-        for (count, spilled) in counts.iter_mut().zip(spilled) {
-            *count = u64::from(spilled.load(Ordering::Relaxed)) << PLANES;
+        let overflows = self.overflows.get(word * 64..(word + 1) * 64).unwrap_or_default();
+        for (count, overflows) in counts.iter_mut().zip(overflows) {
+            *count = u64::from(overflows.load(Ordering::Relaxed)) << PLANES;
         }
         let planes = self.planes.get(word * PLANES..(word + 1) * PLANES).unwrap_or_default();
         for (plane, weight) in planes.iter().zip(0_u32..) {
@@ -230,15 +230,15 @@ impl Shard {
     }
 }
 
-/// One request's counting. Ends when it is dropped.
+/// Counts one decision; the shard is free for others when it is dropped.
 #[derive(Debug)]
-pub struct Tally<'t> {
-    own: &'t Own,
+pub struct DecisionCounter<'t> {
+    current: &'t GenerationCounters,
     /// The shard that it writes rows to, and the sequence that it found there.
     free: Option<(&'t Shard, u64)>,
 }
 
-impl Tally<'_> {
+impl DecisionCounter<'_> {
     /// Policies of a row were satisfied.
     pub fn satisfied(&mut self, row: SatisfiedRow) {
         if let Some((shard, _)) = self.free {
@@ -247,7 +247,9 @@ impl Tally<'_> {
         }
         // More threads than shards, and all at it: one by one then.
         for position in row.positions() {
-            if let Some(owner) = self.own.owners.get(position as usize).filter(|owner| **owner != NOBODY) {
+            if let Some(owner) =
+                self.current.owners.get(position as usize).filter(|owner| **owner != NO_POLICY)
+            {
                 self.count(*owner as usize * RESULTS);
             }
         }
@@ -259,16 +261,16 @@ impl Tally<'_> {
     }
 
     fn count(&self, cell: usize) {
-        let shards = &self.own.shards;
+        let shards = &self.current.shards;
         let shard = self.free.map(|(shard, _)| shard);
-        let shard = shard.or_else(|| shards.get(cells::own_shard() % shards.len().max(1)));
+        let shard = shard.or_else(|| shards.get(counters::thread_index() % shards.len().max(1)));
         if let Some(count) = shard.and_then(|shard| shard.counts.get(cell)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-impl Drop for Tally<'_> {
+impl Drop for DecisionCounter<'_> {
     fn drop(&mut self) {
         if let Some((shard, sequence)) = self.free {
             shard.sequence.store(sequence + 2, Ordering::Release);
@@ -315,76 +317,76 @@ mod tests {
         CompiledPolicies::compile(set, Generation(1)).unwrap()
     }
 
-    fn successes(tallies: &PolicyTallies) -> Vec<u64> {
-        tallies.read().chunks(RESULTS).map(|counts| counts[0]).collect()
+    fn successes(counters: &PolicyCounters) -> Vec<u64> {
+        counters.read().chunks(RESULTS).map(|counts| counts[0]).collect()
     }
 
     #[test]
     fn rows_count_as_policies_one_by_one_do() {
         let policies = compiled((0..150).map(|id| id.to_string()), PolicyState::Enabled);
-        let tallies = PolicyTallies::new(&policies, None);
+        let counters = PolicyCounters::new(&policies, None);
         let mut expected = vec![0_u64; 150];
         let mut random = 7_u64;
-        // Far beyond what the planes hold, so that counters come round.
+        // Far beyond what the planes hold, so that counters overflow.
         for _ in 0..3_000 {
-            let mut tally = tallies.begin();
+            let mut counter = counters.begin();
             for word in 0..policies.words() as u32 {
                 random =
                     random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let row = SatisfiedRow { word, bits: random | random >> 32 };
-                tally.satisfied(row);
+                counter.satisfied(row);
                 for (owner, _) in row.positions().filter_map(|position| policies.owner(position)) {
                     expected[owner.0 as usize] += 1;
                 }
             }
         }
-        assert_eq!(successes(&tallies), expected);
+        assert_eq!(successes(&counters), expected);
         assert!(expected.iter().all(|count| *count > 1_000), "{expected:?}");
     }
 
     #[test]
     fn nothing_that_many_threads_count_is_lost_and_no_scrape_goes_back() {
         let policies = compiled((0..70).map(|id| id.to_string()), PolicyState::Enabled);
-        let tallies = PolicyTallies::new(&policies, None);
+        let counters = PolicyCounters::new(&policies, None);
         std::thread::scope(|scope| {
             for _ in 0..24 {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
-                        let mut tally = tallies.begin();
-                        (0..2).for_each(|word| tally.satisfied(SatisfiedRow { word, bits: u64::MAX }));
-                        tally.applied(PolicyIndex(3), PolicyResult::Failure);
+                        let mut counter = counters.begin();
+                        (0..2).for_each(|word| counter.satisfied(SatisfiedRow { word, bits: u64::MAX }));
+                        counter.applied(PolicyIndex(3), PolicyResult::Failure);
                     }
                 });
             }
             let mut last = vec![0; 70];
             for _ in 0..200 {
-                let now = successes(&tallies);
+                let now = successes(&counters);
                 assert!(now.iter().zip(&last).all(|(now, last)| now >= last), "{last:?} {now:?}");
                 last = now;
             }
         });
-        assert_eq!(successes(&tallies), vec![48_000; 70]);
-        assert_eq!(tallies.read()[3 * RESULTS + cell_of(PolicyResult::Failure)], 48_000);
+        assert_eq!(successes(&counters), vec![48_000; 70]);
+        assert_eq!(counters.read()[3 * RESULTS + cell_of(PolicyResult::Failure)], 48_000);
     }
 
     #[test]
     fn counters_follow_their_policies_through_reloads() {
         let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
         let first = compiled(ids(&["a", "b", "c"]), PolicyState::Enabled);
-        let one = PolicyTallies::new(&first, None);
+        let one = PolicyCounters::new(&first, None);
         one.begin().applied(PolicyIndex(0), PolicyResult::Success);
         one.begin().applied(PolicyIndex(2), PolicyResult::Success);
         let second = compiled(ids(&["c", "d", "a"]), PolicyState::Enabled);
-        let two = PolicyTallies::new(&second, Some((&first, &one)));
+        let two = PolicyCounters::new(&second, Some((&first, &one)));
         assert_eq!(successes(&two), [1, 0, 1]);
         // A request that began before the reload.
         one.begin().applied(PolicyIndex(2), PolicyResult::Success);
         two.begin().applied(PolicyIndex(1), PolicyResult::Success);
         assert_eq!(successes(&two), [2, 1, 1]);
-        let three = PolicyTallies::new(&second, Some((&second, &two)));
+        let three = PolicyCounters::new(&second, Some((&second, &two)));
         assert_eq!(successes(&three), [2, 1, 1]);
         let watched = compiled(ids(&["c"]), PolicyState::ReportOnly);
-        let four = PolicyTallies::new(&watched, Some((&second, &three)));
+        let four = PolicyCounters::new(&watched, Some((&second, &three)));
         assert_eq!(successes(&four), [0], "its results are others now");
     }
 }
