@@ -331,10 +331,10 @@ def driving(row, served, *, rate, seconds=0, script=None, unexpected=None):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def result():
-        told, _ = process.communicate(timeout=seconds + 120)
+        report, _ = process.communicate(timeout=seconds + 120)
         if process.returncode:
             raise RuntimeError(f"{row.name}: the generator ended with {process.returncode}")
-        return json.loads(told)
+        return json.loads(report)
 
     try:
         yield result

@@ -36,9 +36,9 @@ def undisturbed(facts):
     yield "A tenth of all windows of 50 ms cost less: what the server takes while nothing else keeps the machine's memory and cores busy."
 
 
-def within(told, key):
+def within(report, key):
     """A ratio, with where it would lie 19 times in 20."""
-    return f"{told[key]:.2f} ({' – '.join(f'{one:.2f}' for one in told[f'{key}_between'])})" if told.get(key) else "–"
+    return f"{report[key]:.2f} ({' – '.join(f'{one:.2f}' for one in report[f'{key}_between'])})" if report.get(key) else "–"
 
 
 def beside(facts):
@@ -65,22 +65,22 @@ def pairs(facts):
 def reloads(facts):
     if not facts.get("reload"):
         return
-    told = facts["reload"]
-    yield f"\n| 10,000 policies at {told['rate']:,}/s | p50 ms | p99 ms | p99.9 ms | longest ms |"
+    report = facts["reload"]
+    yield f"\n| 10,000 policies at {report['rate']:,}/s | p50 ms | p99 ms | p99.9 ms | longest ms |"
     yield "|---|---|---|---|---|"
-    for name, text in {"quiet": "left alone", "reloading": f"with {told['reloads']} reloads, {told['reload_s']:.2f} s each until they serve"}.items():
-        yield f"| {text} | " + " | ".join(shown(told[name][key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms")) + " |"
+    for name, text in {"quiet": "left alone", "reloading": f"with {report['reloads']} reloads, {report['reload_s']:.2f} s each until they serve"}.items():
+        yield f"| {text} | " + " | ".join(shown(report[name][key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms")) + " |"
 
 
 def memory(facts):
     if not facts.get("memory"):
         return
-    told = facts["memory"]
+    report = facts["memory"]
     yield f"\n| memory with 10,000 policies | resident MiB | peak MiB |"
     yield "|---|---|---|"
-    for key, text in {"started": "started", "with_tokens": f"after {told['tokens']:,} tokens of {told['token_bytes']} bytes, {told['bytes_per_token']:,} bytes each",
+    for key, text in {"started": "started", "with_tokens": f"after {report['tokens']:,} tokens of {report['token_bytes']} bytes, {report['bytes_per_token']:,} bytes each",
                       "after_4_reloads": "after four reloads", "with_tokens_again": "and all tokens once more"}.items():
-        yield f"| {text} | {told[key]['rss_mb']:.0f} | {told[key]['peak_mb']:.0f} |"
+        yield f"| {text} | {report[key]['rss_mb']:.0f} | {report[key]['peak_mb']:.0f} |"
 
 
 def tables(facts):

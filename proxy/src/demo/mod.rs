@@ -85,7 +85,7 @@ impl Demo {
         self.folder.join("portcullis.toml")
     }
 
-    /// Serves issuer, front door and app until told to stop.
+    /// Serves issuer, front door and app until asked to stop.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         let (front, wiki) = match (self.front.try_clone(), self.wiki.try_clone()) {
             (Ok(front), Ok(wiki)) => (front, wiki),

@@ -47,9 +47,9 @@ pub(super) fn sign_in() -> String {
     )
 }
 
-/// A page of the wiki: what the app was told about the visitor.
-pub(super) fn wiki(path: &str, told: &[(String, String)]) -> String {
-    let rows: String = told
+/// A page of the wiki: what the app received about the visitor.
+pub(super) fn wiki(path: &str, received: &[(String, String)]) -> String {
+    let rows: String = received
         .iter()
         .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value)))
         .collect();
@@ -57,7 +57,7 @@ pub(super) fn wiki(path: &str, told: &[(String, String)]) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <title>Internal wiki</title>{STYLE}<nav><a href=/demo/>Change who and where you are</a></nav>\
          <h1>Internal wiki</h1><p>You are in. This page is the app behind Portcullis; page <code>{}</code>.</p>\
-         <h2>What the app was told</h2><dl>{rows}</dl></html>",
+         <h2>What the app received</h2><dl>{rows}</dl></html>",
         escape(path)
     )
 }

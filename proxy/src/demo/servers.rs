@@ -29,7 +29,7 @@ fn answer(status: StatusCode, kind: &'static str, text: String) -> Response<Body
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// Accepts connections and serves each until told to stop.
+/// Accepts connections and serves each until asked to stop.
 async fn serve<F, A>(listener: TcpListener, mut shutdown: watch::Receiver<bool>, handle: F)
 where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
@@ -62,10 +62,10 @@ where
     }
 }
 
-/// The wiki: shows what it was told.
+/// The wiki: shows what it received.
 pub(super) async fn wiki(listener: TcpListener, shutdown: watch::Receiver<bool>) {
     serve(listener, shutdown, |request: Request<Incoming>| async move {
-        const TOLD: [&str; 8] = [
+        const SHOWN: [&str; 8] = [
             "x-user",
             "x-user-name",
             "x-groups",
@@ -76,11 +76,11 @@ pub(super) async fn wiki(listener: TcpListener, shutdown: watch::Receiver<bool>)
             "cookie",
         ];
         let headers = request.headers();
-        let told: Vec<_> = TOLD
+        let shown: Vec<_> = SHOWN
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), headers.get(name)?.to_str().ok()?.to_owned())))
             .collect();
-        answer(StatusCode::OK, HTML, pages::wiki(request.uri().path(), &told))
+        answer(StatusCode::OK, HTML, pages::wiki(request.uri().path(), &shown))
     })
     .await;
 }

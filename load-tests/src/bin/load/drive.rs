@@ -22,7 +22,7 @@ use crate::histogram::{Histogram, Windows};
 const PATIENCE: u64 = 10_000_000_000;
 /// The longest that sending each request once may take, in nanoseconds.
 const ONCE_MAX: u64 = 600_000_000_000;
-/// Unexpected answers that are told one by one.
+/// Unexpected answers that are reported one by one.
 const TOLD_MAX: usize = 100_000;
 /// The event of the timer; other events carry the number of a connection.
 const TIMER: u64 = u64::MAX;
@@ -183,9 +183,9 @@ impl<'p> Driver<'p> {
     fn send(&mut self, number: usize, flight: Flight) {
         let plan = self.plan;
         let Some(request) = plan.requests.get(flight.index) else { return };
-        let kept = self.connections.get_mut(number).and_then(|one| one.stream.take());
-        let stream = match kept.filter(|_| !request.fresh) {
-            Some(kept) => Ok(kept),
+        let open = self.connections.get_mut(number).and_then(|one| one.stream.take());
+        let stream = match open.filter(|_| !request.fresh) {
+            Some(open) => Ok(open),
             None => self.connect(number),
         };
         // A request fits into the empty buffer of a socket; one that does not is an error.
@@ -205,7 +205,7 @@ impl<'p> Driver<'p> {
         }
     }
 
-    /// Takes what came over a connection.
+    /// Takes what arrives on a connection.
     fn readable(&mut self, number: usize, now: u64) {
         let Some(connection) = self.connections.get_mut(number) else { return };
         let Some(stream) = &mut connection.stream else { return };
@@ -217,7 +217,7 @@ impl<'p> Driver<'p> {
             Err(_) => 0,
         };
         let bytes = self.scratch.get(..read).unwrap_or_default();
-        let mut came = bytes.len();
+        let mut arrived = bytes.len();
         let mut broken = read == 0 || connection.flight.is_none();
         if !broken && connection.answer.is_none() {
             if !connection.partial.is_empty() {
@@ -229,7 +229,7 @@ impl<'p> Driver<'p> {
                     let (text, body) = whole.split_at(end + 4);
                     connection.answer = head(text);
                     broken = connection.answer.is_none();
-                    came = body.len();
+                    arrived = body.len();
                 }
                 None => {
                     if connection.partial.is_empty() {
@@ -241,7 +241,7 @@ impl<'p> Driver<'p> {
         }
         let mut ended = None;
         if let Some(answer) = &mut connection.answer {
-            match answer.left.checked_sub(came) {
+            match answer.left.checked_sub(arrived) {
                 Some(0) => ended = Some(*answer),
                 Some(left) => answer.left = left,
                 None => broken = true,
@@ -355,7 +355,7 @@ pub(crate) fn drive(plan: &Plan) -> Fallible<(Value, Vec<Value>)> {
         .map(|(status, count)| (status.to_string(), json!(count)))
         .collect();
     let at = |share| driver.latencies.millis(share);
-    let told = json!({
+    let report = json!({
         "requests": driver.latencies.total(), "rps": driver.latencies.total() as f64 / seconds,
         "errors": driver.errors, "wrong": driver.wrong, "seconds": seconds, "statuses": statuses,
         "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": p99, "p999_ms": at(0.999), "max_ms": at(1.0),
@@ -367,7 +367,7 @@ pub(crate) fn drive(plan: &Plan) -> Fallible<(Value, Vec<Value>)> {
         let at = |nanos: u64| began + nanos as f64 / 1e9;
         json!({ "due": at(one.due), "seen": at(one.seen), "index": one.index, "status": one.status })
     });
-    Ok((told, unexpected.collect()))
+    Ok((report, unexpected.collect()))
 }
 
 #[cfg(test)]
@@ -376,15 +376,15 @@ mod tests {
 
     #[test]
     fn a_head_tells_status_length_and_whether_the_connection_ends() {
-        let told = |text: &str| head(text.as_bytes());
+        let parsed = |text: &str| head(text.as_bytes());
         let answer = |status, left, close| Some(Answer { status, left, close });
-        assert_eq!(told("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n"), answer(200, 12, false));
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n"), answer(200, 12, false));
         assert_eq!(
-            told("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+            parsed("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
             answer(403, 0, true)
         );
-        assert_eq!(told("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"), answer(304, 0, false));
-        assert_eq!(told("HTTP/1.1 200 OK\r\n\r\n"), None);
-        assert_eq!(told("HTTP/1.1 2x0 OK\r\nContent-Length: 1\r\n\r\n"), None);
+        assert_eq!(parsed("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"), answer(304, 0, false));
+        assert_eq!(parsed("HTTP/1.1 200 OK\r\n\r\n"), None);
+        assert_eq!(parsed("HTTP/1.1 2x0 OK\r\nContent-Length: 1\r\n\r\n"), None);
     }
 }

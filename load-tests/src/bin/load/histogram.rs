@@ -51,9 +51,9 @@ impl Histogram {
 
 /// How long a window is, in nanoseconds.
 const WINDOW: u64 = 50_000_000;
-/// Answers that a window needs before its p99 is told.
+/// Answers that a window needs before its p99 is reported.
 const WINDOW_MIN: u64 = 100;
-/// Windows that are told at most.
+/// Windows that are reported at most.
 const WINDOWS_MAX: usize = 10_000;
 
 /// The p99 of each window of 50 ms: where a machine stands still now and then, most windows tell what the
@@ -102,8 +102,8 @@ mod tests {
         // Too few to tell anything of.
         windows.record(3 * WINDOW, 1);
         windows.record(5 * WINDOW, 1);
-        let told: Vec<f64> = windows.p99s().iter().map(|millis| millis.floor()).collect();
-        assert_eq!(told, [1.0, 2.0, 3.0]);
+        let seen: Vec<f64> = windows.p99s().iter().map(|millis| millis.floor()).collect();
+        assert_eq!(seen, [1.0, 2.0, 3.0]);
     }
 
     #[test]
@@ -114,8 +114,8 @@ mod tests {
         }
         assert_eq!(histogram.total(), 100_000);
         for (share, millis) in [(0.001, 0.1), (0.5, 50.0), (0.99, 99.0), (0.999, 99.9), (1.0, 100.0)] {
-            let told = histogram.millis(share);
-            assert!((millis..=millis * 1.01).contains(&told), "{share}: {told}");
+            let seen = histogram.millis(share);
+            assert!((millis..=millis * 1.01).contains(&seen), "{share}: {seen}");
         }
     }
 

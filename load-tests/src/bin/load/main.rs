@@ -69,10 +69,10 @@ struct Course {
 
 fn scripted(path: &Path) -> Fallible<Vec<Request>> {
     let request = |line: &str| -> Fallible<Request> {
-        let told: Value = serde_json::from_str(line)?;
-        let text = told.get("request").and_then(Value::as_str).ok_or("a line without a request")?;
-        let expect = told.get("expect").and_then(Value::as_u64).ok_or("a line without a status")?;
-        let fresh = told.get("fresh").and_then(Value::as_bool).unwrap_or_default();
+        let line: Value = serde_json::from_str(line)?;
+        let text = line.get("request").and_then(Value::as_str).ok_or("a line without a request")?;
+        let expect = line.get("expect").and_then(Value::as_u64).ok_or("a line without a status")?;
+        let fresh = line.get("fresh").and_then(Value::as_bool).unwrap_or_default();
         Ok(Request { bytes: text.into(), expect: expect.try_into()?, fresh })
     };
     fs::read_to_string(path)?.lines().map(request).collect()
