@@ -367,10 +367,10 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
             .apps
             .get(signals.target.app.0 as usize)
             .map_or_else(|| String::from("no such app"), |app| app.id.clone()),
-        Part::AuthenticationContext => signals
-            .target
-            .context
-            .map_or_else(|| String::from("none asked for"), |context| context.to_string()),
+        Part::AuthenticationContext => signals.target.context.map_or_else(
+            || String::from("no authentication context requested"),
+            |context| context.to_string(),
+        ),
         Part::DevicePlatform => fact(&context.platform, |platform| String::from(platform.as_str())),
         Part::ClientApps => match &context.client_app {
             Fact::Unknown => String::from("other, for it could not be told"),

@@ -266,7 +266,7 @@ fn principal(
         }
     };
     let ago = |cx: &mut Context<'_>, key: &str| {
-        let span = cx.parse_key(view, key, values::duration)?;
+        let span = cx.parse_key(view, key, values::age)?;
         Some(now.saturating_sub(i64::try_from(span.as_secs()).ok()?))
     };
     let text = |key: &str| view.text(key).map(ToOwned::to_owned);

@@ -69,6 +69,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Flaw> {
     Ok(duration)
 }
 
+/// How long ago something was: a duration, or `0s` for just now.
+pub(crate) fn age(text: &str) -> Result<Duration, Flaw> {
+    match text {
+        "0ms" | "0s" | "0m" | "0h" | "0d" => Ok(Duration::ZERO),
+        _ => duration(text),
+    }
+}
+
 /// `512B`, `64KiB`, `10MiB`, `1GiB`, in bytes.
 pub(crate) fn size(text: &str) -> Result<u64, Flaw> {
     let flaw = || {

@@ -35,11 +35,11 @@ pub(super) struct Answered {
 }
 
 impl Subject {
-    /// Loads what `run` would serve. Problems are told in full, with their places.
+    /// Loads what `run` would serve. All problems are shown, with their places.
     pub(super) fn load(path: &Path) -> Result<Self, Failure> {
         let loaded = load(path);
         let Some(config) = loaded.config else {
-            return Err(told(&loaded.diagnostics, &loaded.sources));
+            return Err(invalid("the configuration", &loaded.diagnostics, &loaded.sources));
         };
         let geo = match &config.geo {
             None => GeoState::NotConfigured,
@@ -117,7 +117,7 @@ impl Subject {
     }
 }
 
-/// Diagnoses as a failure.
-pub(super) fn told(diagnostics: &[Diagnostic], sources: &Sources) -> Failure {
-    format!("not understood\n{}", render_text(diagnostics, sources)).into()
+/// Diagnostics of what is invalid, as a failure.
+pub(super) fn invalid(what: &str, diagnostics: &[Diagnostic], sources: &Sources) -> Failure {
+    format!("{what} is invalid\n{}", render_text(diagnostics, sources)).into()
 }

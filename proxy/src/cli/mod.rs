@@ -57,7 +57,10 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(problem) => return usage(&problem),
+    };
     let success = |()| ExitCode::SUCCESS;
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments).map(success),
@@ -76,4 +79,14 @@ pub fn run() -> ExitCode {
         terminal::error(&format!("portcullis: {problem}"));
         ExitCode::FAILURE
     })
+}
+
+/// Help and version as they are; what is wrong with the arguments without any control character of theirs.
+fn usage(problem: &clap::Error) -> ExitCode {
+    if problem.use_stderr() {
+        terminal::error(problem.to_string().trim_end());
+    } else {
+        terminal::print(problem.to_string().trim_end());
+    }
+    u8::try_from(problem.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,9 +11,9 @@ use portcullis_config::printable::value;
 use portcullis_policy::model::PolicyState;
 use portcullis_policy::reference::{FindingResult, Tri};
 
-use super::ask::{Answered, Subject, told};
+use super::ask::{Answered, Subject, invalid};
 use super::kinds;
-use super::terminal;
+use super::terminal::{self, Failure};
 use super::what_if::headline;
 use crate::clock::unix_now;
 
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     let (mut passed, mut failed, mut unreadable) = (0_usize, 0_usize, false);
     for path in &arguments.cases {
-        let text = match super::what_if::read(path) {
+        let text = match cases_text(path) {
             Ok(text) => text,
             Err(problem) => {
                 terminal::error(&format!("portcullis: {problem}"));
@@ -58,7 +58,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         };
         let read = ask::cases(&subject.config, path, text, unix_now());
         let Some(cases) = read.value else {
-            terminal::error(&format!("portcullis: {}", told(&read.diagnostics, &read.sources)));
+            terminal::error(&format!(
+                "portcullis: {}",
+                invalid("the file of cases", &read.diagnostics, &read.sources)
+            ));
             unreadable = true;
             continue;
         };
@@ -84,6 +87,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         terminal::error("portcullis: no case was found, so nothing was tested");
     }
     if failed == 0 && !unreadable && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The text of a file of cases. A pipe that nobody writes to would be waited for without end, so only `-` is one.
+fn cases_text(path: &Path) -> Result<String, Failure> {
+    if path.as_os_str() != "-" && std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(format!("cannot read `{}`: it is not a regular file", terminal::shown(path)).into());
+    }
+    super::what_if::read(path)
 }
 
 fn judge(subject: &Subject, mut case: Case) -> Result<(), String> {

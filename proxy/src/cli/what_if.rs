@@ -14,7 +14,7 @@ use portcullis_policy::reference::{Conclusion, Tri};
 use portcullis_policy::remedy::Remedy;
 use serde_json::{Value, json};
 
-use super::ask::{Answered, Subject, told};
+use super::ask::{Answered, Subject, invalid};
 use super::terminal::{self, Failure};
 use crate::clock::{self, unix_now};
 
@@ -172,7 +172,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(path) => Some((path.as_path(), read(path)?)),
     };
     let read = ask::request(&subject.config, text, arguments.facts.written(), unix_now());
-    let Some(mut request) = read.value else { return Err(told(&read.diagnostics, &read.sources)) };
+    let Some(mut request) = read.value else {
+        return Err(invalid("the request", &read.diagnostics, &read.sources));
+    };
     let answered = subject.ask(&mut request.question)?;
     let set = subject.policies.set();
     match arguments.format {

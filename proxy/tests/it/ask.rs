@@ -71,7 +71,7 @@ fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_way_in() {
     assert_eq!(asked.code, 0, "{}", asked.err);
     for line in [
         "challenge: 50076 mfa-required (mfa-required)",
-        "admin-strong: did not apply, by authenticationContext: wants c1; saw none asked for",
+        "admin-strong: did not apply, by authenticationContext: wants c1; saw no authentication context requested",
         "mfa-everywhere: applies: interrupted; mfa unmet (amr never told, acr never told, acrs none)",
         "  stronger sign in",
     ] {
@@ -315,4 +315,32 @@ fn analyze_shows_a_request_for_each_finding_and_can_refuse() {
         assert_eq!(asked.code, 0, "{one:#}\n{}", asked.err);
     }
     assert_eq!(tell(&["analyze", "--config", config, "--deny", "warnings"], "").code, 1);
+}
+
+#[test]
+fn a_pipe_of_cases_is_refused_and_no_argument_steers_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("cases");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let told = tell(&["test", "--config", &example(), pipe.to_str().unwrap()], "");
+    assert_eq!(told.code, 1);
+    assert!(told.err.contains("it is not a regular file"), "{}", told.err);
+    let told = tell(&["what-if", "--\u{1b}]0;owned\u{7}"], "");
+    assert_eq!(told.code, 2);
+    assert!(told.err.contains("unexpected argument"), "{}", told.err);
+    assert!(!told.err.contains(['\u{1b}', '\u{7}']), "{:?}", told.err);
+    assert!(tell(&["--help"], "").out.contains("what-if"));
+}
+
+#[test]
+fn a_sign_in_can_be_of_just_now() {
+    let config = example();
+    let asked = |ago: &str| {
+        let user = ["what-if", "--config", &config, "--user", "kari", "--app", "wiki", "--signed-in", ago];
+        tell(&user, "")
+    };
+    assert_eq!(asked("0s").out, asked("1s").out);
+    assert_eq!(asked("0s").code, 0, "{}", asked("0s").err);
+    let told = asked("0");
+    assert!(told.code == 1 && told.err.starts_with("portcullis: the request is invalid\n"), "{}", told.err);
 }

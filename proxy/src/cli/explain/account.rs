@@ -16,7 +16,7 @@ use portcullis_policy::signals::{Fact, Signals};
 use portcullis_policy::{CompiledPolicies, Outcome};
 
 use super::super::terminal::Failure;
-use super::{Found, hex};
+use super::found::{Found, hex};
 use crate::clock::timestamp;
 use crate::decision_record::DecisionRecord;
 use crate::denial::Denials;

@@ -2,6 +2,7 @@
 //! words, for the person at the help desk.
 
 mod account;
+mod found;
 mod search;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use super::terminal::{self, Failure};
 use crate::clock::{timestamp, unix_now};
 use crate::decision_record::DecisionRecord;
 use crate::denial::{CODE_LIFE_SECS, Denials};
+use found::{Found, hex};
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -29,29 +31,6 @@ pub(super) struct Arguments {
     /// given more than once.
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-}
-
-/// One decision as it was found.
-#[derive(Debug)]
-struct Found {
-    request_id: String,
-    /// UTC, ISO 8601.
-    at: String,
-    /// The number on the page.
-    code: Option<u32>,
-    /// How it ended, where the log has it.
-    outcome: Option<String>,
-    /// The closed word for why, where the log has it.
-    reason: Option<String>,
-    /// What the log has of a request that never came to a decision, by name.
-    stated: Vec<(&'static str, String)>,
-    generation: u64,
-    /// As hexadecimal digits.
-    policies_digest: String,
-    /// Ids of policies, with their results.
-    applied: Vec<(String, String)>,
-    /// `None` for a request that never came to a decision.
-    record: Option<DecisionRecord>,
 }
 
 /// The part of a log line that is read back; see `record::Entry`.
@@ -169,8 +148,4 @@ fn logged(id: Uuid, logs: &[PathBuf]) -> Result<Found, Failure> {
         });
     }
     Err("no line of the log has this request id; a repeated refusal may have been left out: ask for the support code".into())
-}
-
-fn hex(digest: [u8; 8]) -> String {
-    format!("{:016x}", u64::from_be_bytes(digest))
 }
