@@ -7,6 +7,7 @@
 
 mod bits;
 mod check;
+mod controls;
 mod demands;
 mod facts;
 mod intervals;
@@ -25,7 +26,8 @@ use remainder::QuestionsBuilder;
 
 pub(crate) use bits::{Masked, Ones, has_bit};
 pub use check::CompileError;
-pub(crate) use demands::{Demands, DeviceState, Kind, Session, Verdict, Verdicts};
+pub(crate) use controls::{DeviceState, Kind, Verdict};
+pub(crate) use demands::{Demands, Session, Verdicts};
 pub(crate) use facts::Facts;
 pub(crate) use layout::Plan;
 pub(crate) use remainder::{Answers, Questions};

@@ -25,7 +25,7 @@ const ELEMENTS_MAX: usize = 5;
 
 /// An attribute, for whoever puts values into a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum SampledAttribute {
     /// `device.` and Entra's name.
     Device(DeviceAttribute),
     /// `user.` and a name in lower case.
@@ -39,7 +39,7 @@ pub(crate) enum Place {
 /// The values of one attribute, `None` being null.
 #[derive(Clone, Debug)]
 struct Column {
-    place: Place,
+    place: SampledAttribute,
     values: Vec<Option<Value>>,
 }
 
@@ -90,7 +90,7 @@ impl Samples {
             }
             Attribute::Device(DeviceAttribute::IsCompliant) => {
                 let truths = [true, false].map(|truth| Some(Value::Bool(truth)));
-                (Place::Device(DeviceAttribute::IsCompliant), truths.into())
+                (SampledAttribute::Device(DeviceAttribute::IsCompliant), truths.into())
             }
             Attribute::Device(attribute) => {
                 let texts = texts(comparisons, &mut self.is_complete);
@@ -101,7 +101,7 @@ impl Samples {
                 } else {
                     texts.into_iter().map(|text| Some(Value::Text(text))).collect()
                 };
-                (Place::Device(*attribute), values)
+                (SampledAttribute::Device(*attribute), values)
             }
             Attribute::User(name) => {
                 // A claim may be of any kind: what is not among these is not ruled out.
@@ -113,13 +113,17 @@ impl Samples {
                     values.extend(text.parse().ok().map(|truth| Some(Value::Bool(truth))));
                 }
                 values.extend(texts.into_iter().map(|text| Some(Value::Text(text))));
-                (Place::Claim(String::from(&**name)), values)
+                (SampledAttribute::Claim(String::from(&**name)), values)
             }
             // Not every text is a method or a path.
             Attribute::Method | Attribute::Path => {
                 self.is_complete = false;
                 let values = texts(comparisons, &mut false).into_iter().map(|text| Some(Value::Text(text)));
-                let place = if *attribute == Attribute::Method { Place::Method } else { Place::Path };
+                let place = if *attribute == Attribute::Method {
+                    SampledAttribute::Method
+                } else {
+                    SampledAttribute::Path
+                };
                 self.columns.push(Column { place, values: values.collect() });
                 return;
             }
@@ -137,7 +141,7 @@ impl Samples {
             (DeviceAttribute::TrustType, Value::Text(String::from("ServerAD"))),
         ];
         for (attribute, value) in ways {
-            let place = Place::Device(attribute);
+            let place = SampledAttribute::Device(attribute);
             match self.columns.iter_mut().find(|column| column.place == place) {
                 Some(column) if column.values.contains(&Some(value.clone())) => {}
                 Some(column) => column.values.push(Some(value)),
@@ -147,7 +151,7 @@ impl Samples {
     }
 
     /// Combinations, as many as are tried; each is what to put where.
-    pub(crate) fn combinations(&self) -> impl Iterator<Item = Vec<(&Place, Option<&Value>)>> {
+    pub(crate) fn combinations(&self) -> impl Iterator<Item = Vec<(&SampledAttribute, Option<&Value>)>> {
         let sizes: Vec<usize> = self.columns.iter().map(|column| column.values.len().max(1)).collect();
         let count = sizes.iter().copied().fold(1_usize, usize::saturating_mul).min(COMBINATIONS_MAX);
         (0..count).map(move |number| {
@@ -164,7 +168,7 @@ impl Samples {
 
 impl Column {
     const fn is_extension(&self) -> bool {
-        matches!(self.place, Place::Device(DeviceAttribute::Extension(_)))
+        matches!(self.place, SampledAttribute::Device(DeviceAttribute::Extension(_)))
     }
 }
 
