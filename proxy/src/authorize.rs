@@ -175,7 +175,7 @@ impl Authorizer<'_> {
                 self.state.metrics.client_unknown();
             }
         }
-        if facts.presence.via && upstream::has_looped(request.via()) {
+        if upstream::has_looped(request.via()) {
             return Err(Refusal::Loop);
         }
         Ok(request)
@@ -309,13 +309,13 @@ impl Authorizer<'_> {
         let hints = RequestHints {
             is_upgrade: facts.presence.websocket,
             had_bearer: facts.had_bearer,
-            ..RequestHints::read(head.method.as_str(), query(head.target), head.headers)
+            ..RequestHints::read(head)
         };
         let decision = &facts.decision;
         let shown = Facts {
             request_id: self.request_id.0,
             now_unix_ms: self.now_unix_ms,
-            trace_id: trace_id(head.headers),
+            trace_id: trace_id(head),
             app_index: facts.app,
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
             methods: token.and(app).map(|app| &*app.methods).filter(|methods| !methods.is_empty()),
@@ -393,11 +393,6 @@ impl Observer for DecisionObserver<'_> {
     }
 }
 
-fn query(target: &[u8]) -> Option<&str> {
-    let mark = memchr::memchr(b'?', target)?;
-    std::str::from_utf8(target.get(mark + 1..)?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, Method, Version};
@@ -436,14 +431,7 @@ upstreams = ["http://127.0.0.1:9"]
             is_repeated: false,
         };
         let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).unwrap())]);
-        let head = Head {
-            method: &Method::GET,
-            target: target.as_bytes(),
-            raw: None,
-            version: Version::HTTP_11,
-            headers: &headers,
-            authority: None,
-        };
+        let head = Head::new(&Method::GET, target.as_bytes(), Version::HTTP_11, &headers, None);
         let connection = Connection { peer: "192.0.2.7".parse().unwrap(), tls: true, port: Some(443) };
         let mut facts = RequestFacts::default();
         let verdict = authorizer.authorize(&head, connection, &mut facts);

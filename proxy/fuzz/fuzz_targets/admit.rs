@@ -25,15 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let proxies = TrustedProxies { networks: Vec::new(), header: ForwardedHeader::XForwardedFor };
     let peer = "192.0.2.1".parse().unwrap();
     let connection = Connection { peer, tls: false, port: Some(8080) };
-    let head = |target| Head {
-        method: &method,
-        target,
-        raw: None,
-        version: Version::HTTP_11,
-        headers: &headers,
-        authority: None,
-    };
-    let asked = Head { raw: Some(raw), ..head(target) };
+    let head = |target| Head::new(&method, target, Version::HTTP_11, &headers, None);
+    let asked = head(target).with_raw(raw);
     let Ok(request) = admit(&asked, connection, &proxies) else { return };
 
     assert_eq!(request.client(), Some(peer), "nobody is trusted");

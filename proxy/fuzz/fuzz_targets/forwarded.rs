@@ -34,14 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let client = |peer: &str, headers: &HeaderMap| {
         let peer = peer.parse().unwrap();
         let connection = Connection { peer, tls: false, port: Some(8080) };
-        let head = Head {
-            method: &method,
-            target: b"/",
-            raw: None,
-            version: Version::HTTP_11,
-            headers,
-            authority: None,
-        };
+        let head = Head::new(&method, b"/", Version::HTTP_11, headers, None);
         admit(&head, connection, &proxies).map(|request| request.client())
     };
     if let Ok(address) = client("192.0.2.9", &headers) {

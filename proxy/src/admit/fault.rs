@@ -1,15 +1,16 @@
 //! Which part of a head made it be refused, for whoever reads the log: the name of a header, or a word. Never a
 //! value: it may hold a secret.
 
-use http::HeaderMap;
 use portcullis_config::settings::ForwardedHeader;
 
 use super::fields::Fields;
+use super::head::Head;
 use crate::refusal::BadRequest;
 
 /// The part at fault. Looked for again where a request was refused, so that the others carry nothing for it.
 #[cold]
-pub(crate) fn at_fault(bad: BadRequest, headers: &HeaderMap, forwarded: ForwardedHeader) -> &str {
+pub(crate) fn at_fault<'r>(bad: BadRequest, head: &Head<'r>, forwarded: ForwardedHeader) -> &'r str {
+    let headers = head.headers;
     let mut fields = Fields::default();
     let first = headers
         .iter()
@@ -41,7 +42,7 @@ pub(crate) fn at_fault(bad: BadRequest, headers: &HeaderMap, forwarded: Forwarde
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderName, HeaderValue, Method, Version};
 
     use super::*;
 
@@ -51,7 +52,9 @@ mod tests {
             let fields = lines.iter().map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
             });
-            at_fault(bad, &fields.collect(), ForwardedHeader::XForwardedFor).to_owned()
+            let headers = fields.collect();
+            let head = Head::new(&Method::GET, b"/", Version::HTTP_11, &headers, None);
+            at_fault(bad, &head, ForwardedHeader::XForwardedFor).to_owned()
         };
         let host: (&str, &[u8]) = ("host", b"wiki.test");
         for (bad, lines, name) in [

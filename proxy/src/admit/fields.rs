@@ -52,8 +52,6 @@ pub(crate) struct HeaderPresence {
     pub(crate) websocket: bool,
     /// `Connection: close`.
     pub(crate) close: bool,
-    /// `Via`.
-    pub(crate) via: bool,
     /// How many fields have a name that is not [plain](is_plain_name).
     pub(crate) odd_names: u8,
 }
@@ -171,10 +169,6 @@ impl<'r> Fields<'r> {
                     .as_bytes()
                     .split(|byte| *byte == b',')
                     .any(|offer| offer.trim_ascii().eq_ignore_ascii_case(b"websocket"));
-                Ok(())
-            }
-            "via" => {
-                self.presence.via = true;
                 Ok(())
             }
             // All that a trusted proxy says of its own end stands in the last line.

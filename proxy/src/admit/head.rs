@@ -1,6 +1,7 @@
-//! A request head before it is read.
+//! A request head before it is read. Its fields are for [`admit`](super::admit) alone to decide by; pages and logs,
+//! of refused requests too, are told single ones.
 
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 
 use super::raw::RawHead;
 
@@ -9,14 +10,57 @@ use super::raw::RawHead;
 pub struct Head<'r> {
     /// Method.
     pub method: &'r Method,
-    /// The request target, byte for byte; of an HTTP/1 request [`RawHead::target`].
+    /// The request target, byte for byte.
     pub target: &'r [u8],
-    /// The bytes of an HTTP/1 head, unless they were looked at before.
-    pub raw: Option<RawHead<'r>>,
     /// Protocol version.
     pub version: Version,
-    /// Header fields.
-    pub headers: &'r HeaderMap,
-    /// `:authority` of an HTTP/2 request.
-    pub authority: Option<&'r str>,
+    pub(super) raw: Option<RawHead<'r>>,
+    pub(super) headers: &'r HeaderMap,
+    pub(super) authority: Option<&'r str>,
+}
+
+impl<'r> Head<'r> {
+    /// What a parser made of a head. `authority` is `:authority` of an HTTP/2 request.
+    #[must_use]
+    pub const fn new(
+        method: &'r Method,
+        target: &'r [u8],
+        version: Version,
+        headers: &'r HeaderMap,
+        authority: Option<&'r str>,
+    ) -> Self {
+        Self { method, target, version, raw: None, headers, authority }
+    }
+
+    /// The same beside the bytes of an HTTP/1 head. They are wanted once: what was admitted is what the parser made
+    /// of them.
+    #[must_use]
+    pub fn with_raw(self, raw: RawHead<'r>) -> Self {
+        Self { target: raw.target(), raw: Some(raw), ..self }
+    }
+
+    /// What follows the path in the target, if it is text.
+    #[must_use]
+    pub fn query(&self) -> Option<&'r str> {
+        let mark = memchr::memchr(b'?', self.target)?;
+        std::str::from_utf8(self.target.get(mark + 1..)?).ok()
+    }
+
+    /// The host that is named, as it was sent.
+    #[must_use]
+    pub fn host(&self) -> Option<&'r [u8]> {
+        self.authority.map(str::as_bytes).or_else(|| self.hint_bytes(header::HOST.as_str()))
+    }
+
+    /// The first value of a field that is visible ASCII, for a page or a log: nothing is decided by it.
+    #[must_use]
+    pub fn hint(&self, name: &str) -> Option<&'r str> {
+        self.headers.get_all(name).iter().find_map(|value| value.to_str().ok())
+    }
+
+    /// The first value of a field, as [`hint`](Self::hint).
+    #[must_use]
+    pub fn hint_bytes(&self, name: &str) -> Option<&'r [u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
 }

@@ -42,6 +42,7 @@ pub use facts::{DeviceState, Facts};
 pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 
+use crate::admit::Head;
 use crate::decision_record::{DecisionRecord, NamedIds};
 use crate::refusal::{Carrier, Refusal};
 use branding::Branding;
@@ -315,8 +316,8 @@ fn policies_digest(set: &PolicySet) -> [u8; 8] {
 /// The id of the trace that a request belongs to (`traceparent`; W3C Trace Context, section 3.2): 128 bits,
 /// as a number, so that nothing else of the header is ever shown.
 #[must_use]
-pub fn trace_id(headers: &HeaderMap) -> Option<u128> {
-    parse_traceparent(negotiate::first(headers, "traceparent")?)
+pub fn trace_id(head: &Head<'_>) -> Option<u128> {
+    parse_traceparent(head.hint("traceparent")?)
 }
 
 fn parse_traceparent(traceparent: &str) -> Option<u128> {

@@ -2,7 +2,7 @@
 //!
 //! The hints are forgeable and decide nothing but the form: every form says the same.
 
-use http::HeaderMap;
+use crate::admit::Head;
 
 /// What a request says about the answer that it can read. Header values as received; nothing of
 /// them is ever reflected.
@@ -52,28 +52,22 @@ pub enum Negotiated {
 const ACCEPT_BYTES_MAX: usize = 2048;
 const ACCEPT_RANGES_MAX: usize = 32;
 
-/// The first value of a field that can be read.
-pub(super) fn first<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
-    headers.get_all(name).iter().find_map(|value| value.to_str().ok())
-}
-
 impl<'r> RequestHints<'r> {
     /// Reads the hints of a request. Whether it is an upgrade, and whether it has a token in `Authorization`, is
     /// known from its admission.
     #[must_use]
-    pub fn read(method: &'r str, query: Option<&'r str>, headers: &'r HeaderMap) -> Self {
-        let first = |name| first(headers, name);
+    pub fn read(head: &Head<'r>) -> Self {
         Self {
-            method,
-            query,
-            accept: first("accept"),
-            accept_language: first("accept-language"),
-            sec_fetch_mode: first("sec-fetch-mode"),
-            sec_fetch_dest: first("sec-fetch-dest"),
-            x_requested_with: first("x-requested-with"),
-            hx_request: headers.contains_key("hx-request"),
-            content_type: first("content-type"),
-            user_agent: headers.get("user-agent").map(http::HeaderValue::as_bytes),
+            method: head.method.as_str(),
+            query: head.query(),
+            accept: head.hint("accept"),
+            accept_language: head.hint("accept-language"),
+            sec_fetch_mode: head.hint("sec-fetch-mode"),
+            sec_fetch_dest: head.hint("sec-fetch-dest"),
+            x_requested_with: head.hint("x-requested-with"),
+            hx_request: head.hint_bytes("hx-request").is_some(),
+            content_type: head.hint("content-type"),
+            user_agent: head.hint_bytes("user-agent"),
             is_upgrade: false,
             had_bearer: false,
         }

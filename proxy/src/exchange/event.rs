@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Version};
+use http::Version;
 use portcullis_config::settings::AccessFormat;
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::{ClientAppType, Platform};
@@ -83,7 +83,7 @@ impl RequestContext {
         head: &Head<'_>,
         format: AccessFormat,
     ) -> Access {
-        let agent = head.headers.get(http::header::USER_AGENT);
+        let agent = head.hint_bytes("user-agent");
         let Traffic { status, bytes_in, bytes_out, .. } = self.traffic;
         let begun_unix_ms = self.begun_unix_ms();
         Access {
@@ -95,7 +95,7 @@ impl RequestContext {
             ip_address: self.client().map(|client| client.to_string()),
             user_id: self.subject().map(|user| short(&user, VALUE_MAX)),
             app_id: self.app().map(|app| app.id.clone()),
-            host: stated_host(head).map(field::host).unwrap_or_default(),
+            host: head.host().map(field::host).unwrap_or_default(),
             method: field(head.method.as_str().as_bytes(), NAME_MAX),
             path: field::path(head.target),
             protocol: match head.version {
@@ -108,7 +108,7 @@ impl RequestContext {
             bytes_in,
             bytes_out,
             duration_ms: self.started.elapsed().as_micros() as f64 / 1_000.0,
-            user_agent: agent.map(|agent| field(agent.as_bytes(), VALUE_MAX)),
+            user_agent: agent.map(|agent| field(agent, VALUE_MAX)),
             format,
         }
     }
@@ -166,12 +166,12 @@ impl RequestContext {
             at_fault: match (refusal, head) {
                 (Some(Refusal::BadRequest(bad)), Some(head)) => {
                     let header = self.snapshot.config.trusted_proxies.header;
-                    let name = admit::at_fault(*bad, head.headers, header);
+                    let name = admit::at_fault(*bad, head, header);
                     Some(field(name.as_bytes(), NAME_MAX))
                 }
                 _ => None,
             },
-            host: head.and_then(stated_host).map(field::host),
+            host: head.and_then(Head::host).map(field::host),
             method: head.map(|head| field(head.method.as_str().as_bytes(), NAME_MAX)),
             path: head.map(|head| field::path(head.target)),
             policy_generation: self.snapshot.generation.0,
@@ -181,12 +181,6 @@ impl RequestContext {
             applied_conditional_access_policies: applied.collect(),
         }
     }
-}
-
-/// The host that a head names, as it was sent.
-fn stated_host<'r>(head: &Head<'r>) -> Option<&'r [u8]> {
-    let authority = head.authority.map(str::as_bytes);
-    authority.or_else(|| head.headers.get(http::header::HOST).map(HeaderValue::as_bytes))
 }
 
 fn hex(digest: [u8; 8]) -> String {

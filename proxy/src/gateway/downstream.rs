@@ -18,17 +18,10 @@ use crate::received::InspectedStream;
 use crate::record::{Stage, Traffic};
 use crate::refusal::{BadRequest, Refusal};
 
-/// A head as the rooms behind the hooks know it. The bytes of an HTTP/1 head are wanted once: what was admitted is
-/// what the parser made of them.
-pub(super) fn head<'r>(header: &'r RequestHeader, raw: Option<RawHead<'r>>) -> Head<'r> {
-    Head {
-        method: &header.method,
-        target: raw.map_or_else(|| header.raw_path(), |raw| raw.target()),
-        raw,
-        version: header.version,
-        headers: &header.headers,
-        authority: header.uri.authority().map(http::uri::Authority::as_str),
-    }
+/// A head as the rooms behind the hooks know it.
+pub(super) fn head(header: &RequestHeader) -> Head<'_> {
+    let authority = header.uri.authority().map(http::uri::Authority::as_str);
+    Head::new(&header.method, header.raw_path(), header.version, &header.headers, authority)
 }
 
 /// The connection that a session's requests come on; `None` when its other end has no address.
@@ -49,7 +42,7 @@ pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict 
     let verdict = match (&raw, InspectedStream::of(session)) {
         (Some(raw), Some(stream)) => {
             let verdict = stream.head(|received| {
-                ctx.authorize(&head(session.req_header(), Some(RawHead::beside(raw, received))))
+                ctx.authorize(&head(session.req_header()).with_raw(RawHead::beside(raw, received)))
             });
             let chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
             let is_sound = stream.expect_body(raw.len(), chunked);
@@ -60,7 +53,7 @@ pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict 
         }
         // HTTP/1 comes on no other connection than an inspected one.
         (Some(_), None) => Verdict::Refusal(Refusal::Internal),
-        (None, _) => ctx.authorize(&head(session.req_header(), None)),
+        (None, _) => ctx.authorize(&head(session.req_header())),
     };
     let limit = ctx.snapshot.config.server.body_bytes_max;
     match verdict {
@@ -73,7 +66,7 @@ pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict 
 
 /// Judges anew what still flows; see [`RequestContext::reauthorize`].
 pub(super) fn reauthorize(session: &Session, ctx: &mut RequestContext) -> Result<()> {
-    ctx.reauthorize(&head(session.req_header(), None)).map_err(|refusal| {
+    ctx.reauthorize(&head(session.req_header())).map_err(|refusal| {
         Error::explain(ErrorType::HTTPStatus(refusal.info().status), "no longer permitted")
     })
 }

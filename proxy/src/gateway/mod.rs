@@ -83,7 +83,7 @@ impl ProxyHttp for Gateway {
             }
             Verdict::Refusal(refusal) => refusal,
         };
-        let answer = ctx.denial(&refusal, &head(session.req_header(), None));
+        let answer = ctx.denial(&refusal, &head(session.req_header()));
         let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);
         ctx.progress = Progress::Refused(refusal);
         write(session, answer, close).await?;
@@ -239,7 +239,7 @@ impl ProxyHttp for Gateway {
             !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
         });
         if !is_answered {
-            let answer = ctx.denial(&refusal, &head(session.req_header(), None));
+            let answer = ctx.denial(&refusal, &head(session.req_header()));
             if let Err(problem) = write(session, answer, true).await {
                 tracing::debug!(%problem, "an answer could not be written");
             }
@@ -249,7 +249,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, _problem: Option<&Error>, ctx: &mut Box<RequestContext>) {
-        ctx.end(traffic(session), &head(session.req_header(), None));
+        ctx.end(traffic(session), &head(session.req_header()));
     }
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.
