@@ -5,8 +5,8 @@ use portcullis_policy::model::{
     AuthenticationContext, ClientAppType, CountryCode, Flow, GuestKind, Platform, RiskLevel,
 };
 use portcullis_policy::signals::{
-    Action, AppIndex, ClientContext, Device, Fact, Identity, IssuerEvidence, Principal, RequestId, SignIn,
-    Signals, Standing, Target, Value,
+    AppIndex, ClientContext, Fact, Identity, IssuerEvidence, OwnedDevice, OwnedSignals, Principal, SignIn,
+    Standing, Target, Value,
 };
 
 use super::{ClaimValue, DecisionRecord, RecordedDevice};
@@ -68,75 +68,64 @@ impl DecisionRecord {
         if self.bearer == Some(true) { Carrier::Bearer } else { Carrier::BrowserSession }
     }
 
-    /// The circumstances.
+    /// The question, asked anew at the time of then; `None` where the policy set no longer has the app.
     #[must_use]
-    pub fn client_context(&self) -> ClientContext<'_> {
-        let word = |name: &str, text: &Option<String>| self.fact(name, text.clone());
-        let risk = |name: &str, text: &Option<String>| match word(name, text) {
-            Fact::Known(text) => RiskLevel::from_word(&text).map_or(Fact::Unavailable, Fact::Known),
-            Fact::Unknown => Fact::Unknown,
-            Fact::Unavailable => Fact::Unavailable,
-        };
-        ClientContext {
-            address: self.fact("address", self.address),
-            country: self.fact("country", self.country.as_deref().and_then(CountryCode::new)),
-            platform: self.fact("platform", self.platform.as_deref().and_then(Platform::from_word)),
-            client_app: self.fact("clientApp", self.client_app.as_deref().and_then(ClientAppType::from_word)),
-            device: self.fact("device", self.device.as_ref().map(RecordedDevice::as_device)),
-            sign_in_risk: risk("signInRisk", &self.sign_in_risk),
-            user_risk: risk("userRisk", &self.user_risk),
-            insider_risk: risk("insiderRisk", &self.insider_risk),
-            service_principal_risk: risk("servicePrincipalRisk", &self.service_principal_risk),
-        }
-    }
-
-    /// What was asked for, if a policy set still has the app.
-    #[must_use]
-    pub fn target(&self, set: &PolicySet) -> Option<Target> {
+    pub fn signals(&self, set: &PolicySet) -> Option<OwnedSignals> {
         let app = set.apps.iter().position(|app| app.id == self.app)?;
-        Some(Target {
-            app: AppIndex(u32::try_from(app).ok()?),
-            context: self.context.as_deref().and_then(AuthenticationContext::new),
+        Some(OwnedSignals {
+            principal: self.principal(),
+            target: Target {
+                app: AppIndex(u32::try_from(app).ok()?),
+                context: self.context.as_deref().and_then(AuthenticationContext::new),
+            },
+            method: self.method.clone(),
+            path: self.path.clone(),
+            context: ClientContext {
+                address: self.fact("address", self.address),
+                country: self.fact("country", self.country.as_deref().and_then(CountryCode::new)),
+                platform: self.fact("platform", self.platform.as_deref().and_then(Platform::from_word)),
+                client_app: self
+                    .fact("clientApp", self.client_app.as_deref().and_then(ClientAppType::from_word)),
+                device: Fact::Unknown,
+                sign_in_risk: self.risk("signInRisk", self.sign_in_risk.as_deref()),
+                user_risk: self.risk("userRisk", self.user_risk.as_deref()),
+                insider_risk: self.risk("insiderRisk", self.insider_risk.as_deref()),
+                service_principal_risk: self
+                    .risk("servicePrincipalRisk", self.service_principal_risk.as_deref()),
+            },
+            device: self.fact("device", self.device.as_ref().map(RecordedDevice::to_owned_device)),
+            now: self.now,
         })
     }
 
-    /// The question, asked anew at the time of then.
-    #[must_use]
-    pub fn signals<'c>(
-        &'c self,
-        principal: &'c Principal,
-        context: &'c ClientContext<'c>,
-        target: Target,
-    ) -> Signals<'c> {
-        Signals {
-            principal,
-            target,
-            action: Action { method: &self.method, path: &self.path },
-            context,
-            request_id: RequestId(0),
-            now: self.now,
+    fn risk(&self, name: &str, level: Option<&str>) -> Fact<RiskLevel> {
+        match self.fact(name, level) {
+            Fact::Known(level) => RiskLevel::from_word(level).map_or(Fact::Unavailable, Fact::Known),
+            Fact::Unknown => Fact::Unknown,
+            Fact::Unavailable => Fact::Unavailable,
         }
     }
 }
 
 impl RecordedDevice {
-    fn as_device(&self) -> Device<'_> {
-        Device {
-            device_id: self.device_id.as_deref(),
-            display_name: self.display_name.as_deref(),
-            ownership: self.ownership.as_deref(),
-            enrollment_profile: self.enrollment_profile.as_deref(),
-            compliant: self.compliant,
-            manufacturer: self.manufacturer.as_deref(),
-            mdm_app_id: self.mdm_app_id.as_deref(),
-            model: self.model.as_deref(),
-            operating_system: self.operating_system.as_deref(),
-            operating_system_version: self.operating_system_version.as_deref(),
-            physical_ids: &self.physical_ids,
-            profile_type: self.profile_type.as_deref(),
-            system_labels: &self.system_labels,
-            trust_type: self.trust_type.as_deref(),
-            extension_attributes: &self.extension_attributes,
+    fn to_owned_device(&self) -> OwnedDevice {
+        let device = self.clone();
+        OwnedDevice {
+            device_id: device.device_id,
+            display_name: device.display_name,
+            ownership: device.ownership,
+            enrollment_profile: device.enrollment_profile,
+            compliant: device.compliant,
+            manufacturer: device.manufacturer,
+            mdm_app_id: device.mdm_app_id,
+            model: device.model,
+            operating_system: device.operating_system,
+            operating_system_version: device.operating_system_version,
+            physical_ids: device.physical_ids,
+            profile_type: device.profile_type,
+            system_labels: device.system_labels,
+            trust_type: device.trust_type,
+            extension_attributes: device.extension_attributes,
         }
     }
 }

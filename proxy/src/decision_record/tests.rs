@@ -84,15 +84,16 @@ fn a_record_that_was_written_down_asks_the_same_question_again() {
     let packed: DecisionRecord = postcard::from_bytes(&postcard::to_stdvec(&record).unwrap()).unwrap();
     let written: DecisionRecord = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
     assert_eq!((&packed, &written), (&record, &record));
-    assert_eq!(record.client_context(), context);
-    assert_eq!(record.target(&set()), Some(signals.target));
+    let again = record.signals(&set()).unwrap();
+    let again_context = again.client_context();
+    let asked = again.signals(&again_context);
+    assert_eq!((asked.context, asked.target), (signals.context, signals.target));
     // Of the groups only those remain that something names.
     let mut named = principal.clone();
     named.standing_mut().groups = Fact::Known(vec!["g-named".into(), "g-upper".into()]);
-    assert_eq!(record.principal(), named);
-    let again = record.principal();
-    let asked = record.signals(&again, &context, signals.target);
+    assert_eq!(*asked.principal, named);
     assert_eq!((asked.now, asked.action), (signals.now, signals.action));
+    assert!(record.signals(&PolicySet::default()).is_none(), "the app is gone");
 }
 
 #[test]

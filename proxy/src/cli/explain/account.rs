@@ -346,11 +346,10 @@ fn decide<T>(
     compiled: &CompiledPolicies,
     ask: impl FnOnce(&CompiledPolicies, &portcullis_policy::Scope, &Signals<'_>) -> T,
 ) -> Option<T> {
-    let target = record.target(compiled.set())?;
-    let principal = record.principal();
-    let context = record.client_context();
-    let scope = compiled.bind(&principal);
-    Some(ask(compiled, &scope, &record.signals(&principal, &context, target)))
+    let signals = record.signals(compiled.set())?;
+    let context = signals.client_context();
+    let scope = compiled.bind(&signals.principal);
+    Some(ask(compiled, &scope, &signals.signals(&context)))
 }
 
 fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<(), Failure> {
