@@ -4,56 +4,119 @@
 //! and user agent contradict each other the platform is unknown, which no named platform matches.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use portcullis_policy::model::{ClientAppType, Platform};
 use portcullis_policy::signals::Fact;
 
-/// Desktop and mobile apps that say who they are; most also name a browser engine.
-const APPS: [&str; 12] = [
-    "Teams/",
-    "Electron/",
-    "Slack",
-    "OneDrive",
-    "Outlook",
-    "Microsoft Office",
-    "MSAL",
-    "okhttp",
-    "CFNetwork",
-    "Dalvik/",
-    "Dart/",
-    "ZoomWebKit",
-];
-
-/// User agents whose reading each thread remembers; a power of two.
-const REMEMBERED: usize = 64;
-
-/// What a user agent says by itself.
+/// What a part of a user agent is a sign of.
 #[derive(Clone, Copy)]
-struct Reading {
-    platform: Option<Platform>,
-    client: ClientAppType,
+enum Sign {
+    WindowsPhone,
+    IeMobile,
+    WindowsCe,
+    /// Televisions, sticks and phones of their own kind; most also say Linux or Android.
+    OtherPlatform,
+    /// Browsers of iOS, which say Macintosh when they ask for the desktop's page.
+    IosBrowser,
+    Android,
+    Ios,
+    Windows,
+    MacOs,
+    /// Apple's network library: macOS names the processor, iOS does not.
+    CfNetwork,
+    Darwin,
+    Processor,
+    Linux,
+    SomeWindows,
+    /// Desktop and mobile apps that say who they are; most also name a browser engine.
+    App,
+    BrowserEngine,
 }
 
-impl Reading {
+const SIGNS: &[(Sign, &[&str])] = &[
+    (Sign::WindowsPhone, &["Windows Phone", "wds ", "XBLWP7"]),
+    (Sign::IeMobile, &["IEMobile"]),
+    (Sign::WindowsCe, &["Windows CE"]),
+    (
+        Sign::OtherPlatform,
+        &[
+            "CrOS",
+            "X11; Windows",
+            "Tizen",
+            "Web0S",
+            "webOS",
+            "hpwOS",
+            "KAIOS",
+            "GoogleTV",
+            "Apple TV",
+            "HbbTV",
+            "NetCast",
+            "SMART-TV",
+            "CrKey",
+            "Sailfish",
+            "Maemo",
+            "MeeGo",
+            "WeTab",
+            "Kindle/",
+            "FreeBSD",
+            "Symbian",
+            "BlackBerry",
+            "PlayStation",
+        ],
+    ),
+    (Sign::IosBrowser, &["CriOS/", "FxiOS/", "EdgiOS/", "Outlook-iOS"]),
+    (Sign::Android, &["Android", "Adr ", "android mobile", "JUC", "Silk/"]),
+    (Sign::Ios, &["iPhone", "iPad", "iPod", "CPU OS ", "iPh OS", "; iOS ", ";iOS ", "(iOS"]),
+    (Sign::Windows, &["Windows NT", "Windows 9", "Win64", "Win32"]),
+    (Sign::MacOs, &["Macintosh", "Mac OS X", "Mac_PowerPC", "os/macos"]),
+    (Sign::CfNetwork, &["CFNetwork/"]),
+    (Sign::Darwin, &["Darwin/"]),
+    (Sign::Processor, &["(x86_64)", "(i386)", "(arm64)"]),
+    (Sign::Linux, &["Linux", "X11; Ubuntu", "linux"]),
+    (Sign::SomeWindows, &["Windows"]),
+    (
+        Sign::App,
+        &[
+            "Teams/",
+            "Electron/",
+            "Slack",
+            "OneDrive",
+            "Outlook",
+            "Microsoft Office",
+            "MSAL",
+            "okhttp",
+            "CFNetwork",
+            "Dalvik/",
+            "Dart/",
+            "ZoomWebKit",
+        ],
+    ),
+    (Sign::BrowserEngine, &["Gecko/", "AppleWebKit/", "Trident/", "Presto/", "MSIE "]),
+];
+
+/// Every part, found in one pass, with what each is a sign of. `None` is impossible: the parts are few and short.
+static PARTS: LazyLock<Option<(AhoCorasick, Vec<Sign>)>> = LazyLock::new(|| {
+    let parts = || SIGNS.iter().flat_map(|(sign, parts)| parts.iter().map(|part| (*sign, *part)));
+    let automaton = AhoCorasick::new(parts().map(|(_, part)| part)).ok()?;
+    Some((automaton, parts().map(|(sign, _)| sign).collect()))
+});
+
+/// The signs that a user agent has, a bit for each.
+#[derive(Clone, Copy)]
+struct Signs(u32);
+
+impl Signs {
     fn of(agent: &[u8]) -> Self {
-        Self { platform: platform(agent), client: client(agent) }
+        let Some((automaton, signs)) = &*PARTS else { return Self(0) };
+        let found = automaton.find_overlapping_iter(agent);
+        let found = found.filter_map(|part| signs.get(part.pattern().as_usize()));
+        Self(found.fold(0, |bits, sign| bits | 1 << *sign as u32))
     }
 
-    /// The same, remembered: reading takes a dozen searches, and most clients of an installation
-    /// send one of few texts.
-    fn remembered(agent: &[u8]) -> Self {
-        type Slot = Option<(Box<[u8]>, Reading)>;
-        thread_local! {
-            static SLOTS: RefCell<[Slot; REMEMBERED]> = const { RefCell::new([const { None }; REMEMBERED]) };
-            static HASHES: ahash::RandomState = ahash::RandomState::new();
-        }
-        let slot = HASHES.with(|hashes| hashes.hash_one(agent)) as usize % REMEMBERED;
-        SLOTS.with_borrow_mut(|slots| match slots.get_mut(slot) {
-            Some(Some((known, reading))) if **known == *agent => *reading,
-            Some(slot) => slot.insert((agent.into(), Self::of(agent))).1,
-            None => Self::of(agent),
-        })
+    const fn has(self, sign: Sign) -> bool {
+        self.0 & 1 << sign as u32 != 0
     }
 }
 
@@ -64,8 +127,8 @@ pub fn classify(
     hint: Option<&str>,
     path: &str,
 ) -> (Fact<Platform>, Fact<ClientAppType>) {
-    let reading = user_agent.map(Reading::remembered);
-    let by_agent = reading.and_then(|reading| reading.platform);
+    let signs = user_agent.map_or(Signs(0), Signs::of);
+    let by_agent = platform(signs);
     let by_hint = hint.map(hinted);
     let platform = match (by_hint, by_agent) {
         (None, None) | (Some(None), None) => Fact::Unknown,
@@ -77,7 +140,7 @@ pub fn classify(
     let client = if is_active_sync(path) {
         ClientAppType::ExchangeActiveSync
     } else {
-        reading.map_or(ClientAppType::Other, |reading| reading.client)
+        client(user_agent.unwrap_or_default(), signs)
     };
     (platform, Fact::Known(client))
 }
@@ -125,72 +188,40 @@ fn structured_string(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-fn platform(agent: &[u8]) -> Option<Platform> {
-    /// Televisions, sticks and phones of their own kind; most also say Linux or Android.
-    const OTHERS: [&str; 23] = [
-        "CrOS",
-        "X11; Windows",
-        "Tizen",
-        "Web0S",
-        "webOS",
-        "hpwOS",
-        "KAIOS",
-        "GoogleTV",
-        "Apple TV",
-        "HbbTV",
-        "NetCast",
-        "SMART-TV",
-        "CrKey",
-        "Sailfish",
-        "Maemo",
-        "MeeGo",
-        "WeTab",
-        "Kindle/",
-        "FreeBSD",
-        "Windows CE",
-        "Symbian",
-        "BlackBerry",
-        "PlayStation",
-    ];
-    let has = |word: &str| memchr::memmem::find(agent, word.as_bytes()).is_some();
-    let any = |words: &[&str]| words.iter().any(|word| has(word));
+fn platform(signs: Signs) -> Option<Platform> {
+    let has = |sign| signs.has(sign);
     // The order matters: Windows Phones claim Android, Androids claim Linux, iPhones claim Mac OS X.
-    if has("Windows Phone") || has("wds ") || (has("IEMobile") && !has("Windows CE")) || has("XBLWP7") {
+    if has(Sign::WindowsPhone) || (has(Sign::IeMobile) && !has(Sign::WindowsCe)) {
         Some(Platform::WindowsPhone)
-    } else if any(&OTHERS) {
+    } else if has(Sign::OtherPlatform) || has(Sign::WindowsCe) {
         None
-    } else if any(&["CriOS/", "FxiOS/", "EdgiOS/", "Outlook-iOS"]) {
-        // Asked for the desktop's page, these browsers say Macintosh.
+    } else if has(Sign::IosBrowser) {
         Some(Platform::Ios)
-    } else if any(&["Android", "Adr ", "android mobile", "JUC", "Silk/"]) {
+    } else if has(Sign::Android) {
         Some(Platform::Android)
-    } else if any(&["iPhone", "iPad", "iPod", "CPU OS ", "iPh OS", "; iOS ", ";iOS ", "(iOS"]) {
+    } else if has(Sign::Ios) {
         Some(Platform::Ios)
-    } else if any(&["Windows NT", "Windows 9", "Win64", "Win32"]) {
+    } else if has(Sign::Windows) {
         Some(Platform::Windows)
-    } else if any(&["Macintosh", "Mac OS X", "Mac_PowerPC", "os/macos"]) {
+    } else if has(Sign::MacOs) {
         Some(Platform::MacOs)
-    } else if has("CFNetwork/") && has("Darwin/") {
-        // Apple's network library: macOS names the processor, iOS does not.
-        Some(if any(&["(x86_64)", "(i386)", "(arm64)"]) { Platform::MacOs } else { Platform::Ios })
-    } else if any(&["Linux", "X11; Ubuntu", "linux"]) {
+    } else if has(Sign::CfNetwork) && has(Sign::Darwin) {
+        Some(if has(Sign::Processor) { Platform::MacOs } else { Platform::Ios })
+    } else if has(Sign::Linux) {
         Some(Platform::Linux)
-    } else if has("Windows") {
+    } else if has(Sign::SomeWindows) {
         Some(Platform::Windows)
     } else {
         None
     }
 }
 
-fn client(agent: &[u8]) -> ClientAppType {
-    let any =
-        |words: &[&str]| words.iter().any(|word| memchr::memmem::find(agent, word.as_bytes()).is_some());
-    if any(&APPS) {
-        return ClientAppType::MobileAndDesktop;
-    }
+fn client(agent: &[u8], signs: Signs) -> ClientAppType {
     let begins =
         ["Mozilla/5.0", "Mozilla/4.0", "Opera/"].iter().any(|name| agent.starts_with(name.as_bytes()));
-    if begins && any(&["Gecko/", "AppleWebKit/", "Trident/", "Presto/", "MSIE "]) {
+    if signs.has(Sign::App) {
+        ClientAppType::MobileAndDesktop
+    } else if begins && signs.has(Sign::BrowserEngine) {
         ClientAppType::Browser
     } else {
         ClientAppType::Other
@@ -268,7 +299,7 @@ mod tests {
         let (mut all, mut wrong) = (0_u32, Vec::new());
         for (family, agent) in cases {
             all += 1;
-            let seen = platform(agent.as_bytes());
+            let seen = platform(Signs::of(agent.as_bytes()));
             if seen != named(family) {
                 wrong.push(format!("{family}: read as {seen:?}: {agent}"));
             }
