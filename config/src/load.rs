@@ -112,8 +112,11 @@ impl Loader {
         let Some(mut config) = config else {
             // INVARIANT: what lowering leaves out was told. Should that ever fail, nothing is run.
             if !self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-                let what = "a part of the configuration was not understood";
-                self.found.push(Diagnostic::error("config/incomplete", at, what));
+                let what = "a part of the configuration is missing from what would run";
+                self.found.push(
+                    Diagnostic::error("config/incomplete", at, what)
+                        .help("this is a mistake in Portcullis: please report it with the configuration"),
+                );
             }
             return None;
         };
@@ -138,7 +141,10 @@ impl Loader {
                 Ok(matched) => paths.extend(matched.into_iter().map(|path| (path, at))),
                 Err(problem) => {
                     let what = format!("cannot look for `{pattern}`: {problem}");
-                    self.found.push(Diagnostic::error("include/pattern", at, what));
+                    self.found
+                        .push(Diagnostic::error("include/pattern", at, what).help(
+                            "write a path or a pattern such as `policies/*.toml`, of readable folders",
+                        ));
                 }
             }
         }
@@ -147,7 +153,10 @@ impl Loader {
         paths.retain(|(path, _)| path != main_path);
         if let Some((_, at)) = paths.get(FILES_MAX) {
             let what = format!("more than {FILES_MAX} files are included");
-            self.found.push(Diagnostic::error("include/too-many", *at, what));
+            self.found.push(
+                Diagnostic::error("include/too-many", *at, what)
+                    .help("write several policies into one file, or narrow the pattern"),
+            );
             paths.truncate(FILES_MAX);
         }
         paths
@@ -161,7 +170,12 @@ impl Loader {
                 let file = self.sources.add(path.to_path_buf(), String::new());
                 let at = asked.unwrap_or(At { file, start: 0, end: 0 });
                 let what = format!("cannot read `{}`: {problem}", path.display());
-                self.found.push(Diagnostic::error(code, at, what));
+                let help = match code {
+                    "file/too-large" => "divide it into several files under `policies`",
+                    "file/not-utf8" => "save it as UTF-8",
+                    _ => "look at the path, and at who may read it",
+                };
+                self.found.push(Diagnostic::error(code, at, what).help(help));
                 return None;
             }
         };
@@ -170,7 +184,10 @@ impl Loader {
         let file = self.sources.add(path.to_path_buf(), if too_much { String::new() } else { text });
         if too_much {
             let at = asked.unwrap_or(At { file, start: 0, end: 0 });
-            self.found.push(Diagnostic::error("file/too-large", at, "all files together exceed 64MiB"));
+            self.found.push(
+                Diagnostic::error("file/too-large", at, "all files together exceed 64MiB")
+                    .help("remove policies that are no longer needed"),
+            );
             return None;
         }
         parse(file, self.sources.text(file), &mut self.found)
@@ -248,7 +265,10 @@ pub(crate) fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Op
         }
         let span = error.span().unwrap_or(0..0);
         let at = At { file, start: span.start, end: span.end };
-        found.push(Diagnostic::error("toml/syntax", at, error.message().to_lowercase()));
+        found.push(
+            Diagnostic::error("toml/syntax", at, error.message().to_lowercase())
+                .help("look at quotes, brackets and commas before this place"),
+        );
     }
     None
 }

@@ -1,16 +1,15 @@
 //! The shipped schema is the one that the loader's own table makes.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot read its own files should stop")]
 
+use std::path::Path;
+
+use expect_test::expect_file;
 use portcullis_config::reference::json_schema;
 
 #[test]
 fn the_shipped_schema_is_current() {
     let current = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
-    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
-        std::fs::write("portcullis.schema.json", &current).unwrap();
-    }
-    let shipped = std::fs::read_to_string("portcullis.schema.json").unwrap_or_default();
-    assert!(shipped == current, "portcullis.schema.json is stale: run the tests with PORTCULLIS_BLESS=1");
+    expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join("portcullis.schema.json")].assert_eq(&current);
 }
 
 /// Every key of a document is a property of the schema.

@@ -117,10 +117,10 @@ def operator_rules():
         "apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule",
         "metadata": {"name": "portcullis", "namespace": "portcullis"}, "spec": {"groups": groups},
     }, sort_keys=False, width=120)
-    made = "# Made from deploy/prometheus by deploy/tests/files.py: PORTCULLIS_BLESS=1 bash deploy/check\n" + made
-    if os.environ.get("PORTCULLIS_BLESS"):
+    made = "# Made from deploy/prometheus by deploy/tests/files.py: UPDATE_EXPECT=1 bash deploy/check\n" + made
+    if os.environ.get("UPDATE_EXPECT"):
         path.write_text(made)
-    must(path.exists() and path.read_text() == made, f"{path} is stale: PORTCULLIS_BLESS=1 bash deploy/check")
+    must(path.exists() and path.read_text() == made, f"{path} is stale: UPDATE_EXPECT=1 bash deploy/check")
 
 
 def compose():

@@ -55,9 +55,12 @@ fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Opti
     let policies = || config.policies.policies.iter().map(|policy| policy.id.as_str());
     for (id, at) in view.texts("applied") {
         if !policies().any(|known| known == id) {
-            let help = nearest(id, policies()).map(|near| format!("did you mean `{near}`?"));
+            let help = match nearest(id, policies()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("policies are {}", listed(policies().take(10))),
+            };
             let what = format!("no policy `{}`", shortened(id));
-            cx.push(Diagnostic::error("policy/unknown", at, what).maybe_help(help));
+            cx.push(Diagnostic::error("policy/unknown", at, what).help(help));
         }
     }
     let question = of_view(cx, config, view.table("request", &QUESTION)?, now);

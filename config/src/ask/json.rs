@@ -31,7 +31,9 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn flaw(&self, start: usize, len: usize, what: &str) -> Box<Diagnostic> {
         let at = At { file: self.file, start, end: (start + len).min(self.text.len()) };
-        Box::new(Diagnostic::error("json/syntax", at, what))
+        Box::new(
+            Diagnostic::error("json/syntax", at, what).help("write one JSON object, or the request as TOML"),
+        )
     }
 
     fn peek(&self) -> Option<u8> {

@@ -150,7 +150,8 @@ pub(super) fn app(
 fn app_id(text: &str) -> Result<model::PolicyId, Flaw> {
     if matches!(text, "all" | "none") {
         return Err(Flaw::new("id/invalid", format!("`{text}` cannot be the id of an app"))
-            .why("policies say it to mean every app or none"));
+            .why("policies say it to mean every app or none")
+            .help("choose another id"));
     }
     values::id(text)
 }
@@ -456,7 +457,8 @@ fn allow_headers(
         } else if is_set {
             cx.push(
                 Diagnostic::error(CODE, at, format!("`{shown}` is set by Portcullis, or carries the token"))
-                    .why("what a client sends under this name must not reach the app beside it"),
+                    .why("what a client sends under this name must not reach the app beside it")
+                    .help("take it away"),
             );
         } else if let Some(judged) = found.filter(|found| found.harm == Harm::Judged) {
             cx.push(
@@ -471,7 +473,8 @@ fn allow_headers(
             match found {
                 None => cx.push(
                     Diagnostic::warning(CODE, at, format!("`{shown}` is not reserved"))
-                        .why("it reaches the app without being named here"),
+                        .why("it reaches the app without being named here")
+                        .help("take it away"),
                 ),
                 Some(found) if found.harm == Harm::Identity => cx.push(
                     Diagnostic::warning(CODE, at, format!("any client can say who it is by `{shown}`"))
@@ -509,8 +512,10 @@ fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {
     let token = view.table_or_default("token", &TOKEN);
     let name = |text: &str| {
         let fits = values::is_token(text) && !text.eq_ignore_ascii_case("authorization");
-        let flaw =
-            || Flaw::new("app/token", format!("`{}` is no name for a cookie or header", shortened(text)));
+        let flaw = || {
+            Flaw::new("app/token", format!("`{}` is no name for a cookie or header", shortened(text)))
+                .help("write a name of letters, digits and hyphens, other than `Authorization`")
+        };
         fits.then(|| text.to_owned()).ok_or_else(flaw)
     };
     let places = TokenPlaces {
@@ -521,7 +526,8 @@ fn token(cx: &mut Context<'_>, view: View<'_>) -> TokenPlaces {
     if !places.bearer && token.get("cookie").is_none() && token.get("header").is_none() {
         cx.push(
             Diagnostic::error("app/token", token.at(), "no place is left in which a token is looked for")
-                .why("nobody could ever open the app"),
+                .why("nobody could ever open the app")
+                .help("name a `cookie` or `header`, or leave out `bearer = false`"),
         );
     }
     places
@@ -558,7 +564,11 @@ fn attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(String, Value)> {
     for entry in view.get("attributes").map_or(&[][..], Node::entries) {
         if attributes.iter().any(|(name, _)| text::eq(name, &entry.key)) {
             let what = format!("attribute `{}` is written twice", shortened(&entry.key));
-            cx.push(Diagnostic::error("id/duplicate", entry.at, what).why("names compare without case"));
+            cx.push(
+                Diagnostic::error("id/duplicate", entry.at, what)
+                    .why("names compare without case")
+                    .help("delete one of them"),
+            );
             continue;
         }
         let value = match &entry.value.kind {
@@ -568,11 +578,14 @@ fn attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(String, Value)> {
             Kind::Integer(Some(integer)) => match i32::try_from(*integer) {
                 Ok(integer) => Value::Number(f64::from(integer)),
                 Err(_) => {
-                    cx.push(Diagnostic::error(
-                        "value/range",
-                        entry.value.at,
-                        "the number does not fit in 32 bits",
-                    ));
+                    cx.push(
+                        Diagnostic::error(
+                            "value/range",
+                            entry.value.at,
+                            "the number does not fit in 32 bits",
+                        )
+                        .help("write it as a string, and compare it as one"),
+                    );
                     continue;
                 }
             },

@@ -13,7 +13,7 @@ use crate::schema::policy_tables::{FILTER, LOCATIONS, PLATFORMS, REQUEST, TIME};
 use crate::schema::tree::View;
 use crate::settings::Claims;
 
-/// `None` when a condition is not understood: a policy without it would be another policy.
+/// `None` when a condition has an error: a policy without it would be another policy.
 pub(super) fn conditions(
     cx: &mut Context<'_>,
     view: View<'_>,
@@ -24,7 +24,7 @@ pub(super) fn conditions(
         cx.not_empty(view, key, never);
     }
     cx.not_empty(view, "authentication-flows", never);
-    untold(cx, view, known);
+    warn_unmapped_signals(cx, view, known);
     let client_apps = words(view, "client-apps", ClientAppType::from_word);
     let flows = words(view, "authentication-flows", Flow::from_word);
     let risk = |key: &str| words(view, key, RiskLevel::from_word);
@@ -50,7 +50,7 @@ pub(super) fn conditions(
     })
 }
 
-/// An absent condition stays absent; one that is there and not understood spoils all.
+/// An absent condition stays absent; one with an error spoils all.
 fn whole<T>(condition: Option<Option<T>>) -> Option<Option<T>> {
     match condition {
         None => Some(None),
@@ -65,8 +65,9 @@ fn words<T, S: FromIterator<T>>(view: View<'_>, key: &str, from_word: fn(&str) -
     Some(view.texts(key).filter_map(|(text, _)| from_word(text)).collect())
 }
 
-/// What no issuer tells counts as no risk and no flow, so the policy would look stricter than it is.
-fn untold(cx: &mut Context<'_>, view: View<'_>, known: &Definitions) {
+/// Warns of conditions on signals that no claim is mapped to: they count as no risk and no flow, so the policy
+/// would look stricter than it is.
+fn warn_unmapped_signals(cx: &mut Context<'_>, view: View<'_>, known: &Definitions) {
     type Told = fn(&Claims) -> bool;
     let signals: [(&str, &str, Told); 5] = [
         ("sign-in-risk", "sign-in-risk", |claims| claims.sign_in_risk.is_some()),
@@ -83,7 +84,7 @@ fn untold(cx: &mut Context<'_>, view: View<'_>, known: &Definitions) {
                 "flow" => {
                     "a sign-in whose flow is not told counts as none of them, so this policy would not apply"
                 }
-                _ => "an untold risk counts as `none`, so this policy would hardly ever apply",
+                _ => "a risk that no claim tells counts as `none`, so this policy would hardly ever apply",
             };
             cx.push(
                 Diagnostic::warning(
@@ -143,7 +144,9 @@ fn request(cx: &mut Context<'_>, view: View<'_>) -> RequestCondition {
     };
     if ["methods", "paths", "exclude-paths"].iter().all(|key| view.get(key).is_none()) {
         cx.push(
-            Diagnostic::error("value/empty", view.at(), "`request` is empty").why("it would have no effect"),
+            Diagnostic::error("value/empty", view.at(), "`request` is empty")
+                .why("it would have no effect")
+                .help("write `methods`, `paths` or `exclude-paths`, or leave `request` out"),
         );
     }
     condition

@@ -80,7 +80,11 @@ impl Context<'_> {
             && node.items().is_empty()
             && matches!(node.kind, Kind::List(_))
         {
-            self.push(Diagnostic::error("value/empty", node.at, format!("`{key}` is empty")).why(why));
+            self.push(
+                Diagnostic::error("value/empty", node.at, format!("`{key}` is empty"))
+                    .why(why)
+                    .help(format!("add an item to `{key}`, or leave it out where it is optional")),
+            );
         }
     }
 

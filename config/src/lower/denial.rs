@@ -113,7 +113,8 @@ fn message(text: &str) -> Result<String, Flaw> {
         || text.chars().any(char::is_control)
     {
         return Err(Flaw::new("denial/message", "a message is one paragraph of at most 300 characters")
-            .why("it stands on the page beside what the user can do"));
+            .why("it stands on the page beside what the user can do")
+            .help("write at most 300 characters, without line breaks"));
     }
     Ok(text.to_owned())
 }
@@ -141,7 +142,8 @@ fn support_keys(cx: &mut Context<'_>, view: View<'_>) -> Vec<SupportKey> {
 
 fn line(text: &str) -> Result<String, Flaw> {
     if text.trim().is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
-        return Err(Flaw::new("denial/text", "a name on the page is one line of at most 100 characters"));
+        return Err(Flaw::new("denial/text", "a name on the page is one line of at most 100 characters")
+            .help("write a name such as `Example Corp`"));
     }
     Ok(text.to_owned())
 }
@@ -181,14 +183,16 @@ fn logo(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
                 view.at_key("logo"),
                 "`logo` is no PNG, JPEG or WebP of at most 32KiB",
             )
-            .why("it is written into every denial page"),
+            .why("it is written into every denial page")
+            .help("convert it to PNG, or make it smaller"),
         );
         return None;
     };
     if bytes.len() > LOGO_BYTES_FIT {
         cx.push(
             Diagnostic::warning("denial/logo-large", view.at_key("logo"), "`logo` is larger than 1536B")
-                .why("it travels with every denial page, which stays below 12KB otherwise"),
+                .why("it travels with every denial page, which stays below 12KB otherwise")
+                .help("make the picture smaller, or reduce its colours"),
         );
     }
     Some(format!("data:image/{kind};base64,{}", STANDARD.encode(&bytes)))

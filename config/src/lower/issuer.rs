@@ -129,7 +129,8 @@ fn no_blank(cx: &mut Context<'_>, view: View<'_>, key: &str) {
         if text.trim() != text || text.is_empty() || text.contains('\0') {
             cx.push(
                 Diagnostic::error("value/empty", at, format!("`{key}` is empty or has blanks at its ends"))
-                    .why("it compares exactly with what tokens say"),
+                    .why("it compares exactly with what tokens say")
+                    .help("write it exactly as tokens have it, without blanks at its ends"),
             );
         }
     }
@@ -180,7 +181,8 @@ fn keys(cx: &mut Context<'_>, view: View<'_>) -> Option<KeySource> {
                 keys.at(),
                 "`keys` has not exactly one of `file`, `url`, `discovery`",
             )
-            .why("it must be clear which keys are trusted"),
+            .why("it must be clear which keys are trusted")
+            .help("write `keys = { discovery = \"https://…/.well-known/openid-configuration\" }`, or one of the other two"),
         );
         return None;
     }
@@ -305,9 +307,10 @@ fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribu
                 Diagnostic::error(
                     "id/duplicate",
                     entry.at,
-                    format!("`{}` is told twice", shortened(&entry.key)),
+                    format!("`{}` is written twice", shortened(&entry.key)),
                 )
-                .why("it would depend on their order which claim counts"),
+                .why("it would depend on their order which claim counts")
+                .help("delete one of them"),
             ),
             Some(attribute) => found.push((attribute, claim)),
             None => {

@@ -51,21 +51,24 @@ impl Names {
         at: At,
         why: &str,
     ) {
-        let help = nearest(name, self.places.keys().map(String::as_str)).map(|near| {
+        let near = nearest(name, self.places.keys().map(String::as_str)).map(|near| {
             let place = self.places.get(near).copied().flatten();
             let place = place.map(|at| format!(", defined at {}", cx.sources.place(at.file, at.start)));
             format!("did you mean `{near}`{}?", place.unwrap_or_default())
         });
-        let help = help.or_else(|| {
+        let help = near.unwrap_or_else(|| {
             let names: Vec<&str> = self.places.keys().map(String::as_str).take(10).collect();
-            (!names.is_empty()).then(|| format!("defined are `{}`", names.join("`, `")))
+            match names.as_slice() {
+                [] => format!("define it, or take it away: no {kind} is defined so far"),
+                names => format!("defined are `{}`", names.join("`, `")),
+            }
         });
         let name = shortened(name);
         cx.push(
             Diagnostic::error(code, at, format!("no {kind} `{name}`"))
                 .label("not defined in any loaded file")
                 .why(why)
-                .maybe_help(help),
+                .help(help),
         );
     }
 }

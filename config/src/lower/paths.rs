@@ -27,7 +27,10 @@ pub(super) fn allowed(cx: &mut Context<'_>, view: View<'_>) -> PathForms {
         // Other words were told by the check of the format.
         let Some(form) = PathForm::ALL.into_iter().find(|form| form.as_str() == text) else { continue };
         if forms.contains(form) {
-            cx.push(Diagnostic::error("id/duplicate", at, format!("`{text}` is written twice")));
+            cx.push(
+                Diagnostic::error("id/duplicate", at, format!("`{text}` is written twice"))
+                    .help("delete one of them"),
+            );
             continue;
         }
         forms = forms.with(form);

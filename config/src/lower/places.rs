@@ -75,7 +75,8 @@ fn location(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Op
                 view.at_key(stray),
                 format!("`{stray}` goes with `{other}` only"),
             )
-            .why("it would have no effect"),
+            .why("it would have no effect")
+            .help("take it away"),
         );
     }
     let why = "nobody would ever be in this location";
@@ -130,7 +131,8 @@ fn strength(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Op
         if node.items().is_empty() || blank {
             cx.push(
                 Diagnostic::error("value/empty", node.at, "a combination without methods")
-                    .why("every sign-in would meet it"),
+                    .why("every sign-in would meet it")
+                    .help("name the methods that are enough together, such as `[\"pwd\", \"otp\"]`"),
             );
         }
     }

@@ -188,7 +188,10 @@ fn guests(text: &str) -> Result<Guests, Flaw> {
         Some(list) if list.split(',').all(|tenant| !tenant.trim().is_empty()) => {
             Tenants::Only(list.split(',').map(|tenant| tenant.trim().to_owned()).collect())
         }
-        Some(_) => return Err(Flaw::new("selector/invalid", "a tenant id is missing after `@`")),
+        Some(_) => {
+            return Err(Flaw::new("selector/invalid", "a tenant id is missing after `@`")
+                .help("write `guests:KIND@TENANT,TENANT`, or leave out `@` for guests of any tenant"));
+        }
     };
     Ok(Guests { kinds: set, tenants })
 }
@@ -279,7 +282,8 @@ fn grant(
                     view.at_key("session"),
                     "`session` beside `block`",
                 )
-                .why("where a policy blocks there is no session, so this has no effect"),
+                .why("where a policy blocks there is no session, so this has no effect")
+                .help("take `session` away"),
             );
         }
         return Some(Grant::Block);
@@ -317,14 +321,14 @@ fn grant(
 
 fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Definitions) -> Option<Control> {
     let claims = &known.claims;
-    let untold = |claim: fn(&crate::settings::Claims) -> &Option<String>| {
+    let unmapped = |claim: fn(&crate::settings::Claims) -> &Option<String>| {
         !claims.is_empty() && claims.iter().all(|claims| claim(claims).is_none())
     };
     let (control, missing) = match text.split_once(':') {
         None => {
             let found = CONTROLS.into_iter().find(|(name, _)| *name == text);
             let Some((_, control)) = found else { return no_control(cx, text, at) };
-            let missing = (control == Control::PasswordChange && untold(|claims| &claims.password_changed))
+            let missing = (control == Control::PasswordChange && unmapped(|claims| &claims.password_changed))
                 .then_some("password-changed");
             (control, missing)
         }
@@ -334,10 +338,10 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Definitions) ->
             (Control::Strength(name.to_owned()), None)
         }
         Some(("terms-of-use", name)) => {
-            (Control::TermsOfUse(name.to_owned()), untold(|claims| &claims.terms).then_some("terms"))
+            (Control::TermsOfUse(name.to_owned()), unmapped(|claims| &claims.terms).then_some("terms"))
         }
         Some(("custom", name)) => {
-            let missing = untold(|claims| &claims.custom_controls).then_some("custom-controls");
+            let missing = unmapped(|claims| &claims.custom_controls).then_some("custom-controls");
             (Control::Custom(name.to_owned()), missing)
         }
         Some(_) => return no_control(cx, text, at),
@@ -387,7 +391,9 @@ fn session(cx: &mut Context<'_>, view: View<'_>) -> Option<SessionControls> {
     };
     if sign_in_frequency.is_none() && persistent_browser.is_none() {
         cx.push(
-            Diagnostic::error("value/empty", table.at(), "`session` is empty").why("it would have no effect"),
+            Diagnostic::error("value/empty", table.at(), "`session` is empty")
+                .why("it would have no effect")
+                .help("write `sign-in-frequency` or `persistent-browser`, or leave `session` out"),
         );
     }
     Some(SessionControls { sign_in_frequency, persistent_browser })

@@ -13,7 +13,7 @@ pub(super) fn rule(cx: &mut Context<'_>, text: &str, at: At) -> Option<Rule> {
         Ok(rule) => Some(rule),
         Err(problem) => {
             let place = inner(cx.sources.text(at.file), at, problem.offset, problem.len);
-            cx.push(Diagnostic::error("rule/syntax", place, problem.what).maybe_help(problem.help));
+            cx.push(Diagnostic::error("rule/syntax", place, problem.what).help(problem.help));
             None
         }
     }
@@ -35,7 +35,7 @@ struct Problem {
     offset: usize,
     len: usize,
     what: String,
-    help: Option<String>,
+    help: String,
 }
 
 /// The only place that knows the rule parser.
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Result<Rule, Problem> {
         offset: error.offset,
         len: error.len,
         what: error.what,
-        help: Some(error.help),
+        help: error.help,
     })
 }
 

@@ -85,7 +85,10 @@ fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAdd
     let address = cx.parse_key(view, "address", values::socket_address)?;
     if taken.iter().any(|earlier| clash(*earlier, address)) {
         let what = format!("`{address}` is listened on twice");
-        cx.push(Diagnostic::error("server/address-twice", view.at_key("address"), what));
+        cx.push(
+            Diagnostic::error("server/address-twice", view.at_key("address"), what)
+                .help("give each listener an address and port of its own"),
+        );
     }
     taken.insert(address);
     let public_port = view.integer("public-port");

@@ -29,14 +29,16 @@ pub(super) fn template(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
     let Some(text) = read.and_then(|bytes| String::from_utf8(bytes).ok()) else {
         cx.push(
             Diagnostic::error("denial/template", at, "`template` is no UTF-8 text of at most 64KiB")
-                .why("it is written into every denial page"),
+                .why("it is written into every denial page")
+                .help("save it as UTF-8, and leave pictures out"),
         );
         return None;
     };
     if text.len() > BYTES_FIT {
         cx.push(
             Diagnostic::warning("denial/template-large", at, "`template` is larger than 8KiB")
-                .why("it travels with every denial page, which stays below 12KB otherwise"),
+                .why("it travels with every denial page, which stays below 12KB otherwise")
+                .help("leave out what users do not need"),
         );
     }
     let problems = problems(&text);
@@ -48,7 +50,11 @@ pub(super) fn template(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
 }
 
 fn tell(at: At, problem: &Problem, what: String) -> Diagnostic {
-    Diagnostic::error(problem.code, at, what).why(problem.why).maybe_help(problem.help.clone())
+    let help = problem.help.as_deref().unwrap_or(match problem.code {
+        "denial/template-active" => "take it out of the page",
+        _ => "config/README.md lists the holes, and where each may stand",
+    });
+    Diagnostic::error(problem.code, at, what).why(problem.why).help(help)
 }
 
 #[derive(Debug)]

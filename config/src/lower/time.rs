@@ -20,7 +20,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MINUTES: u16 = 1_440;
 const WEEK_MINUTES: u16 = 7 * DAY_MINUTES;
 
-/// The time condition; `None` when a part of it is not understood.
+/// The time condition; `None` when a part of it has an error.
 pub(super) fn condition(cx: &mut Context<'_>, view: View<'_>) -> Option<TimeCondition> {
     cx.not_empty(view, "windows", "leave it out to mean any time of the week");
     let windows = cx.parse_list(view, "windows", windows).into_iter().flatten().collect();
@@ -46,7 +46,9 @@ pub(super) fn condition(cx: &mut Context<'_>, view: View<'_>) -> Option<TimeCond
     }
     if ["windows", "from", "until"].iter().all(|key| view.get(key).is_none()) {
         cx.push(
-            Diagnostic::error("value/empty", view.at(), "`time` is empty").why("it would have no effect"),
+            Diagnostic::error("value/empty", view.at(), "`time` is empty")
+                .why("it would have no effect")
+                .help("write `windows`, `from` or `until`, or leave `time` out"),
         );
     }
     Some(TimeCondition { zone: rules(view.text("zone")?, &zone), windows, from, until })

@@ -64,7 +64,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Flaw> {
     };
     if duration.is_zero() || duration > Duration::from_secs(DURATION_SECS_MAX) {
         let what = format!("`{}` is not between 1ms and 3650d", shortened(text));
-        return Err(Flaw::new("value/duration", what));
+        return Err(Flaw::new("value/duration", what).help("write a duration between these"));
     }
     Ok(duration)
 }
@@ -185,11 +185,13 @@ pub(crate) fn host(text: &str) -> Result<String, Flaw> {
 
 /// A URL for people's browsers or for keys: https, or http on loopback.
 pub(crate) fn secure_url(text: &str) -> Result<Url, Flaw> {
-    let url = Url::parse(text)
-        .map_err(|error| Flaw::new("value/url", format!("`{}` is no URL: {error}", shortened(text))))?;
+    let url = Url::parse(text).map_err(|error| {
+        Flaw::new("value/url", format!("`{}` is no URL: {error}", shortened(text))).help("write an https URL")
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         // The text is not repeated: it may hold a password.
-        return Err(Flaw::new("value/url", "a URL here carries no user name or password"));
+        return Err(Flaw::new("value/url", "a URL here carries no user name or password")
+            .help("write the URL without them"));
     }
     match url.scheme() {
         "https" => Ok(url),

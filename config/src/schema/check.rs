@@ -22,7 +22,7 @@ pub(crate) fn table(table: &Table, node: &Node, found: &mut Vec<Diagnostic>) {
                 found.push(
                     Diagnostic::error("key/unknown", entry.at, format!("unknown key `{}`", entry.key))
                         .label(format!("not a key of {}", table.title))
-                        .why("a setting that is not understood would silently protect nothing")
+                        .why("a setting that is not known would silently protect nothing")
                         .help(help),
                 );
             }
@@ -154,7 +154,11 @@ fn expected(shape: &Shape) -> String {
 
 fn wrong_type(expected: &str, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
     let what = format!("{name} is {}, not {expected}", node.type_name());
-    found.push(Diagnostic::error("value/type", node.at, what).label(format!("expected {expected}")));
+    found.push(
+        Diagnostic::error("value/type", node.at, what)
+            .label(format!("expected {expected}"))
+            .help(format!("write {expected}")),
+    );
 }
 
 fn unknown_word(name: &str, words: &[&str], text: &str, node: &Node, found: &mut Vec<Diagnostic>) {
@@ -163,7 +167,8 @@ fn unknown_word(name: &str, words: &[&str], text: &str, node: &Node, found: &mut
         None => format!("it is one of {}", listed(words.iter().copied())),
     };
     found.push(
-        Diagnostic::error("value/word", node.at, format!("{name} knows no `{}`", shortened(text))).help(help),
+        Diagnostic::error("value/word", node.at, format!("{name} has no value `{}`", shortened(text)))
+            .help(help),
     );
 }
 

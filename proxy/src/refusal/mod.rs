@@ -241,11 +241,8 @@ mod tests {
             actual += line.trim_end();
             actual.push('\n');
         }
-        if std::env::var_os("PORTCULLIS_BLESS").is_some() {
-            std::fs::write("refusals.txt", &actual).unwrap();
-        }
-        let written = std::fs::read_to_string("refusals.txt").unwrap_or_default();
-        assert_eq!(written, actual, "argue, then run with PORTCULLIS_BLESS=1");
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("refusals.txt");
+        expect_test::expect_file![file].assert_eq(&actual);
     }
 
     #[test]

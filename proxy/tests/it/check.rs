@@ -126,7 +126,7 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
     let whole = Setup::new();
     assert_eq!(whole.told(&[]), (true, Vec::new()));
     let text = String::from_utf8(whole.check(&[]).stdout).unwrap();
-    assert!(text.trim_end().ends_with("fit to serve"), "{text}");
+    assert!(text.trim_end().ends_with("configuration is valid"), "{text}");
 
     type Tamper = fn(&Setup);
     let cases: [(&str, bool, &str, Tamper); 20] = [
@@ -198,7 +198,7 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
         assert!(found == code && words.contains(wanted), "{code}: {wanted}: {told:#?}");
         if !fit {
             let out = setup.check(&[]);
-            assert!(!String::from_utf8_lossy(&out.stdout).contains("fit to serve"));
+            assert!(!String::from_utf8_lossy(&out.stdout).contains("configuration is valid"));
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Loss {
     Condition,
     /// The policy would refuse less, or miss somebody.
     Weaker,
-    /// Nobody can say, because it was not understood.
+    /// Nobody can say, because it is not known here.
     Unknown,
     /// Nothing that can be enforced would be left.
     Whole,
@@ -148,7 +148,7 @@ impl<'w> Reading<'w> {
         self.reasons.push(Reason { loss, text: text.into() });
     }
 
-    /// An object under a key. What is there and is none was not understood.
+    /// An object under a key. What is there and is no object is refused.
     pub(super) fn object<'j>(&mut self, above: &Field<'j>, key: &str) -> Option<Field<'j>> {
         let field = above.get(key)?;
         let has_members = matches!(field.json, Json::Object(entries) if !entries.is_empty());

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             _ => format!("; {} above", terminal::counted(warnings, "warning", "warnings")),
         };
         terminal::print(&format!(
-            "{}: {}, {}, {}: fit to serve{warned}",
+            "{}: {}, {}, {}: configuration is valid{warned}",
             terminal::shown(&arguments.config),
             terminal::counted(set.apps.len(), "app", "apps"),
             terminal::counted(set.policies.len(), "policy", "policies"),
