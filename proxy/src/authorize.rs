@@ -25,7 +25,7 @@ use crate::record::{DecisionCounter, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, Route};
 use crate::state::{Snapshot, State};
-use crate::token::{self, Caller, Place, Presented, RememberedRemedies};
+use crate::token::{self, CachedPrincipal, Presented, RememberedRemedies, TokenLocation};
 use crate::upstream;
 
 /// Whether a request may pass.
@@ -58,7 +58,7 @@ pub struct RequestFacts {
     pub(crate) presence: HeaderPresence,
     pub(crate) had_bearer: bool,
     pub(crate) content_length: Option<u64>,
-    pub(crate) caller: Option<Arc<Caller>>,
+    pub(crate) caller: Option<Arc<CachedPrincipal>>,
     /// Whether the token that was verified is the one in `Authorization`.
     pub(crate) authorization_is_verified: bool,
     pub(crate) country: Fact<CountryCode>,
@@ -96,7 +96,7 @@ pub struct Authorizer<'s> {
 
 /// The question to the policies.
 struct AccessRequest<'r> {
-    caller: &'r Caller,
+    caller: &'r CachedPrincipal,
     app: &'r App,
     /// Everything that the request may be about, if that is more than one path with one context.
     readings: &'r [Reading<'r>],
@@ -123,7 +123,7 @@ impl Authorizer<'_> {
         let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
         let (caller, place) = self.authenticate(&request, app)?;
-        facts.authorization_is_verified = place == Place::Authorization;
+        facts.authorization_is_verified = place == TokenLocation::Authorization;
         let caller = &*facts.caller.insert(caller);
         // Not before: what an app allows is nothing for strangers to find out.
         accepted_by_app(&request, app)?;
@@ -200,7 +200,7 @@ impl Authorizer<'_> {
         self.verify(token, &issuers).map_or_else(Refusal::from, |_| refusal)
     }
 
-    fn verify(&self, token: &[u8], accepted: &[usize]) -> Result<Arc<Caller>, token::TokenProblem> {
+    fn verify(&self, token: &[u8], accepted: &[usize]) -> Result<Arc<CachedPrincipal>, token::TokenProblem> {
         let presented = Presented { token, accepted, now: self.now() };
         let observe = |lookup| self.state.metrics.token_looked_up(lookup);
         let (verifier, policies) = (&self.snapshot.verifier, &self.snapshot.policies);
@@ -214,7 +214,7 @@ impl Authorizer<'_> {
         &self,
         request: &AdmittedRequest<'_>,
         app: &App,
-    ) -> Result<(Arc<Caller>, Place), Refusal> {
+    ) -> Result<(Arc<CachedPrincipal>, TokenLocation), Refusal> {
         let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
         let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
         let authorization = request.authorization();
@@ -231,16 +231,17 @@ impl Authorizer<'_> {
             return Err(bad_token(Refusal::BadToken(BadToken::Audience), place));
         }
         // From here on somebody is known. A credential that came twice, or that nobody read, names somebody else.
-        let is_unread = place != Place::Authorization && authorization.is_some_and(|value| !value.is_ascii());
+        let is_unread =
+            place != TokenLocation::Authorization && authorization.is_some_and(|value| !value.is_ascii());
         if cookie.is_err() || is_unread {
             return Err(Refusal::BadRequest(BadRequest::Credential));
         }
-        if app.forward_authorization && place != Place::Authorization && authorization.is_some() {
+        if app.forward_authorization && place != TokenLocation::Authorization && authorization.is_some() {
             return Err(Refusal::BadRequest(BadRequest::SecondCredential));
         }
         // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
         let is_foreign = || !request.is_from_own_page(&app.allowed_origins);
-        if place == Place::Cookie && request.is_websocket() && is_foreign() {
+        if place == TokenLocation::Cookie && request.is_websocket() && is_foreign() {
             return Err(Refusal::BadRequest(BadRequest::Origin));
         }
         Ok((caller, place))
@@ -344,12 +345,12 @@ impl Authorizer<'_> {
 }
 
 /// A token's refusal as somebody may learn it who sent it in this place.
-const fn bad_token(refusal: Refusal, place: Place) -> Refusal {
+const fn bad_token(refusal: Refusal, place: TokenLocation) -> Refusal {
     match (refusal, place) {
         // The signature was good: its holder was somebody once, and knows the cookie.
         (Refusal::BadToken(bad @ (BadToken::Expired | BadToken::Revoked)), _)
-        | (Refusal::BadToken(bad), Place::Authorization) => Refusal::BadToken(bad),
-        (Refusal::BadToken(bad), Place::Cookie | Place::Header) => Refusal::BadSession(bad),
+        | (Refusal::BadToken(bad), TokenLocation::Authorization) => Refusal::BadToken(bad),
+        (Refusal::BadToken(bad), TokenLocation::Cookie | TokenLocation::Header) => Refusal::BadSession(bad),
         (other, _) => other,
     }
 }

@@ -14,13 +14,13 @@ use portcullis_policy::signals::DeviceAttribute;
 use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
 
-use super::TokenProblem;
 use super::fixtures::{
     AUDIENCE, EC, ED, HEADER, ISSUER, RSA, RSA_OTHER, TestKey, b64, claims, issuer, now, nowhere, set, token,
     verifier, verifier_with,
 };
 use super::jwk::{KeyFault, KeySet, KeySetError};
 use super::verified::VerifiedToken;
+use super::verify::TokenProblem;
 use crate::refusal::BadToken;
 
 fn verify(token: &str) -> Result<VerifiedToken, TokenProblem> {

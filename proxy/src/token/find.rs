@@ -5,7 +5,7 @@ use portcullis_config::settings::TokenPlaces;
 
 /// Where a token was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum TokenLocation {
     /// `Authorization: Bearer`.
     Authorization,
     /// The app's cookie.
@@ -26,14 +26,14 @@ pub fn find_token<'r>(
     authorization: Option<&'r [u8]>,
     cookie: impl FnOnce(&str) -> Option<&'r str>,
     header: impl FnOnce(&str) -> Option<&'r str>,
-) -> Option<(&'r [u8], Place)> {
+) -> Option<(&'r [u8], TokenLocation)> {
     let bearer = if places.bearer { authorization.and_then(bearer) } else { None };
     let cookie = || places.cookie.as_deref().and_then(cookie).filter(|value| !value.is_empty());
     let header = || places.header.as_deref().and_then(header).filter(|value| !value.is_empty());
     bearer
-        .map(|token| (token, Place::Authorization))
-        .or_else(|| cookie().map(|token| (token.as_bytes(), Place::Cookie)))
-        .or_else(|| header().map(|token| (token.as_bytes(), Place::Header)))
+        .map(|token| (token, TokenLocation::Authorization))
+        .or_else(|| cookie().map(|token| (token.as_bytes(), TokenLocation::Cookie)))
+        .or_else(|| header().map(|token| (token.as_bytes(), TokenLocation::Header)))
 }
 
 /// The credential of a `Bearer` header; schemes compare without case (RFC 9110, section 11.1).
@@ -53,7 +53,7 @@ pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
 mod tests {
     use portcullis_config::settings::TokenPlaces;
 
-    use super::{Place, find_token};
+    use super::{TokenLocation, find_token};
 
     fn everywhere() -> TokenPlaces {
         TokenPlaces { bearer: true, cookie: Some("session".into()), header: Some("x-token".into()) }
@@ -66,12 +66,16 @@ mod tests {
                 find_token(&everywhere(), authorization.map(str::as_bytes), |_| cookie, |_| header)?;
             Some((std::str::from_utf8(token).ok()?, place))
         };
-        assert_eq!(find(Some("Bearer a"), Some("b"), Some("c")), Some(("a", Place::Authorization)));
-        assert_eq!(find(Some("bEARER  a"), None, None), Some(("a", Place::Authorization)));
+        assert_eq!(find(Some("Bearer a"), Some("b"), Some("c")), Some(("a", TokenLocation::Authorization)));
+        assert_eq!(find(Some("bEARER  a"), None, None), Some(("a", TokenLocation::Authorization)));
         for other in ["Basic a", "Bearera", "Beare", "", " Bearer a", "Bearer\ta"] {
-            assert_eq!(find(Some(other), Some("b"), Some("c")), Some(("b", Place::Cookie)), "{other:?}");
+            assert_eq!(
+                find(Some(other), Some("b"), Some("c")),
+                Some(("b", TokenLocation::Cookie)),
+                "{other:?}"
+            );
         }
-        assert_eq!(find(None, Some(""), Some("c")), Some(("c", Place::Header)));
+        assert_eq!(find(None, Some(""), Some("c")), Some(("c", TokenLocation::Header)));
         assert_eq!(find(None, None, None), None);
     }
 
@@ -80,8 +84,8 @@ mod tests {
         let find = |authorization: &'static [u8]| {
             find_token(&everywhere(), Some(authorization), |_| Some("b"), |_| None)
         };
-        assert_eq!(find(b"Bearer"), Some((&b""[..], Place::Authorization)));
-        assert_eq!(find(b"Bearer x y"), Some((&b"x y"[..], Place::Authorization)));
+        assert_eq!(find(b"Bearer"), Some((&b""[..], TokenLocation::Authorization)));
+        assert_eq!(find(b"Bearer x y"), Some((&b"x y"[..], TokenLocation::Authorization)));
     }
 
     #[test]

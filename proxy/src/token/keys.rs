@@ -23,15 +23,15 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 /// What is known of an issuer's keys.
 #[derive(Clone, Debug, Default)]
-pub struct KeyState {
+struct KeyState {
     /// The last good set; `None` until the first fetch succeeded.
-    pub set: Option<Arc<KeySet>>,
+    set: Option<Arc<KeySet>>,
     /// Grows whenever the keys become other ones; zero before the first.
-    pub generation: u32,
+    generation: u32,
     /// When the source last gave a good set, in Unix seconds.
-    pub fetched_at: Option<i64>,
+    fetched_at: Option<i64>,
     /// Why the latest fetch failed; `None` when it succeeded.
-    pub last_error: Option<FetchError>,
+    last_error: Option<FetchError>,
 }
 
 /// Which keys are trusted and how long, in one word: each request with a remembered token asks, and neither
@@ -103,12 +103,6 @@ impl KeyStore {
         &self.name
     }
 
-    /// Everything known at this moment.
-    #[must_use]
-    pub fn state(&self) -> Arc<KeyState> {
-        self.state.load_full()
-    }
-
     /// Seconds since the source last gave a good set; `None` before the first.
     #[must_use]
     pub fn age_secs(&self, now: i64) -> Option<u64> {
@@ -145,7 +139,7 @@ impl KeyStore {
         for (fault, count) in self.unused().into_iter().filter(|(_, count)| *count > 0) {
             line.push_str(&format!(", {count} unused ({fault})"));
         }
-        if let Some(error) = state.last_error {
+        if let Some(error) = self.last_error() {
             line.push_str(&format!("; {error}"));
         }
         line
@@ -160,7 +154,12 @@ impl KeyStore {
     /// Whether the latest fetch failed.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.state.load().last_error.is_some()
+        self.last_error().is_some()
+    }
+
+    /// Why the latest fetch failed; `None` when it succeeded.
+    pub(super) fn last_error(&self) -> Option<FetchError> {
+        self.state.load().last_error
     }
 
     /// After how long a good set is fetched anew.

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 
 use super::fetch::{FetchError, Fetcher};
 use super::fixtures::{EC, ISSUER, RSA, install, issuer, now, set, token};
+use super::jwk::KeySetError;
 use super::keys::KeyStore;
-use super::verify::Verifier;
-use super::{TokenProblem, jwk::KeySetError};
+use super::verify::{TokenProblem, Verifier};
 use crate::failure::NetworkFailure;
 
 /// Serves one answer to any request until the runtime ends; returns its address.
@@ -63,7 +63,7 @@ async fn an_issuer_that_is_unreachable_at_first_recovers_by_itself() {
     let running = tokio::spawn(Arc::clone(&store).run(shutdown));
     until(|| store.failures() > 0).await;
     assert_eq!(verifier.verify(&token(|_| {}), &[0], now()).err(), Some(TokenProblem::KeysUnavailable));
-    assert_eq!(store.state().last_error, Some(FetchError::Unreachable(NetworkFailure::Refused)));
+    assert_eq!(store.last_error(), Some(FetchError::Unreachable(NetworkFailure::Refused)));
 
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::spawn(answer(listener, "200 OK", set(&[RSA.jwk("rsa")]).body));
@@ -120,7 +120,7 @@ async fn a_changed_key_file_is_taken_up_and_a_broken_one_is_not() {
     std::fs::File::create(&path).unwrap().write_all(br#"{"keys":[]}"#).unwrap();
     until(|| store.failures() > 0).await;
     assert_eq!((store.generation(), store.keys()), (1, 1));
-    assert_eq!(store.state().last_error, Some(FetchError::Keys(KeySetError::Empty)));
+    assert_eq!(store.last_error(), Some(FetchError::Keys(KeySetError::Empty)));
     std::fs::write(&path, set(&[RSA.jwk("rsa"), EC.jwk("ec")]).body).unwrap();
     until(|| store.generation() == 2).await;
     assert_eq!(store.keys(), 2);

@@ -186,12 +186,6 @@ impl VerifiedToken {
         self.kind.audiences.iter().any(|meant| audiences.contains(meant))
     }
 
-    /// `exp`, Unix seconds.
-    #[must_use]
-    pub const fn expires_at(&self) -> i64 {
-        self.times.expires_at
-    }
-
     /// Position of its issuer in the configuration.
     #[must_use]
     pub const fn issuer_index(&self) -> usize {

@@ -11,18 +11,43 @@ use portcullis_config::settings::Issuer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::TokenProblem;
 use super::jwk::{Named, algorithm_named};
 use super::keys::KeyStore;
 use super::strict::StrictObject;
 use super::times::{NumericDate, Times};
 use super::verified::VerifiedToken;
-use crate::refusal::BadToken;
+use crate::refusal::{BadToken, Refusal};
 
 /// The longest token, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// The longest `kid` that is looked up, in bytes.
 const KID_BYTES_MAX: usize = 1024;
+/// Why a token makes nobody known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenProblem {
+    /// The token is not acceptable.
+    #[error("the token is not acceptable: {}", .0.as_str())]
+    Bad(BadToken),
+    /// The issuer's keys were not fetched yet, or are too old to be trusted.
+    #[error("the issuer's keys are not available")]
+    KeysUnavailable,
+}
+
+impl From<BadToken> for TokenProblem {
+    fn from(bad: BadToken) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+impl From<TokenProblem> for Refusal {
+    fn from(problem: TokenProblem) -> Self {
+        match problem {
+            TokenProblem::Bad(bad) => Self::BadToken(bad),
+            TokenProblem::KeysUnavailable => Self::KeysUnavailable,
+        }
+    }
+}
+
 /// Verifies tokens of the configured issuers.
 #[derive(Debug)]
 pub struct Verifier {
@@ -68,7 +93,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`TokenProblem::Bad`] when the token must not be believed, and
-    /// [`TokenProblem::KeysUnavailable`] when its issuer's keys are not at hand.
+    /// [`TokenProblem::KeysUnavailable`] when its issuer's keys were not fetched yet or are too old.
     pub fn verify(&self, token: &str, accepted: &[usize], now: i64) -> Result<VerifiedToken, TokenProblem> {
         let (header, payload) = split(token)?;
         let bytes = URL_SAFE_NO_PAD.decode(payload).map_err(|_| BadToken::Malformed)?;

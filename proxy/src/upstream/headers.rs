@@ -15,7 +15,7 @@ use portcullis_config::settings::{self, IdentityValue};
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
 use crate::admit::{Site, cookies};
-use crate::token::Caller;
+use crate::token::CachedPrincipal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -36,7 +36,7 @@ pub(crate) struct PermittedRequest<'r> {
     /// What the app is told, worked out at load.
     pub(crate) plan: &'r HeadPlan,
     /// Who asks.
-    pub(crate) caller: &'r Caller,
+    pub(crate) caller: &'r CachedPrincipal,
     /// The client's address, as decided on.
     pub(crate) forwarded_for: ForwardedFor,
     /// Whether the token that was verified is the one in `Authorization`.

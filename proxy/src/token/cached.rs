@@ -1,0 +1,136 @@
+//! A principal whose token was verified, as the cache keeps it: what the token said, what the policies make of it, and
+//! what makes both true still.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use portcullis_policy::Scope;
+use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::remedy::Remedies;
+use portcullis_policy::signals::{Fact, Signals, Target};
+
+use super::verified::VerifiedToken;
+use super::verify::Verifier;
+
+/// How long an entry is believed, in seconds: the longest that claims outlive a change which the keys do not show.
+const LIFE_SECS: i64 = 5 * 60;
+
+/// A principal that a verified token made known, bound to the policies.
+#[derive(Debug)]
+pub struct CachedPrincipal {
+    pub(super) remedies: ArcSwapOption<(Situation, Remedies)>,
+    pub(super) token: VerifiedToken,
+    pub(super) scope: Arc<Scope>,
+    /// Unix seconds.
+    pub(super) verified_at: i64,
+    /// [`Verifier::instance`].
+    pub(super) verifier: u32,
+    /// Memory that no other entry shares, for what the token says; an estimate.
+    pub(super) token_bytes: usize,
+    /// Memory that no other entry shares, for the scope.
+    pub(super) scope_bytes: usize,
+}
+
+impl CachedPrincipal {
+    /// The verified token.
+    #[must_use]
+    pub const fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+
+    /// The principal, bound to the policies.
+    #[must_use]
+    pub const fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// The remedies that were found last, if the situation was the same and is at most five seconds old; otherwise
+    /// those that `find` finds. Users who are refused try again, and a search takes dozens of decisions.
+    pub(crate) fn remembered_remedies(
+        &self,
+        signals: &Signals<'_>,
+        find: impl FnOnce() -> Remedies,
+    ) -> RememberedRemedies {
+        let known = self.remedies.load();
+        if let Some(known) = known.as_ref().filter(|known| known.0.is_still(signals)) {
+            return RememberedRemedies(Arc::clone(known));
+        }
+        let found = Arc::new((Situation::of(signals), find()));
+        self.remedies.store(Some(Arc::clone(&found)));
+        RememberedRemedies(found)
+    }
+
+    /// Whether the token is still as good as when it was verified, for an app that accepts these
+    /// issuers.
+    pub(super) fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
+        accepted.contains(&self.token.issuer_index()) && self.is_believed(verifier, now)
+    }
+
+    /// Whether the token is still as good as when it was verified.
+    pub(super) fn is_believed(&self, verifier: &Verifier, now: i64) -> bool {
+        let issuer = self.token.issuer_index();
+        let age = now.saturating_sub(self.verified_at);
+        self.verifier == verifier.instance()
+            && (0..LIFE_SECS).contains(&age)
+            && self.token.times().are_current(now, verifier.leeway(issuer))
+            && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
+    }
+}
+
+/// Everything that a search for remedies looks at, beside the policies and the token.
+#[derive(Debug)]
+pub(super) struct Situation {
+    target: Target,
+    method: Box<str>,
+    path: Box<str>,
+    address: Fact<IpAddr>,
+    country: Fact<CountryCode>,
+    platform: Fact<Platform>,
+    client_app: Fact<ClientAppType>,
+    now: i64,
+}
+
+impl Situation {
+    /// How long what was found serves again, in seconds: an answer may depend on the time.
+    const LIFE_SECS: i64 = 5;
+
+    fn of(signals: &Signals<'_>) -> Self {
+        let context = signals.context;
+        Self {
+            target: signals.target,
+            method: signals.action.method.into(),
+            path: signals.action.path.into(),
+            address: context.address,
+            country: context.country,
+            platform: context.platform,
+            client_app: context.client_app,
+            now: signals.now,
+        }
+    }
+
+    fn is_still(&self, signals: &Signals<'_>) -> bool {
+        let (age, context) = (signals.now.saturating_sub(self.now), signals.context);
+        (0..Self::LIFE_SECS).contains(&age)
+            && self.target == signals.target
+            && self.address == context.address
+            && self.country == context.country
+            && self.platform == context.platform
+            && self.client_app == context.client_app
+            && *self.method == *signals.action.method
+            && *self.path == *signals.action.path
+    }
+}
+
+/// [`Remedies`] that were found for this principal, now or a moment ago.
+#[derive(Clone, Debug)]
+pub struct RememberedRemedies(Arc<(Situation, Remedies)>);
+
+impl Deref for RememberedRemedies {
+    type Target = Remedies;
+
+    fn deref(&self) -> &Remedies {
+        &self.0.1
+    }
+}
