@@ -137,9 +137,9 @@ impl KeySet {
             let kid = entry.get("kid").and_then(Value::as_str).map(Box::from);
             match bind(entry, &accepted) {
                 Ok(key) => {
-                    let twin =
+                    let same =
                         keys.iter_mut().find(|known| known.kid == kid && known.material == key.material);
-                    match twin {
+                    match same {
                         Some(known) => {
                             let more = key.algorithms.iter().filter(|one| !known.algorithms.contains(one));
                             let more: Vec<Algorithm> = more.copied().collect();
@@ -190,15 +190,15 @@ impl KeySet {
         self.fingerprint == other.fingerprint
     }
 
-    /// The key of this name that verifies this algorithm.
+    /// The key of this `kid` that verifies this algorithm.
     ///
     /// # Errors
-    /// Whether the name is known.
-    pub(super) fn named(&self, kid: &str, algorithm: Algorithm) -> Result<&VerificationKey, Named> {
-        let positions = self.by_kid.get(kid).ok_or(Named::Unknown)?;
+    /// [`NoKey`]: whether the `kid` is known.
+    pub(super) fn named(&self, kid: &str, algorithm: Algorithm) -> Result<&VerificationKey, NoKey> {
+        let positions = self.by_kid.get(kid).ok_or(NoKey::UnknownKid)?;
         let mut keys = positions.iter().filter_map(|&position| self.keys.get(position));
         // INVARIANT: no two keys of one name serve one algorithm.
-        keys.find(|key| key.algorithms.contains(&algorithm)).ok_or(Named::OtherAlgorithm)
+        keys.find(|key| key.algorithms.contains(&algorithm)).ok_or(NoKey::OtherAlgorithm)
     }
 
     /// The key of this algorithm, if there is exactly one.
@@ -209,12 +209,12 @@ impl KeySet {
     }
 }
 
-/// Why no key of a name verifies.
+/// Why no key of a `kid` serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
-    /// No key has this name.
-    Unknown,
-    /// None that has it serves the algorithm.
+pub(super) enum NoKey {
+    /// No key has this `kid`.
+    UnknownKid,
+    /// No key that has it serves the algorithm.
     OtherAlgorithm,
 }
 
@@ -223,8 +223,8 @@ fn ambiguous(keys: &[VerificationKey]) -> Vec<(usize, Algorithm)> {
     let mut found = Vec::new();
     for (position, key) in keys.iter().enumerate().filter(|(_, key)| key.kid.is_some()) {
         for &algorithm in &key.algorithms {
-            let is_shared = keys.iter().enumerate().any(|(other, twin)| {
-                other != position && twin.kid == key.kid && twin.algorithms.contains(&algorithm)
+            let is_shared = keys.iter().enumerate().any(|(index, other)| {
+                index != position && other.kid == key.kid && other.algorithms.contains(&algorithm)
             });
             if is_shared {
                 found.push((position, algorithm));

@@ -11,7 +11,7 @@ use portcullis_config::settings::Issuer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::jwk::{Named, algorithm_named};
+use super::jwk::{NoKey, algorithm_named};
 use super::keys::KeyStore;
 use super::strict::StrictObject;
 use super::times::{NumericDate, Times};
@@ -22,6 +22,7 @@ use crate::refusal::{BadToken, Refusal};
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// The longest `kid` that is looked up, in bytes.
 const KID_BYTES_MAX: usize = 1024;
+
 /// Why a token makes nobody known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenProblem {
@@ -51,26 +52,26 @@ impl From<TokenProblem> for Refusal {
 /// Verifies tokens of the configured issuers.
 #[derive(Debug)]
 pub struct Verifier {
-    issuers: Vec<Known>,
+    issuers: Vec<TrustedIssuer>,
     instance: u32,
 }
 
-/// An issuer with its keys and what is asked of its tokens.
+/// A configured issuer with its keys and what its tokens must hold.
 #[derive(Debug)]
-struct Known {
+struct TrustedIssuer {
     settings: Issuer,
     store: Arc<KeyStore>,
 }
 
-/// What the header says, as far as it is used.
-struct Head {
+/// The members of the JOSE header that are used (RFC 7515, section 4.1).
+struct JoseHeader {
     algorithm: Algorithm,
     kid: Option<String>,
 }
 
 /// What is read before the signature was verified: the claim that finds the keys, and nothing else.
 #[derive(Deserialize)]
-struct Peek {
+struct UnverifiedClaims {
     iss: String,
 }
 
@@ -83,7 +84,7 @@ impl Verifier {
         let issuers = issuers
             .iter()
             .zip(stores)
-            .map(|(settings, store)| Known { settings: settings.clone(), store })
+            .map(|(settings, store)| TrustedIssuer { settings: settings.clone(), store })
             .collect();
         Self { issuers, instance: INSTANCES.fetch_add(1, Ordering::Relaxed) }
     }
@@ -105,11 +106,11 @@ impl Verifier {
         })?;
         let key = match head.kid.as_deref() {
             Some(kid) => set.named(kid, head.algorithm).map_err(|why| match why {
-                Named::Unknown => {
+                NoKey::UnknownKid => {
                     known.store.request_refresh();
                     BadToken::UnknownKey
                 }
-                Named::OtherAlgorithm => BadToken::Header,
+                NoKey::OtherAlgorithm => BadToken::Header,
             })?,
             // RFC 7515, section 4.1.4 leaves `kid` optional; guessing among several keys is not.
             None => set.only(head.algorithm).ok_or(BadToken::UnknownKey)?,
@@ -149,15 +150,16 @@ impl Verifier {
         self.issuers.get(issuer).map_or(0, |known| leeway(&known.settings))
     }
 
-    fn issuer_of(&self, payload: &[u8]) -> Result<(usize, &Known), BadToken> {
+    fn issuer_of(&self, payload: &[u8]) -> Result<(usize, &TrustedIssuer), BadToken> {
         // Claims that are an array would deserialize too: serde reads a struct from a sequence.
         if payload.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(BadToken::Malformed);
         }
-        let Peek { iss } = serde_json::from_slice(payload).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => BadToken::Issuer,
-            _ => BadToken::Malformed,
-        })?;
+        let UnverifiedClaims { iss } =
+            serde_json::from_slice(payload).map_err(|error| match error.classify() {
+                serde_json::error::Category::Data => BadToken::Issuer,
+                _ => BadToken::Malformed,
+            })?;
         let mut issuers = self.issuers.iter().enumerate();
         issuers.find(|(_, known)| known.settings.issuer == iss).ok_or(BadToken::Issuer)
     }
@@ -187,7 +189,7 @@ fn split(token: &str) -> Result<(&str, &str), BadToken> {
 
 /// Reads the header. `jku`, `jwk`, `x5u` and `x5c` are not looked at: keys come from the
 /// configured source alone.
-fn read_header(header: &str, settings: &Issuer) -> Result<Head, BadToken> {
+fn read_header(header: &str, settings: &Issuer) -> Result<JoseHeader, BadToken> {
     let bytes = URL_SAFE_NO_PAD.decode(header).map_err(|_| BadToken::Malformed)?;
     let StrictObject(members) = serde_json::from_slice(&bytes).map_err(|_| BadToken::Malformed)?;
     // Nothing that may be critical is understood here (RFC 7515, section 4.1.11), `b64` least of
@@ -216,7 +218,7 @@ fn read_header(header: &str, settings: &Issuer) -> Result<Head, BadToken> {
         Some(Value::String(kid)) if kid.len() <= KID_BYTES_MAX => Some(kid.clone()),
         Some(_) => return Err(BadToken::Header),
     };
-    Ok(Head { algorithm, kid })
+    Ok(JoseHeader { algorithm, kid })
 }
 
 /// Exact types, sane ranges, whom it is for, and when. Times are rounded to the side that believes less.
