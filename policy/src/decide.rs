@@ -93,7 +93,7 @@ impl CompiledPolicies {
         Decision { outcome, applied }
     }
 
-    /// Decides one request, and tells `observer` which policies applied. Always the same outcome as
+    /// Decides one request, and reports to `observer` which policies applied. Always the same outcome as
     /// [`decide`](Self::decide).
     ///
     /// # Cost
@@ -170,7 +170,7 @@ impl CompiledPolicies {
         })
     }
 
-    /// Decides a request that can be read in several ways, and tells `observer` of the reading that decides:
+    /// Decides a request that can be read in several ways, and reports to `observer` the reading that decides:
     /// the one with the strictest outcome. It is granted only if each is, within the limits of them all.
     /// Returns the question as that reading asks it, and the outcome.
     ///

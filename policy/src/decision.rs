@@ -142,7 +142,7 @@ pub struct Refused {
     pub primary: ReasonCode,
     /// Every reason that failed, `primary` included.
     pub reasons: ReasonSet,
-    /// Whether the refusal turned on a fact that was unavailable: with the fact at hand the answer
+    /// Whether the refusal turned on a fact that was unavailable: with the fact available the answer
     /// could be another, so waiting may help. False: a rule said no to real inputs.
     pub temporary: bool,
 }

@@ -4,6 +4,7 @@
 //! combines that in three-valued logic. It narrows nothing and keeps nothing, so it is slow; the engine
 //! in `decide` is held against it by tests, and [`explain`](crate::explain) adds words to it.
 //!
+//! What the engine has, it says again in its own words, on purpose: one would not check the other otherwise.
 //! Of the engine it shares the model, the signals and the rule language. Rules have their own
 //! obvious evaluator in the tests.
 
@@ -29,7 +30,7 @@ use crate::words;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
     /// Whether the principal is assigned to the app at all. Policies decide only when the answer is
-    /// [`Tri::Yes`]; what they would say is told all the same.
+    /// [`Tri::Yes`]; what they would say is listed all the same.
     pub assigned: Tri,
     /// One finding for each policy of the set, disabled ones included, in their order.
     pub findings: Vec<Finding>,
@@ -105,7 +106,7 @@ pub struct Finding {
     pub policy: PolicyIndex,
     /// Whether it applies: all of `checks`.
     pub applies: Tri,
-    /// Its state, its assignments and every configured condition, in the order in which they are told.
+    /// Its state, its assignments and every configured condition, in the order in which they are reported.
     pub checks: Vec<Check>,
     /// Each control that it asks for, in its order; whether it was met.
     pub controls: Vec<(Control, Tri)>,
@@ -315,8 +316,8 @@ fn finding(
         Grant::Block | Grant::SessionOnly => Vec::new(),
         Grant::Require { controls, .. } => {
             // The issuer's word for a context speaks for each control of its policy.
-            let by_word = is_met_by_context(policy, signals);
-            let met = |one| if by_word { Tri::Yes } else { control(set, one, signals).0 };
+            let met_by_context = is_met_by_context(policy, signals);
+            let met = |one| if met_by_context { Tri::Yes } else { control(set, one, signals).0 };
             controls.iter().map(|one| (one.clone(), met(one))).collect()
         }
     };
@@ -667,7 +668,7 @@ fn require(
         // A state that is missing ends it: nobody is asked for anything in vain.
         Operator::And if !states.is_empty() => Demand { kind: Kind::State, met, reasons: states.union(acts) },
         Operator::And => Demand { kind: Kind::Act, met, reasons: acts },
-        // One alternative that can be performed now is a way out, and the only one that is told.
+        // One alternative that can be performed now is enough, and the only one that is reported.
         Operator::Or if !acts.is_empty() => Demand { kind: Kind::Act, met, reasons: acts },
         Operator::Or => Demand { kind: Kind::State, met, reasons: states },
     }
@@ -717,7 +718,7 @@ const fn is_performable(control: &Control) -> bool {
     }
 }
 
-/// Whether there is evidence that a control is met, and the reason that is told when not.
+/// Whether there is evidence that a control is met, and the reason when not.
 fn control(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> (Tri, ReasonCode) {
     let sign_in = &signals.principal.standing.sign_in;
     let method = |wanted: &str| sign_in.methods.iter().any(|used| same(used, wanted));

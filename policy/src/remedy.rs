@@ -1,5 +1,5 @@
 //! What the user could change, each verified by deciding again. Nothing is suggested that would not be
-//! let in; nothing rests on the platform that a user agent tells, for it can be forged; and no change
+//! let in; nothing rests on the platform that a user agent claims, for it can be forged; and no change
 //! stands in for a fact that is unavailable, for then waiting is the answer.
 
 use alloc::boxed::Box;
@@ -322,7 +322,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// The device at hand with a better state; its own attributes stay, so that filters still see it.
+/// The present device with a better state; its own attributes stay, so that filters still see it.
 fn better<'r>(
     context: &ClientContext<'r>,
     compliant: Option<bool>,

@@ -29,7 +29,7 @@ struct Row {
 }
 
 impl CompiledPolicies {
-    /// Works out once what the policies say of a principal; to be kept with the verified token.
+    /// Works out once what the policies say of a principal; to be stored with the verified token.
     ///
     /// # Cost
     /// A look-up for each id that the principal has, and a bit for each policy; allocates. Once per token,

@@ -153,7 +153,7 @@ pub struct SignIn {
     pub issuer: IssuerEvidence,
     /// `azp`, `appid` or `client_id`: the client that the token was issued to.
     pub client_id: Option<String>,
-    /// The authentication flow, where the token tells.
+    /// The authentication flow, where the token has it.
     pub flow: Option<Flow>,
     /// When the password was last changed, Unix seconds.
     pub password_changed: Option<i64>,
@@ -170,15 +170,15 @@ pub struct SignIn {
 pub struct IssuerEvidence {
     /// Whether an authentication context that the issuer says was satisfied meets the policies that target it.
     pub contexts_satisfy: bool,
-    /// Whether its tokens tell the methods of a sign-in (`amr`).
+    /// Whether its tokens have the methods of a sign-in (`amr`).
     pub tells_methods: bool,
-    /// Whether its tokens tell an `acr`.
+    /// Whether its tokens have an `acr`.
     pub tells_acr: bool,
-    /// Whether its tokens tell when the password was changed, and when the risk was seen.
+    /// Whether its tokens have when the password was changed, and when the risk was seen.
     pub tells_password_change: bool,
-    /// Whether its tokens tell accepted terms of use.
+    /// Whether its tokens have accepted terms of use.
     pub tells_terms: bool,
-    /// Whether its tokens tell satisfied external controls.
+    /// Whether its tokens have satisfied external controls.
     pub tells_custom_controls: bool,
 }
 

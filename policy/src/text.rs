@@ -130,7 +130,7 @@ mod tests {
 
     /// Everything that differs from a character in case only, itself included, as another copy of
     /// `CaseFolding.txt` has it.
-    fn alike(char: char) -> Vec<char> {
+    fn same_class(char: char) -> Vec<char> {
         let mut class = ClassUnicode::new([ClassUnicodeRange::new(char, char)]);
         class.try_case_fold_simple().unwrap();
         class.ranges().iter().flat_map(|range| range.start()..=range.end()).collect()
@@ -141,7 +141,7 @@ mod tests {
         // Letters that came with Unicode 17, later than the other copy.
         let later = |char: char| matches!(char, '\u{a7ce}'..='\u{a7d5}' | '\u{16ea0}'..='\u{16ed3}');
         for char in ('\0'..=char::MAX).filter(|char| !later(*char)) {
-            let class = alike(char);
+            let class = same_class(char);
             for other in &class {
                 assert_eq!(fold(char), fold(*other), "{char:?} and {other:?} differ in case only");
             }

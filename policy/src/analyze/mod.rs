@@ -87,7 +87,7 @@ words! {
 const STEPS_MAX: u64 = 16_000_000_000;
 /// How many of them one policy or app may take, so that a single one cannot starve the others.
 const STEPS_OF_ONE_MAX: u64 = STEPS_MAX / 50;
-/// How many kinds of people who are covered by nothing are told of one app.
+/// How many kinds of people who are covered by nothing are reported for one app.
 const PEOPLE_MAX: usize = 8;
 
 /// Analyses a set at a time in Unix seconds. The findings come in order of policies and apps; a set that
@@ -251,7 +251,7 @@ impl Analysis<'_> {
             let (id, name) = (policy.id.as_str(), other.id.as_str());
             let both = Vec::from([position, index]);
             let rival = Subject { policy: other, position: index };
-            // Of two that are the same, the later one is told.
+            // Of two that are the same, the later one is reported.
             let covers = || {
                 self.applies(rival, witness)
                     && self.covers(rival, subject)

@@ -1,4 +1,4 @@
-//! Whom it takes to tell two policies apart, or to slip through all of them.
+//! Whom it takes to distinguish two policies, or to slip through all of them.
 //!
 //! Groups and roles only add up: who is in one more meets one more selector and never one less. So an
 //! include needs a person with one property, and an exclude one with one more.
@@ -51,7 +51,7 @@ pub(super) fn name(principal: &Principal) -> String {
     if parts.is_empty() { String::from("a user of no group") } else { parts.join(" and ") }
 }
 
-/// The tenants that guests are told apart by.
+/// The tenants that distinguish guests.
 pub(super) fn tenants<'s>(selectors: impl Iterator<Item = &'s UserSelector>) -> BTreeSet<String> {
     let mut tenants = BTreeSet::new();
     for selector in selectors {

@@ -25,7 +25,7 @@ pub(super) struct Analysis<'s> {
     pub(super) set: &'s PolicySet,
     pub(super) now: i64,
     pub(super) engine: CompiledPolicies,
-    /// The same set, with everybody assigned to every app: it tells which policies apply to a request.
+    /// The same set, with everybody assigned to every app: it says which policies apply to a request.
     open: CompiledPolicies,
     places: Vec<Whereabouts>,
     /// How much it takes to look at each policy's locations, and at all there is of all policies.

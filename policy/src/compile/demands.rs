@@ -30,7 +30,7 @@ const EVERY_TIME_SKEW_SECS: i64 = 300;
 pub(crate) struct Demand {
     pub(crate) policy: PolicyIndex,
     pub(crate) enforced: bool,
-    /// What the tables do not tell.
+    /// What the tables do not answer.
     pub(crate) question: Option<QuestionIndex>,
     /// What it grants for, by its place.
     pub(crate) grant: u32,
@@ -180,13 +180,13 @@ impl Demands {
     /// What each grant comes to for whoever signed in so.
     pub(crate) fn verdicts(&self, set: &PolicySet, sign_in: &SignIn) -> Verdicts {
         let proofs: Vec<Proven> = self.proofs.iter().map(|proof| proof.state(sign_in, set)).collect();
-        let by_word = sign_in.issuer.contexts_satisfy;
+        let trusts_contexts = sign_in.issuer.contexts_satisfy;
         let verdict = |grant: &GrantCode, device: DeviceState| match grant {
             GrantCode::Block(reason) => {
                 Verdict { kind: Kind::Blocks, reasons: ReasonSet::EMPTY.with(*reason), unsure: false }
             }
             GrantCode::Nothing => Verdict::SATISFIED,
-            GrantCode::Require { operator, controls, by_context: true } if by_word => {
+            GrantCode::Require { operator, controls, by_context: true } if trusts_contexts => {
                 require(*operator, controls, &proofs, device).until_context()
             }
             GrantCode::Require { operator, controls, .. } => {
@@ -211,7 +211,7 @@ fn span_secs(frequency: SignInFrequency) -> i64 {
     }
 }
 
-/// Things that are kept once each, and named by their place.
+/// Values stored once each, named by their position.
 struct Interner<T>(HashMap<T, u32>);
 
 impl<T> Default for Interner<T> {

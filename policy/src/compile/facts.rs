@@ -145,7 +145,7 @@ impl Facts {
         }
     }
 
-    /// Where policies can tell two places apart; `None` when no policy speaks of places.
+    /// The places that policies distinguish; `None` when no policy speaks of places.
     pub(crate) const fn places(&self) -> Option<&Places> {
         self.places.as_ref()
     }

@@ -1,7 +1,7 @@
 //! Which bit each policy has, and which bits an app looks at.
 //!
-//! A policy that touches many apps has one bit, among the *broad* ones; a policy that touches few has a
-//! bit beside the others of each of those apps. So an app that a dozen of ten thousand policies touch
+//! A policy that targets many apps has one bit, among the *shared* ones; a policy that targets few has a
+//! bit beside the others of each of those apps. So an app that a dozen of ten thousand policies target
 //! looks at one or two words. Policies about the same people lie side by side: for somebody else their
 //! words are zero and are passed over.
 
@@ -23,7 +23,7 @@ use crate::tri::Tri;
 const COPIES_MAX: usize = 4;
 
 /// No policy has this position: it fills gaps.
-pub(super) const NOBODY: PolicyIndex = PolicyIndex(u32::MAX);
+pub(super) const NO_POLICY: PolicyIndex = PolicyIndex(u32::MAX);
 
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -31,62 +31,62 @@ pub(super) struct Layout {
     pub(super) owners: Vec<PolicyIndex>,
     /// For each app, what it looks at.
     pub(super) plans: Vec<Plan>,
-    /// The broad words, once for each distinct selection of them.
-    pub(super) broad: Vec<Box<[Masked]>>,
+    /// The shared words, once for each distinct selection of them.
+    pub(super) shared: Vec<Box<[Masked]>>,
 }
 
 /// The words that one app looks at.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Index of its broad words.
-    pub(super) broad: u32,
-    /// Its own words.
-    pub(super) own: Box<[Masked]>,
+    /// Index of its shared words.
+    pub(super) shared: u32,
+    /// The words of policies that are copied to it.
+    pub(super) per_app: Box<[Masked]>,
     /// The bit that says who is assigned to it; `None` is everybody.
     pub(crate) assigned: Option<u32>,
 }
 
 impl Layout {
     pub(super) fn new(set: &PolicySet) -> Self {
-        let mut touches = Touches::new(&set.apps);
-        let (mut broad, mut own) = (Vec::new(), Vec::new());
+        let mut scopes = AppScopes::new(&set.apps);
+        let (mut shared, mut per_app) = (Vec::new(), Vec::new());
         for (policy, position) in set.policies.iter().zip(0_u32..) {
             if policy.state == PolicyState::Disabled {
                 continue;
             }
             let key = subject_key(&policy.subjects);
-            match touches.of(policy) {
-                Touch::Some(apps) if apps.len() <= COPIES_MAX && apps.len() < set.apps.len() => {
-                    own.extend(apps.into_iter().map(|app| (app, key, PolicyIndex(position))));
+            match scopes.of(policy) {
+                AppScope::Some(apps) if apps.len() <= COPIES_MAX && apps.len() < set.apps.len() => {
+                    per_app.extend(apps.into_iter().map(|app| (app, key, PolicyIndex(position))));
                 }
-                touch => broad.push((key, PolicyIndex(position), touch)),
+                scope => shared.push((key, PolicyIndex(position), scope)),
             }
         }
-        broad.sort_by(|left, right| (left.0, left.1).cmp(&(right.0, right.1)));
-        own.sort_unstable();
+        shared.sort_by(|left, right| (left.0, left.1).cmp(&(right.0, right.1)));
+        per_app.sort_unstable();
 
-        let mut owners: Vec<PolicyIndex> = broad.iter().map(|(_, position, _)| *position).collect();
-        let (selections, broad_of_app) = selections(&broad, set.apps.len());
-        // An app's own bits begin a word, so that no broad word is looked at twice.
-        owners.resize(owners.len().next_multiple_of(64), NOBODY);
-        let mut own = own.into_iter().peekable();
+        let mut owners: Vec<PolicyIndex> = shared.iter().map(|(_, position, _)| *position).collect();
+        let (selections, shared_of_app) = selections(&shared, set.apps.len());
+        // Per-app bits begin a word, so that no shared word is looked at twice.
+        owners.resize(owners.len().next_multiple_of(64), NO_POLICY);
+        let mut per_app = per_app.into_iter().peekable();
         let mut plans = Vec::with_capacity(set.apps.len());
-        for (app, broad) in (0_u32..).zip(broad_of_app) {
+        for (app, shared) in (0_u32..).zip(shared_of_app) {
             let mut words: Vec<Masked> = Vec::new();
-            while let Some((_, _, position)) = own.next_if(|(owner, ..)| *owner == app) {
+            while let Some((_, _, position)) = per_app.next_if(|(owner, ..)| *owner == app) {
                 push_bit(&mut words, bit_of(owners.len()));
                 owners.push(position);
             }
-            plans.push(Plan { broad, own: words.into(), assigned: None });
+            plans.push(Plan { shared, per_app: words.into(), assigned: None });
         }
         // Who is assigned to an app is found as who a policy is about: one more bit.
         for (plan, app) in plans.iter_mut().zip(&set.apps) {
             if app.assigned.is_some() {
                 plan.assigned = Some(bit_of(owners.len()));
-                owners.push(NOBODY);
+                owners.push(NO_POLICY);
             }
         }
-        Self { owners, plans, broad: selections }
+        Self { owners, plans, shared: selections }
     }
 
     /// How many words a set of policies has.
@@ -114,15 +114,18 @@ fn push_bit(words: &mut Vec<Masked>, bit: u32) {
     }
 }
 
-/// The broad words of each app; apps that look at the same ones share a selection.
-fn selections(broad: &[(SubjectKey<'_>, PolicyIndex, Touch)], apps: usize) -> (Vec<Box<[Masked]>>, Vec<u32>) {
-    let mut every: Vec<u64> = alloc::vec![0; broad.len().div_ceil(64)];
+/// The shared words of each app; apps that look at the same ones share a selection.
+fn selections(
+    shared: &[(SubjectKey<'_>, PolicyIndex, AppScope)],
+    apps: usize,
+) -> (Vec<Box<[Masked]>>, Vec<u32>) {
+    let mut every: Vec<u64> = alloc::vec![0; shared.len().div_ceil(64)];
     let mut some: Vec<Vec<u32>> = alloc::vec![Vec::new(); apps];
-    for ((_, _, touch), bit) in broad.iter().zip(0_u32..) {
-        match touch {
-            Touch::Every => set_bit(&mut every, bit),
-            Touch::Some(touched) => {
-                for app in touched {
+    for ((_, _, scope), bit) in shared.iter().zip(0_u32..) {
+        match scope {
+            AppScope::Every => set_bit(&mut every, bit),
+            AppScope::Some(apps) => {
+                for app in apps {
                     if let Some(bits) = some.get_mut(*app as usize) {
                         bits.push(bit);
                     }
@@ -164,14 +167,14 @@ fn subject_key(subjects: &Subjects) -> SubjectKey<'_> {
     }
 }
 
-/// The apps that a policy speaks of.
-enum Touch {
+/// The apps that a policy targets.
+enum AppScope {
     Every,
     /// Positions, ascending.
     Some(Vec<u32>),
 }
 
-struct Touches<'s> {
+struct AppScopes<'s> {
     apps: &'s [App],
     by_id: HashMap<&'s str, u32>,
     by_group: HashMap<&'s str, Vec<u32>>,
@@ -179,7 +182,7 @@ struct Touches<'s> {
     filtered: HashMap<&'s str, Vec<u32>>,
 }
 
-impl<'s> Touches<'s> {
+impl<'s> AppScopes<'s> {
     fn new(apps: &'s [App]) -> Self {
         let (mut by_id, mut by_group) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
         for (app, position) in apps.iter().zip(0_u32..) {
@@ -191,15 +194,15 @@ impl<'s> Touches<'s> {
         Self { apps, by_id, by_group, filtered: HashMap::new() }
     }
 
-    fn of(&mut self, policy: &'s Policy) -> Touch {
+    fn of(&mut self, policy: &'s Policy) -> AppScope {
         match &*policy.targets {
             // Which contexts it speaks of is a fact of the request.
-            Targets::Contexts(_) => Touch::Every,
+            Targets::Contexts(_) => AppScope::Every,
             Targets::Apps(targets) => self.of_apps(targets),
         }
     }
 
-    fn of_apps(&mut self, targets: &'s Apps) -> Touch {
+    fn of_apps(&mut self, targets: &'s Apps) -> AppScope {
         let (mut included, mut excluded) = (Vec::new(), Vec::new());
         let every = self.select(&targets.include, &mut included);
         let none = self.select(&targets.exclude, &mut excluded);
@@ -211,11 +214,11 @@ impl<'s> Touches<'s> {
             }
         }
         if none {
-            return Touch::Some(Vec::new());
+            return AppScope::Some(Vec::new());
         }
         if every {
             if excluded.is_empty() {
-                return Touch::Every;
+                return AppScope::Every;
             }
             included = (0_u32..).take(self.apps.len()).collect();
         }
@@ -223,7 +226,7 @@ impl<'s> Touches<'s> {
         included.dedup();
         excluded.sort_unstable();
         included.retain(|app| excluded.binary_search(app).is_err());
-        if included.len() == self.apps.len() { Touch::Every } else { Touch::Some(included) }
+        if included.len() == self.apps.len() { AppScope::Every } else { AppScope::Some(included) }
     }
 
     /// Adds the apps that are named one by one; `true` when every app is meant.

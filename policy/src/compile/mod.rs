@@ -3,7 +3,7 @@
 //! What each policy says of an app is decided here, once per load (`layout`); what it says of a principal
 //! once per token (`subjects`, asked by `bind`); what it says of a fact of the request becomes a row of
 //! bits for each value (`facts`, `places`). A decision ANDs a handful of rows and walks over the bits
-//! that are left, to ask them what no table can tell (`remainder`) and what they demand (`demands`).
+//! that are left, to ask them what no table answers (`remainder`) and what they demand (`demands`).
 
 mod bits;
 mod check;
@@ -44,7 +44,7 @@ pub struct CompiledPolicies {
     /// For each app, the words that it looks at.
     plans: Vec<Plan>,
     /// Words about policies that touch many apps.
-    broad: Vec<Box<[Masked]>>,
+    shared: Vec<Box<[Masked]>>,
     pub(crate) subjects: SubjectIndex,
     pub(crate) facts: Facts,
     pub(crate) demands: Demands,
@@ -85,7 +85,7 @@ impl CompiledPolicies {
             demands,
             questions: questions.finish(),
             plans: layout.plans,
-            broad: layout.broad,
+            shared: layout.shared,
             set,
         })
     }
@@ -108,6 +108,6 @@ impl CompiledPolicies {
 
     /// The words that an app looks at, each once.
     pub(crate) fn words_of<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = &'p Masked> {
-        self.broad.get(plan.broad as usize).into_iter().flatten().chain(&plan.own)
+        self.shared.get(plan.shared as usize).into_iter().flatten().chain(&plan.per_app)
     }
 }

@@ -16,7 +16,7 @@ use super::layout::Layout;
 use crate::model::{CountryCode, LocationSelector, NamedLocation, Place, PolicySet};
 use crate::signals::Fact;
 
-/// How many words of rows are kept ready (8 MiB); beyond, a row is put together word by word.
+/// How many words of rows are precomputed (8 MiB); beyond, a row is put together word by word.
 const ROWS_MAX_WORDS: usize = 1 << 20;
 
 /// Where every policy about places stands.
@@ -237,7 +237,7 @@ impl Sheet {
         }
     }
 
-    /// One word of a row that is not kept ready.
+    /// One word of a row that is not precomputed.
     fn word(&self, rows: &Rows, class: u32, word: usize, missing: u64) -> u64 {
         let locations = self.classes.get(class as usize).into_iter().flatten();
         locations.fold(rows.word(self.always, word, missing), |found, location| {

@@ -1,4 +1,4 @@
-//! What no table can tell: rules, methods and paths, times. Asked only of the policies that are left,
+//! What no table answers: rules, methods and paths, times. Asked only of the policies that are left,
 //! and what several policies ask is answered once per request.
 
 use alloc::boxed::Box;
@@ -26,7 +26,7 @@ impl QuestionIndex {
 #[derive(Debug)]
 pub(crate) struct Questions {
     questions: Box<[Question]>,
-    /// For each question, where its answer is kept during a request.
+    /// For each question, where its answer is stored during a request.
     places: Box<[Place]>,
 }
 
@@ -68,7 +68,7 @@ impl Answers {
         }
     }
 
-    fn keep(&mut self, place: Place, answer: Tri) {
+    fn store(&mut self, place: Place, answer: Tri) {
         let bit = 1_u64.checked_shl(u32::from(place.0)).unwrap_or(0);
         self.known |= bit;
         match answer {
@@ -108,7 +108,7 @@ impl Questions {
             }
             Question::Time(condition) => Tri::from_bool(matching::time(condition, environment.now)),
         };
-        answers.keep(*place, answer);
+        answers.store(*place, answer);
         answer
     }
 }
@@ -122,7 +122,7 @@ pub(super) struct QuestionsBuilder {
 }
 
 impl QuestionsBuilder {
-    /// What the conditions leave to be asked, the cheap first; `None` when the tables tell everything.
+    /// What the conditions leave to be asked, the cheap first; `None` when the tables answer everything.
     pub(super) fn of(&mut self, conditions: &Conditions) -> Option<QuestionIndex> {
         let mut parts = Vec::new();
         if let Some(request) = &conditions.request {

@@ -38,7 +38,7 @@ struct Directory {
     /// Ids without case; foldhash resists no chosen keys, and these are configured.
     names: HashMap<Box<str>, u32>,
     policies: Sides<Postings>,
-    /// Policies that name any id of this kind: those that turn on ids that are not at hand.
+    /// Policies that name any id of this kind: those that depend on ids that are unavailable.
     any: Sides<Box<[u64]>>,
 }
 
@@ -127,7 +127,7 @@ impl SubjectIndex {
     }
 }
 
-/// Some include and no exclude; what turns on an id that is not at hand stays possible.
+/// Some include and no exclude; what depends on an id that is unavailable stays possible.
 fn combine(mut found: Sides<Box<[u64]>>, unsure: Option<Sides<Box<[u64]>>>) -> About {
     let Some(unsure) = unsure else {
         found.include.iter_mut().zip(&found.exclude).for_each(|(include, exclude)| *include &= !exclude);
@@ -153,7 +153,7 @@ impl Directory {
         }
     }
 
-    /// The ids are not at hand: every policy that names one could be meant.
+    /// The ids are unavailable: every policy that names one could be meant.
     #[cold]
     fn doubt(&self, unsure: &mut Option<Sides<Box<[u64]>>>) {
         let unsure = unsure.get_or_insert_with(|| Sides {

@@ -10,7 +10,7 @@ use crate::value::{ClientAppSet, FlowSet, Platform, RiskSet};
 /// The conditions of a policy. They are ANDed; an absent one matches anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions {
-    /// Client app types; `None` is any. A type that could not be told counts as
+    /// Client app types; `None` is any. A type that is not known counts as
     /// [`ClientAppType::Other`].
     pub client_apps: Option<ClientAppSet>,
     /// Device platforms.

@@ -51,7 +51,7 @@ pub struct PolicySet {
 /// It *applies* to a request when its subjects, its targets and every configured condition match;
 /// exclusions always win. Source: Entra documentation, "Conditional Access: Policies".
 ///
-/// What many policies say alike (everybody but the emergency accounts, any app, abroad) they can share.
+/// What many policies have in common (everybody but the emergency accounts, any app, abroad) they can share.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Unique and stable; appears in metrics and logs, never on a user's page.

@@ -13,7 +13,7 @@
 //!
 //! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
 //! segment, ignore a slash at the end, and ignore letter case as [`text`] does ([`fold`]), unless
-//! the app is known to tell cases apart.
+//! the app is known to distinguish case.
 
 mod equivalent;
 mod read;

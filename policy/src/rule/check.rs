@@ -1,5 +1,5 @@
 //! Which operators an attribute allows, and with which values: Entra's table for devices. A comparison
-//! that could never hold is a mistake, and is told at load.
+//! that could never hold is a mistake, and is reported at load.
 
 use alloc::format;
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! Values at which the comparisons of rules tell attributes apart, made from the rules themselves: for each
+//! Values that the comparisons of rules distinguish, made from the rules themselves: for each
 //! attribute one value for each way in which its comparisons can come out.
 //!
 //! For text compared by `-eq`, `-in`, `-startsWith`, `-endsWith` and `-contains` the values are complete. A
@@ -47,7 +47,7 @@ struct Column {
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     columns: Vec<Column>,
-    /// Whether every request is told apart by one of the combinations: then what none of them does, none does.
+    /// Whether every request is distinguished by one of the combinations: then what none of them does, none does.
     pub(crate) is_complete: bool,
     /// Whether attributes of apps are asked for, which only apps can bring.
     pub(crate) asks_of_apps: bool,

@@ -1,4 +1,4 @@
-//! The closed vocabularies that facts are told in: kinds of clients, platforms, risk levels, flows, guests,
+//! The closed vocabularies of facts: kinds of clients, platforms, risk levels, flows, guests,
 //! countries and authentication contexts.
 
 use core::fmt;
@@ -15,7 +15,7 @@ words! {
         MobileAndDesktop = "mobile-apps-and-desktop-clients",
         /// Exchange ActiveSync.
         ExchangeActiveSync = "exchange-active-sync",
-        /// Anything else, and anything that could not be told.
+        /// Anything else, and anything that is not known.
         Other = "other",
     }
 }
