@@ -36,6 +36,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
         algorithms: vec!["ES256".into()],
         types: vec!["jwt".into()],
         keys: KeySource::File(file.clone()),
+        ca: None,
         leeway: Duration::from_secs(10),
         max_age: None,
         refresh: Duration::from_secs(3600),
@@ -51,10 +52,10 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     };
     let store = Arc::new(KeyStore::new(&issuer));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (stop, told) = tokio::sync::watch::channel(false);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
     let filled = Arc::clone(&store);
     runtime.block_on(async move {
-        let running = tokio::spawn(filled.clone().run(told));
+        let running = tokio::spawn(filled.clone().run(stopped));
         while filled.keys() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
