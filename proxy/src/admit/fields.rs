@@ -201,9 +201,9 @@ impl<'r> Fields<'r> {
     }
 }
 
-/// Keeps what may come once.
-fn once<T>(kept: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadRequest> {
-    if kept.replace(value).is_some() { Err(twice) } else { Ok(()) }
+/// Stores what may come once.
+fn once<T>(slot: &mut Option<T>, value: T, twice: BadRequest) -> Result<(), BadRequest> {
+    if slot.replace(value).is_some() { Err(twice) } else { Ok(()) }
 }
 
 /// A value of visible ASCII.

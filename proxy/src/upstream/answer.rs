@@ -265,8 +265,8 @@ fn clean_fields(
             value.as_bytes().windows(NAME.len()).any(|part| part.eq_ignore_ascii_case(NAME))
         };
         cleaned.words = retain(headers, &PROXY_STATUS, |value| !ours(value));
-        let alike = headers.keys().filter(|name| is_request_id(name.as_str()) && **name != X_REQUEST_ID);
-        for name in alike.cloned().collect::<Vec<_>>() {
+        let lookalikes = headers.keys().filter(|name| is_request_id(name.as_str()) && **name != X_REQUEST_ID);
+        for name in lookalikes.cloned().collect::<Vec<_>>() {
             headers.remove(name);
             cleaned.words += 1;
         }

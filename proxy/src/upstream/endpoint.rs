@@ -18,11 +18,11 @@ use crate::failure::NetworkFailure;
 /// that the server takes nothing.
 const FAILURES_MAX: u32 = 3;
 /// How long a server is left out at first, and at most.
-const OUT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+const EJECTION: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 /// How long the one request that tries a server again may take before another may.
 const TRIAL: Duration = Duration::from_secs(30);
 /// The least time between two lines of the log about one address.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+const LOG_EVERY: Duration = Duration::from_secs(30);
 /// The longest detail of a failure in the log, in characters.
 const DETAIL_MAX: usize = 300;
 
@@ -45,8 +45,8 @@ pub(crate) struct Endpoint {
     /// In a box of its own, which is copied to where it is wanted and not by way of the stack.
     peer: Box<HttpPeer>,
     health: Health,
-    /// When the log told of it last; 0 is never.
-    told_ms: AtomicU64,
+    /// When it was logged last; 0 is never.
+    logged_ms: AtomicU64,
 }
 
 /// Nothing here is exact: two requests that fail at once may count as one, which changes nothing.
@@ -55,7 +55,7 @@ struct Health {
     /// In a row, of answers.
     failures: AtomicU32,
     /// How often in a row it was left out.
-    times_out: AtomicU32,
+    ejections: AtomicU32,
     /// Until when it is left out; 0 is not at all.
     until_ms: AtomicU64,
     /// Whether a request is trying it.
@@ -85,7 +85,7 @@ impl Health {
         }
         let was_out = self.until_ms.load(Ordering::Relaxed) != 0;
         if was_out {
-            self.times_out.store(0, Ordering::Relaxed);
+            self.ejections.store(0, Ordering::Relaxed);
             self.until_ms.store(0, Ordering::Relaxed);
         }
         was_out
@@ -94,7 +94,7 @@ impl Health {
     /// Counts a failure, and gives for how long it is left out now, if it was not before.
     fn failed(&self, to_connect: bool, now: u64) -> Option<Duration> {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        let times = self.times_out.load(Ordering::Relaxed);
+        let times = self.ejections.load(Ordering::Relaxed);
         // Of what was left out once, one failure is enough.
         if !to_connect && failures < FAILURES_MAX && times == 0 {
             return None;
@@ -103,8 +103,8 @@ impl Health {
         if self.until_ms.load(Ordering::Relaxed) > now && !self.on_trial.swap(false, Ordering::Relaxed) {
             return None;
         }
-        let out = OUT.0.saturating_mul(1 << times.min(16)).min(OUT.1);
-        self.times_out.store(times + 1, Ordering::Relaxed);
+        let out = EJECTION.0.saturating_mul(1 << times.min(16)).min(EJECTION.1);
+        self.ejections.store(times + 1, Ordering::Relaxed);
         self.until_ms.store(now.saturating_add(millis(out)), Ordering::Relaxed);
         Some(out)
     }
@@ -113,7 +113,7 @@ impl Health {
 impl Endpoint {
     pub(super) fn new(server: Arc<str>, address: SocketAddr, peer: HttpPeer) -> Self {
         let health = Health::default();
-        Self { server, address, peer: Box::new(peer), health, told_ms: AtomicU64::new(0) }
+        Self { server, address, peer: Box::new(peer), health, logged_ms: AtomicU64::new(0) }
     }
 
     /// What pingora connects to.
@@ -138,17 +138,17 @@ impl Endpoint {
         }
     }
 
-    /// It gave no answer. The log tells at most one failure of an address in half a minute.
+    /// It gave no answer. The log has at most one failure of an address in half a minute.
     pub(crate) fn failed(&self, app: &str, cause: NetworkFailure, to_connect: bool, problem: &Error) {
         let now = now_ms();
         // A want of this machine says nothing of that one, nor does one odd page of its other pages.
         let says_nothing = matches!(cause, NetworkFailure::Local | NetworkFailure::Protocol);
         let out = if says_nothing { None } else { self.health.failed(to_connect, now) };
-        let told = self.told_ms.load(Ordering::Relaxed);
-        if told != 0 && now < told.saturating_add(millis(TOLD_EVERY)) {
+        let logged = self.logged_ms.load(Ordering::Relaxed);
+        if logged != 0 && now < logged.saturating_add(millis(LOG_EVERY)) {
             return;
         }
-        if self.told_ms.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if self.logged_ms.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
         let text = problem.to_string();
@@ -165,7 +165,7 @@ impl Endpoint {
     }
 }
 
-/// Why an attempt failed, as pingora tells it.
+/// Why an attempt failed, as pingora says it.
 pub(crate) fn cause_of(problem: &Error) -> NetworkFailure {
     match problem.root_etype() {
         ErrorType::ConnectRefused => NetworkFailure::Refused,
@@ -208,7 +208,7 @@ mod tests {
         assert!(!health.takes_requests(|| now), "one request tries it, and no other meanwhile");
         assert!(health.succeeded());
         assert!(health.takes_requests(|| now));
-        assert_eq!(health.failed(true, now), Some(OUT.0), "it begins anew");
+        assert_eq!(health.failed(true, now), Some(EJECTION.0), "it begins anew");
     }
 
     #[test]
@@ -221,10 +221,10 @@ mod tests {
         }
         health.failed(false, SECOND);
         health.failed(false, SECOND);
-        assert_eq!(health.failed(false, SECOND), Some(OUT.0));
+        assert_eq!(health.failed(false, SECOND), Some(EJECTION.0));
         assert_eq!(health.failed(false, 2 * SECOND), None, "what was under way says nothing new");
         assert!(health.takes_requests(|| 6 * SECOND));
-        assert_eq!(health.failed(false, 6 * SECOND), Some(2 * OUT.0), "the trial failed");
+        assert_eq!(health.failed(false, 6 * SECOND), Some(2 * EJECTION.0), "the trial failed");
     }
 
     #[test]

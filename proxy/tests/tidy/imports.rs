@@ -61,7 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/token", &["clock", "failure", "refusal"]),
     ("proxy/context", &["admit", "token"]),
     ("proxy/upstream", &["admit", "failure", "token"]),
-    ("proxy/denial", &["clock", "decision_record", "refusal"]),
+    ("proxy/denial", &["admit", "clock", "decision_record", "refusal"]),
     ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
     ("proxy/preflight", &["record"]),
     ("proxy/state", &["clock", "context", "denial", "process_log", "record", "route", "token", "upstream"]),
