@@ -37,16 +37,17 @@ pub fn install() {
     let counted = HANDSHAKES_AT.into_iter().filter_map(|target| format!("{target}=error").parse().ok());
     let filter = counted.fold(filter, EnvFilter::add_directive);
     // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
-    let discreet = filter_fn(|told| *told.level() <= Level::INFO || told.target().starts_with("portcullis"));
-    let either = Either::default();
+    let discreet =
+        filter_fn(|event| *event.level() <= Level::INFO || event.target().starts_with("portcullis"));
+    let format = LineFormat::default();
     // Without colours: nothing in a line steers a terminal.
     let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).event_format(either);
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).event_format(format);
     let _ =
         tracing_subscriber::registry().with(lines).with(filter).with(discreet).with(Handshakes).try_init();
 }
 
-/// Where pingora tells of handshakes that failed, of TLS and of HTTP/2; nothing else counts them.
+/// Where pingora reports handshakes that failed, of TLS and of HTTP/2; nothing else counts them.
 const HANDSHAKES_AT: [&str; 2] = ["pingora_core::services::listening", "pingora_core::apps"];
 /// How those lines begin.
 const HANDSHAKE_LINES: [&str; 2] = ["Downstream handshake", "H2 handshake error"];
@@ -69,21 +70,21 @@ impl<S: Subscriber> Layer<S> for Handshakes {
         if !HANDSHAKES_AT.contains(&target) {
             return true;
         }
-        let mut told = Told::default();
-        event.record(&mut told);
-        if told.of_handshake {
+        let mut message = Message::default();
+        event.record(&mut message);
+        if message.of_handshake {
             HANDSHAKES_FAILED.fetch_add(1, Ordering::Relaxed);
         }
-        !told.of_handshake
+        !message.of_handshake
     }
 }
 
 #[derive(Default)]
-struct Told {
+struct Message {
     of_handshake: bool,
 }
 
-impl Visit for Told {
+impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             let line = format!("{value:?}");
@@ -92,19 +93,19 @@ impl Visit for Told {
     }
 }
 
-/// One form or the other.
-struct Either {
+/// Text or JSON, as the configuration says.
+struct LineFormat {
     text: Format<Full>,
     json: Format<Json>,
 }
 
-impl Default for Either {
+impl Default for LineFormat {
     fn default() -> Self {
         Self { text: Format::default(), json: Format::default().json().flatten_event(true) }
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Either
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -151,14 +152,14 @@ mod tests {
         let writer = page.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
-            .event_format(Either::default())
+            .event_format(LineFormat::default())
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
-            tracing::error!(problem = %"x\u{1b}[2J\u{202e}\u{9b}y", "told \u{2066}so");
+            tracing::error!(problem = %"x\u{1b}[2J\u{202e}\u{9b}y", "said \u{2066}so");
         });
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        assert!(text.contains("told") && text.ends_with("\n"), "{text:?}");
+        assert!(text.contains("said") && text.ends_with("\n"), "{text:?}");
         assert!(text.trim_end().chars().all(printable::is_printable), "{text:?}");
     }
 }

@@ -93,7 +93,7 @@ pub struct DecisionRecord {
     pub truncated: bool,
     /// What the word of the token's issuer is good for, as `IssuerEvidence` writes it; absent where it is as usual.
     pub issuer_evidence: Option<u8>,
-    /// Whether the token came as a bearer's, where it did.
+    /// Whether the token was a bearer's in `Authorization`; absent where it was not.
     pub bearer: Option<bool>,
 }
 

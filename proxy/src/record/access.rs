@@ -1,4 +1,4 @@
-//! The access log: one line for each request that came to its end, as web servers write it.
+//! The access log: one line for each finished request, as web servers write it.
 //!
 //! It never holds a query, a cookie or a token; the person is named as in the decision log.
 
@@ -14,7 +14,7 @@ use crate::clock;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
-    /// When it came, UTC, ISO 8601.
+    /// When it was received, UTC, ISO 8601.
     pub created_date_time: String,
     /// The same in Unix seconds.
     #[serde(skip)]

@@ -82,7 +82,7 @@ pub struct Ended<'r> {
     pub stage: Option<Stage>,
     /// What went over the client's connection.
     pub traffic: Traffic,
-    /// The time since its head came.
+    /// The time since its head was received.
     pub took: Duration,
     /// Its id.
     pub request_id: u128,

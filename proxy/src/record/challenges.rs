@@ -1,7 +1,7 @@
 //! How challenges end: whether somebody who was asked for more comes back with it.
 //!
 //! A user's open challenge is a number in a small table of their app, so that neither asking nor
-//! coming back takes a lock or grows memory. What does not come back in time is told at a scrape.
+//! coming back takes a lock or grows memory. What is too old is found and counted at a scrape.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +64,7 @@ impl Challenges {
         Self(std::iter::repeat_with(AtomicU64::default).take(PLACES).collect())
     }
 
-    /// A user was asked for more; tells how the challenge ended whose place this one takes.
+    /// A user was asked for more; returns how the challenge ended whose place this one takes.
     pub(super) fn ask(&self, user: UserHash, now: u32) -> Option<End> {
         let (place, user) = user.place();
         let slot = self.0.get(place)?;
@@ -81,7 +81,7 @@ impl Challenges {
         }
     }
 
-    /// A user was let in; tells whether that ended a challenge.
+    /// A user was let in; returns whether that ended a challenge.
     pub(super) fn meet(&self, user: UserHash, now: u32) -> Option<End> {
         let (place, user) = user.place();
         let slot = self.0.get(place)?;
@@ -94,7 +94,7 @@ impl Challenges {
         Some(if age(entry, now) > OPEN_SECS_MAX { End::Abandoned } else { End::Met })
     }
 
-    /// Ends what is too old; tells how many.
+    /// Ends what is too old; returns how many.
     pub(super) fn expire(&self, now: u32) -> u64 {
         let expired = self.0.iter().filter(|slot| {
             let entry = slot.load(Ordering::Relaxed);

@@ -54,7 +54,7 @@ pub(super) struct Exemplar {
     pub(super) unix_ms: i64,
 }
 
-/// A page under way. Both formats are lines of the same kind, written straight into the text: ten thousand
+/// A page that is being written. Both formats are lines of the same kind, written straight into the text: ten thousand
 /// policies are thirty thousand lines at each scrape. What only OpenMetrics knows is left out of the other.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -273,9 +273,9 @@ mod tests {
     fn openmetrics_names_the_request_that_stands_for_a_count_and_ends_with_eof() {
         let text = page(Format::OpenMetrics);
         assert!(text.contains("# TYPE portcullis_unmet_requirements counter\n"), "{text}");
-        let told = r#" # {request_id="00000000-0000-0000-0000-000000000007"} 0.002 1700000000.042"#;
-        assert_eq!(text.matches(told).count(), 2, "{text}");
-        assert!(told.len() < EXEMPLAR_CHARS_MAX);
+        let expected = r#" # {request_id="00000000-0000-0000-0000-000000000007"} 0.002 1700000000.042"#;
+        assert_eq!(text.matches(expected).count(), 2, "{text}");
+        assert!(expected.len() < EXEMPLAR_CHARS_MAX);
         assert!(text.ends_with("# EOF\n"));
     }
 

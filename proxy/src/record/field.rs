@@ -1,4 +1,4 @@
-//! One value of a log line: printable, no longer than is worth reading, and marked where it was cut. What a
+//! One value of a log line: printable, bounded, and marked where it was cut. What a
 //! client sends is as long as it likes, and whoever reads a log on a terminal must not be spoken to by it.
 
 use portcullis_config::printable::is_printable;
@@ -73,9 +73,9 @@ pub fn short(text: &str, most: usize) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let mut kept = text.get(..end).unwrap_or_default().to_owned();
-    kept.push(CUT);
-    kept
+    let mut shortened = text.get(..end).unwrap_or_default().to_owned();
+    shortened.push(CUT);
+    shortened
 }
 
 /// A target without what may hold secrets: query, fragment, the parameters of a segment (`;jsessionid=…`), and
@@ -139,17 +139,20 @@ mod tests {
             assert!(shown.len() > most - 12, "{shown}");
         }
         for (text, most) in [("x".repeat(300), 256), ("ü".repeat(300), 255), ("😀".repeat(100), 256)] {
-            let kept = short(&text, most);
-            assert!(kept.len() <= most && kept.len() > most - 8 && kept.ends_with('…'), "{kept}");
+            let shortened = short(&text, most);
+            assert!(
+                shortened.len() <= most && shortened.len() > most - 8 && shortened.ends_with('…'),
+                "{shortened}"
+            );
         }
         assert_eq!(short("a\u{202e}b", 64), "a\u{202e}b");
         assert_eq!(field(&[0xff; 100], 16), "\\xff\\xff\\xff…");
-        assert_eq!(field(&[b'z'; 64], 64).len(), 64, "the twin fits");
+        assert_eq!(field(&[b'z'; 64], 64).len(), 64, "one that fits is whole");
     }
 
     #[test]
-    fn a_path_is_told_without_its_secrets() {
-        for (target, told) in [
+    fn a_path_is_logged_without_its_secrets() {
+        for (target, expected) in [
             ("/a/b?token=s3cret", "/a/b"),
             ("/a#access_token=s3cret", "/a"),
             ("http://anna:s3cret@wiki.test/a?b", "/a"),
@@ -159,7 +162,7 @@ mod tests {
             ("*", "*"),
             ("/https://x/y", "/https://x/y"),
         ] {
-            assert_eq!(path(target.as_bytes()), told, "{target}");
+            assert_eq!(path(target.as_bytes()), expected, "{target}");
         }
         assert_eq!(host(b"anna:s3cret@wiki.test:80"), "wiki.test:80");
     }

@@ -1,4 +1,4 @@
-//! Lines on their way to a sink: a queue that is bounded in bytes, and one thread that writes. Nothing that a
+//! Lines that wait for a sink: a queue that is bounded in bytes, and one thread that writes. Nothing that a
 //! request does waits for a disk; what does not fit is counted.
 
 use std::sync::Arc;
@@ -19,8 +19,8 @@ const BATCH_MAX: usize = 1_024;
 /// How long the thread lets lines gather before it looks again. It is woken by the first line after a silence
 /// only: a wake-up for each costs more than all else of a line.
 const GATHERING: Duration = Duration::from_millis(20);
-/// The longest that the end of the process waits for lines under way.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The longest that the end of the process waits for lines that are queued.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 /// What can be written as a line.
 pub(super) trait Line: Send + 'static {
@@ -96,21 +96,21 @@ impl<L: Line> Lines<L> {
 
     /// Waits until what was handed over is written, but not long. Blocks: for the end of the process.
     pub(super) fn flush(&self) {
-        let (done, told) = channel();
+        let (done, written) = channel();
         let started = Instant::now();
         while let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Flush(done.clone())) {
-            if started.elapsed() > LAST_WORDS {
+            if started.elapsed() > FLUSH_MAX {
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         // In vain when the sink hangs: what it did not take is lost with the process.
-        let _ = told.recv_timeout(LAST_WORDS);
+        let _ = written.recv_timeout(FLUSH_MAX);
     }
 }
 
 fn write<L: Line>(messages: &Receiver<Message<L>>, mut sink: Sink, counts: &Counts, name: &str) {
-    let (mut told, mut line) = (false, Vec::new());
+    let (mut is_reported, mut line) = (false, Vec::new());
     let mut next = messages.recv().ok();
     while next.is_some() {
         let (mut batch, mut seen, mut waiting, mut problem) = (0, 0, Vec::new(), None);
@@ -145,10 +145,10 @@ fn write<L: Line>(messages: &Receiver<Message<L>>, mut sink: Sink, counts: &Coun
             }
         };
         // Once for each time that it begins to fail: the counter has the number.
-        if let (Some(problem), false) = (&problem, told) {
+        if let (Some(problem), false) = (&problem, is_reported) {
             tracing::error!(%problem, "the {name} cannot be written");
         }
-        told = problem.is_some();
+        is_reported = problem.is_some();
         for done in waiting {
             // Nobody may be left to hear.
             let _ = done.send(());

@@ -199,7 +199,7 @@ impl DecisionLog {
     }
 
     /// Whether a request that was let in is one of the sample. The choice hangs on the random part
-    /// of its id alone, so that it can be told from the id and nobody can avoid it.
+    /// of its id alone, so that it can be worked out from the id and nobody can avoid it.
     #[must_use]
     pub const fn samples(&self, request_id: u128) -> bool {
         match self.grants_one_in {

@@ -1,4 +1,4 @@
-//! What policies come to, counted sixty-four at a time.
+//! The results of policies, counted sixty-four at a time.
 //!
 //! A decision reports most of its policies as rows of bits, and to count those one by one would cost more
 //! than deciding. So the counters of a row's policies are bit-sliced: bit `b` of plane `n` is bit `n` of
@@ -255,7 +255,7 @@ impl DecisionCounter<'_> {
         }
     }
 
-    /// A policy came to a result.
+    /// A policy had a result.
     pub fn applied(&mut self, policy: PolicyIndex, result: PolicyResult) {
         self.count(policy.0 as usize * RESULTS + cell_of(result));
     }

@@ -133,7 +133,7 @@ fn is_fit(path: &Path) -> io::Result<()> {
 /// Whether a log could be begun or continued there, without doing so; for `check`.
 ///
 /// # Errors
-/// What stands in the way.
+/// What is wrong with the place.
 pub fn can_log_to(sink: &LogSink) -> io::Result<()> {
     let path = match sink {
         LogSink::File { path, .. } => path,
@@ -359,13 +359,13 @@ mod tests {
         std::os::unix::fs::symlink(at("loop"), at("loop")).unwrap();
         for name in ["pipe", "folder", "link", "loop", "/dev/null", "elsewhere/below"] {
             let sink = LogSink::File { path: at(name), bytes_max: None, keep: 0 };
-            let told = Sink::open(&sink).map(|_| ()).unwrap_err().to_string();
-            assert!(told.contains(name), "{name}: {told}");
+            let problem = Sink::open(&sink).map(|_| ()).unwrap_err().to_string();
+            assert!(problem.contains(name), "{name}: {problem}");
             assert!(can_log_to(&sink).is_err(), "{name}: `check` says so, too");
         }
         let good = LogSink::File { path: at("good"), bytes_max: None, keep: 0 };
         assert!(can_log_to(&good).is_ok() && !at("good").exists());
-        assert!(Sink::open(&good).is_ok(), "the twin");
+        assert!(Sink::open(&good).is_ok(), "a file in a good place opens");
         let missing = LogSink::File { path: at("no-such-folder/log"), bytes_max: None, keep: 0 };
         assert!(can_log_to(&missing).is_err());
     }
@@ -403,12 +403,12 @@ mod tests {
         std::fs::remove_file(&moved).unwrap();
         sink.begin();
         sink.line(b"lost").unwrap();
-        assert!(sink.flush().is_err(), "and what is lost is told");
+        assert!(sink.flush().is_err(), "what is lost is reported");
         std::fs::remove_file(&path).unwrap();
         sink.begin();
         sink.line(b"after").unwrap();
         sink.flush().unwrap();
-        assert_eq!(read(&path), "after\n", "the twin: the place is free again");
+        assert_eq!(read(&path), "after\n", "the place is free again");
     }
 
     #[test]

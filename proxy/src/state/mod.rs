@@ -30,7 +30,7 @@ use crate::route::Routes;
 use crate::token::{KeyStore, TokenCache, Verifier};
 use crate::upstream::Upstreams;
 
-/// Verified tokens kept at most.
+/// Verified tokens cached at most.
 const CACHED_TOKENS: usize = 100_000;
 
 /// Everything that one request is judged with.
@@ -163,7 +163,7 @@ fn build(
     }
     let denials = Denials::new(&config, generation.0);
     let started = Instant::now();
-    // Ten thousand policies are megabytes: they are kept once.
+    // Ten thousand policies are megabytes: they are held once.
     let set = std::mem::take(&mut config.policies);
     let policies = CompiledPolicies::compile(set, generation).map_err(|problems| {
         let lines = problems.iter().map(|problem| format!("error[policy/compile]: {problem}\n"));
@@ -172,7 +172,7 @@ fn build(
     let compile = started.elapsed();
     // An issuer whose settings did not change keeps its keys.
     let store = |issuer: &settings::Issuer| {
-        let kept = former.and_then(|former| {
+        let known = former.and_then(|former| {
             let position = former.config.issuers.iter().position(|old| {
                 old.name == issuer.name
                     && old.issuer == issuer.issuer
@@ -184,7 +184,7 @@ fn build(
             })?;
             former.stores.get(position).cloned()
         });
-        kept.unwrap_or_else(|| Arc::new(KeyStore::new(issuer)))
+        known.unwrap_or_else(|| Arc::new(KeyStore::new(issuer)))
     };
     let stores: Vec<_> = config.issuers.iter().map(store).collect();
     // Where nothing changed that verification turns on, verified tokens stay verified: to verify thousands
