@@ -52,6 +52,8 @@ pub(crate) struct HeaderPresence {
     pub(crate) websocket: bool,
     /// `Connection: close`.
     pub(crate) close: bool,
+    /// A body in chunks.
+    pub(crate) chunked: bool,
     /// How many fields have a name that is not [plain](is_plain_name).
     pub(crate) odd_names: u8,
 }
@@ -116,6 +118,7 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
         _ => {}
     }
     if let Some(coding) = fields.coding {
+        fields.presence.chunked = true;
         let plain = coding.eq_ignore_ascii_case(b"chunked");
         // The parser takes the length away where both came (RFC 9112, section 6.1).
         let has_length =

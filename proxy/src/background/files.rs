@@ -42,7 +42,7 @@ impl Files {
     }
 
     /// These files with the stamps that `before` has of them: what changed since then is seen at the next look.
-    pub(super) fn as_before(mut self, before: &Self) -> Self {
+    pub(super) fn with_stamps_of(mut self, before: &Self) -> Self {
         for (path, stamp) in &mut self.0 {
             if let Some(known) = before.0.get(path) {
                 stamp.clone_from(known);

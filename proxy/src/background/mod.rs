@@ -128,7 +128,7 @@ impl BackgroundService for Background {
             self.reload().await;
             keys.follow(&self.state.snapshot().stores);
             // A change during the reload is seen at the next look.
-            known = self.look().await.as_before(&found);
+            known = self.look().await.with_stamps_of(&found);
         }
     }
 }

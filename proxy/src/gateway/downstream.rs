@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::TRANSFER_ENCODING;
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, Result, Session};
@@ -44,8 +43,7 @@ pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict 
             let verdict = stream.head(|received| {
                 ctx.authorize(&head(session.req_header()).with_raw(RawHead::beside(raw, received)))
             });
-            let chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
-            let is_sound = stream.expect_body(raw.len(), chunked);
+            let is_sound = stream.expect_body(raw.len(), ctx.facts.presence.chunked);
             match verdict {
                 Verdict::Permit(_) if !is_sound => Verdict::Refusal(Refusal::BadRequest(BadRequest::Framing)),
                 verdict => verdict,

@@ -1,5 +1,11 @@
 //! Walls between rooms and the small order of the house, as an ordinary test.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that cannot go on ends"
+)]
 
 mod graph;
 mod imports;
