@@ -197,7 +197,16 @@ fn challenge(
             }
             value(&text)
         }
-        _ => HeaderValue::from_static("Bearer"),
+        Refusal::Policy(..)
+        | Refusal::NoToken
+        | Refusal::BadSession(_)
+        | Refusal::KeysUnavailable
+        | Refusal::BadRequest(_)
+        | Refusal::NoApp
+        | Refusal::Internal
+        | Refusal::Upstream { .. }
+        | Refusal::BodyTooLarge
+        | Refusal::Loop => HeaderValue::from_static("Bearer"),
     }
 }
 

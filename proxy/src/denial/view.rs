@@ -117,7 +117,16 @@ impl<'v> View<'v> {
         let is_temporary = info.is_temporary();
         let refused = match refusal {
             Refusal::Policy(refused, _) => Some(*refused),
-            _ => None,
+            Refusal::BadRequest(_)
+            | Refusal::NoApp
+            | Refusal::NoToken
+            | Refusal::BadToken(_)
+            | Refusal::BadSession(_)
+            | Refusal::KeysUnavailable
+            | Refusal::Internal
+            | Refusal::Upstream { .. }
+            | Refusal::BodyTooLarge
+            | Refusal::Loop => None,
         };
         Self {
             info,
