@@ -76,16 +76,3 @@ fn every_row_has_a_test_or_a_reason_or_is_open_and_every_test_a_row() {
         }
     }
 }
-
-#[test]
-fn the_rows_are_those_of_the_page() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/design/never.md");
-    let Ok(text) = fs::read_to_string(&page) else {
-        eprintln!("skipped: {} is not here", page.display());
-        return;
-    };
-    let of_page: Vec<u16> =
-        text.lines().filter_map(|line| line.strip_prefix("| N")?.split(' ').next()?.parse().ok()).collect();
-    let ours: Vec<u16> = rows().into_keys().collect();
-    assert_eq!(of_page, ours);
-}
