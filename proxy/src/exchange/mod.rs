@@ -5,7 +5,7 @@ mod event;
 mod progress;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::HeaderValue;
@@ -34,6 +34,8 @@ pub struct RequestContext {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) started: Instant,
     pub(crate) request_id: RequestId,
+    /// The id as a header's value, written once: the app and the client both receive it.
+    id_value: OnceLock<HeaderValue>,
     /// When it came, or was judged anew last; exact to a tick of the kernel.
     now_unix_ms: i64,
     /// `None` when its other end has no address.
@@ -77,6 +79,7 @@ impl RequestContext {
             snapshot: state.snapshot(),
             started: Instant::now(),
             request_id: RequestId(uuid::Uuid::new_v7(stamp).as_u128()),
+            id_value: OnceLock::new(),
             now_unix_ms: clock::millis(since),
             connection: None,
             progress: Progress::Received,
@@ -183,7 +186,8 @@ impl RequestContext {
     /// The request's id as a header's value.
     pub(crate) fn id_value(&self) -> HeaderValue {
         // INVARIANT: hexadecimal digits and hyphens are fit for a header.
-        HeaderValue::try_from(self.id_text()).unwrap_or_else(|_| HeaderValue::from_static(""))
+        let write = || HeaderValue::try_from(self.id_text()).unwrap_or_else(|_| HeaderValue::from_static(""));
+        self.id_value.get_or_init(write).clone()
     }
 }
 
