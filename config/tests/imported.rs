@@ -140,7 +140,7 @@ fn decided(config: &Config, ask: &Ask) -> String {
             now: NOW,
         },
     );
-    let result = decision.applied.iter().next().map_or("notApplied", |(_, result)| result.as_str());
+    let result = decision.applied.first().map_or("notApplied", |(_, result)| result.as_str());
     match &decision.outcome {
         Outcome::Grant(_) => format!("grant {result}"),
         Outcome::Challenge(refused) => format!("challenge {} {result}", refused.primary.as_str()),

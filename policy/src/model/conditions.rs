@@ -11,7 +11,7 @@ use crate::value::{ClientAppSet, FlowSet, Platform, RiskSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Conditions {
     /// Client app types; `None` is any. A type that is not known counts as
-    /// [`ClientAppType::Other`].
+    /// [`ClientAppType::Other`](crate::value::ClientAppType::Other).
     pub client_apps: Option<ClientAppSet>,
     /// Device platforms.
     pub platforms: Option<Platforms>,
