@@ -35,7 +35,7 @@ impl Context<'_> {
         self.push(diagnostic);
     }
 
-    /// Parses a string; a flaw is told at its place.
+    /// Parses a string; a flaw is reported at its place.
     pub(crate) fn parse<T>(
         &mut self,
         text: &str,

@@ -13,7 +13,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Adds a name; a second definition is told.
+    /// Adds a name; a second definition is reported.
     pub(super) fn define(&mut self, cx: &mut Context<'_>, kind: &str, name: &str, at: At) -> bool {
         if let Some(earlier) = self.places.get(name) {
             let first = match earlier {

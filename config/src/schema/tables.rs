@@ -5,6 +5,7 @@ use super::{
     CONTEXTS, DISCLOSURE, Form, Key, Literal, Shape, TEXT, TEXTS, Table, default, optional, required,
 };
 use crate::settings::{AccessFormat, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog, Subject};
+use portcullis_policy::model::Evidence;
 use portcullis_policy::path::PathForm;
 
 const DURATION: Shape = Shape::Text(Form::Duration);
@@ -528,7 +529,7 @@ pub(crate) static EVIDENCE: Table = Table {
     keys: &[
         default(
             "mfa-methods",
-            Literal::Texts(&["mfa", "ngcmfa"]),
+            Literal::Texts(&Evidence::MFA_METHODS),
             TEXTS,
             "`amr` values that prove multifactor authentication.",
         ),

@@ -141,10 +141,16 @@ pub struct Evidence {
     pub protected_clients: Vec<String>,
 }
 
+impl Evidence {
+    /// The `amr` values that prove multifactor authentication where a configuration names none: RFC 8176's, and
+    /// Entra ID's for Windows Hello.
+    pub const MFA_METHODS: [&'static str; 2] = ["mfa", "ngcmfa"];
+}
+
 impl Default for Evidence {
     fn default() -> Self {
         Self {
-            mfa_methods: alloc::vec![String::from("mfa"), String::from("ngcmfa")],
+            mfa_methods: Self::MFA_METHODS.map(String::from).to_vec(),
             mfa_acrs: Vec::new(),
             mfa_contexts: Vec::new(),
             approved_clients: Vec::new(),

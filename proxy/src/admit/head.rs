@@ -1,5 +1,5 @@
 //! A request head before it is read. Its fields are for [`admit`](super::admit) alone to decide by; pages and logs,
-//! of refused requests too, are told single ones.
+//! of refused requests too, ask for single ones.
 
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 
