@@ -148,19 +148,81 @@ pub enum SyslogTarget {
 pub struct Listener {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Certificate and key; `None` is plain HTTP.
+    /// Certificates and keys; `None` is plain HTTP.
     pub tls: Option<ListenerTls>,
     /// The port that clients connect to, where it is another than that of `address`.
     pub public_port: Option<u16>,
+    /// Whether requests are sent to https, and none is let in. Of plain listeners alone.
+    pub redirect_to_https: bool,
+    /// For how long browsers come by https alone; an app may say otherwise for its hosts.
+    pub hsts: Option<Hsts>,
+}
+
+/// What a listener serves TLS with.
+#[derive(Clone, Debug)]
+pub struct ListenerTls {
+    /// Certificates with their keys; at least one. The first serves names that none is for.
+    pub pairs: Vec<CertificatePair>,
+    /// Keys that seal session tickets: the first seals, each opens. Empty: keys of the process alone.
+    pub ticket_keys: Vec<TicketKey>,
 }
 
 /// Certificate chain and private key, as PEM files that were seen to be readable.
-#[derive(Clone, Debug)]
-pub struct ListenerTls {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificatePair {
     /// Certificate chain.
     pub certificate: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// What session tickets are sealed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TicketKey(pub [u8; 80]);
+
+impl std::fmt::Debug for TicketKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TicketKey(…)")
+    }
+}
+
+/// HTTP Strict Transport Security (RFC 6797).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hsts {
+    /// How long browsers remember it.
+    pub max_age: Duration,
+    /// Whether it holds for names below the host.
+    pub include_subdomains: bool,
+}
+
+words! {
+    /// Whether an app's clients must show a certificate.
+    pub enum ClientDemand {
+        /// Nobody without a good one is let in.
+        Required = "required",
+        /// It is asked for, and must be good where there is one.
+        Optional = "optional",
+    }
+}
+
+/// Which client certificates an app takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Whether there must be one.
+    pub demand: ClientDemand,
+    /// Where they must come from; at least one.
+    pub authorities: Vec<Authorities>,
+    /// What was revoked. Empty: revocation is not looked at.
+    pub revocations: Vec<RevocationLists>,
+}
+
+/// Certificate revocation lists of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationLists {
+    /// The file.
+    pub file: PathBuf,
+    /// Its lists, in DER; at least one.
+    pub lists: Vec<Vec<u8>>,
 }
 
 /// Who may tell the client's address, and how.
@@ -363,6 +425,10 @@ pub struct App {
     pub allowed_origins: Vec<String>,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
+    /// Which certificates its clients must show; `None` does not ask for any.
+    pub client_certificates: Option<ClientCertificates>,
+    /// For how long browsers come by https alone; as the listener says if `None`.
+    pub hsts: Option<Hsts>,
 }
 
 /// The context that a path asks for: of the longest prefix that covers it. No allocation.
@@ -593,6 +659,8 @@ impl Server {
         let files = (&self.pid_file, &self.upgrade_socket);
         // HTTP/1 takes a changed `client-idle` at once, HTTP/2 does not.
         let process = (self.threads, self.upstream_pool, self.grace, self.client_idle, files);
-        format!("{:?}", (&self.listeners, self.admin, process, logs))
+        // Certificates, and what else a listener says, serve at once.
+        let addresses: Vec<_> = self.listeners.iter().map(|listener| listener.address).collect();
+        format!("{:?}", (addresses, self.admin, process, logs))
     }
 }

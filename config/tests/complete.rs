@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AccessFormat, AccessLog, AppDenial, Authorities, Config, DecisionLog, Disclosure, FullTo, IdentityValue,
-    KeySource, LogSink, PolicyDenial, ProcessLog, Subject, SupportKey, SyslogTarget,
+    AccessFormat, AccessLog, AppDenial, Authorities, ClientDemand, Config, DecisionLog, Disclosure, FullTo,
+    Hsts, IdentityValue, KeySource, LogSink, PolicyDenial, ProcessLog, Subject, SupportKey, SyslogTarget,
+    TicketKey,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -23,13 +24,25 @@ fn complete() -> Config {
 #[test]
 fn every_key_of_settings_arrives() {
     let config = complete();
-    assert_eq!(config.files.len(), 11, "{:?}", config.files);
+    assert_eq!(config.files.len(), 13, "{:?}", config.files);
     let authorities = |ca: &Option<Authorities>| ca.as_ref().map(|ca| ca.file.clone());
     let of_upstreams: Vec<_> = config.apps[0].upstreams.iter().map(|one| authorities(&one.ca)).collect();
     let file = Some("tests/complete/ca.pem".into());
     assert_eq!(of_upstreams, [None, file.clone(), file.clone()]);
     assert_eq!(config.issuers.iter().map(|one| authorities(&one.ca)).collect::<Vec<_>>(), [None, None, file]);
-    assert_eq!(config.server.listeners[0].tls.as_ref().unwrap().key, Path::new("tests/complete/key.pem"));
+    let listeners = &config.server.listeners;
+    let tls = |listener: usize| listeners[listener].tls.as_ref().unwrap();
+    assert_eq!(tls(0).pairs[0].key, Path::new("tests/complete/key.pem"));
+    assert_eq!((&tls(1).pairs, &tls(1).ticket_keys[..]), (&tls(0).pairs, &[TicketKey([9; 80])][..]));
+    assert!(listeners[2].tls.is_none() && listeners[2].redirect_to_https && !listeners[1].redirect_to_https);
+    let hsts = |days: u64, include_subdomains| {
+        Some(Hsts { max_age: Duration::from_secs(days * 86_400), include_subdomains })
+    };
+    assert_eq!((listeners[0].hsts, listeners[1].hsts), (hsts(30, false), hsts(1, false)));
+    assert_eq!(config.apps[0].hsts, hsts(365, true));
+    let clients = config.apps[0].client_certificates.as_ref().unwrap();
+    assert_eq!((clients.demand, clients.authorities.len()), (ClientDemand::Optional, 1));
+    assert_eq!(clients.revocations[0].lists, [vec![0x30, 0]]);
     let sink =
         LogSink::File { path: "tests/complete/decisions.log".into(), bytes_max: Some(64 << 20), keep: 3 };
     let access = AccessLog {

@@ -10,8 +10,10 @@ use portcullis_policy::text;
 use url::{Host, Url};
 
 use super::authorities::authorities;
+use super::client_certificates::{Entrances, client_certificates};
 use super::context::Context;
 use super::definitions::Definitions;
+use super::listener::hsts;
 use super::names::Names;
 use super::paths;
 use super::values::{self, Flaw};
@@ -48,12 +50,14 @@ pub(super) struct Routes {
     /// By the host, and the path without letter case.
     taken: BTreeMap<(String, String), Vec<Taken>>,
     own: Vec<SocketAddr>,
+    entrances: Option<Entrances>,
 }
 
 impl Routes {
-    /// Nothing is taken yet; the process listens on `own`.
-    pub(super) fn new(own: Vec<SocketAddr>) -> Self {
-        Self { taken: BTreeMap::new(), own }
+    /// Nothing is taken yet; the process listens on `own`, and clients come in by `entrances`, if these could be
+    /// read.
+    pub(super) fn new(own: Vec<SocketAddr>, entrances: Option<Entrances>) -> Self {
+        Self { taken: BTreeMap::new(), own, entrances }
     }
 }
 
@@ -114,6 +118,8 @@ pub(super) fn app(
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
+    let client_certificates = client_certificates(cx, view, &hosts, routes.entrances.as_ref());
+    let hsts = hsts(cx, view);
     let assigned = assigned(cx, view);
     let id = id?;
     let settings = App {
@@ -136,6 +142,8 @@ pub(super) fn app(
         websocket: view.is_on("websocket"),
         allowed_origins,
         timeouts: timeouts?,
+        client_certificates,
+        hsts,
     };
     let unmatched = match view.text("unmatched")? {
         "allow" => Unmatched::Allow,

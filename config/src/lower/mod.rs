@@ -5,6 +5,7 @@
 
 mod app;
 mod authorities;
+mod client_certificates;
 mod conditions;
 pub(crate) mod context;
 mod definitions;
@@ -12,6 +13,7 @@ mod denial;
 mod hints;
 mod interner;
 mod issuer;
+mod listener;
 mod names;
 mod paths;
 mod places;
@@ -211,7 +213,9 @@ fn settings(
     let own = server
         .iter()
         .flat_map(|server| server.listeners.iter().map(|listener| listener.address).chain([server.admin]));
-    let mut routes = app::Routes::new(own.collect());
+    let listeners = server.as_ref().map_or(&[][..], |server| &server.listeners);
+    let entrances = server.as_ref().map(|_| client_certificates::Entrances::of(listeners));
+    let mut routes = app::Routes::new(own.collect(), entrances);
     for view in main.tables("app", &APP) {
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));

@@ -1,19 +1,19 @@
 //! The process, trusted proxies and the country database.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::context::Context;
+use super::listener;
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
-use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LISTENER, LISTENER_TLS};
+use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LISTENER};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
-    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, Listener, ListenerTls, LogSink, ProcessLog,
-    Server, Subject, SyslogTarget, TrustedProxies,
+    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, LogSink, ProcessLog, Server, Subject,
+    SyslogTarget, TrustedProxies,
 };
 
 pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
@@ -21,7 +21,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
     let mut taken = BTreeSet::new();
     let mut listeners = Vec::new();
     for listener in view.tables("listeners", &LISTENER) {
-        listeners.extend(self::listener(cx, listener, &mut taken));
+        listeners.extend(listener::listener(cx, listener, &mut taken));
     }
     let admin = cx.parse_key(view, "admin", values::socket_address)?;
     if !admin.ip().is_loopback() && !public_admin {
@@ -36,7 +36,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
             .help("use a loopback address, or set `insecure-options = { public-admin = true }`"),
         );
     }
-    if taken.iter().any(|address| clash(*address, admin)) {
+    if taken.iter().any(|address| listener::clash(*address, admin)) {
         let what = format!("`{admin}` is a public listener too");
         cx.push(
             Diagnostic::error("server/address-twice", view.at_key("admin"), what)
@@ -68,37 +68,6 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
             .word("subject", Subject::from_word)?,
         process_log: view.word("process-log", ProcessLog::from_word)?,
     })
-}
-
-/// Whether two addresses cannot both be listened on.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
-    one.port() == other.port()
-        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
-}
-
-fn listener(cx: &mut Context<'_>, view: View<'_>, taken: &mut BTreeSet<SocketAddr>) -> Option<Listener> {
-    let tls = view.table("tls", &LISTENER_TLS).map(|tls| {
-        let certificate = cx.readable(tls, "certificate");
-        let key = cx.readable(tls, "key").inspect(|path| cx.is_secret(path));
-        Some(ListenerTls { certificate: certificate?, key: key? })
-    });
-    let address = cx.parse_key(view, "address", values::socket_address)?;
-    if taken.iter().any(|earlier| clash(*earlier, address)) {
-        let what = format!("`{address}` is listened on twice");
-        cx.push(
-            Diagnostic::error("server/address-twice", view.at_key("address"), what)
-                .help("give each listener an address and port of its own"),
-        );
-    }
-    taken.insert(address);
-    let public_port = view.integer("public-port");
-    match tls {
-        // A certificate that cannot be used never turns into plain HTTP.
-        Some(None) => None,
-        Some(tls) => Some(Listener { address, tls, public_port }),
-        None if view.get("tls").is_some() => None,
-        None => Some(Listener { address, tls: None, public_port }),
-    }
 }
 
 fn decision_log(cx: &mut Context<'_>, view: View<'_>) -> Option<DecisionLog> {

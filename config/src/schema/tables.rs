@@ -4,11 +4,14 @@ use super::policy_tables::POLICY;
 use super::{
     CONTEXTS, DISCLOSURE, Form, Key, Literal, Shape, TEXT, TEXTS, Table, default, optional, required,
 };
-use crate::settings::{AccessFormat, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog, Subject};
+use crate::settings::{
+    AccessFormat, ClientDemand, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog, Subject,
+};
 use portcullis_policy::model::Evidence;
 use portcullis_policy::path::PathForm;
 
 const DURATION: Shape = Shape::Text(Form::Duration);
+const PATHS: Shape = Shape::Either(&[Shape::Text(Form::Path), Shape::List(&Shape::Text(Form::Path))]);
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
 static LOCATION_SHAPE: Shape = Shape::Table(&LOCATION);
 static STRENGTH_SHAPE: Shape = Shape::Table(&STRENGTH);
@@ -186,17 +189,65 @@ pub(crate) static LISTENER: Table = Table {
     title: "a listener",
     keys: &[
         required("address", Shape::Text(Form::SocketAddress), "Address and port."),
-        optional("tls", Shape::Table(&LISTENER_TLS), "Certificate and key; plain HTTP if absent."),
+        optional("tls", Shape::Table(&LISTENER_TLS), "Certificates and keys; plain HTTP if absent."),
         optional(
             "public-port",
             Shape::Integer { min: 1, max: 65_535 },
             "The port that clients connect to, where ports are translated on the way here; the listener's if absent.",
+        ),
+        default(
+            "redirect-to-https",
+            Literal::Bool(false),
+            Shape::Bool,
+            "On a plain listener: sends clients to https with 308, and lets nobody in; the port is that of the first listener with TLS, or 443.",
+        ),
+        optional(
+            "hsts",
+            HSTS_SHAPE,
+            "`Strict-Transport-Security` of answers to requests that came by https: for how long browsers come by https alone.",
+        ),
+    ],
+};
+
+const HSTS_SHAPE: Shape = Shape::Either(&[DURATION, Shape::Table(&HSTS)]);
+
+pub(crate) static HSTS: Table = Table {
+    title: "hsts",
+    keys: &[
+        required("max-age", DURATION, "For how long, from each answer on."),
+        default(
+            "include-subdomains",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether it holds for every name below the host, too.",
         ),
     ],
 };
 
 pub(crate) static LISTENER_TLS: Table = Table {
     title: "tls",
+    keys: &[
+        optional(
+            "certificate",
+            Shape::Text(Form::Path),
+            "PEM file with the certificate chain, if there is one.",
+        ),
+        optional("key", Shape::Text(Form::Path), "PEM file with the private key of `certificate`."),
+        optional(
+            "certificates",
+            Shape::List(&Shape::Table(&PAIR)),
+            "Several certificates: a client is served that of the name it asks for, exact before `*.`, or else the first.",
+        ),
+        optional(
+            "ticket-keys",
+            Shape::List(&Shape::Text(Form::Path)),
+            "Files with 80 random bytes, raw or in base64, that seal session tickets, the same for all replicas: the first seals, each opens; keys of this process alone if absent.",
+        ),
+    ],
+};
+
+pub(crate) static PAIR: Table = Table {
+    title: "a certificate",
     keys: &[
         required("certificate", Shape::Text(Form::Path), "PEM file with the certificate chain."),
         required("key", Shape::Text(Form::Path), "PEM file with the private key."),
@@ -363,6 +414,26 @@ pub(crate) static APP: Table = Table {
             "upstream-ca",
             Shape::Text(Form::Path),
             "A PEM file with the authorities that certificates of its https upstreams must come from; the system's if absent.",
+        ),
+        optional(
+            "client-certificate",
+            Shape::Word(&ClientDemand::WORDS),
+            "Whether clients must show a certificate, or are asked for one that must be good; not asked if absent.",
+        ),
+        optional(
+            "client-ca",
+            PATHS,
+            "PEM files with the authorities that clients' certificates must come from.",
+        ),
+        optional(
+            "client-crl",
+            PATHS,
+            "PEM files with the authorities' revocation lists, one of each authority of a chain; nothing is revoked if absent.",
+        ),
+        optional(
+            "hsts",
+            HSTS_SHAPE,
+            "`Strict-Transport-Security` for its hosts, in place of the listener's and of its own; shown once somebody is known.",
         ),
         optional("assigned", Shape::Table(&ASSIGNED), "Who may open it at all; everybody if absent."),
         default(

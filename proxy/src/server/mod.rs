@@ -15,7 +15,7 @@ use pingora::server::{
 };
 use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
-use portcullis_config::settings::ListenerTls;
+use portcullis_config::settings::CertificatePair;
 use portcullis_config::{file, output};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -94,7 +94,7 @@ pub fn prepare_process() {
 
 /// Whether certificate and key are what they are said to be, and belong together. Pingora would panic in
 /// the listener's own thread, and the process would live on without serving.
-pub(crate) fn check_pair(tls: &ListenerTls) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn check_pair(tls: &CertificatePair) -> Result<(), Box<dyn std::error::Error>> {
     // A second call finds it installed already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let chain: Vec<CertificateDer<'static>> =
@@ -226,6 +226,7 @@ pub fn serve(state: &'static State, start: Start) -> Result<(), ServeError> {
         match &listener.tls {
             None => proxy.add_listener(listening),
             Some(tls) => {
+                let Some(tls) = tls.pairs.first() else { continue };
                 let fail = |problem: &dyn std::fmt::Display| ServeError::Tls {
                     address: address.clone(),
                     problem: problem.to_string(),

@@ -14,7 +14,7 @@ pub(crate) const PEM_BYTES_MAX: u64 = 1 << 20;
 /// A file that cannot be read is left out: the listener itself says so, in words.
 pub(super) fn expiries(listeners: &[Listener]) -> Vec<(String, i64)> {
     let expiry = |listener: &Listener| {
-        let file = &listener.tls.as_ref()?.certificate;
+        let file = &listener.tls.as_ref()?.pairs.first()?.certificate;
         let pem = file::read(file, PEM_BYTES_MAX).ok()?;
         let leaf = CertificateDer::pem_slice_iter(&pem).next()?.ok()?;
         let (_, certificate) = X509Certificate::from_der(&leaf).ok()?;
@@ -25,7 +25,7 @@ pub(super) fn expiries(listeners: &[Listener]) -> Vec<(String, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_config::settings::ListenerTls;
+    use portcullis_config::settings::{CertificatePair, ListenerTls};
 
     use super::*;
 
@@ -39,13 +39,22 @@ mod tests {
         };
         let certificate = folder.path().join("chain.pem");
         std::fs::write(&certificate, pem(2030) + &pem(2050)).unwrap();
+        let plain = Listener {
+            address: "127.0.0.1:80".parse().unwrap(),
+            tls: None,
+            public_port: None,
+            redirect_to_https: false,
+            hsts: None,
+        };
         let listener = |certificate| Listener {
             address: "127.0.0.1:443".parse().unwrap(),
-            tls: Some(ListenerTls { certificate, key: folder.path().join("key.pem") }),
-            public_port: None,
+            tls: Some(ListenerTls {
+                pairs: vec![CertificatePair { certificate, key: folder.path().join("key.pem") }],
+                ticket_keys: Vec::new(),
+            }),
+            ..plain.clone()
         };
         let missing = folder.path().join("missing.pem");
-        let plain = Listener { address: "127.0.0.1:80".parse().unwrap(), tls: None, public_port: None };
         assert_eq!(
             expiries(&[listener(certificate), listener(missing), plain]),
             [("127.0.0.1:443".to_owned(), 1_893_456_000)]

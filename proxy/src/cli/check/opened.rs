@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use portcullis_config::diagnose::{Diagnostic, FileId, Severity};
-use portcullis_config::settings::{KeySource, ListenerTls};
+use portcullis_config::settings::{CertificatePair, KeySource};
 use portcullis_config::{Config, Loaded, file};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -65,7 +65,8 @@ impl Look<'_> {
             config.apps.iter().flat_map(|app| &app.hosts).map(String::as_str).collect();
         let mut covered: BTreeSet<&str> = BTreeSet::new();
         let mut first = None;
-        for tls in config.server.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
+        let listeners = config.server.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        for tls in listeners.flat_map(|tls| &tls.pairs) {
             first.get_or_insert(tls.certificate.as_path());
             self.pair(tls);
             let Ok(pem) = file::read(&tls.certificate, PEM_BYTES_MAX) else { continue };
@@ -107,7 +108,7 @@ impl Look<'_> {
         }
     }
 
-    fn pair(&mut self, tls: &ListenerTls) {
+    fn pair(&mut self, tls: &CertificatePair) {
         let Err(problem) = check_pair(tls) else { return };
         let (certificate, key) = (tls.certificate.display(), tls.key.display());
         let apart = problem.downcast_ref::<rustls::Error>().is_some_and(|error| {

@@ -1,0 +1,180 @@
+//! Public listeners: addresses, certificates, ticket keys, and what plain ones do.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::context::Context;
+use super::values;
+use crate::diagnose::Diagnostic;
+use crate::file;
+use crate::schema::tables::{HSTS, LISTENER_TLS, PAIR};
+use crate::schema::tree::{Node, View};
+use crate::settings::{CertificatePair, Hsts, Listener, ListenerTls, TicketKey};
+
+/// The largest file with a ticket key: 80 bytes in base64, and what an editor adds.
+const KEY_FILE_BYTES_MAX: u64 = 1_024;
+
+/// Whether two addresses cannot both be listened on.
+pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+pub(super) fn listener(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    taken: &mut BTreeSet<SocketAddr>,
+) -> Option<Listener> {
+    let tls = view.table("tls", &LISTENER_TLS).map(|tls| self::tls(cx, tls));
+    let address = cx.parse_key(view, "address", values::socket_address)?;
+    if taken.iter().any(|earlier| clash(*earlier, address)) {
+        let what = format!("`{address}` is listened on twice");
+        cx.push(
+            Diagnostic::error("server/address-twice", view.at_key("address"), what)
+                .help("give each listener an address and port of its own"),
+        );
+    }
+    taken.insert(address);
+    let public_port = view.integer("public-port");
+    let redirect_to_https = view.is_on("redirect-to-https");
+    if redirect_to_https && view.get("tls").is_some() {
+        cx.push(
+            Diagnostic::error(
+                "listener/redirect",
+                view.at_key("redirect-to-https"),
+                "a listener with TLS sends its clients to https",
+            )
+            .why("they would be sent to where they are, again and again")
+            .help("say it of the plain listener, or take `tls` away here"),
+        );
+    }
+    let hsts = hsts(cx, view);
+    let tls = match tls {
+        // A certificate that cannot be used never turns into plain HTTP.
+        Some(tls) => Some(tls?),
+        None if view.get("tls").is_some() => return None,
+        None => None,
+    };
+    Some(Listener { address, tls, public_port, redirect_to_https, hsts })
+}
+
+/// `hsts` of a listener or an app: a duration, or a table.
+pub(super) fn hsts(cx: &mut Context<'_>, view: View<'_>) -> Option<Hsts> {
+    let table = view.table("hsts", &HSTS);
+    let max_age = match table {
+        Some(table) => cx.parse_key(table, "max-age", values::duration)?,
+        None => cx.parse_key(view, "hsts", values::duration)?,
+    };
+    if max_age.as_secs() == 0 {
+        let at = table.map_or_else(|| view.at_key("hsts"), |table| table.at_key("max-age"));
+        cx.push(
+            Diagnostic::error("hsts/max-age", at, "`hsts` for less than a second")
+                .why("browsers count whole seconds, and 0 makes them forget it (RFC 6797, section 6.1.1)")
+                .help("write `hsts = \"365d\"`, or leave it out"),
+        );
+    }
+    let include_subdomains = table.is_some_and(|table| table.is_on("include-subdomains"));
+    Some(Hsts { max_age, include_subdomains })
+}
+
+fn tls(cx: &mut Context<'_>, view: View<'_>) -> Option<ListenerTls> {
+    let ticket_keys = ticket_keys(cx, view);
+    let is_single = view.get("certificate").is_some() || view.get("key").is_some();
+    let pairs: Vec<Option<CertificatePair>> = match view.get("certificates") {
+        Some(node) if is_single => {
+            cx.push(
+                Diagnostic::error("listener/certificates", node.at, "one certificate and a list of them")
+                    .why("it would not be clear which of them serves names that none is for")
+                    .help("move `certificate` and `key` into the list; its first one serves all other names"),
+            );
+            return None;
+        }
+        Some(_) => {
+            cx.not_empty(view, "certificates", "no TLS could be served");
+            view.tables("certificates", &PAIR).map(|one| pair(cx, one)).collect()
+        }
+        None => {
+            for (key, other) in [("certificate", "key"), ("key", "certificate")] {
+                if view.get(key).is_none() {
+                    let why = match view.get(other) {
+                        Some(_) => "one is nothing without the other",
+                        None => "no TLS could be served",
+                    };
+                    cx.push(
+                        Diagnostic::error("key/missing", view.at(), format!("`{key}` is missing in tls"))
+                            .why(why)
+                            .help(
+                                "write `tls = { certificate = \"wiki.pem\", key = \"wiki.key\" }`, or `certificates` with several such",
+                            ),
+                    );
+                }
+            }
+            vec![pair(cx, view)]
+        }
+    };
+    let pairs: Vec<CertificatePair> = pairs.into_iter().collect::<Option<_>>()?;
+    (!pairs.is_empty()).then_some(ListenerTls { pairs, ticket_keys: ticket_keys? })
+}
+
+fn pair(cx: &mut Context<'_>, view: View<'_>) -> Option<CertificatePair> {
+    let certificate = cx.readable(view, "certificate");
+    let key = cx.readable(view, "key").inspect(|path| cx.is_secret(path));
+    Some(CertificatePair { certificate: certificate?, key: key? })
+}
+
+/// Keys of 80 bytes, each in its own file. `None` when one cannot be read: the tickets that other replicas sealed
+/// with it could not be opened.
+fn ticket_keys(cx: &mut Context<'_>, view: View<'_>) -> Option<Vec<TicketKey>> {
+    cx.not_empty(view, "ticket-keys", "leave it out for keys of the process alone");
+    let mut keys: Vec<TicketKey> = Vec::new();
+    let mut is_whole = view.items("ticket-keys").iter().all(|node| Node::text(node).is_some());
+    for (text, at) in view.texts("ticket-keys") {
+        let Some(path) = cx.readable_at(text, at) else {
+            is_whole = false;
+            continue;
+        };
+        cx.is_secret(&path);
+        match file::read(&path, KEY_FILE_BYTES_MAX).ok().and_then(|bytes| ticket_key(&bytes)) {
+            Some(key) if keys.contains(&key) => cx.push(
+                Diagnostic::error("tls/ticket-key", at, "this key is in the list already")
+                    .help("name each key once; a new one goes first, and an old one out after a day"),
+            ),
+            Some(key) => keys.push(key),
+            None => {
+                is_whole = false;
+                cx.push(
+                    Diagnostic::error("tls/ticket-key", at, "this file holds no key of 80 bytes")
+                        .why("sessions could not be resumed at other replicas")
+                        .help("make one with `(umask 027; openssl rand 80 > FILE)`, and give each replica the same"),
+                );
+            }
+        }
+    }
+    is_whole.then_some(keys)
+}
+
+/// 80 bytes as they are, or in base64.
+fn ticket_key(bytes: &[u8]) -> Option<TicketKey> {
+    let raw = <[u8; 80]>::try_from(bytes).ok();
+    let decoded = || <[u8; 80]>::try_from(STANDARD.decode(bytes.trim_ascii()).ok()?).ok();
+    raw.or_else(decoded).map(TicketKey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_key_is_eighty_bytes_raw_or_in_base64() {
+        let key: [u8; 80] = std::array::from_fn(|at| at as u8);
+        assert_eq!(ticket_key(&key), Some(TicketKey(key)));
+        let text = format!("{}\n", STANDARD.encode(key));
+        assert_eq!(ticket_key(text.as_bytes()), Some(TicketKey(key)));
+        for bad in [&key[1..], b"", &[b'A'; 81], STANDARD.encode(&key[..48]).as_bytes()] {
+            assert_eq!(ticket_key(bad), None, "{bad:?}");
+        }
+    }
+}
