@@ -21,7 +21,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Tells about `state`.
+    /// Reports on `state`.
     #[must_use]
     pub const fn new(state: &'static State) -> Self {
         Self { state, writing: Mutex::const_new(()) }

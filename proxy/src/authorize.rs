@@ -2,7 +2,7 @@
 //! of the request, out.
 //!
 //! [`Authorizer::authorize`] is the one screen that matters: admit, route, authenticate, gather, decide. Its only
-//! way to a [`Permit`] is a decision that granted. Nothing here knows pingora: `gateway` judges what a client sent,
+//! source of a [`Permit`] is a decision that granted. Nothing here knows pingora: `gateway` judges what a client sent,
 //! and whoever is asked on behalf of another proxy judges what that describes.
 
 use std::net::IpAddr;
@@ -105,7 +105,7 @@ struct AccessRequest<'r> {
 }
 
 impl Authorizer<'_> {
-    /// Judges a request; `facts` are what was learned on the way, whatever the verdict is.
+    /// Judges a request; `facts` are what was learned, whatever the verdict is.
     pub fn authorize(&self, head: &Head<'_>, connection: Connection, facts: &mut RequestFacts) -> Verdict {
         self.judge(head, connection, facts).into()
     }
@@ -230,7 +230,7 @@ impl Authorizer<'_> {
         if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
             return Err(bad_token(Refusal::BadToken(BadToken::Audience), place));
         }
-        // From here on somebody is known. A credential that came twice, or that nobody read, names somebody else.
+        // From here on the user is known. A credential that was sent twice, or that nobody read, may name another user.
         let is_unread =
             place != TokenLocation::Authorization && authorization.is_some_and(|value| !value.is_ascii());
         if cookie.is_err() || is_unread {
@@ -265,8 +265,8 @@ impl Authorizer<'_> {
         let asked = AccessRequest { signals, ..*asked };
         match outcome.into_granted() {
             Ok(permit) => {
-                // Most are not logged. Of those that are, all that applied is logged: asked a second time, for the
-                // first time kept only what was noteworthy.
+                // Most are not logged. A logged one lists all that applied, so it is decided a second time: the first
+                // time recorded only what was noteworthy.
                 if state.log.is_on() && (!facts.applied.is_empty() || state.log.samples(self.request_id.0)) {
                     let decision = snapshot.policies.decide(asked.caller.scope(), &asked.signals);
                     facts.applied = decision.applied;
@@ -370,7 +370,7 @@ fn accepted_by_app(request: &AdmittedRequest<'_>, app: &App) -> Result<(), Refus
     Ok(())
 }
 
-/// Counts what the policies came to, and keeps what page and log may say of it.
+/// Counts the policies' results, and holds what page and log may say of them.
 struct DecisionObserver<'s> {
     /// `None` when the request was counted before.
     counter: Option<DecisionCounter<'s>>,
@@ -449,7 +449,7 @@ upstreams = ["http://127.0.0.1:9"]
     }
 
     #[test]
-    fn a_stranger_is_refused_in_the_same_way_where_there_is_no_app() {
+    fn a_stranger_gets_the_same_refusal_where_there_is_no_app() {
         let (verdict, facts, _) = judge("other.test", "/page");
         assert!(matches!(verdict, Verdict::Refusal(Refusal::NoToken)), "{verdict:?}");
         assert_eq!(facts.app, None);

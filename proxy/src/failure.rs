@@ -13,7 +13,7 @@ words! {
     pub enum NetworkFailure {
         /// Nobody listens there.
         Refused = "refused",
-        /// There is no way to its network.
+        /// There is no route to its network.
         Unreachable = "unreachable",
         /// No connection, or no answer, in time.
         Timeout = "timeout",

@@ -16,7 +16,7 @@ use crate::record::can_log_to;
 const RUN_FOLDER: &str = "/run/portcullis";
 
 /// Where a file of the running process goes. Without systemd there may be no [`RUN_FOLDER`]: then it goes to the
-/// user's own runtime folder (XDG Base Directory Specification, `XDG_RUNTIME_DIR`), or nowhere (`None`).
+/// user's own runtime folder (XDG Base Directory Specification, `XDG_RUNTIME_DIR`), or there is none (`None`).
 pub(crate) fn runtime_file(configured: &Path, user_folder: Option<&Path>) -> Option<PathBuf> {
     let is_usable = |folder: &Path| folder.is_dir() && rustix::fs::access(folder, Access::WRITE_OK).is_ok();
     if configured.parent() != Some(Path::new(RUN_FOLDER)) || is_usable(Path::new(RUN_FOLDER)) {
@@ -44,7 +44,7 @@ pub(crate) fn make_folder(file: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Something that stands in the way.
+/// Something that would stop `run`.
 #[derive(Clone, Debug)]
 pub(crate) struct Obstacle {
     /// The file or socket that it is about; empty for none.
@@ -53,7 +53,7 @@ pub(crate) struct Obstacle {
     pub(crate) what: String,
 }
 
-/// Everything that stands in the way.
+/// Everything that would stop `run`.
 #[must_use]
 pub(crate) fn problems(config: &Config) -> Vec<Obstacle> {
     let log = &config.server.decision_log;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_systemd_files_of_the_process_go_to_the_users_folder_or_nowhere() {
+    fn without_systemd_files_of_the_process_go_to_the_users_folder_or_are_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("own.pid");
         assert_eq!(runtime_file(&own, None), Some(own.clone()), "what is configured stays");

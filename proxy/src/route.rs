@@ -30,7 +30,7 @@ pub enum Found<'r> {
     App(Route<'r>),
     /// No app.
     None,
-    /// The paths do not lead to one app, and nobody can tell which of them would serve the request.
+    /// The paths do not lead to one app, and it is unclear which of them would serve the request.
     Several,
 }
 
@@ -131,8 +131,8 @@ mod tests {
         );
         fs::write(&path, text).unwrap();
         let loaded = portcullis_config::load(&path);
-        let told = portcullis_config::diagnose::render_text(&loaded.diagnostics, &loaded.sources);
-        Routes::new(&loaded.config.unwrap_or_else(|| panic!("{told}")).apps)
+        let problems = portcullis_config::diagnose::render_text(&loaded.diagnostics, &loaded.sources);
+        Routes::new(&loaded.config.unwrap_or_else(|| panic!("{problems}")).apps)
     }
 
     fn app(id: &str, lines: &str) -> String {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_that_tells_cases_apart_is_found_by_its_own_spelling() {
+    fn an_app_with_case_sensitive_paths_is_found_by_its_own_spelling() {
         let apps = [app("root", ""), app("admin", "path = \"/admin\"\npaths = \"case-sensitive\"")];
         let routes = routes(&apps.concat());
         assert_eq!(found(&routes, "/admin/x", &[]), Some((1, None, 0)));
@@ -199,7 +199,7 @@ mod tests {
         let c = |number: &str| Some(number.to_owned());
         assert_eq!(found(&routes, "/pay/x", &[]), Some((0, c("c1"), 0)));
         assert_eq!(found(&routes, "/pay/help", &[]), Some((0, c("c2"), 0)));
-        // On a server that tells cases apart this is no help page: both are asked for.
+        // On a case-sensitive server this is no help page: both contexts are required.
         assert_eq!(found(&routes, "/pay/HELP", &[]), Some((0, c("c2"), 2)));
         assert_eq!(found(&routes, "/PAY", &[]), Some((0, c("c1"), 2)));
         assert_eq!(found(&routes, "/x", &["/pay"]), Some((0, None, 2)));

@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_first_header_that_is_wrong_is_named_and_its_value_is_not() {
-        let told = |bad, lines: &[(&'static str, &'static [u8])]| {
+        let named = |bad, lines: &[(&'static str, &'static [u8])]| {
             let fields = lines.iter().map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
             });
@@ -72,7 +72,7 @@ mod tests {
             (BadRequest::ForwardedAddress, vec![host, ("x-forwarded-for", b"x")], "x-forwarded-for"),
             (BadRequest::Target, vec![host], "target"),
         ] {
-            assert_eq!(told(bad, &lines), name, "{bad:?}");
+            assert_eq!(named(bad, &lines), name, "{bad:?}");
         }
     }
 }

@@ -16,11 +16,11 @@ const FIELDS_MAX: usize = 100;
 /// Bytes of all header fields and the target together.
 const HEAD_BYTES_MAX: usize = 48 * 1024;
 
-/// The fields that later rooms read, each of which came once at most.
+/// The fields that later modules read, each of which was sent once at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'r> {
     pub(super) host: Option<&'r str>,
-    /// As it came: a token is read when it is verified, and else nobody reads it.
+    /// As received: only the verification of tokens reads it.
     pub(super) authorization: Option<&'r [u8]>,
     pub(super) user_agent: Option<&'r str>,
     pub(super) platform_hint: Option<&'r str>,
@@ -28,9 +28,9 @@ pub(super) struct Fields<'r> {
     /// `Destination`: the second path of a WebDAV request.
     pub(super) destination: Option<&'r str>,
     pub(super) presence: HeaderPresence,
-    /// The lines of the header that tells the client's address.
+    /// The lines of the header that has the client's address.
     pub(super) forwarded: Lines<'r>,
-    /// What else a trusted proxy tells of the client's connection.
+    /// What else a trusted proxy reports of the client's connection.
     pub(super) forwarded_site: ForwardedSite<'r>,
     coding: Option<&'r [u8]>,
     connection: ConnectionOptions,
@@ -43,7 +43,7 @@ struct ConnectionOptions {
     upgrade: bool,
 }
 
-/// What came beside the fields that everybody sends.
+/// Which of the less usual fields are present.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HeaderPresence {
     /// `Upgrade`, with whatever in it.
@@ -84,7 +84,7 @@ impl<'r> Lines<'r> {
 }
 
 /// Checks everything but target, host and address, in one pass over the fields. `forwarded` is the header
-/// that trusted proxies tell the client's address in.
+/// in which trusted proxies report the client's address.
 pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<Fields<'r>, BadRequest> {
     let mut fields = Fields::default();
     let mut bytes = head.target.len();
@@ -120,7 +120,7 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
     if let Some(coding) = fields.coding {
         fields.presence.chunked = true;
         let plain = coding.eq_ignore_ascii_case(b"chunked");
-        // The parser takes the length away where both came (RFC 9112, section 6.1).
+        // The parser removes the length where both were sent (RFC 9112, section 6.1).
         let has_length =
             fields.content_length.is_some() || head.raw.is_some_and(|raw| raw.has_field("content-length"));
         if !plain || has_length || head.version != Version::HTTP_11 {
@@ -167,7 +167,7 @@ impl<'r> Fields<'r> {
             "connection" => self.connection.take(value),
             "upgrade" => {
                 self.presence.upgrade = true;
-                // A list; versions are told behind a slash.
+                // A list; versions follow a slash.
                 self.presence.websocket |= value
                     .as_bytes()
                     .split(|byte| *byte == b',')
@@ -262,7 +262,7 @@ pub(super) fn host_and_port(stated: &str) -> Result<(&str, Option<u16>), BadRequ
         let (address, rest) = stated.split_once(']').ok_or(BadRequest::Host)?;
         let inside = address.strip_prefix('[').ok_or(BadRequest::Host)?;
         inside.parse::<std::net::Ipv6Addr>().map_err(|_| BadRequest::Host)?;
-        // Kept with its brackets, as hosts are written in configuration.
+        // With its brackets, as hosts are written in configuration.
         let name = stated.get(..address.len() + 1).ok_or(BadRequest::Host)?;
         (name, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or(BadRequest::Host)?) })
     } else {

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, Version, header};
 
 use super::raw::RawHead;
 
-/// A request head as it came.
+/// A request head as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'r> {
     /// Method.

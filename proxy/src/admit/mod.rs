@@ -1,5 +1,5 @@
 //! The only reading of a raw request head. What comes out is what the policies judge and what the app
-//! receives; whatever could be read in two ways is refused before anybody interprets it.
+//! receives; whatever has two readings is refused before anybody interprets it.
 
 mod chunks;
 mod cookie;
@@ -35,7 +35,7 @@ pub use site::{Connection, Scheme, Site};
 /// The part of a user agent that anybody looks at, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 512;
 
-/// A request that can be read in one way only.
+/// A request that has one reading only.
 #[derive(Clone, Debug)]
 pub struct AdmittedRequest<'r> {
     headers: &'r HeaderMap,
@@ -105,7 +105,7 @@ impl<'r> AdmittedRequest<'r> {
         self.method
     }
 
-    /// The client's address: of the connection, or as told by a trusted proxy. `None` when that does not
+    /// The client's address: of the connection, or the one that a trusted proxy reports. `None` when that does not
     /// know it: such a client is in no location, and in no country.
     #[must_use]
     pub const fn client(&self) -> Option<IpAddr> {
@@ -118,13 +118,13 @@ impl<'r> AdmittedRequest<'r> {
         self.site
     }
 
-    /// What came beside the fields that everybody sends.
+    /// Which of the less usual fields are present.
     #[must_use]
     pub(crate) const fn presence(&self) -> HeaderPresence {
         self.fields.presence
     }
 
-    /// Whether `X-Forwarded-For` may stay as it came: it is one line, with this address alone.
+    /// Whether `X-Forwarded-For` may stay as received: it is one line, with this address alone.
     #[must_use]
     pub(crate) const fn keep_forwarded_for(&self) -> bool {
         self.client.keep_forwarded_for
@@ -133,7 +133,7 @@ impl<'r> AdmittedRequest<'r> {
     /// The cookie of this name. All others are opaque: theirs is any byte, and any number.
     ///
     /// # Errors
-    /// [`BadRequest::Credential`] when it came twice, or is not visible ASCII.
+    /// [`BadRequest::Credential`] when it was sent twice, or is not visible ASCII.
     pub fn cookie(&self, name: &str) -> Result<Option<&'r str>, BadRequest> {
         let ours = cookies(self.headers).filter(|cookie| cookie.name == name.as_bytes());
         let mut values = ours.filter_map(|cookie| cookie.value);
@@ -147,7 +147,7 @@ impl<'r> AdmittedRequest<'r> {
         value.map(Some).ok_or(BadRequest::Credential)
     }
 
-    /// The value of a header that came once and is visible ASCII.
+    /// The value of a header that was sent once and is visible ASCII.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&'r str> {
         let mut values = self.headers.get_all(name).iter();
@@ -155,7 +155,7 @@ impl<'r> AdmittedRequest<'r> {
         values.next().is_none().then_some(value)
     }
 
-    /// The lines of `Via`, as they came.
+    /// The lines of `Via`, as received.
     pub fn via(&self) -> impl Iterator<Item = &'r HeaderValue> {
         self.headers.get_all(header::VIA).iter()
     }
@@ -184,19 +184,19 @@ impl<'r> AdmittedRequest<'r> {
         own || allowed.contains(&origin)
     }
 
-    /// The value of `Authorization`, as it came.
+    /// The value of `Authorization`, as received.
     #[must_use]
     pub const fn authorization(&self) -> Option<&'r [u8]> {
         self.fields.authorization
     }
 
-    /// The length of the body, where it was told.
+    /// The length of the body, where the client stated it.
     #[must_use]
     pub const fn content_length(&self) -> Option<u64> {
         self.fields.content_length
     }
 
-    /// `Sec-CH-UA-Platform`, as it came.
+    /// `Sec-CH-UA-Platform`, as received.
     #[must_use]
     pub const fn platform_hint(&self) -> Option<&'r str> {
         self.fields.platform_hint

@@ -1,4 +1,4 @@
-//! The bytes of an HTTP/1 head as they came. Parsers mend what they read: they cut off a fragment, escape a
+//! The bytes of an HTTP/1 head as received. Parsers mend what they read: they cut off a fragment, escape a
 //! space, take a bare LF for the end of a line. What needed mending is refused, so it must be seen.
 
 /// A head as it was received.

@@ -1,5 +1,5 @@
-//! Under which scheme and port the client knows us: what links, cookies, the origin of pages and the app
-//! are told by. A trusted proxy's word counts, for it took the client's connection; a client's never.
+//! Under which scheme and port the client knows us. Links, cookies, the origin of pages and the headers for the app
+//! are made of it. What a trusted proxy states counts, for it took the client's connection; what a client states never.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use portcullis_config::settings::ForwardedHeader;
 
 use super::elements::{Element, elements};
 
-/// The connection that a request came on.
+/// The connection of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
     /// The address of its other end.
@@ -85,8 +85,8 @@ pub(super) struct ForwardedSite<'r> {
 
 /// The site that a request was sent to.
 ///
-/// `stated` is the port beside the host's name. A client may have it in two ways: as our listener has it, or
-/// as its scheme has it, since addresses are translated on the way to us. Any other is not ours, and the
+/// `stated` is the port beside the host's name. A client may name our listener's port, or the default
+/// port of its scheme, since ports may be translated before they reach us. Any other is not ours, and the
 /// listener's own takes its place.
 pub(super) fn site(
     connection: Connection,
@@ -107,7 +107,7 @@ pub(super) fn site(
             forwarded.forwarded.and_then(last_element).and_then(|element| Scheme::named(&element.proto?))
         }
     };
-    // Who tells by `Forwarded` need not keep a client's `X-Forwarded-Port` away.
+    // A proxy that sends `Forwarded` may pass a client's `X-Forwarded-Port` on.
     let port = forwarded.port.filter(|_| header == ForwardedHeader::XForwardedFor).and_then(last);
     let port = port.and_then(|text| text.parse().ok()).filter(|port| *port != 0);
     let is_plain = scheme.is_none() && port.is_none();

@@ -60,8 +60,8 @@ impl Sent {
     }
 }
 
-/// The client of a request, as it would be told.
-fn told(request: &AdmittedRequest<'_>) -> String {
+/// The client's address, as the app would receive it.
+fn client_of(request: &AdmittedRequest<'_>) -> String {
     request.client().map_or_else(|| "unknown".to_owned(), |client| client.to_string())
 }
 
@@ -296,7 +296,7 @@ fn a_host_is_one_plain_name() {
 }
 
 #[test]
-fn framing_credentials_and_look_alikes_are_read_in_one_way_only() {
+fn ambiguous_framing_credentials_and_look_alikes_are_refused() {
     use BadRequest::{Credential, Framing, Header};
     let long = "x".repeat(fields::CREDENTIAL_BYTES_MAX + 1);
     let table: &[(&[(&str, &str)], BadRequest)] = &[
@@ -324,7 +324,7 @@ fn the_client_is_the_right_most_hop_that_is_not_trusted() {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
         sent.connection.peer = peer.parse().unwrap();
-        sent.with(|admitted| admitted.map(|request| told(&request)))
+        sent.with(|admitted| admitted.map(|request| client_of(&request)))
     };
     assert_eq!(client("192.0.2.9", &["203.0.113.1"]).unwrap(), "192.0.2.9", "the peer is not trusted");
     assert_eq!(client("::ffff:10.0.0.1", &["203.0.113.1"]).unwrap(), "203.0.113.1");
@@ -385,9 +385,10 @@ fn what_a_trusted_proxy_says_stays_only_where_it_says_what_we_would() {
         let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let mut sent = Sent::new("/", &lines);
         sent.connection.peer = peer.parse().unwrap();
-        sent.with(|admitted| admitted.map(|request| (told(&request), request.keep_forwarded_for()))).unwrap()
+        sent.with(|admitted| admitted.map(|request| (client_of(&request), request.keep_forwarded_for())))
+            .unwrap()
     };
-    let is = |client: &str, told: bool| (client.to_owned(), told);
+    let is = |client: &str, stays: bool| (client.to_owned(), stays);
     assert_eq!(seen("10.0.0.1", &["203.0.113.9"]), is("203.0.113.9", true));
     assert_eq!(seen("10.0.0.1", &["10.0.0.9"]), is("10.0.0.9", true));
     assert_eq!(seen("203.0.113.1", &["203.0.113.1"]), is("203.0.113.1", false), "of no trusted proxy");
@@ -405,7 +406,7 @@ fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
     let client = |line: &str| {
         let mut sent = Sent::new("/", &[("forwarded", line)]);
         sent.proxies.header = ForwardedHeader::Forwarded;
-        sent.with(|admitted| admitted.map(|request| told(&request)))
+        sent.with(|admitted| admitted.map(|request| client_of(&request)))
     };
     assert_eq!(
         client("for=1.1.1.1, For=\"[2001:db8::1]:80\";proto=https;by=10.0.0.1").unwrap(),
@@ -442,11 +443,11 @@ fn forwarded_of_rfc_7239_is_read_with_quotes_and_ports() {
     // A client's own line is not read where the proxy's names an address of no proxy.
     let mut sent = Sent::new("/", &[("forwarded", "for=\"x"), ("forwarded", "for=2.2.2.2")]);
     sent.proxies.header = ForwardedHeader::Forwarded;
-    assert_eq!(sent.with(|admitted| told(&admitted.unwrap())), "2.2.2.2");
+    assert_eq!(sent.with(|admitted| client_of(&admitted.unwrap())), "2.2.2.2");
 }
 
 #[test]
-fn a_cookie_that_came_twice_is_no_credential() {
+fn a_cookie_that_is_sent_twice_is_no_credential() {
     let cookie = |lines: &[(&str, &str)]| {
         Sent::new("/", lines)
             .with(|admitted| admitted.unwrap().cookie("t").map(|found| found.map(str::to_owned)))

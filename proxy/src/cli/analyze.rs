@@ -19,7 +19,7 @@ use super::ask::Subject;
 use super::terminal;
 use crate::clock::unix_now;
 
-/// What to analyze and how to tell.
+/// What to analyze and how to report it.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The main configuration file.
@@ -105,7 +105,7 @@ pub(super) fn device_facts(device: &OwnedDevice) -> BTreeMap<&'static str, Value
     DEVICE_KEYS.into_iter().filter_map(|(key, attribute)| Some((key, value(attribute)?))).collect()
 }
 
-/// A witness as its facts, under the keys that `what-if` takes; what is not told is left out.
+/// A witness as its facts, under the keys that `what-if` takes; facts that are not known are left out.
 fn facts(set: &PolicySet, witness: &OwnedSignals) -> Vec<(&'static str, Value)> {
     let mut facts = Vec::new();
     let Principal { id, standing, .. } = &witness.principal;

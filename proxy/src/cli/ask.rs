@@ -43,7 +43,7 @@ impl Subject {
         };
         let geo = match &config.geo {
             None => GeoState::NotConfigured,
-            // Policies can be asked without it, by telling the country.
+            // Questions that name a country can be asked without it.
             Some(geo) if !geo.database.exists() => GeoState::Missing,
             Some(geo) => GeoState::Ready(Box::new(
                 GeoDatabase::open(&geo.database, &geo.country_path)
@@ -58,7 +58,7 @@ impl Subject {
         Ok(Self { config, policies, geo })
     }
 
-    /// Asks. The country is looked up when the question does not tell it.
+    /// Asks. The country is looked up when the question does not name it.
     ///
     /// # Errors
     /// When the engine and its explanation differ, which is a mistake in this program.

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The head and the few words that `/readyz` answers with.
 const ANSWER_BYTES_MAX: u64 = 4 * 1024;
 
-/// Whom to ask.
+/// Which proxy to ask.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Arguments {
@@ -44,8 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if answer.starts_with("HTTP/1.1 200 ") {
         return Ok(());
     }
-    let told = answer.split_once("\r\n\r\n").map_or("no answer in HTTP", |(_, body)| body.trim());
-    Err(format!("not ready: {told}").into())
+    let reason = answer.split_once("\r\n\r\n").map_or("no answer in HTTP", |(_, body)| body.trim());
+    Err(format!("not ready: {reason}").into())
 }
 
 fn ask(admin: SocketAddr) -> std::io::Result<String> {

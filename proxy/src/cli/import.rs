@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Source::Entra(arguments) = &arguments.source;
     let import = read::import(&arguments.paths, arguments.partial);
     let to = |path: &Path, error: io::Error| format!("cannot write `{}`: {error}", terminal::shown(path));
-    // Nothing was found, a mistyped folder for one: what is written now would stand in the way of the next attempt.
+    // Nothing was found, a mistyped folder for one: what is written now would block the next attempt.
     let is_empty = import.report.policies.is_empty()
         && import.report.locations.is_empty()
         && import.report.is_incomplete();
@@ -77,14 +77,16 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
     let Some(config) = loaded.config else {
         let mut errors = loaded.diagnostics;
         errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
-        let told = render_text(&errors, &loaded.sources);
-        return Err(format!("what was written does not load; please report this:\n{told}").into());
+        let problems = render_text(&errors, &loaded.sources);
+        return Err(format!("what was written does not load; please report this:\n{problems}").into());
     };
     if let Err(problems) = CompiledPolicies::compile(config.policies, Generation(1)) {
-        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        return Err(
-            format!("what was written does not compile; please report this:\n{}", told.join("\n")).into()
-        );
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "what was written does not compile; please report this:\n{}",
+            problems.join("\n")
+        )
+        .into());
     }
     let warnings = loaded.diagnostics.len();
     let is_unproven = |diagnostic: &&Diagnostic| diagnostic.code == "policy/no-evidence";
@@ -99,8 +101,8 @@ fn check(import: &Import, folder: &Path) -> Result<(), Failure> {
     ));
     if unproven > 0 {
         terminal::print(&format!(
-            "{unproven} demands of enabled policies are met by nothing yet that tokens of Entra tell by themselves, so \
-             they would refuse everybody: map authentication contexts to them in `[evidence]` and `[[strength]]`, as \
+            "enabled policies require {unproven} controls that no token of Entra proves by itself, so these policies \
+             would refuse everybody: map authentication contexts to these controls in `[evidence]` and `[[strength]]`, as \
              deploy/entra-id.md shows; `portcullis check` names each"
         ));
     }

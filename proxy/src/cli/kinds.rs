@@ -1,5 +1,5 @@
-//! The kinds of requests that policies tell apart, as questions: people of each kind that they name, and each
-//! circumstance that they ask for, one at a time.
+//! The kinds of requests that policies distinguish, as questions: users of each kind that they name, and each
+//! condition that they have, one at a time.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ pub(super) struct Kind {
 /// Whether conditions ask for something.
 type Asks = fn(&Conditions) -> bool;
 
-/// A part of a request: how it is told, and its lines.
+/// A part of a request: its words in a case's name, and its lines.
 #[derive(Clone)]
 struct Trait {
     name: String,
@@ -138,8 +138,8 @@ fn circumstances(config: &Config, app: &App, policies: &[&Policy]) -> Vec<Trait>
     const ONE: &str = "client = \"browser\"\nsigned-in = \"1m\"\n";
     let proven = format!("mfa = true\n{ONE}");
     let mut found = Vec::from([
-        trait_of("with one factor from nowhere known", ONE),
-        trait_of("with several factors from nowhere known", proven.clone()),
+        trait_of("with one factor from an unknown place", ONE),
+        trait_of("with several factors from an unknown place", proven.clone()),
     ]);
     let mut vary = Vec::new();
     let has = |test: &dyn Fn(&Conditions) -> bool| policies.iter().any(|policy| test(&policy.conditions));
@@ -197,7 +197,7 @@ fn circumstances(config: &Config, app: &App, policies: &[&Policy]) -> Vec<Trait>
     }
     vary.extend(claims(policies));
     for one in vary {
-        // `acrs` and `mfa` may stand side by side: both are told.
+        // `acrs` and `mfa` may stand side by side.
         found.push(trait_of(format!("with several factors {}", one.name), format!("{proven}{}", one.lines)));
         found.push(trait_of(format!("with one factor {}", one.name), format!("{ONE}{}", one.lines)));
     }
@@ -240,7 +240,7 @@ fn places(config: &Config, policies: &[&Policy]) -> Vec<Trait> {
             Place::Networks { networks, trusted } if named.contains(name) || (*trusted && all_trusted) => {
                 if let Some(network) = networks.first() {
                     let address = network.addr().to_string();
-                    // Told, so that a look-up in a database of countries changes nothing.
+                    // Stated, so that a look-up in a database of countries changes nothing.
                     let lines = format!("ip = {}\ncountry = \"ZZ\"\n", json!(address));
                     found.push(trait_of(format!("from {name}"), lines));
                 }
@@ -305,7 +305,7 @@ fn claims(policies: &[&Policy]) -> Vec<Trait> {
             }
             let _ = writeln!(lines, "device = {{ {} }}", parts.join(", "));
         }
-        let told = sample.claims.iter().map(|(name, value)| {
+        let claims = sample.claims.iter().map(|(name, value)| {
             let value = match value {
                 Value::Text(text) => json!(text),
                 Value::Bool(truth) => json!(truth),
@@ -314,9 +314,9 @@ fn claims(policies: &[&Policy]) -> Vec<Trait> {
             };
             format!("{} = {value}", json!(name))
         });
-        let told: Vec<String> = told.collect();
-        if !told.is_empty() {
-            let _ = writeln!(lines, "claims = {{ {} }}", told.join(", "));
+        let claims: Vec<String> = claims.collect();
+        if !claims.is_empty() {
+            let _ = writeln!(lines, "claims = {{ {} }}", claims.join(", "));
         }
         if !lines.is_empty() {
             found.push(trait_of(format!("as the rules of {} say", policy.id.as_str()), lines));

@@ -38,7 +38,7 @@ enum Command {
     Import(import::Arguments),
     /// Ask a running proxy whether it is ready; exit status 0 or 1.
     Healthcheck(healthcheck::Arguments),
-    /// Tell the whole decision behind a support code, or behind a request id and a log.
+    /// Explain a decision, found by its support code, or by its request id in a log.
     Explain(explain::Arguments),
     /// Render every denial page into files, to look at them.
     Page(page::Arguments),

@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut count = 0_u32;
     let wanted = |refusal: &&Refusal| arguments.code.is_none_or(|code| code == refusal.info().code);
     for scene in Refusal::all().iter().filter(wanted).filter_map(scene) {
-        let remedies: Vec<_> = scene.remedies.iter().map(|way| way.to_vec()).collect();
+        let remedies: Vec<_> = scene.remedies.iter().map(|remedies| remedies.to_vec()).collect();
         let facts = Facts {
             app_index: Some(AppIndex(0)),
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),

@@ -1,4 +1,4 @@
-//! `portcullis run`: serve a configuration until told to stop.
+//! `portcullis run`: serve a configuration until a signal ends it.
 
 use std::path::PathBuf;
 

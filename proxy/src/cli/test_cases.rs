@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// Files of cases.
     #[arg(value_name = "CASES", required_unless_present = "init")]
     cases: Vec<PathBuf>,
-    /// Print a first file of cases: one of each kind that the policies tell apart, with what they say today.
+    /// Print a first file of cases: one of each kind that the policies distinguish, with what they say today.
     #[arg(long, conflicts_with = "cases")]
     init: bool,
 }
@@ -141,12 +141,13 @@ fn applied(subject: &Subject, answered: &Answered) -> Vec<String> {
     ids
 }
 
-/// A case of each kind that the policies tell apart: for each app, people of each kind that policies name, with each
-/// circumstance that policies ask for; of those with one answer by the same policies, the first, and, where none applies, of those spared by the same parts. The answers of
-/// today become expectations, to be read and corrected by a person.
+/// A case of each kind that the policies distinguish: for each app, users of each kind that policies name, with each
+/// condition that policies have. Of the cases with the same answer by the same policies the first is written; where no
+/// policy applies, the first of those ruled out by the same conditions. The answers of today become expectations, to be
+/// read and corrected by a person.
 fn init(subject: &Subject) -> ExitCode {
     let mut out = String::from(
-        "# What the policies say today, once for each kind of request that they tell apart. Read each case: is it what \
+        "# What the policies say today, once for each kind of request that they distinguish. Read each case: is it what \
          you mean? Then keep it in CI.\n",
     );
     for app in &subject.config.apps {
@@ -163,14 +164,14 @@ fn init(subject: &Subject) -> ExitCode {
                 }
             };
             let (outcome, applied) = (answered.explanation.conclusion.as_str(), applied(subject, &answered));
-            // Whom no policy speaks of, each in their own way: a member of a spared group, somebody in the office.
+            // Where no policy applies, the reasons why not: a user in an excluded group, an address in the office.
             let policies = answered.explanation.policies.iter();
-            let spared: Vec<_> = if applied.is_empty() {
+            let ruled_out: Vec<_> = if applied.is_empty() {
                 policies.map(|explained| explained.finding.ruled_out_by()).collect()
             } else {
                 Vec::new()
             };
-            if seen.len() >= CASES_MAX || !seen.insert((outcome, answered.code, applied.clone(), spared)) {
+            if seen.len() >= CASES_MAX || !seen.insert((outcome, answered.code, applied.clone(), ruled_out)) {
                 continue;
             }
             let name = serde_json::Value::from(kind.name);

@@ -21,7 +21,7 @@ use crate::clock::{self, unix_now};
 /// The largest request that is read, in bytes.
 const REQUEST_BYTES_MAX: u64 = 8 << 20;
 
-/// Whose request, for what, from where, on what. What a flag says counts over what the file says.
+/// The request: user, app, address, device. A flag overrides the file.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The main configuration file.
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// For people, for programs, or as Graph answers.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Tell of every policy why it did not apply, instead of how many did not.
+    /// Say of every policy why it did not apply, instead of how many did not.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -226,9 +226,7 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
     match answered.explanation.assigned {
         Tri::Yes => {}
         Tri::No => out.push_str("\nnot assigned to the app: no policy was asked; they would say:"),
-        Tri::Maybe => {
-            out.push_str("\nwhether assigned to the app could not be told; the policies would say:")
-        }
+        Tri::Maybe => out.push_str("\nunknown whether assigned to the app; the policies would say:"),
     }
     let applied = |explained: &&Explained| explained.finding.ruled_out_by().is_none();
     let (applied, rest): (Vec<_>, Vec<_>) = answered.explanation.policies.iter().partition(applied);
@@ -255,15 +253,15 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
         if answered.remedies.ways.is_empty() {
             out.push_str(" nothing within the user's reach");
         }
-        for way in &answered.remedies.ways {
-            let _ = write!(out, "\n  {}", way_of(way));
+        for remedies in &answered.remedies.ways {
+            let _ = write!(out, "\n  {}", remedy_text(remedies));
         }
     }
     out
 }
 
-fn way_of(way: &[Remedy]) -> String {
-    let words = way.iter().map(|remedy| match remedy {
+fn remedy_text(remedies: &[Remedy]) -> String {
+    let words = remedies.iter().map(|remedy| match remedy {
         Remedy::LaterTime { at } => {
             format!("later time, from {}", clock::timestamp(at.saturating_mul(1_000)))
         }
@@ -307,8 +305,8 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
         })
     });
     let refused = answered.explanation.conclusion.refused();
-    let remedies = answered.remedies.ways.iter().map(|way| {
-        let parts = way.iter().map(|remedy| match remedy {
+    let remedies = answered.remedies.ways.iter().map(|remedies| {
+        let parts = remedies.iter().map(|remedy| match remedy {
             Remedy::LaterTime { at } => json!({ "kind": remedy.as_str(), "at": at }),
             other => json!({ "kind": other.as_str() }),
         });

@@ -16,7 +16,7 @@ use crate::record::{Access, AppliedPolicy, Ended, Entry, Outcome, Traffic, UserH
 use crate::refusal::Refusal;
 
 impl RequestContext {
-    /// Tells metrics and logs how the request ended; once.
+    /// Reports to metrics and logs how the request ended; once.
     pub(super) fn record(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&Head<'_>>) {
         if std::mem::replace(&mut self.is_recorded, true) {
             return;
@@ -113,7 +113,7 @@ impl RequestContext {
         }
     }
 
-    /// When the request came; `now_unix_ms` moves on while it lasts.
+    /// When the request arrived; `now_unix_ms` moves on while it lasts.
     fn begun_unix_ms(&self) -> i64 {
         // The first 48 bits of a version 7 UUID are its time (RFC 9562, section 5.7).
         i64::try_from(self.request_id.0 >> 80).unwrap_or(0)

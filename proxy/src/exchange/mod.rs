@@ -1,5 +1,5 @@
-//! What one request has come to, from its head to its end; written down once, when it ends. A request that dies
-//! on the way, by a panic too, is counted by the `Drop` of its [`RequestContext`].
+//! What one request has come to, from its head to its end; written down once, when it ends. A request that is
+//! dropped before, by a panic too, is counted by the `Drop` of its [`RequestContext`].
 
 mod event;
 mod progress;
@@ -36,7 +36,7 @@ pub struct RequestContext {
     pub(crate) request_id: RequestId,
     /// The id as a header's value, written once: the app and the client both receive it.
     id_value: OnceLock<HeaderValue>,
-    /// When it came, or was judged anew last; exact to a tick of the kernel.
+    /// When it arrived, or was last judged; exact to a tick of the kernel.
     now_unix_ms: i64,
     /// `None` when its other end has no address.
     pub(crate) connection: Option<Connection>,

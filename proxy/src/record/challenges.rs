@@ -20,7 +20,7 @@ static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum End {
-    /// The user came back and was let in.
+    /// The user returned and was let in.
     Met = 0,
     /// The user did not come back in time.
     Abandoned = 1,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_challenge_ends_in_one_way_however_many_there_are() {
+    fn every_challenge_ends_once_however_many_there_are() {
         let challenges = Challenges::new();
         let users: Vec<String> = (0..10_000).map(|number| format!("user-{number}")).collect();
         let evicted =

@@ -111,7 +111,7 @@ impl Timing {
         self.bounds.partition_point(|bound| *bound < nanos)
     }
 
-    /// Counts a time; tells the bucket.
+    /// Counts a time; returns its bucket.
     pub(super) fn observe(self, counters: &Counters, time: Duration) -> usize {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let bucket = self.bucket(nanos);

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_was_sent_tells_where_it_left() {
+    fn what_a_client_was_sent_shows_where_it_left() {
         for (status, stage) in [
             (None, Stage::BeforeAnswer),
             (Some(100), Stage::BeforeAnswer),

@@ -109,7 +109,7 @@ pub struct AppliedPolicy {
 const REPEATS_LOGGED: u32 = 10;
 
 /// Whether the nth of the same refusals within ten minutes is written. A flood of them is thinned
-/// to its powers of two, so that the last line tells how many there were to within a half; metrics
+/// to its powers of two, so that the last line shows how many there were to within a half; metrics
 /// count each.
 #[must_use]
 pub const fn is_logged(repeats: u32) -> bool {

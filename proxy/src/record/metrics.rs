@@ -73,7 +73,7 @@ impl Metrics {
         self.counters.add(UNFINISHED_AT, 1);
     }
 
-    /// A trusted proxy did not know where a request came from.
+    /// A trusted proxy did not know the client's address.
     pub fn client_unknown(&self) {
         self.counters.add(UNKNOWN_CLIENTS_AT, 1);
     }

@@ -60,7 +60,7 @@ families! {
     STREAM_DURATION: Histogram "portcullis_stream_duration_seconds" ["app"]
         "How long WebSockets and streams of events (text/event-stream) lasted.";
     IN_FLIGHT: Gauge "portcullis_requests_in_flight" []
-        "Requests under way.";
+        "Requests in progress.";
     UNFINISHED: Counter "portcullis_requests_unfinished_total" []
         "Requests whose handling ended without an answer; a panic is one.";
     UNKNOWN_CLIENTS: Counter "portcullis_client_address_unknown_total" []
@@ -72,13 +72,13 @@ families! {
     UNMET: Counter "portcullis_unmet_requirements_total" ["app", "reason"]
         "Every reason that failed in refused decisions, not only the first.";
     CHALLENGES_ENDED: Counter "portcullis_challenges_ended_total" ["app", "how"]
-        "How challenges ended: met (the user came back within 15 minutes and was let in), abandoned, evicted (more were open than are followed).";
+        "How challenges ended: met (the user returned within 15 minutes and was let in), abandoned, evicted (more were open than are followed).";
     POLICY_RESULTS: Counter "portcullis_policy_results_total" ["policy", "result"]
         "Results of policies that applied, in Entra's words; those of report-only policies begin with reportOnly.";
     UPSTREAM_RESPONSES: Counter "portcullis_upstream_responses_total" ["app", "status"]
         "Answers of an app by class of status.";
     UPSTREAM_FAILURES: Counter "portcullis_upstream_failures_total" ["app", "kind"]
-        "Attempts that got no answer of an app: refused, unreachable, timeout, reset, dns, tls-unknown-ca, tls-name, tls-expired, tls-other, protocol (what came is no HTTP that can be passed on), local (no descriptor or port was left here).";
+        "Attempts that got no answer of an app: refused, unreachable, timeout, reset, dns, tls-unknown-ca, tls-name, tls-expired, tls-other, protocol (the answer is no HTTP that can be passed on), local (no descriptor or port was left here).";
     UPSTREAM_UP: Gauge "portcullis_upstream_server_up" ["app", "server"]
         "1 while a configured server of an app takes requests; 0 while all its addresses are left out after failures, or its name has none.";
     UPSTREAM_DURATION: Histogram "portcullis_upstream_response_duration_seconds" ["app"]

@@ -1,4 +1,4 @@
-//! What serves at the moment of a scrape: what the page tells beside the counters.
+//! Values that are read at the moment of a scrape, beside the counters.
 
 use std::sync::Arc;
 

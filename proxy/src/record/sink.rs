@@ -217,7 +217,7 @@ impl LogFile {
             PathBuf::from(name)
         };
         for number in (1..self.keep).rev() {
-            // A number that there is not yet moves nowhere.
+            // A file that does not exist yet cannot be renamed.
             let _ = std::fs::rename(numbered(number), numbered(number + 1));
         }
         if self.keep == 0 {

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_certificate_of_the_chain_tells_when_a_listener_goes_dark() {
+    fn a_listener_expires_with_the_first_certificate_of_its_chain() {
         let folder = tempfile::tempdir().unwrap();
         let pem = |year| {
             let mut params = rcgen::CertificateParams::new(vec!["wiki.example.com".into()]).unwrap();

@@ -52,7 +52,7 @@ pub struct Snapshot {
     pub geo: GeoState,
     /// Refusals to answers.
     pub denials: Denials,
-    /// Ways to the apps.
+    /// Addresses and connections of the apps.
     pub upstreams: Upstreams,
     /// Counters by app.
     pub app_metrics: Vec<Arc<AppMetrics>>,

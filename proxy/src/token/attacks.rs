@@ -15,8 +15,8 @@ use portcullis_policy::signals::{Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    AUDIENCE, EC, ED, HEADER, ISSUER, RSA, RSA_OTHER, TestKey, b64, claims, issuer, now, nowhere, set, token,
-    verifier, verifier_with,
+    AUDIENCE, EC, ED, HEADER, ISSUER, RSA, RSA_OTHER, TestKey, b64, claims, issuer, now, set, token,
+    unused_source, verifier, verifier_with,
 };
 use super::jwk::{KeyFault, KeySet, KeySetError};
 use super::verified::VerifiedToken;
@@ -161,14 +161,14 @@ fn only_the_exact_issuer_and_audience_are_accepted() {
 }
 
 #[test]
-fn times_are_kept_with_the_configured_leeway() {
+fn times_are_checked_with_the_configured_leeway() {
     let now = now();
     assert!(verify(&token(|claims| claims["exp"] = json!(now - 5))).is_ok());
     refused(&token(|claims| claims["exp"] = json!(now - 12)), BadToken::Expired);
     refused(&token(|claims| claims["exp"] = json!(0)), BadToken::Expired);
     refused(&token(|claims| claims["nbf"] = json!(now + 60)), BadToken::NotYetValid);
     refused(&token(|claims| claims["iat"] = json!(now + 60)), BadToken::NotYetValid);
-    let mut settings = issuer("main", ISSUER, nowhere());
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.max_age = Some(Duration::from_secs(30));
     let (verifier, _) = verifier_with(&settings);
     let old = verifier.verify(&token(|claims| claims["iat"] = json!(now - 60)), &[0], now).err();
@@ -218,7 +218,7 @@ fn a_token_that_is_not_whole_and_exact_is_refused() {
 }
 
 #[test]
-fn claims_that_can_be_read_in_two_ways_are_refused() {
+fn ambiguous_claims_are_refused() {
     let payload = claims(|_| {}).to_string();
     let tail = &payload[1..];
     for bad in [
@@ -276,7 +276,7 @@ fn rsa_with(name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_key_that_cannot_be_used_costs_only_itself_and_its_reason_is_told() {
+fn a_key_that_cannot_be_used_costs_only_itself_and_its_reason_is_reported() {
     assert_eq!(parsed(&[RSA.jwk("a"), EC.jwk("b")]).unwrap().count(), 2);
     for (fault, odd) in [
         (KeyFault::Secret, json!({"kty": "oct", "kid": "x", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQ"})),
@@ -406,7 +406,7 @@ fn a_key_without_alg_serves_what_its_issuer_is_accepted_with_and_one_with_alg_th
     };
     let all = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
     let accepts = |configured: &[&str], alg: Option<&str>| {
-        let mut settings = issuer("main", ISSUER, nowhere());
+        let mut settings = issuer("main", ISSUER, unused_source());
         settings.algorithms = configured.iter().map(|name| (*name).to_owned()).collect();
         let store = std::sync::Arc::new(super::keys::KeyStore::new(&settings));
         let mut key = RSA.jwk("rsa");
@@ -424,8 +424,8 @@ fn a_key_without_alg_serves_what_its_issuer_is_accepted_with_and_one_with_alg_th
 }
 
 #[test]
-fn names_that_tell_the_curve_are_known() {
-    let mut settings = issuer("main", ISSUER, nowhere());
+fn algorithm_names_with_the_curve_are_accepted() {
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.algorithms = vec!["EdDSA".into(), "ES256".into()];
     let store = std::sync::Arc::new(super::keys::KeyStore::new(&settings));
     let verifier = super::verify::Verifier::new(&[settings], vec![std::sync::Arc::clone(&store)]);
@@ -493,7 +493,7 @@ fn a_time_may_be_a_fraction_and_is_believed_no_longer_than_it_says() {
         assert_eq!(at(&|c| c["auth_time"] = odd.clone(), now).unwrap().principal().auth_time, None, "{odd}");
     }
 
-    let mut settings = issuer("main", ISSUER, nowhere());
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.max_age = Some(Duration::from_secs(1_000));
     settings.claims.password_changed = Some("changed".into());
     settings.claims.risk_seen = Some("seen".into());
@@ -555,16 +555,16 @@ fn groups_that_are_not_all_there_are_unavailable_and_never_none() {
     assert_eq!(roles, Fact::Unknown);
 }
 
-/// What is made of groups that are told as this text.
+/// The groups of a token whose claim is this text.
 fn groups_of(text: &str, separator: Option<ListSeparator>) -> Fact<Vec<String>> {
-    let mut settings = issuer("main", ISSUER, nowhere());
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.claims.list_separator = separator;
     let verified = verifier_with(&settings).0.verify(&token(|c| c["groups"] = json!(text)), &[0], now());
     verified.unwrap().principal().standing.groups.clone()
 }
 
 #[test]
-fn groups_that_are_told_as_one_text_are_read_where_the_separator_is_known() {
+fn groups_in_one_text_are_split_where_the_separator_is_configured() {
     let known = |groups: &[&str]| Fact::Known(groups.iter().map(|group| (*group).to_owned()).collect());
     let of = groups_of;
     assert_eq!(
@@ -582,12 +582,12 @@ fn groups_that_are_told_as_one_text_are_read_where_the_separator_is_known() {
 }
 
 #[test]
-fn a_way_to_a_claim_names_each_key_as_it_is() {
-    let way = |names: &[&str]| claim_way(names);
-    let mut settings = issuer("main", ISSUER, nowhere());
-    settings.claims.roles = way(&["resource_access", "my.app", "roles"]);
-    settings.claims.device_id = way(&["device.id"]);
-    settings.claims.extra = vec![way(&["a", "b.c", "email"]), "plain".into()];
+fn a_claim_path_names_each_key_as_it_is() {
+    let path = |names: &[&str]| claim_way(names);
+    let mut settings = issuer("main", ISSUER, unused_source());
+    settings.claims.roles = path(&["resource_access", "my.app", "roles"]);
+    settings.claims.device_id = path(&["device.id"]);
+    settings.claims.extra = vec![path(&["a", "b.c", "email"]), "plain".into()];
     let (verifier, _) = verifier_with(&settings);
     let verified = |change: &dyn Fn(&mut Value)| verifier.verify(&token(|c| change(c)), &[0], now());
     let found = verified(&|c| {
@@ -600,7 +600,7 @@ fn a_way_to_a_claim_names_each_key_as_it_is() {
     assert_eq!(found.device().and_then(|device| device.device_id), Some("d-1"));
     let claims = &found.principal().standing.claims;
     assert_eq!(*claims, vec![("a.b.c.email".into(), Attribute::Text("x@corp.example".into()))]);
-    // Dots are no way here, and what is no object has no keys.
+    // Dots separate nothing here, and only an object has keys.
     let other = verified(&|c| c["resource_access"] = json!({"my": {"app": {"roles": ["other"]}}})).unwrap();
     assert_eq!(other.principal().standing.roles, Fact::Unknown);
     let other = verified(&|c| c["resource_access"] = json!("my.app")).unwrap();
@@ -612,7 +612,7 @@ fn a_way_to_a_claim_names_each_key_as_it_is() {
 }
 
 #[test]
-fn programs_and_guests_are_told_from_people() {
+fn programs_and_guests_are_distinguished_from_members() {
     let somebody = |change: fn(&mut Value)| {
         let principal = read(change).principal().clone();
         (principal.id.into_string(), principal.standing.identity.clone())
@@ -639,7 +639,7 @@ fn programs_and_guests_are_told_from_people() {
 
 #[test]
 fn devices_risks_and_further_claims_are_read_by_their_configured_names() {
-    let mut settings = issuer("main", ISSUER, nowhere());
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.claims.device_id = "dev.id".into();
     settings.claims.sign_in_risk = Some("https://x.example/risk".into());
     settings.claims.user_risk = Some("user.risk".into());
@@ -726,7 +726,7 @@ fn contexts_are_read_from_an_array_or_a_text_and_what_is_none_proves_nothing() {
         let contexts = &verified.principal().standing.sign_in.contexts;
         contexts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     };
-    for (told, expected) in [
+    for (claim, expected) in [
         (json!(["c1", "c25"]), "c1 c25"),
         (json!("c1"), "c1"),
         (json!("C2 c1"), "c1 c2"),
@@ -735,14 +735,14 @@ fn contexts_are_read_from_an_array_or_a_text_and_what_is_none_proves_nothing() {
         (json!({"c1": true}), ""),
         (Value::Null, ""),
     ] {
-        assert_eq!(held(told.clone()), expected, "{told}");
+        assert_eq!(held(claim.clone()), expected, "{claim}");
     }
 }
 
 #[test]
-fn what_a_token_tells_of_its_sign_in_its_issuer_can_tell() {
+fn what_a_token_states_of_its_sign_in_becomes_evidence_of_its_issuer() {
     use portcullis_policy::signals::IssuerEvidence;
-    let mut settings = issuer("main", ISSUER, nowhere());
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.evidence = IssuerEvidence {
         contexts_satisfy: true,
         tells_methods: false,
@@ -764,7 +764,7 @@ fn what_a_token_tells_of_its_sign_in_its_issuer_can_tell() {
 
 #[test]
 fn a_client_says_in_its_token_that_it_follows_claims_challenges() {
-    for (told, expected) in [
+    for (claim, expected) in [
         (json!(["cp1"]), true),
         (json!(["foo", "CP1"]), true),
         (json!("cp1"), true),
@@ -774,6 +774,6 @@ fn a_client_says_in_its_token_that_it_follows_claims_challenges() {
         (json!(true), false),
         (Value::Null, false),
     ] {
-        assert_eq!(read(|c| c["xms_cc"] = told.clone()).follows_claims_challenges(), expected, "{told}");
+        assert_eq!(read(|c| c["xms_cc"] = claim.clone()).follows_claims_challenges(), expected, "{claim}");
     }
 }

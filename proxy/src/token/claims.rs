@@ -26,7 +26,7 @@ impl<'c> ClaimReader<'c> {
         Self { claims }
     }
 
-    /// The claim at the end of this way, or of this very name, or else the value at this dotted path; may be null.
+    /// The claim at the end of this path of names, or of exactly this name, or else the value at this dotted path; may be null.
     fn raw(&self, name: &str) -> Option<&'c Value> {
         if let Some(mut names) = way_of(name) {
             let first = self.claims.get(names.next()?)?;
@@ -134,16 +134,16 @@ impl<'c> ClaimReader<'c> {
             Some(kind) => guest_kind(kind)?,
             None => self.guest()?.then_some(GuestKind::B2bCollaborationGuest),
         };
-        let told = names.home_tenant.as_deref().and_then(|name| self.text(name));
+        let named = names.home_tenant.as_deref().and_then(|name| self.text(name));
         let home_tenant = match guest {
-            _ if told.is_some() => told,
+            _ if named.is_some() => named,
             Some(_) => self.home_of_guest(),
             None => self.text("tid"),
         };
         Ok((id, Identity::User { guest, home_tenant }))
     }
 
-    /// The way of signing in. A word that is not known could be any of them: the token is refused.
+    /// The authentication flow. A word that is not known could be any of them: the token is refused.
     pub(super) fn flow(&self, name: Option<&str>) -> Result<Option<Flow>, BadToken> {
         let Some(value) = name.and_then(|name| self.get(name)) else { return Ok(None) };
         match value.as_str() {
@@ -181,7 +181,7 @@ impl<'c> ClaimReader<'c> {
         path.split('/').next().filter(|tenant| !tenant.is_empty()).map(str::to_owned)
     }
 
-    /// Ids of groups or roles. A token that holds only some of them, or says them in a way that
+    /// Ids of groups or roles. A token that holds only some of them, or has them in a form that
     /// cannot be read, leaves them unavailable.
     pub(super) fn memberships(&self, name: &str, separator: Option<ListSeparator>) -> Fact<Vec<String>> {
         if self.has_more(name) {
@@ -294,8 +294,8 @@ impl<'c> ClaimReader<'c> {
     }
 }
 
-/// Groups or roles that a token tells as one text. `None` when it cannot be told whether it is one or several: taken
-/// for one, a rule against one of several would not see it.
+/// Groups or roles that a token has as one text. `None` when it could be one or several: taken for one, a rule
+/// against one of several would not see it.
 fn one_text(text: &str, separator: Option<ListSeparator>) -> Option<Vec<String>> {
     let is_odd = |sign: char| sign.is_control() || matches!(sign, '[' | ']' | '{' | '}' | '"');
     let parts: Vec<&str> = match separator {

@@ -1,4 +1,4 @@
-//! Fetching a key document from where the configuration says, and from nowhere else: no redirect,
+//! Fetching a key document from where the configuration says, and from no other place: no redirect,
 //! no address out of a token, bounded in time and size.
 
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use crate::failure::NetworkFailure;
 pub(super) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// The longest that one request may take, body included.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// What a source may ask to be kept for.
+/// The shortest and longest time, in seconds, for which a source may ask us to cache its keys.
 const MAX_AGE: (u64, u64) = (5 * 60, 24 * 60 * 60);
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
@@ -60,7 +60,7 @@ pub(super) struct Document {
     pub(super) max_age: Option<Duration>,
 }
 
-/// What tells that a file is another one than before. Changes when a file is written in place,
+/// Distinguishes a file from the one that stood there before. Changes when a file is written in place,
 /// renamed over, or its link is turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileMark {
@@ -91,13 +91,13 @@ pub(super) struct Fetcher {
     client: Option<Client>,
     /// The `Date` of the latest answer.
     pub(super) date: Option<String>,
-    /// About whom the latest discovery document is.
-    pub(super) told_issuer: Option<String>,
+    /// The issuer that the latest discovery document names.
+    pub(super) stated_issuer: Option<String>,
 }
 
 impl Fetcher {
     pub(super) fn new(source: KeySource, issuer: String, ca: Option<Authorities>) -> Self {
-        Self { source, issuer, ca, client: None, date: None, told_issuer: None }
+        Self { source, issuer, ca, client: None, date: None, stated_issuer: None }
     }
 
     /// Fetches the key document once.
@@ -119,7 +119,7 @@ impl Fetcher {
                 // A document from elsewhere must not send us to services on this machine.
                 let loopback = url.scheme() == "http";
                 let document = self.get(url).await?;
-                self.told_issuer = issuer_of(&document.body);
+                self.stated_issuer = issuer_of(&document.body);
                 let keys = jwks_uri(&document.body, &self.issuer)?;
                 self.get(permitted(&keys, loopback)?).await
             }
@@ -152,7 +152,7 @@ impl Fetcher {
     }
 }
 
-/// The cause of a failure, which is all that is told of it.
+/// The cause of a failure, which is all that we report of it.
 fn unreachable(error: reqwest::Error) -> FetchError {
     let mut is_dns = false;
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);

@@ -17,7 +17,7 @@ pub enum TokenLocation {
 /// The token of a request, from the first configured place that holds one, and that place.
 ///
 /// `authorization` is the value of the `Authorization` header, `cookie` and `header` look up one
-/// value by name; one that came twice is none. A `Bearer` credential (RFC 6750, section 2.1) that
+/// value by name; one that is sent twice is none. A `Bearer` credential (RFC 6750, section 2.1) that
 /// is malformed is returned as it is and fails to verify, instead of letting another place answer
 /// for it.
 #[must_use]

@@ -123,7 +123,7 @@ pub(super) fn issuer(name: &str, issuer: &str, keys: KeySource) -> Issuer {
     }
 }
 
-pub(super) fn nowhere() -> KeySource {
+pub(super) fn unused_source() -> KeySource {
     KeySource::Url("https://unused.invalid/".into())
 }
 
@@ -139,7 +139,7 @@ pub(super) fn verifier_with(settings: &Issuer) -> (Verifier, Arc<KeyStore>) {
 }
 
 pub(super) fn verifier() -> (Verifier, Arc<KeyStore>) {
-    verifier_with(&issuer("main", ISSUER, nowhere()))
+    verifier_with(&issuer("main", ISSUER, unused_source()))
 }
 
 /// Claims of a good token, changed by `change`.

@@ -60,7 +60,7 @@ pub enum KeyFault {
     NotConfigured,
     /// Too short, or an exponent that makes signatures which anybody can write.
     Weak,
-    /// Another key has the same `kid` and algorithm: which of them is meant cannot be told.
+    /// Another key has the same `kid` and algorithm: which of them is meant is unclear.
     Ambiguous,
 }
 

@@ -1,5 +1,5 @@
-//! The keys of one issuer, kept fresh behind the requests. A request reads what is there and never
-//! waits; an unknown `kid` only asks for a look, and any number of them ask for one.
+//! The keys of one issuer, refreshed in the background. A request reads what is there and never
+//! waits; an unknown `kid` only asks for a fetch, and any number of them ask for one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -206,7 +206,7 @@ impl KeyStore {
         self.trust.generation(now)
     }
 
-    /// Keeps the keys fresh until shutdown is told or its sender is gone: fetches at once, retries
+    /// Keeps the keys fresh until shutdown is signalled or its sender is gone: fetches at once, retries
     /// quickly until that succeeds, then follows the configured schedule.
     pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
         let mut fetcher = Fetcher::new(self.source.clone(), self.issuer.clone(), self.ca.clone());
@@ -332,10 +332,10 @@ fn age(state: &KeyState, now: i64) -> Option<u64> {
     state.fetched_at.map(|at| u64::try_from(now.saturating_sub(at)).unwrap_or(0))
 }
 
-/// Returns when shutdown is told, or can no longer be told.
+/// Returns when shutdown is signalled, or its sender is gone.
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone: there is nobody left to serve.
-    let _ = shutdown.wait_for(|told| *told).await;
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! JSON that can be read in one way only. `serde_json` keeps the last of two members with one
+//! JSON that has one reading only. `serde_json` keeps the last of two members with one
 //! name; another reader may keep the first, and the two would then see different tokens.
 
 use std::fmt;
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut members = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             let Strict(value) = access.next_value()?;
-            // The name is not told: the text may be a token's.
+            // The message omits the name: the text may be a token's.
             if members.insert(name, value).is_some() {
                 return Err(A::Error::custom("a member is repeated"));
             }

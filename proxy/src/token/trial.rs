@@ -6,15 +6,15 @@ use super::fetch::{FetchError, Fetcher};
 use super::keys::KeyStore;
 use crate::clock;
 
-/// What came of it.
+/// Its result.
 #[derive(Debug)]
 pub struct Trial {
     /// How many keys can be used, or why there is none.
     pub outcome: Result<usize, FetchError>,
-    /// The source's clock, in Unix seconds, where it told it.
+    /// The source's clock, in Unix seconds, where it sent a `Date`.
     pub date: Option<i64>,
-    /// About whom the discovery document is, in the source's own words.
-    pub told_issuer: Option<String>,
+    /// The issuer that the discovery document names.
+    pub stated_issuer: Option<String>,
 }
 
 /// Fetches once.
@@ -24,5 +24,5 @@ pub async fn try_issuer(issuer: &Issuer) -> Trial {
     let store = KeyStore::new(issuer);
     let outcome = store.install(fetched, 0).map(|_| store.keys());
     let date = fetcher.date.as_deref().and_then(clock::parse_http_date);
-    Trial { outcome, date, told_issuer: fetcher.told_issuer }
+    Trial { outcome, date, stated_issuer: fetcher.stated_issuer }
 }

@@ -127,7 +127,7 @@ impl Verifier {
         }
         let StrictObject(claims) = serde_json::from_slice(&bytes).map_err(|_| BadToken::Malformed)?;
         let times = check_claims(&claims, &known.settings, now)?;
-        // Asked last: before, it would tell strangers which issuers an app accepts.
+        // Checked last: earlier, it would show strangers which issuers an app accepts.
         if !accepted.contains(&index) {
             return Err(BadToken::Issuer.into());
         }

@@ -16,7 +16,7 @@ use portcullis_policy::decision::Generation;
 use super::terminal;
 use crate::clock::unix_now;
 
-/// What to check and how to tell.
+/// What to check and how to report it.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The main configuration file.
@@ -46,14 +46,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut unreadable = Vec::new();
     if let Some(config) = &loaded.config {
         let opened = opened::look(&loaded, config, unix_now());
-        // Told once: here it is an error.
+        // Reported once, as an error.
         diagnostics.retain(|one| {
             one.code != "geo/missing" || opened.iter().all(|other| other.code != "geo/unreadable")
         });
         diagnostics.extend(opened);
         if arguments.online {
-            let (told, found) = online::ask(&loaded, config, unix_now);
-            answers = told;
+            let (lines, found) = online::ask(&loaded, config, unix_now);
+            answers = lines;
             diagnostics.extend(found);
         }
         unreadable = crate::upstream::unreadable_authorities(config);

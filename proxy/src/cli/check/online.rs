@@ -17,10 +17,10 @@ use crate::upstream::try_upstream;
 
 /// The longest that one step of asking an upstream may take.
 const STEP: Duration = Duration::from_secs(3);
-/// How far a clock may be off before it is told: the header tells whole seconds, and an answer takes its time.
+/// How far a clock may be off before we warn: the header has whole seconds, and an answer takes time.
 const SKEW_SECS: i64 = 5;
 
-/// What came of one question.
+/// The answer to one question.
 struct Answer {
     /// A line for people when all is well.
     line: Option<String>,
@@ -41,12 +41,15 @@ impl Answer {
     }
 }
 
-/// Asks everybody. Lines for people, and what is wrong.
+/// Asks every issuer and upstream. Returns lines for people, and what is wrong.
 pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<String>, Vec<Diagnostic>) {
     crate::server::prepare_process();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else {
-        return (vec!["nobody was asked: no threads are left on this machine".to_owned()], Vec::new());
+        return (
+            vec!["no issuer or upstream was asked: this machine has no threads left".to_owned()],
+            Vec::new(),
+        );
     };
     let mut answers = runtime.block_on(async {
         let mut asked = JoinSet::new();
@@ -65,8 +68,8 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
         }
         let mut answers = BTreeMap::new();
         while let Some(done) = asked.join_next().await {
-            if let Ok((key, told)) = done {
-                answers.insert(key, told);
+            if let Ok((key, answer)) = done {
+                answers.insert(key, answer);
             }
         }
         answers.into_values().flatten().collect::<Vec<Answer>>()
@@ -74,13 +77,13 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
     // A name that is still being resolved must not hold the process.
     runtime.shutdown_background();
     let lines = answers.iter_mut().filter_map(|answer| answer.line.take()).collect();
-    let told = answers.into_iter().filter_map(|answer| {
+    let problems = answers.into_iter().filter_map(|answer| {
         let (severity, code, what, why, help) = answer.problem?;
         let (file, span) = place(loaded, &answer.asked);
         let (label, why, help) = (None, Some(why.to_owned()), Some(help));
         Some(Diagnostic { code, severity, file, span, what, label, why, help })
     });
-    (lines, told.collect())
+    (lines, problems.collect())
 }
 
 /// Where a text stands in the main file.
@@ -101,16 +104,16 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
             answers.push(Answer::good(url, format!("issuer `{name}`: {keys}, in {took} ms")));
         }
         Err(FetchError::OtherIssuer) => {
-            let theirs = trial.told_issuer.unwrap_or_default();
+            let theirs = trial.stated_issuer.unwrap_or_default();
             let theirs: String = theirs.chars().filter(|c| !c.is_control()).take(200).collect();
             let slash = theirs.trim_end_matches('/') == url.trim_end_matches('/');
             let help = if slash {
                 format!(
-                    "they differ in the slash at the end alone: write `issuer = \"{theirs}\"`, as its tokens do"
+                    "they differ only in the slash at the end: write `issuer = \"{theirs}\"`, as its tokens do"
                 )
             } else {
                 format!(
-                    "write `issuer = \"{theirs}\"` if that is whom you trust, or name the document of `{url}`"
+                    "write `issuer = \"{theirs}\"` if you trust that issuer, or name the document of `{url}`"
                 )
             };
             let what = format!("the discovery document of issuer `{name}` is about `{theirs}`");
@@ -122,7 +125,7 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
                 &help,
             ));
         }
-        // What lies in a file was looked at already.
+        // A key file was checked already.
         Err(_) if matches!(issuer.keys, KeySource::File(_)) => {}
         Err(problem) => {
             let help = "look at the address, at name resolution, at firewalls and at the certificate, from this machine";
@@ -133,8 +136,8 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
     }
     let skew = trial.date.map(|theirs| theirs - clock());
     if let Some(skew) = skew.filter(|skew| skew.abs() > SKEW_SECS) {
-        let way = if skew > 0 { "ahead of" } else { "behind" };
-        let what = format!("the clock of issuer `{name}` is {} s {way} this machine's", skew.abs());
+        let direction = if skew > 0 { "ahead of" } else { "behind" };
+        let what = format!("the clock of issuer `{name}` is {} s {direction} this machine's", skew.abs());
         let why = "tokens would count as not yet valid, or as ended";
         let help = "synchronise this machine's clock; `leeway` is for small differences".to_owned();
         let problem = Some((Severity::Warning, "online/clock", what, why, help));

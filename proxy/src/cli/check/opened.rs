@@ -1,5 +1,5 @@
-//! What `run` opens, opened before it: certificates and their keys, the country database, the folders that the
-//! process writes into; and who else may read and change the files.
+//! Opens what `run` would open: certificates and their keys, the country database, the folders that the process
+//! writes into; and looks at who else may read and change the files.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ use crate::server::check_pair;
 use crate::state::PEM_BYTES_MAX;
 use crate::token::keys_in_file;
 
-/// A certificate that ends within so many seconds is told.
+/// A certificate that ends within so many seconds is reported.
 const SOON_SECS: i64 = 14 * 24 * 60 * 60;
 /// The sticky bit: in such a folder only its owner may replace a file.
 const STICKY: u32 = 0o1000;
@@ -43,8 +43,8 @@ struct Look<'l> {
     found: Vec<Diagnostic>,
 }
 
-/// What is told of a file or folder.
-struct Told {
+/// What is wrong with a file or folder.
+struct Problem {
     code: &'static str,
     severity: Severity,
     what: String,
@@ -53,9 +53,9 @@ struct Told {
 }
 
 impl Look<'_> {
-    fn tell(&mut self, path: &Path, told: Told) {
+    fn report(&mut self, path: &Path, problem: Problem) {
         let (file, span) = self.loaded.place(path).unwrap_or((FileId::MAIN, 0..0));
-        let Told { code, severity, what, why, help } = told;
+        let Problem { code, severity, what, why, help } = problem;
         let (label, why, help) = (None, Some(why.to_owned()), Some(help));
         self.found.push(Diagnostic { code, severity, file, span, what, label, why, help });
     }
@@ -78,9 +78,9 @@ impl Look<'_> {
                 hosts.iter().copied().filter(|host| names.iter().any(|name| covers(name, host))).collect();
             if here.is_empty() {
                 let shown = if names.is_empty() { "no name".to_owned() } else { listed(&names) };
-                self.tell(
+                self.report(
                     &tls.certificate,
-                    Told {
+                    Problem {
                         code: "tls/host",
                         severity: Severity::Warning,
                         what: format!("the certificate is for {shown}, and for no host of an app"),
@@ -94,9 +94,9 @@ impl Look<'_> {
         let missing: Vec<&str> = hosts.difference(&covered).copied().collect();
         let only_tls = config.server.listeners.iter().all(|listener| listener.tls.is_some());
         if let Some(path) = first.filter(|_| only_tls && !covered.is_empty() && !missing.is_empty()) {
-            self.tell(
+            self.report(
                 path,
-                Told {
+                Problem {
                     code: "tls/host",
                     severity: Severity::Warning,
                     what: format!("no certificate of a listener is for {}", listed(&missing)),
@@ -111,19 +111,19 @@ impl Look<'_> {
     fn pair(&mut self, tls: &CertificatePair) {
         let Err(problem) = check_pair(tls) else { return };
         let (certificate, key) = (tls.certificate.display(), tls.key.display());
-        let apart = problem.downcast_ref::<rustls::Error>().is_some_and(|error| {
+        let is_mismatch = problem.downcast_ref::<rustls::Error>().is_some_and(|error| {
             matches!(error, rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch))
         });
-        let what = if apart {
+        let what = if is_mismatch {
             format!("`{key}` is not the key of the certificate in `{certificate}`")
         } else {
             format!("`{certificate}` with `{key}` cannot serve TLS: {problem}")
         };
         let help = "both are PEM: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY` print \
                     the same for a pair";
-        self.tell(
+        self.report(
             &tls.key,
-            Told {
+            Problem {
                 code: "tls/pair",
                 severity: Severity::Error,
                 what,
@@ -145,9 +145,9 @@ impl Look<'_> {
         } else {
             return;
         };
-        self.tell(
+        self.report(
             path,
-            Told {
+            Problem {
                 code,
                 severity: Severity::Warning,
                 what,
@@ -162,9 +162,9 @@ impl Look<'_> {
         for issuer in &config.issuers {
             let KeySource::File(path) = &issuer.keys else { continue };
             let Err(problem) = keys_in_file(path, &issuer.algorithms) else { continue };
-            self.tell(
+            self.report(
                 path,
-                Told {
+                Problem {
                     code: "issuer/keys",
                     severity: Severity::Error,
                     what: format!("the keys of issuer `{}` in `{}`: {problem}", issuer.name, path.display()),
@@ -184,9 +184,9 @@ impl Look<'_> {
         } else {
             format!("there is no country database `{}`", geo.database.display())
         };
-        self.tell(
+        self.report(
             &geo.database,
-            Told {
+            Problem {
                 code: "geo/unreadable",
                 severity: Severity::Error,
                 what,
@@ -203,14 +203,14 @@ impl Look<'_> {
         for Obstacle { path, what } in preflight::problems(config) {
             let help = "make the folder for the user that runs the proxy (`install -d -m 0750 -o USER FOLDER`; under \
                         systemd `RuntimeDirectory=` and `LogsDirectory=` do), or name another";
-            let told = Told {
+            let problem = Problem {
                 code: "run/impossible",
                 severity: Severity::Error,
                 what,
                 why: "`run` would not start here",
                 help: help.to_owned(),
             };
-            self.tell(&path, told);
+            self.report(&path, problem);
         }
     }
 
@@ -220,9 +220,9 @@ impl Look<'_> {
         for path in &secrets {
             let Ok(seen) = std::fs::metadata(path) else { continue };
             if seen.mode() & 0o007 != 0 {
-                let told =
-                    mode_told("file/readable", path, &seen, "anybody on this machine can read it", "0640");
-                self.tell(path, told);
+                let problem =
+                    mode_problem("file/readable", path, &seen, "anybody on this machine can read it", "0640");
+                self.report(path, problem);
             }
         }
         let mut folders = BTreeSet::new();
@@ -233,17 +233,22 @@ impl Look<'_> {
             }
             let Ok(seen) = std::fs::metadata(path) else { continue };
             if seen.mode() & 0o002 != 0 {
-                let told =
-                    mode_told("file/writable", path, &seen, "anybody on this machine can change it", "o-w");
-                self.tell(path, told);
+                let problem = mode_problem(
+                    "file/writable",
+                    path,
+                    &seen,
+                    "anybody on this machine can change it",
+                    "o-w",
+                );
+                self.report(path, problem);
             }
         }
         for folder in folders {
             let Ok(seen) = std::fs::metadata(&folder) else { continue };
             if seen.is_dir() && seen.mode() & 0o002 != 0 && seen.mode() & STICKY == 0 {
                 let why = "anybody on this machine can replace what is in it";
-                let told = mode_told("folder/writable", &folder, &seen, why, "o-w");
-                self.tell(&folder, told);
+                let problem = mode_problem("folder/writable", &folder, &seen, why, "o-w");
+                self.report(&folder, problem);
             }
         }
     }
@@ -255,9 +260,9 @@ fn above(path: &Path) -> impl Iterator<Item = PathBuf> {
     whole.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>().into_iter()
 }
 
-fn mode_told(code: &'static str, path: &Path, seen: &Metadata, why: &'static str, mend: &str) -> Told {
+fn mode_problem(code: &'static str, path: &Path, seen: &Metadata, why: &'static str, mend: &str) -> Problem {
     let shown = path.display();
-    Told {
+    Problem {
         code,
         severity: Severity::Warning,
         what: format!("`{shown}` has the mode {:04o}", seen.mode() & 0o7777),

@@ -42,7 +42,7 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
             let reason = found.reason.as_deref().unwrap_or("unknown");
             line(
                 &mut out,
-                &format!("No policy was asked: the request stopped before, because of `{reason}`."),
+                &format!("No policy was evaluated: the request was refused before, because of `{reason}`."),
             );
         }
         for (name, value) in &found.stated {
@@ -70,19 +70,19 @@ pub(super) fn of(found: &Found, config: Config, denials: &Denials) -> Result<Str
         },
     );
     if record.truncated {
-        line(&mut out, "  Some facts were too long to be kept; what follows may be wrong because of it.");
+        line(&mut out, "  Some facts were too long to be recorded, so what follows may be wrong.");
     }
     if !is_known {
         line(
             &mut out,
-            "  The log does not say who it was, and no policy names this person: what a new policy \
-             says of persons by id is not taken into account.",
+            "  The log does not name the user, and no policy names a user with this hash: what a new policy \
+             says of users by id is not taken into account.",
         );
     }
     if changed && record.groups.is_some() {
         line(
             &mut out,
-            "  Only groups and roles that a policy named then were kept; one that is named since \
+            "  Only groups and roles that a policy named then were recorded; one that a policy names since then \
              counts as not held.",
         );
     }
@@ -100,8 +100,7 @@ fn fact(out: &mut String, name: &str, value: &str) {
     line(out, &format!("  {name:<20} {value}"));
 }
 
-/// The record with the id of whom it is about, where the id is known or a policy names whom the hash
-/// belongs to.
+/// The record with the id of its user or program, where the id is known or a policy names an id with this hash.
 fn with_subject(record: &DecisionRecord, set: &PolicySet, denials: &Denials) -> (DecisionRecord, bool) {
     let Some(subject) = &record.user else { return (record.clone(), false) };
     if !subject.starts_with("sha256:") {
@@ -173,7 +172,7 @@ fn seen(out: &mut String, record: &DecisionRecord) {
     });
     let device = device.or_else(|| {
         (!record.unavailable.iter().any(|missing| missing == "device"))
-            .then(|| "no device identity came".to_owned())
+            .then(|| "no device identity was sent".to_owned())
     });
     fact(out, "Device", &text("device", device));
     let signed_in = record.auth_time.map(|at| {
@@ -183,15 +182,15 @@ fn seen(out: &mut String, record: &DecisionRecord) {
     });
     fact(out, "Signed in", &text("authTime", signed_in));
     let mut methods = record.methods.join(", ");
-    for (name, told) in
+    for (name, value) in
         [("acr", record.acr.clone().unwrap_or_default()), ("acrs", record.contexts.join(", "))]
     {
-        if !told.is_empty() {
+        if !value.is_empty() {
             let gap = if methods.is_empty() { "" } else { "; " };
-            let _ = write!(methods, "{gap}{name} {told}");
+            let _ = write!(methods, "{gap}{name} {value}");
         }
     }
-    fact(out, "Methods", if methods.is_empty() { "none told" } else { &methods });
+    fact(out, "Methods", if methods.is_empty() { "none stated" } else { &methods });
     for (name, members) in [("Groups", &record.groups), ("Roles", &record.roles)] {
         let missing = record.unavailable.contains(&name.to_lowercase());
         let shown = match members {
@@ -241,14 +240,14 @@ fn granting(out: &mut String, found: &Found, set: &PolicySet) {
         line(out, &format!("  {}", named(id)));
     }
     if !any {
-        line(out, "  none: no policy spoke for this request, and the app lets in then");
+        line(out, "  none: no policy applied to this request, and the app lets such requests in");
     }
     for (id, result) in found.applied.iter().filter(|(_, result)| result.starts_with("reportOnly")) {
         line(out, &format!("  {}: {result} (watched only, decided nothing)", named(id)));
     }
 }
 
-/// The policies that had a part in it, with what each says today.
+/// The policies that refused, with what each says today.
 fn refusing(out: &mut String, record: &DecisionRecord, found: &Found, set: &PolicySet) {
     line(out, "\nPolicies that refused or asked for more");
     let enforced =
@@ -270,7 +269,9 @@ fn refusing(out: &mut String, record: &DecisionRecord, found: &Found, set: &Poli
                 Some(50105) => {
                     "  none: the app is assigned to certain people, and this one is not among them"
                 }
-                Some(_) | None => "  none: no policy spoke for this request, and the app refuses then",
+                Some(_) | None => {
+                    "  none: no policy applied to this request, and the app refuses such requests"
+                }
             },
         );
     }
@@ -318,7 +319,7 @@ fn describe(out: &mut String, policy: &Policy, record: &DecisionRecord, set: &Po
     }
 }
 
-/// A refusal as the request path would have told it.
+/// A refusal as the request path would have answered it.
 fn coded(refused: Refused, record: &DecisionRecord, set: &PolicySet) -> Refusal {
     Refusal::by_policies(refused, &record.principal(), &set.evidence, record.carrier())
 }
@@ -355,7 +356,7 @@ fn decide<T>(
 fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<(), Failure> {
     let compiled = CompiledPolicies::compile(set, Generation(0))
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let told = decide(record, &compiled, |compiled, scope, signals| {
+    let answered = decide(record, &compiled, |compiled, scope, signals| {
         match compiled.decide(scope, signals).outcome {
             Outcome::Grant(_) => {
                 line(out, "  The same request, with the facts of then, would be let in today.")
@@ -366,31 +367,32 @@ fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<()
                 let reasons = reasons.join(", ");
                 line(out, &format!("  The same request would be refused today too: {code}, {reasons}."));
                 let standing = &signals.principal.standing;
-                let is_untold = [&standing.groups, &standing.roles].contains(&&Fact::Unavailable);
-                if refused.temporary && is_untold {
+                let is_incomplete = [&standing.groups, &standing.roles].contains(&&Fact::Unavailable);
+                if refused.temporary && is_incomplete {
                     line(
                         out,
-                        "  It turns on groups or roles that the token does not tell whole, or not as a list: waiting does not help. See \"Groups that are not told\" in proxy/README.md.",
+                        "  It depends on groups or roles that the token does not list completely, or not as a list: waiting does not help. See \"Groups that a token leaves out\" in proxy/README.md.",
                     );
                 } else if refused.temporary {
                     line(
                         out,
-                        "  It turns on a fact whose source did not answer: with the fact it may be let in.",
+                        "  It depends on a fact whose source did not answer: with the fact it may be let in.",
                     );
                 }
-                let ways = remedy::find(compiled, scope, signals).ways;
+                let remedies = remedy::find(compiled, scope, signals).ways;
                 line(out, "\nWhat would let this request in");
-                for way in &ways {
-                    let words: Vec<_> = way.iter().map(|change| change.as_str().replace('_', " ")).collect();
+                for remedy in &remedies {
+                    let words: Vec<_> =
+                        remedy.iter().map(|change| change.as_str().replace('_', " ")).collect();
                     line(out, &format!("  {}", words.join(" and ")));
                 }
-                if ways.is_empty() {
+                if remedies.is_empty() {
                     line(out, "  nothing that the user can change: only another policy, group or assignment");
                 }
             }
         }
     });
-    if told.is_none() {
+    if answered.is_none() {
         line(out, "  The app is no longer configured, so nothing can be asked again.");
     }
     Ok(())
@@ -462,7 +464,7 @@ fn conditions(conditions: &Conditions, record: &DecisionRecord) -> Vec<String> {
         list.push(format!("devices {mode} the policy's filter"));
     }
     if flows.is_some() {
-        list.push("certain ways of signing in".to_owned());
+        list.push("certain authentication flows".to_owned());
     }
     if request.is_some() {
         list.push(format!("certain methods or paths; seen {} {}", record.method, record.path));

@@ -12,16 +12,16 @@ pub(super) struct Found {
     pub(super) code: Option<u32>,
     /// How it ended, where the log has it.
     pub(super) outcome: Option<String>,
-    /// The closed word for why, where the log has it.
+    /// The reason code, where the log has it.
     pub(super) reason: Option<String>,
-    /// What the log has of a request that never came to a decision, by name.
+    /// What the log has of a request that was refused before any decision, by name.
     pub(super) stated: Vec<(&'static str, String)>,
     pub(super) generation: u64,
     /// As hexadecimal digits.
     pub(super) policies_digest: String,
     /// Ids of policies, with their results.
     pub(super) applied: Vec<(String, String)>,
-    /// `None` for a request that never came to a decision.
+    /// `None` for a request that was refused before any decision.
     pub(super) record: Option<DecisionRecord>,
 }
 

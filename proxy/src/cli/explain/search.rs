@@ -82,24 +82,24 @@ fn scan(file: &mut File, from: u64, to: u64, needle: &[u8]) -> io::Result<Option
     let mut offset = from;
     let mut buffer = vec![0; CHUNK + needle.len()];
     // The end of each chunk stands at the beginning of the next, so that nothing falls between.
-    let mut kept = 0;
+    let mut carried = 0;
     file.seek(SeekFrom::Start(from))?;
     while offset < to {
-        let Some(room) = buffer.get_mut(kept..) else { return Ok(None) };
+        let Some(room) = buffer.get_mut(carried..) else { return Ok(None) };
         let read = file.read(room)?;
         if read == 0 {
             return Ok(None);
         }
-        let filled = kept + read;
+        let filled = carried + read;
         let window = buffer.get(..filled).unwrap_or_default();
         if let Some(at) = finder.find(window) {
-            let place = offset - kept as u64 + at as u64;
+            let place = offset - carried as u64 + at as u64;
             return line_around(file, place).map(Some);
         }
         offset += read as u64;
         let keep = needle.len().saturating_sub(1).min(filled);
         buffer.copy_within(filled - keep..filled, 0);
-        kept = keep;
+        carried = keep;
     }
     Ok(None)
 }

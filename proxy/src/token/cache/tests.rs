@@ -10,7 +10,9 @@ use portcullis_policy::signals::{Action, AppIndex, ClientContext, Fact, RequestI
 use portcullis_policy::{CompiledPolicies, PolicySet, Signals};
 use serde_json::json;
 
-use super::super::fixtures::{EC, ISSUER, RSA, issuer, now, nowhere, set, token, verifier, verifier_with};
+use super::super::fixtures::{
+    EC, ISSUER, RSA, issuer, now, set, token, unused_source, verifier, verifier_with,
+};
 use super::super::keys::KeyStore;
 use super::super::verify::{TokenProblem, Verifier};
 use super::{CachedPrincipal, Fingerprints, Lookup, Presented, TokenCache, authenticate};
@@ -129,8 +131,8 @@ fn new_policies_bind_anew_without_prolonging_the_entry() {
 
 #[test]
 fn a_remembered_token_does_not_pass_for_an_app_of_another_issuer() {
-    let main = issuer("main", ISSUER, nowhere());
-    let other = issuer("other", "https://other.example", nowhere());
+    let main = issuer("main", ISSUER, unused_source());
+    let other = issuer("other", "https://other.example", unused_source());
     let stores: Vec<_> = [&main, &other].map(|settings| Arc::new(KeyStore::new(settings))).into();
     for store in &stores {
         store.install(Ok(set(&[RSA.jwk("rsa")])), now()).unwrap();
@@ -188,7 +190,7 @@ fn a_withdrawn_key_kills_its_remembered_tokens() {
 
 #[test]
 fn a_remembered_token_dies_with_its_time_its_keys_and_its_verifier() {
-    let mut settings = issuer("main", ISSUER, nowhere());
+    let mut settings = issuer("main", ISSUER, unused_source());
     settings.stale_max = std::time::Duration::from_secs(100);
     let (verifier, _) = verifier_with(&settings);
     let bench = Bench::new();
@@ -202,7 +204,7 @@ fn a_remembered_token_dies_with_its_time_its_keys_and_its_verifier() {
     let answer = bench.ask(&verifier, 1, &lasting, &[0], now + 200);
     assert_eq!(answer.err(), Some(TokenProblem::KeysUnavailable));
     // A reloaded configuration may have other issuers at the same positions.
-    let strange = issuer("strange", "https://strange.example", nowhere());
+    let strange = issuer("strange", "https://strange.example", unused_source());
     let (reloaded, _) = verifier_with(&strange);
     let answer = bench.ask(&reloaded, 1, &lasting, &[0], now);
     assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
