@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-struct Told {
+struct Output {
     code: i32,
     out: String,
     err: String,
 }
 
-fn tell(arguments: &[&str], stdin: &str) -> Told {
+fn run(arguments: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -24,7 +24,7 @@ fn tell(arguments: &[&str], stdin: &str) -> Told {
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let done = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Told { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
+    Output { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
 }
 
 fn example() -> String {
@@ -62,9 +62,9 @@ grant = { controls = ["compliant-device"] }
 "#;
 
 #[test]
-fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_way_in() {
+fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_remedies() {
     let config = example();
-    let asked = tell(
+    let asked = run(
         &["what-if", "--config", &config, "--user", "alice", "--app", "wiki", "--ip", "192.0.2.1", "--all"],
         "",
     );
@@ -79,23 +79,23 @@ fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_way_in() {
     }
     // What applied comes first, and the rest only when it is asked for.
     let base = ["what-if", "--config", &config, "--user", "alice", "--app", "wiki", "--ip", "192.0.2.1"];
-    let short = tell(&base, "").out;
+    let short = run(&base, "").out;
     let lines: Vec<&str> = short.lines().collect();
     assert!(lines[1].starts_with("  mfa-everywhere: applies"), "{short}");
     assert_eq!(lines[2], "  and 3 policies that do not apply: `--all` says why", "{short}");
     assert!(!short.contains("admin-strong"), "{short}");
-    // The path of an app tells its authentication context; a flag counts over the file.
+    // The path of an app implies its authentication context; a flag overrides the file.
     let request = "user = \"alice\"\napp = \"wiki\"\npath = \"/public\"\n";
     let json = ["what-if", "--config", &config, "--request", "-", "--format", "json"];
-    let asked = tell(&[&json[..], &["--path", "/admin/users", "--mfa"]].concat(), request);
-    let told: Value = serde_json::from_str(&asked.out).unwrap();
+    let asked = run(&[&json[..], &["--path", "/admin/users", "--mfa"]].concat(), request);
+    let output: Value = serde_json::from_str(&asked.out).unwrap();
     // Of the version 2 token the context itself is missing; signing in for it could bring it.
-    assert_eq!((told["outcome"].as_str(), told["code"].as_u64()), (Some("challenge"), Some(50074)));
-    assert_eq!(told["policies"][0]["result"], "interrupted");
-    assert_eq!(told["policies"][1]["result"], "notApplied");
-    assert_eq!(told["policies"][2]["result"], "success");
-    assert_eq!(told["policies"][3]["result"], "reportOnlyNotApplied");
-    assert_eq!(told["policies"][3]["ruledOutBy"], "users");
+    assert_eq!((output["outcome"].as_str(), output["code"].as_u64()), (Some("challenge"), Some(50074)));
+    assert_eq!(output["policies"][0]["result"], "interrupted");
+    assert_eq!(output["policies"][1]["result"], "notApplied");
+    assert_eq!(output["policies"][2]["result"], "success");
+    assert_eq!(output["policies"][3]["result"], "reportOnlyNotApplied");
+    assert_eq!(output["policies"][3]["ruledOutBy"], "users");
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn what_if_looks_the_country_up_when_only_an_address_is_given() {
     let config = with_policies(folder.path(), ABROAD);
     let ask = |more: &[&str]| {
         let base = ["what-if", "--config", config.to_str().unwrap(), "--user", "alice", "--app", "wiki"];
-        tell(&[&base[..], &["--device-compliant", "true", "--format", "json"], more].concat(), "")
+        run(&[&base[..], &["--device-compliant", "true", "--format", "json"], more].concat(), "")
     };
-    let outcome = |told: Told| serde_json::from_str::<Value>(&told.out).unwrap()["outcome"].clone();
+    let outcome = |output: Output| serde_json::from_str::<Value>(&output.out).unwrap()["outcome"].clone();
     assert_eq!(outcome(ask(&["--ip", "81.2.69.142"])), "grant");
     assert_eq!(outcome(ask(&["--ip", "2001:218::1"])), "block");
     assert_eq!(outcome(ask(&["--ip", "2001:218::1", "--country", "GB"])), "grant");
@@ -136,7 +136,7 @@ conditions = { request = { paths = ["/group/secret/**", "/übung"] } }
     let ask = |path: &str| {
         let base =
             ["what-if", "--config", config.to_str().unwrap(), "--user", "alice", "--app", "wiki", "--mfa"];
-        tell(&[&base[..], &["--format", "json", "--path", path]].concat(), "")
+        run(&[&base[..], &["--format", "json", "--path", path]].concat(), "")
     };
     for (path, outcome) in [
         ("/group/open", "grant"),
@@ -146,8 +146,9 @@ conditions = { request = { paths = ["/group/secret/**", "/übung"] } }
         ("/%C3%9Cbung/", "block"),
         ("/ÜBUNG", "block"),
     ] {
-        let told = ask(path);
-        let found: Value = serde_json::from_str(&told.out).unwrap_or_else(|_| panic!("{path}: {}", told.err));
+        let output = ask(path);
+        let found: Value =
+            serde_json::from_str(&output.out).unwrap_or_else(|_| panic!("{path}: {}", output.err));
         assert_eq!(found["outcome"], outcome, "{path}");
     }
     for (path, help) in [
@@ -155,9 +156,13 @@ conditions = { request = { paths = ["/group/secret/**", "/übung"] } }
         ("/group/secret.", "allow-paths = [\"trailing-dot\"]"),
         ("/group/../x", "write a path such as `/admin`"),
     ] {
-        let told = ask(path);
-        assert_eq!(told.code, 1, "{path}");
-        assert!(told.err.contains("error[ask/path]") && told.err.contains(help), "{path}: {}", told.err);
+        let output = ask(path);
+        assert_eq!(output.code, 1, "{path}");
+        assert!(
+            output.err.contains("error[ask/path]") && output.err.contains(help),
+            "{path}: {}",
+            output.err
+        );
     }
 }
 
@@ -173,9 +178,9 @@ fn graphs_own_body_is_answered_in_graphs_shape() {
     }"##;
     let ask = |applied: &str| {
         let body = body.replace("APPLIED", applied);
-        let told = tell(&["what-if", "--config", &config, "--request", "-", "--format", "graph"], &body);
-        assert_eq!(told.code, 0, "{}", told.err);
-        serde_json::from_str::<Value>(&told.out).unwrap()["value"].as_array().unwrap().clone()
+        let output = run(&["what-if", "--config", &config, "--request", "-", "--format", "graph"], &body);
+        assert_eq!(output.code, 0, "{}", output.err);
+        serde_json::from_str::<Value>(&output.out).unwrap()["value"].as_array().unwrap().clone()
     };
     let reasons: Vec<_> =
         ask("false").iter().map(|policy| policy["analysisReasons"].as_str().unwrap().to_owned()).collect();
@@ -184,9 +189,9 @@ fn graphs_own_body_is_answered_in_graphs_shape() {
 }
 
 #[test]
-fn a_mistake_in_a_request_is_told_with_its_place_and_its_mend() {
+fn a_mistake_in_a_request_is_reported_with_its_place_and_its_mend() {
     let config = example();
-    let ask = |request: &str| tell(&["what-if", "--config", &config, "--request", "-"], request);
+    let ask = |request: &str| run(&["what-if", "--config", &config, "--request", "-"], request);
     for (request, wanted) in [
         ("user = \"a\"\napp = \"wikki\"\n", "-:2:7\n"),
         ("user = \"a\"\napp = \"wikki\"\n", "did you mean `wiki`?"),
@@ -196,10 +201,10 @@ fn a_mistake_in_a_request_is_told_with_its_place_and_its_mend() {
         ("user = \"a\"\napp = \"wiki\"\nip = \"1.2.3\"\n", "`1.2.3` is no address"),
         (r#"{"signInIdentity": {"userId": "a"}, "signInContext": {"userAction": "x"}}"#, "ask/user-action"),
     ] {
-        let told = ask(request);
-        assert_eq!(told.code, 1, "{request}");
-        assert!(told.err.contains(wanted), "`{wanted}` is missing:\n{}", told.err);
-        assert!(told.out.is_empty(), "{}", told.out);
+        let output = ask(request);
+        assert_eq!(output.code, 1, "{request}");
+        assert!(output.err.contains(wanted), "`{wanted}` is missing:\n{}", output.err);
+        assert!(output.out.is_empty(), "{}", output.out);
     }
 }
 
@@ -211,7 +216,7 @@ fn cases_run_like_tests_and_their_failures_say_why() {
     let cases = |text: &str| {
         let path = folder.path().join("cases.toml");
         std::fs::write(&path, text).unwrap();
-        tell(&["test", "--config", config, path.to_str().unwrap()], "")
+        run(&["test", "--config", config, path.to_str().unwrap()], "")
     };
     let case = |expect: &str, more: &str| {
         format!(
@@ -238,11 +243,11 @@ fn cases_run_like_tests_and_their_failures_say_why() {
         assert_eq!(cases(wrong).code, 1, "{wrong}");
     }
     // What `--init` prints holds today, and is a file of cases.
-    let first = tell(&["test", "--config", config, "--init"], "");
+    let first = run(&["test", "--config", config, "--init"], "");
     assert_eq!(first.code, 0, "{}", first.err);
     let again = cases(&first.out);
     assert_eq!(again.code, 0, "{}{}", again.out, again.err);
-    // One of each kind that the policies tell apart, and not only a stranger.
+    // One of each kind that the policies distinguish, and not only a stranger.
     let words = [
         "expect = \"block\"\ncode = 53003\napplied = [\"abroad\",\"device\"]",
         "on a compliant device",
@@ -255,21 +260,21 @@ fn cases_run_like_tests_and_their_failures_say_why() {
         assert!(first.out.contains(wanted), "`{wanted}` is missing:\n{}", first.out);
     }
     let answers: Vec<&str> = first.out.split("[[case]]").skip(1).collect();
-    let mut told: Vec<String> = answers
+    let mut expectations: Vec<String> = answers
         .iter()
         .map(|case| {
             case.lines().skip(2).take_while(|line| *line != "[case.request]").collect::<Vec<_>>().join(";")
         })
         .collect();
-    let count = told.len();
+    let count = expectations.len();
     assert!(again.out.contains(&format!("{count} passed")), "{}", again.out);
-    told.sort();
-    told.dedup();
-    assert_eq!(told.len(), count, "each answer once:\n{}", first.out);
+    expectations.sort();
+    expectations.dedup();
+    assert_eq!(expectations.len(), count, "each answer once:\n{}", first.out);
 }
 
 #[test]
-fn the_first_cases_hold_each_way_in_which_somebody_is_spared() {
+fn the_first_cases_hold_each_reason_why_no_policy_applies() {
     let folder = tempfile::tempdir().unwrap();
     let policy = r#"
 [[policy]]
@@ -280,7 +285,7 @@ grant = { controls = ["compliant-device"] }
 conditions.locations = { include = ["all"], exclude = ["office-munich"] }
 "#;
     let config = with_policies(folder.path(), policy);
-    let first = tell(&["test", "--config", config.to_str().unwrap(), "--init"], "");
+    let first = run(&["test", "--config", config.to_str().unwrap(), "--init"], "");
     assert_eq!(first.code, 0, "{}", first.err);
     for spared in ["a member of break-glass opens wiki", "from office-munich\""] {
         assert!(first.out.contains(spared), "`{spared}` is missing:\n{}", first.out);
@@ -290,31 +295,31 @@ conditions.locations = { include = ["all"], exclude = ["office-munich"] }
 #[test]
 fn analyze_shows_a_request_for_each_finding_and_can_refuse() {
     let config = example();
-    let sound = tell(&["analyze", "--config", &config, "--deny", "warnings"], "");
+    let sound = run(&["analyze", "--config", &config, "--deny", "warnings"], "");
     assert!(sound.out.contains("4 policies analyzed, 0 warnings"), "{}{}", sound.out, sound.err);
     assert_eq!(sound.code, 0);
     let folder = tempfile::tempdir().unwrap();
     let shut = ABROAD.replace(", exclude = [\"group:break-glass\"]", "");
     let config = with_policies(folder.path(), &shut);
     let config = config.to_str().unwrap();
-    let told = tell(&["analyze", "--config", config, "--format", "json"], "");
-    assert_eq!(told.code, 0, "{}", told.err);
-    let told: Value = serde_json::from_str(&told.out).unwrap();
-    let found = told["warnings"].as_array().unwrap();
+    let output = run(&["analyze", "--config", config, "--format", "json"], "");
+    assert_eq!(output.code, 0, "{}", output.err);
+    let output: Value = serde_json::from_str(&output.out).unwrap();
+    let found = output["warnings"].as_array().unwrap();
     let lock = found.iter().find(|one| one["kind"] == "lock-out").unwrap();
     assert_eq!(lock["policies"][0], "abroad");
     assert_eq!(lock["outcome"], "block");
     // The witness is a request that `what-if` takes, and it says the same.
-    let asked = tell(
+    let asked = run(
         &["what-if", "--config", config, "--request", "-", "--format", "json"],
         &lock["witness"].to_string(),
     );
     assert_eq!(serde_json::from_str::<Value>(&asked.out).unwrap()["outcome"], "block", "{}", asked.err);
     for one in found.iter().filter(|one| one["witness"].is_object()) {
-        let asked = tell(&["what-if", "--config", config, "--request", "-"], &one["witness"].to_string());
+        let asked = run(&["what-if", "--config", config, "--request", "-"], &one["witness"].to_string());
         assert_eq!(asked.code, 0, "{one:#}\n{}", asked.err);
     }
-    assert_eq!(tell(&["analyze", "--config", config, "--deny", "warnings"], "").code, 1);
+    assert_eq!(run(&["analyze", "--config", config, "--deny", "warnings"], "").code, 1);
 }
 
 #[test]
@@ -322,14 +327,14 @@ fn a_pipe_of_cases_is_refused_and_no_argument_steers_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("cases");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let told = tell(&["test", "--config", &example(), pipe.to_str().unwrap()], "");
-    assert_eq!(told.code, 1);
-    assert!(told.err.contains("it is not a regular file"), "{}", told.err);
-    let told = tell(&["what-if", "--\u{1b}]0;owned\u{7}"], "");
-    assert_eq!(told.code, 2);
-    assert!(told.err.contains("unexpected argument"), "{}", told.err);
-    assert!(!told.err.contains(['\u{1b}', '\u{7}']), "{:?}", told.err);
-    assert!(tell(&["--help"], "").out.contains("what-if"));
+    let output = run(&["test", "--config", &example(), pipe.to_str().unwrap()], "");
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("it is not a regular file"), "{}", output.err);
+    let output = run(&["what-if", "--\u{1b}]0;owned\u{7}"], "");
+    assert_eq!(output.code, 2);
+    assert!(output.err.contains("unexpected argument"), "{}", output.err);
+    assert!(!output.err.contains(['\u{1b}', '\u{7}']), "{:?}", output.err);
+    assert!(run(&["--help"], "").out.contains("what-if"));
 }
 
 #[test]
@@ -337,10 +342,14 @@ fn a_sign_in_can_be_of_just_now() {
     let config = example();
     let asked = |ago: &str| {
         let user = ["what-if", "--config", &config, "--user", "kari", "--app", "wiki", "--signed-in", ago];
-        tell(&user, "")
+        run(&user, "")
     };
     assert_eq!(asked("0s").out, asked("1s").out);
     assert_eq!(asked("0s").code, 0, "{}", asked("0s").err);
-    let told = asked("0");
-    assert!(told.code == 1 && told.err.starts_with("portcullis: the request is invalid\n"), "{}", told.err);
+    let output = asked("0");
+    assert!(
+        output.code == 1 && output.err.starts_with("portcullis: the request is invalid\n"),
+        "{}",
+        output.err
+    );
 }

@@ -110,21 +110,21 @@ impl Setup {
     }
 
     /// Whether it is fit, and every code with its words.
-    fn told(&self, more: &[&str]) -> (bool, Vec<(String, String)>) {
+    fn diagnostics(&self, more: &[&str]) -> (bool, Vec<(String, String)>) {
         let done = self.check(&[&["--format", "json"], more].concat());
-        let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let diagnostics: Value = serde_json::from_slice(&done.stdout).unwrap();
         let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
         let one = |one: &Value| {
             (text(one, "code"), format!("{}; {}; {}", text(one, "what"), text(one, "why"), text(one, "help")))
         };
-        (done.status.success(), told.as_array().unwrap().iter().map(one).collect())
+        (done.status.success(), diagnostics.as_array().unwrap().iter().map(one).collect())
     }
 }
 
 #[test]
 fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse() {
     let whole = Setup::new();
-    assert_eq!(whole.told(&[]), (true, Vec::new()));
+    assert_eq!(whole.diagnostics(&[]), (true, Vec::new()));
     let text = String::from_utf8(whole.check(&[]).stdout).unwrap();
     assert!(text.trim_end().ends_with("configuration is valid"), "{text}");
 
@@ -167,10 +167,10 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
             },
         ),
         ("run/impossible", false, "`pid-file` cannot be made in", |setup| {
-            setup.change("run/pid", "nowhere/pid");
+            setup.change("run/pid", "missing/pid");
         }),
         ("run/impossible", false, "`upgrade-socket` cannot be made in", |setup| {
-            setup.change("run/up.sock", "nowhere/up.sock");
+            setup.change("run/up.sock", "missing/up.sock");
         }),
         ("run/impossible", false, "the decision log cannot be opened", |setup| {
             setup.change("run/decisions.ndjson", "key.pem/decisions.ndjson");
@@ -179,8 +179,8 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
             fs::create_dir(setup.file("run/decisions.ndjson")).unwrap()
         }),
         ("run/impossible", false, "the decision log cannot be opened", |setup| {
-            let nowhere = setup.file("log.sock");
-            setup.change("file = \"run/decisions.ndjson\"", &format!("syslog = \"{}\"", nowhere.display()));
+            let missing = setup.file("log.sock");
+            setup.change("file = \"run/decisions.ndjson\"", &format!("syslog = \"{}\"", missing.display()));
         }),
         ("file/readable", true, "chmod 0640", |setup| setup.mode("key.pem", 0o644)),
         ("file/writable", true, "has the mode 0666", |setup| setup.mode("policies/mfa.toml", 0o666)),
@@ -190,12 +190,12 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
         let setup = Setup::new();
         tamper(&setup);
         setup.mode("key.pem", if code == "file/readable" { 0o644 } else { 0o640 });
-        let (success, told) = setup.told(&[]);
-        assert_eq!(success, fit, "{code}: {told:?}");
-        let [(found, words)] = told.as_slice() else {
-            unreachable!("{code} alone was wanted: {told:#?}");
+        let (success, diagnostics) = setup.diagnostics(&[]);
+        assert_eq!(success, fit, "{code}: {diagnostics:?}");
+        let [(found, words)] = diagnostics.as_slice() else {
+            unreachable!("{code} alone was wanted: {diagnostics:#?}");
         };
-        assert!(found == code && words.contains(wanted), "{code}: {wanted}: {told:#?}");
+        assert!(found == code && words.contains(wanted), "{code}: {wanted}: {diagnostics:#?}");
         if !fit {
             let out = setup.check(&[]);
             assert!(!String::from_utf8_lossy(&out.stdout).contains("configuration is valid"));
@@ -242,16 +242,20 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     setup.change("http://127.0.0.1:9", &format!("http://{closed}\", \"http://{address}"));
 
-    assert_eq!(setup.told(&[]), (true, Vec::new()), "offline");
-    let (success, told) = setup.told(&["--online"]);
+    assert_eq!(setup.diagnostics(&[]), (true, Vec::new()), "offline");
+    let (success, diagnostics) = setup.diagnostics(&["--online"]);
     assert!(!success);
     let words = |code: &str| {
-        told.iter().find(|(found, _)| found == code).map(|(_, words)| words.as_str()).unwrap_or_default()
+        diagnostics
+            .iter()
+            .find(|(found, _)| found == code)
+            .map(|(_, words)| words.as_str())
+            .unwrap_or_default()
     };
-    assert!(words("online/issuer").contains("differ in the slash at the end alone"), "{told:#?}");
-    assert!(words("online/clock").contains("behind this machine's"), "{told:#?}");
-    assert!(words("online/upstream").contains(&format!("`http://{closed}`")), "{told:#?}");
-    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(words("online/issuer").contains("differ only in the slash at the end"), "{diagnostics:#?}");
+    assert!(words("online/clock").contains("behind this machine's"), "{diagnostics:#?}");
+    assert!(words("online/upstream").contains(&format!("`http://{closed}`")), "{diagnostics:#?}");
+    assert_eq!(diagnostics.len(), 3, "{diagnostics:#?}");
 
     // Keys that come from a URL, a clock of now, and an upstream that listens.
     let (address, _listener) = server(|path| (path == "/keys").then(keys::jwks), "");
@@ -270,9 +274,11 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     // A certificate that nobody has signed.
     let setup = Setup::new();
     setup.change("http://127.0.0.1:9", &format!("https://localhost:{}", closed.port()));
-    let (_, told) = setup.told(&["--online"]);
+    let (_, diagnostics) = setup.diagnostics(&["--online"]);
     assert!(
-        told.iter().any(|(code, words)| code == "online/upstream" && words.contains("https://localhost")),
-        "{told:#?}"
+        diagnostics
+            .iter()
+            .any(|(code, words)| code == "online/upstream" && words.contains("https://localhost")),
+        "{diagnostics:#?}"
     );
 }

@@ -12,16 +12,16 @@ fn the_three_requests_of_the_demo_are_let_in_blocked_by_place_and_blocked_for_th
     let json = "Accept: application/json\r\n";
     let place = running.ask("blocked-location", "/", json);
     assert_eq!(place.status, 403, "{}", place.body);
-    let twin: serde_json::Value = serde_json::from_str(&place.body).unwrap();
-    assert_eq!(twin["code"], 53003);
+    let problem: serde_json::Value = serde_json::from_str(&place.body).unwrap();
+    assert_eq!(problem["code"], 53003);
     assert_eq!(place.header("content-type"), Some("application/problem+json"));
     assert_eq!(place.header("cache-control"), Some("no-store"));
-    assert_eq!(twin["request_id"].as_str(), place.header("x-request-id"));
+    assert_eq!(problem["request_id"].as_str(), place.header("x-request-id"));
 
     let device = running.ask("blocked-device", "/", json);
     assert_eq!(device.status, 403, "{}", device.body);
-    let twin: serde_json::Value = serde_json::from_str(&device.body).unwrap();
-    assert_eq!(twin["code"], 53000);
+    let problem: serde_json::Value = serde_json::from_str(&device.body).unwrap();
+    assert_eq!(problem["code"], 53000);
 
     for (series, least) in [
         ("portcullis_requests_total{app=\"wiki\",outcome=\"granted\"}", 1.0),
@@ -60,14 +60,14 @@ fn without_a_valid_token_every_caller_gets_the_same_401() {
     assert_eq!((near.status, far.status), (401, 401));
     assert!(near.header("www-authenticate").unwrap().starts_with("Bearer"));
     let without_ids = |body: &str| {
-        let mut twin: serde_json::Value = serde_json::from_str(body).unwrap();
+        let mut problem: serde_json::Value = serde_json::from_str(body).unwrap();
         for varying in ["instance", "request_id", "timestamp", "correlation_id"] {
-            twin.as_object_mut().unwrap().remove(varying);
+            problem.as_object_mut().unwrap().remove(varying);
         }
-        if let Some(support) = twin.get_mut("support") {
+        if let Some(support) = problem.get_mut("support") {
             *support = serde_json::Value::Null;
         }
-        twin
+        problem
     };
     assert_eq!(without_ids(&near.body), without_ids(&far.body));
     assert!(!near.body.contains("203.0.113.10") && !far.body.contains("wiki"));

@@ -22,19 +22,19 @@ fn explain(running: &Running, what: &str) -> String {
     text
 }
 
-fn twin(running: &Running, name: &str) -> Value {
+fn problem(running: &Running, name: &str) -> Value {
     serde_json::from_str(&running.ask(name, "/reports", JSON).body).unwrap()
 }
 
 #[test]
-fn a_support_code_tells_the_whole_decision_without_any_log() {
+fn a_support_code_explains_the_whole_decision_without_any_log() {
     let running = Running::start();
-    let twin = twin(&running, "blocked-location");
-    let code = twin["support"]["code"].as_str().unwrap();
+    let problem = problem(&running, "blocked-location");
+    let code = problem["support"]["code"].as_str().unwrap();
     fs::remove_file(running.file("decisions.ndjson")).unwrap();
-    let told = explain(&running, code);
+    let account = explain(&running, code);
     for wanted in [
-        twin["request_id"].as_str().unwrap(),
+        problem["request_id"].as_str().unwrap(),
         "error code 53003",
         "Internal wiki (wiki)",
         "GET /reports",
@@ -48,21 +48,21 @@ fn a_support_code_tells_the_whole_decision_without_any_log() {
         "would be refused today too: 53003, blocked-location",
         "What would let this request in\n  other network",
     ] {
-        assert!(told.contains(wanted), "`{wanted}` is missing:\n{told}");
+        assert!(account.contains(wanted), "`{wanted}` is missing:\n{account}");
     }
 }
 
 #[test]
 fn a_request_id_is_explained_from_the_log_with_the_policies_of_today() {
     let running = Running::start();
-    let twin = twin(&running, "blocked-device");
-    let id = twin["request_id"].as_str().unwrap();
+    let problem = problem(&running, "blocked-device");
+    let id = problem["request_id"].as_str().unwrap();
     running.wait_for("the line to be written", |running| {
         fs::read_to_string(running.file("decisions.ndjson")).is_ok_and(|log| log.contains(id))
     });
-    let told = explain(&running, id);
+    let account = explain(&running, id);
     for wanted in ["require-compliant-device", "device-not-compliant (device, 53000)", "  compliant device"] {
-        assert!(told.contains(wanted), "`{wanted}` is missing:\n{told}");
+        assert!(account.contains(wanted), "`{wanted}` is missing:\n{account}");
     }
     fs::write(
         running.file("policies/require-compliant-device.toml"),
@@ -73,9 +73,9 @@ fn a_request_id_is_explained_from_the_log_with_the_policies_of_today() {
                session = { sign-in-frequency = \"90d\" }\n",
     )
     .unwrap();
-    let told = explain(&running, id);
-    assert!(told.contains("The policies changed since this decision."), "{told}");
-    assert!(told.contains("would be let in today"), "{told}");
+    let account = explain(&running, id);
+    assert!(account.contains("The policies changed since this decision."), "{account}");
+    assert!(account.contains("would be let in today"), "{account}");
 
     let unknown = portcullis(&[
         "explain",
@@ -90,8 +90,8 @@ fn a_request_id_is_explained_from_the_log_with_the_policies_of_today() {
 #[test]
 fn the_log_names_people_by_a_hash_and_keeps_no_membership_that_no_policy_names() {
     let running = Running::start();
-    let twin = twin(&running, "blocked-device");
-    let id = twin["request_id"].as_str().unwrap();
+    let problem = problem(&running, "blocked-device");
+    let id = problem["request_id"].as_str().unwrap();
     let line = || {
         let log = fs::read_to_string(running.file("decisions.ndjson")).unwrap_or_default();
         log.lines().find(|line| line.contains(id)).map(str::to_owned)
@@ -213,9 +213,9 @@ message = "Use the key on your key ring."
             "Bearer error=\"insufficient_user_authentication\", acr_values=\"urn:example:phr\", max_age=\"10\""
         )
     );
-    let twin: Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!((&twin["code"], &twin["resolution"]), (&50074.into(), &"reauthenticate".into()));
-    assert_eq!(twin["messages"][0], "Use the key on your key ring.");
+    let problem: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((&problem["code"], &problem["resolution"]), (&50074.into(), &"reauthenticate".into()));
+    assert_eq!(problem["messages"][0], "Use the key on your key ring.");
     // What is blocked as well is no challenge, and the policy that blocks says nothing of its own.
     let blocked = running.ask("blocked-location", "/", JSON);
     assert_eq!((blocked.status, blocked.header("www-authenticate")), (403, None));
@@ -224,8 +224,8 @@ message = "Use the key on your key ring."
 #[test]
 fn a_hashed_person_is_found_again_when_a_policy_names_the_person() {
     let running = Running::start();
-    let twin = twin(&running, "blocked-location");
-    let id = twin["request_id"].as_str().unwrap();
+    let problem = problem(&running, "blocked-location");
+    let id = problem["request_id"].as_str().unwrap();
     running.wait_for("the line to be written", |running| {
         fs::read_to_string(running.file("decisions.ndjson")).is_ok_and(|log| log.contains(id))
     });
@@ -234,7 +234,7 @@ fn a_hashed_person_is_found_again_when_a_policy_names_the_person() {
     let text = fs::read_to_string(&file).unwrap();
     let spared = "users = { include = [\"all\"], exclude = [\"user:Alice\"] }";
     fs::write(&file, text.replace("users = { include = [\"all\"] }", spared)).unwrap();
-    let told = explain(&running, id);
-    assert!(told.contains("Person               Alice\n"), "{told}");
-    assert!(told.contains("would be let in today"), "{told}");
+    let account = explain(&running, id);
+    assert!(account.contains("Person               Alice\n"), "{account}");
+    assert!(account.contains("would be let in today"), "{account}");
 }

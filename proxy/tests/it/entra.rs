@@ -162,8 +162,8 @@ fn asked_for(answer: &Answer) -> Value {
 }
 
 fn code(answer: &Answer) -> u64 {
-    let twin: Value = serde_json::from_str(&answer.body).unwrap();
-    twin["code"].as_str().and_then(|code| code.parse().ok()).or(twin["code"].as_u64()).unwrap()
+    let problem: Value = serde_json::from_str(&answer.body).unwrap();
+    problem["code"].as_str().and_then(|code| code.parse().ok()).or(problem["code"].as_u64()).unwrap()
 }
 
 fn acrs(context: &str) -> Value {
@@ -189,7 +189,7 @@ fn the_guide_to_entra_lets_in_whom_it_says_with_version_2_tokens() {
     let part = guided.ask("/admin/users", |token| token["acrs"] = json!(["c1"]));
     assert_eq!((part.status, asked_for(&part)), (401, acrs("c3")));
     assert_eq!(guided.ask("/admin/users", |token| token["acrs"] = json!(["c1", "c3"])).status, 200);
-    // The other way round: what is held is not asked for again.
+    // And the reverse: what the token has is not asked for again.
     let other = guided.ask("/admin/users", |token| token["acrs"] = json!(["c3"]));
     assert_eq!((other.status, asked_for(&other)), (401, acrs("c1")));
     // A client that did not say that it follows claims challenges.
@@ -224,8 +224,8 @@ fn the_configuration_of_the_guide_is_checked_without_a_word_and_answers_what_it_
     let lines: Vec<&str> = console.lines().collect();
     assert!(lines.len() >= 8 && lines.len().is_multiple_of(2), "{console}");
     for pair in lines.chunks(2) {
-        let told = run(pair[0].strip_prefix("$ ").unwrap());
-        assert_eq!(told.lines().next(), Some(pair[1]), "{}", pair[0]);
+        let output = run(pair[0].strip_prefix("$ ").unwrap());
+        assert_eq!(output.lines().next(), Some(pair[1]), "{}", pair[0]);
     }
     // Without the mapping the same configuration says what is missing, and denies instead of asking for ever.
     let main = folder.path().join("portcullis.toml");
@@ -234,8 +234,8 @@ fn the_configuration_of_the_guide_is_checked_without_a_word_and_answers_what_it_
     fs::write(&main, text.replace("mfa-contexts = [\"c1\"]", "")).unwrap();
     let checked = run("portcullis check --config portcullis.toml");
     assert!(checked.contains("no token that app `wiki` accepts can prove `mfa`"), "{checked}");
-    let told = run("portcullis what-if --config portcullis.toml --user kari --app wiki --acrs c1");
-    assert!(told.starts_with("deny: 53003 not-provable (not-provable)"), "{told}");
+    let output = run("portcullis what-if --config portcullis.toml --user kari --app wiki --acrs c1");
+    assert!(output.starts_with("deny: 53003 not-provable (not-provable)"), "{output}");
 }
 
 #[test]

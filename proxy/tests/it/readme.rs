@@ -67,7 +67,7 @@ impl First {
             let [address, admin] =
                 taken.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
             for (name, body) in files() {
-                // Free ports, an app, keys and a log on this machine; and loopback as the balancer that tells
+                // Free ports, an app, keys and a log on this machine; and loopback as the balancer that reports
                 // where a client is, for a test has no other address.
                 let body = if name == "portcullis.toml" {
                     let keys = "{ discovery = \"https://id.corp.example/.well-known/openid-configuration\" }";
@@ -167,7 +167,7 @@ impl Drop for First {
 fn the_first_configuration_of_the_readme_does_what_its_comments_say() {
     let policy = files().into_iter().find(|(name, _)| name == "policies/wiki.toml").unwrap().1;
     for comment in [
-        "everybody with a valid token gets in, from anywhere; the log tells whom this would refuse",
+        "everybody with a valid token gets in, from anywhere; the log names whom this would refuse",
         "in the office: as before, with any device",
         "only with MFA and on a compliant device; who lacks MFA is asked for it, another device is refused",
         "members of emergency-access: as before, from anywhere",

@@ -122,8 +122,8 @@ fn sigint_ends_the_process_at_once_however_many_threads_it_has() {
             .unwrap();
         let mut second = Ended(second);
         running.wait_for("the second process to listen", |_| std::net::TcpStream::connect(&proxy).is_ok());
-        let told = std::process::Command::new("kill").args(["-INT", &second.0.id().to_string()]).status();
-        assert!(told.unwrap().success());
+        let sent = std::process::Command::new("kill").args(["-INT", &second.0.id().to_string()]).status();
+        assert!(sent.unwrap().success());
         let started = std::time::Instant::now();
         let status = loop {
             if let Some(status) = second.0.try_wait().unwrap() {
@@ -155,7 +155,7 @@ fn an_upstream_is_found_by_its_name_as_well_and_one_without_an_address_is_the_ap
     let line = text.lines().find(|line| line.starts_with("upstreams = ")).unwrap();
     assert!(line.contains("127.0.0.1"), "{line}");
     // A name that is in no zone (RFC 6761, section 6.4).
-    fs::write(&main, text.replace(line, &line.replace("127.0.0.1", "nowhere.invalid"))).unwrap();
+    fs::write(&main, text.replace(line, &line.replace("127.0.0.1", "unknown.invalid"))).unwrap();
     running.wait_for("the name without an address", |running| running.ask("allowed", "/", "").status == 502);
     fs::write(&main, text.replace(line, &line.replace("127.0.0.1", "localhost"))).unwrap();
     running.wait_for("the name with one", |running| running.ask("allowed", "/", "").status == 200);

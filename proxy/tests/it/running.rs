@@ -32,17 +32,17 @@ impl Running {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
-        let told: Value = loop {
+        let started: Value = loop {
             let read = lines.read_line(&mut text).unwrap();
-            assert_ne!(read, 0, "the demo ended before it told where it listens: {text}");
+            assert_ne!(read, 0, "the demo ended before it printed where it listens: {text}");
             if let Ok(value) = serde_json::from_str(&text) {
                 break value;
             }
         };
-        let word = |name: &str| told[name].as_str().unwrap().to_owned();
+        let word = |name: &str| started[name].as_str().unwrap().to_owned();
         let address = |url: String| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let mut requests = BTreeMap::new();
-        for request in told["requests"].as_array().unwrap() {
+        for request in started["requests"].as_array().unwrap() {
             let headers = request["headers"].as_object().unwrap();
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
@@ -99,7 +99,7 @@ impl Running {
         value.clone()
     }
 
-    /// Sends raw bytes and reads one answer, or whatever came before the connection closed.
+    /// Sends raw bytes and reads one answer, or whatever arrived before the connection closed.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         exchange(&self.proxy, bytes)
     }

@@ -1,4 +1,4 @@
-//! What a scrape and the decision log tell of real requests.
+//! What a scrape and the decision log report of real requests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,10 +53,10 @@ fn a_scraper_that_asks_for_openmetrics_gets_the_request_behind_a_refusal() {
     });
     let page = running.admin_get_with("/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n");
     assert!(page.header("content-type").unwrap().starts_with("application/openmetrics-text"));
-    let told = page.body.lines().find(|line| {
+    let line = page.body.lines().find(|line| {
         line.starts_with(r#"portcullis_refusals_total{app="wiki",reason="blocked-location",code="53003"} 1 "#)
     });
-    assert!(told.is_some_and(|line| line.contains(id)), "{told:?} {id}");
+    assert!(line.is_some_and(|line| line.contains(id)), "{line:?} {id}");
     assert!(page.body.ends_with("# EOF\n"));
     let plain = running.admin_get("/metrics");
     assert!(plain.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
@@ -124,7 +124,7 @@ grant = { controls = ["strength:phishing-resistant-mfa"] }
     assert_eq!(running.metric(&ended("met")), 0.0);
     // As good as coming back with a stronger sign-in.
     fs::remove_file(policy).unwrap();
-    running.wait_for("the way in", |running| running.ask("allowed", "/", "").status == 200);
+    running.wait_for("the request to be let in", |running| running.ask("allowed", "/", "").status == 200);
     running.wait_for("the end to be counted", |running| running.metric(&ended("met")) == 1.0);
     running.ask("allowed", "/", "");
     assert_eq!(running.metric(&ended("met")), 1.0);
@@ -196,14 +196,14 @@ fn what_was_let_in_is_logged_when_a_sample_is_asked_for_and_not_otherwise() {
 }
 
 #[test]
-fn the_log_is_written_to_its_end_when_the_process_is_told_to_stop() {
+fn the_log_is_written_to_its_end_when_the_process_is_asked_to_stop() {
     let mut running = Running::start();
     // As many as the log takes without thinning them out.
     for _ in 0..10 {
         running.ask("blocked-location", "/", "");
     }
-    let told = std::process::Command::new("kill").args(["-TERM", &running.pid().to_string()]).status();
-    assert!(told.unwrap().success());
+    let sent = std::process::Command::new("kill").args(["-TERM", &running.pid().to_string()]).status();
+    assert!(sent.unwrap().success());
     assert!(running.ended());
     let text = fs::read_to_string(running.file("decisions.ndjson")).unwrap();
     assert_eq!(text.lines().filter(|line| line.contains("blocked-location")).count(), 10, "{text}");

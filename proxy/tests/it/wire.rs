@@ -21,7 +21,7 @@ impl Answer {
     }
 }
 
-/// Sends raw bytes on a connection of their own and reads one answer, or whatever came before it closed.
+/// Sends raw bytes on a connection of their own and reads one answer, or whatever arrived before it closed.
 pub(crate) fn exchange(address: &str, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

@@ -49,7 +49,7 @@ conditions = { request = { paths = ["/u/@me"] } }
         assert_eq!(world.get(target, "").status, 403, "{target}");
         assert_eq!(world.h2_get(target, &[]).status(), 403, "{target}");
     }
-    assert_eq!(world.get("/u/%40you", "").status, 200, "the twin");
+    assert_eq!(world.get("/u/%40you", "").status, 200, "the counterpart");
     assert_eq!(world.origin.last().target(), "/u/%40you", "the app receives what was sent");
 }
 
@@ -57,7 +57,7 @@ conditions = { request = { paths = ["/u/@me"] } }
 fn never_n04_a_fragment_is_cut_off_for_the_rule_and_passed_on() {
     let world = World::plain();
     world.refuses_target("/admin#x");
-    // Escaped it is a part of a name (`C%23`), which is judged as it is and passed on as it came (T1).
+    // Escaped it is a part of a name (`C%23`), which is judged and passed on as received (T1).
     for target in ["/a%23b", "/admin%23/public", "/public%23/admin"] {
         assert_eq!(world.get(target, "").status, 200, "{target}");
         assert_eq!(world.origin.last().target(), target);
@@ -81,7 +81,7 @@ fn never_n05_the_query_takes_part_in_a_path_match() {
     }
     for target in ["/public?/admin", "/public?x=/admin/"] {
         assert_eq!(world.get(target, "").status, 200, "{target}");
-        assert_eq!(world.origin.last().target(), target, "the twin: a query is the app's alone");
+        assert_eq!(world.origin.last().target(), target, "the counterpart: a query is the app's alone");
     }
 }
 
@@ -132,7 +132,7 @@ fn never_n09_the_policy_belongs_to_another_app_than_the_one_that_serves() {
         assert_eq!(world.get(target, "").status, 403, "{target}");
         assert_eq!(world.h2_get(target, &[]).status(), 403, "{target}");
     }
-    assert_eq!(world.get("/vaults", "").status, 200, "the twin is the wiki's");
+    assert_eq!(world.get("/vaults", "").status, 200, "the counterpart is the wiki's");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn never_n11_a_star_in_a_real_path_is_a_pattern() {
     for target in ["*", "/admin/*", "/admin/**"] {
         world.refuses_target(target);
     }
-    assert_eq!(world.get("/*", "").status, 200, "the twin: a path like any other");
+    assert_eq!(world.get("/*", "").status, 200, "the counterpart: a path like any other");
     assert_eq!(world.get("/**", "").status, 200);
     assert_eq!(world.get("/adm*n", "").status, 200, "it stands for no other path");
 }
@@ -166,7 +166,7 @@ fn never_n12_a_path_of_our_own_inside_a_url_switches_enforcement_off() {
         let status = world.bare(&format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n"));
         assert_eq!(status, 401, "{target} without a token");
     }
-    assert_eq!(world.get("/healthz", "").status, 200, "the twin: the app's own");
+    assert_eq!(world.get("/healthz", "").status, 200, "the counterpart: the app's own");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn never_n14_an_http2_path_without_a_slash_slips_past() {
         assert!(answer.is_refusal(), "{target:?}: {answer:?}");
     }
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.h2_get("/", &[]).status(), 200, "the twin");
+    assert_eq!(world.h2_get("/", &[]).status(), 200, "the counterpart");
     assert_eq!(world.origin.hits(), 1);
 }
 
@@ -214,9 +214,9 @@ fn never_n15_host_authority_target_and_scheme_disagree() {
     let answer = world.h2_get("/", &[(b"host", b"other.test")]);
     assert!(answer.is_refusal(), "{answer:?}");
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.h2_get("/", &[(b"host", b"wiki.test")]).status(), 200, "the twin agrees");
+    assert_eq!(world.h2_get("/", &[(b"host", b"wiki.test")]).status(), 200, "the counterpart agrees");
     assert_eq!(world.origin.last().values("host"), ["wiki.test"]);
-    assert_eq!(world.bare(&format!("GET / HTTP/1.1\r\nHost: wiki.test\r\n{bearer}")), 200, "the twin");
+    assert_eq!(world.bare(&format!("GET / HTTP/1.1\r\nHost: wiki.test\r\n{bearer}")), 200, "the counterpart");
     assert_eq!(world.origin.last().values("host"), ["wiki.test"]);
 }
 
@@ -237,8 +237,8 @@ fn never_n16_a_method_with_a_space_or_control_byte_is_accepted() {
         assert!(answer.is_refusal(), "{method:?}: {answer:?}");
     }
     assert_eq!(world.origin.hits(), 0);
-    let twin = world.all(&World::head("PROPFIND", "/", "Connection: close\r\n"));
-    assert!(twin.starts_with("HTTP/1.1 200"), "{twin}");
+    let counterpart = world.all(&World::head("PROPFIND", "/", "Connection: close\r\n"));
+    assert!(counterpart.starts_with("HTTP/1.1 200"), "{counterpart}");
     assert_eq!(world.origin.hits(), 1);
 }
 
@@ -254,5 +254,5 @@ fn never_n17_a_nul_cuts_off_what_the_matcher_sees() {
     }
     assert!(world.h2_get("/", &[(b"x-test", b"a\0b")]).is_refusal());
     assert_eq!(world.origin.hits(), before);
-    assert_eq!(world.get("/", "X-Test: ab\r\n").status, 200, "the twin");
+    assert_eq!(world.get("/", "X-Test: ab\r\n").status, 200, "the counterpart");
 }

@@ -20,7 +20,7 @@ fn never_n18_letter_case_or_a_trailing_dot_avoids_the_rules_of_a_host() {
         assert_eq!(host_status(&world, host, "/admin/x"), 403, "{host} has the rules of its app");
     }
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(host_status(&world, "WIKI.test", "/"), 200, "the twin");
+    assert_eq!(host_status(&world, "WIKI.test", "/"), 200, "the counterpart");
     let bearer = format!("Bearer {}", keys::token());
     for (authority, path, expected) in
         [("WIKI.test", "/admin", 403), ("wiki.test.", "/", 400), ("WIKI.test", "/", 200)]
@@ -72,7 +72,7 @@ conditions = { claims = 'user.email -notEndsWith "@corp.example"' }
         ..Setup::default()
     });
     let with = |email: &str| world.with_token(&keys::token_with(|claims| claims["email"] = email.into()));
-    assert_eq!(with("anna@corp.example"), 200, "the twin");
+    assert_eq!(with("anna@corp.example"), 200, "the counterpart");
     let before = world.origin.hits();
     assert_eq!(with("anna@evil.example"), 403);
     for odd in [
@@ -109,6 +109,6 @@ conditions = { request = { paths = ["/report.pdf", "/v1.0/**"] } }
         assert_eq!(world.get(blocked, "").status, 403, "{blocked}");
     }
     for other in ["/reportXpdf", "/v1X0/x", "/x/report.pdf", "/report.pdfx", "/v1.00/x"] {
-        assert_eq!(world.get(other, "").status, 200, "the twin {other} is another path");
+        assert_eq!(world.get(other, "").status, 200, "the counterpart {other} is another path");
     }
 }

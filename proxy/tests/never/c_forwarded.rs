@@ -16,7 +16,7 @@ fn never_n23_forwarded_uri_method_host_or_proto_of_anybody_take_part_in_a_decisi
         let lines = "X-Forwarded-Uri: /public\r\nX-Forwarded-Method: OPTIONS\r\nX-Forwarded-Host: other.test\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: /public\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Server: x\r\n";
         assert_eq!(world.get("/admin/x", lines).status, 403);
         assert_eq!(world.origin.hits(), 0);
-        assert_eq!(world.get("/page", lines).status, 200, "the twin");
+        assert_eq!(world.get("/page", lines).status, 200, "the counterpart");
         let seen = world.origin.last();
         assert_eq!(seen.values("x-forwarded-host"), [HOST]);
         for gone in ["uri", "method", "prefix", "server"] {
@@ -24,13 +24,17 @@ fn never_n23_forwarded_uri_method_host_or_proto_of_anybody_take_part_in_a_decisi
         }
     }
     let lines = "X-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\nForwarded: proto=https\r\n";
-    let told = |world: &World| {
+    let site = |world: &World| {
         assert_eq!(world.get("/", lines).status, 200);
         let seen = world.origin.last();
         ["proto", "port"].map(|what| seen.values(&format!("x-forwarded-{what}")).join("|"))
     };
-    assert_eq!(told(&World::plain()), ["http", "80"], "a client's word for its own connection");
-    assert_eq!(told(&trusting()), ["https", "443"], "the twin: the proxy took the client's connection");
+    assert_eq!(site(&World::plain()), ["http", "80"], "a client's claim about its own connection");
+    assert_eq!(
+        site(&trusting()),
+        ["https", "443"],
+        "the counterpart: the proxy took the client's connection"
+    );
 }
 
 #[test]
@@ -39,7 +43,7 @@ fn never_n24_everybody_or_private_addresses_are_trusted_proxies_by_silence() {
     let lines = "X-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.7\r\nX-Real-IP: 192.0.2.7\r\n";
     assert_eq!(world.get("/", lines).status, 200, "a client on loopback does not speak for others");
     assert_eq!(world.origin.last().values("x-forwarded-for"), ["127.0.0.1"]);
-    assert_eq!(trusting().get("/", lines).status, 403, "the twin: once it is named, it does");
+    assert_eq!(trusting().get("/", lines).status, 403, "the counterpart: once it is named, it does");
     for everyone in ["0.0.0.0/0", "::/0"] {
         let refused = World::launch(Setup {
             top: format!("[trusted-proxies]\nnetworks = [\"{everyone}\"]\n"),
@@ -61,7 +65,7 @@ fn never_n25_a_spoofed_hop_chooses_the_address() {
         assert_eq!(world.get("/", lines).status, 403, "{lines:?}");
         assert_eq!(world.origin.hits(), 0);
     }
-    assert_eq!(world.get("/", "X-Forwarded-For: 192.0.2.7, 203.0.113.1\r\n").status, 200, "the twin");
+    assert_eq!(world.get("/", "X-Forwarded-For: 192.0.2.7, 203.0.113.1\r\n").status, 200, "the counterpart");
     assert_eq!(world.origin.last().values("x-forwarded-for"), ["203.0.113.1"]);
 }
 
@@ -83,8 +87,8 @@ fn never_n26_an_address_that_cannot_be_read_makes_a_condition_pass() {
         let answer = world.h2_get("/", &[(b"x-forwarded-for", odd.as_bytes())]);
         assert!(answer.is_refusal(), "{odd}: {answer:?}");
     }
-    let ways = "X-Forwarded-For: 203.0.113.1\r\nX-Real-IP: 192.0.2.7\r\nX.Forwarded.For: 192.0.2.7\r\n";
-    assert_eq!(world.get("/", ways).status, 200, "the twin");
+    let lines = "X-Forwarded-For: 203.0.113.1\r\nX-Real-IP: 192.0.2.7\r\nX.Forwarded.For: 192.0.2.7\r\n";
+    assert_eq!(world.get("/", lines).status, 200, "the counterpart");
     let seen = world.origin.last();
     assert_eq!(seen.values("x-forwarded-for"), ["203.0.113.1"]);
     assert!(seen.values("x-real-ip").is_empty() && seen.values("x.forwarded.for").is_empty());
@@ -108,7 +112,7 @@ conditions = { locations = { include = ["all"], exclude = ["all-trusted"] } }
         ..Setup::default()
     });
     let unknown = || world.metric("portcullis_client_address_unknown_total");
-    assert_eq!(world.get("/", "X-Forwarded-For: 203.0.113.1\r\n").status, 200, "the twin");
+    assert_eq!(world.get("/", "X-Forwarded-For: 203.0.113.1\r\n").status, 200, "the counterpart");
     assert_eq!(unknown(), 0.0);
     for (count, hop) in ["unknown", "_hidden", "unknown, 127.0.0.2", "203.0.113.1, _x:_y"].iter().enumerate()
     {
@@ -116,13 +120,13 @@ conditions = { locations = { include = ["all"], exclude = ["all-trusted"] } }
         assert_eq!(answer.status, 403, "{hop}");
         assert!(
             !answer.body.contains("127.0.0.1"),
-            "nobody is told our neighbour's address: {}",
+            "no answer shows the trusted proxy's address: {}",
             answer.body
         );
         assert_eq!(unknown(), (count + 1) as f64);
     }
     assert_eq!(world.origin.hits(), 1);
-    // Where no place is asked for it passes, and the app is not told that it comes from us.
+    // Without a condition on places it passes, and the app receives no address of ours.
     let world = trusting();
     for hop in ["unknown", "_hidden", ",unknown,"] {
         assert_eq!(world.get("/", &format!("X-Forwarded-For: {hop}\r\n")).status, 200, "{hop}");
@@ -142,7 +146,7 @@ fn never_n27_an_ipv4_mapped_address_avoids_an_ipv4_rule() {
         assert_eq!(world.get("/", &format!("X-Forwarded-For: {mapped}\r\n")).status, 403, "{mapped}");
     }
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.get("/", "X-Forwarded-For: ::ffff:203.0.113.1\r\n").status, 200, "the twin");
+    assert_eq!(world.get("/", "X-Forwarded-For: ::ffff:203.0.113.1\r\n").status, 200, "the counterpart");
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn never_n28_early_data_is_accepted() {
         stream.write_all(&World::head("GET", "/", "Connection: close\r\n")).unwrap();
         let mut text = String::new();
         let _ = stream.read_to_string(&mut text);
-        assert!(text.starts_with("HTTP/1.1 200"), "the twin: after the handshake it answers: {text}");
+        assert!(text.starts_with("HTTP/1.1 200"), "the counterpart: after the handshake it answers: {text}");
     }
 }
 
@@ -167,7 +171,7 @@ fn never_n29_internal_routing_headers_are_taken_from_outside() {
     let lines = "X-Envoy-Original-Path: /public\r\nX-Envoy-External-Address: 203.0.113.1\r\nX-Original-URL: /public\r\nX-Cluster-Client-IP: 1.1.1.1\r\n";
     assert_eq!(world.get("/admin", lines).status, 403);
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.get("/page", &format!("{lines}X-Mine: stays\r\n")).status, 200, "the twin");
+    assert_eq!(world.get("/page", &format!("{lines}X-Mine: stays\r\n")).status, 200, "the counterpart");
     let seen = world.origin.last();
     assert!(!seen.holds("public") && !seen.holds("1.1.1.1") && !seen.holds("203.0.113.1"), "{}", seen.head);
     assert_eq!(seen.values("x-mine"), ["stays"]);
@@ -187,7 +191,7 @@ fn never_n30_host_or_forwarded_of_the_client_end_up_in_a_link_or_header_unescape
         assert!(!answer.contains("wiki.test") && !answer.contains("evil.test"), "{answer}");
     }
     let lines = "Forwarded: for=203.0.113.1;host=evil.test;by=\"x\"\r\nX-Forwarded-Host: evil.test\r\n";
-    assert_eq!(world.get("/location", lines).status, 302, "the twin");
+    assert_eq!(world.get("/location", lines).status, 302, "the counterpart");
     assert!(!world.origin.last().holds("evil.test"));
     let denied = world.get("/admin", &format!("{lines}Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n"));
     assert_eq!(denied.status, 403);

@@ -20,7 +20,7 @@ fn never_n31_a_forged_identity_header_passes_where_the_proxy_has_nothing_to_set(
     assert_eq!(world.bare(&head), 200);
     let seen = world.origin.last();
     assert!(!seen.holds("forged"), "{}", seen.head);
-    assert_eq!(seen.values("x-user"), ["anna"], "the twin: what is known is set");
+    assert_eq!(seen.values("x-user"), ["anna"], "the counterpart: what is known is set");
     for empty in ["x-user-name", "x-groups", "x-device", "x-mail"] {
         assert!(seen.values(empty).is_empty(), "{empty}: {}", seen.head);
     }
@@ -42,8 +42,8 @@ fn never_n32_a_look_alike_that_the_app_folds_into_the_header_gets_through() {
     }
     for name in ["X-User ", "X-User\t", " X-User", "X~User", "X|User", "X!User", "X'User"] {
         let answer = world.all(&World::head("GET", "/", &format!("{name}: forged\r\n")));
-        let came = answer.starts_with("HTTP/1.1 200") && world.origin.last().holds("forged");
-        assert!(!came, "{name:?}: {}", world.origin.last().head);
+        let arrived = answer.starts_with("HTTP/1.1 200") && world.origin.last().holds("forged");
+        assert!(!arrived, "{name:?}: {}", world.origin.last().head);
     }
     // Office and mod_auth_openidc send such names: they are left out and counted, and the request passes.
     let dropped = || world.metric("portcullis_request_headers_dropped_total");
@@ -55,7 +55,7 @@ fn never_n32_a_look_alike_that_the_app_folds_into_the_header_gets_through() {
     }
     assert_eq!(dropped(), before + 3.0);
     assert_eq!(world.get("/", "X-Userx: mine\r\n").status, 200);
-    assert!(world.origin.last().holds("mine"), "the twin: another header is left alone");
+    assert!(world.origin.last().holds("mine"), "the counterpart: another header is left alone");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn never_n33_identity_is_smuggled_in_trailers() {
     assert!(!world.origin.raw().contains("forged"), "{}", world.origin.raw());
     let mut bytes = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
     bytes.extend_from_slice(b"3\r\nabc\r\n0\r\n\r\n");
-    assert!(world.all(&bytes).starts_with("HTTP/1.1 200"), "the twin without trailers");
+    assert!(world.all(&bytes).starts_with("HTTP/1.1 200"), "the counterpart without trailers");
     assert!(world.origin.last().holds("abc"));
 }
 
@@ -85,8 +85,12 @@ fn never_n34_a_connection_header_drops_what_the_proxy_set() {
         world.refuses_lines(&format!("Connection: {named}\r\n"));
     }
     assert!(world.h2_get("/", &[(b"connection", b"x-user")]).is_refusal());
-    for kept in ["keep-alive", "close", "Keep-Alive, TE"] {
-        assert_eq!(world.get("/", &format!("Connection: {kept}\r\n")).status, 200, "the twin {kept}");
+    for option in ["keep-alive", "close", "Keep-Alive, TE"] {
+        assert_eq!(
+            world.get("/", &format!("Connection: {option}\r\n")).status,
+            200,
+            "the counterpart {option}"
+        );
         let seen = world.origin.last();
         assert_eq!(seen.values("x-user"), ["anna"]);
         assert_eq!(seen.values("x-forwarded-for"), ["127.0.0.1"]);
@@ -104,7 +108,7 @@ fn never_n35_only_one_of_several_headers_of_one_name_is_looked_at() {
     let answer = world.h2_get("/", &[(b"x-user", b"forged"), (b"x-mine", b"1"), (b"x-user", b"forged")]);
     assert_eq!(answer.status(), 200);
     assert_eq!(world.origin.last().values("x-user"), ["anna"]);
-    assert_eq!(world.origin.last().values("x-mine"), ["1"], "the twin");
+    assert_eq!(world.origin.last().values("x-mine"), ["1"], "the counterpart");
     let before = world.origin.hits();
     for doubled in [
         "Authorization: Bearer x\r\n",
@@ -152,9 +156,9 @@ fn never_n36_a_value_of_odd_bytes_makes_a_check_fail_and_the_request_pass() {
     assert_eq!(send("Sec-CH-UA-Platform", b"\"Windows\xff\"", true), 400);
     assert_eq!(send("Connection", b"\xff", true), 400);
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(send("X-Note", b"caf\xe9", true), 200, "the twin: nothing reads this one");
+    assert_eq!(send("X-Note", b"caf\xe9", true), 200, "the counterpart: nothing reads this one");
     let plain = [b"Basic eA==", beside.as_bytes()].concat();
-    assert_eq!(send("Authorization", &plain, false), 200, "the twin: the cookie is the token");
+    assert_eq!(send("Authorization", &plain, false), 200, "the counterpart: the cookie is the token");
     let answer = world.h2_get("/", &[(b"user-agent", b"\xff")]);
     assert!(answer.is_refusal(), "{answer:?}");
     assert_eq!(world.origin.hits(), 2);
@@ -182,7 +186,7 @@ fn never_n37_a_value_of_a_user_is_put_into_a_header_unescaped() {
         claims["preferred_username"] = json!("Zo\u{eb}");
         claims["groups"] = json!(["one,admins", "two"]);
     });
-    assert_eq!(world.with_token(&plain), 200, "the twin");
+    assert_eq!(world.with_token(&plain), 200, "the counterpart");
     assert_eq!(world.origin.last().values("x-user-name"), ["Zo%C3%AB"]);
     assert_eq!(world.origin.last().values("x-groups"), ["one%2Cadmins,two"]);
 }
@@ -190,7 +194,7 @@ fn never_n37_a_value_of_a_user_is_put_into_a_header_unescaped() {
 #[test]
 fn never_n92_two_identities_reach_the_app_as_the_same_bytes() {
     let world = World::plain();
-    let told = |change: &dyn Fn(&mut serde_json::Value), header: &str| {
+    let received = |change: &dyn Fn(&mut serde_json::Value), header: &str| {
         let token = keys::token_with(|claims| change(claims));
         assert_eq!(world.with_token(&token), 200);
         world.origin.last().values(header).iter().map(|value| (*value).to_owned()).collect::<Vec<_>>()
@@ -206,24 +210,24 @@ fn never_n92_two_identities_reach_the_app_as_the_same_bytes() {
         ("Zo\u{eb}", "Zo%C3%AB"),
         ("Zo%C3%AB", "Zo%25C3%25AB"),
     ] {
-        assert_eq!(told(&|claims| claims["sub"] = json!(said), "x-user"), [spelled], "{said:?}");
-        assert_eq!(told(&|claims| claims["preferred_username"] = json!(said), "x-user-name"), [spelled]);
-        assert_eq!(told(&|claims| claims["deviceid"] = json!(said), "x-device"), [spelled]);
-        assert_eq!(told(&|claims| claims["email"] = json!(said), "x-mail"), [spelled]);
-        // One item is spelled alike whatever stands beside it, in groups as in claims.
+        assert_eq!(received(&|claims| claims["sub"] = json!(said), "x-user"), [spelled], "{said:?}");
+        assert_eq!(received(&|claims| claims["preferred_username"] = json!(said), "x-user-name"), [spelled]);
+        assert_eq!(received(&|claims| claims["deviceid"] = json!(said), "x-device"), [spelled]);
+        assert_eq!(received(&|claims| claims["email"] = json!(said), "x-mail"), [spelled]);
+        // An item has the same spelling whatever stands beside it, in groups as in claims.
         let list = json!([said, "b", "\u{fc}"]);
         let spelled = format!("{spelled},b,%C3%BC");
-        assert_eq!(told(&|claims| claims["groups"] = list.clone(), "x-groups"), [spelled.as_str()]);
-        assert_eq!(told(&|claims| claims["email"] = list.clone(), "x-mail"), [spelled.as_str()]);
+        assert_eq!(received(&|claims| claims["groups"] = list.clone(), "x-groups"), [spelled.as_str()]);
+        assert_eq!(received(&|claims| claims["email"] = list.clone(), "x-mail"), [spelled.as_str()]);
     }
-    assert!(told(&|claims| claims["groups"] = json!([]), "x-groups").is_empty(), "no group, no header");
-    assert!(told(&|claims| claims["email"] = json!([]), "x-mail").is_empty());
-    assert_eq!(told(&|claims| claims["email"] = json!(""), "x-mail"), [""]);
+    assert!(received(&|claims| claims["groups"] = json!([]), "x-groups").is_empty(), "no group, no header");
+    assert!(received(&|claims| claims["email"] = json!([]), "x-mail").is_empty());
+    assert_eq!(received(&|claims| claims["email"] = json!(""), "x-mail"), [""]);
     for number in
         ["9007199254740992", "9007199254740993", "18446744073709551615", "-9007199254740993", "7", "1.5"]
     {
         let value: serde_json::Value = serde_json::from_str(number).unwrap();
-        assert_eq!(told(&|claims| claims["email"] = value.clone(), "x-mail"), [number], "all digits");
+        assert_eq!(received(&|claims| claims["email"] = value.clone(), "x-mail"), [number], "all digits");
     }
     let rounded =
         keys::claims().to_string().replace("\"anna@corp.example\",\"exp\"", "18446744073709551617,\"exp\"");
@@ -261,7 +265,7 @@ fn never_n93_a_credential_that_nobody_verified_reaches_the_app() {
         assert_eq!(world.origin.hits(), 0);
         world.wait_for("the log", |world| world.log().contains("\"second-credential\""));
 
-        assert_eq!(ask("Proxy-Authorization: Basic YW5uYTp4\r\n"), 200, "the twin: the token alone");
+        assert_eq!(ask("Proxy-Authorization: Basic YW5uYTp4\r\n"), 200, "the counterpart: the token alone");
         let seen = world.origin.last();
         assert!(seen.values("authorization").is_empty() && !seen.holds("YW5uYTp4"), "{}", seen.head);
         assert!(!seen.holds(&good), "nor the token's own place: {}", seen.head);
@@ -366,7 +370,7 @@ fn never_n93_a_header_that_apps_believe_reaches_the_app() {
         assert_eq!(world.get("/", &format!("{lines}X-Mine: 1\r\n")).status, 200, "{lines}");
         let seen = world.origin.last();
         assert!(!seen.holds("forged"), "{}", seen.head);
-        assert_eq!(seen.values("x-mine"), ["1"], "the twin: another header passes");
+        assert_eq!(seen.values("x-mine"), ["1"], "the counterpart: another header passes");
         let lower: Vec<String> = some.iter().map(|name| name.to_ascii_lowercase()).collect();
         let more: Vec<(&[u8], &[u8])> = lower.iter().map(|name| (name.as_bytes(), &b"forged"[..])).collect();
         assert_eq!(world.h2_get("/", &more).status(), 200);

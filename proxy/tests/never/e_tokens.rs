@@ -22,7 +22,7 @@ fn refuses(world: &World, tokens: impl IntoIterator<Item = (&'static str, String
         assert_eq!(world.origin.hits(), before, "{what} reached the app");
     }
     let before = world.origin.hits();
-    assert_eq!(world.with_token(&token()), 200, "the twin");
+    assert_eq!(world.with_token(&token()), 200, "the counterpart");
     assert_eq!(world.origin.hits(), before + 1);
 }
 
@@ -69,7 +69,11 @@ fn never_n38_the_token_chooses_the_algorithm() {
             ("an all-zero signature", format!("{}.{}", body(HEADER), b64([0; 64]))),
         ],
     );
-    assert_eq!(world.with_token(&sign_rsa(r#"{"alg":"RS256","kid":"rsa"}"#, &payload)), 200, "the RSA twin");
+    assert_eq!(
+        world.with_token(&sign_rsa(r#"{"alg":"RS256","kid":"rsa"}"#, &payload)),
+        200,
+        "the RSA counterpart"
+    );
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn never_n39_a_time_of_the_wrong_type_or_range_counts_as_valid() {
     bad.push(("over for a part of a second", claim("exp", json!(now() as f64 - 2.5))));
     bad.push(("a fraction too early", claim("nbf", json!(now() as f64 + 60.5))));
     refuses(&world, bad);
-    assert_eq!(world.with_token(&without("nbf")), 200, "the twin: `nbf` is optional");
+    assert_eq!(world.with_token(&without("nbf")), 200, "the counterpart: `nbf` is optional");
     for (name, value) in [("exp", 600.5), ("nbf", -5.25), ("iat", -5.75), ("auth_time", -5.5)] {
         let token = claim(name, json!(now() as f64 + value));
         assert_eq!(world.with_token(&token), 200, "a fraction is a time: {name} (RFC 7519, section 2)");
@@ -122,7 +126,7 @@ fn with_keys(document: &str) -> World {
 }
 
 #[test]
-fn an_odd_key_costs_only_itself_and_its_reason_is_told() {
+fn an_odd_key_costs_only_itself_and_its_reason_is_reported() {
     let whole: Value = serde_json::from_str(&keys::jwks()).unwrap();
     let mut keys = whole["keys"].as_array().unwrap().clone();
     let mut for_encryption = keys::ec_jwk(&STRANGER, "ec");
@@ -180,7 +184,7 @@ fn an_odd_key_costs_only_itself_and_its_reason_is_told() {
 }
 
 #[test]
-fn groups_that_are_not_told_are_refused_as_a_matter_for_an_administrator() {
+fn groups_that_a_token_leaves_out_are_refused_as_a_matter_for_an_administrator() {
     let policies = r#"
 [[policy]]
 id = "no-contractors"
@@ -213,26 +217,34 @@ grant = "block"
         let answer = ask(change);
         assert_eq!(answer.status, 403, "case {at}: {}", answer.body);
         assert!(!answer.head.to_ascii_lowercase().contains("retry-after"), "case {at}: {}", answer.head);
-        let told: Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!((&told["code"], &told["error"]), (&json!(880_001), &json!("groups_not_told")), "{told}");
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(
-            (&told["retryable"], &told["resolution"]),
-            (&json!(false), &json!("contact_admin")),
-            "{told}"
+            (&problem["code"], &problem["error"]),
+            (&json!(880_001), &json!("groups_not_told")),
+            "{problem}"
         );
-        assert!(!answer.body.contains("try again in") && !answer.body.contains("contractors"), "{told}");
+        assert_eq!(
+            (&problem["retryable"], &problem["resolution"]),
+            (&json!(false), &json!("contact_admin")),
+            "{problem}"
+        );
+        assert!(!answer.body.contains("try again in") && !answer.body.contains("contractors"), "{problem}");
     }
     assert_eq!(world.origin.hits(), 0);
     let series = "portcullis_refusals_total{app=\"wiki\",reason=\"groups-not-told\",code=\"880001\"}";
     world.wait_for("the count", |world| world.metric(series) > 4.5);
     world.wait_for("the log", |world| world.log().contains("\"reason\":\"groups-not-told\""));
-    assert_eq!(ask(&|claims| claims["groups"] = json!(["staff", "contractors"])).status, 403, "the twin");
+    assert_eq!(
+        ask(&|claims| claims["groups"] = json!(["staff", "contractors"])).status,
+        403,
+        "the counterpart"
+    );
     assert_eq!(ask(&|claims| claims["groups"] = json!("staff")).status, 200);
     assert_eq!(ask(&|claims| claims["groups"] = json!(["staff"])).status, 200);
 }
 
 #[test]
-fn a_compliant_device_without_a_name_is_unregistered_and_told_once() {
+fn a_compliant_device_without_a_name_is_unregistered_and_reported_once() {
     let policies = r#"
 [[policy]]
 id = "managed"
@@ -248,9 +260,9 @@ grant = { controls = ["compliant-device"] }
         claims["device_compliant"] = json!(true);
         claims["deviceid"] = json!("d-1");
     });
-    assert_eq!(world.with_token(&named), 200, "the twin");
-    let told = world.said().matches("says that its device is compliant and names no device").count();
-    assert_eq!(told, 1, "{}", world.said());
+    assert_eq!(world.with_token(&named), 200, "the counterpart");
+    let lines = world.said().matches("says that its device is compliant and names no device").count();
+    assert_eq!(lines, 1, "{}", world.said());
 }
 
 #[test]
@@ -283,8 +295,8 @@ fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
     world.wait_for("a refusal: not ready is whoever can let nobody in", |world| {
         world.with_token(&token()) == 503
     });
-    let told = world.admin_get("/readyz", "").body;
-    assert!(told.contains("issuer main: not usable, 2 keys, fetched"), "{told}");
+    let ready = world.admin_get("/readyz", "").body;
+    assert!(ready.contains("issuer main: not usable, 2 keys, fetched"), "{ready}");
     std::fs::write(world.file("keys.json"), keys::jwks()).unwrap();
     world.wait_for("keys again", |world| world.admin_get("/readyz", "").status == 200);
     assert_eq!(world.with_token(&token()), 200);
@@ -316,7 +328,7 @@ fn never_n40_issuer_or_audience_is_skipped() {
             ("aud has ours as a part", claim("aud", json!(format!("{},x", keys::AUDIENCE)))),
         ],
     );
-    assert_eq!(world.with_token(&claim("aud", json!(["x", keys::AUDIENCE]))), 200, "the twin");
+    assert_eq!(world.with_token(&claim("aud", json!(["x", keys::AUDIENCE]))), 200, "the counterpart");
     for broken in ["issuer = \"\"", "audiences = []"] {
         let name = broken.split(' ').next().unwrap();
         let refused = World::launch_with(Setup::default(), |folder| {
@@ -357,7 +369,7 @@ fn never_n42_any_token_or_an_unsigned_cookie_lets_in() {
     }
     assert_eq!(world.bare(&format!("GET /?access_token={} HTTP/1.1\r\nHost: {HOST}\r\n\r\n", token())), 401);
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(ask(&format!("Cookie: a=1; session={}\r\n", token())), 200, "the twin");
+    assert_eq!(ask(&format!("Cookie: a=1; session={}\r\n", token())), 200, "the counterpart");
 }
 
 #[test]
@@ -421,14 +433,17 @@ fn never_n45_a_truncated_or_re_encoded_token_still_verifies() {
     // The last letter of 64 bytes carries four bits; the others must be zero.
     let last = signature.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let twin = alphabet.chars().nth(alphabet.find(last).unwrap() ^ 1).unwrap();
+    let neighbour = alphabet.chars().nth(alphabet.find(last).unwrap() ^ 1).unwrap();
     let s256 = |text: &str| text.to_owned();
     refuses(
         &world,
         [
             ("a letter less", s256(&good[..good.len() - 1])),
             ("half a signature", format!("{rest}.{}", &signature[..43])),
-            ("other bits that mean nothing", format!("{rest}.{}{twin}", &signature[..signature.len() - 1])),
+            (
+                "other bits that mean nothing",
+                format!("{rest}.{}{neighbour}", &signature[..signature.len() - 1]),
+            ),
             ("padding", format!("{good}==")),
             ("padding inside", format!("{header}=.{payload}.{signature}")),
             ("the other alphabet", format!("{rest}.+/{}", &signature[2..])),
@@ -476,7 +491,7 @@ fn never_n46_a_key_url_of_a_token_makes_the_proxy_call() {
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(server.calls(), 0, "nothing was called");
     assert!(std::net::TcpStream::connect(&server.address).is_ok());
-    world.wait_for("the twin: a call is counted", |_| server.calls() == 1);
+    world.wait_for("the counterpart: a call is counted", |_| server.calls() == 1);
 }
 
 #[test]
@@ -490,7 +505,7 @@ fn never_n47_unknown_key_ids_drive_one_fetch_for_each_request() {
         issuer: "refresh-min = \"30s\"",
         ..Setup::default()
     });
-    assert_eq!(server.calls(), 1, "the twin: the keys were fetched once");
+    assert_eq!(server.calls(), 1, "the counterpart: the keys were fetched once");
     for number in 0..200 {
         let header = format!(r#"{{"alg":"ES256","typ":"JWT","kid":"k{number}"}}"#);
         assert_eq!(world.with_token(&sign(&STRANGER, &header, &claims().to_string())), 401);
@@ -518,11 +533,11 @@ fn never_n48_a_list_or_a_repeated_member_is_taken_for_claims() {
             ("iss twice", inside(&format!(r#""iss":"{}""#, keys::ISSUER))),
             ("aud twice", inside(&format!(r#""aud":"{}""#, keys::AUDIENCE))),
             ("exp twice", inside(r#""exp":99999999999"#)),
-            ("an escaped twin", inside(r#""\u0073ub":"admin""#)),
+            ("an escaped duplicate", inside(r#""\u0073ub":"admin""#)),
             ("a repeated member inside", inside(r#""device":{"a":1,"a":2}"#)),
             ("two objects", sign(&EC, HEADER, &format!("{good}{good}"))),
             ("kid twice", sign(&EC, r#"{"alg":"ES256","kid":"x","kid":"ec"}"#, &good)),
         ],
     );
-    assert_eq!(world.with_token(&inside(r#""other":{"a":1,"b":2}"#)), 200, "the twin");
+    assert_eq!(world.with_token(&inside(r#""other":{"a":1,"b":2}"#)), 200, "the counterpart");
 }

@@ -53,19 +53,23 @@ unmatched = "deny"
     let narrow = token_with(|claims| claims["aud"] = json!("api://narrow"));
     // Twice: the second time everything that can be remembered is.
     for round in 0..2 {
-        assert_eq!(ask("GET", HOST, &ours), 200, "the twin, round {round}");
+        assert_eq!(ask("GET", HOST, &ours), 200, "the counterpart, round {round}");
         assert_eq!(ask("GET", "second.test", &ours), 401, "another issuer's app, round {round}");
         assert_eq!(ask("GET", "narrow.test", &ours), 401, "another audience's app, round {round}");
-        assert_eq!(ask("GET", "narrow.test", &narrow), 502, "that app's twin is let in, round {round}");
+        assert_eq!(
+            ask("GET", "narrow.test", &narrow),
+            502,
+            "that app's counterpart is let in, round {round}"
+        );
         assert_eq!(ask("GET", "closed.test", &ours), 403, "a stricter app, round {round}");
         assert_eq!(ask("POST", HOST, &ours), 405, "another method, round {round}");
         assert_eq!(ask("GET", HOST, &of_second), 401, "a token of the other issuer, round {round}");
-        assert_eq!(ask("GET", "second.test", &of_second), 502, "the other app's twin is let in");
+        assert_eq!(ask("GET", "second.test", &of_second), 502, "the other app's counterpart is let in");
         assert_eq!(ask("GET", HOST, &narrow), 401, "a token for another audience, round {round}");
         assert_eq!(world.get("/admin", "").status, 403, "the path is judged each time, round {round}");
     }
     assert_eq!(world.origin.hits(), 2);
-    // People who share groups, company and kind of device share memory, and are told apart all the same.
+    // Users with the same groups, company and kind of device share memory, and still are distinguished.
     let people = ["anna", "bert", "carl"].map(|name| {
         let token = token_with(|claims| {
             claims["sub"] = json!(name);
@@ -96,7 +100,7 @@ unmatched = "deny"
 fn never_n50_claims_outlive_their_time_their_keys_or_a_changed_policy() {
     let world = World::start(Setup { issuer: "max-age = \"1h\"", ..Setup::default() });
     let brief = token_with(|claims| claims["exp"] = json!(now() + 2));
-    assert_eq!(world.with_token(&brief), 200, "the twin");
+    assert_eq!(world.with_token(&brief), 200, "the counterpart");
     let started = Instant::now();
     while world.with_token(&brief) == 200 {
         assert!(started.elapsed() < Duration::from_secs(15), "remembered beyond its time");
@@ -126,7 +130,7 @@ fn never_n50_claims_outlive_their_time_their_keys_or_a_changed_policy() {
         claims["groups"] = json!(["visitors"]);
         claims.to_string()
     });
-    assert_eq!(world.with_token(&other), 200, "the twin");
+    assert_eq!(world.with_token(&other), 200, "the counterpart");
 }
 
 #[test]
@@ -155,7 +159,7 @@ grant = "block"
             let with = |groups: serde_json::Value| {
                 world.with_token(&token_with(|claims| claims["groups"] = groups.clone()))
             };
-            assert_eq!(with(json!(["staff"])), 200, "the twin");
+            assert_eq!(with(json!(["staff"])), 200, "the counterpart");
             for refused in [
                 json!(["visitors"]),
                 json!([]),

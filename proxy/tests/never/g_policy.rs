@@ -35,12 +35,12 @@ fn never_n52_a_user_agent_or_header_of_the_client_exempts_from_the_check() {
         assert!(status.starts_with("HTTP/1.1 4"), "{method}: {status}");
     }
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.get("/", "User-Agent: kube-probe/1.30\r\n").status, 200, "the twin has a token");
+    assert_eq!(world.get("/", "User-Agent: kube-probe/1.30\r\n").status, 200, "the counterpart has a token");
 }
 
 #[test]
 fn never_n53_a_missing_file_or_option_opens_the_door() {
-    assert!(World::launch(Setup::default()).is_ok(), "the twin with everything in place");
+    assert!(World::launch(Setup::default()).is_ok(), "the counterpart with everything in place");
     let without = |name: &'static str| {
         World::launch_with(Setup::default(), move |folder| fs::remove_file(folder.join(name)).unwrap())
     };
@@ -86,7 +86,7 @@ fn never_n54_evaluation_stops_at_the_first_match() {
         assert_eq!(world.with_token(&keys::token()), 403);
         assert_eq!(world.origin.hits(), 0);
         let bob = token_with(|claims| claims["sub"] = json!("bob"));
-        assert_eq!(world.with_token(&bob), 200, "the twin");
+        assert_eq!(world.with_token(&bob), 200, "the counterpart");
     }
 }
 
@@ -125,7 +125,7 @@ conditions = { claims = 'user.email -notEndsWith "@corp.example"' }
     });
     assert_eq!(world.with_token(&missing), 403);
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(with(json!("anna@corp.example")), 200, "the twin");
+    assert_eq!(with(json!("anna@corp.example")), 200, "the counterpart");
 }
 
 /// `portcullis check` on these policies: whether it ended by itself with a plain yes or no.
@@ -193,7 +193,7 @@ fn never_n56_an_odd_policy_ends_the_reload_or_the_process() {
         world.wait_for("the reload to be refused", |world| world.metric(failures) > before);
         assert!(world.runs());
         assert_eq!(world.get("/admin", "").status, 403, "the former rules");
-        assert_eq!(world.get("/", "").status, 200, "the twin");
+        assert_eq!(world.get("/", "").status, 200, "the counterpart");
     }
     fs::write(world.file("policies.toml"), format!("{POLICIES}{}", policy("state = \"report-only\"")))
         .unwrap();
@@ -231,8 +231,8 @@ fn never_n57_the_name_of_the_handshake_chooses_the_rules() {
         assert_eq!(world.over_tls(name, &World::head("GET", "/admin", "")).status, 403, "{name}");
     }
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.over_tls("other.test", &World::head("GET", "/", "")).status, 200, "the twin");
-    // A ClientHello in many pieces is no way round either.
+    assert_eq!(world.over_tls("other.test", &World::head("GET", "/", "")).status, 200, "the counterpart");
+    // A ClientHello in many pieces does not avoid it either.
     for (target, expected) in [("/admin", 403), ("/", 200)] {
         let socket = TcpStream::connect(&world.tls).unwrap();
         socket.set_nodelay(true).unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-/// What came back on the stream.
+/// What the stream received.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Response {

@@ -37,7 +37,7 @@ fn never_n58_a_redirect_or_link_to_the_sign_in_is_led_off_site() {
     let answer = exchange(&world.plain, text.as_bytes());
     assert!(
         answer.body.contains("https://login.test/start") || answer.head.contains("https://login.test/start"),
-        "the twin: the configured address is there"
+        "the counterpart: the configured address is there"
     );
 }
 
@@ -87,7 +87,7 @@ fn never_n63_a_crafted_cookie_costs_unbounded_work_or_ends_the_process() {
         assert!(matches!(status, 400 | 401), "{cookie:.60}: {status}");
     }
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(ask(&format!("=x; a; b=1=2; session={good}; c")), 200, "the twin");
+    assert_eq!(ask(&format!("=x; a; b=1=2; session={good}; c")), 200, "the counterpart");
     assert!(world.runs() && !world.said().contains("panicked"));
 }
 
@@ -113,8 +113,8 @@ fn never_n64_protected_content_is_appended_to_a_refusal() {
     assert_eq!(answer.status(), 403);
     assert!(!answer.body().contains(BODY));
     assert_eq!(world.origin.hits(), 0);
-    assert!(world.get("/", "").body.contains(BODY), "the twin");
-    assert_eq!(world.h2_get("/", &[]).body(), BODY, "the twin");
+    assert!(world.get("/", "").body.contains(BODY), "the counterpart");
+    assert_eq!(world.h2_get("/", &[]).body(), BODY, "the counterpart");
 }
 
 #[test]
@@ -144,12 +144,12 @@ fn never_n65_a_value_of_the_request_is_echoed_on_a_page() {
             assert!(!page.head.to_ascii_lowercase().contains("zqx"), "{}", page.head);
         }
     }
-    assert_eq!(pages[4].status, 200, "the twin is let in");
+    assert_eq!(pages[4].status, 200, "the counterpart is let in");
     // The one text that the page shows on purpose comes from the token, and arrives escaped.
     let named = token_with(|claims| claims["preferred_username"] = json!("<img src=x onerror=alert(1)>\"'&"));
     let text = format!("GET /admin HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {named}\r\n{PAGE}\r\n");
     let page = exchange(&world.plain, text.as_bytes());
     assert_eq!(page.status, 403);
     assert!(!page.body.contains("<img src=x"), "{}", page.body);
-    assert!(page.body.contains("&lt;img src=x"), "the twin: the name is shown: {}", page.body);
+    assert!(page.body.contains("&lt;img src=x"), "the counterpart: the name is shown: {}", page.body);
 }

@@ -17,7 +17,7 @@ use crate::world::{HOST, Setup, World};
 
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: wiki.test\r\n\r\n";
 
-/// How many answers came back, and whether any request of the body's reached the app.
+/// How many answers were received, and whether any request of the body's reached the app.
 fn answers(world: &World, bytes: &[u8]) -> usize {
     let text = world.all(bytes);
     assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
@@ -59,10 +59,10 @@ fn never_n66_the_body_of_a_refused_request_is_read_as_the_next_one() {
         assert!(!String::from_utf8_lossy(&rest).contains("HTTP/1.1 200"));
     }
     assert_eq!(world.origin.hits(), 0);
-    let mut twin = World::head("POST", "/", &length);
-    twin.extend_from_slice(SMUGGLED.as_bytes());
-    assert!(world.all(&twin).starts_with("HTTP/1.1 200"));
-    assert_eq!(world.origin.hits(), 1, "the twin: the same bytes are a body");
+    let mut counterpart = World::head("POST", "/", &length);
+    counterpart.extend_from_slice(SMUGGLED.as_bytes());
+    assert!(world.all(&counterpart).starts_with("HTTP/1.1 200"));
+    assert_eq!(world.origin.hits(), 1, "the counterpart: the same bytes are a body");
     assert_eq!(world.origin.last().body, SMUGGLED.as_bytes());
 }
 
@@ -99,7 +99,7 @@ fn never_n67_what_follows_an_upgrade_passes_before_the_app_agreed() {
     let mut stream = TcpStream::connect(&world.plain).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(&World::head("GET", "/ws", upgrade)).unwrap();
-    assert_eq!(answer(&mut stream, false).status, 101, "the twin");
+    assert_eq!(answer(&mut stream, false).status, 101, "the counterpart");
     stream.write_all(b"ping").unwrap();
     let mut echo = [0; 4];
     stream.read_exact(&mut echo).unwrap();
@@ -127,10 +127,10 @@ fn never_n68_two_lengths_or_an_old_version_with_a_coding_are_passed_on() {
     };
     let length = CHUNKS.len();
     let (one, coded) = (format!("Content-Length: {length}\r\n"), "Transfer-Encoding: chunked\r\n");
-    // Each beside a twin that differs in nothing but what makes it two readings; and whether the reading is
-    // ours, where the parser has none.
+    // Each beside a counterpart that differs only in what allows two readings; and whether the refusal is ours
+    // rather than the parser's.
     let other = format!("X-Length: {length}\r\n");
-    for (lines, twin, ours) in [
+    for (lines, counterpart, ours) in [
         (format!("{one}{one}"), format!("{one}{other}"), true),
         (format!("{one}Content-Length: 14\r\n"), format!("{one}X-Length: 14\r\n"), false),
         (format!("Content-Length: {length}, {length}\r\n"), one.clone(), true),
@@ -163,18 +163,21 @@ fn never_n68_two_lengths_or_an_old_version_with_a_coding_are_passed_on() {
             "{lines:?}: refused for its framing"
         );
         assert_eq!(world.origin.hits(), hits, "{lines:?} reached the app");
-        assert!(send("HTTP/1.1", &twin).starts_with("HTTP/1.1 200"), "the twin {twin:?}");
-        assert_eq!(world.origin.hits(), hits + 1, "the twin {twin:?}");
+        assert!(
+            send("HTTP/1.1", &counterpart).starts_with("HTTP/1.1 200"),
+            "the counterpart {counterpart:?}"
+        );
+        assert_eq!(world.origin.hits(), hits + 1, "the counterpart {counterpart:?}");
     }
     let hits = world.origin.hits();
     assert!(send("HTTP/1.0", coded).starts_with("HTTP/1.1 400"));
     assert_eq!(world.origin.hits(), hits);
-    assert!(send("HTTP/1.0", &one).starts_with("HTTP/1.1 200"), "the twin");
+    assert!(send("HTTP/1.0", &one).starts_with("HTTP/1.1 200"), "the counterpart");
     assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
 }
 
 #[test]
-fn never_n94_lines_of_a_chunked_body_are_read_in_two_ways() {
+fn never_n94_lines_of_a_chunked_body_have_two_readings() {
     let world = World::plain();
     let head = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
     // As one piece, and with the body after the head.
@@ -222,8 +225,8 @@ fn never_n94_lines_of_a_chunked_body_are_read_in_two_ways() {
     for chunks in [CHUNKS, "3;x=\"y\"\r\nabc\r\n0\r\n\r\n", "3 \r\na\nc\r\n00;y\r\nX: y\r\n\r\n"] {
         for pieces in [false, true] {
             let hits = world.origin.hits();
-            assert!(send(chunks, pieces).starts_with("HTTP/1.1 200"), "the twin {chunks:?}");
-            assert_eq!(world.origin.hits(), hits + 1, "the twin {chunks:?}");
+            assert!(send(chunks, pieces).starts_with("HTTP/1.1 200"), "the counterpart {chunks:?}");
+            assert_eq!(world.origin.hits(), hits + 1, "the counterpart {chunks:?}");
         }
     }
     assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
@@ -246,7 +249,7 @@ fn never_n94_a_target_is_mended_and_passed_on() {
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         for _ in 0..2 {
             stream.write_all(&good).unwrap();
-            assert_eq!(answer(&mut stream, false).status, 200, "the twin");
+            assert_eq!(answer(&mut stream, false).status, 200, "the counterpart");
         }
         let hits = world.origin.hits();
         stream.write_all(&bytes).unwrap();
@@ -255,7 +258,7 @@ fn never_n94_a_target_is_mended_and_passed_on() {
     }
     let refused = world.metric("portcullis_refusals_total{app=\"(none)\",reason=\"bad-target\",code=\"0\"}");
     assert!(refused >= 10.0, "refused for the target: {refused}");
-    assert_eq!(world.get("/a%20b", "").status, 200, "the twin that was escaped by its client");
+    assert_eq!(world.get("/a%20b", "").status, 200, "the counterpart that was escaped by its client");
     assert_eq!(world.origin.last().target(), "/a%20b");
 }
 
@@ -286,7 +289,7 @@ fn never_n69_an_empty_name_or_length_or_a_bare_line_end_shifts_what_is_read() {
     let all_bare = String::from_utf8(World::head("GET", "/", "")).unwrap().replace("\r\n", "\n");
     assert!(world.all(all_bare.as_bytes()).starts_with("HTTP/1.1 400"));
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.get("/", "X-Empty:\r\n").status, 200, "the twin: an empty value is fine");
+    assert_eq!(world.get("/", "X-Empty:\r\n").status, 200, "the counterpart: an empty value is fine");
 }
 
 #[test]
@@ -372,8 +375,8 @@ fn never_n70_forbidden_bytes_of_http2_are_translated_to_http1() {
     let answer = world.h2(&head, Some(format!("abc{SMUGGLED}").as_bytes()));
     assert_ne!(answer.status(), 200, "{answer:?}");
     assert!(!world.origin.raw().contains("GET /smuggled"), "{}", world.origin.raw());
-    assert_eq!(world.h2(&good(), None).status(), 200, "the twin");
-    assert_eq!(world.h2(&head, Some(b"abc")).status(), 200, "the twin with a body");
+    assert_eq!(world.h2(&good(), None).status(), 200, "the counterpart");
+    assert_eq!(world.h2(&head, Some(b"abc")).status(), 200, "the counterpart with a body");
     assert_eq!(world.origin.last().body, b"abc");
 }
 
@@ -410,7 +413,7 @@ fn never_n71_connect_or_an_early_answer_poisons_a_pooled_connection() {
     }
 }
 
-/// Whether the server ended the connection for what came, and not because it was idle.
+/// Whether the server ended the connection for what it received, and not because it was idle.
 fn is_driven_off(answer: &Answer) -> bool {
     match answer {
         Answer::GoAway(code) => *code != 0,
@@ -489,7 +492,7 @@ fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limi
     let mut stream = TcpStream::connect(&world.plain).unwrap();
     stream.write_all(&World::head("GET", "/large", "")).unwrap();
     let in_flight = |world: &World| world.metric("portcullis_requests_in_flight");
-    world.wait_for("the answer to be under way", |world| in_flight(world) == 1.0);
+    world.wait_for("the answer to be in progress", |world| in_flight(world) == 1.0);
     let started = Instant::now();
     world.wait_for("the answer to be given up", |world| in_flight(world) == 0.0);
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
@@ -517,7 +520,7 @@ fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limi
     chunked.extend_from_slice(format!("800\r\n{}\r\n0\r\n\r\n", "a".repeat(2048)).as_bytes());
     assert!(!world_small.all(&chunked).starts_with("HTTP/1.1 200"));
     assert!(world.runs() && !world.said().contains("panicked"), "{}", world.said());
-    assert_eq!(world.get("/", "").body, BODY, "the twin: others are served");
+    assert_eq!(world.get("/", "").body, BODY, "the counterpart: others are served");
 }
 
 #[test]
@@ -554,5 +557,5 @@ fn never_n73_an_answer_of_a_key_server_is_read_without_limit() {
     let sent = sent.load(Ordering::Relaxed) / endless.calls().max(1);
     // Sockets on both sides hold megabytes that nobody has read.
     assert!(sent < 32 * 1024 * 1024, "{sent} bytes of one answer were taken");
-    assert_eq!(World::plain().with_token(&keys::token()), 200, "the twin");
+    assert_eq!(World::plain().with_token(&keys::token()), 200, "the counterpart");
 }

@@ -55,7 +55,7 @@ fn never_n74_tokens_cookies_or_queries_appear_in_logs() {
                 }
             }
         }
-        assert!(level != "trace" || world.said().lines().count() > 3, "the twin: it says something");
+        assert!(level != "trace" || world.said().lines().count() > 3, "the counterpart: it says something");
     }
 }
 
@@ -82,7 +82,7 @@ fn never_n75_debug_profiling_or_admin_handlers_answer_where_they_should_not() {
         );
         assert_eq!(exchange(&world.admin, text.as_bytes()).status, 405, "{method}");
     }
-    assert_eq!(world.admin_get("/metrics", "").status, 200, "the twin");
+    assert_eq!(world.admin_get("/metrics", "").status, 200, "the counterpart");
     let everywhere = World::launch_with(Setup::default(), |folder| {
         let file = folder.join("portcullis.toml");
         let text = std::fs::read_to_string(&file).unwrap();
@@ -99,7 +99,7 @@ fn never_n76_a_credential_of_a_user_works_on_the_admin_listener() {
         assert_eq!(world.admin_get(target, &with).status, world.admin_get(target, "").status, "{target}");
         assert_eq!(world.admin_get(target, &with).status, 404, "{target}");
     }
-    assert_eq!(world.admin_get("/healthz", &with).status, 200, "the twin: no credential is asked for");
+    assert_eq!(world.admin_get("/healthz", &with).status, 200, "the counterpart: no credential is asked for");
     let metrics = world.admin_get("/metrics", &with).body;
     // The addresses of a listener and of an app's servers come from the configuration.
     let others = metrics.lines().filter(|line| !line.contains("{listener=") && !line.contains(",server=\""));
@@ -131,13 +131,13 @@ fn never_n77_a_value_of_the_request_breaks_the_format_of_the_log() {
         assert_eq!(world.with_token(&token_with(|claims| claims["sub"] = json!(name))), 401, "{name:?}");
     }
     // What is repeated often is thinned out, and counted.
-    let told = |world: &World| {
+    let logged = |world: &World| {
         let sampled = world.metric("portcullis_decision_log_entries_total{result=\"sampled\"}");
         world.log().lines().count() + sampled as usize
     };
-    world.wait_for("the decisions", |world| told(world) >= names.len() * 5 + 5);
+    world.wait_for("the decisions", |world| logged(world) >= names.len() * 5 + 5);
     let text = world.log();
-    assert_eq!(told(&world), names.len() * 5 + 5, "one line for each refusal that is not thinned out");
+    assert_eq!(logged(&world), names.len() * 5 + 5, "one line for each refusal that is not thinned out");
     let mut seen = Vec::new();
     for line in text.lines() {
         let entry: Value = serde_json::from_str(line).unwrap();
@@ -146,7 +146,7 @@ fn never_n77_a_value_of_the_request_breaks_the_format_of_the_log() {
         seen.extend(entry["deviceId"].as_str().map(str::to_owned));
     }
     for name in names {
-        assert!(seen.iter().any(|device| device == name), "the twin: `{name}` is there as it is");
+        assert!(seen.iter().any(|device| device == name), "the counterpart: `{name}` is there as it is");
     }
     for line in world.said().lines() {
         assert!(!line.starts_with('{') && !line.contains("\u{1b}[31m"), "{line}");
@@ -172,16 +172,16 @@ fn never_n78_a_page_in_the_operators_browser_drives_the_admin_listener() {
         }
     }
     let old = exchange(&world.admin, b"GET /healthz HTTP/1.0\r\n\r\n");
-    assert_eq!(old.status, 200, "the twin: a health check without a host");
+    assert_eq!(old.status, 200, "the counterpart: a health check without a host");
     for lines in ["", "Host: localhost:9090\r\n", "Host: [::1]:9090\r\n", "Sec-Fetch-Site: none\r\n"] {
         let answer = world.admin_get("/metrics", lines);
-        assert_eq!(answer.status, 200, "the twin: {lines:?}");
+        assert_eq!(answer.status, 200, "the counterpart: {lines:?}");
         assert!(answer.header("access-control-allow-origin").is_none());
     }
 }
 
 #[test]
-fn never_n79_the_text_of_an_answer_tells_whether_a_user_exists() {
+fn never_n79_the_text_of_an_answer_reveals_whether_a_user_exists() {
     let world = World::start(Setup {
         policies: "[[policy]]\nid = \"known\"\nusers = { include = [\"user:anna\"] }\napps = { include = [\"all\"] }\ngrant = \"block\"\n"
             .to_owned(),
@@ -201,14 +201,14 @@ fn never_n79_the_text_of_an_answer_tells_whether_a_user_exists() {
     };
     assert_eq!(answer(&forged("anna")), answer(&forged("nobody")));
     assert_eq!(answer(&forged("anna")).0, 401);
-    assert_eq!(answer(&token()).0, 403, "the twin: with a real token there is a difference");
+    assert_eq!(answer(&token()).0, 403, "the counterpart: with a real token there is a difference");
 }
 
 /// A problem document without what differs from request to request.
 pub(crate) fn without_ids(body: &str) -> Value {
-    let mut twin: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {body}"));
+    let mut problem: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {body}"));
     for varying in ["instance", "request_id", "timestamp", "correlation_id", "support"] {
-        twin.as_object_mut().unwrap().remove(varying);
+        problem.as_object_mut().unwrap().remove(varying);
     }
-    twin
+    problem
 }

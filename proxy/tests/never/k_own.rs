@@ -56,7 +56,7 @@ fn never_n80_an_error_in_deciding_lets_a_request_pass() {
         "structural: the groups are elsewhere, and waiting brings none"
     );
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.with_token(&token()), 200, "the twin");
+    assert_eq!(world.with_token(&token()), 200, "the counterpart");
     // Reloads without end, and not one request of a blocked path passes.
     let world = World::plain();
     let text = fs::read_to_string(world.file("policies.toml")).unwrap();
@@ -64,7 +64,7 @@ fn never_n80_an_error_in_deciding_lets_a_request_pass() {
         fs::write(world.file("policies.toml"), format!("# {round}\n{text}")).unwrap();
         for _ in 0..20 {
             assert_eq!(world.get("/admin", "").status, 403);
-            assert_eq!(world.get("/", "").status, 200, "the twin");
+            assert_eq!(world.get("/", "").status, 200, "the counterpart");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -117,7 +117,7 @@ fn never_n81_a_socket_or_stream_outlives_its_token() {
         assert!(lived < Duration::from_secs(20), "{target} went on for {lived:?}");
         let (mut stream, _) = opened(&world, &token(), target, lines);
         let lived = lives(&mut stream, target == "/ws", Duration::from_secs(4));
-        assert!(lived >= Duration::from_secs(4), "the twin {target} was cut after {lived:?}");
+        assert!(lived >= Duration::from_secs(4), "the counterpart {target} was cut after {lived:?}");
     }
     // Over HTTP/2, where gRPC streams live.
     let bearer = format!("Bearer {}", ends_soon());
@@ -172,7 +172,10 @@ fn never_n81_a_socket_or_stream_outlives_a_policy_or_a_sign_in() {
     fs::write(world.file("policies.toml"), format!("{text}{block}")).unwrap();
     let lived = lives(&mut socket, true, Duration::from_secs(60));
     assert!(lived < Duration::from_secs(40), "it went on for {lived:?}");
-    assert!(lives(&mut other, false, Duration::from_secs(2)) >= Duration::from_secs(2), "the twin goes on");
+    assert!(
+        lives(&mut other, false, Duration::from_secs(2)) >= Duration::from_secs(2),
+        "the counterpart goes on"
+    );
     world.wait_for("the cut to be logged", |world| world.log().contains("no-anna"));
 }
 
@@ -184,7 +187,7 @@ fn never_n81_a_silent_socket_has_no_end() {
     stream.write_all(b"ping").unwrap();
     stream.read_exact(&mut [0; 4]).unwrap();
     let started = Instant::now();
-    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "the twin spoke, this one is silent");
+    assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "the counterpart spoke, this one is silent");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
@@ -212,7 +215,7 @@ fn never_n82_an_override_header_changes_what_the_app_does() {
         assert!(!world.origin.last().holds("DELETE"), "{name}: {}", world.origin.last().head);
     }
     assert_eq!(world.get("/", "X-Note: DELETE\r\n").status, 200);
-    assert!(world.origin.last().holds("DELETE"), "the twin: other headers are left alone");
+    assert!(world.origin.last().holds("DELETE"), "the counterpart: other headers are left alone");
     let before = world.origin.hits();
     assert_eq!(exchange(&world.plain, &World::head("DELETE", "/", "")).status, 405);
     assert_eq!(world.origin.hits(), before);
@@ -236,7 +239,11 @@ fn never_n84_our_cookie_or_the_raw_token_reaches_the_app() {
         let seen = world.origin.last();
         assert!(!seen.holds(signature) && !seen.holds("session"), "{lines:?}: {}", seen.head);
         assert!(seen.values("authorization").is_empty(), "{}", seen.head);
-        assert!(!lines.contains("a=1") || seen.holds("a=1"), "the twin: other cookies arrive: {}", seen.head);
+        assert!(
+            !lines.contains("a=1") || seen.holds("a=1"),
+            "the counterpart: other cookies arrive: {}",
+            seen.head
+        );
     }
     let answer = {
         let crumbs = format!("session={good}");
@@ -248,7 +255,7 @@ fn never_n84_our_cookie_or_the_raw_token_reaches_the_app() {
     assert_eq!(world.origin.last().values("cookie"), ["a=1; b=2"]);
     let asked = World::start(Setup { app: "forward-authorization = true", ..Setup::default() });
     assert_eq!(asked.with_token(&good), 200);
-    assert!(asked.origin.last().holds(signature), "the twin: it was asked for");
+    assert!(asked.origin.last().holds(signature), "the counterpart: it was asked for");
 }
 
 #[test]
@@ -299,11 +306,11 @@ fn never_n85_a_websocket_of_a_foreign_page_rides_on_the_cookie() {
     for origin in
         ["http://wiki.test", "http://WIKI.test:80", "https://portal.test", "https://Portal.test:8443"]
     {
-        assert_eq!(open(&format!("{cookie}Origin: {origin}\r\n")), 101, "the twin {origin}");
+        assert_eq!(open(&format!("{cookie}Origin: {origin}\r\n")), 101, "the counterpart {origin}");
     }
-    assert_eq!(over_tls("https://WIKI.test"), 101, "the twin over TLS");
-    assert_eq!(by_proxy("https://wiki.test:8443"), 101, "the twin, as the client sees it");
-    assert_eq!(open(&cookie), 101, "the twin without a browser");
+    assert_eq!(over_tls("https://WIKI.test"), 101, "the counterpart over TLS");
+    assert_eq!(by_proxy("https://wiki.test:8443"), 101, "the counterpart, as the client sees it");
+    assert_eq!(open(&cookie), 101, "the counterpart without a browser");
     let bearer = format!("Authorization: Bearer {}\r\n", token());
     assert_eq!(open(&format!("{bearer}Origin: https://evil.test\r\n")), 101, "no page can set this header");
     assert_eq!(open("Origin: https://evil.test\r\n"), 401, "without a token nobody learns more");
@@ -349,7 +356,7 @@ fn never_n86_a_tls_app_is_contacted_without_a_check_of_its_certificate() {
     assert_eq!(ask("app.corp", &[]), 502, "nobody vouches for the certificate");
     assert_eq!(ask("wrong.corp", &trusting), 502, "it is of another name");
     assert_eq!(origin.hits(), 0);
-    assert_eq!(ask("app.corp", &trusting), 200, "the twin");
+    assert_eq!(ask("app.corp", &trusting), 200, "the counterpart");
     assert_eq!(origin.hits(), 1);
     for upstream in [
         format!("\"https://127.0.0.1:{port}\""),
@@ -383,7 +390,7 @@ fn never_n87_a_failed_reload_or_a_lost_name_opens_empties_or_widens() {
         fs::write(world.file(file), &text).unwrap();
         world.wait_for("the reload to be refused", |world| world.metric(failures) > before);
         assert_eq!(world.get("/admin", "").status, 403, "{file}: {text:.200}");
-        assert_eq!(world.get("/", "").status, 200, "the twin: others are served");
+        assert_eq!(world.get("/", "").status, 200, "the counterpart: others are served");
         fs::write(world.file("portcullis.toml"), &main).unwrap();
         fs::write(world.file("policies.toml"), &policies).unwrap();
         world.wait_for("the good files", |world| {
@@ -399,7 +406,7 @@ fn never_n87_a_failed_reload_or_a_lost_name_opens_empties_or_widens() {
 }
 
 #[test]
-fn never_n88_a_denial_tells_a_stranger_that_an_app_a_user_or_a_policy_exists() {
+fn never_n88_a_denial_reveals_to_a_stranger_that_an_app_a_user_or_a_policy_exists() {
     let world = World::start(Setup {
         app: "path = \"/team\"\nmethods = [\"GET\"]",
         top: TRUSTED.to_owned(),
@@ -451,7 +458,11 @@ fn never_n88_a_denial_tells_a_stranger_that_an_app_a_user_or_a_policy_exists() {
     }
     assert_eq!(world.origin.hits(), 0);
     let good = format!("Authorization: Bearer {}\r\n", token());
-    assert_eq!(ask("GET", "unknown.test", "/team", &good).status, 404, "the twin: somebody known is told");
+    assert_eq!(
+        ask("GET", "unknown.test", "/team", &good).status,
+        404,
+        "the counterpart: a known user learns it"
+    );
     assert_eq!(ask("GET", HOST, "/elsewhere", &good).status, 404);
     assert_eq!(ask("GET", HOST, "/team", &good).status, 200);
 }
@@ -559,14 +570,14 @@ disclosure = "full"
             }
         }
     }
-    // Whose signature was good is told that it is over, at each app alike.
+    // A token that is expired, with a good signature, gets the same answer at each app.
     let expired = format!("Authorization: Bearer {}\r\n", signed(&|claims| claims["exp"] = json!(over)));
-    let told = ask(HOST, "Accept: application/json\r\n", expired.as_bytes());
-    assert!(told.body.contains("70043"), "{}", told.body);
+    let here = ask(HOST, "Accept: application/json\r\n", expired.as_bytes());
+    assert!(here.body.contains("70043"), "{}", here.body);
     let elsewhere = ask("unknown.test", "Accept: application/json\r\n", expired.as_bytes());
-    assert_eq!(whole(&told), whole(&elsewhere));
+    assert_eq!(whole(&here), whole(&elsewhere));
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(world.with_token(&token()), 200, "the twin");
+    assert_eq!(world.with_token(&token()), 200, "the counterpart");
 }
 
 #[test]

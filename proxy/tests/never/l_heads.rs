@@ -31,15 +31,15 @@ fn never_n105_text_between_quotes_is_read_as_an_element_or_a_parameter() {
         world.refuses_lines(&format!("Forwarded: {line}\r\n"));
     }
     assert_eq!(world.origin.hits(), 0);
-    for (line, told) in [
+    for (line, forwarded) in [
         ("for=203.0.113.5;host=\"x,for=192.0.2.7;y=\"", "203.0.113.5"),
         ("For=\"[2001:db8::5]:443\";proto=https;", "2001:db8::5"),
         ("for=203.0.113.5,,", "203.0.113.5"),
         ("for=_secret", "unknown"),
         ("proto=https", "unknown"),
     ] {
-        assert_eq!(world.get("/", &format!("Forwarded: {line}\r\n")).status, 200, "the twin {line}");
-        assert_eq!(world.origin.last().values("x-forwarded-for"), [told]);
+        assert_eq!(world.get("/", &format!("Forwarded: {line}\r\n")).status, 200, "the counterpart {line}");
+        assert_eq!(world.origin.last().values("x-forwarded-for"), [forwarded]);
     }
     // And a hint of the platform between quotes is that, whatever it says of others.
     let windows = "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36\r\n";
@@ -89,14 +89,14 @@ fn the_app_receives_the_judged_host_and_the_port_that_there_is() {
     }
     // Over TLS and HTTP/2 as well, where the host stands in `:authority`.
     let bearer = format!("Bearer {}", keys::token());
-    for (authority, told) in [("Wiki.Test", HOST.to_owned()), ("wiki.test:0", String::new())] {
+    for (authority, expected) in [("Wiki.Test", HOST.to_owned()), ("wiki.test:0", String::new())] {
         let mut fields = crate::h2::fields("GET", authority, "/");
         fields.push((b"authorization", bearer.as_bytes()));
         assert_eq!(world.h2(&fields, None).status(), 200);
         let own = format!("{HOST}:{}", world.tls.rsplit_once(':').unwrap().1);
-        let told = if told.is_empty() { own } else { told };
+        let expected = if expected.is_empty() { own } else { expected };
         let seen = world.origin.last();
-        assert_eq!(seen.values("host"), [&told], "{}", seen.head);
+        assert_eq!(seen.values("host"), [&expected], "{}", seen.head);
         assert_eq!(seen.values("x-forwarded-proto"), ["https"]);
     }
 }
@@ -111,7 +111,7 @@ fn where_ports_are_translated_the_public_one_is_the_listener_s() {
     .unwrap();
     world.wait_for("the keys", |world| world.get("/", "").status == 200);
     let own = world.plain.rsplit_once(':').unwrap().1;
-    for (host, told) in [
+    for (host, port) in [
         ("wiki.test", "80"),
         ("wiki.test:8443", "8443"),
         ("wiki.test:1", "8443"),
@@ -122,7 +122,7 @@ fn where_ports_are_translated_the_public_one_is_the_listener_s() {
             world.bare(&format!("GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n")),
             200
         );
-        assert_eq!(world.origin.last().values("x-forwarded-port"), [told], "{host}");
+        assert_eq!(world.origin.last().values("x-forwarded-port"), [port], "{host}");
     }
 }
 
@@ -173,20 +173,20 @@ fn a_client_of_http_1_0_gets_no_chunks_and_no_interim_answers_and_is_closed() {
         assert!(head.to_ascii_lowercase().contains("connection: close"), "{head}");
         let new = until_closed(&world, ask(target, "HTTP/1.1", "Connection: close\r\n").as_bytes());
         let is_chunked = new.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        assert_eq!(is_chunked, target == "/chunked", "the twin: {new}");
-        assert_eq!(new.contains("HTTP/1.1 103"), target == "/interim", "the twin: {new}");
+        assert_eq!(is_chunked, target == "/chunked", "the counterpart: {new}");
+        assert_eq!(new.contains("HTTP/1.1 103"), target == "/interim", "the counterpart: {new}");
     }
     // A refusal of ours closes too.
     let refused = until_closed(&world, format!("GET / HTTP/1.0\r\nHost: {HOST}\r\n\r\n").as_bytes());
     assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
-    // Who asks for more gets more, as long as lengths are told.
+    // A client may ask for more over the connection, as long as lengths are stated.
     let mut stream = TcpStream::connect(&world.plain).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     for _ in 0..2 {
         stream.write_all(ask("/", "HTTP/1.0", "Connection: Keep-Alive\r\n").as_bytes()).unwrap();
-        let told = answer(&mut stream, false);
-        assert_eq!((told.status, told.body.as_str()), (200, crate::origin::BODY));
-        assert_eq!(told.header("connection"), Some("keep-alive"));
+        let page = answer(&mut stream, false);
+        assert_eq!((page.status, page.body.as_str()), (200, crate::origin::BODY));
+        assert_eq!(page.header("connection"), Some("keep-alive"));
     }
     stream.write_all(ask("/chunked", "HTTP/1.0", "Connection: Keep-Alive\r\n").as_bytes()).unwrap();
     let mut text = String::new();
@@ -200,9 +200,9 @@ fn a_client_of_http_1_0_gets_no_chunks_and_no_interim_answers_and_is_closed() {
 #[test]
 fn a_request_that_shows_itself_is_not_allowed() {
     let world = World::plain();
-    let told = exchange(&world.plain, &World::head("TRACE", "/", ""));
-    assert_eq!(told.status, 405);
-    assert_eq!(told.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    let refused = exchange(&world.plain, &World::head("TRACE", "/", ""));
+    assert_eq!(refused.status, 405);
+    assert_eq!(refused.header("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     let bearer = format!("Bearer {}", keys::token());
     let mut fields = crate::h2::fields("TRACE", HOST, "/");
     fields.push((b"authorization", bearer.as_bytes()));
@@ -212,26 +212,26 @@ fn a_request_that_shows_itself_is_not_allowed() {
         405,
         "with and without a token"
     );
-    assert_eq!(world.bare("TRACE / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n"), 405);
+    assert_eq!(world.bare("TRACE / HTTP/1.1\r\nHost: unknown.test\r\n\r\n"), 405);
     assert_eq!(world.origin.hits(), 0);
-    assert_eq!(exchange(&world.plain, &World::head("OPTIONS", "/", "")).status, 200, "the twin");
+    assert_eq!(exchange(&world.plain, &World::head("OPTIONS", "/", "")).status, 200, "the counterpart");
     let limited = World::start(Setup { app: "methods = [\"GET\", \"PUT\"]", ..Setup::default() });
-    let told = exchange(&limited.plain, &World::head("DELETE", "/", ""));
-    assert_eq!((told.status, told.header("allow")), (405, Some("GET, PUT")), "what this app accepts");
+    let refused = exchange(&limited.plain, &World::head("DELETE", "/", ""));
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, PUT")), "what this app accepts");
     let stranger = format!("DELETE / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
     assert_eq!(limited.bare(&stranger), 401, "a stranger does not learn it");
 }
 
-/// Passes connections on to an address that is told later, and counts them.
+/// Passes connections on to an address that is set later, and counts them.
 fn relay() -> (String, Arc<Mutex<(String, usize)>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let state = Arc::new(Mutex::new((String::new(), 0)));
-    let told = Arc::clone(&state);
+    let shared = Arc::clone(&state);
     std::thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
             let target = {
-                let mut state = told.lock().unwrap();
+                let mut state = shared.lock().unwrap();
                 state.1 += 1;
                 // Bounded, should nothing else end the loop.
                 if state.1 > 50 {
@@ -249,7 +249,7 @@ fn relay() -> (String, Arc<Mutex<(String, usize)>>) {
 }
 
 #[test]
-fn an_app_that_leads_back_to_us_is_told_apart_at_the_second_visit() {
+fn an_app_that_leads_back_to_us_is_detected_at_the_second_visit() {
     let (address, state) = relay();
     let world = World::start(Setup {
         upstreams: format!("[\"http://{address}\"]"),
@@ -257,11 +257,11 @@ fn an_app_that_leads_back_to_us_is_told_apart_at_the_second_visit() {
         ..Setup::default()
     });
     state.lock().unwrap().0.clone_from(&world.plain);
-    let told = world.get("/", "");
-    assert_eq!(told.status, 508, "{}", told.head);
+    let refused = world.get("/", "");
+    assert_eq!(refused.status, 508, "{}", refused.head);
     assert_eq!(state.lock().unwrap().1, 1, "it went round once");
     assert_eq!(world.metric("portcullis_refusals_total{app=\"(none)\",reason=\"loop\",code=\"0\"}"), 1.0);
-    // The twin: another process of ours in front is none, and what is there of `Via` stays.
+    // The counterpart: another process of ours in front is none, and what is there of `Via` stays.
     let world = World::plain();
     assert_eq!(world.get("/", "Via: 1.1 portcullis-0000000000000000, 1.0 edge (x/2)\r\n").status, 200);
     let seen = world.origin.last();

@@ -150,7 +150,7 @@ fn never_n90_a_name_of_windows_or_a_look_alike_avoids_a_rule() {
             answers(&world, target, 400);
         }
         assert_eq!(reason(&world, word), 2.0 * targets.len() as f64, "{form}");
-        // Whoever has no token is told what everybody is told.
+        // A client without a token gets the same answer as at any other path.
         let status = world.bare(&format!("GET {} HTTP/1.1\r\nHost: {HOST}\r\n\r\n", targets[0]));
         assert_eq!(status, 401, "{form} without a token");
     }
@@ -206,7 +206,7 @@ fn never_n90_a_destination_of_webdav_is_judged_by_nobody() {
     assert_eq!(
         world.origin.last().values("destination"),
         ["http://wiki.test/public/b"],
-        "the twin: as it came"
+        "the counterpart: as received"
     );
     let status = world.h2_get("/public/a", &[(b"destination", b"/admin/b")]).status();
     assert_eq!(status, 403, "over HTTP/2");
@@ -396,7 +396,7 @@ fn what_stands_in_a_query_is_the_apps() {
         let answer = world.all(&head(bad, "Connection: close\r\n"));
         assert_eq!(answer.split(' ').nth(1), Some("400"), "{}", bad.escape_ascii());
     }
-    // What came behind a head is no head: it is not encoded, and not answered.
+    // Bytes after a head are no head: it is not encoded, and not answered.
     let answers = world.all(&[head(b"\xe9", ""), head(b"\xe9", "")].concat());
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 1, "{answers}");
     assert_eq!(world.origin.hits(), before + 1);

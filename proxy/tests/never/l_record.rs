@@ -1,4 +1,4 @@
-//! L. What is told of a request that its client did not wait for.
+//! L. What is recorded of a request that its client did not wait for.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -45,7 +45,7 @@ fn line(world: &World, path: &str) -> Value {
     of(world).unwrap()
 }
 
-/// Waits until this many requests ended as aborted at `stage`, and asserts that nothing else is told of them.
+/// Waits until this many requests ended as aborted at `stage`, and asserts that nothing else is recorded of them.
 fn aborted(world: &World, stage: &str, count: f64) {
     let series = format!("portcullis_client_aborts_total{{app=\"wiki\",stage=\"{stage}\"}}");
     world.wait_for(&series, |world| world.metric(&series) >= count);
@@ -62,7 +62,7 @@ fn open(world: &World, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// An HTTP/2 connection with one GET under way.
+/// An HTTP/2 connection with one GET in progress.
 fn h2_get(world: &World, path: &str) -> Connection<impl Read + Write + use<>> {
     let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
     let bearer = format!("Bearer {}", keys::token());
@@ -81,10 +81,10 @@ fn never_n103_a_client_that_leaves_before_the_answer_is_an_attacker_or_a_grant()
     hits(1);
     drop(stream);
     aborted(&world, "before-answer", 1.0);
-    let told = line(&world, "/wait");
-    assert_eq!((&told["outcome"], &told["status"]), (&"aborted".into(), &499.into()), "{told}");
-    assert_eq!(told["reason"], Value::Null, "{told}");
-    assert!(told["userId"].is_string(), "who it was is kept: {told}");
+    let entry = line(&world, "/wait");
+    assert_eq!((&entry["outcome"], &entry["status"]), (&"aborted".into(), &499.into()), "{entry}");
+    assert_eq!(entry["reason"], Value::Null, "{entry}");
+    assert!(entry["userId"].is_string(), "the user is recorded: {entry}");
     // During its own upload, with a length and without.
     for lines in ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"] {
         let mut stream = open(&world, &World::head("POST", "/upload", lines));
@@ -113,8 +113,8 @@ fn never_n103_a_client_that_leaves_a_download_is_an_attacker_or_a_grant() {
     stream.read_exact(&mut [0; 100]).unwrap();
     drop(stream);
     aborted(&world, "during-answer", 1.0);
-    let told = line(&world, "/large");
-    assert_eq!((&told["outcome"], &told["status"]), (&"aborted".into(), &200.into()), "{told}");
+    let entry = line(&world, "/large");
+    assert_eq!((&entry["outcome"], &entry["status"]), (&"aborted".into(), &200.into()), "{entry}");
     let mut connection = h2_get(&world, "/large");
     while connection.next().is_some_and(|(kind, ..)| kind != DATA) {}
     connection.send(&frame(RST_STREAM, 0, 1, &CANCEL));
@@ -129,7 +129,7 @@ fn never_n103_a_client_that_leaves_a_download_is_an_attacker_or_a_grant() {
 }
 
 #[test]
-fn never_n103_a_socket_that_is_closed_is_told_as_broken() {
+fn never_n103_a_socket_that_is_closed_is_reported_as_broken() {
     let world = world();
     let mut stream = open(&world, &World::head("GET", "/ws", UPGRADE));
     assert_eq!(answer(&mut stream, false).status, 101);
@@ -138,7 +138,7 @@ fn never_n103_a_socket_that_is_closed_is_told_as_broken() {
     stream.shutdown(Shutdown::Write).unwrap();
     world.wait_for("the clean end", |world| outcome(world, "granted") == 1.0);
     assert_eq!(outcome(&world, "aborted"), 0.0);
-    // The twin breaks: what it was sent it does not read, so its system answers with a reset.
+    // The counterpart breaks: it does not read what it was sent, so its system answers with a reset.
     let mut stream = open(&world, &World::head("GET", "/ws", UPGRADE));
     assert_eq!(answer(&mut stream, false).status, 101);
     stream.write_all(b"ping").unwrap();
@@ -154,7 +154,7 @@ fn never_n103_a_socket_that_is_closed_is_told_as_broken() {
 }
 
 #[test]
-fn never_n103_a_connection_that_ends_between_requests_is_told_at_all() {
+fn never_n103_a_connection_that_ends_between_requests_is_reported_at_all() {
     let world = world();
     let mut stream = open(&world, &World::head("GET", "/", ""));
     assert_eq!(answer(&mut stream, false).status, 200);
@@ -246,8 +246,8 @@ fn never_n108_a_name_that_is_no_text_stops_a_reload_or_a_start() {
     std::fs::write(odd(b"pol\xff.toml"), "").unwrap();
     world.wait_for("the refusal", |world| world.metric(failures) > 0.0);
     assert_eq!(world.get("/admin", "").status, 403, "the former policies go on");
-    let (fit, _, told) = ends(&check);
-    assert!(!fit && told.contains("include/pattern") && told.contains("not UTF-8"), "{told}");
+    let (fit, _, output) = ends(&check);
+    assert!(!fit && output.contains("include/pattern") && output.contains("not UTF-8"), "{output}");
 }
 
 #[test]
@@ -257,11 +257,11 @@ fn never_n108_a_pipe_in_place_of_a_file_hangs_the_start_or_the_check() {
             let _ = std::fs::remove_file(folder.join(name));
             pipe(&folder.join(name));
             let main = folder.join("portcullis.toml");
-            let (fit, _, told) = ends(&["check".as_ref(), "--config".as_ref(), main.as_ref()]);
-            assert!(!fit && told.contains(name), "`check` says so, too: {name}: {told}");
+            let (fit, _, output) = ends(&["check".as_ref(), "--config".as_ref(), main.as_ref()]);
+            assert!(!fit && output.contains(name), "`check` says so, too: {name}: {output}");
         };
-        let told = World::launch_with(Setup::default(), tamper).err().unwrap();
-        assert!(told.contains(name), "{told}");
+        let output = World::launch_with(Setup::default(), tamper).err().unwrap();
+        assert!(output.contains(name), "{output}");
     }
 }
 
@@ -353,18 +353,18 @@ fn never_n108_control_characters_of_inputs_reach_the_terminal() {
         assert!(!text.lines().any(|line| line == "ok      forged"), "{text}");
         said.push_str(&text);
     }
-    assert!(said.contains("\\u001b[2J"), "the twin: it is shown, written out: {said}");
+    assert!(said.contains("\\u001b[2J"), "the counterpart: it is shown, written out: {said}");
 }
 
 #[test]
-fn never_n108_a_link_in_the_way_of_a_page_leads_elsewhere() {
+fn never_n108_a_link_at_the_place_of_a_page_leads_elsewhere() {
     let world = World::plain();
     let out = world.file("pages");
     std::fs::create_dir(&out).unwrap();
-    std::fs::write(world.file("precious"), "kept").unwrap();
+    std::fs::write(world.file("precious"), "untouched").unwrap();
     std::os::unix::fs::symlink(world.file("precious"), out.join("index.html")).unwrap();
     let config = world.file("portcullis.toml");
-    let (done, _, told) = ends(&[
+    let (done, _, output) = ends(&[
         "page".as_ref(),
         "--config".as_ref(),
         config.as_ref(),
@@ -373,8 +373,8 @@ fn never_n108_a_link_in_the_way_of_a_page_leads_elsewhere() {
         "--out".as_ref(),
         out.as_ref(),
     ]);
-    assert!(done, "{told}");
-    assert_eq!(std::fs::read_to_string(world.file("precious")).unwrap(), "kept");
+    assert!(done, "{output}");
+    assert_eq!(std::fs::read_to_string(world.file("precious")).unwrap(), "untouched");
     assert!(std::fs::read_to_string(out.join("index.html")).unwrap().contains("Denial pages"));
 }
 
@@ -408,20 +408,20 @@ fn never_n95_a_long_path_host_or_agent_fills_the_log() {
 }
 
 #[test]
-fn never_n77_a_rejected_request_is_told_without_what_was_at_fault_or_with_its_value() {
+fn never_n77_a_rejected_request_is_logged_without_the_field_at_fault_or_with_its_value() {
     let world = world();
     let ask = |lines: &str| {
         world.bare(&format!("GET /a;jsessionid=s3cr3t?code=s3cr3t HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n"))
     };
     assert_eq!(ask("User-Agent: a\r\nUser-Agent: s3cr3t\r\n"), 400);
     world.wait_for("the line", |world| !world.log().is_empty());
-    let told: Value = serde_json::from_str(world.log().lines().next().unwrap()).unwrap();
-    assert_eq!(told["outcome"], "rejected", "{told}");
-    assert_eq!(told["ipAddress"], "127.0.0.1", "{told}");
-    assert_eq!(told["host"], HOST, "{told}");
-    assert_eq!(told["path"], "/a;", "{told}");
-    assert_eq!(told["atFault"], "user-agent", "{told}");
-    assert!(!world.log().contains("s3cr3t"), "{told}");
+    let entry: Value = serde_json::from_str(world.log().lines().next().unwrap()).unwrap();
+    assert_eq!(entry["outcome"], "rejected", "{entry}");
+    assert_eq!(entry["ipAddress"], "127.0.0.1", "{entry}");
+    assert_eq!(entry["host"], HOST, "{entry}");
+    assert_eq!(entry["path"], "/a;", "{entry}");
+    assert_eq!(entry["atFault"], "user-agent", "{entry}");
+    assert!(!world.log().contains("s3cr3t"), "{entry}");
 }
 
 #[test]
@@ -462,11 +462,11 @@ fn never_n77_the_access_log_has_a_line_for_each_request_and_no_secret() {
 fn never_n77_a_granted_request_that_is_logged_has_its_policies_and_is_explained_as_granted() {
     let world = world();
     assert_eq!(world.get("/page", "").status, 200);
-    let told = line(&world, "/page");
-    let applied = told["appliedConditionalAccessPolicies"].to_string();
-    assert!(applied.contains("\"fine\"") && applied.contains("\"success\""), "{told}");
+    let entry = line(&world, "/page");
+    let applied = entry["appliedConditionalAccessPolicies"].to_string();
+    assert!(applied.contains("\"fine\"") && applied.contains("\"success\""), "{entry}");
     let config = world.file("portcullis.toml");
-    let id = told["requestId"].as_str().unwrap();
+    let id = entry["requestId"].as_str().unwrap();
     let (done, out, err) = ends(&["explain".as_ref(), id.as_ref(), "--config".as_ref(), config.as_ref()]);
     assert!(done, "{err}");
     assert!(out.contains("The request was let in.") && out.contains("fine"), "{out}");
@@ -479,8 +479,8 @@ fn never_n77_the_process_log_is_json_where_that_is_asked_for() {
     std::fs::write(world.file("policies.toml"), "[[policy]]\nid =\n").unwrap();
     world.wait_for("the refused reload", |world| world.said().contains("NOT reloaded"));
     for line in world.said().lines() {
-        let told: Value = serde_json::from_str(line).unwrap_or_else(|problem| panic!("{problem}: {line}"));
-        assert!(told["level"].is_string() && told["message"].is_string(), "{line}");
+        let message: Value = serde_json::from_str(line).unwrap_or_else(|problem| panic!("{problem}: {line}"));
+        assert!(message["level"].is_string() && message["message"].is_string(), "{line}");
     }
 }
 
@@ -506,23 +506,23 @@ fn never_n108_a_start_without_systemd_needs_folders_that_nobody_made() {
     let pid = home.path().join("portcullis/portcullis.pid");
     world.wait_for("the file with the process id", |_| pid.exists());
     drop(world);
-    // Nowhere is good enough, too.
+    // Without any folder it starts, too.
     drop(World::launch_with(setup("/nonexistent"), as_by_default).unwrap());
-    // A folder that is named and is not there is told by both.
+    // Both report a folder that is named and does not exist.
     let elsewhere = |folder: &std::path::Path| {
         let path = folder.join("portcullis.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("pid-file = \"pid\"", "pid-file = \"no-such-folder/pid\""))
             .unwrap();
-        let (fit, _, told) = ends(&["check".as_ref(), "--config".as_ref(), path.as_ref()]);
-        assert!(!fit && told.contains("no-such-folder"), "{told}");
+        let (fit, _, output) = ends(&["check".as_ref(), "--config".as_ref(), path.as_ref()]);
+        assert!(!fit && output.contains("no-such-folder"), "{output}");
     };
-    let told = World::launch_with(Setup::default(), elsewhere).err().unwrap();
-    assert!(told.contains("no-such-folder"), "{told}");
+    let output = World::launch_with(Setup::default(), elsewhere).err().unwrap();
+    assert!(output.contains("no-such-folder"), "{output}");
 }
 
 #[test]
-fn never_n97_which_server_is_left_out_is_told_nowhere() {
+fn never_n97_a_server_is_left_out_and_no_metric_names_it() {
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let live = Counter::start(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

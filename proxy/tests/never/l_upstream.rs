@@ -1,4 +1,4 @@
-//! L. Found on ourselves: the way to the apps.
+//! L. Found on ourselves: connections to the apps.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -566,7 +566,7 @@ fn self_signed(name: &str, expired: bool) -> rcgen::CertifiedKey<rcgen::KeyPair>
 }
 
 #[test]
-fn why_an_app_gives_no_answer_is_told_in_log_metric_and_line() {
+fn why_an_app_gives_no_answer_is_reported_in_log_metric_and_line() {
     let files = tempfile::tempdir().unwrap();
     let trusted = |certificate: &rcgen::CertifiedKey<rcgen::KeyPair>, name: &str| {
         let path = files.path().join(name);
@@ -602,7 +602,7 @@ fn why_an_app_gives_no_answer_is_told_in_log_metric_and_line() {
         ("protocol", 502, "/garbage", app.upstreams()),
         ("protocol", 502, "/odd", app.upstreams()),
         ("timeout", 504, "/silent", app.upstreams()),
-        ("dns", 502, "/", "[\"http://nowhere.invalid:80\"]".to_owned()),
+        ("dns", 502, "/", "[\"http://unknown.invalid:80\"]".to_owned()),
         ("tls-unknown-ca", 502, "/", tls(good_port, "app.corp", "")),
         ("tls-unknown-ca", 502, "/", tls(good_port, "app.corp", &old_ca)),
         ("tls-name", 502, "/", tls(good_port, "other.corp", &good_ca)),
@@ -632,11 +632,11 @@ fn why_an_app_gives_no_answer_is_told_in_log_metric_and_line() {
         assert_eq!(world.said().matches("cause=").count(), 1, "{cause}: {}", world.said());
     }
     let world = World::start(Setup { upstreams: tls(good_port, "app.corp", &good_ca), ..Setup::default() });
-    assert_eq!(world.get("/", "").status, 200, "the twin: the authority of the upstream counts");
+    assert_eq!(world.get("/", "").status, 200, "the counterpart: the authority of the upstream counts");
 }
 
 #[test]
-fn why_a_key_server_gives_no_keys_is_told_and_its_own_authority_counts() {
+fn why_a_key_server_gives_no_keys_is_reported_and_its_own_authority_counts() {
     let files = tempfile::tempdir().unwrap();
     let certificate = self_signed("localhost", false);
     let ca = files.path().join("ca.pem");
@@ -647,7 +647,7 @@ fn why_a_key_server_gives_no_keys_is_told_and_its_own_authority_counts() {
         ("tls-unknown-ca", format!("{{ url = \"https://localhost:{port}/keys\" }}")),
         ("tls-name", format!("{{ url = \"https://127.0.0.1:{port}/keys\" }}\nca = \"{}\"", ca.display())),
         ("refused", format!("{{ url = \"https://localhost:{}/keys\" }}", dead_port())),
-        ("dns", "{ url = \"https://nowhere.invalid/keys\" }".to_owned()),
+        ("dns", "{ url = \"https://unknown.invalid/keys\" }".to_owned()),
     ] {
         let world = start(keys);
         world.wait_for(cause, |world| world.said().contains(&format!("does not answer: {cause}")));

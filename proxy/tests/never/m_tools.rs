@@ -150,7 +150,7 @@ fn never_n104_a_tool_says_another_code_or_outcome_than_the_request_path() {
     let mut written = String::new();
     for (number, case) in cases().into_iter().enumerate() {
         let Case { path, in_session, claims, from, question, code } = case;
-        let told = format!("case {number}: {path} {claims}");
+        let label = format!("case {number}: {path} {claims}");
         // Each of somebody else, so that no refusal is a repetition that the log leaves out.
         let user = format!("user-{number}");
         let token = keys::token_with(|token| {
@@ -172,8 +172,8 @@ fn never_n104_a_tool_says_another_code_or_outcome_than_the_request_path() {
                 .split_once("details=\"")
                 .and_then(|(_, code)| code.trim_end_matches('"').parse::<u32>().ok())
         });
-        assert_eq!(shown, code, "the page, {told}: {answer:?}");
-        assert_eq!(answer.status == 200, code.is_none(), "the page, {told}: {answer:?}");
+        assert_eq!(shown, code, "the page, {label}: {answer:?}");
+        assert_eq!(answer.status == 200, code.is_none(), "the page, {label}: {answer:?}");
 
         let carrier = if in_session { "session" } else { "bearer" };
         let signed_in = if question.contains("signed-in") { "" } else { "signed-in = \"5s\"\n" };
@@ -183,14 +183,14 @@ fn never_n104_a_tool_says_another_code_or_outcome_than_the_request_path() {
         let asked = file(&format!("question-{number}.toml"));
         std::fs::write(&asked, &request).unwrap();
         let (good, said) = run(&["what-if", "--config", &config, "--request", &asked, "--format", "json"]);
-        assert!(good, "{told}: {said}");
+        assert!(good, "{label}: {said}");
         let answered: Value = serde_json::from_str(&said).unwrap();
         let outcome = answered["outcome"].as_str().unwrap();
-        assert_eq!(answered["code"].as_u64(), code.map(u64::from), "what-if, {told}: {said}");
-        assert_eq!(outcome == "grant", code.is_none(), "what-if, {told}");
+        assert_eq!(answered["code"].as_u64(), code.map(u64::from), "what-if, {label}: {said}");
+        assert_eq!(outcome == "grant", code.is_none(), "what-if, {label}");
         // What a new token can mend is a 401, and a challenge; what waiting mends is a 503.
-        assert_eq!(outcome == "challenge", answer.status == 401, "{told}: {answer:?}");
-        assert_eq!(answered["temporary"] == true, answer.status == 503, "{told}: {answer:?}");
+        assert_eq!(outcome == "challenge", answer.status == 401, "{label}: {answer:?}");
+        assert_eq!(answered["temporary"] == true, answer.status == 503, "{label}: {answer:?}");
         let code_line = code.map(|code| format!("code = {code}\n")).unwrap_or_default();
         written.push_str(&format!(
             "[[case]]\nname = \"{number} {path}\"\nexpect = \"{outcome}\"\n{code_line}[case.request]\n{request}\n"
@@ -200,9 +200,9 @@ fn never_n104_a_tool_says_another_code_or_outcome_than_the_request_path() {
         let id = answer.header("x-request-id").unwrap().to_owned();
         world.wait_for("the line of the log", |world| world.log().contains(&id));
         let (good, said) = run(&["explain", &id, "--config", &config, "--log", &file("decisions.ndjson")]);
-        assert!(good, "{told}: {said}");
-        assert!(said.contains(&format!("Shown to the user: error code {code}")), "explain, {told}: {said}");
-        assert!(said.contains(&format!("would be refused today too: {code}, ")), "explain, {told}: {said}");
+        assert!(good, "{label}: {said}");
+        assert!(said.contains(&format!("Shown to the user: error code {code}")), "explain, {label}: {said}");
+        assert!(said.contains(&format!("would be refused today too: {code}, ")), "explain, {label}: {said}");
     }
     let cases_file = file("cases.toml");
     std::fs::write(&cases_file, &written).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `ledger.txt` lists every row of the project's ledger of such failures with its tests, or with the
 //! reason why it cannot apply; `ledger.rs` holds that list against the tests that exist. A test shows
-//! the twin that passes beside what must not, and counts what reached the app.
+//! the counterpart that passes beside what must not, and counts what reached the app.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! The protected app: keeps every byte that reached it, so that a test can say what came through.
+//! The protected app: records every byte that reached it, so that a test can say what passed.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -33,7 +33,7 @@ impl Seen {
             .collect()
     }
 
-    /// Whether these letters came in any part of the request.
+    /// Whether any part of the request has these letters.
     pub(crate) fn holds(&self, text: &str) -> bool {
         self.head.contains(text) || String::from_utf8_lossy(&self.body).contains(text)
     }
@@ -178,7 +178,7 @@ impl Origin {
             }
             seen.body = buffer.drain(..length).collect();
         } else {
-            // Kept with its framing: trailers would show in it.
+            // Recorded with its framing: trailers would show in it.
             loop {
                 let zero = buffer.windows(3).position(|window| window == b"0\r\n");
                 if let Some(at) = zero

@@ -31,7 +31,7 @@ struct Connection {
 
 /// One request, as far as its app looks at it.
 pub(crate) struct Asked<'r> {
-    /// Which connection of the app it came on, from 0.
+    /// The number of its connection to the app, from 0.
     pub(crate) connection: usize,
     pub(crate) head: &'r str,
 }

@@ -368,7 +368,7 @@ impl World {
         self.h2(&fields, None)
     }
 
-    /// Asserts that neither protocol lets this target through, while its twin does.
+    /// Asserts that neither protocol lets this target through, while its counterpart passes.
     pub(crate) fn refuses_target(&self, target: &str) {
         let before = self.origin.hits();
         let one = self.get(target, "").status;
@@ -376,9 +376,9 @@ impl World {
         let two = self.h2_get(target, &[]);
         assert!(two.is_refusal(), "HTTP/2 {target}: {two:?}");
         assert_eq!(self.origin.hits(), before, "{target} reached the app");
-        assert_eq!(self.get("/plain", "").status, 200, "the twin");
-        assert_eq!(self.h2_get("/plain", &[]).status(), 200, "the twin");
-        assert_eq!(self.origin.hits(), before + 2, "the twins reach the app");
+        assert_eq!(self.get("/plain", "").status, 200, "the counterpart");
+        assert_eq!(self.h2_get("/plain", &[]).status(), 200, "the counterpart");
+        assert_eq!(self.origin.hits(), before + 2, "the counterparts reach the app");
     }
 
     /// Asserts that these HTTP/1 lines make a request that was good stop before the app.

@@ -79,7 +79,7 @@ for (const [look, options] of Object.entries(looks)) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.on("console", (message) => {
-    // The page is answered with 403, which the console tells; everything else is a finding.
+    // The page is answered with 403, which the console reports; everything else is a finding.
     if (message.type() === "error" && !message.text().includes("403")) problems.push(`${page.url()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => problems.push(`${page.url()}: ${error}`));

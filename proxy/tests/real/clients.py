@@ -1,4 +1,4 @@
-"""Clients as they are: `curl --http2` and Java offer an upgrade, `ab` speaks HTTP/1.0, git prints what it is told."""
+"""Clients as they are: `curl --http2` and Java offer an upgrade, `ab` speaks HTTP/1.0, git prints what it receives."""
 # needs: apt:curl apt:git apt:apache2-utils
 import http.server
 import os
@@ -28,7 +28,7 @@ public class Ask {
 
 
 class App(http.server.BaseHTTPRequestHandler):
-    """Answers in chunks, with the names of the fields that came."""
+    """Answers in chunks, with the names of the fields that it received."""
 
     protocol_version = "HTTP/1.1"
 

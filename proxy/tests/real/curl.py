@@ -1,4 +1,4 @@
-"""curl, as people use it to look: let in with a token, told what to do without one, and by a block."""
+"""curl, as people use it to look: let in with a token; without one, and by a block, it learns what to do."""
 # needs: apt:curl apt:openssl
 import json
 import subprocess

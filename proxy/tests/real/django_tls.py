@@ -66,14 +66,14 @@ def main():
 
         base = f"https://wiki.test:{public}"
         wait_for("Django behind nginx", lambda: curl(f"{base}/")[1][0] == "200", seconds=20, every=0.5)
-        _, told, body = curl(f"{base}/")
-        check(told[:2] == ["200", "0"] and '"secure": true' in body, "no redirect, and Django takes the request for a secure one")
+        _, facts, body = curl(f"{base}/")
+        check(facts[:2] == ["200", "0"] and '"secure": true' in body, "no redirect, and Django takes the request for a secure one")
         check(f'"link": "{base}/mail/1"' in body, "its links name scheme, host and port as the user sees them")
-        _, told, _ = curl(f"{base}/old")
-        check(told == ["200", "1", f"{base}/page/"], "its own redirect leads to the page")
-        _, told, body = curl(f"{base}/page/", "-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-Port: 1", "-H",
+        _, facts, _ = curl(f"{base}/old")
+        check(facts == ["200", "1", f"{base}/page/"], "its own redirect leads to the page")
+        _, facts, body = curl(f"{base}/page/", "-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-Port: 1", "-H",
                              f"Host: WIKI.test:{public}")
-        check(told[:2] == ["200", "0"] and f"{base}/mail/1" in body, "what a client says of itself changes nothing")
+        check(facts[:2] == ["200", "0"] and f"{base}/mail/1" in body, "what a client says of itself changes nothing")
         done = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", *token, "-H",
                                "Host: wiki.test:1", "-H", "X-Forwarded-Proto: http", f"http://127.0.0.1:{port}/"],
                               capture_output=True, text=True)

@@ -95,7 +95,7 @@ def main():
             check(all(found != 200 for _, found in other), f"{path}: no other spelling gets a page")
         for path in ["/public", "/PUBLIC/", "/Public"]:
             found, body = ask(port, path)
-            check(found == 200 and json.loads(body)["url"] == path, f"{path}: passes, and Express is told {path}")
+            check(found == 200 and json.loads(body)["url"] == path, f"{path}: passes, and Express receives {path}")
 
 
 main()

@@ -1,4 +1,4 @@
-"""curl, killed in the middle: what is told of a client that leaves, and logs that are moved while they are written."""
+"""curl, killed in the middle: what is reported of a client that leaves, and logs that are moved while they are written."""
 # needs: apt:curl
 import http.client
 import http.server
@@ -76,14 +76,14 @@ def main():
         client = curl("/large?token=s3cret")
         wait_for("the download to begin", lambda: (stage.folder / "got").exists() and (stage.folder / "got").stat().st_size)
         client.kill()
-        wait_for("the download to be told as left", lambda: aborted("during-answer") == 1)
+        wait_for("the download to be counted as left", lambda: aborted("during-answer") == 1)
         client = curl("/slow")
-        wait_for("the request to be under way", lambda: metric("portcullis_requests_in_flight") == 1)
+        wait_for("the request to be in progress", lambda: metric("portcullis_requests_in_flight") == 1)
         client.kill()
-        wait_for("the request to be told as left", lambda: aborted("before-answer") == 1)
+        wait_for("the request to be counted as left", lambda: aborted("before-answer") == 1)
         outcomes = {word: metric(f'portcullis_requests_total{{app="files",outcome="{word}"}}')
                     for word in ("granted", "rejected", "failed", "aborted")}
-        check(outcomes == {"granted": 0, "rejected": 0, "failed": 0, "aborted": 2}, "clients that leave are told as that, and as nothing else")
+        check(outcomes == {"granted": 0, "rejected": 0, "failed": 0, "aborted": 2}, "clients that leave are counted as that, and as nothing else")
         wait_for("both lines", lambda: access.exists() and len(access.read_text().splitlines()) == 2)
         lines = access.read_text()
         check('"GET /large HTTP/1.1" 200 ' in lines and '"GET /slow HTTP/1.1" 499 0 ' in lines and "s3cret" not in lines,
@@ -111,11 +111,11 @@ def main():
             thread.join()
         total = sum(asked) + 2
 
-        def told(path):
+        def lines_in(path):
             parts = [part for part in pathlib.Path(stage.folder).iterdir() if part.name.startswith(path.name)]
             return sum(len(part.read_text().splitlines()) for part in parts)
 
-        wait_for("every line", lambda: told(log) == total and told(access) == total)
+        wait_for("every line", lambda: lines_in(log) == total and lines_in(access) == total)
         check(metric('portcullis_decision_log_entries_total{result="written"}') == total, f"{total} lines in six files each, none lost, none twice")
 
 

@@ -48,7 +48,7 @@ http {{
 
 
 def send_bodies(port, token, stop, sent):
-    """Alice: bodies of one piece and an empty last frame, up to 50 streams at a time, until she is told to stop."""
+    """Alice: bodies of one piece and an empty last frame, up to 50 streams at a time, until she is asked to stop."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -84,7 +84,7 @@ def send_bodies(port, token, stop, sent):
 
 
 def ask(port, token, caller, wanted, found):
-    """Bob: pages of his own over one connection, one after the other; every other answer is told."""
+    """Bob: pages of his own over one connection, one after the other; reports every other answer."""
     foreign, asked, end = [], 0, time.monotonic() + LONGEST
     wire, buffer = None, b""
     while asked < wanted and time.monotonic() < end:
