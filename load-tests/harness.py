@@ -110,7 +110,7 @@ class Windows:
         last = self.moment()
         while not self.over.wait(WINDOW):
             now = self.moment()
-            # Fewer requests tell little, and what a process that ended had is missing.
+            # Fewer requests say little, and what a process that ended had is missing.
             if now[1] - last[1] > 100 and now[0] > last[0]:
                 self.seen.append((now[0] - last[0]) / (now[1] - last[1]))
             last = now
@@ -157,7 +157,7 @@ def replace(path, text):
 
 
 def loads(served):
-    """How often the server has said that it took a configuration up. Its metrics tell too, but with ten thousand policies a
+    """How often the server has said that it took a configuration up. Its metrics say so too, but with ten thousand policies a
     page of them is three megabytes: whoever asks often is the load."""
     return served.log_file.read_bytes().count(b"the configuration was reloaded")
 
@@ -317,7 +317,7 @@ def h2load(row, served, stop, paths=None):
 
 @contextlib.contextmanager
 def driving(row, served, *, rate, seconds=0, script=None, unexpected=None):
-    """`load drive` under way; what it yields is called for the result."""
+    """`load drive` while it runs; what it yields is called for the result."""
     command = ["taskset", "-c", LOAD_CPU, str(BIN / "load"), "drive", "--address", f"127.0.0.1:{served.port}",
                "--connections", str(row.connections), "--rate", str(int(rate))]
     command += ["--seconds", str(seconds)] if seconds else ["--once"]

@@ -23,7 +23,7 @@ const PATIENCE: u64 = 10_000_000_000;
 /// The longest that sending each request once may take, in nanoseconds.
 const ONCE_MAX: u64 = 600_000_000_000;
 /// Unexpected answers that are reported one by one.
-const TOLD_MAX: usize = 100_000;
+const REPORTED_MAX: usize = 100_000;
 /// The event of the timer; other events carry the number of a connection.
 const TIMER: u64 = u64::MAX;
 
@@ -47,7 +47,7 @@ pub(crate) struct Plan {
     pub(crate) once: bool,
 }
 
-/// A request that is under way.
+/// A request in progress.
 #[derive(Clone, Copy)]
 struct Flight {
     due: u64,
@@ -106,7 +106,7 @@ struct Driver<'p> {
     base: Instant,
     epoll: OwnedFd,
     connections: Vec<Connection>,
-    /// Connections without a request under way, and since when there has been one.
+    /// Connections without a request in progress, and since when each has been idle.
     free: Vec<usize>,
     free_since: u64,
     scratch: Vec<u8>,
@@ -175,7 +175,7 @@ impl<'p> Driver<'p> {
                 *count += 1;
             }
         }
-        if status != expect && self.unexpected.len() < TOLD_MAX {
+        if status != expect && self.unexpected.len() < REPORTED_MAX {
             self.unexpected.push(Unexpected { due: flight.due, seen: now, index: flight.index, status });
         }
     }
@@ -375,7 +375,7 @@ mod tests {
     use super::{Answer, head};
 
     #[test]
-    fn a_head_tells_status_length_and_whether_the_connection_ends() {
+    fn a_head_has_status_length_and_whether_the_connection_ends() {
         let parsed = |text: &str| head(text.as_bytes());
         let answer = |status, left, close| Some(Answer { status, left, close });
         assert_eq!(parsed("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n"), answer(200, 12, false));

@@ -56,7 +56,7 @@ const WINDOW_MIN: u64 = 100;
 /// Windows that are reported at most.
 const WINDOWS_MAX: usize = 10_000;
 
-/// The p99 of each window of 50 ms: where a machine stands still now and then, most windows tell what the
+/// The p99 of each window of 50 ms: where a machine stands still now and then, most windows show what the
 /// server does meanwhile.
 pub(crate) struct Windows {
     current: Histogram,
@@ -69,7 +69,7 @@ impl Windows {
         Self { current: Histogram::new(), ends: 0, p99s: Vec::with_capacity(WINDOWS_MAX) }
     }
 
-    /// Takes an answer in that came at `now`, in nanoseconds that only grow.
+    /// Counts an answer that arrived at `now`, in nanoseconds that only grow.
     pub(crate) fn record(&mut self, now: u64, nanos: u64) {
         if now >= self.ends {
             if self.current.total() >= WINDOW_MIN && self.p99s.len() < WINDOWS_MAX {
@@ -92,14 +92,14 @@ mod tests {
     use super::{Histogram, WINDOW, Windows};
 
     #[test]
-    fn each_window_tells_its_own_p99_once_it_ended() {
+    fn each_window_has_its_own_p99_once_it_ended() {
         let mut windows = Windows::new();
         for window in 0..3 {
             for number in 0..200 {
                 windows.record(window * WINDOW + number, (window + 1) * 1_000_000);
             }
         }
-        // Too few to tell anything of.
+        // Too few to report anything.
         windows.record(3 * WINDOW, 1);
         windows.record(5 * WINDOW, 1);
         let seen: Vec<f64> = windows.p99s().iter().map(|millis| millis.floor()).collect();

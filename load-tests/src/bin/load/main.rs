@@ -29,7 +29,7 @@ struct Arguments {
 enum Command {
     /// Writes keys and tokens into a folder.
     Tokens(Order),
-    /// Sends requests at a fixed rate and tells latencies, each from the time when it was due.
+    /// Sends requests at a fixed rate and reports latencies, each from the time when it was due.
     Drive(Course),
 }
 
