@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use super::fetch::Document;
 use super::keys::KeyStore;
-use super::verify::Verifier;
+use super::verified::VerifiedToken;
+use super::verify::{TokenProblem, Verifier};
 
 pub(super) const ISSUER: &str = "https://id.example/tenant";
 pub(super) const AUDIENCE: &str = "api://portcullis";
@@ -157,4 +158,14 @@ pub(super) const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"rsa"}"#;
 
 pub(super) fn token(change: impl FnOnce(&mut Value)) -> String {
     RSA.sign(HEADER, &claims(change).to_string())
+}
+
+/// Verifies a token with the keys of [`verifier`].
+pub(super) fn verify(token: &str) -> Result<VerifiedToken, TokenProblem> {
+    verifier().0.verify(token, &[0], now())
+}
+
+/// The verified good token with claims that `change` changed.
+pub(super) fn read(change: impl FnOnce(&mut Value)) -> VerifiedToken {
+    verify(&token(change)).unwrap()
 }

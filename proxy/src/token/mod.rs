@@ -22,7 +22,11 @@ mod verify;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod claim_values;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod key_sets;
 #[cfg(test)]
 mod outage;
 

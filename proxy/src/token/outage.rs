@@ -1,8 +1,8 @@
 //! Key sources that fail, lie or send us elsewhere, over real sockets.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portcullis_config::settings::KeySource;
@@ -50,6 +50,15 @@ async fn until(mut holds: impl FnMut() -> bool) {
     panic!("it did not come about");
 }
 
+/// Waits without ever being idle; sockets go on, a paused clock does not.
+async fn busily_until(mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "it did not come about");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn an_issuer_that_is_unreachable_at_first_recovers_by_itself() {
     install();
@@ -65,11 +74,12 @@ async fn an_issuer_that_is_unreachable_at_first_recovers_by_itself() {
     assert_eq!(verifier.verify(&token(|_| {}), &[0], now()).err(), Some(TokenProblem::KeysUnavailable));
     assert_eq!(store.last_error(), Some(FetchError::Unreachable(NetworkFailure::Refused)));
 
+    let before = now();
     let listener = TcpListener::bind(address).await.unwrap();
     tokio::spawn(answer(listener, "200 OK", set(&[RSA.jwk("rsa")]).body));
     until(|| store.keys() == 1).await;
     assert!(verifier.verify(&token(|_| {}), &[0], now()).is_ok());
-    assert!(store.age_secs(now()).unwrap() < 5);
+    assert!(store.age_secs(now()).unwrap() <= u64::try_from(now() - before).unwrap());
     // And once nobody renews them, they are not trusted for ever.
     let late = now() + 7300;
     let fresh = token(|claims| claims["exp"] = json!(late + 60));
@@ -129,39 +139,54 @@ async fn a_changed_key_file_is_taken_up_and_a_broken_one_is_not() {
     tokio::time::timeout(Duration::from_secs(2), running).await.unwrap().unwrap();
 }
 
-#[tokio::test]
+/// The clock stands still, but for what the test moves it by: the test is never idle, so the runtime does not move it.
+#[tokio::test(start_paused = true)]
 async fn a_new_key_is_learnt_by_its_use_and_a_flood_of_unknown_ones_fetches_seldom() {
+    const REFRESH_MIN: Duration = Duration::from_secs(30);
     install();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let fetches = Arc::new(AtomicUsize::new(0));
-    let body = Arc::new(Mutex::new(set(&[EC.jwk("ec")]).body));
-    let (counter, current) = (Arc::clone(&fetches), Arc::clone(&body));
+    let has_key = Arc::new(AtomicBool::new(false));
+    let (counter, key_is_there) = (Arc::clone(&fetches), Arc::clone(&has_key));
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
-            counter.fetch_add(1, Ordering::Relaxed);
+            let fetch = counter.fetch_add(1, Ordering::Relaxed) + 1;
             let mut request = [0; 2048];
             let _ = socket.read(&mut request).await;
-            let body = current.lock().unwrap().clone();
+            // Another set each time, so that the store's generation shows that it arrived.
+            let mut keys = vec![EC.jwk(&format!("ec-{fetch}"))];
+            keys.extend(key_is_there.load(Ordering::Relaxed).then(|| RSA.jwk("rsa")));
+            let body = set(&keys).body;
             let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
             let _ = socket.write_all(&body).await;
         }
     });
     let mut settings = issuer("main", ISSUER, KeySource::Url(format!("http://{address}/")));
-    settings.refresh_min = Duration::from_secs(1);
+    settings.refresh_min = REFRESH_MIN;
     let store = Arc::new(KeyStore::new(&settings));
     let verifier = Verifier::new(&[settings], vec![Arc::clone(&store)]);
     let (_stop, shutdown) = watch::channel(false);
     tokio::spawn(Arc::clone(&store).run(shutdown));
-    until(|| store.keys() == 1).await;
+    busily_until(|| store.generation() == 1).await;
     let token = token(|_| {});
-    let began = std::time::Instant::now();
-    while began.elapsed() < Duration::from_millis(2500) {
-        assert!(verifier.verify(&token, &[0], now()).is_err());
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    for fetched in 1..4 {
+        for _ in 0..1_000 {
+            assert!(verifier.verify(&token, &[0], now()).is_err());
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(REFRESH_MIN - Duration::from_millis(1)).await;
+        for _ in 0..1_000 {
+            assert!(verifier.verify(&token, &[0], now()).is_err());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fetches.load(Ordering::Relaxed), fetched, "fetches before the shortest pause is over");
+        tokio::time::advance(Duration::from_millis(2)).await;
+        busily_until(|| store.generation() as usize > fetched).await;
     }
-    assert!((2..=4).contains(&fetches.load(Ordering::Relaxed)), "{fetches:?}");
-    *body.lock().unwrap() = set(&[EC.jwk("ec"), RSA.jwk("rsa")]).body;
-    until(|| verifier.verify(&token, &[0], now()).is_ok()).await;
-    assert_eq!(store.generation(), 2);
+    has_key.store(true, Ordering::Relaxed);
+    assert!(verifier.verify(&token, &[0], now()).is_err());
+    tokio::time::advance(REFRESH_MIN).await;
+    busily_until(|| verifier.verify(&token, &[0], now()).is_ok()).await;
+    assert_eq!(fetches.load(Ordering::Relaxed), 5);
 }
