@@ -94,15 +94,10 @@ impl RequestContext {
     /// Judges the request; its facts are what was learned.
     pub(crate) fn authorize(&mut self, head: &Head<'_>) -> Verdict {
         let Some(connection) = self.connection else { return Verdict::Refusal(Refusal::Internal) };
-        let is_repeated = std::mem::replace(&mut self.is_judged, true);
-        let authorizer = Authorizer {
-            state: self.state,
-            snapshot: &self.snapshot,
-            request_id: self.request_id,
-            now_unix_ms: self.now_unix_ms,
-            is_repeated,
-        };
-        authorizer.authorize(head, connection, &mut self.facts)
+        let (authorizer, facts) = self.authorizer();
+        let verdict = authorizer.authorize(head, connection, facts);
+        self.is_judged = true;
+        verdict
     }
 
     /// Judges anew what still flows, by the configuration, keys and clock of now: a WebSocket, a stream or a long
@@ -139,6 +134,12 @@ impl RequestContext {
 
     /// The answer to this refusal.
     pub(crate) fn denial(&mut self, refusal: &Refusal, head: &Head<'_>) -> Answer {
+        let (authorizer, facts) = self.authorizer();
+        authorizer.denial(refusal, head, facts)
+    }
+
+    /// What judges this request, and the facts that it fills in.
+    fn authorizer(&mut self) -> (Authorizer<'_>, &mut RequestFacts) {
         let authorizer = Authorizer {
             state: self.state,
             snapshot: &self.snapshot,
@@ -146,7 +147,7 @@ impl RequestContext {
             now_unix_ms: self.now_unix_ms,
             is_repeated: self.is_judged,
         };
-        authorizer.denial(refusal, head, &mut self.facts)
+        (authorizer, &mut self.facts)
     }
 
     /// The request's end: metrics and logs get to know it, once.
