@@ -67,6 +67,8 @@ const fn pattern(form: Form) -> Option<&'static str> {
     match form {
         Form::Duration => Some("^[0-9]+(ms|s|m|h|d)$"),
         Form::Size => Some("^[0-9]+(B|KiB|MiB|GiB)$"),
+        Form::Rate => Some("^[0-9]+/(s|m|h)( burst [0-9]+)?$"),
+        Form::ByteRate => Some("^[0-9]+(B|KiB|MiB|GiB)/s$"),
         Form::Country => Some("^[A-Za-z]{2}$"),
         Form::Id => Some("^[a-z0-9][a-z0-9-]{0,63}$"),
         Form::PathPattern => Some("^/"),

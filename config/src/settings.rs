@@ -1,5 +1,7 @@
 //! A checked configuration: what the proxy runs on. Every value is parsed, every reference holds.
 
+mod limits;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 use portcullis_policy::signals::{DeviceAttribute, IssuerEvidence};
 use portcullis_policy::words;
+
+pub use limits::{Limits, Rate};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -51,8 +55,10 @@ pub struct Server {
     pub client_idle: Duration,
     /// Idle upstream connections kept.
     pub upstream_pool: usize,
-    /// Largest request body, in bytes.
+    /// Largest request body, in bytes, of apps that say nothing.
     pub body_bytes_max: u64,
+    /// What no address may exceed.
+    pub limits: Limits,
     /// Where decisions are logged.
     pub decision_log: DecisionLog,
     /// How the decision log names people.
@@ -425,6 +431,14 @@ pub struct App {
     pub allowed_origins: Vec<String>,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
+    /// Largest request body, in bytes; that of the server if `None`.
+    pub body_bytes_max: Option<u64>,
+    /// The least that a client must send of a body, in bytes a second; 0 is no least.
+    pub body_rate_min: u64,
+    /// Requests of one address; `None` is without limit.
+    pub rate: Option<Rate>,
+    /// Requests of one person or program; `None` is without limit.
+    pub rate_per_principal: Option<Rate>,
     /// Which certificates its clients must show; `None` does not ask for any.
     pub client_certificates: Option<ClientCertificates>,
     /// For how long browsers come by https alone; as the listener says if `None`.

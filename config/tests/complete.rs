@@ -8,8 +8,8 @@ use std::time::Duration;
 use portcullis_config::load::load;
 use portcullis_config::settings::{
     AccessFormat, AccessLog, AppDenial, Authorities, ClientDemand, Config, DecisionLog, Disclosure, FullTo,
-    Hsts, IdentityValue, KeySource, LogSink, PolicyDenial, ProcessLog, Subject, SupportKey, SyslogTarget,
-    TicketKey,
+    Hsts, IdentityValue, KeySource, LogSink, PolicyDenial, ProcessLog, Rate, Subject, SupportKey,
+    SyslogTarget, TicketKey,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -54,6 +54,11 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.server.process_log, ProcessLog::Json);
     assert_eq!((config.server.threads, config.server.upstream_pool), (Some(2), 7));
     assert_eq!(config.server.body_bytes_max, 1_024);
+    let rate = |count, secs, burst| Rate { count, per: Duration::from_secs(secs), burst };
+    assert_eq!(config.server.limits.failed_verifications, rate(5, 60, 7));
+    assert_eq!((config.apps[0].body_bytes_max, config.apps[0].body_rate_min), (Some(2_048), 3_072));
+    assert_eq!(config.apps[0].rate, Some(rate(100, 1, 200)));
+    assert_eq!(config.apps[0].rate_per_principal, Some(rate(10, 3_600, 10)));
     assert_eq!(config.trusted_proxies.networks[1].to_string(), "192.0.2.0/24");
     assert_eq!(config.issuers[0].keys, KeySource::File("tests/complete/keys.json".into()));
     assert_eq!(config.issuers[0].types, ["at+jwt"]);

@@ -118,6 +118,10 @@ pub(super) fn app(
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
+    let body_bytes_max = cx.parse_key(view, "body-max", values::size);
+    let body_rate_min = cx.parse_key(view, "body-rate-min", values::byte_rate);
+    let rate = cx.parse_key(view, "rate", values::rate);
+    let rate_per_principal = cx.parse_key(view, "rate-per-principal", values::rate);
     let client_certificates = client_certificates(cx, view, &hosts, routes.entrances.as_ref());
     let hsts = hsts(cx, view);
     let assigned = assigned(cx, view);
@@ -142,6 +146,10 @@ pub(super) fn app(
         websocket: view.is_on("websocket"),
         allowed_origins,
         timeouts: timeouts?,
+        body_bytes_max,
+        body_rate_min: body_rate_min?,
+        rate,
+        rate_per_principal,
         client_certificates,
         hsts,
     };

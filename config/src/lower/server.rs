@@ -9,10 +9,10 @@ use super::context::Context;
 use super::listener;
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
-use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LISTENER};
+use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LIMITS, LISTENER};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
-    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, LogSink, ProcessLog, Server, Subject,
+    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, Limits, LogSink, ProcessLog, Server, Subject,
     SyslogTarget, TrustedProxies,
 };
 
@@ -46,6 +46,8 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
     let grace = cx.parse_key(view, "grace", values::duration)?;
     let client_idle = cx.parse_key(view, "client-idle", values::duration)?;
     let body_bytes_max = cx.parse_key(view, "body-max", values::size)?;
+    let limits = view.table_or_default("limits", &LIMITS);
+    let limits = Limits { failed_verifications: cx.parse_key(limits, "failed-verifications", values::rate)? };
     for key in ["upgrade-socket", "pid-file"] {
         if let Some(text) = view.get(key).and_then(Node::text) {
             let path = cx.path(text);
@@ -62,6 +64,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         client_idle,
         upstream_pool: view.integer("upstream-pool")?,
         body_bytes_max,
+        limits,
         decision_log: decision_log(cx, view)?,
         decision_subject: view
             .table_or_default("decision-log", &DECISION_LOG)

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::schema::check::shortened;
+use crate::settings::Rate;
 use crate::vocabulary::countries;
 use ipnet::IpNet;
 use portcullis_policy::model::{AuthenticationContext, CountryCode, PathPattern, PolicyId};
@@ -94,6 +95,48 @@ pub(crate) fn size(text: &str) -> Result<u64, Flaw> {
         _ => return Err(flaw()),
     };
     number.checked_mul(factor).filter(|bytes| *bytes <= SIZE_MAX).ok_or_else(flaw)
+}
+
+/// More at once, or within a unit, is no limit.
+const RATE_MAX: u32 = 1_000_000;
+/// The longest that an empty bucket may take to be full again: what is counted is forgotten after that.
+const REFILL_MAX: Duration = Duration::from_secs(86_400);
+
+/// `100/s`, `1000/m`, `20/s burst 100`. Without a burst, all of the unit's may come at once.
+pub(crate) fn rate(text: &str) -> Result<Rate, Flaw> {
+    let flaw = || {
+        Flaw::new("value/rate", format!("`{}` is no rate", shortened(text))).help(
+            "write how many, at most 1000000, and a second, minute or hour: `100/s`, `1000/m`, `20/s burst 100`",
+        )
+    };
+    let number = |text: &str| {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if is_plain { text.parse::<u32>().ok() } else { None };
+        number.filter(|number| (1..=RATE_MAX).contains(number)).ok_or_else(flaw)
+    };
+    let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+    let (count, unit) = rate.split_once('/').ok_or_else(flaw)?;
+    let count = number(count)?;
+    let per = match unit {
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3_600),
+        _ => return Err(flaw()),
+    };
+    let burst = burst.map_or(Ok(count), number)?;
+    if u64::from(burst) * per.as_secs() > REFILL_MAX.as_secs() * u64::from(count) {
+        let what = format!("`{}` takes more than a day to allow its burst again", shortened(text));
+        return Err(Flaw::new("value/rate", what).help("write a smaller burst or a larger rate"));
+    }
+    Ok(Rate { count, per, burst })
+}
+
+/// `1KiB/s`, in bytes a second.
+pub(crate) fn byte_rate(text: &str) -> Result<u64, Flaw> {
+    text.strip_suffix("/s").and_then(|bytes| size(bytes).ok()).ok_or_else(|| {
+        Flaw::new("value/byte-rate", format!("`{}` is no rate of bytes", shortened(text)))
+            .help("write a size for each second: `1KiB/s`; `0B/s` for no least")
+    })
 }
 
 /// `127.0.0.1:8080`, `[::1]:8080`. Port 0 would be a different port at each start.

@@ -85,6 +85,13 @@ fn value(shape: &Shape, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
                     .help("write a string with a unit: `\"64KiB\"`, `\"10MiB\"`"),
             );
         }
+        (Shape::Text(Form::Rate), Kind::Integer(_) | Kind::Float(_)) => {
+            found.push(
+                Diagnostic::error("value/rate", node.at, format!("{name} is a number without a unit"))
+                    .why("a second and a minute would look the same")
+                    .help("write a string with a unit: `\"100/s\"`, `\"1000/m burst 50\"`"),
+            );
+        }
         (Shape::List(Shape::Table(table)), Kind::Table(_)) if table.title.starts_with("[[") => {
             let what = format!("{name} is one table, where a list of them belongs");
             found.push(

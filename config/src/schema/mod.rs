@@ -76,6 +76,10 @@ pub(crate) enum Form {
     Plain,
     Duration,
     Size,
+    /// `100/s burst 200`.
+    Rate,
+    /// `1KiB/s`.
+    ByteRate,
     Path,
     Glob,
     Url,

@@ -11,6 +11,7 @@ use portcullis_policy::model::Evidence;
 use portcullis_policy::path::PathForm;
 
 const DURATION: Shape = Shape::Text(Form::Duration);
+const RATE: Shape = Shape::Text(Form::Rate);
 const PATHS: Shape = Shape::Either(&[Shape::Text(Form::Path), Shape::List(&Shape::Text(Form::Path))]);
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
 static LOCATION_SHAPE: Shape = Shape::Table(&LOCATION);
@@ -101,7 +102,13 @@ pub(crate) static SERVER: Table = Table {
             Shape::Integer { min: 0, max: 1_000_000 },
             "Idle upstream connections kept.",
         ),
-        default("body-max", Literal::Text("10MiB"), Shape::Text(Form::Size), "Largest request body."),
+        default(
+            "body-max",
+            Literal::Text("10MiB"),
+            Shape::Text(Form::Size),
+            "Largest request body, of apps that say nothing.",
+        ),
+        optional("limits", Shape::Table(&LIMITS), "What nobody may exceed."),
         default(
             "decision-log",
             Literal::Text("stdout"),
@@ -115,6 +122,16 @@ pub(crate) static SERVER: Table = Table {
             "How the process' own messages are written to standard error: for people, or one JSON object a line.",
         ),
     ],
+};
+
+pub(crate) static LIMITS: Table = Table {
+    title: "[server.limits]",
+    keys: &[default(
+        "failed-verifications",
+        Literal::Text("20/s burst 100"),
+        RATE,
+        "Tokens of one address that may fail to verify; beyond it tokens that are not remembered are not looked at.",
+    )],
 };
 
 pub(crate) static DECISION_LOG: Table = Table {
@@ -478,6 +495,23 @@ pub(crate) static APP: Table = Table {
             "Further origins whose pages may open a WebSocket with the user's cookie.",
         ),
         optional("timeouts", Shape::Table(&TIMEOUTS), "Upstream timeouts."),
+        optional("body-max", Shape::Text(Form::Size), "Largest request body; that of `[server]` if absent."),
+        default(
+            "body-rate-min",
+            Literal::Text("1KiB/s"),
+            Shape::Text(Form::ByteRate),
+            "The least that a client must send of a body, after 10 seconds; `0B/s` for no least.",
+        ),
+        optional(
+            "rate",
+            RATE,
+            "Requests of one address (of an IPv6 network of 64 bits); counted before a token is looked at; unlimited if absent.",
+        ),
+        optional(
+            "rate-per-principal",
+            RATE,
+            "Requests of one person or program, refused ones too; unlimited if absent.",
+        ),
         optional(
             "contexts",
             Shape::List(&Shape::Table(&APP_CONTEXT)),

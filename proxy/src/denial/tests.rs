@@ -74,6 +74,13 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
             client_idle: std::time::Duration::ZERO,
             upstream_pool: 0,
             body_bytes_max: 0,
+            limits: settings::Limits {
+                failed_verifications: settings::Rate {
+                    count: 1,
+                    per: std::time::Duration::from_secs(1),
+                    burst: 1,
+                },
+            },
             decision_log: DecisionLog { sink: LogSink::Off, grants_one_in: None, access: None },
             process_log: settings::ProcessLog::Text,
             decision_subject: Subject::Hashed,
