@@ -1,6 +1,6 @@
 //! `portcullis demo`: the proxy, an identity issuer, an app and sample policies, all on loopback.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Where metrics and health answer; port 0 picks a free one.
-    #[arg(long, default_value = "127.0.0.1:9090")]
+    #[arg(long, default_value = "127.0.0.1:0")]
     admin_listen: SocketAddr,
-    /// Where the configuration files go; a fresh folder when left out.
+    /// Where the configuration files go; a fresh folder, removed at the end, when left out.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
     /// Print addresses and requests as JSON, for scripts.
@@ -28,16 +28,17 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// A port that is free now; 0 in a configuration file would listen on another.
-fn settled(address: SocketAddr) -> std::io::Result<SocketAddr> {
-    if address.port() == 0 { std::net::TcpListener::bind(address)?.local_addr() } else { Ok(address) }
+/// An address that is free now: port 0 in a configuration file would listen on another port at each start.
+fn free(address: SocketAddr, flag: &str) -> Result<SocketAddr, Failure> {
+    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    bound.map_err(|problem| format!("cannot listen on {address}: {problem}; name another with {flag}").into())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     server::prepare_process();
-    let demo = Demo::prepare(Options {
-        proxy: settled(arguments.listen)?,
-        admin: settled(arguments.admin_listen)?,
+    let (demo, _folder) = Demo::prepare(Options {
+        proxy: free(arguments.listen, "--listen")?,
+        admin: free(arguments.admin_listen, "--admin-listen")?,
         folder: arguments.dir.clone(),
     })?;
     let demo = Arc::new(demo);

@@ -8,7 +8,10 @@ mod pages;
 mod places;
 mod servers;
 
+use std::fs;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,8 +44,32 @@ pub struct Options {
     pub proxy: SocketAddr,
     /// The admin listener's address.
     pub admin: SocketAddr,
-    /// Where the files go; a fresh folder when left out.
+    /// Where the files go; a fresh folder, removed at the end, when left out.
     pub folder: Option<PathBuf>,
+}
+
+/// Removes the demo's own folder when it is dropped.
+#[must_use]
+pub struct FolderGuard(Option<PathBuf>);
+
+impl Drop for FolderGuard {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0
+            && let Err(problem) = fs::remove_dir_all(folder)
+        {
+            tracing::warn!(folder = %folder.display(), %problem, "the demo's folder could not be removed");
+        }
+    }
+}
+
+/// A request to try, and how it is answered.
+struct Sample {
+    name: &'static str,
+    what: &'static str,
+    token: String,
+    address: &'static str,
+    status: u16,
+    code: Option<u32>,
 }
 
 /// A demo whose ports are bound and whose files are written.
@@ -55,20 +82,31 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Binds ports for issuer and app, makes a key and writes the configuration.
+    /// Binds ports for issuer and app, makes a key and writes the configuration. The guard is to be dropped when the
+    /// demo has ended.
     ///
     /// # Errors
     /// When a port cannot be bound, or a file not be written, or the folder is in use.
-    pub fn prepare(options: Options) -> Result<Self, DemoError> {
+    pub fn prepare(options: Options) -> Result<(Self, FolderGuard), DemoError> {
         let front = TcpListener::bind("127.0.0.1:0")?;
         let wiki = TcpListener::bind("127.0.0.1:0")?;
         front.set_nonblocking(true)?;
         wiki.set_nonblocking(true)?;
         let issuer = Arc::new(Issuer::new(format!("http://{}", front.local_addr()?)).ok_or(DemoError::Key)?);
-        let folder = options
-            .folder
-            .clone()
-            .unwrap_or_else(|| std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id())));
+        let (folder, guard) = match options.folder.clone() {
+            Some(folder) => (folder, FolderGuard(None)),
+            None => {
+                let folder = std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id()));
+                // Of nobody else: it holds a key.
+                fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|problem| {
+                    match problem.kind() {
+                        ErrorKind::AlreadyExists => DemoError::Exists(folder.clone()),
+                        _ => problem.into(),
+                    }
+                })?;
+                (folder.clone(), FolderGuard(Some(folder)))
+            }
+        };
         let demo = Self { options, folder, front, wiki, issuer };
         if demo.config().exists() {
             return Err(DemoError::Exists(demo.config()));
@@ -76,7 +114,7 @@ impl Demo {
         let Options { proxy, admin, .. } = demo.options;
         let addresses = files::Addresses { proxy, admin, wiki: demo.wiki.local_addr()? };
         files::write(&demo.folder, addresses, demo.issuer.url())?;
-        Ok(demo)
+        Ok((demo, guard))
     }
 
     /// The main configuration file.
@@ -100,13 +138,17 @@ impl Demo {
         );
     }
 
-    fn requests(&self) -> Vec<(&'static str, &'static str, String, &'static str)> {
+    fn samples(&self) -> [Sample; 3] {
         let now = crate::clock::unix_now();
-        let token = |device| self.issuer.sign("alice", device, now);
-        vec![
-            ("allowed", "let in", token("compliant"), "203.0.113.10"),
-            ("blocked-location", "blocked for its place", token("compliant"), "192.0.2.10"),
-            ("blocked-device", "blocked for its device", token("not-compliant"), "203.0.113.10"),
+        let sample = |name, what, device, address, status, code| {
+            let token = self.issuer.sign("alice", device, now);
+            Sample { name, what, token, address, status, code }
+        };
+        let (office, abroad) = ("203.0.113.10", "192.0.2.10");
+        [
+            sample("allowed", "let in", "compliant", office, 200, None),
+            sample("blocked-location", "blocked for its place", "compliant", abroad, 403, Some(53003)),
+            sample("blocked-device", "blocked for its device", "not-compliant", office, 403, Some(53000)),
         ]
     }
 
@@ -114,15 +156,15 @@ impl Demo {
     #[must_use]
     pub fn json(&self) -> String {
         let requests: Vec<_> = self
-            .requests()
+            .samples()
             .into_iter()
-            .map(|(name, _, token, address)| {
+            .map(|sample| {
                 let headers = json!({
                     "Host": APP_HOST,
-                    "Authorization": format!("Bearer {token}"),
-                    "X-Forwarded-For": address,
+                    "Authorization": format!("Bearer {}", sample.token),
+                    "X-Forwarded-For": sample.address,
                 });
-                json!({ "name": name, "headers": headers })
+                json!({ "name": sample.name, "headers": headers, "status": sample.status, "code": sample.code })
             })
             .collect();
         json!({
@@ -140,18 +182,23 @@ impl Demo {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "Portcullis demo\n\n  Open {}/ in a browser: pick a person, a device and a place.\n  Metrics: http://{}/metrics\n  Policies: {} (edit one, save, try again)\n\nOr by curl:\n",
+            "Portcullis demo\n\n  Open {}/ in a browser: pick a person, a device and a place.\n  Proxy: http://{}\n  Metrics: http://{}/metrics\n  Policies: {} (edit one, save, try again)\n\nOr by curl:\n",
             self.issuer.url(),
+            self.options.proxy,
             self.options.admin,
             self.policies().display(),
         );
-        for (_, what, token, address) in self.requests() {
+        for Sample { what, token, address, status, code, .. } in self.samples() {
+            let code = code.map(|code| format!(", error code {code}")).unwrap_or_default();
             text.push_str(&format!(
-                "\n# {what}\ncurl -i http://{} -H 'Host: {APP_HOST}' -H 'X-Forwarded-For: {address}' -H 'Authorization: Bearer {token}'\n",
+                "\n# {what}: {status}{code}\ncurl -i http://{} -H 'Host: {APP_HOST}' -H 'X-Forwarded-For: {address}' -H 'Authorization: Bearer {token}'\n",
                 self.options.proxy
             ));
         }
-        text.push_str("\nCtrl-C ends it.\n");
+        text.push_str(match &self.options.folder {
+            Some(_) => "\nCtrl-C ends it; its files stay.\n",
+            None => "\nCtrl-C ends it and removes its files; with `--dir FOLDER` they stay.\n",
+        });
         text
     }
 

@@ -1,6 +1,13 @@
 //! What a newcomer sees in the first minute.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use crate::running::Running;
+use crate::wire::exchange;
 
 #[test]
 fn the_three_requests_of_the_demo_are_let_in_blocked_by_place_and_blocked_for_the_device() {
@@ -22,6 +29,14 @@ fn the_three_requests_of_the_demo_are_let_in_blocked_by_place_and_blocked_for_th
     assert_eq!(device.status, 403, "{}", device.body);
     let problem: serde_json::Value = serde_json::from_str(&device.body).unwrap();
     assert_eq!(problem["code"], 53000);
+
+    for (name, (status, code)) in &running.answers {
+        let answer = running.ask(name, "/", json);
+        let found = serde_json::from_str::<serde_json::Value>(&answer.body)
+            .ok()
+            .and_then(|body| body["code"].as_u64());
+        assert_eq!((answer.status, found), (*status, *code), "the label of {name}");
+    }
 
     for (series, least) in [
         ("portcullis_requests_total{app=\"wiki\",outcome=\"granted\"}", 1.0),
@@ -75,4 +90,34 @@ fn without_a_valid_token_every_caller_gets_the_same_401() {
     let forged = ask("Authorization: Bearer eyJhbGciOiJub25lIn0.e30.x\r\n");
     assert_eq!(forged.status, 401);
     assert!(forged.header("www-authenticate").unwrap().contains("invalid_token"));
+}
+
+#[test]
+fn the_demos_own_folder_is_removed_at_its_end_and_a_named_one_stays() {
+    let home = tempfile::tempdir().unwrap();
+    for (signal, named) in [("-INT", false), ("-TERM", false), ("-INT", true)] {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        demo.args(["demo", "--json", "--listen", "127.0.0.1:0"]).env("TMPDIR", home.path());
+        if named {
+            demo.arg("--dir").arg(home.path().join("named"));
+        }
+        let mut child = demo.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let started: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let folder = Path::new(started["config"].as_str().unwrap()).parent().unwrap().to_owned();
+        assert!(folder.starts_with(home.path()) && folder.join("support.key").exists(), "{folder:?}");
+        let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+        assert!(named || mode & 0o077 == 0, "{mode:o}");
+        let admin = started["admin"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        let ready = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+        while TcpStream::connect(&admin).is_err() || exchange(&admin, ready.as_bytes()).status != 200 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        assert!(child.wait().unwrap().success(), "{signal}");
+        assert_eq!(folder.exists(), named, "{signal}");
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Running {
     pub(crate) admin: String,
     pub(crate) app_host: String,
     pub(crate) requests: BTreeMap<String, Vec<(String, String)>>,
+    /// How each request is answered, as the demo says: status, and code of a denial.
+    pub(crate) answers: BTreeMap<String, (u16, Option<u64>)>,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -41,12 +43,15 @@ impl Running {
         };
         let word = |name: &str| started[name].as_str().unwrap().to_owned();
         let address = |url: String| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let mut requests = BTreeMap::new();
+        let (mut requests, mut answers) = (BTreeMap::new(), BTreeMap::new());
         for request in started["requests"].as_array().unwrap() {
             let headers = request["headers"].as_object().unwrap();
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
-            requests.insert(request["name"].as_str().unwrap().to_owned(), headers.collect());
+            let name = request["name"].as_str().unwrap().to_owned();
+            let status = request["status"].as_u64().unwrap().try_into().unwrap();
+            answers.insert(name.clone(), (status, request["code"].as_u64()));
+            requests.insert(name, headers.collect());
         }
         let running = Self {
             child,
@@ -54,6 +59,7 @@ impl Running {
             admin: address(word("admin")),
             app_host: word("app_host"),
             requests,
+            answers,
             folder,
         };
         running.wait_for("the keys to be loaded", |running| {
