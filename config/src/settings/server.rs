@@ -1,0 +1,77 @@
+//! Settings of the process, and which proxies stand in front of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use portcullis_policy::words;
+
+use super::limits::Limits;
+use super::listener::Listener;
+use super::log::{DecisionLog, ProcessLog, Subject};
+
+/// Process-wide settings.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Public listeners; at least one.
+    pub listeners: Vec<Listener>,
+    /// Where metrics and health answer; never on a public listener.
+    pub admin: SocketAddr,
+    /// Worker threads; `None` is one per core.
+    pub threads: Option<usize>,
+    /// How long requests under way may take after a stop was asked for.
+    pub grace: Duration,
+    /// Where a successor asks for the listening sockets.
+    pub upgrade_socket: PathBuf,
+    /// File with the process id.
+    pub pid_file: PathBuf,
+    /// How long a client connection is kept that asks nothing, or takes nothing of an answer.
+    pub client_idle: Duration,
+    /// Idle upstream connections kept.
+    pub upstream_pool: usize,
+    /// Largest request body, in bytes, of apps that say nothing.
+    pub body_bytes_max: u64,
+    /// What no address may exceed.
+    pub limits: Limits,
+    /// Where decisions are logged.
+    pub decision_log: DecisionLog,
+    /// How the decision log names people.
+    pub decision_subject: Subject,
+    /// How the process' own messages are written.
+    pub process_log: ProcessLog,
+}
+
+/// Who may tell the client's address, and how.
+#[derive(Clone, Debug)]
+pub struct TrustedProxies {
+    /// Networks of trusted peers.
+    pub networks: Vec<IpNet>,
+    /// The header they use.
+    pub header: ForwardedHeader,
+}
+
+words! {
+    /// The header that tells the client's address.
+    pub enum ForwardedHeader {
+        /// `X-Forwarded-For`
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded`, RFC 7239
+        Forwarded = "forwarded",
+    }
+}
+
+impl Server {
+    /// Those settings that only a restart can change; equal before and after a reload that needs
+    /// none.
+    #[must_use]
+    pub fn restart_key(&self) -> String {
+        let logs = (&self.decision_log, self.process_log);
+        let files = (&self.pid_file, &self.upgrade_socket);
+        // HTTP/1 takes a changed `client-idle` at once, HTTP/2 does not.
+        let process = (self.threads, self.upstream_pool, self.grace, self.client_idle, files);
+        // Certificates, and what else a listener says, serve at once.
+        let addresses: Vec<_> = self.listeners.iter().map(|listener| listener.address).collect();
+        format!("{:?}", (addresses, self.admin, process, logs))
+    }
+}
