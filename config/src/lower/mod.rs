@@ -10,7 +10,9 @@ mod conditions;
 pub(crate) mod context;
 mod definitions;
 mod denial;
+mod headers;
 mod hints;
+mod hosts;
 mod interner;
 mod issuer;
 mod listener;
@@ -23,6 +25,7 @@ mod rule;
 mod server;
 mod template;
 mod time;
+mod upstream;
 pub(crate) mod values;
 
 use std::path::PathBuf;
@@ -215,7 +218,7 @@ fn settings(
         .flat_map(|server| server.listeners.iter().map(|listener| listener.address).chain([server.admin]));
     let listeners = server.as_ref().map_or(&[][..], |server| &server.listeners);
     let entrances = server.as_ref().map(|_| client_certificates::Entrances::of(listeners));
-    let mut routes = app::Routes::new(own.collect(), entrances);
+    let mut routes = hosts::Routes::new(own.collect(), entrances);
     for view in main.tables("app", &APP) {
         if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));
