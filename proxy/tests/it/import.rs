@@ -95,3 +95,17 @@ fn an_import_that_finds_nothing_writes_nothing_so_that_the_next_attempt_can() {
     assert!(text(&done.stdout).contains("nothing was written"), "{}", text(&done.stdout));
     assert!(!folder.path().join("out").exists());
 }
+
+#[test]
+fn the_example_of_an_export_is_imported_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("imported");
+    let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples/entra");
+    let done = portcullis(&["import", "entra", exports.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let output = text(&done.stdout);
+    assert!(done.status.success(), "{output}\n{}", text(&done.stderr));
+    assert!(output.contains("4 policies (2 enabled, 2 report-only, 0 disabled)"), "{output}");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    assert!(readme.contains("portcullis import entra config/examples/entra"), "README tries this export");
+}
