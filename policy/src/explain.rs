@@ -446,8 +446,8 @@ fn evidence(control: &Control, signals: &Signals<'_>) -> String {
             let told = |tells: bool, told: String| if tells { told } else { String::from("never told") };
             format!(
                 "amr {}, acr {}, acrs {}",
-                told(issuer.tells_methods || !sign_in.methods.is_empty(), list(&sign_in.methods)),
-                told(issuer.tells_acr || sign_in.acr.is_some(), or_none(sign_in.acr.as_deref())),
+                told(issuer.asserts_methods || !sign_in.methods.is_empty(), list(&sign_in.methods)),
+                told(issuer.asserts_acr || sign_in.acr.is_some(), or_none(sign_in.acr.as_deref())),
                 list(&sign_in.contexts)
             )
         }

@@ -678,7 +678,7 @@ fn require(
 fn is_provable(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> bool {
     let issuer = signals.principal.standing.sign_in.issuer;
     let by = |methods: bool, acrs: bool, contexts: bool| {
-        (methods && issuer.tells_methods) || (acrs && issuer.tells_acr) || contexts
+        (methods && issuer.asserts_methods) || (acrs && issuer.asserts_acr) || contexts
     };
     match control {
         Control::Mfa => {
@@ -694,9 +694,9 @@ fn is_provable(set: &PolicySet, control: &Control, signals: &Signals<'_>) -> boo
             .iter()
             .filter(|one| one.name == *name)
             .any(|one| by(!one.combinations.is_empty(), !one.acrs.is_empty(), !one.contexts.is_empty())),
-        Control::PasswordChange => issuer.tells_password_change,
-        Control::TermsOfUse(_) => issuer.tells_terms,
-        Control::Custom(_) => issuer.tells_custom_controls,
+        Control::PasswordChange => issuer.asserts_password_change,
+        Control::TermsOfUse(_) => issuer.asserts_terms,
+        Control::Custom(_) => issuer.asserts_custom_controls,
         Control::CompliantDevice
         | Control::HybridJoinedDevice
         | Control::ApprovedClientApp

@@ -79,8 +79,8 @@ impl Remedy {
 /// administrator can change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remedies {
-    /// Each way.
-    pub ways: Vec<Vec<Remedy>>,
+    /// Each alternative.
+    pub alternatives: Vec<Vec<Remedy>>,
 }
 
 /// Finds what would let this request in, through all policies at once: single changes, and pairs of
@@ -107,20 +107,20 @@ pub fn find(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>) -
         stronger: (policies.bind(&stronger), &stronger),
         left: DECISIONS_MAX,
     };
-    let mut ways = search.singles();
-    if ways.is_empty() {
-        ways = search.pairs();
+    let mut alternatives = search.singles();
+    if alternatives.is_empty() {
+        alternatives = search.pairs();
     }
     // A stronger device helps wherever a weaker one does; one suggestion is enough.
-    let registered = ways.iter().any(|way| way == &[Remedy::RegisteredDevice]);
-    let compliant = ways.iter().any(|way| way == &[Remedy::CompliantDevice]);
-    ways.retain(|way| match way.as_slice() {
+    let registered = alternatives.iter().any(|alternative| alternative == &[Remedy::RegisteredDevice]);
+    let compliant = alternatives.iter().any(|alternative| alternative == &[Remedy::CompliantDevice]);
+    alternatives.retain(|alternative| match alternative.as_slice() {
         [Remedy::CompliantDevice] => !registered,
         [Remedy::HybridJoinedDevice] => !registered && !compliant,
         _ => true,
     });
-    ways.sort();
-    Remedies { ways }
+    alternatives.sort();
+    Remedies { alternatives }
 }
 
 /// One exact form of a change, to be tried.
@@ -170,13 +170,13 @@ struct Search<'s, 'r> {
 
 impl Search<'_, '_> {
     fn singles(&mut self) -> Vec<Vec<Remedy>> {
-        let mut ways = Vec::new();
+        let mut alternatives = Vec::new();
         for trials in self.trials() {
             if let Some(found) = trials.iter().find(|trial| self.is_let_in(&[trial])) {
-                ways.push(Vec::from([found.remedy()]));
+                alternatives.push(Vec::from([found.remedy()]));
             }
         }
-        ways
+        alternatives
     }
 
     fn pairs(&mut self) -> Vec<Vec<Remedy>> {
@@ -187,14 +187,14 @@ impl Search<'_, '_> {
         }
         // The short ones first: should the decisions run out, little was left untried.
         pairs.sort_by_key(|(first, second)| first.len() * second.len());
-        let mut ways = Vec::new();
+        let mut alternatives = Vec::new();
         for (first, second) in pairs {
             let mut both = first.iter().flat_map(|one| second.iter().map(move |other| (one, other)));
             if let Some((one, other)) = both.find(|(one, other)| self.is_let_in(&[one, other])) {
-                ways.push(Vec::from([one.remedy(), other.remedy()]));
+                alternatives.push(Vec::from([one.remedy(), other.remedy()]));
             }
         }
-        ways
+        alternatives
     }
 
     /// Each change with the forms in which it is tried; those that would replace an unavailable fact,
@@ -350,7 +350,7 @@ fn stronger(policies: &CompiledPolicies, signals: &Signals<'_>) -> Principal {
     let mut principal = again(signals);
     let set = policies.set();
     let sign_in = &mut principal.standing_mut().sign_in;
-    if sign_in.issuer.tells_methods {
+    if sign_in.issuer.asserts_methods {
         sign_in.methods.extend(set.evidence.mfa_methods.iter().cloned());
         let combinations = set.strengths.iter().flat_map(|strength| &strength.combinations);
         sign_in.methods.extend(combinations.flatten().cloned());

@@ -171,34 +171,34 @@ pub struct IssuerEvidence {
     /// Whether an authentication context that the issuer says was satisfied meets the policies that target it.
     pub contexts_satisfy: bool,
     /// Whether its tokens have the methods of a sign-in (`amr`).
-    pub tells_methods: bool,
+    pub asserts_methods: bool,
     /// Whether its tokens have an `acr`.
-    pub tells_acr: bool,
+    pub asserts_acr: bool,
     /// Whether its tokens have when the password was changed, and when the risk was seen.
-    pub tells_password_change: bool,
+    pub asserts_password_change: bool,
     /// Whether its tokens have accepted terms of use.
-    pub tells_terms: bool,
+    pub asserts_terms: bool,
     /// Whether its tokens have satisfied external controls.
-    pub tells_custom_controls: bool,
+    pub asserts_custom_controls: bool,
 }
 
 impl IssuerEvidence {
     /// An issuer of which nothing is known against it, and whose contexts prove nothing by themselves.
     pub const ANY: Self = Self {
         contexts_satisfy: false,
-        tells_methods: true,
-        tells_acr: true,
-        tells_password_change: true,
-        tells_terms: true,
-        tells_custom_controls: true,
+        asserts_methods: true,
+        asserts_acr: true,
+        asserts_password_change: true,
+        asserts_terms: true,
+        asserts_custom_controls: true,
     };
 
     /// The same, with what a token of the issuer shows by telling it.
     #[must_use]
     pub const fn shown_by(self, methods: &[String], acr: Option<&String>) -> Self {
         Self {
-            tells_methods: self.tells_methods || !methods.is_empty(),
-            tells_acr: self.tells_acr || acr.is_some(),
+            asserts_methods: self.asserts_methods || !methods.is_empty(),
+            asserts_acr: self.asserts_acr || acr.is_some(),
             ..self
         }
     }
@@ -214,11 +214,11 @@ impl IssuerEvidence {
     pub const fn from_bits(bits: u8) -> Self {
         Self {
             contexts_satisfy: bits >> 5 & 1 == 1,
-            tells_methods: bits >> 4 & 1 == 0,
-            tells_acr: bits >> 3 & 1 == 0,
-            tells_password_change: bits >> 2 & 1 == 0,
-            tells_terms: bits >> 1 & 1 == 0,
-            tells_custom_controls: bits & 1 == 0,
+            asserts_methods: bits >> 4 & 1 == 0,
+            asserts_acr: bits >> 3 & 1 == 0,
+            asserts_password_change: bits >> 2 & 1 == 0,
+            asserts_terms: bits >> 1 & 1 == 0,
+            asserts_custom_controls: bits & 1 == 0,
         }
     }
 
@@ -226,11 +226,11 @@ impl IssuerEvidence {
     const fn flags(self, other: Self) -> [bool; 6] {
         [
             self.contexts_satisfy != other.contexts_satisfy,
-            self.tells_methods != other.tells_methods,
-            self.tells_acr != other.tells_acr,
-            self.tells_password_change != other.tells_password_change,
-            self.tells_terms != other.tells_terms,
-            self.tells_custom_controls != other.tells_custom_controls,
+            self.asserts_methods != other.asserts_methods,
+            self.asserts_acr != other.asserts_acr,
+            self.asserts_password_change != other.asserts_password_change,
+            self.asserts_terms != other.asserts_terms,
+            self.asserts_custom_controls != other.asserts_custom_controls,
         ]
     }
 }

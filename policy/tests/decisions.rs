@@ -328,7 +328,7 @@ fn only_what_would_really_be_let_in_is_suggested() {
         let compiled = CompiledPolicies::compile(set(policies), Generation(1)).unwrap();
         let person = alice();
         let scope = compiled.bind(&person);
-        remedy::find(&compiled, &scope, &signals(&person, &context)).ways
+        remedy::find(&compiled, &scope, &signals(&person, &context)).alternatives
     };
     let abroad = || vec![abroad_is_blocked(), ask_nothing()];
     assert_eq!(find(abroad(), at("192.0.2.1")), [vec![Remedy::OtherNetwork]]);
@@ -1140,8 +1140,8 @@ fn by_version_2(contexts: &[&str]) -> Principal {
     sign_in.contexts = contexts.iter().map(|name| context(name)).collect();
     sign_in.issuer = IssuerEvidence {
         contexts_satisfy: true,
-        tells_methods: false,
-        tells_acr: false,
+        asserts_methods: false,
+        asserts_acr: false,
         ..IssuerEvidence::ANY
     };
     principal
@@ -1271,21 +1271,21 @@ fn what_no_token_of_the_issuer_can_ever_prove_is_denied_and_not_challenged() {
 #[test]
 fn a_stronger_sign_in_is_offered_only_where_its_token_would_be_believed() {
     let mfa = || require(Operator::And, &[Control::Mfa]);
-    let ways = |set: PolicySet, principal: &Principal, asked: Option<&str>| {
+    let alternatives = |set: PolicySet, principal: &Principal, asked: Option<&str>| {
         let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
         let mut signals = signals(principal, &ClientContext::UNKNOWN);
         signals.target.context = asked.map(context);
-        remedy::find(&compiled, &compiled.bind(principal), &signals).ways
+        remedy::find(&compiled, &compiled.bind(principal), &signals).alternatives
     };
     let stronger = vec![vec![Remedy::StrongerSignIn]];
     let app = || set(vec![policy("a", mfa())]);
-    assert_eq!(ways(app(), &by_version_2(&[]), None), Vec::<Vec<Remedy>>::new());
-    assert_eq!(ways(app(), &alice(), None), stronger);
+    assert_eq!(alternatives(app(), &by_version_2(&[]), None), Vec::<Vec<Remedy>>::new());
+    assert_eq!(alternatives(app(), &alice(), None), stronger);
     let mut mapped = app();
     mapped.evidence.mfa_contexts = vec![context("c1")];
-    assert_eq!(ways(mapped, &by_version_2(&[]), None), stronger);
+    assert_eq!(alternatives(mapped, &by_version_2(&[]), None), stronger);
     let step_up = || set(vec![ask_nothing(), of_context("a", &["c1"], mfa())]);
-    assert_eq!(ways(step_up(), &by_version_2(&[]), Some("c1")), stronger);
+    assert_eq!(alternatives(step_up(), &by_version_2(&[]), Some("c1")), stronger);
 }
 
 #[test]

@@ -328,7 +328,7 @@ impl Authorizer<'_> {
             client_app: facts.client_app,
             device: token.map_or(DeviceState::NotAvailable, |_| DeviceState::of(device.as_ref())),
             os_version: device.as_ref().and_then(|device| device.operating_system_version),
-            remedies: decision.remedies.as_ref().map_or(&[], |found| &found.ways),
+            remedies: decision.remedies.as_ref().map_or(&[], |found| &found.alternatives),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             issuer: token
                 .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))

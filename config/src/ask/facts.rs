@@ -314,8 +314,8 @@ fn proven(
     (mut methods, mut acr, mut contexts): Told,
 ) -> Told {
     let evidence = &config.policies.evidence;
-    let method = evidence.mfa_methods.first().filter(|_| issuer.tells_methods);
-    let class = evidence.mfa_acrs.first().filter(|_| issuer.tells_acr && acr.is_none());
+    let method = evidence.mfa_methods.first().filter(|_| issuer.asserts_methods);
+    let class = evidence.mfa_acrs.first().filter(|_| issuer.asserts_acr && acr.is_none());
     match (method, class, evidence.mfa_contexts.first()) {
         (Some(method), ..) => methods.push(method.clone()),
         (None, Some(class), _) => acr = Some(class.clone()),

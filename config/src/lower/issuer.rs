@@ -11,7 +11,7 @@ use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::{nearest, shortened};
 use crate::schema::tables::{CLAIMS, ISSUER, KEYS};
 use crate::schema::tree::{Kind, Node, View};
-use crate::settings::{Claims, Issuer, KeySource, ListSeparator, claim_way};
+use crate::settings::{Claims, Issuer, KeySource, ListSeparator, claim_path};
 use portcullis_policy::signals::{DeviceAttribute, IssuerEvidence};
 
 /// Signature algorithms with a public key. Sources: RFC 7518, section 3.1; RFC 8037.
@@ -107,17 +107,17 @@ fn evidence(view: View<'_>, claims: &Claims, contexts_satisfy: Option<bool>) -> 
     let own = view.get("contexts-satisfy").and_then(Node::boolean);
     IssuerEvidence {
         contexts_satisfy: own.or(contexts_satisfy).unwrap_or(is_version_2),
-        tells_methods: !is_version_2 || mapped("methods"),
-        tells_acr: !is_version_2 || mapped("acr"),
-        tells_password_change: claims.password_changed.is_some() && claims.risk_seen.is_some(),
-        tells_terms: claims.terms.is_some(),
-        tells_custom_controls: claims.custom_controls.is_some(),
+        asserts_methods: !is_version_2 || mapped("methods"),
+        asserts_acr: !is_version_2 || mapped("acr"),
+        asserts_password_change: claims.password_changed.is_some() && claims.risk_seen.is_some(),
+        asserts_terms: claims.terms.is_some(),
+        asserts_custom_controls: claims.custom_controls.is_some(),
     }
 }
 
 /// Whether an issuer's tokens tell a state of the device under this key of `[issuer.claims]`: Microsoft's own
 /// carry neither compliance nor join type, unless a claim of one's own does.
-pub(super) fn tells_device(view: View<'_>, key: &str) -> bool {
+pub(super) fn asserts_device(view: View<'_>, key: &str) -> bool {
     let iss = view.text("issuer").unwrap_or_default();
     let is_microsoft = iss.ends_with(VERSION_2) || iss.starts_with("https://sts.windows.net/");
     !is_microsoft || view.table("claims", &CLAIMS).is_some_and(|table| table.get(key).is_some())
@@ -214,12 +214,12 @@ fn claim_name(node: &Node) -> Option<String> {
     match names.as_slice() {
         [] => None,
         [one] if !one.contains('.') => Some((*one).to_owned()),
-        names => Some(claim_way(names)),
+        names => Some(claim_path(names)),
     }
 }
 
 /// A way has at least one name, and none is blank.
-fn check_way(cx: &mut Context<'_>, node: &Node) {
+fn check_claim_path(cx: &mut Context<'_>, node: &Node) {
     if !matches!(node.kind, Kind::List(_)) {
         return;
     }
@@ -245,7 +245,7 @@ fn claims(cx: &mut Context<'_>, view: View<'_>) -> Claims {
         if let Some(node) = view.get(key) {
             let one = std::slice::from_ref(node);
             for node in if key == "extra" { node.items() } else { one } {
-                check_way(cx, node);
+                check_claim_path(cx, node);
             }
         }
     }
@@ -300,7 +300,7 @@ fn named_claims(view: View<'_>) -> Claims {
 fn device_attributes(cx: &mut Context<'_>, view: View<'_>) -> Vec<(DeviceAttribute, String)> {
     let mut found = Vec::new();
     for entry in view.get("device-attributes").map_or(&[][..], |node| node.entries()) {
-        check_way(cx, &entry.value);
+        check_claim_path(cx, &entry.value);
         let Some(claim) = claim_name(&entry.value) else { continue };
         match DeviceAttribute::from_name(&entry.key).filter(|found| !HAVE_KEYS.contains(found)) {
             Some(attribute) if found.iter().any(|(known, _)| *known == attribute) => cx.push(

@@ -33,8 +33,8 @@ pub(super) struct Proofs {
 pub(super) struct IssuerProofs {
     url: String,
     evidence: IssuerEvidence,
-    tells_compliance: bool,
-    tells_join: bool,
+    asserts_compliance: bool,
+    asserts_join: bool,
 }
 
 /// Whose tokens an app accepts, and which contexts it asks for.
@@ -60,8 +60,8 @@ impl IssuerProofs {
         Self {
             url: issuer.issuer.clone(),
             evidence: issuer.evidence,
-            tells_compliance: issuer::tells_device(view, "device-compliant"),
-            tells_join: issuer::tells_device(view, "device-trust-type"),
+            asserts_compliance: issuer::asserts_device(view, "device-compliant"),
+            asserts_join: issuer::asserts_device(view, "device-trust-type"),
         }
     }
 }
@@ -152,8 +152,8 @@ impl Proofs {
                         .iter()
                         .find(|strength| strength.name == *name)
                         .is_none_or(|strength| strength.is_provable_by(issuer.evidence)),
-                    Control::CompliantDevice => issuer.tells_compliance,
-                    Control::HybridJoinedDevice => issuer.tells_join,
+                    Control::CompliantDevice => issuer.asserts_compliance,
+                    Control::HybridJoinedDevice => issuer.asserts_join,
                     Control::ApprovedClientApp => !set.evidence.approved_clients.is_empty(),
                     Control::AppProtection => !set.evidence.protected_clients.is_empty(),
                     Control::PasswordChange | Control::TermsOfUse(_) | Control::Custom(_) => true,
@@ -175,7 +175,7 @@ impl Proofs {
             format!("no token that apps {names} accept can prove `{text}`")
         };
         let issuers = asked.apps.iter().flat_map(|(app, _)| self.accepted(*app));
-        let version_2 = issuers.into_iter().find(|issuer| !issuer.evidence.tells_methods);
+        let version_2 = issuers.into_iter().find(|issuer| !issuer.evidence.asserts_methods);
         let help = match control {
             Control::Mfa if version_2.is_some() => {
                 "map an authentication context that asks for it: `[evidence]` `mfa-contexts = [\"c1\"]` \

@@ -3,29 +3,29 @@
 use portcullis_policy::signals::DeviceAttribute;
 use portcullis_policy::words;
 
-/// What stands before each name of a way to a claim; no name that is configured holds it.
-const WAY: char = '\0';
+/// What stands before each name of a claim's path; no name that is configured holds it.
+const MARK: char = '\0';
 
-/// The way to a claim, name by name, as one text. Dots in these names are dots.
+/// The path to a claim, name by name, as one text. Dots in these names are dots.
 #[must_use]
-pub fn claim_way(names: &[&str]) -> String {
-    names.iter().flat_map(|name| [WAY].into_iter().chain(name.chars())).collect()
+pub fn claim_path(names: &[&str]) -> String {
+    names.iter().flat_map(|name| [MARK].into_iter().chain(name.chars())).collect()
 }
 
-/// The names of a way, if a claim's name is one; see [`claim_way`].
+/// The names of a path, if a claim's name is one; see [`claim_path`].
 #[must_use]
-pub fn way_of(claim: &str) -> Option<impl Iterator<Item = &str>> {
-    claim.strip_prefix(WAY).map(|names| names.split(WAY))
+pub fn claim_path_names(claim: &str) -> Option<impl Iterator<Item = &str>> {
+    claim.strip_prefix(MARK).map(|names| names.split(MARK))
 }
 
-/// A claim's name as rules and identity headers say it: the names of a way with dots between.
+/// A claim's name as rules and identity headers say it: the names of a path with dots between.
 #[must_use]
 pub fn claim_label(claim: &str) -> String {
-    way_of(claim).map_or_else(|| claim.to_owned(), |names| names.collect::<Vec<_>>().join("."))
+    claim_path_names(claim).map_or_else(|| claim.to_owned(), |names| names.collect::<Vec<_>>().join("."))
 }
 
 /// Names of claims. A dotted name walks into objects; a literal name with dots or slashes is tried
-/// first. A way written as a list is one text, too: see [`claim_way`].
+/// first. A path written as a list is one text, too: see [`claim_path`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// The user's id; policies name users by it.

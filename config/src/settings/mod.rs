@@ -18,7 +18,7 @@ use portcullis_policy::PolicySet;
 
 pub use app::{App, IdentityValue, TokenPlaces, context_of, contexts_of};
 pub use certificates::{Authorities, ClientCertificates, ClientDemand, RevocationLists};
-pub use claims::{Claims, ListSeparator, claim_label, claim_way, way_of};
+pub use claims::{Claims, ListSeparator, claim_label, claim_path, claim_path_names};
 pub use denial::{
     AppDenial, Denial, Disclosure, FullTo, LANGUAGES, PolicyDenial, SupportKey, TEMPLATE_HOLES,
 };

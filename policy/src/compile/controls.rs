@@ -271,13 +271,13 @@ impl Proof {
             Self::Mfa => set.evidence.is_mfa_provable_by(issuer),
             // States: nothing that signing in again would change.
             Self::ApprovedClient | Self::ProtectedClient => false,
-            Self::PasswordChange => issuer.tells_password_change,
+            Self::PasswordChange => issuer.asserts_password_change,
             Self::Strength(name) => {
                 let named = set.strengths.iter().find(|strength| strength.name == *name);
                 named.is_some_and(|strength| strength.is_provable_by(issuer))
             }
-            Self::Terms(_) => issuer.tells_terms,
-            Self::Custom(_) => issuer.tells_custom_controls,
+            Self::Terms(_) => issuer.asserts_terms,
+            Self::Custom(_) => issuer.asserts_custom_controls,
         }
     }
 }

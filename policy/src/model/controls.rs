@@ -86,8 +86,8 @@ impl AuthenticationStrength {
     /// Whether tokens of an issuer could ever hold such evidence.
     #[must_use]
     pub fn is_provable_by(&self, issuer: IssuerEvidence) -> bool {
-        (issuer.tells_methods && !self.combinations.is_empty())
-            || (issuer.tells_acr && !self.acrs.is_empty())
+        (issuer.asserts_methods && !self.combinations.is_empty())
+            || (issuer.asserts_acr && !self.acrs.is_empty())
             || !self.contexts.is_empty()
     }
 }

@@ -172,8 +172,8 @@ impl Evidence {
     /// Whether tokens of an issuer could ever hold such evidence.
     #[must_use]
     pub fn is_mfa_provable_by(&self, issuer: IssuerEvidence) -> bool {
-        (issuer.tells_methods && !self.mfa_methods.is_empty())
-            || (issuer.tells_acr && !self.mfa_acrs.is_empty())
+        (issuer.asserts_methods && !self.mfa_methods.is_empty())
+            || (issuer.asserts_acr && !self.mfa_acrs.is_empty())
             || !self.mfa_contexts.is_empty()
     }
 }

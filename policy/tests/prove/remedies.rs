@@ -37,7 +37,7 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
             changed.principal.auth_time = Some(changed.now);
             let sign_in = &mut changed.principal.standing_mut().sign_in;
             // A token brings what its issuer tells: methods perhaps, and any context.
-            if sign_in.issuer.tells_methods {
+            if sign_in.issuer.asserts_methods {
                 sign_in.methods = ["pwd", "mfa", "ngcmfa", "fido", "hwk", "otp"].map(str::to_owned).to_vec();
             }
             sign_in.contexts =
@@ -86,7 +86,7 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
 }
 
 fn find(compiled: &CompiledPolicies, question: &Question) -> Vec<Vec<Remedy>> {
-    remedy::find(compiled, &compiled.bind(&question.principal), &question.signals()).ways
+    remedy::find(compiled, &compiled.bind(&question.principal), &question.signals()).alternatives
 }
 
 fn is_in(compiled: &CompiledPolicies, question: &Question) -> bool {
@@ -103,22 +103,22 @@ proptest! {
         let set = policy_set(&mut choices, 4);
         let compiled = compile(set.clone());
         let evaluation = evaluate(&set, &question.signals());
-        let ways = find(&compiled, &question);
+        let alternatives = find(&compiled, &question);
         match evaluation.conclusion.refused() {
-            None => prop_assert!(ways.is_empty(), "let in already"),
-            Some(refused) if refused.temporary => prop_assert!(ways.is_empty(), "waiting is the answer"),
+            None => prop_assert!(alternatives.is_empty(), "let in already"),
+            Some(refused) if refused.temporary => prop_assert!(alternatives.is_empty(), "waiting is the answer"),
             Some(_) => {}
         }
-        for way in &ways {
+        for alternative in &alternatives {
             let mut forms = vec![question.clone()];
-            for remedy in way {
+            for remedy in alternative {
                 forms = forms.iter().flat_map(|form| carried_out(&set, form, *remedy)).collect();
             }
             prop_assert!(
-                forms.iter().any(|form| is_in(&compiled, form)), "{:?}\n{:#?}\n{:#?}", way, set, question
+                forms.iter().any(|form| is_in(&compiled, form)), "{:?}\n{:#?}\n{:#?}", alternative, set, question
             );
             let context = &question.context;
-            for remedy in way {
+            for remedy in alternative {
                 let stands_in = match remedy {
                     Remedy::OtherNetwork => {
                         context.address == Fact::Unavailable || context.country == Fact::Unavailable
@@ -130,7 +130,7 @@ proptest! {
                     | Remedy::HybridJoinedDevice => context.device == Fact::Unavailable,
                     Remedy::SignInAgain | Remedy::StrongerSignIn | Remedy::LaterTime { .. } => false,
                 };
-                prop_assert!(!stands_in, "{:?} replaces a fact that is unavailable", way);
+                prop_assert!(!stands_in, "{:?} replaces a fact that is unavailable", alternative);
             }
         }
     }
@@ -146,13 +146,13 @@ proptest! {
             None => true,
             Some(refused) => refused.temporary,
         };
-        let ways = find(&compiled, &question);
+        let alternatives = find(&compiled, &question);
         for remedy in [Remedy::SignInAgain, Remedy::DesktopOrMobileApp, Remedy::Browser] {
             let unavailable =
                 remedy != Remedy::SignInAgain && question.context.client_app == Fact::Unavailable;
             let helps = carried_out(&set, &question, remedy).iter().any(|form| is_in(&compiled, form));
             if !helpless && !unavailable && helps {
-                prop_assert!(ways.contains(&vec![remedy]), "{:?} {:?}\n{:#?}", remedy, ways, set);
+                prop_assert!(alternatives.contains(&vec![remedy]), "{:?} {:?}\n{:#?}", remedy, alternatives, set);
             }
         }
     }
@@ -164,8 +164,8 @@ proptest! {
         let question = question(&mut choices);
         let set = policy_set(&mut choices, 3);
         let compiled = compile(set.clone());
-        for way in find(&compiled, &question) {
-            if let [Remedy::LaterTime { at }] = way.as_slice() {
+        for alternative in find(&compiled, &question) {
+            if let [Remedy::LaterTime { at }] = alternative.as_slice() {
                 let mut earlier = question.clone();
                 let steps = (question.now..*at).step_by(1_800).chain([at - 1]);
                 for now in steps {

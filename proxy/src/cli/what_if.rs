@@ -250,10 +250,10 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
     }
     if answered.explanation.conclusion.refused().is_some() {
         out.push_str("\nwhat would let it in:");
-        if answered.remedies.ways.is_empty() {
+        if answered.remedies.alternatives.is_empty() {
             out.push_str(" nothing within the user's reach");
         }
-        for remedies in &answered.remedies.ways {
+        for remedies in &answered.remedies.alternatives {
             let _ = write!(out, "\n  {}", remedy_text(remedies));
         }
     }
@@ -305,7 +305,7 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
         })
     });
     let refused = answered.explanation.conclusion.refused();
-    let remedies = answered.remedies.ways.iter().map(|remedies| {
+    let remedies = answered.remedies.alternatives.iter().map(|remedies| {
         let parts = remedies.iter().map(|remedy| match remedy {
             Remedy::LaterTime { at } => json!({ "kind": remedy.as_str(), "at": at }),
             other => json!({ "kind": other.as_str() }),

@@ -1,6 +1,6 @@
 //! What the claims of a good token mean: groups, guests, devices, risks, contexts.
 
-use portcullis_config::settings::{ListSeparator, claim_way};
+use portcullis_config::settings::{ListSeparator, claim_path};
 use portcullis_policy::model::{Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{DeviceAttribute, Fact, Identity, Value as Attribute};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn groups_in_one_text_are_split_where_the_separator_is_configured() {
 
 #[test]
 fn a_claim_path_names_each_key_as_it_is() {
-    let path = |names: &[&str]| claim_way(names);
+    let path = |names: &[&str]| claim_path(names);
     let mut settings = issuer("main", ISSUER, unused_source());
     settings.claims.roles = path(&["resource_access", "my.app", "roles"]);
     settings.claims.device_id = path(&["device.id"]);
@@ -229,8 +229,8 @@ fn what_a_token_states_of_its_sign_in_becomes_evidence_of_its_issuer() {
     let mut settings = issuer("main", ISSUER, unused_source());
     settings.evidence = IssuerEvidence {
         contexts_satisfy: true,
-        tells_methods: false,
-        tells_acr: false,
+        asserts_methods: false,
+        asserts_acr: false,
         ..IssuerEvidence::ANY
     };
     let (verifier, _) = verifier_with(&settings);
@@ -241,9 +241,9 @@ fn what_a_token_states_of_its_sign_in_becomes_evidence_of_its_issuer() {
     assert_eq!(of(|_| {}), settings.evidence);
     assert_eq!(
         of(|c| c["amr"] = json!(["pwd"])),
-        IssuerEvidence { tells_methods: true, ..settings.evidence }
+        IssuerEvidence { asserts_methods: true, ..settings.evidence }
     );
-    assert_eq!(of(|c| c["acr"] = json!("1")), IssuerEvidence { tells_acr: true, ..settings.evidence });
+    assert_eq!(of(|c| c["acr"] = json!("1")), IssuerEvidence { asserts_acr: true, ..settings.evidence });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis_config::settings::{Claims, Issuer, ListSeparator, claim_label, way_of};
+use portcullis_config::settings::{Claims, Issuer, ListSeparator, claim_label, claim_path_names};
 use portcullis_config::vocabulary::{FLOWS, GUEST_KINDS, from_graph};
 use portcullis_policy::model::{AuthenticationContext, Flow, GuestKind, RiskLevel};
 use portcullis_policy::signals::{DeviceAttribute, Fact, Identity, OwnedDevice, Value as Attribute};
@@ -28,7 +28,7 @@ impl<'c> ClaimReader<'c> {
 
     /// The claim at the end of this path of names, or of exactly this name, or else the value at this dotted path; may be null.
     fn raw(&self, name: &str) -> Option<&'c Value> {
-        if let Some(mut names) = way_of(name) {
+        if let Some(mut names) = claim_path_names(name) {
             let first = self.claims.get(names.next()?)?;
             return names.try_fold(first, |value, name| value.as_object()?.get(name));
         }
@@ -201,7 +201,8 @@ impl<'c> ClaimReader<'c> {
     /// Whether the token says that it does not hold all members: distributed claims (OpenID
     /// Connect Core 1.0, section 5.6.2), or Entra's `hasgroups`.
     fn has_more(&self, name: &str) -> bool {
-        let names: Vec<&str> = way_of(name).map_or_else(|| name.split('.').collect(), Iterator::collect);
+        let names: Vec<&str> =
+            claim_path_names(name).map_or_else(|| name.split('.').collect(), Iterator::collect);
         let (short, head) = (names.last().copied().unwrap_or(name), names.first().copied().unwrap_or(name));
         let elsewhere = match self.claims.get("_claim_names") {
             None | Some(Value::Null) => false,

@@ -379,7 +379,7 @@ fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<()
                         "  It depends on a fact whose source did not answer: with the fact it may be let in.",
                     );
                 }
-                let remedies = remedy::find(compiled, scope, signals).ways;
+                let remedies = remedy::find(compiled, scope, signals).alternatives;
                 line(out, "\nWhat would let this request in");
                 for remedy in &remedies {
                     let words: Vec<_> =
