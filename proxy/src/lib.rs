@@ -4,10 +4,10 @@
 //! decision of `portcullis_policy`, `upstream`, `denial`, `record`. `authorize` has their order up to the decision,
 //! `gateway` brings requests to it, and `exchange` is what one request has come to.
 
-pub mod admin;
+mod admin;
 pub mod admit;
 pub mod authorize;
-pub mod background;
+mod background;
 pub mod cli;
 mod clock;
 pub mod context;

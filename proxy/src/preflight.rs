@@ -2,7 +2,7 @@
 //! `check`.
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use portcullis_config::Config;
@@ -14,6 +14,57 @@ use crate::record::can_log_to;
 /// Where systemd makes a folder for us (`RuntimeDirectory=portcullis`), and where the defaults of `pid-file` and
 /// `upgrade-socket` lie.
 const RUN_FOLDER: &str = "/run/portcullis";
+
+/// The sticky bit: in such a folder only the owner of a file may replace it.
+const STICKY: u32 = 0o1000;
+
+/// The folder of a file.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether this user alone can make and replace files in a folder, and whether nobody else can put another folder in
+/// its place. Whoever can do either could take the place of a process of ours.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn only_ours(folder: &Path) -> Result<(), String> {
+    let own = rustix::process::geteuid().as_raw();
+    let failed = |problem: std::io::Error| format!("{}: {problem}", folder.display());
+    let seen = fs::metadata(folder).map_err(failed)?;
+    if !seen.is_dir() {
+        return Err(format!("{} is no folder", folder.display()));
+    }
+    if seen.uid() != own {
+        return Err(format!("{} belongs to user {}, not to user {own}", folder.display(), seen.uid()));
+    }
+    if seen.mode() & 0o022 != 0 {
+        let mode = seen.mode() & 0o7777;
+        return Err(format!("{} has the mode {mode:04o}: others can write there", folder.display()));
+    }
+    // Both the name that is written and what it leads to.
+    for whole in [std::path::absolute(folder), fs::canonicalize(folder)] {
+        for above in whole.map_err(failed)?.ancestors().skip(1) {
+            let seen = fs::metadata(above).map_err(failed)?;
+            let is_theirs = seen.uid() != own && seen.uid() != 0;
+            if is_theirs || (seen.mode() & 0o022 != 0 && seen.mode() & STICKY == 0) {
+                return Err(format!("others can replace what is in {}", above.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a successor asks for the sockets: the configured place, or, as for [`runtime_file`], one that is this user's
+/// alone, or none. A container's volume at [`RUN_FOLDER`] may be everybody's: then there is no upgrade, which it
+/// needs none of.
+pub(crate) fn upgrade_socket(configured: &Path, user_folder: Option<&Path>) -> Option<PathBuf> {
+    let place = runtime_file(configured, user_folder)?;
+    let is_default = configured.parent() == Some(Path::new(RUN_FOLDER));
+    let folder = folder_of(&place);
+    // One that is missing is made, for this user alone.
+    (!is_default || !folder.exists() || only_ours(folder).is_ok()).then_some(place)
+}
 
 /// Where a file of the running process goes. Without systemd there may be no [`RUN_FOLDER`]: then it goes to the
 /// user's own runtime folder (XDG Base Directory Specification, `XDG_RUNTIME_DIR`), or there is none (`None`).
@@ -70,21 +121,29 @@ pub(crate) fn problems(config: &Config) -> Vec<Obstacle> {
     };
     let mut problems: Vec<Obstacle> = logs.into_iter().filter_map(closed).collect();
     let user_folder = user_folder();
-    for (key, configured) in
-        [("pid-file", &config.server.pid_file), ("upgrade-socket", &config.server.upgrade_socket)]
-    {
-        let Some(path) = runtime_file(configured, user_folder.as_deref()) else { continue };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let pid_file = runtime_file(&config.server.pid_file, user_folder.as_deref());
+    let socket = upgrade_socket(&config.server.upgrade_socket, user_folder.as_deref());
+    for (key, configured, place) in [
+        ("pid-file", &config.server.pid_file, pid_file),
+        ("upgrade-socket", &config.server.upgrade_socket, socket),
+    ] {
+        let Some(place) = place else { continue };
+        let folder = folder_of(&place);
         if user_folder.as_deref().is_some_and(|user| Some(user) == folder.parent()) && !folder.exists() {
             continue;
         }
-        let problem = match fs::metadata(folder) {
-            Ok(seen) if !seen.is_dir() => "it is no folder".to_owned(),
-            Ok(_) => match rustix::fs::access(folder, Access::WRITE_OK) {
+        let writable = match fs::metadata(folder) {
+            Ok(seen) if !seen.is_dir() => Err("it is no folder".to_owned()),
+            Ok(_) => rustix::fs::access(folder, Access::WRITE_OK).map_err(|problem| problem.to_string()),
+            Err(problem) => Err(problem.to_string()),
+        };
+        let problem = match writable {
+            Err(problem) => problem,
+            Ok(()) if key == "pid-file" => continue,
+            Ok(()) => match only_ours(folder) {
                 Ok(()) => continue,
-                Err(problem) => problem.to_string(),
+                Err(problem) => format!("another user could take a successor's place there: {problem}"),
             },
-            Err(problem) => problem.to_string(),
         };
         let what = format!("`{key}` cannot be made in {}: {problem}", folder.display());
         problems.push(Obstacle { path: configured.clone(), what });
@@ -94,6 +153,8 @@ pub(crate) fn problems(config: &Config) -> Vec<Obstacle> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -112,5 +173,41 @@ mod tests {
         assert_eq!(runtime_file(default, Some(&folder.path().join("missing"))), None);
         let found = runtime_file(default, Some(folder.path())).unwrap();
         assert_eq!(found, folder.path().join("portcullis/portcullis.pid"));
+    }
+    #[test]
+    fn a_folder_that_others_can_write_or_replace_is_not_ours() {
+        let base = tempfile::tempdir().unwrap();
+        let make = |name: &str, mode: u32| {
+            let folder = base.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+            folder
+        };
+        for (name, mode, good) in [
+            ("own", 0o700, true),
+            ("readable", 0o755, true),
+            ("group", 0o770, false),
+            ("all", 0o777, false),
+            ("sticky", 0o1777, false),
+        ] {
+            assert_eq!(only_ours(&make(name, mode)).is_ok(), good, "{name}");
+        }
+        let inside = base.path().join("all/own");
+        fs::DirBuilder::new().mode(0o700).create(&inside).unwrap();
+        assert!(only_ours(&inside).unwrap_err().contains("replace"), "the folder above is everybody's");
+        let inside = base.path().join("sticky/own");
+        fs::DirBuilder::new().mode(0o700).create(&inside).unwrap();
+        only_ours(&inside).unwrap();
+        std::os::unix::fs::symlink(base.path().join("own"), base.path().join("all/link")).unwrap();
+        assert!(only_ours(&base.path().join("all/link")).is_err(), "the link can be replaced");
+        fs::write(base.path().join("file"), "").unwrap();
+        assert!(only_ours(&base.path().join("file")).is_err());
+        assert!(only_ours(&base.path().join("missing")).is_err());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(base.path().join("readable"), Some(65534), None).unwrap();
+            assert!(only_ours(&base.path().join("readable")).unwrap_err().contains("65534"));
+        } else {
+            println!("a folder of another user is not tried: only root can make one");
+        }
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         );
     }
     let grace = cx.parse_key(view, "grace", values::duration)?;
+    let pre_stop_delay = cx.parse_key(view, "pre-stop-delay", values::duration).unwrap_or_default();
     let client_idle = cx.parse_key(view, "client-idle", values::duration)?;
     let body_bytes_max = cx.parse_key(view, "body-max", values::size)?;
     let limits = view.table_or_default("limits", &LIMITS);
@@ -59,6 +60,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         admin,
         threads: view.integer("threads"),
         grace,
+        pre_stop_delay,
         upgrade_socket: cx.path(view.text("upgrade-socket")?),
         pid_file: cx.path(view.text("pid-file")?),
         client_idle,

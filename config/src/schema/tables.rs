@@ -78,6 +78,11 @@ pub(crate) static SERVER: Table = Table {
             DURATION,
             "How long requests under way may take after a stop was asked for.",
         ),
+        optional(
+            "pre-stop-delay",
+            DURATION,
+            "How long after SIGTERM it still accepts, while `/readyz` already says no: for load balancers that look now and then; not at all if absent.",
+        ),
         default(
             "upgrade-socket",
             Literal::Text("/run/portcullis/upgrade.sock"),

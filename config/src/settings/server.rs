@@ -22,6 +22,8 @@ pub struct Server {
     pub threads: Option<usize>,
     /// How long requests under way may take after a stop was asked for.
     pub grace: Duration,
+    /// How long it still accepts after a stop was asked for.
+    pub pre_stop_delay: Duration,
     /// Where a successor asks for the listening sockets.
     pub upgrade_socket: PathBuf,
     /// File with the process id.
@@ -69,7 +71,8 @@ impl Server {
         let logs = (&self.decision_log, self.process_log);
         let files = (&self.pid_file, &self.upgrade_socket);
         // HTTP/1 takes a changed `client-idle` at once, HTTP/2 does not.
-        let process = (self.threads, self.upstream_pool, self.grace, self.client_idle, files);
+        let stop = (self.grace, self.pre_stop_delay);
+        let process = (self.threads, self.upstream_pool, stop, self.client_idle, files);
         // Certificates, and what else a listener says, serve at once.
         let addresses: Vec<_> = self.listeners.iter().map(|listener| listener.address).collect();
         format!("{:?}", (addresses, self.admin, process, logs))

@@ -1,7 +1,7 @@
 //! What runs beside requests and outlives reloads: the reload itself, the refresh of keys and of upstream names, and
 //! the freeing of what is no longer used.
 //!
-//! Files are looked at about once a second; SIGHUP asks for a reload at once.
+//! Files are looked at about once a second; a reload can be asked for at once.
 
 mod files;
 mod low_priority;
@@ -9,10 +9,7 @@ mod low_priority;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora::server::ShutdownWatch;
-use pingora::services::background::BackgroundService;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -28,16 +25,19 @@ const SWEEP_EVERY_TICKS: u32 = 60;
 /// Editors write in steps: two looks so far apart must agree before a change is read.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// The service that pingora runs.
+/// Asks for a reload; what it sends back says whether the files serve now.
+pub(crate) type ReloadRequest = oneshot::Sender<bool>;
+
+/// Keeps a state fresh.
 #[derive(Debug)]
-pub struct Background {
+pub(crate) struct Background {
     state: &'static State,
 }
 
 impl Background {
     /// Keeps `state` fresh.
     #[must_use]
-    pub const fn new(state: &'static State) -> Self {
+    pub(crate) const fn new(state: &'static State) -> Self {
         Self { state }
     }
 
@@ -75,35 +75,34 @@ impl Background {
         }
     }
 
-    async fn reload(&self) {
+    /// Whether the files serve now.
+    async fn reload(&self) -> bool {
         let state = self.state;
         match spawn_low_priority(move || state.reload()).await {
             Some(Ok(snapshot)) => {
                 tracing::info!(generation = snapshot.generation.0, "the configuration was reloaded");
+                true
             }
             Some(Err(problem)) => {
                 tracing::error!(
                     "the configuration was NOT reloaded; the former one goes on serving\n{problem}"
                 );
+                false
             }
             None => {
                 self.state.metrics.reload_refused();
                 tracing::error!("a reload ended early; the former configuration goes on serving");
+                false
             }
         }
     }
-}
 
-#[async_trait]
-impl BackgroundService for Background {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let mut hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => hangup,
-            Err(problem) => {
-                tracing::error!(%problem, "SIGHUP cannot be caught; files are not watched and keys are not fetched");
-                return;
-            }
-        };
+    /// Works until `shutdown` turns true, or its sender is gone.
+    pub(crate) async fn run(
+        self,
+        mut requests: mpsc::Receiver<ReloadRequest>,
+        mut shutdown: watch::Receiver<bool>,
+    ) {
         let mut keys = KeyRefreshes { running: Vec::new(), shutdown: shutdown.clone() };
         keys.follow(&self.state.snapshot().stores);
         let mut known = self.look().await;
@@ -113,20 +112,24 @@ impl BackgroundService for Background {
         loop {
             let asked = tokio::select! {
                 _ = shutdown.changed() => return,
-                _ = hangup.recv() => true,
-                _ = ticks.tick() => false,
+                Some(request) = requests.recv() => Some(request),
+                _ = ticks.tick() => None,
             };
             tick = tick.wrapping_add(1);
             self.start_due(tick);
             let mut found = self.look().await;
-            if !asked {
+            if asked.is_none() {
                 if found == known {
                     continue;
                 }
                 found = self.settled(found).await;
             }
-            self.reload().await;
+            let serves = self.reload().await;
             keys.follow(&self.state.snapshot().stores);
+            if let Some(asked) = asked {
+                // Whoever asked may have stopped waiting.
+                let _ = asked.send(serves);
+            }
             // A change during the reload is seen at the next look.
             known = self.look().await.with_stamps_of(&found);
         }
@@ -136,7 +139,7 @@ impl BackgroundService for Background {
 /// The tasks that keep each issuer's keys fresh.
 struct KeyRefreshes {
     running: Vec<(Arc<KeyStore>, JoinHandle<()>)>,
-    shutdown: ShutdownWatch,
+    shutdown: watch::Receiver<bool>,
 }
 
 impl KeyRefreshes {

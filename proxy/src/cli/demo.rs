@@ -2,13 +2,14 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::terminal::{self, Failure};
 use crate::demo::{Demo, Options};
-use crate::server::{self, Companion, Start};
+use crate::server::{self, Companion, Process, Start};
 use crate::state::State;
 
 /// Where the demonstration listens and what it prints.
@@ -34,8 +35,8 @@ fn free(address: SocketAddr, flag: &str) -> Result<SocketAddr, Failure> {
     bound.map_err(|problem| format!("cannot listen on {address}: {problem}; name another with {flag}").into())
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    server::prepare_process();
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let process = Process::begin()?;
     let (demo, _folder) = Demo::prepare(Options {
         proxy: free(arguments.listen, "--listen")?,
         admin: free(arguments.admin_listen, "--admin-listen")?,
@@ -48,6 +49,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let demo = Arc::clone(&demo);
         Box::pin(async move { demo.run(shutdown).await })
     });
-    server::serve(state, Start { upgrade: false, companion: Some(companion) })?;
-    Ok(())
+    let start = Start { upgrade: false, companion: Some(companion) };
+    Ok(super::run::status(server::serve(process, state, start)?))
 }

@@ -1,5 +1,5 @@
 //! The command line: one file for each command. Exit status 0: done; 1: refused, with the reason
-//! on standard error; 2: the arguments are wrong.
+//! on standard error; 2: the arguments are wrong; 3: a process that served cut what was under way.
 
 mod analyze;
 mod ask;
@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
     };
     let success = |()| ExitCode::SUCCESS;
     let done = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments).map(success),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => Ok(check::run(&arguments)),
         Command::Import(arguments) => import::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments).map(success),
@@ -73,7 +73,7 @@ pub fn run() -> ExitCode {
         Command::Test(arguments) => Ok(test_cases::run(&arguments)),
         Command::Analyze(arguments) => Ok(analyze::run(&arguments)),
         Command::Schema => schema::run().map(success),
-        Command::Demo(arguments) => demo::run(&arguments).map(success),
+        Command::Demo(arguments) => demo::run(&arguments),
     };
     done.unwrap_or_else(|problem| {
         terminal::error(&format!("portcullis: {problem}"));

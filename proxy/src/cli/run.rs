@@ -1,11 +1,12 @@
 //! `portcullis run`: serve a configuration until a signal ends it.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 
 use super::terminal::Failure;
-use crate::server::{self, Start};
+use crate::server::{self, End, Process, Start};
 use crate::state::State;
 
 /// What to serve.
@@ -20,9 +21,19 @@ pub(super) struct Arguments {
     upgrade: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    server::prepare_process();
+/// Exit status when `grace` ended before everything was finished.
+const CUT: u8 = 3;
+
+/// The exit status of a process that has served.
+pub(super) fn status(end: End) -> ExitCode {
+    match end {
+        End::Finished => ExitCode::SUCCESS,
+        End::Cut => ExitCode::from(CUT),
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let process = Process::begin()?;
     let state = State::start(&arguments.config)?;
-    server::serve(state, Start { upgrade: arguments.upgrade, companion: None })?;
-    Ok(())
+    Ok(status(server::serve(process, state, Start { upgrade: arguments.upgrade, companion: None })?))
 }

@@ -69,6 +69,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
             admin: "127.0.0.1:9090".parse().unwrap(),
             threads: None,
             grace: std::time::Duration::ZERO,
+            pre_stop_delay: std::time::Duration::ZERO,
             upgrade_socket: "u".into(),
             pid_file: "p".into(),
             client_idle: std::time::Duration::ZERO,

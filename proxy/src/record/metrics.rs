@@ -24,6 +24,26 @@ const ODD_HEADERS_AT: usize = UNKNOWN_CLIENTS_AT + 1;
 const LOOKUPS_AT: usize = ODD_HEADERS_AT + 1;
 const LOOKUPS: [&str; 3] = ["hit", "rebound", "miss"];
 
+/// What became of a hand-over of the listening sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// This process took over from another one.
+    Taken,
+    /// A process of another user asked.
+    Foreign,
+    /// A process asked to which no hand-over can be.
+    Refused,
+    /// A successor left, or was silent, before it served.
+    Abandoned,
+}
+
+const HANDOVERS: [(Handover, &str); 4] = [
+    (Handover::Taken, "taken"),
+    (Handover::Foreign, "foreign"),
+    (Handover::Refused, "refused"),
+    (Handover::Abandoned, "abandoned"),
+];
+
 /// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
 pub struct Metrics {
@@ -35,6 +55,7 @@ pub struct Metrics {
     compile_nanos: AtomicU64,
     /// How long the last page was: the next one will be about as long.
     page_bytes: AtomicUsize,
+    handovers: [AtomicU64; HANDOVERS.len()],
 }
 
 impl Default for Metrics {
@@ -55,6 +76,7 @@ impl Metrics {
             loaded_at: AtomicU64::new(0),
             compile_nanos: AtomicU64::new(0),
             page_bytes: AtomicUsize::new(0),
+            handovers: Default::default(),
         }
     }
 
@@ -115,6 +137,15 @@ impl Metrics {
         self.last_refused.store(true, Ordering::Relaxed);
     }
 
+    /// A hand-over of the listening sockets ended so.
+    pub fn handover(&self, handover: Handover) {
+        for ((one, _), count) in HANDOVERS.iter().zip(&self.handovers) {
+            if *one == handover {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// The page of a scrape.
     #[must_use]
     pub fn page(&self, serving: &Serving<'_>, format: Format) -> String {
@@ -154,6 +185,10 @@ impl Metrics {
         let mut lines = page.family(&names::ACCESS_ENTRIES);
         for (result, count) in ["written", "dropped", "failed"].into_iter().zip(serving.access_entries) {
             lines.value(&[result], count);
+        }
+        let mut handovers = page.family(&names::HANDOVERS);
+        for ((_, result), count) in HANDOVERS.iter().zip(&self.handovers) {
+            handovers.value(&[result], count.load(Ordering::Relaxed));
         }
         page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1_u64);
         process::write(&mut page);

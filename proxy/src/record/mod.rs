@@ -30,7 +30,7 @@ pub use challenges::UserHash;
 pub use event::{Stage, Traffic};
 pub use exposition::Format;
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
-pub use metrics::Metrics;
+pub use metrics::{Handover, Metrics};
 pub use outcome::Outcome;
 pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};

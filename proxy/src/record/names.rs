@@ -133,6 +133,8 @@ families! {
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]
         "Lines for the access log: written, dropped (the queue was full), failed (the sink did not take them).";
+    HANDOVERS: Counter "portcullis_handovers_total" ["result"]
+        "Hand-overs of the listening sockets by `run --upgrade`: taken (this process took over), foreign (a process of another user asked), refused (of another protocol or unit), abandoned (the successor left or was silent before it served; this process goes on).";
     BUILD_INFO: Gauge "portcullis_build_info" ["version"]
         "Always 1; the label has the version.";
     CPU: Counter "process_cpu_seconds_total" []

@@ -1,37 +1,63 @@
-//! The process: listeners, runtimes, signals, and the hand-over to a successor.
+//! The process: sockets, threads, signals, the drain, and the hand-over to a successor.
+//!
+//! What can fail is done before anything is published; what is under way is finished before the process ends. The
+//! threads: one for signals and the hand-over (the caller's), one for each worker, one for what runs beside requests,
+//! and one for the admin listener, which answers whatever the others do.
 
+mod accept;
+mod drain;
+mod error;
+mod handover;
+mod notify;
+mod pair;
+mod pid_file;
+mod process;
+mod runtimes;
+mod signals;
+mod sockets;
+mod spawn;
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use pingora::apps::HttpServerOptions;
-use pingora::listeners::tls::TlsSettings;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::listeners::tls::Acceptor;
 use pingora::proxy::http_proxy;
-use pingora::server::configuration::{Opt, ServerConf};
-use pingora::server::{
-    RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch, UnixShutdownSignalWatch,
-};
-use pingora::services::background::{BackgroundService, background_service};
-use pingora::services::listening::Service;
-use portcullis_config::settings::CertificatePair;
-use portcullis_config::{file, output};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::sync::watch;
+use pingora::server::configuration::ServerConf;
+use portcullis_config::settings::Server;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::admin::Admin;
-use crate::background::Background;
+pub use error::{End, ServeError};
+pub(crate) use pair::check_pair;
+pub use process::{Process, prepare_process};
+
+use self::accept::Open;
+use self::drain::{Cause, drain};
+use self::handover::{Given, Predecessor, Taken, UpgradeSocket, wait_for_successor};
+use self::pid_file::PidFile;
+use self::runtimes::Runtimes;
+use self::signals::{Signals, Wish};
+use self::sockets::Inherited;
+use self::spawn::Spawned;
+use crate::admin::{self, Admin, Neighbour, NeighbourState, Phase, Status};
+use crate::background::{Background, ReloadRequest, spawn_low_priority};
 use crate::gateway::Gateway;
 use crate::preflight;
-use crate::process_log;
 use crate::received::InspectingServer;
-use crate::state::{PEM_BYTES_MAX, State};
+use crate::record::Handover;
+use crate::state::State;
 
-/// What is gathered for a client before it is sent: head and body of a denial leave together, where
-/// pingora's own 1,460 bytes would send them one by one, and a second packet costs more than the page.
-const WRITE_BYTES: usize = 8 << 10;
+/// How long a successor waits for the keys of every issuer before it asks for the sockets.
+const KEYS_TIME: Duration = Duration::from_secs(20);
+/// How often it looks.
+const KEYS_LOOK: Duration = Duration::from_millis(20);
+/// How long it waits for the addresses of upstreams.
+const NAMES_TIME: Duration = Duration::from_secs(5);
 
 /// How to start.
 pub struct Start {
@@ -43,227 +69,352 @@ pub struct Start {
 
 /// A task beside the proxy; it is handed a watch that turns true when the proxy ends.
 pub type Companion =
-    Box<dyn Fn(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+    Box<dyn FnOnce(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-struct CompanionService(Companion);
-
-#[async_trait]
-impl BackgroundService for CompanionService {
-    async fn start(&self, shutdown: ShutdownWatch) {
-        (self.0)(shutdown).await;
-    }
+/// A process that serves, or is about to.
+struct Serving {
+    pid_file: Option<PidFile>,
+    upgrade_socket: Option<UpgradeSocket>,
+    given: Given,
+    predecessor: Option<Predecessor>,
+    open: Arc<Open>,
+    /// Turns true when nothing is accepted any more.
+    drain: watch::Sender<bool>,
+    /// Turns true when somebody else answers at the admin listener.
+    admin_end: watch::Sender<bool>,
+    reloads: mpsc::Sender<ReloadRequest>,
 }
 
-/// Why the process could not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The process that serves now could not be asked to hand over.
-    #[error("no process to take over from: {0}")]
-    Predecessor(String),
-    /// The machine lacks what is needed.
-    #[error("{0}")]
-    Impossible(String),
-    /// The process id cannot be written.
-    #[error("the process id cannot be written to {0}: {1}")]
-    PidFile(String, std::io::Error),
-    /// A TLS listener's files are no good.
-    #[error("TLS for {address}: {problem}")]
-    Tls {
-        /// The listener.
-        address: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {problem}")]
-    Listen {
-        /// The listener.
-        address: String,
-        /// What is wrong.
-        problem: std::io::Error,
-    },
-}
-
-/// Installs the one crypto library and the log, both before anything else.
-pub fn prepare_process() {
-    // A second call finds it installed already, which is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-    process_log::install();
-}
-
-/// Whether certificate and key are what they are said to be, and belong together. Pingora would panic in
-/// the listener's own thread, and the process would live on without serving.
-pub(crate) fn check_pair(tls: &CertificatePair) -> Result<(), Box<dyn std::error::Error>> {
-    // A second call finds it installed already, which is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&file::read(&tls.certificate, PEM_BYTES_MAX)?)
-            .collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_slice(&file::read(&tls.key, PEM_BYTES_MAX)?)?;
-    rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-    Ok(())
-}
-
-fn ask_predecessor(pid_file: &Path) -> Result<(), ServeError> {
-    let fail = |problem: &dyn std::fmt::Display| {
-        ServeError::Predecessor(format!("{}: {problem}", pid_file.display()))
-    };
-    let text = file::read(pid_file, 64).map_err(|problem| fail(&problem))?;
-    let text = String::from_utf8_lossy(&text);
-    let number: i32 = text.trim().parse().map_err(|problem| fail(&problem))?;
-    let pid = rustix::process::Pid::from_raw(number).ok_or_else(|| fail(&"no process id"))?;
-    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).map_err(|problem| fail(&problem))
-}
-
-/// The signals that pingora waits for, but for SIGINT, which it never hears of.
-struct Signals {
-    /// Told of SIGINT.
-    ended: mpsc::Sender<()>,
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for Signals {
-    async fn recv(&self) -> ShutdownSignal {
-        match UnixShutdownSignalWatch.recv().await {
-            ShutdownSignal::FastShutdown => {
-                tracing::info!("SIGINT: ends at once");
-                // INVARIANT: who waits lives as long as the process.
-                let _ = self.ended.send(());
-                std::future::pending().await
-            }
-            other => other,
-        }
-    }
-}
-
-/// Runs the server until SIGTERM or SIGQUIT has ended it, or SIGINT has come.
-///
-/// On SIGINT pingora ends its runtimes one by one without telling those who accept connections. Who has a
-/// listener of a runtime that is gone, on one that is not yet, gets an error at once for every attempt: it writes
-/// it to the log, tries again without a pause, and its runtime, which never gets its turn, never ends. So the
-/// process ends around pingora.
-fn run(server: Server) {
-    let (ended, waiting) = mpsc::channel();
-    let serving = std::thread::spawn(move || {
-        let signals = Signals { ended: ended.clone() };
-        server.run(RunArgs { shutdown_signal: Box::new(signals) });
-        // INVARIANT: who waits lives as long as the process.
-        let _ = ended.send(());
-    });
-    if waiting.recv().is_err()
-        && let Err(panic) = serving.join()
-    {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Serves until a signal ends it: SIGTERM finishes what is under way, SIGINT does not, SIGQUIT
-/// hands the sockets to a successor.
+/// Serves until a signal ends it, or a successor has taken over.
 ///
 /// # Errors
-/// When an address or a TLS file is no good, or there is nobody to take over from.
-pub fn serve(state: &'static State, start: Start) -> Result<(), ServeError> {
+/// When an address or a file is no good, or there is nobody to take over from. Nothing has changed then.
+pub fn serve(process: Process, state: &'static State, start: Start) -> Result<End, ServeError> {
+    let Process { program, runtime, mut signals, inherited } = process;
     let snapshot = state.snapshot();
     if let Some(problem) = preflight::problems(&snapshot.config).into_iter().next() {
         return Err(ServeError::Impossible(problem.what));
     }
     let settings = snapshot.config.server.clone();
     drop(snapshot);
-    let user_folder = preflight::user_folder();
-    let place = |path: &Path| preflight::runtime_file(path, user_folder.as_deref());
-    let (pid_file, upgrade_socket) = (place(&settings.pid_file), place(&settings.upgrade_socket));
-    match &pid_file {
-        Some(path) => preflight::make_folder(path)
-            .map_err(|problem| ServeError::PidFile(path.display().to_string(), problem))?,
-        None => tracing::info!(
-            "no file with the process id and no upgrade: there is neither /run/portcullis nor $XDG_RUNTIME_DIR"
-        ),
-    }
-    let conf = ServerConf {
-        threads: settings
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-        work_stealing: false,
-        upgrade_sock: upgrade_socket
-            .as_deref()
-            // A place that nobody has: a socket in a folder of everybody's could be somebody else's.
-            .unwrap_or(Path::new("/nonexistent/portcullis.sock"))
-            .display()
-            .to_string(),
-        // What is under way may finish within `grace`; nothing new is waited for.
-        grace_period_seconds: Some(0),
-        graceful_shutdown_timeout_seconds: Some(settings.grace.as_secs()),
-        upstream_keepalive_pool_size: settings.upstream_pool,
-        max_retries: crate::upstream::ATTEMPTS_MAX,
-        ..ServerConf::default()
-    };
-    if start.upgrade {
-        let nowhere = || ServeError::Predecessor("there is no file with its process id".to_owned());
-        ask_predecessor(pid_file.as_deref().ok_or_else(nowhere)?)?;
-    } else {
-        // Pingora panics on an address in use; say it in words first.
-        let addresses = settings.listeners.iter().map(|listener| listener.address).chain([settings.admin]);
-        for address in addresses {
-            std::net::TcpListener::bind(address)
-                .map_err(|problem| ServeError::Listen { address: address.to_string(), problem })?;
-        }
-    }
-    let mut server =
-        Server::new_with_opt_and_conf(Some(Opt { upgrade: start.upgrade, ..Opt::default() }), conf);
-    server.bootstrap();
+    let status: &'static Status = Box::leak(Box::new(Status::new()));
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let runtimes = Runtimes::start(settings.threads.unwrap_or_else(cores))?;
+    let (end, ending) = watch::channel(false);
+    let begin = Begin { state, status, settings: &settings, runtimes: &runtimes, ending };
+    // A program that has a companion cannot be started a second time.
+    let program = program.filter(|_| start.companion.is_none());
+    let ended = runtime.block_on(async {
+        let begun = tokio::select! {
+            begun = begin.serving(inherited, start) => begun?,
+            () = asked_to_stop(&mut signals) => return Ok(End::Finished),
+        };
+        live(begun, &begin, &mut signals, program.as_ref()).await
+    });
+    end.send_replace(true);
+    runtimes.end();
+    state.log.flush();
+    ended
+}
 
-    let gateway = Gateway::new(state);
-    let mut requests = http_proxy(&server.configuration, gateway);
-    let mut options = HttpServerOptions::default();
-    options.h2_idle_timeout = Some(settings.client_idle);
-    requests.server_options = Some(options);
-    let mut proxy = Service::new("portcullis".to_owned(), InspectingServer::new(requests));
-    for listener in &settings.listeners {
-        let address = listener.address.to_string();
-        let listening =
-            ListenerConfig::tcp(&address).l4_buffer(L4BufferSettings::default().write(WRITE_BYTES));
-        match &listener.tls {
-            None => proxy.add_listener(listening),
-            Some(tls) => {
-                let Some(tls) = tls.pairs.first() else { continue };
-                let fail = |problem: &dyn std::fmt::Display| ServeError::Tls {
-                    address: address.clone(),
-                    problem: problem.to_string(),
-                };
-                check_pair(tls).map_err(|problem| fail(&problem))?;
-                let certificate = tls.certificate.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
-                let key = tls.key.to_str().ok_or_else(|| fail(&"the path is not UTF-8"))?;
-                let mut acceptor =
-                    TlsSettings::intermediate(certificate, key).map_err(|problem| fail(&problem))?;
-                acceptor.enable_h2();
-                proxy.add_listener(listening.tls(acceptor));
+async fn asked_to_stop(signals: &mut Signals) {
+    while !matches!(signals.next().await, Wish::Finish | Wish::End) {}
+}
+
+/// What a start needs.
+struct Begin<'s> {
+    state: &'static State,
+    status: &'static Status,
+    settings: &'s Server,
+    runtimes: &'s Runtimes,
+    ending: watch::Receiver<bool>,
+}
+
+impl Begin<'_> {
+    /// Does everything that can fail, then serves.
+    async fn serving(&self, inherited: Inherited, start: Start) -> Result<Serving, ServeError> {
+        let user_folder = preflight::user_folder();
+        let pid_file = preflight::runtime_file(&self.settings.pid_file, user_folder.as_deref());
+        let upgrade_socket = preflight::upgrade_socket(&self.settings.upgrade_socket, user_folder.as_deref());
+        let pid_file = pid_file.as_deref().map(prepare_pid_file).transpose()?;
+        let (reloads, requests) = mpsc::channel(1);
+        self.runtimes.beside().spawn(Background::new(self.state).run(requests, self.ending.clone()));
+        let (mut inherited, predecessor, upgrade_socket) = if start.upgrade {
+            let place = upgrade_socket.ok_or_else(|| {
+                ServeError::Predecessor("this user has no folder with an upgrade socket".to_owned())
+            })?;
+            let (predecessor, taken) = self.take_over(&place).await?;
+            (taken.sockets, Some(predecessor), Some(taken.upgrade_socket))
+        } else {
+            (inherited, None, upgrade_socket.as_deref().map(open_upgrade_socket).transpose()?)
+        };
+        if upgrade_socket.is_none() {
+            tracing::info!(
+                "no upgrade: neither /run/portcullis nor $XDG_RUNTIME_DIR is a folder of this user alone"
+            );
+        }
+        let mut sockets = Vec::new();
+        let mut tls = Vec::new();
+        for listener in &self.settings.listeners {
+            tls.push(accept::acceptor(listener)?);
+            sockets.push(inherited.take_or_bind(listener.address)?);
+        }
+        let admin = inherited.take_or_bind(self.settings.admin)?;
+        let left: Vec<String> = inherited.left().iter().map(ToString::to_string).collect();
+        match predecessor {
+            Some(_) if !left.is_empty() => tracing::info!("no longer listened on: {}", left.join(", ")),
+            None if !left.is_empty() => {
+                return Err(ServeError::Inherited(format!(
+                    "systemd listens on {}, and no listener of the configuration does: connections would hang",
+                    left.join(", ")
+                )));
+            }
+            _ => {}
+        }
+        let given = Given { generation: self.status.generation(), sockets: duplicates(&sockets, &admin)? };
+        let (admin_end, admin_ending) = watch::channel(false);
+        self.runtimes.admin().spawn(admin::serve(admin, Admin::new(self.state, self.status), admin_ending));
+        if let Some(companion) = start.companion {
+            self.runtimes.beside().spawn(companion(self.ending.clone()));
+        }
+        let (open, drain) = self.listen(sockets, tls);
+        self.status.enter(Phase::Serving);
+        for listener in &self.settings.listeners {
+            let tls = listener.tls.is_some();
+            tracing::info!(address = %listener.address, tls, "listening");
+        }
+        tracing::info!(address = %self.settings.admin, "the admin listener answers");
+        Ok(Serving { pid_file, upgrade_socket, given, predecessor, open, drain, admin_end, reloads })
+    }
+
+    /// Asks for the sockets once this process can do what the other one can.
+    async fn take_over(&self, place: &Path) -> Result<(Predecessor, Taken), ServeError> {
+        let state = self.state;
+        let names = spawn_low_priority(move || state.snapshot().upstreams.resolve());
+        // A name that takes longer is resolved beside requests.
+        let _ = timeout(NAMES_TIME, names).await;
+        let all_keys = async {
+            while state.usable_issuers().len() < state.snapshot().config.issuers.len() {
+                sleep(KEYS_LOOK).await;
+            }
+        };
+        let _ = timeout(KEYS_TIME, all_keys).await;
+        let (predecessor, taken) = handover::ask(place).await?;
+        let usable = state.usable_issuers();
+        let is_of_config =
+            |name: &String| state.snapshot().config.issuers.iter().any(|issuer| issuer.name == *name);
+        let lost = predecessor.issuers().iter().filter(|name| is_of_config(name) && !usable.contains(name));
+        let lost: Vec<&str> = lost.map(String::as_str).collect();
+        if !lost.is_empty() {
+            return Err(ServeError::Predecessor(format!(
+                "process {} has the keys of {}, and this process could not get them: its users would be refused",
+                predecessor.pid(),
+                lost.join(", ")
+            )));
+        }
+        self.status.follow(Neighbour {
+            pid: predecessor.pid(),
+            generation: predecessor.generation(),
+            version: predecessor.version().to_owned(),
+            state: NeighbourState::Serving,
+            left: None,
+        });
+        Ok((predecessor, taken))
+    }
+
+    /// Takes connections in.
+    fn listen(
+        &self,
+        sockets: Vec<TcpListener>,
+        tls: Vec<Option<Acceptor>>,
+    ) -> (Arc<Open>, watch::Sender<bool>) {
+        let conf = Arc::new(ServerConf {
+            upstream_keepalive_pool_size: self.settings.upstream_pool,
+            max_retries: crate::upstream::ATTEMPTS_MAX,
+            ..ServerConf::default()
+        });
+        let mut requests = http_proxy(&conf, Gateway::new(self.state));
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(self.settings.client_idle);
+        requests.server_options = Some(options);
+        let app = Arc::new(InspectingServer::new(requests));
+        let open = Arc::new(Open::default());
+        let (drain, draining) = watch::channel(false);
+        let workers = self.runtimes.workers();
+        for ((socket, tls), worker) in sockets.into_iter().zip(tls).zip(workers.iter().cycle()) {
+            let (app, open) = (Arc::clone(&app), Arc::clone(&open));
+            worker.spawn(accept::serve(socket, tls, app, workers.to_vec(), open, draining.clone()));
+        }
+        (open, drain)
+    }
+}
+
+fn prepare_pid_file(place: &Path) -> Result<PidFile, ServeError> {
+    preflight::make_folder(place)
+        .and_then(|()| PidFile::prepare(place))
+        .map_err(|problem| ServeError::PidFile(place.display().to_string(), problem))
+}
+
+fn open_upgrade_socket(place: &Path) -> Result<UpgradeSocket, ServeError> {
+    preflight::make_folder(place)
+        .and_then(|()| UpgradeSocket::open(place))
+        .map_err(|problem| ServeError::UpgradeSocket(place.display().to_string(), problem))
+}
+
+/// What a successor is given. The kernel closes a socket when the last of its descriptors is closed.
+fn duplicates(sockets: &[TcpListener], admin: &TcpListener) -> Result<Vec<OwnedFd>, ServeError> {
+    let duplicates = sockets.iter().chain([admin]).map(|socket| socket.try_clone().map(OwnedFd::from));
+    Ok(duplicates.collect::<Result<_, _>>()?)
+}
+
+/// From the first request to the last.
+async fn live(
+    serving: Serving,
+    begin: &Begin<'_>,
+    signals: &mut Signals,
+    program: Option<&std::path::PathBuf>,
+) -> Result<End, ServeError> {
+    let Serving { mut pid_file, upgrade_socket, given, predecessor, open, drain: stop, admin_end, reloads } =
+        serving;
+    let (state, status, settings) = (begin.state, begin.status, begin.settings);
+    if let Some(mut predecessor) = predecessor {
+        if let Err(problem) = predecessor.serving().await {
+            // The other one goes on: what was taken in meanwhile is finished.
+            stop.send_replace(true);
+            drain(&Cause::Asked, settings.grace, &open, signals).await;
+            return Err(problem);
+        }
+        state.metrics.handover(Handover::Taken);
+        status.predecessor_is(NeighbourState::Draining, None);
+        begin.runtimes.beside().spawn(async move {
+            while let Some(left) = predecessor.left().await {
+                status.predecessor_is(NeighbourState::Draining, Some(left));
+            }
+            status.predecessor_is(NeighbourState::Ended, None);
+        });
+    }
+    if let Some(pid_file) = &mut pid_file
+        && let Err(problem) = pid_file.publish()
+    {
+        tracing::error!(%problem, "the process id is not written");
+    }
+    notify::ready("serving");
+    if let Some(time) = notify::watchdog_time() {
+        let workers = begin.runtimes.workers().to_vec();
+        begin.runtimes.beside().spawn(async move { notify::keep_alive(&workers, time).await });
+    }
+    let cause = match until_the_end(begin, signals, upgrade_socket.as_ref(), &given, &reloads, program).await
+    {
+        Some(cause) => cause,
+        None => {
+            if let Some(socket) = upgrade_socket {
+                socket.remove();
+            }
+            return Ok(End::Finished);
+        }
+    };
+    // The kernel would go on completing connections that nobody takes.
+    drop(given);
+    match &cause {
+        Cause::Succeeded(successor) => {
+            tracing::info!(pid = successor.pid, version = successor.version, "a successor serves");
+            if let Some(pid_file) = pid_file.take() {
+                pid_file.leave();
+            }
+            notify::successor(successor.pid);
+            successor.handed().await;
+            admin_end.send_replace(true);
+        }
+        Cause::Asked => {
+            notify::stopping("leaving");
+            if let Some(socket) = upgrade_socket {
+                socket.remove();
+            }
+            status.enter(Phase::Leaving);
+            if !settings.pre_stop_delay.is_zero() {
+                tracing::info!(delay = ?settings.pre_stop_delay, "SIGTERM: `/readyz` says no; connections are still taken");
+                if delay(settings.pre_stop_delay, signals).await {
+                    stop.send_replace(true);
+                    return Ok(drain::cut("a second signal", open.left()));
+                }
             }
         }
     }
-    let mut admin = Service::new("portcullis admin".to_owned(), Admin::new(state));
-    admin.threads = Some(1);
-    admin.add_tcp(&settings.admin.to_string());
+    status.enter(Phase::Draining);
+    tracing::info!(grace = ?settings.grace, "nothing new is taken; what is under way may finish");
+    stop.send_replace(true);
+    Ok(drain(&cause, settings.grace, &open, signals).await)
+}
 
-    server.add_service(background_service("background", Background::new(state)));
-    server.add_boxed_service(Box::new(proxy));
-    server.add_service(admin);
-    if let Some(companion) = start.companion {
-        server.add_service(background_service("companion", CompanionService(companion)));
+/// Whether a second signal ended the wait.
+async fn delay(time: Duration, signals: &mut Signals) -> bool {
+    let end = Instant::now() + time;
+    tokio::select! {
+        () = sleep_until(end) => false,
+        () = asked_to_stop(signals) => true,
     }
-    let own = format!("{}\n", std::process::id());
-    if let Some(path) = &pid_file {
-        // Never through a link that somebody laid there.
-        output::write(path, &own)
-            .map_err(|problem| ServeError::PidFile(path.display().to_string(), problem))?;
+}
+
+/// Why the process ends; `None` for at once.
+async fn until_the_end(
+    begin: &Begin<'_>,
+    signals: &mut Signals,
+    upgrade_socket: Option<&UpgradeSocket>,
+    given: &Given,
+    reloads: &mpsc::Sender<ReloadRequest>,
+    program: Option<&std::path::PathBuf>,
+) -> Option<Cause> {
+    let state = begin.state;
+    let succeeded = async {
+        match upgrade_socket {
+            Some(socket) => {
+                wait_for_successor(socket, given, || state.usable_issuers(), &state.metrics).await
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(succeeded);
+    let mut spawned: Option<Spawned> = None;
+    loop {
+        tokio::select! {
+            successor = &mut succeeded => return Some(Cause::Succeeded(successor)),
+            how = spawn::ended(&mut spawned) => {
+                spawned = None;
+                tracing::error!("the successor ended ({how}); this process goes on serving");
+                notify::ready("serving; the upgrade failed");
+            }
+            wish = signals.next() => match wish {
+                Wish::End => {
+                    tracing::info!("SIGINT: ends at once");
+                    return None;
+                }
+                Wish::Finish => return Some(Cause::Asked),
+                Wish::Reload => {
+                    let (request, done) = oneshot::channel();
+                    // One that waits already will see the same files.
+                    if reloads.try_send(request).is_ok() {
+                        notify::reloading("reloading");
+                        tokio::spawn(async move {
+                            notify::ready(match done.await {
+                                Ok(true) => "serving",
+                                _ => "serving the former configuration; the new one is wrong",
+                            });
+                        });
+                    }
+                }
+                Wish::Upgrade if spawned.is_some() => tracing::warn!("SIGUSR2: a successor is starting already"),
+                Wish::Upgrade => match spawn::spawn(program) {
+                    Ok(child) => {
+                        tracing::info!(pid = child.pid, "SIGUSR2: a successor starts");
+                        notify::reloading("a successor starts");
+                        spawned = Some(child);
+                    }
+                    Err(problem) => tracing::error!(%problem, "SIGUSR2: no successor can be started"),
+                },
+                Wish::Nothing => tracing::info!(
+                    "SIGQUIT asks for nothing: `run --upgrade` takes over without it, SIGTERM ends the process"
+                ),
+            }
+        }
     }
-    run(server);
-    state.log.flush();
-    if let Some(path) = pid_file
-        && file::read(&path, 64).is_ok_and(|text| text == own.as_bytes())
-    {
-        // After an upgrade the file is the successor's. A file that stays is only untidy.
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(())
 }

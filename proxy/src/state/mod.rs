@@ -363,6 +363,15 @@ impl State {
         self.snapshot().stores.iter().any(|store| store.available(now))
     }
 
+    /// The names of the issuers whose tokens can be verified now.
+    #[must_use]
+    pub fn usable_issuers(&self) -> Vec<String> {
+        let now = unix_now();
+        let snapshot = self.snapshot();
+        let usable = snapshot.stores.iter().filter(|store| store.available(now));
+        usable.map(|store| store.name().to_owned()).collect()
+    }
+
     /// What is known of each issuer's keys, a line each.
     #[must_use]
     pub fn issuers(&self) -> String {

@@ -101,10 +101,20 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/admin", &["background", "record", "state"]),
+    ("proxy/admin", &["background", "clock", "record", "state"]),
     (
         "proxy/server",
-        &["admin", "background", "gateway", "preflight", "process_log", "received", "state", "upstream"],
+        &[
+            "admin",
+            "background",
+            "gateway",
+            "preflight",
+            "process_log",
+            "received",
+            "record",
+            "state",
+            "upstream",
+        ],
     ),
     ("proxy/demo", &["clock"]),
     (
@@ -126,8 +136,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms that speak pingora.
-const PINGORA: [&str; 6] =
-    ["proxy/admin", "proxy/background", "proxy/gateway", "proxy/received", "proxy/server", "proxy/upstream"];
+const PINGORA: [&str; 4] = ["proxy/gateway", "proxy/received", "proxy/server", "proxy/upstream"];
 
 /// Imports that break a law and are still to be cut.
 const KNOWN: &[(&str, &str)] = &[];

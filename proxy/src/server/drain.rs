@@ -1,0 +1,76 @@
+//! The end of a process that has served: what is under way finishes within `grace`, the rest is cut, and it is said
+//! what was cut.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, interval, sleep_until};
+
+use super::accept::Open;
+use super::error::End;
+use super::handover::Successor;
+use super::notify;
+use super::signals::{Signals, Wish};
+use crate::admin::Left;
+
+/// How often the successor hears what is left.
+const REPORT: Duration = Duration::from_millis(250);
+
+/// Why the process ends.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// SIGTERM.
+    Asked,
+    /// Another process serves.
+    Succeeded(Successor),
+}
+
+/// Waits until nothing is left, or `grace` is over, or somebody has no more patience.
+pub(super) async fn drain(cause: &Cause, grace: Duration, open: &Open, signals: &mut Signals) -> End {
+    let end = Instant::now() + grace;
+    let mut reports = interval(REPORT);
+    // `systemctl stop` sends SIGTERM to both processes of a hand-over: to this one it is the first.
+    let mut asked = matches!(cause, Cause::Asked);
+    let why = loop {
+        tokio::select! {
+            () = open.none_left() => {
+                tracing::info!("everything under way is finished");
+                return End::Finished;
+            }
+            () = sleep_until(end) => break "`grace` is over",
+            wish = signals.next() => match wish {
+                Wish::End => break "SIGINT",
+                Wish::Finish if asked => break "a second SIGTERM",
+                Wish::Finish => asked = true,
+                Wish::Reload | Wish::Upgrade | Wish::Nothing => {
+                    tracing::info!("the process is about to end; the signal asks for nothing that it still does");
+                }
+            },
+            _ = reports.tick() => {
+                let left = open.left();
+                match cause {
+                    Cause::Succeeded(successor) => successor.draining(left).await,
+                    Cause::Asked => notify::status(&format!("draining: {}", in_words(left))),
+                }
+            }
+        }
+    };
+    cut(why, open.left())
+}
+
+/// Says what ends unfinished.
+pub(super) fn cut(why: &str, left: Left) -> End {
+    if left.requests() == 0 {
+        tracing::info!("{why}; no request is under way: {}", in_words(left));
+        return End::Finished;
+    }
+    tracing::warn!("{why}, and this is cut: {}", in_words(left));
+    End::Cut
+}
+
+/// What is left, for people.
+fn in_words(left: Left) -> String {
+    let Left { connections, http1_requests, http2_requests, websockets } = left;
+    format!(
+        "{http1_requests} requests by HTTP/1, {http2_requests} by HTTP/2, {websockets} WebSockets, on {connections} open connections"
+    )
+}

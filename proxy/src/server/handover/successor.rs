@@ -1,0 +1,142 @@
+//! The side that is to serve, and asks for the sockets.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::predecessor::{UpgradeSocket, judge, peer};
+use super::wire::Wire;
+use super::{ANSWER_TIME, Hello, Offer, PROTOCOL, Progress, Ready, Reply};
+use crate::admin::Left;
+use crate::preflight;
+use crate::server::error::ServeError;
+use crate::server::sockets::Inherited;
+
+/// The process that serves, and has offered its sockets.
+#[derive(Debug)]
+pub(in crate::server) struct Predecessor {
+    wire: Wire,
+    offer: Offer,
+    /// Says when it has ended; `None` if the system does not let us look.
+    end: Option<OwnedFd>,
+}
+
+/// What it offers.
+#[derive(Debug)]
+pub(in crate::server) struct Taken {
+    /// Listening sockets.
+    pub(in crate::server) sockets: Inherited,
+    /// Where the next successor will ask.
+    pub(in crate::server) upgrade_socket: UpgradeSocket,
+}
+
+/// Asks the process that serves for its sockets. It goes on serving.
+///
+/// # Errors
+/// When none is there, when it is somebody else's, or when it refuses.
+pub(in crate::server) async fn ask(place: &Path) -> Result<(Predecessor, Taken), ServeError> {
+    let fail = |problem: io::Error| ServeError::Predecessor(format!("{}: {problem}", place.display()));
+    let talk = async {
+        preflight::only_ours(preflight::folder_of(place)).map_err(io::Error::other)?;
+        judge(&fs::symlink_metadata(place)?)?;
+        let stream = UnixStream::connect(place).await?;
+        peer(&stream)?;
+        let mut wire = Wire::new(stream, true);
+        wire.send(&Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+        let offer = match wire.receive().await? {
+            Reply::Offer(offer) => offer,
+            Reply::Refused(why) => return Err(io::Error::other(format!("it refuses: {why}"))),
+        };
+        if offer.protocol != PROTOCOL {
+            let other = offer.protocol;
+            return Err(io::Error::other(format!(
+                "it speaks version {other} of the hand-over, not {PROTOCOL}"
+            )));
+        }
+        let mut received = wire.receive_sockets(offer.sockets).await?;
+        let last = received.pop().ok_or_else(|| io::Error::other("it offers no sockets"))?;
+        let mut sockets = Inherited::default();
+        for socket in received {
+            sockets.add(socket)?;
+        }
+        let upgrade_socket = UpgradeSocket::of(place, last)?;
+        let pid = i32::try_from(offer.pid).ok().and_then(Pid::from_raw);
+        let end = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok((Predecessor { wire, offer, end }, Taken { sockets, upgrade_socket }))
+    };
+    match timeout(ANSWER_TIME, talk).await {
+        Ok(answer) => answer.map_err(fail),
+        Err(_) => Err(fail(io::ErrorKind::TimedOut.into())),
+    }
+}
+
+impl Predecessor {
+    /// Its process id, as it says.
+    pub(in crate::server) fn pid(&self) -> u32 {
+        self.offer.pid
+    }
+
+    /// Which process since the first start it is.
+    pub(in crate::server) fn generation(&self) -> u64 {
+        self.offer.generation
+    }
+
+    /// Its version.
+    pub(in crate::server) fn version(&self) -> &str {
+        &self.offer.version
+    }
+
+    /// The issuers whose tokens it can verify.
+    pub(in crate::server) fn issuers(&self) -> &[String] {
+        &self.offer.issuers
+    }
+
+    /// Says that this process serves, and waits until the other one knows.
+    ///
+    /// # Errors
+    /// When it no longer wants to hand over, and goes on serving.
+    pub(in crate::server) async fn serving(&mut self) -> Result<(), ServeError> {
+        let talk = async {
+            self.wire.send(&Ready::Serving).await?;
+            loop {
+                if let Progress::Handed = self.wire.receive().await? {
+                    return Ok::<_, io::Error>(());
+                }
+            }
+        };
+        let problem = match timeout(ANSWER_TIME, talk).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(problem)) => problem,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        if self.has_ended() {
+            tracing::warn!("the predecessor ended in the middle of the hand-over; this process serves alone");
+            return Ok(());
+        }
+        Err(ServeError::Predecessor(format!("process {} goes on serving: {problem}", self.offer.pid)))
+    }
+
+    /// What is left there, whenever it says so; `None` once it has ended.
+    pub(in crate::server) async fn left(&mut self) -> Option<Left> {
+        loop {
+            match self.wire.receive().await {
+                Ok(Progress::Draining(left)) => return Some(left),
+                Ok(Progress::Handed) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        let Some(end) = &self.end else { return false };
+        let mut asked = [PollFd::new(end, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut asked, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+}
