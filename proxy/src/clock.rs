@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::civil::{DateTime, date};
 use jiff::fmt::rfc2822;
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
+const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// The time since 1970, exact to a tick of the kernel (1 to 10 ms). That is enough for tokens, keys and logs, and
@@ -33,7 +35,11 @@ fn utc(since_epoch: SignedDuration) -> DateTime {
 
 /// ISO 8601 in UTC with milliseconds.
 pub(crate) fn timestamp(unix_ms: i64) -> String {
-    format!("{:.3}Z", utc(SignedDuration::from_millis(unix_ms)))
+    let mut text = String::with_capacity("2026-11-24T02:31:06.123Z".len());
+    // INVARIANT: writing to a `String` cannot fail.
+    let _ = MILLISECONDS.print_datetime(&utc(SignedDuration::from_millis(unix_ms)), &mut text);
+    text.push('Z');
+    text
 }
 
 /// A minute in UTC, for people.

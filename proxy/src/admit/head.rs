@@ -1,7 +1,7 @@
 //! A request head before it is read. Its fields are for [`admit`](super::admit) alone to decide by; pages and logs,
 //! of refused requests too, ask for single ones.
 
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use super::raw::RawHead;
 
@@ -49,18 +49,18 @@ impl<'r> Head<'r> {
     /// The host that is named, as it was sent.
     #[must_use]
     pub fn host(&self) -> Option<&'r [u8]> {
-        self.authority.map(str::as_bytes).or_else(|| self.hint_bytes(header::HOST.as_str()))
+        self.authority.map(str::as_bytes).or_else(|| self.hint_bytes(&header::HOST))
     }
 
     /// The first value of a field that is visible ASCII, for a page or a log: nothing is decided by it.
     #[must_use]
-    pub fn hint(&self, name: &str) -> Option<&'r str> {
+    pub fn hint(&self, name: &HeaderName) -> Option<&'r str> {
         self.headers.get_all(name).iter().find_map(|value| value.to_str().ok())
     }
 
     /// The first value of a field, as [`hint`](Self::hint).
     #[must_use]
-    pub fn hint_bytes(&self, name: &str) -> Option<&'r [u8]> {
+    pub fn hint_bytes(&self, name: &HeaderName) -> Option<&'r [u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)
     }
 }

@@ -98,7 +98,7 @@ impl Escaper for Plain<'_> {
 }
 
 /// Appends `text` with some ASCII characters written otherwise.
-fn push_escaped(out: &mut String, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
+pub(super) fn push_escaped(out: &mut String, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
         if let Some(escaped) = escape(byte) {

@@ -11,6 +11,7 @@ mod details;
 mod escape;
 mod facts;
 mod headers;
+mod json;
 mod languages;
 mod links;
 mod negotiate;
@@ -31,7 +32,7 @@ use std::fmt::{self, Write as _};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
 use portcullis_policy::PolicySet;
@@ -56,6 +57,8 @@ use view::{RenderContext, View, is_verified};
 const SUPPORT_CODE_CHARS_MAX: usize = 900;
 /// Refusing policies named in a support code at most.
 const SEALED_POLICIES_MAX: usize = 8;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The denials of one configuration: everything that does not change between two of them.
 #[derive(Debug)]
@@ -317,7 +320,7 @@ fn policies_digest(set: &PolicySet) -> [u8; 8] {
 /// as a number, so that nothing else of the header is ever shown.
 #[must_use]
 pub fn trace_id(head: &Head<'_>) -> Option<u128> {
-    parse_traceparent(head.hint("traceparent")?)
+    parse_traceparent(head.hint(&TRACEPARENT)?)
 }
 
 fn parse_traceparent(traceparent: &str) -> Option<u128> {

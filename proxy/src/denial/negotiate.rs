@@ -2,7 +2,14 @@
 //!
 //! The hints are forgeable and decide nothing but the form: every form says the same.
 
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderName, USER_AGENT};
+
 use crate::admit::Head;
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 
 /// What a request says about the answer that it can read. Header values as received; nothing of
 /// them is ever reflected.
@@ -60,14 +67,14 @@ impl<'r> RequestHints<'r> {
         Self {
             method: head.method.as_str(),
             query: head.query(),
-            accept: head.hint("accept"),
-            accept_language: head.hint("accept-language"),
-            sec_fetch_mode: head.hint("sec-fetch-mode"),
-            sec_fetch_dest: head.hint("sec-fetch-dest"),
-            x_requested_with: head.hint("x-requested-with"),
-            hx_request: head.hint_bytes("hx-request").is_some(),
-            content_type: head.hint("content-type"),
-            user_agent: head.hint_bytes("user-agent"),
+            accept: head.hint(&ACCEPT),
+            accept_language: head.hint(&ACCEPT_LANGUAGE),
+            sec_fetch_mode: head.hint(&SEC_FETCH_MODE),
+            sec_fetch_dest: head.hint(&SEC_FETCH_DEST),
+            x_requested_with: head.hint(&X_REQUESTED_WITH),
+            hx_request: head.hint_bytes(&HX_REQUEST).is_some(),
+            content_type: head.hint(&CONTENT_TYPE),
+            user_agent: head.hint_bytes(&USER_AGENT),
             is_upgrade: false,
             had_bearer: false,
         }

@@ -1,149 +1,124 @@
 //! Problem details (RFC 9457): the denial for programs, `application/problem+json`.
 
 use portcullis_policy::model::Platform;
-use serde::Serialize;
 
 use super::branding::Branding;
-use super::escape::{Plain, cap, one_line};
+use super::escape::{Escaper as _, cap};
+use super::facts::Facts;
+use super::json::{Object, line, name};
 use super::texts::Texts;
 use super::view::View;
 use crate::refusal::{ErrorInfo, RETRY_AFTER};
 
-/// The members. What disclosure withholds is absent, not empty.
-#[derive(Serialize)]
-struct Problem<'v> {
-    r#type: String,
-    title: String,
-    status: u16,
-    detail: String,
-    instance: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<u32>,
-    error: &'static str,
-    request_id: &'v str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'v str>,
-    timestamp: &'v str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resolution: Option<&'static str>,
-    retryable: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    messages: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasons: Vec<Reason>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    remedies: Vec<Remedy>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app: Option<App>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<Client<'v>>,
-    support: Support<'v>,
+/// Room for the answer; a longer one grows its buffer.
+const PROBLEM_BYTES: usize = 2048;
+
+/// What a view says, as a text of JSON. What disclosure withholds is absent, not empty.
+pub(super) fn json(view: &View<'_>, branding: &Branding, texts: &Texts) -> Vec<u8> {
+    let mut out = String::with_capacity(PROBLEM_BYTES);
+    Object::write(&mut out, |problem| {
+        summary(problem, view, texts);
+        what_helps(problem, view);
+        if let Some(own) = view.own {
+            own_facts(problem, view, own);
+        }
+        problem.object(name!("support"), |support| {
+            if let Some(url) = &branding.contact_url {
+                support.text(name!("url"), url);
+            }
+            if let Some(mail) = &branding.contact_mail {
+                support.text(name!("mail"), &mail.address);
+            }
+            if let Some(code) = view.support_code() {
+                support.text(name!("code"), code);
+            }
+        });
+    });
+    out.into_bytes()
 }
 
-#[derive(Serialize)]
-struct Reason {
-    class: &'static str,
-    code: u32,
-    action: &'static str,
-}
-
-impl From<ErrorInfo> for Reason {
-    fn from(info: ErrorInfo) -> Self {
-        Self { class: info.class.as_str(), code: info.code, action: info.resolution.as_str() }
+/// What happened.
+fn summary(problem: &mut Object<'_>, view: &View<'_>, texts: &Texts) {
+    let info = view.info;
+    problem.written(name!("type"), |out| {
+        out.literal("urn:portcullis:denial:");
+        out.literal(if view.code.is_empty() { info.error } else { &view.code });
+    });
+    problem.written(name!("title"), |out| view.headline(out));
+    problem.number(name!("status"), info.status);
+    problem.written(name!("detail"), |out| {
+        view.lead(out);
+        for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
+            out.literal(texts.space);
+            out.literal(sentence);
+        }
+    });
+    problem.written(name!("instance"), |out| {
+        out.literal("urn:uuid:");
+        out.literal(&view.request_id);
+    });
+    if info.code != 0 {
+        problem.number(name!("code"), info.code);
     }
+    problem.literal(name!("error"), info.error);
+    problem.literal(name!("request_id"), &view.request_id);
+    if let Some(id) = &view.correlation_id {
+        problem.literal(name!("correlation_id"), id);
+    }
+    problem.literal(name!("timestamp"), &view.timestamp);
 }
 
-#[derive(Serialize)]
-struct Remedy {
-    kind: String,
-    text: String,
-    verified: bool,
-}
-
-#[derive(Serialize)]
-struct App {
-    id: String,
-    name: String,
+/// What would end it.
+fn what_helps(problem: &mut Object<'_>, view: &View<'_>) {
+    if view.names_resolution {
+        problem.literal(name!("resolution"), view.info.resolution.as_str());
+    }
+    problem.flag(name!("retryable"), view.is_temporary);
+    if view.is_temporary {
+        problem.number(name!("retry_after"), RETRY_AFTER.as_secs());
+    }
+    problem.list(name!("messages"), view.messages(), |out, message| line(out, message, cap::MESSAGE));
+    problem.list(name!("reasons"), view.reasons(), |out, reason: ErrorInfo| {
+        Object::write(out, |member| {
+            member.literal(name!("class"), reason.class.as_str());
+            member.number(name!("code"), reason.code);
+            member.literal(name!("action"), reason.resolution.as_str());
+        });
+    });
+    problem.list(name!("remedies"), view.remedies(), |out, remedy| {
+        Object::write(out, |member| {
+            member.written(name!("kind"), |out| remedy.kind(out));
+            member.written(name!("text"), |out| view.remedy(remedy, out));
+            member.flag(name!("verified"), remedy.is_verified());
+        });
+    });
 }
 
 /// The user's own facts; null is what is not known.
-#[derive(Serialize)]
-struct Client<'v> {
-    ip: Option<&'v str>,
-    country: Option<String>,
-    platform: Option<&'static str>,
-    device_id: Option<String>,
-    device_state: &'static str,
-}
-
-/// Where help is.
-#[derive(Serialize)]
-struct Support<'v> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'v str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mail: Option<&'v str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'v str>,
-}
-
-/// What a view says, as a text of JSON.
-pub(super) fn json(view: &View<'_>, branding: &Branding, texts: &Texts) -> Vec<u8> {
-    let info = view.info;
-    let kind: &str = if view.code.is_empty() { info.error } else { &view.code };
-    let line = |text: &str, max| one_line(text, max).into_owned();
-    let mut detail = text(|out| view.lead(out));
-    for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
-        detail.push_str(texts.space);
-        detail.push_str(sentence);
+fn own_facts(problem: &mut Object<'_>, view: &View<'_>, own: &Facts<'_>) {
+    if let Some((id, app_name)) = own.app {
+        problem.object(name!("app"), |app| {
+            app.line(name!("id"), id, cap::APP_ID);
+            app.line(name!("name"), app_name, cap::APP_NAME);
+        });
     }
-    let remedies = view.remedies().into_iter().map(|remedy| Remedy {
-        kind: remedy.kind(),
-        text: text(|out| view.remedy(remedy, out)),
-        verified: remedy.is_verified(),
+    problem.object(name!("client"), |client| {
+        match &view.address {
+            Some(address) => client.literal(name!("ip"), address),
+            None => client.null(name!("ip")),
+        }
+        match own.shown_country() {
+            Some(country) => client.line(name!("country"), country, cap::WORD),
+            None => client.null(name!("country")),
+        }
+        match own.platform.map(Platform::as_str) {
+            Some(platform) => client.literal(name!("platform"), platform),
+            None => client.null(name!("platform")),
+        }
+        match own.device.id() {
+            Some(id) => client.line(name!("device_id"), id, cap::DEVICE_ID),
+            None => client.null(name!("device_id")),
+        }
+        client.literal(name!("device_state"), own.device.label());
     });
-    let problem = Problem {
-        r#type: format!("urn:portcullis:denial:{kind}"),
-        title: text(|out| view.headline(out)),
-        status: info.status,
-        detail,
-        instance: format!("urn:uuid:{}", view.request_id),
-        code: (info.code != 0).then_some(info.code),
-        error: info.error,
-        request_id: &view.request_id,
-        correlation_id: view.correlation_id.as_deref(),
-        timestamp: &view.timestamp,
-        resolution: view.names_resolution.then(|| info.resolution.as_str()),
-        retryable: view.is_temporary,
-        retry_after: view.is_temporary.then_some(RETRY_AFTER.as_secs()),
-        messages: view.messages().map(|message| line(message, cap::MESSAGE)).collect(),
-        reasons: view.reasons().into_iter().map(Reason::from).collect(),
-        remedies: remedies.collect(),
-        app: view
-            .own
-            .and_then(|own| own.app)
-            .map(|(id, name)| App { id: line(id, cap::APP_ID), name: line(name, cap::APP_NAME) }),
-        client: view.own.map(|own| Client {
-            ip: view.address.as_deref(),
-            country: own.shown_country().map(|code| line(code, cap::WORD)),
-            platform: own.platform.map(Platform::as_str),
-            device_id: own.device.id().map(|id| line(id, cap::DEVICE_ID)),
-            device_state: own.device.label(),
-        }),
-        support: Support {
-            url: branding.contact_url.as_deref(),
-            mail: branding.contact_mail.as_ref().map(|mail| mail.address.as_str()),
-            code: view.support_code(),
-        },
-    };
-    // INVARIANT: texts and numbers are always JSON.
-    serde_json::to_vec(&problem).unwrap_or_default()
-}
-
-fn text(write: impl FnOnce(&mut Plain<'_>)) -> String {
-    let mut text = String::new();
-    write(&mut Plain(&mut text));
-    text
 }

@@ -131,17 +131,21 @@ impl<'v> View<'v> {
 }
 
 impl RemedyView<'_> {
-    /// The word for programs.
-    pub(super) fn kind(self) -> String {
+    /// Writes the word for programs; those of several parts are joined by `+`.
+    pub(super) fn kind(self, out: &mut impl Escaper) {
         match self {
-            Self::Suggested(kind, _) => kind.to_owned(),
+            Self::Suggested(kind, _) => out.literal(kind),
             Self::Verified(parts) => {
-                let words = parts.iter().map(|remedy| match remedy {
-                    // Programs read this word; the engine's own is another.
-                    Remedy::NewerOs => "update_os",
-                    other => other.as_str(),
-                });
-                words.collect::<Vec<_>>().join("+")
+                for (at, remedy) in parts.iter().enumerate() {
+                    if at > 0 {
+                        out.literal("+");
+                    }
+                    out.literal(match remedy {
+                        // Programs read this word; the engine's own is another.
+                        Remedy::NewerOs => "update_os",
+                        other => other.as_str(),
+                    });
+                }
             }
         }
     }

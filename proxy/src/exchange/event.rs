@@ -83,7 +83,7 @@ impl RequestContext {
         head: &Head<'_>,
         format: AccessFormat,
     ) -> Access {
-        let agent = head.hint_bytes("user-agent");
+        let agent = head.hint_bytes(&http::header::USER_AGENT);
         let Traffic { status, bytes_in, bytes_out, .. } = self.traffic;
         let begun_unix_ms = self.begun_unix_ms();
         Access {

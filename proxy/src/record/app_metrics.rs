@@ -156,8 +156,9 @@ impl AppMetrics {
             self.counters.add(CHALLENGES_AT + end as usize, 1);
         }
         let Some(refusal) = refusal else { return };
-        self.counters.add(REFUSALS_AT + refusal.index(), 1);
-        self.by_refusal.offer(refusal.index(), exemplar(1.0));
+        let index = refusal.index();
+        self.counters.add(REFUSALS_AT + index, 1);
+        self.by_refusal.offer(index, exemplar(1.0));
         if let Refusal::Policy(refused, _) = refusal {
             for reason in refused.reasons.iter() {
                 self.counters.add(UNMET_AT + reason as usize, 1);

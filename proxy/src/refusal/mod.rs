@@ -75,13 +75,16 @@ const OTHERS: [Refusal; 7] = [
     Refusal::Loop,
 ];
 
+// Where each kind begins in [`Refusal::all`].
+const BAD_TOKENS_AT: usize = BadRequest::ALL.len();
+const BAD_SESSIONS_AT: usize = BAD_TOKENS_AT + BadToken::ALL.len();
+const REASONS_AT: usize = BAD_SESSIONS_AT + BadToken::ALL.len();
+const SUBCODES_AT: usize = REASONS_AT + ReasonCode::ALL.len();
+const OTHERS_AT: usize = SUBCODES_AT + SUBCODES.len();
+
 impl Refusal {
     /// How many refusals are counted apart.
-    pub const COUNT: usize = BadRequest::ALL.len()
-        + 2 * BadToken::ALL.len()
-        + ReasonCode::ALL.len()
-        + SUBCODES.len()
-        + OTHERS.len();
+    pub const COUNT: usize = OTHERS_AT + OTHERS.len();
 
     /// Every refusal that is counted apart: one for each reason and code.
     #[must_use]
@@ -92,25 +95,28 @@ impl Refusal {
     /// The position in [`Refusal::all`] of the refusal with this reason and code.
     #[must_use]
     pub fn index(&self) -> usize {
-        let counted = match *self {
+        let other = match *self {
+            Self::BadRequest(bad) => return bad as usize,
+            Self::BadToken(bad) => return BAD_TOKENS_AT + bad as usize,
+            Self::BadSession(bad) => return BAD_SESSIONS_AT + bad as usize,
             Self::Policy(refused, subcode) => {
-                let (reason, subcode) = subcode.fitting(refused);
-                Self::of_reason(reason, subcode)
+                return match subcode.fitting(refused) {
+                    (reason, Subcode::None) => REASONS_AT + reason as usize,
+                    // The first subcode is none.
+                    (_, subcode) => SUBCODES_AT + subcode as usize - 1,
+                };
             }
             // 502 and 504 have one reason and one code.
             Self::Upstream { .. } => Self::Upstream { status: 502 },
-            Self::BadRequest(_)
-            | Self::NoApp
+            Self::NoApp
             | Self::NoToken
-            | Self::BadToken(_)
-            | Self::BadSession(_)
             | Self::KeysUnavailable
             | Self::Internal
             | Self::BodyTooLarge
             | Self::Loop => *self,
         };
         // INVARIANT: every refusal has its place, which a test holds.
-        ALL.iter().position(|known| *known == counted).unwrap_or_default()
+        OTHERS_AT + OTHERS.iter().position(|known| *known == other).unwrap_or_default()
     }
 
     /// A refusal by policies for one reason.

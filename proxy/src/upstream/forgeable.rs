@@ -2,9 +2,6 @@
 //! ([`portcullis_config::reserved`]), those under which this app is told who asks, and all that careless readers
 //! may take for another name.
 
-use std::collections::HashSet;
-
-use ahash::RandomState;
 use portcullis_config::reserved::{RESERVED, fold};
 
 use crate::admit::is_plain_name;
@@ -14,8 +11,7 @@ use crate::admit::is_plain_name;
 pub(super) struct Forgeable {
     /// As careless readers take them, in order; none belongs to the family of another.
     entries: Vec<Entry>,
-    /// What the entries begin with. Nearly all names begin otherwise, and are not looked for.
-    beginnings: HashSet<[u8; 2], RandomState>,
+    beginnings: Beginnings,
     /// Names that pass all the same, in lower case and in this spelling alone.
     passed: Vec<Box<str>>,
 }
@@ -48,7 +44,7 @@ impl Forgeable {
         // What belongs to a family comes behind it, with nothing between but its other members.
         entries.sort_unstable_by(|a, b| a.text.cmp(&b.text).then(b.is_family.cmp(&a.is_family)));
         entries.dedup_by(|next, entry| entry.covers(&next.text));
-        let beginnings = entries.iter().map(|entry| beginning(&entry.text)).collect();
+        let beginnings = Beginnings::of(entries.iter().map(|entry| &*entry.text));
         let passed = passed.map(|name| name.to_ascii_lowercase().into()).collect();
         Self { entries, beginnings, passed }
     }
@@ -60,7 +56,7 @@ impl Forgeable {
 
     /// Whether an entry covers a plain name.
     fn is_listed(&self, name: &str) -> bool {
-        if !self.beginnings.contains(&beginning(name)) {
+        if !self.beginnings.may_begin(name) {
             return false;
         }
         // The last entry that is not behind the name is the only one that can cover it.
@@ -70,10 +66,37 @@ impl Forgeable {
     }
 }
 
-/// The first two signs of a name.
-fn beginning(name: &str) -> [u8; 2] {
-    let mut signs = name.bytes();
-    std::array::from_fn(|_| signs.next().unwrap_or(0))
+/// What entries begin with: for each first sign, the second signs, of which the lower five bits count. Nearly all names
+/// begin otherwise, and are not looked for.
+#[derive(Debug)]
+struct Beginnings(Box<[u32; 256]>);
+
+impl Beginnings {
+    fn of<'e>(entries: impl Iterator<Item = &'e str>) -> Self {
+        let mut seconds = Box::new([0; 256]);
+        for (first, second) in entries.map(beginning) {
+            if let Some(seconds) = seconds.get_mut(usize::from(first)) {
+                *seconds |= second;
+            }
+        }
+        Self(seconds)
+    }
+
+    /// Whether an entry could cover this name.
+    fn may_begin(&self, name: &str) -> bool {
+        let (first, second) = beginning(name);
+        self.0.get(usize::from(first)).is_some_and(|seconds| seconds & second != 0)
+    }
+}
+
+/// The first sign of a name, and the bit of the second.
+fn beginning(name: &str) -> (u8, u32) {
+    let (first, second) = match name.as_bytes() {
+        [first, second, ..] => (*first, *second),
+        [first] => (*first, 0),
+        [] => (0, 0),
+    };
+    (first, 1 << (second & 31))
 }
 
 #[cfg(test)]
