@@ -1,7 +1,7 @@
 //! Whether a request may pass: a head, a connection, one snapshot and one time in; a verdict, and what was learned
 //! of the request, out.
 //!
-//! [`Authorizer::authorize`] is the one screen that matters: admit, route, authenticate, gather, decide. Its only
+//! [`Authorizer::authorize`] is the one screen that matters: admit, enter, route, authenticate, gather, decide. Its only
 //! source of a [`Permit`] is a decision that granted. Nothing here knows pingora: `gateway` judges what a client sent,
 //! and whoever is asked on behalf of another proxy judges what that describes.
 
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderName, HeaderValue};
+use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
@@ -17,7 +18,7 @@ use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 
-use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Site, admit};
+use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
 use crate::decision_record::DecisionRecord;
 use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
@@ -25,6 +26,7 @@ use crate::record::{DecisionCounter, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
 use crate::route::{Found, Route};
 use crate::state::{Snapshot, State};
+use crate::tls::Arrival;
 use crate::token::{self, CachedPrincipal, Presented, RememberedRemedies, TokenLocation};
 use crate::upstream;
 
@@ -35,6 +37,15 @@ pub enum Verdict {
     Permit(Permit),
     /// It may not, and why.
     Refusal(Refusal),
+    /// It has an answer of our own, which is no refusal.
+    Reply(Reply),
+}
+
+/// An answer of our own that is no refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The client is sent to the same place by https (308).
+    ToHttps(HeaderValue),
 }
 
 impl From<Result<Permit, Refusal>> for Verdict {
@@ -88,6 +99,8 @@ pub struct Authorizer<'s> {
     pub snapshot: &'s Snapshot,
     /// Whose permit it will be.
     pub request_id: RequestId,
+    /// How it reached us.
+    pub arrival: &'s Arrival,
     /// Unix milliseconds.
     pub now_unix_ms: i64,
     /// Whether this request was judged before; it is counted once.
@@ -107,28 +120,33 @@ struct AccessRequest<'r> {
 impl Authorizer<'_> {
     /// Judges a request; `facts` are what was learned, whatever the verdict is.
     pub fn authorize(&self, head: &Head<'_>, connection: Connection, facts: &mut RequestFacts) -> Verdict {
-        self.judge(head, connection, facts).into()
+        let entered = self.admit(head, connection, facts).and_then(|request| {
+            let reply = self.enter(&request, head)?;
+            Ok((request, reply))
+        });
+        match entered {
+            Ok((_, Some(reply))) => Verdict::Reply(reply),
+            Ok((request, None)) => self.judge(&request, facts).into(),
+            Err(refusal) => Verdict::Refusal(refusal),
+        }
     }
 
-    /// Admit, route, authenticate, gather, decide: in this order, each from the former's result.
-    fn judge(
-        &self,
-        head: &Head<'_>,
-        connection: Connection,
-        facts: &mut RequestFacts,
-    ) -> Result<Permit, Refusal> {
-        let request = self.admit(head, connection, facts)?;
-        let route = self.route(&request)?;
+    /// Route, authenticate, gather, decide: in this order, each from the former's result.
+    fn judge(&self, request: &AdmittedRequest<'_>, facts: &mut RequestFacts) -> Result<Permit, Refusal> {
+        let route = self.route(request)?;
         (facts.app, facts.host) = (Some(route.app), Some(route.host));
         let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
-        let (caller, place) = self.authenticate(&request, app)?;
+        let (caller, place) = self.authenticate(request, app)?;
         facts.authorization_is_verified = place == TokenLocation::Authorization;
         let caller = &*facts.caller.insert(caller);
-        // Not before: what an app allows is nothing for strangers to find out.
-        accepted_by_app(&request, app)?;
+        // Not before: what an app asks for, and what it allows, is nothing for strangers to find out.
+        let handshake = self.arrival.handshake.as_deref();
+        let client = self.snapshot.tls.authenticate_client(route.app.0, handshake, self.now());
+        client.map_err(Refusal::ClientCertificate)?;
+        accepted_by_app(request, app)?;
 
-        let context = context::gather(&request, caller.token(), &self.snapshot.geo);
+        let context = context::gather(request, caller.token(), &self.snapshot.geo);
         facts.country = context.country;
         facts.platform = context.platform.known();
         facts.client_app = context.client_app.known();
@@ -179,6 +197,29 @@ impl Authorizer<'_> {
             return Err(Refusal::Loop);
         }
         Ok(request)
+    }
+
+    /// What the listener says to a request before anybody asks for whom it is: whether the host is one that its
+    /// connection may ask for, and whether it is sent to https. A listener that sends there lets nobody in.
+    fn enter(&self, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Result<Option<Reply>, Refusal> {
+        let tls = &self.snapshot.tls;
+        let Some(listener) = self.arrival.listener.and_then(|index| tls.listener(index)) else {
+            return Ok(None);
+        };
+        if let (Some(handshake), Some(names)) = (&self.arrival.handshake, &listener.names) {
+            let misdirected = |_| Refusal::BadRequest(BadRequest::Misdirected);
+            names.direct(handshake, request.host()).map_err(misdirected)?;
+        }
+        // Whom a trusted proxy took in by https is there already.
+        let Some(port) = listener.redirect_port.filter(|_| request.site().scheme == Scheme::Http) else {
+            return Ok(None);
+        };
+        // What a certificate names, everybody can see. Where a balancer has the certificates, nobody here knows them.
+        let host = request.host();
+        if !tls.names_host(host).unwrap_or_else(|| self.snapshot.routes.has_host(host)) {
+            return Err(self.unknown_app(request, Refusal::NoApp));
+        }
+        Ok(Some(Reply::ToHttps(https_location(host, port, head.target).ok_or(Refusal::Internal)?)))
     }
 
     fn route<'s>(&'s self, request: &'s AdmittedRequest<'_>) -> Result<Route<'s>, Refusal> {
@@ -355,6 +396,13 @@ const fn bad_token(refusal: Refusal, place: TokenLocation) -> Refusal {
     }
 }
 
+/// The same target by https. It was admitted as an absolute path, and the rest of it can say what it likes.
+fn https_location(host: &str, port: u16, target: &[u8]) -> Option<HeaderValue> {
+    let port = if port == Scheme::Https.port() { String::new() } else { format!(":{port}") };
+    let target = percent_encode(target, CONTROLS);
+    HeaderValue::try_from(format!("https://{host}{port}{target}")).ok()
+}
+
 /// Whether the app's settings let such a request through at all.
 fn accepted_by_app(request: &AdmittedRequest<'_>, app: &App) -> Result<(), Refusal> {
     // It would authenticate the connection to the app, and with it whoever is sent there next.
@@ -428,6 +476,7 @@ upstreams = ["http://127.0.0.1:9"]
             state,
             snapshot: &snapshot,
             request_id: RequestId(7),
+            arrival: &Arrival::default(),
             now_unix_ms: 1_795_773_600_000,
             is_repeated: false,
         };

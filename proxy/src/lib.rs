@@ -25,5 +25,6 @@ pub mod refusal;
 pub mod route;
 pub mod server;
 pub mod state;
+pub mod tls;
 pub mod token;
 pub mod upstream;

@@ -76,6 +76,12 @@ impl Routes {
         Self { hosts }
     }
 
+    /// Whether some app has this host.
+    #[must_use]
+    pub fn has_host(&self, host: &str) -> bool {
+        self.hosts.contains_key(host)
+    }
+
     /// The app with the longest prefix for this host and path, if any; `others` are further paths that the
     /// request may be about. No allocation unless there are such, or letter case decides on the context.
     #[must_use]

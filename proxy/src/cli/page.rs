@@ -140,10 +140,12 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         Refusal::BadRequest(BadRequest::Target) => scene.name = "bad-request".to_owned(),
         Refusal::BadToken(BadToken::Signature) => scene.name = "token-invalid".to_owned(),
         Refusal::BadToken(BadToken::Expired | BadToken::Revoked) => {}
+        Refusal::BadRequest(BadRequest::Misdirected) => {}
         // Shown as those above, or as `no-token`.
         Refusal::BadRequest(_) | Refusal::BadToken(_) | Refusal::BadSession(_) => return None,
         Refusal::NoApp
         | Refusal::NoToken
+        | Refusal::ClientCertificate(_)
         | Refusal::KeysUnavailable
         | Refusal::Internal
         | Refusal::Upstream { .. }

@@ -130,7 +130,11 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
             let known = BY_POLICIES.iter().find(|(code, _)| *code == view.info.code);
             return known.map_or_else(|| written(DENIED, &view.code), |(_, value)| value.clone());
         }
-        Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) | Refusal::KeysUnavailable => DENIED,
+        Refusal::NoToken
+        | Refusal::BadToken(_)
+        | Refusal::BadSession(_)
+        | Refusal::ClientCertificate(_)
+        | Refusal::KeysUnavailable => DENIED,
         Refusal::BadRequest(_) | Refusal::BodyTooLarge => "http_request_error",
         Refusal::NoApp => "destination_not_found",
         Refusal::Internal => "proxy_internal_error",
@@ -200,6 +204,7 @@ fn challenge(
         Refusal::Policy(..)
         | Refusal::NoToken
         | Refusal::BadSession(_)
+        | Refusal::ClientCertificate(_)
         | Refusal::KeysUnavailable
         | Refusal::BadRequest(_)
         | Refusal::NoApp

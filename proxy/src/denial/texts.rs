@@ -234,9 +234,14 @@ texts! {
     lead_fault();
     lead_upstream();
     lead_groups();
+    lead_certificate_missing();
+    lead_certificate_untrusted();
+    lead_certificate_revoked();
+    lead_certificate_expired();
     lead_sign_in();
     lead_sign_in_again();
     lead_bad_request();
+    lead_misdirected();
     lead_no_app();
     lead_too_large();
 

@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts};
 use crate::clock;
-use crate::refusal::{ErrorInfo, Refusal, Resolution, Subcode};
+use crate::refusal::{BadRequest, ClientCertificateProblem, ErrorInfo, Refusal, Resolution, Subcode};
 
 /// What a denial is told with, beside the facts.
 #[derive(Debug)]
@@ -91,11 +91,27 @@ impl Headline {
                 ),
             },
             Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
-            Refusal::KeysUnavailable => (unavailable, &texts.lead_unavailable, None),
+            Refusal::KeysUnavailable | Refusal::ClientCertificate(ClientCertificateProblem::Unverifiable) => {
+                (unavailable, &texts.lead_unavailable, None)
+            }
+            Refusal::ClientCertificate(problem) => (
+                (Some(&texts.headline_context), &texts.headline_context_nameless),
+                match problem {
+                    ClientCertificateProblem::Missing => &texts.lead_certificate_missing,
+                    ClientCertificateProblem::Untrusted => &texts.lead_certificate_untrusted,
+                    ClientCertificateProblem::Revoked => &texts.lead_certificate_revoked,
+                    ClientCertificateProblem::Expired => &texts.lead_certificate_expired,
+                    ClientCertificateProblem::Unverifiable => &texts.lead_unavailable,
+                },
+                None,
+            ),
             Refusal::NoToken | Refusal::BadSession(_) => {
                 ((None, &texts.headline_sign_in), &texts.lead_sign_in, None)
             }
             Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
+            Refusal::BadRequest(BadRequest::Misdirected) => {
+                ((None, &texts.headline_bad_request), &texts.lead_misdirected, None)
+            }
             Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
             Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
             Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
@@ -122,6 +138,7 @@ impl<'v> View<'v> {
             | Refusal::NoToken
             | Refusal::BadToken(_)
             | Refusal::BadSession(_)
+            | Refusal::ClientCertificate(_)
             | Refusal::KeysUnavailable
             | Refusal::Internal
             | Refusal::Upstream { .. }
@@ -224,7 +241,8 @@ impl<'v> View<'v> {
 /// Whether the reader's token was verified. Exhaustive: a new refusal must say on which side it is.
 pub(super) const fn is_verified(refusal: &Refusal) -> bool {
     match refusal {
-        Refusal::Policy(..) | Refusal::Upstream { .. } => true,
+        // Asked for only once somebody is known.
+        Refusal::Policy(..) | Refusal::ClientCertificate(_) | Refusal::Upstream { .. } => true,
         Refusal::BadRequest(_)
         | Refusal::NoApp
         | Refusal::NoToken

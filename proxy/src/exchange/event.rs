@@ -23,7 +23,7 @@ impl RequestContext {
         }
         let stage = match self.progress {
             Progress::Aborted(_, stage) => Some(stage),
-            Progress::Received | Progress::Refused(_) | Progress::Permitted(_) => None,
+            Progress::Received | Progress::Refused(_) | Progress::Replied | Progress::Permitted(_) => None,
         };
         self.app_metrics().ended(Ended {
             outcome,

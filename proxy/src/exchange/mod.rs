@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::HeaderValue;
+use http::header::STRICT_TRANSPORT_SECURITY;
 use portcullis_config::settings::App;
 use portcullis_policy::signals::{AppIndex, RequestId};
 
-use crate::admit::{Connection, Head};
+use crate::admit::{Connection, Head, Scheme};
 use crate::authorize::{Authorizer, RequestFacts, Verdict};
 use crate::clock;
 use crate::denial::Answer;
@@ -20,6 +21,7 @@ use crate::failure::NetworkFailure;
 use crate::record::{AppMetrics, Outcome, Traffic};
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, State};
+use crate::tls::{Arrival, Origin};
 use crate::upstream;
 
 pub use progress::Progress;
@@ -40,6 +42,7 @@ pub struct RequestContext {
     now_unix_ms: i64,
     /// `None` when its other end has no address.
     pub(crate) connection: Option<Connection>,
+    pub(crate) arrival: Arrival,
     pub(crate) progress: Progress,
     pub(crate) facts: RequestFacts,
     pub(crate) forwarding: Forwarding,
@@ -82,6 +85,7 @@ impl RequestContext {
             id_value: OnceLock::new(),
             now_unix_ms: clock::millis(since),
             connection: None,
+            arrival: Arrival::default(),
             progress: Progress::Received,
             facts: RequestFacts::default(),
             forwarding: Forwarding::default(),
@@ -125,7 +129,8 @@ impl RequestContext {
                 self.progress = Progress::Permitted(permit);
                 return Ok(());
             }
-            Verdict::Permit(_) => Refusal::NoApp,
+            // Another app, or none: what began it is over.
+            Verdict::Permit(_) | Verdict::Reply(_) => Refusal::NoApp,
             Verdict::Refusal(refusal) => refusal,
         };
         self.progress = Progress::Refused(refusal);
@@ -135,7 +140,11 @@ impl RequestContext {
     /// The answer to this refusal.
     pub(crate) fn denial(&mut self, refusal: &Refusal, head: &Head<'_>) -> Answer {
         let (authorizer, facts) = self.authorizer();
-        authorizer.denial(refusal, head, facts)
+        let mut answer = authorizer.denial(refusal, head, facts);
+        if let Some((value, _)) = self.hsts() {
+            answer.headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
+        }
+        answer
     }
 
     /// What judges this request, and the facts that it fills in.
@@ -144,10 +153,22 @@ impl RequestContext {
             state: self.state,
             snapshot: &self.snapshot,
             request_id: self.request_id,
+            arrival: &self.arrival,
             now_unix_ms: self.now_unix_ms,
             is_repeated: self.is_judged,
         };
         (authorizer, &mut self.facts)
+    }
+
+    /// `Strict-Transport-Security` of the answer, where the client came by https (RFC 6797, section 7.2). An app's
+    /// own is shown to whoever is known: to others all apps are one.
+    pub(crate) fn hsts(&self) -> Option<(&HeaderValue, Origin)> {
+        let is_https = match self.facts.site {
+            Some(site) => site.scheme == Scheme::Https,
+            None => self.connection.is_some_and(|connection| connection.tls),
+        };
+        let app = self.facts.app.filter(|_| self.facts.caller.is_some());
+        is_https.then(|| self.snapshot.tls.hsts(self.arrival.listener, app.map(|app| app.0)))?
     }
 
     /// The request's end: metrics and logs get to know it, once.
@@ -155,6 +176,7 @@ impl RequestContext {
         self.traffic = traffic;
         match self.progress {
             Progress::Refused(refusal) => self.record(Outcome::of(&refusal), Some(&refusal), Some(head)),
+            Progress::Replied => self.record(Outcome::Replied, None, Some(head)),
             Progress::Permitted(_) => self.record(Outcome::Granted, None, Some(head)),
             Progress::Aborted(..) => self.record(Outcome::Aborted, None, Some(head)),
             Progress::Received => self.record(Outcome::Failed, None, None),

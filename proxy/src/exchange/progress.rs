@@ -13,6 +13,8 @@ pub enum Progress {
     Received,
     /// Refused; the answer is written, or there is nobody to read it.
     Refused(Refusal),
+    /// Answered by ourselves, and not refused.
+    Replied,
     /// Let in.
     Permitted(Permit),
     /// Let in, and then the client went away before its answer was whole.
@@ -24,7 +26,7 @@ impl Progress {
     pub fn abort(&mut self, stage: Stage) {
         *self = match std::mem::replace(self, Self::Received) {
             Self::Permitted(permit) => Self::Aborted(permit, stage),
-            before @ (Self::Received | Self::Refused(_) | Self::Aborted(..)) => before,
+            before @ (Self::Received | Self::Refused(_) | Self::Replied | Self::Aborted(..)) => before,
         };
     }
 }

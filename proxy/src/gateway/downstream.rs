@@ -3,19 +3,20 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::Method;
+use http::header::{CONTENT_LENGTH, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, Result, Session};
-use portcullis_config::settings::Listener;
 
 use crate::admit::{Connection, Head, RawHead};
-use crate::authorize::Verdict;
+use crate::authorize::{Reply, Verdict};
 use crate::denial::Answer;
 use crate::exchange::{Progress, RequestContext};
 use crate::received::InspectedStream;
 use crate::record::{Stage, Traffic};
 use crate::refusal::{BadRequest, Refusal};
+use crate::tls::{Arrival, Tls};
 
 /// A head as the rooms behind the hooks know it.
 pub(super) fn head(header: &RequestHeader) -> Head<'_> {
@@ -24,14 +25,15 @@ pub(super) fn head(header: &RequestHeader) -> Head<'_> {
 }
 
 /// The connection that a session's requests come on; `None` when its other end has no address.
-pub(super) fn connection(session: &Session, listeners: &[Listener]) -> Option<Connection> {
+pub(super) fn connection(session: &Session, tls: &Tls, arrival: &mut Arrival) -> Option<Connection> {
     let peer = session.client_addr()?.as_inet()?.ip();
     let local = session.server_addr().and_then(|address| address.as_inet()).map(SocketAddr::port);
-    let listener = listeners.iter().find(|listener| Some(listener.address.port()) == local);
+    arrival.listener = local.and_then(|port| tls.position_by_port(port));
+    let listener = arrival.listener.and_then(|index| tls.listener(index));
     Some(Connection {
         peer,
         tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
-        port: listener.and_then(|listener| listener.public_port).or(local),
+        port: listener.map(|listener| listener.public_port).or(local),
     })
 }
 
@@ -117,6 +119,17 @@ pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) ->
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// The answer of a reply.
+pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
+    let Reply::ToHttps(location) = reply;
+    let headers = HeaderMap::from_iter([
+        (LOCATION, location),
+        (CONTENT_LENGTH, const { HeaderValue::from_static("0") }),
+        (HeaderName::from_static("x-request-id"), request_id),
+    ]);
+    Answer { status: 308, headers, body: Bytes::new(), repeats: 0 }
 }
 
 /// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.

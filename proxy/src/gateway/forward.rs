@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::Version;
-use http::header::UPGRADE;
+use http::header::{STRICT_TRANSPORT_SECURITY, UPGRADE};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 
 use crate::exchange::{Progress, RequestContext};
 use crate::failure::NetworkFailure;
+use crate::tls::Origin;
 use crate::upstream::{self, ForwardedFor};
 
 /// Where the request is sent next.
@@ -80,6 +81,12 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
         .map_err(|odd| Error::explain(ErrorType::InvalidHTTPHeader, odd.as_str()))?;
     let is_final =
         !answer.status.is_informational() || answer.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    if is_final && let Some((value, origin)) = ctx.hsts() {
+        let value = value.clone();
+        if origin == Origin::App || !answer.headers.contains_key(STRICT_TRANSPORT_SECURITY) {
+            answer.insert_header(STRICT_TRANSPORT_SECURITY, value)?;
+        }
+    }
     if is_final && let Some(endpoint) = ctx.endpoint() {
         endpoint.succeeded();
     }

@@ -16,7 +16,9 @@ use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
 use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 
-use self::downstream::{authorize, check_body, connection, head, reauthorize, refusal_of, traffic, write};
+use self::downstream::{
+    answer_of, authorize, check_body, connection, head, reauthorize, refusal_of, traffic, write,
+};
 use crate::authorize::Verdict;
 use crate::exchange::{Progress, RequestContext};
 use crate::failure::NetworkFailure;
@@ -62,7 +64,8 @@ impl ProxyHttp for Gateway {
         }
         // A client that takes nothing of its answer is idle too.
         session.set_write_timeout(Some(idle));
-        ctx.connection = connection(session, &ctx.snapshot.config.server.listeners);
+        let ctx = &mut **ctx;
+        ctx.connection = connection(session, &ctx.snapshot.tls, &mut ctx.arrival);
         Ok(())
     }
 
@@ -80,6 +83,11 @@ impl ProxyHttp for Gateway {
                     forward::set_upgrade(header, ctx.facts.presence.websocket)?;
                 }
                 return Ok(false);
+            }
+            Verdict::Reply(reply) => {
+                ctx.progress = Progress::Replied;
+                write(session, answer_of(reply, ctx.id_value()), false).await?;
+                return Ok(true);
             }
             Verdict::Refusal(refusal) => refusal,
         };

@@ -150,6 +150,7 @@ impl AppMetrics {
             | Outcome::Unauthenticated
             | Outcome::Unavailable
             | Outcome::Rejected
+            | Outcome::Replied
             | Outcome::Failed => None,
         });
         if let Some(end) = end {

@@ -172,8 +172,8 @@ impl Metrics {
             page.family(&names::GEO_BUILT).value(&[], built);
         }
         let mut certificates = page.family(&names::CERTIFICATE);
-        for (listener, not_after) in serving.certificates {
-            certificates.value(&[listener], *not_after);
+        for (listener, name, not_after) in &serving.certificates {
+            certificates.value(&[listener, name], *not_after);
         }
         page.family(&names::HANDSHAKES).value(&[], serving.handshakes_failed);
         let mut entries = page.family(&names::LOG_ENTRIES);

@@ -50,7 +50,7 @@ macro_rules! families {
 
 families! {
     REQUESTS: Counter "portcullis_requests_total" ["app", "outcome"]
-        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, failed, aborted (let in; the client went away before the answer was whole).";
+        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, failed, replied (sent to https), aborted (let in; the client went away before the answer was whole).";
     ABORTS: Counter "portcullis_client_aborts_total" ["app", "stage"]
         "Requests that were let in and whose client went away: before-answer, during-answer, socket (a WebSocket that was not closed but broke).";
     CLIENT_BYTES: Counter "portcullis_client_bytes_total" ["app", "direction"]
@@ -125,8 +125,8 @@ families! {
         "Policies of the configuration that serves, by state.";
     GEO_BUILT: Gauge "portcullis_geo_database_build_timestamp_seconds" []
         "When the country database was built by its maker; absent without one.";
-    CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener"]
-        "When the certificate that a listener was started with expires.";
+    CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener", "name"]
+        "When the certificate expires that a listener serves now, by each name of it.";
     HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" []
         "Handshakes of TLS (and of HTTP/2 behind it) with clients that failed, on all listeners: probes, plain requests to a TLS port, scanners, clients that do not trust the certificate.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]

@@ -1,6 +1,6 @@
 //! How a request ended, in one word.
 
-use crate::refusal::Refusal;
+use crate::refusal::{ClientCertificateProblem, Refusal};
 
 portcullis_policy::words! {
     /// How a request ended, for the label `outcome`.
@@ -19,6 +19,8 @@ portcullis_policy::words! {
         Rejected = "rejected",
         /// The app did not answer, or a fault of ours.
         Failed = "failed",
+        /// An answer of our own that is no refusal: sent to https.
+        Replied = "replied",
         /// Let in; the client went away before the answer was whole.
         Aborted = "aborted",
     }
@@ -32,6 +34,13 @@ impl Outcome {
             Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
             Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
             Refusal::KeysUnavailable => Self::Unavailable,
+            Refusal::ClientCertificate(problem) => match problem {
+                ClientCertificateProblem::Unverifiable => Self::Unavailable,
+                ClientCertificateProblem::Missing
+                | ClientCertificateProblem::Untrusted
+                | ClientCertificateProblem::Revoked
+                | ClientCertificateProblem::Expired => Self::Denied,
+            },
             Refusal::Policy(..) => match refusal.info().status {
                 401 => Self::Challenged,
                 503 => Self::Unavailable,

@@ -27,8 +27,8 @@ pub struct Serving<'s> {
     pub issuers: Vec<IssuerReading<'s>>,
     /// When the country database was built, in Unix seconds.
     pub geo_built: Option<u64>,
-    /// Listeners with TLS, and when their certificates expire, in Unix seconds.
-    pub certificates: &'s [(String, i64)],
+    /// Listeners with TLS, each name of their certificates, and when that expires, in Unix seconds.
+    pub certificates: Vec<(String, &'s str, i64)>,
     /// Verified tokens that are remembered.
     pub cached: usize,
     /// Log entries: written, dropped, failed.

@@ -27,7 +27,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
             unused: vec![("weak", 1)],
         }],
         geo_built: Some(1_700_000_000),
-        certificates: &[],
+        certificates: Vec::new(),
         cached: 0,
         log_entries: [0; 4],
         access_entries: [0; 3],

@@ -54,6 +54,8 @@ words! {
         PathLookAlike = "path-look-alikes",
         /// The same with [`PathForm::Decomposed`].
         PathDecomposed = "path-decomposed",
+        /// It is for another host than its connection was opened for (421).
+        Misdirected = "misdirected",
     }
 }
 
@@ -102,5 +104,21 @@ words! {
         Revoked = "token-revoked",
         /// It is in `Authorization`, where the app takes none.
         Place = "token-place",
+    }
+}
+
+words! {
+    /// Why a client certificate, or the lack of one, keeps a request out of an app that asks for it.
+    pub enum ClientCertificateProblem {
+        /// There is none.
+        Missing = "client-certificate-missing",
+        /// It comes from none of the app's authorities, is not made for clients, or cannot be read.
+        Untrusted = "client-certificate-untrusted",
+        /// Its authority withdrew it.
+        Revoked = "client-certificate-revoked",
+        /// Its time is over, or is still to come.
+        Expired = "client-certificate-expired",
+        /// The revocation lists do not speak of it, or are out of date: temporary (503).
+        Unverifiable = "client-certificate-unverifiable",
     }
 }

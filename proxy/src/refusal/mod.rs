@@ -12,7 +12,7 @@ use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::Principal;
 
-pub use bad::{BadRequest, BadToken};
+pub use bad::{BadRequest, BadToken, ClientCertificateProblem};
 pub use subcode::{Carrier, Subcode};
 pub use table::{Class, ErrorInfo, RETRY_AFTER, Resolution};
 
@@ -30,6 +30,8 @@ pub enum Refusal {
     /// The token in a cookie or header of the app's own is not valid (401). Answered exactly as [`Refusal::NoToken`]:
     /// any other answer would tell strangers the cookie's name.
     BadSession(BadToken),
+    /// The client showed no certificate, or one that does not count, to an app that asks for it (403, 503).
+    ClientCertificate(ClientCertificateProblem),
     /// The keys to verify the token are not available: temporary (503).
     KeysUnavailable,
     /// The policies refuse; the subcode narrows the code that is shown.
@@ -52,6 +54,7 @@ static ALL: LazyLock<Vec<Refusal>> = LazyLock::new(|| {
     all.extend(BadRequest::ALL.map(Refusal::BadRequest));
     all.extend(BadToken::ALL.map(Refusal::BadToken));
     all.extend(BadToken::ALL.map(Refusal::BadSession));
+    all.extend(ClientCertificateProblem::ALL.map(Refusal::ClientCertificate));
     all.extend(ReasonCode::ALL.map(|reason| Refusal::of_reason(reason, Subcode::None)));
     all.extend(SUBCODES.map(|(reason, subcode)| Refusal::of_reason(reason, subcode)));
     all.extend(OTHERS);
@@ -78,7 +81,8 @@ const OTHERS: [Refusal; 7] = [
 // Where each kind begins in [`Refusal::all`].
 const BAD_TOKENS_AT: usize = BadRequest::ALL.len();
 const BAD_SESSIONS_AT: usize = BAD_TOKENS_AT + BadToken::ALL.len();
-const REASONS_AT: usize = BAD_SESSIONS_AT + BadToken::ALL.len();
+const CLIENT_CERTIFICATES_AT: usize = BAD_SESSIONS_AT + BadToken::ALL.len();
+const REASONS_AT: usize = CLIENT_CERTIFICATES_AT + ClientCertificateProblem::ALL.len();
 const SUBCODES_AT: usize = REASONS_AT + ReasonCode::ALL.len();
 const OTHERS_AT: usize = SUBCODES_AT + SUBCODES.len();
 
@@ -99,6 +103,7 @@ impl Refusal {
             Self::BadRequest(bad) => return bad as usize,
             Self::BadToken(bad) => return BAD_TOKENS_AT + bad as usize,
             Self::BadSession(bad) => return BAD_SESSIONS_AT + bad as usize,
+            Self::ClientCertificate(problem) => return CLIENT_CERTIFICATES_AT + problem as usize,
             Self::Policy(refused, subcode) => {
                 return match subcode.fitting(refused) {
                     (reason, Subcode::None) => REASONS_AT + reason as usize,
@@ -140,8 +145,8 @@ impl Refusal {
     /// Its row of the table: code, status, resolution, words and text.
     #[must_use]
     pub const fn info(&self) -> ErrorInfo {
-        use Class::{Request, Session, Unavailable};
-        use Resolution::{ContactAdmin, FixRequest, RetryLater, SignIn};
+        use Class::{Device, Request, Session, Unavailable};
+        use Resolution::{ChangeContext, ContactAdmin, FixRequest, RetryLater, SignIn};
         match self {
             Self::Policy(refused, subcode) => {
                 let (reason, subcode) = subcode.fitting(*refused);
@@ -157,6 +162,8 @@ impl Refusal {
                     // RFC 6455, section 4.2.2.
                     BadRequest::Origin => 403,
                     BadRequest::MethodNotAllowed => 405,
+                    // RFC 9110, section 15.5.20.
+                    BadRequest::Misdirected => 421,
                     _ => 400,
                 };
                 ErrorInfo::new(bad.as_str(), "bad_request", 0, Request, FixRequest, status)
@@ -171,6 +178,27 @@ impl Refusal {
             }
             Self::BadSession(bad) => {
                 ErrorInfo::new(bad.as_str(), "sign_in_required", 50058, Session, SignIn, 401)
+            }
+            // Numbers of our own: those of Microsoft are about certificates that sign a user in.
+            Self::ClientCertificate(problem) => {
+                let (error, code, class, resolution, status) = match problem {
+                    ClientCertificateProblem::Missing => {
+                        ("client_certificate_required", 880_101, Device, ChangeContext, 403)
+                    }
+                    ClientCertificateProblem::Untrusted => {
+                        ("client_certificate_not_accepted", 880_102, Device, ChangeContext, 403)
+                    }
+                    ClientCertificateProblem::Revoked => {
+                        ("client_certificate_revoked", 880_103, Device, ContactAdmin, 403)
+                    }
+                    ClientCertificateProblem::Expired => {
+                        ("client_certificate_expired", 880_104, Device, ContactAdmin, 403)
+                    }
+                    ClientCertificateProblem::Unverifiable => {
+                        ("temporarily_unavailable", 880_105, Unavailable, RetryLater, 503)
+                    }
+                };
+                ErrorInfo::new(problem.as_str(), error, code, class, resolution, status)
             }
             Self::NoToken => ErrorInfo::new("no-token", "sign_in_required", 50058, Session, SignIn, 401),
             Self::NoApp => ErrorInfo::new("no-app", "not_found", 0, Request, FixRequest, 404),

@@ -16,7 +16,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::error::ServeError;
-use super::pair::check_pair;
 use crate::admin::Left;
 
 const PAUSE: Duration = Duration::from_millis(50);
@@ -60,8 +59,7 @@ pub(super) fn acceptor(listener: &Listener) -> Result<Option<Acceptor>, ServeErr
         address: listener.address.to_string(),
         problem: problem.to_string(),
     };
-    // Pingora would panic.
-    check_pair(pair).map_err(|problem| fail(&problem))?;
+    // The state has read the pair already: pingora would panic.
     let path = |path: &std::path::Path| path.to_str().map(ToOwned::to_owned);
     let (certificate, key) =
         path(&pair.certificate).zip(path(&pair.key)).ok_or_else(|| fail(&"the path is not UTF-8"))?;

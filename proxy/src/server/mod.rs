@@ -9,7 +9,6 @@ mod drain;
 mod error;
 mod handover;
 mod notify;
-mod pair;
 mod pid_file;
 mod process;
 mod runtimes;
@@ -33,7 +32,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub use error::{End, ServeError};
-pub(crate) use pair::check_pair;
 pub use process::{Process, prepare_process};
 
 use self::accept::Open;

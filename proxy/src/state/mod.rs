@@ -3,8 +3,6 @@
 //! A reload builds a whole new snapshot and swaps the pointer, or changes nothing. A request takes
 //! its snapshot first and sees no other; no request waits for a reload.
 
-mod certificates;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +10,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use portcullis_config::diagnose::{Diagnostic, render_text};
-use portcullis_config::{Config, load, settings};
+use portcullis_config::diagnose::{Diagnostic, Severity, render_text};
+use portcullis_config::{Config, Loaded, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
-
-pub(crate) use certificates::PEM_BYTES_MAX;
 
 use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
@@ -27,6 +23,7 @@ use crate::record::{
     AppMetrics, DecisionLog, Format, IssuerReading, Metrics, PolicyCounters, PolicyReading, Serving,
 };
 use crate::route::Routes;
+use crate::tls::{self, Tls};
 use crate::token::{KeyStore, TokenCache, Verifier};
 use crate::upstream::Upstreams;
 
@@ -54,6 +51,8 @@ pub struct Snapshot {
     pub denials: Denials,
     /// Addresses and connections of the apps.
     pub upstreams: Upstreams,
+    /// Certificates of the listeners, and what clients are asked for.
+    pub tls: Tls,
     /// Counters by app.
     pub app_metrics: Vec<Arc<AppMetrics>>,
     /// Counters for requests that reach no app.
@@ -81,8 +80,6 @@ pub struct State {
     pub metrics: Metrics,
     /// The decision log.
     pub log: DecisionLog,
-    /// Listeners with TLS, and when the certificates that they started with expire.
-    certificates: Vec<(String, i64)>,
     // Held by reloads alone, never by a request.
     reloading: Mutex<()>,
     /// Snapshots that no new request takes; see [`State::drop_retired`].
@@ -105,7 +102,23 @@ pub enum StateError {
 /// # Errors
 /// The diagnostics, rendered as text.
 pub fn read(path: &Path) -> Result<Config, StateError> {
-    let loaded = load(path);
+    accept(load(path))
+}
+
+/// The same, with a look at the certificates and lists that it would serve with.
+fn read_to_serve(path: &Path) -> Result<Config, StateError> {
+    let mut loaded = load(path);
+    if let Some(config) = &loaded.config {
+        let found = tls::inspect::look(&loaded, config, unix_now());
+        if found.iter().any(|one| one.severity == Severity::Error) {
+            loaded.config = None;
+        }
+        loaded.diagnostics.extend(found);
+    }
+    accept(loaded)
+}
+
+fn accept(loaded: Loaded) -> Result<Config, StateError> {
     let text = |diagnostics: &[Diagnostic]| render_text(diagnostics, &loaded.sources);
     match loaded.config {
         Some(config) => {
@@ -205,6 +218,8 @@ fn build(
         geo: geo(&config)?,
         denials,
         upstreams: Upstreams::new(generation, &config.apps).map_err(StateError::Configuration)?,
+        tls: Tls::new(&config, former.map(|former| &former.tls))
+            .map_err(|problem| StateError::Configuration(format!("error[tls/unusable]: {problem}\n")))?,
         app_metrics: config.apps.iter().map(|app| app_metrics(&app.id, former)).collect(),
         unknown_app_metrics: former.map_or_else(
             || Arc::new(AppMetrics::new(None)),
@@ -240,14 +255,12 @@ impl State {
     }
 
     fn load(path: &Path) -> Result<Self, StateError> {
-        let config = read(path)?;
+        let config = read_to_serve(path)?;
         let metrics = Metrics::new();
         let log = DecisionLog::open(&config.server.decision_log).map_err(StateError::Log)?;
-        let certificates = certificates::expiries(&config.server.listeners);
         let (snapshot, compile) = build(config, Generation(1), None)?;
         metrics.reloaded(unix_now(), compile);
         Ok(Self {
-            certificates,
             path: path.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
@@ -272,7 +285,7 @@ impl State {
     pub fn reload(&self) -> Result<Arc<Snapshot>, StateError> {
         let _one_at_a_time = self.reloading.lock();
         let former = self.snapshot();
-        let built = read(&self.path)
+        let built = read_to_serve(&self.path)
             .and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
         let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
         if snapshot.config.server.restart_key() != former.config.server.restart_key() {
@@ -346,7 +359,7 @@ impl State {
                 })
                 .collect(),
             geo_built: snapshot.geo.built(),
-            certificates: &self.certificates,
+            certificates: snapshot.tls.expiries().collect(),
             cached: self.cache.len(),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),

@@ -55,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/failure", &[]),
     ("proxy/process_log", &[]),
     ("proxy/refusal", &[]),
+    ("proxy/tls", &["clock", "refusal"]),
     ("proxy/decision_record", &["refusal"]),
     ("proxy/admit", &["refusal"]),
     ("proxy/route", &[]),
@@ -64,7 +65,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/denial", &["admit", "clock", "decision_record", "refusal"]),
     ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
     ("proxy/preflight", &["record"]),
-    ("proxy/state", &["clock", "context", "denial", "process_log", "record", "route", "token", "upstream"]),
+    (
+        "proxy/state",
+        &["clock", "context", "denial", "process_log", "record", "route", "tls", "token", "upstream"],
+    ),
     (
         "proxy/authorize",
         &[
@@ -76,6 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "refusal",
             "route",
             "state",
+            "tls",
             "token",
             "upstream",
         ],
@@ -83,7 +88,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/background", &["state", "token"]),
     (
         "proxy/exchange",
-        &["admit", "authorize", "clock", "denial", "failure", "record", "refusal", "state", "upstream"],
+        &[
+            "admit",
+            "authorize",
+            "clock",
+            "denial",
+            "failure",
+            "record",
+            "refusal",
+            "state",
+            "tls",
+            "upstream",
+        ],
     ),
     ("proxy/received", &["admit"]),
     (
@@ -98,6 +114,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "record",
             "refusal",
             "state",
+            "tls",
             "upstream",
         ],
     ),
@@ -129,6 +146,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "refusal",
             "server",
             "state",
+            "tls",
             "token",
             "upstream",
         ],

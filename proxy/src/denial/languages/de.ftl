@@ -23,9 +23,14 @@ lead-unavailable = Etwas, das für die Entscheidung nötig ist, hat nicht geantw
 lead-fault = Sie haben nichts falsch gemacht.
 lead-upstream = Sie wurden zugelassen, aber die App dahinter hat nicht geantwortet.
 lead-groups = Ihre Anmeldung war erfolgreich, aber Ihr Anmeldedienst hat nicht mitgeteilt, zu welchen Gruppen Sie gehören; das wird für die Entscheidung gebraucht. An Ihrem Kennwort liegt es nicht.
+lead-certificate-missing = Ihre Anmeldung war erfolgreich, aber diese App verlangt außerdem ein Clientzertifikat, und Ihr Browser hat keines vorgelegt. Schließen Sie den Browser, öffnen Sie ihn neu und wählen Sie Ihr Zertifikat, wenn er danach fragt.
+lead-certificate-untrusted = Ihre Anmeldung war erfolgreich, aber das Clientzertifikat, das Ihr Browser vorgelegt hat, wird von dieser App nicht angenommen. Schließen Sie den Browser, öffnen Sie ihn neu und wählen Sie ein anderes.
+lead-certificate-revoked = Ihre Anmeldung war erfolgreich, aber Ihr Clientzertifikat wurde zurückgezogen. Sie brauchen ein neues.
+lead-certificate-expired = Ihre Anmeldung war erfolgreich, aber Ihr Clientzertifikat ist zurzeit nicht gültig. Erneuern Sie es oder lassen Sie sich ein neues ausstellen.
 lead-sign-in = Diese Adresse ist für angemeldete Personen.
 lead-sign-in-again = Ihre Anmeldung ist beendet oder kann hier nicht verwendet werden.
 lead-bad-request = Sie ist unvollständig oder nicht eindeutig lesbar.
+lead-misdirected = Sie kam über eine Verbindung, die für eine andere Adresse geöffnet wurde. Laden Sie die Seite neu.
 lead-no-app = Prüfen Sie die Adresse auf Tippfehler.
 lead-too-large = Er ist größer, als hier angenommen wird.
 

@@ -23,9 +23,14 @@ lead-unavailable = Something that is needed to decide did not answer. You did no
 lead-fault = You did nothing wrong.
 lead-upstream = You were let in, but the app behind us did not answer.
 lead-groups = Your sign-in was successful, but your sign-in service did not say which groups you belong to, and that is needed to decide. Your password is not the problem.
+lead-certificate-missing = Your sign-in was successful, but this app also asks for a client certificate, and your browser showed none. Close the browser, open it again and choose your certificate when it asks.
+lead-certificate-untrusted = Your sign-in was successful, but the client certificate that your browser showed is none that this app accepts. Close the browser, open it again and choose another one.
+lead-certificate-revoked = Your sign-in was successful, but your client certificate was withdrawn. You need a new one.
+lead-certificate-expired = Your sign-in was successful, but your client certificate is not valid at this time. Renew it, or ask for a new one.
 lead-sign-in = This address is for people who are signed in.
 lead-sign-in-again = Your sign-in has ended or can’t be used here.
 lead-bad-request = It is incomplete, or it could be read in more than one way.
+lead-misdirected = It came over a connection that was opened for another address. Load the page again.
 lead-no-app = Check the address for typing mistakes.
 lead-too-large = It is larger than is accepted here.
 

@@ -23,9 +23,14 @@ lead-unavailable = Algo necesario para decidir no ha respondido. Usted no ha hec
 lead-fault = Usted no ha hecho nada mal.
 lead-upstream = Se le ha dado acceso, pero la aplicación no ha respondido.
 lead-groups = El inicio de sesión se ha realizado correctamente, pero el servicio de inicio de sesión no ha indicado a qué grupos pertenece, y eso es necesario para decidir. Su contraseña no es el problema.
+lead-certificate-missing = El inicio de sesión se ha realizado correctamente, pero esta aplicación también pide un certificado de cliente y su navegador no ha presentado ninguno. Cierre el navegador, ábralo de nuevo y elija su certificado cuando se lo pida.
+lead-certificate-untrusted = El inicio de sesión se ha realizado correctamente, pero esta aplicación no acepta el certificado de cliente que ha presentado su navegador. Cierre el navegador, ábralo de nuevo y elija otro.
+lead-certificate-revoked = El inicio de sesión se ha realizado correctamente, pero su certificado de cliente ha sido revocado. Necesita uno nuevo.
+lead-certificate-expired = El inicio de sesión se ha realizado correctamente, pero su certificado de cliente no es válido en este momento. Renuévelo o pida uno nuevo.
 lead-sign-in = Esta dirección es para personas que han iniciado sesión.
 lead-sign-in-again = Su sesión ha terminado o no se puede usar aquí.
 lead-bad-request = Está incompleta o se puede leer de más de una manera.
+lead-misdirected = Ha llegado por una conexión abierta para otra dirección. Vuelva a cargar la página.
 lead-no-app = Compruebe que la dirección no tenga errores.
 lead-too-large = Es mayor de lo que se acepta aquí.
 

@@ -23,9 +23,14 @@ lead-unavailable = Un élément nécessaire à la décision n’a pas répondu. 
 lead-fault = Vous n’avez rien fait de mal.
 lead-upstream = L’accès vous a été accordé, mais l’application n’a pas répondu.
 lead-groups = Votre connexion a réussi, mais votre service de connexion n’a pas indiqué à quels groupes vous appartenez, ce qui est nécessaire à la décision. Votre mot de passe n’est pas en cause.
+lead-certificate-missing = Votre connexion a réussi, mais cette application demande aussi un certificat client et votre navigateur n’en a présenté aucun. Fermez le navigateur, rouvrez-le et choisissez votre certificat lorsqu’il le demande.
+lead-certificate-untrusted = Votre connexion a réussi, mais cette application n’accepte pas le certificat client présenté par votre navigateur. Fermez le navigateur, rouvrez-le et choisissez-en un autre.
+lead-certificate-revoked = Votre connexion a réussi, mais votre certificat client a été révoqué. Il vous en faut un nouveau.
+lead-certificate-expired = Votre connexion a réussi, mais votre certificat client n’est pas valide en ce moment. Renouvelez-le ou demandez-en un nouveau.
 lead-sign-in = Cette adresse est réservée aux personnes connectées.
 lead-sign-in-again = Votre connexion est terminée ou ne peut pas être utilisée ici.
 lead-bad-request = Elle est incomplète, ou peut être lue de plusieurs façons.
+lead-misdirected = Elle est arrivée par une connexion ouverte pour une autre adresse. Rechargez la page.
 lead-no-app = Vérifiez que l’adresse ne contient pas de faute de frappe.
 lead-too-large = Il dépasse la taille acceptée ici.
 

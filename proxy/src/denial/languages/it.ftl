@@ -23,9 +23,14 @@ lead-unavailable = Qualcosa di necessario per decidere non ha risposto. Non hai 
 lead-fault = Non hai fatto nulla di sbagliato.
 lead-upstream = L’accesso è stato concesso, ma l’app non ha risposto.
 lead-groups = L’accesso è riuscito, ma il servizio di accesso non ha indicato a quali gruppi appartieni, e questo è necessario per decidere. Il problema non è la password.
+lead-certificate-missing = L’accesso è riuscito, ma questa app chiede anche un certificato client e il browser non ne ha presentato alcuno. Chiudi il browser, riaprilo e scegli il tuo certificato quando te lo chiede.
+lead-certificate-untrusted = L’accesso è riuscito, ma questa app non accetta il certificato client presentato dal browser. Chiudi il browser, riaprilo e scegline un altro.
+lead-certificate-revoked = L’accesso è riuscito, ma il tuo certificato client è stato revocato. Te ne serve uno nuovo.
+lead-certificate-expired = L’accesso è riuscito, ma il tuo certificato client non è valido in questo momento. Rinnovalo o chiedine uno nuovo.
 lead-sign-in = Questo indirizzo è riservato a chi ha eseguito l’accesso.
 lead-sign-in-again = La sessione è terminata o non può essere usata qui.
 lead-bad-request = È incompleta o si può leggere in più di un modo.
+lead-misdirected = È arrivata su una connessione aperta per un altro indirizzo. Ricarica la pagina.
 lead-no-app = Controlla che l’indirizzo non contenga errori di battitura.
 lead-too-large = È più grande di quanto si accetta qui.
 

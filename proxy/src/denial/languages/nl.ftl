@@ -23,9 +23,14 @@ lead-unavailable = Iets wat nodig is om te beslissen, heeft niet geantwoord. U h
 lead-fault = U hebt niets verkeerd gedaan.
 lead-upstream = U bent toegelaten, maar de app erachter heeft niet geantwoord.
 lead-groups = Uw aanmelding is gelukt, maar uw aanmeldservice heeft niet laten weten tot welke groepen u behoort, en dat is nodig om te beslissen. Aan uw wachtwoord ligt het niet.
+lead-certificate-missing = Uw aanmelding is gelukt, maar deze app vraagt ook om een clientcertificaat en uw browser heeft er geen getoond. Sluit de browser, open hem opnieuw en kies uw certificaat wanneer hij erom vraagt.
+lead-certificate-untrusted = Uw aanmelding is gelukt, maar het clientcertificaat dat uw browser heeft getoond, wordt door deze app niet geaccepteerd. Sluit de browser, open hem opnieuw en kies een ander.
+lead-certificate-revoked = Uw aanmelding is gelukt, maar uw clientcertificaat is ingetrokken. U hebt een nieuw nodig.
+lead-certificate-expired = Uw aanmelding is gelukt, maar uw clientcertificaat is op dit moment niet geldig. Vernieuw het of vraag een nieuw aan.
 lead-sign-in = Dit adres is voor mensen die zijn aangemeld.
 lead-sign-in-again = Uw aanmelding is beëindigd of kan hier niet worden gebruikt.
 lead-bad-request = De aanvraag is onvolledig of kan op meer dan één manier worden gelezen.
+lead-misdirected = De aanvraag kwam binnen over een verbinding die voor een ander adres is geopend. Laad de pagina opnieuw.
 lead-no-app = Controleer het adres op typefouten.
 lead-too-large = De upload is groter dan hier wordt aangenomen.
 

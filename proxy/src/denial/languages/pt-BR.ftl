@@ -23,9 +23,14 @@ lead-unavailable = Algo necessário para decidir não respondeu. Você não fez 
 lead-fault = Você não fez nada de errado.
 lead-upstream = O acesso foi liberado, mas o aplicativo não respondeu.
 lead-groups = A sua entrada foi bem-sucedida, mas o serviço de entrada não informou a quais grupos você pertence, e isso é necessário para decidir. A sua senha não é o problema.
+lead-certificate-missing = A sua entrada foi bem-sucedida, mas este aplicativo também pede um certificado de cliente e o seu navegador não apresentou nenhum. Feche o navegador, abra-o de novo e escolha o seu certificado quando ele pedir.
+lead-certificate-untrusted = A sua entrada foi bem-sucedida, mas este aplicativo não aceita o certificado de cliente que o seu navegador apresentou. Feche o navegador, abra-o de novo e escolha outro.
+lead-certificate-revoked = A sua entrada foi bem-sucedida, mas o seu certificado de cliente foi revogado. Você precisa de um novo.
+lead-certificate-expired = A sua entrada foi bem-sucedida, mas o seu certificado de cliente não é válido neste momento. Renove-o ou peça um novo.
 lead-sign-in = Este endereço é para pessoas que entraram com a sua conta.
 lead-sign-in-again = A sua sessão terminou ou não pode ser usada aqui.
 lead-bad-request = Ela está incompleta ou pode ser lida de mais de uma maneira.
+lead-misdirected = Ela chegou por uma conexão aberta para outro endereço. Carregue a página de novo.
 lead-no-app = Verifique se há erros de digitação no endereço.
 lead-too-large = Ele é maior do que o aceito aqui.
 

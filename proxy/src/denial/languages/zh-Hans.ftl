@@ -23,9 +23,14 @@ lead-unavailable = 做出判断所需的某个来源没有响应。你的操作�
 lead-fault = 你的操作没有问题。
 lead-upstream = 你已获准访问，但应用没有响应。
 lead-groups = 你已成功登录，但登录服务没有告知你属于哪些组，而做出判断需要这些信息。问题不在于你的密码。
+lead-certificate-missing = 你已成功登录，但此应用还要求客户端证书，而你的浏览器没有出示。请关闭浏览器后重新打开，并在提示时选择你的证书。
+lead-certificate-untrusted = 你已成功登录，但此应用不接受你的浏览器出示的客户端证书。请关闭浏览器后重新打开，并选择其他证书。
+lead-certificate-revoked = 你已成功登录，但你的客户端证书已被吊销。你需要新的证书。
+lead-certificate-expired = 你已成功登录，但你的客户端证书目前无效。请续期或申请新的证书。
 lead-sign-in = 此地址仅供已登录的用户使用。
 lead-sign-in-again = 你的登录已结束，或无法在此处使用。
 lead-bad-request = 请求不完整，或可以有多种理解方式。
+lead-misdirected = 请求通过为其他地址打开的连接发送。请重新加载页面。
 lead-no-app = 请检查地址是否有输入错误。
 lead-too-large = 超过了此处可接受的大小。
 
