@@ -129,7 +129,7 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
     assert!(text.trim_end().ends_with("configuration is valid"), "{text}");
 
     type Tamper = fn(&Setup);
-    let cases: [(&str, bool, &str, Tamper); 20] = [
+    let cases: [(&str, bool, &str, Tamper); 21] = [
         ("tls/pair", false, "is not the key of the certificate", |setup| {
             setup.put("key.pem", &certificate(&["wiki.test"], None).1);
         }),
@@ -139,10 +139,15 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
             setup.put("chain.pem", &certificate);
             setup.put("key.pem", &key);
         }),
-        ("tls/host", true, "no certificate of a listener is for `b.wiki.test`, `shop.test`", |setup| {
+        ("tls/host", true, "` is for `b.wiki.test`, `shop.test`", |setup| {
             setup.change("[\"wiki.test\"]", "[\"wiki.test\", \"b.wiki.test\", \"shop.test\"]");
         }),
-        ("tls/expired", true, "the certificate ended on", |setup| {
+        ("tls/unused-name", true, "is for `printer.test`, which is no host of an app", |setup| {
+            let (certificate, key) = certificate(&["wiki.test", "printer.test"], None);
+            setup.put("chain.pem", &certificate);
+            setup.put("key.pem", &key);
+        }),
+        ("tls/expired", true, "the certificate ended at 200", |setup| {
             let (certificate, key) = certificate(&["wiki.test"], Some(2001));
             setup.put("chain.pem", &certificate);
             setup.put("key.pem", &key);
