@@ -80,12 +80,13 @@ class Stage(Frame):
                         "-out", chain], check=True, capture_output=True)
         return chain, key
 
-    def portcullis(self, apps, policies, server="", more="", tls=None):
+    def portcullis(self, apps, policies, server="", more="", tls=None, tls_listener=None):
         """Starts Portcullis with these `[[app]]` and `[[policy]]` tables and waits until it is ready.
 
         `server` holds further lines of `[server]`, `more` further tables. Gives the port of its plain listener; the
         decision log is `self.folder / "decisions.ndjson"`, the admin listener `self.admin`. With names in `tls` there is
-        a listener with HTTP/2 for them too, at port `self.tls`, with a certificate in `self.folder / "chain.pem"`.
+        a listener with HTTP/2 for them too, at port `self.tls`, with a certificate in `self.folder / "chain.pem"`;
+        `tls_listener` holds the keys of one with settings of its own instead.
         """
         port, admin = free_port(), free_port()
         listeners = f'{{ address = "127.0.0.1:{port}" }}'
@@ -93,6 +94,9 @@ class Stage(Frame):
             chain, key = self.certificate(tls)
             self.tls = free_port()
             listeners += f', {{ address = "127.0.0.1:{self.tls}", tls = {{ certificate = "{chain}", key = "{key}" }} }}'
+        if tls_listener:
+            self.tls = free_port()
+            listeners += f', {{ address = "127.0.0.1:{self.tls}", {tls_listener} }}'
         self.admin = f"127.0.0.1:{admin}"
         (self.folder / "policies").mkdir(exist_ok=True)
         (self.folder / "policies" / "policies.toml").write_text(policies)
