@@ -130,6 +130,95 @@ def main():
                     assert sock.recv(4) == b"ping", (name, scheme)
                 end(balancer)
                 print(f"{name}, {scheme}: scheme, port and host are told, a WebSocket and 3 MiB pass")
+        passed_on(stage, binary, app, pem, trust)
+
+
+def passed_on(stage, binary, app, pem, trust):
+    """The files that pass TLS on: the client's address comes by a PROXY header, and from nobody else."""
+    public, admin = free_port(), f"127.0.0.1:{free_port()}"
+    tls = f", proxy-protocol = {{ from = ['127.0.0.1'] }}, tls = {{ certificate = '{pem}.crt', key = '{pem}' }}"
+    config = stage.configuration(stage.folder / "passed-on", f"127.0.0.1:{public}", admin, upstream=f"127.0.0.1:{app.server_address[1]}")
+    # The balancer is no trusted proxy: it says nothing in a request.
+    text = config.read_text().replace(f'address = "127.0.0.1:{public}"', f'address = "127.0.0.1:{public}"{tls}')
+    config.write_text(text.replace('networks = ["127.0.0.0/8"]', 'networks = ["192.0.2.77"]') + CLIENT)
+    (config.parent / "policies/policies.toml").write_text(BY_ADDRESS)
+    stage.portcullis(config, admin)
+    for name in ("nginx", "haproxy"):
+        port = free_port()
+        text = (DEPLOY / f"balancer/{ {'nginx': 'nginx-tls.conf', 'haproxy': 'haproxy-tls.cfg'}[name] }").read_text()
+        for number in range(1, 4):
+            text = text.replace(f"10.0.0.1{number}:8443 port 9090", f"127.0.0.1:{public} port {admin.rsplit(':', 1)[1]}")
+            text = text.replace(f"10.0.0.1{number}:8443", f"127.0.0.1:{public}")
+        text = text.replace("0.0.0.0:443", f"127.0.0.1:{port}")
+        assert "10.0.0." not in text and f"127.0.0.1:{port}" in text
+        file = stage.folder / f"{name}-tls.conf"
+        if name == "nginx":
+            text = f"pid {stage.folder}/nginx-tls.pid;\nerror_log {stage.folder}/nginx.log;\n" + text
+        file.write_text(text)
+        balancer = stage.start(["nginx", "-c", str(file), "-g", "daemon off;"] if name == "nginx" else ["haproxy", "-db", "-f", str(file)])
+
+        def ask(source, to=port):
+            raw = socket.create_connection(("127.0.0.1", to), 10, source_address=(source, 0))
+            connection = http.client.HTTPConnection("127.0.0.1", to, timeout=30)
+            connection.sock = trust.wrap_socket(raw, server_hostname=HOST)
+            connection.request("GET", "/", headers={"Host": HOST, "Authorization": stage.tokens["allowed"], "Connection": "close"})
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if answer.status == 200 else text
+
+        wait_for(f"{name} that passes TLS on", lambda: ask("127.0.0.9")[0] == 200)
+        status, seen = ask("127.0.0.9")
+        assert (status, seen["x-forwarded-for"], seen["x-forwarded-proto"]) == (200, "127.0.0.9", "https"), (name, status, seen)
+        assert ask("127.0.0.8")[0] == 403, f"{name}: the address of the PROXY header is not the one that is judged"
+        # As many connections as people: those of the balancer are not those of one client.
+        held = []
+        for number in range(700):
+            held.append(socket.create_connection(("127.0.0.1", port), 10, source_address=(f"127.2.{number // 250}.{number % 250 + 1}", 0)))
+        assert ask("127.0.0.9")[0] == 200, f"{name}: the 701st client is shut out"
+        for one in held:
+            one.close()
+        end(balancer)
+        print(f"{name} passes TLS on: the address of the PROXY header is judged, and 700 clients share the balancer's")
+    # Who is not the balancer cannot say who it is.
+    forged = socket.create_connection(("127.0.0.1", public), 10, source_address=("127.0.0.8", 0))
+    forged.sendall(b"PROXY TCP4 127.0.0.9 127.0.0.1 1 1\r\n")
+    try:
+        connection = trust.wrap_socket(forged, server_hostname=HOST)
+        sys.exit(f"a forged PROXY header was taken: {connection.version()}")
+    except (ssl.SSLError, OSError):
+        pass
+    assert ask("127.0.0.8", public)[0] == 403 and ask("127.0.0.9", public)[0] == 200
+    try:
+        ask("127.0.0.1", public)
+        sys.exit("a connection of the balancer without a PROXY header was taken")
+    except (ssl.SSLError, OSError, http.client.HTTPException):
+        pass
+    print("a PROXY header counts from the balancer alone, and must come from there")
+
+
+CLIENT = """
+[[location]]
+name = "desk"
+networks = ["127.0.0.9"]
+"""
+BY_ADDRESS = """[[policy]]
+id = "desk-only"
+name = "From the desk alone"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = "block"
+[policy.conditions]
+locations = { include = ["all"], exclude = ["desk"] }
+
+[[policy]]
+id = "everybody"
+name = "Everybody with a compliant device"
+state = "enabled"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { operator = "and", controls = ["compliant-device"] }
+"""
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def allowed():
         if line.startswith("SystemCallFilter="):
             value = line.partition("=")[2]
             for group in value.lstrip("~").split():
-                names = names - members(group) if value.startswith("~") else names | members(group)
+                these = members(group) if group.startswith("@") else {group}
+                names = names - these if value.startswith("~") else names | these
     assert names, "the unit has no SystemCallFilter"
     return names
 
