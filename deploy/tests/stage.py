@@ -43,6 +43,11 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def handle_error(self, request, client_address):
+        """Whoever leaves in the middle is no problem of the server."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 def serve(body, port=0, version="HTTP/1.1"):
     """A server, on a free port if none is named, that answers everything with `body`; gives it and its address."""
