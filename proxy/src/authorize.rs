@@ -248,7 +248,7 @@ impl Authorizer<'_> {
         token::authenticate(verifier, &self.state.cache, policies, presented, observe)
     }
 
-    /// Who asks, and where the token of it was. Whoever has no valid token gets the same answer whatever the app,
+    /// The principal, and where its token was. A client without a valid token gets the same answer whatever the app,
     /// its issuers and the names of its cookies are: what it turns on is whether `Authorization` carries a `Bearer`
     /// credential, and whether a signature was good once.
     fn authenticate(
@@ -405,7 +405,7 @@ fn https_location(host: &str, port: u16, target: &[u8]) -> Option<HeaderValue> {
 
 /// Whether the app's settings let such a request through at all.
 fn accepted_by_app(request: &AdmittedRequest<'_>, app: &App) -> Result<(), Refusal> {
-    // It would authenticate the connection to the app, and with it whoever is sent there next.
+    // It would authenticate the connection to the app, and with it the next user whose request takes it.
     if app.forward_authorization && request.authorization().is_some_and(upstream::authenticates_connection) {
         return Err(Refusal::BadRequest(BadRequest::Credential));
     }

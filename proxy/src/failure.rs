@@ -1,6 +1,6 @@
 //! Why another machine could not be asked: one closed set of words, for apps and for key servers.
 //!
-//! Refused, an unknown authority and a wrong name look the same from outside; what mends them differs.
+//! Refused, an unknown authority and a wrong name look the same from outside; their remedies differ.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -11,7 +11,7 @@ use rustls::CertificateError;
 words! {
     /// Why a server gave no answer.
     pub enum NetworkFailure {
-        /// Nobody listens there.
+        /// No process listens there.
         Refused = "refused",
         /// There is no route to its network.
         Unreachable = "unreachable",
@@ -37,7 +37,7 @@ words! {
 }
 
 impl NetworkFailure {
-    /// What a chain of errors comes to; the innermost one that says something counts. `None` when none does.
+    /// The failure that a chain of errors stands for; the innermost known one counts. `None` when none does.
     pub(crate) fn of_chain(outer: &(dyn Error + 'static)) -> Option<Self> {
         let mut found = None;
         let mut next = Some(outer);
@@ -91,7 +91,7 @@ impl NetworkFailure {
         }
     }
 
-    /// What the text of a failed handshake comes to, where the error itself is lost. The words are those of
+    /// The failure that the text of a failed handshake stands for, where the error itself is lost. The words are those of
     /// rustls; a test holds each against a real handshake.
     pub(crate) fn of_handshake_text(text: &str) -> Self {
         if text.contains("UnknownIssuer") || text.contains("certificate: BadSignature") {

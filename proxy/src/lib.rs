@@ -1,8 +1,8 @@
 //! Portcullis, the enforcement point: a conditional-access reverse proxy.
 //!
-//! Rooms, in the order in which a request walks through them: `admit`, `route`, `token`, `context`, the
-//! decision of `portcullis_policy`, `upstream`, `denial`, `record`. `authorize` has their order up to the decision,
-//! `gateway` brings requests to it, and `exchange` is what one request has come to.
+//! Modules, in the order in which a request passes them: `admit`, `route`, `token`, `context`, the
+//! decision of `portcullis_policy`, `upstream`, `denial`, `record`. `authorize` calls them in order up to the decision,
+//! `gateway` brings requests to it, and `exchange` holds the state of one request.
 
 mod admin;
 pub mod admit;

@@ -33,7 +33,7 @@ pub fn install() {
             "warn,portcullis=info,pingora_core=error,pingora_core::connectors=off,pingora_proxy=off",
         )
     });
-    // Counted, whatever is asked for.
+    // Counted, whatever the filter says.
     let counted = HANDSHAKES_AT.into_iter().filter_map(|target| format!("{target}=error").parse().ok());
     let filter = counted.fold(filter, EnvFilter::add_directive);
     // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
@@ -60,7 +60,7 @@ pub fn handshakes_failed() -> u64 {
     HANDSHAKES_FAILED.load(Ordering::Relaxed)
 }
 
-/// Counts failed handshakes instead of writing of them: each probe of a port, and each plain request to it, is one.
+/// Counts failed handshakes instead of logging them: each probe of a port, and each plain request to it, is one.
 struct Handshakes;
 
 impl<S: Subscriber> Layer<S> for Handshakes {

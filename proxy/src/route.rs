@@ -1,4 +1,4 @@
-//! Host and path to an app: one look-up, whose result everybody uses.
+//! Host and path to an app: one look-up, whose result all later modules use.
 
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 //! whatever stands in an extension, and a line of no digits for the last one; another reader in front of us
 //! may see the end of a chunk there, and the two would no longer agree on where the next request begins.
 
-/// How far into a chunked body the bytes have come.
+/// The position within a chunked body.
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkLines {
     at: At,
@@ -75,7 +75,7 @@ impl ChunkLines {
             }
             (At::Size(1..), b';' | b' ' | b'\t') => At::Extension,
             (At::Size(1..) | At::Extension, b'\r') => At::SizeEnd,
-            // Nobody has a use for controls in an extension, and others may take one for the end of the line.
+            // An extension needs no controls, and other readers may take one for the end of the line.
             (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => At::Extension,
             (At::SizeEnd, b'\n') => {
                 if self.size == 0 {

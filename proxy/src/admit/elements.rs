@@ -47,7 +47,7 @@ fn element<'l>(rest: &mut Rest<'l>) -> Option<Element<'l>> {
         let name = rest.take_while(is_token)?;
         rest.expect(b'=')?;
         let value = rest.value()?;
-        // Each parameter once: of two values nobody knows which counts.
+        // Each parameter once: of two values it is unclear which counts.
         if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             return None;
         }
@@ -139,7 +139,7 @@ impl<'l> Rest<'l> {
                 }
                 byte => (byte, false),
             };
-            // Visible bytes alone: what we read is ASCII, and bytes above it are in nobody's address.
+            // Visible bytes alone: what we read is ASCII, and no address has bytes above it.
             if !matches!(byte, b'\t' | b' '..=b'~') {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! Which part of a head made it be refused, for whoever reads the log: the name of a header, or a word. Never a
+//! Which part of a head was the reason for its refusal, for the log: the name of a header, or a word. Never a
 //! value: it may hold a secret.
 
 use portcullis_config::settings::ForwardedHeader;
@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::head::Head;
 use crate::refusal::BadRequest;
 
-/// The part at fault. Looked for again where a request was refused, so that the others carry nothing for it.
+/// The part at fault. Searched again once a request was refused, so that other requests carry nothing for it.
 #[cold]
 pub(crate) fn at_fault<'r>(bad: BadRequest, head: &Head<'r>, forwarded: ForwardedHeader) -> &'r str {
     let headers = head.headers;

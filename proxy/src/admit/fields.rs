@@ -128,7 +128,7 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
         }
     }
     fields.presence.close = fields.connection.close;
-    // An offer that its connection does not name was meant for another hop, and one of HTTP/1.0 for nobody (RFC
+    // An offer that its connection does not name was meant for another hop, and one of HTTP/1.0 is void (RFC
     // 9110, section 7.8).
     fields.presence.websocket &=
         fields.connection.upgrade && head.version == Version::HTTP_11 && *head.method == Method::GET;

@@ -1,5 +1,5 @@
 //! The only reading of a raw request head. What comes out is what the policies judge and what the app
-//! receives; whatever has two readings is refused before anybody interprets it.
+//! receives; whatever has two readings is refused before it is interpreted.
 
 mod chunks;
 mod cookie;
@@ -32,7 +32,7 @@ pub(crate) use query::QueryEncoder;
 pub use raw::RawHead;
 pub use site::{Connection, Scheme, Site};
 
-/// The part of a user agent that anybody looks at, in bytes.
+/// The part of a user agent that is looked at, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 512;
 
 /// A request that has one reading only.

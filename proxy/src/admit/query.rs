@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, percent_encode};
 /// What is encoded beside everything outside ASCII. Controls, spaces and `#` end a target or are refused.
 const ENCODED: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>');
 
-/// How far into a head its bytes have come.
+/// The position within a head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum QueryEncoder {
     /// Before its first line; there may be empty ones.

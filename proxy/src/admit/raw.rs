@@ -1,5 +1,5 @@
-//! The bytes of an HTTP/1 head as received. Parsers mend what they read: they cut off a fragment, escape a
-//! space, take a bare LF for the end of a line. What needed mending is refused, so it must be seen.
+//! The bytes of an HTTP/1 head as received. Parsers correct what they read: they cut off a fragment, escape a
+//! space, take a bare LF for the end of a line. We refuse what needs correction, so we must see it.
 
 /// A head as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ impl<'h> RawHead<'h> {
         Self { is_mended: !received.starts_with(parsed), ..Self::new(parsed) }
     }
 
-    /// Whether the parser read something else than what was sent: it escapes a space in a target.
+    /// Whether the parser read something other than what was sent: it escapes a space in a target.
     pub(super) const fn is_mended(&self) -> bool {
         self.is_mended
     }

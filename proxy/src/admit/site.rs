@@ -38,7 +38,7 @@ impl Scheme {
         }
     }
 
-    /// The port that nobody writes.
+    /// The scheme's default port.
     #[must_use]
     pub const fn port(self) -> u16 {
         match self {
@@ -68,7 +68,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// The port, unless it is the one that nobody writes.
+    /// The port, unless it is the scheme's default.
     #[must_use]
     pub fn written_port(self) -> Option<u16> {
         Some(self.port).filter(|port| *port != self.scheme.port())

@@ -1,4 +1,4 @@
-//! Work that requests must not wait for: loads, scrapes, and the freeing of former snapshots.
+//! Work for which no request must wait: loads, scrapes, and the freeing of former snapshots.
 //!
 //! Each piece has a thread of its own, of low priority: where there are more threads than processors, requests
 //! go first. And when a thread ends, the allocator takes over what it left and returns to the system what

@@ -1,4 +1,4 @@
-//! What runs beside requests and outlives reloads: the reload itself, the refresh of keys and of upstream names, and
+//! Work beside requests that outlives reloads: the reload itself, the refresh of keys and of upstream names, and
 //! the freeing of what is no longer used.
 //!
 //! Files are looked at about once a second; a reload can be asked for at once.
@@ -41,7 +41,7 @@ impl Background {
         Self { state }
     }
 
-    /// Starts what is due at a tick; nobody waits for it.
+    /// Starts what is due at a tick, and does not wait for it.
     fn start_due(&self, tick: u32) {
         let start = |work: fn(&State)| {
             let state = self.state;

@@ -2,7 +2,7 @@
 //! has it, a support code seals it, and `explain` asks today's policies the same question with it.
 //!
 //! Groups and roles are recorded only where a policy or an app names them: no other can change a
-//! decision, and nobody's list of memberships belongs into a log.
+//! decision, and a user's list of memberships does not belong in a log.
 
 mod recorder;
 mod replay;
@@ -88,10 +88,10 @@ pub struct DecisionRecord {
     pub service_principal_risk: Option<String>,
     /// Facts whose source did not answer, by the names of this structure's fields.
     pub unavailable: Vec<String>,
-    /// Whether something was too long to be recorded: deciding again may then come to something else.
+    /// Whether something was too long to be recorded: deciding again may then have another result.
     #[serde(rename = "isCut")]
     pub truncated: bool,
-    /// What the word of the token's issuer is good for, as `IssuerEvidence` writes it; absent where it is as usual.
+    /// What the token's issuer can prove, as `IssuerEvidence` writes it; absent for the usual.
     pub issuer_evidence: Option<u8>,
     /// Whether the token was a bearer's in `Authorization`; absent where it was not.
     pub bearer: Option<bool>,
@@ -148,14 +148,14 @@ pub struct RecordedDevice {
 }
 
 impl DecisionRecord {
-    /// About how many bytes it takes in memory: what it says, twice, for lists have room for more.
+    /// About how many bytes it takes in memory: its contents, twice, for lists have spare capacity.
     #[must_use]
     pub fn weight(&self) -> usize {
         let said = postcard::experimental::serialized_size(self).unwrap_or(TEXT_BYTES_MAX * ITEMS_MAX);
         size_of::<Self>() + 2 * said
     }
 
-    /// Leaves out what fills most room and decides least often, for where room is short.
+    /// Leaves out what takes most space and decides least often, where space is short.
     pub fn reduce(&mut self) {
         self.truncated = true;
         self.claims.clear();

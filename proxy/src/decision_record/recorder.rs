@@ -142,7 +142,7 @@ fn position<T: PartialEq>(all: &[T], item: T) -> Option<u8> {
 }
 
 impl DecisionRecord {
-    /// Writes down what was decided on. `app` is the app's id.
+    /// Records what the decision rested on. `app` is the app's id.
     #[must_use]
     pub fn of(signals: &Signals<'_>, app: &str, carrier: Carrier, named: &NamedIds) -> Self {
         let mut recorder = Recorder { named, unavailable: Vec::new(), truncated: false };

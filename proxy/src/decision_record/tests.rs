@@ -88,7 +88,7 @@ fn a_record_that_was_written_down_asks_the_same_question_again() {
     let again_context = again.client_context();
     let asked = again.signals(&again_context);
     assert_eq!((asked.context, asked.target), (signals.context, signals.target));
-    // Of the groups only those remain that something names.
+    // Only groups that a policy or an app names remain.
     let mut named = principal.clone();
     named.standing_mut().groups = Fact::Known(vec!["g-named".into(), "g-upper".into()]);
     assert_eq!(*asked.principal, named);

@@ -49,7 +49,7 @@ decision-log = {{ file = "decisions.ndjson" }}
 pid-file = "portcullis.pid"
 upgrade-socket = "upgrade.sock"
 
-# The demo's front door tells where a visitor comes from. Outside of a demo, name your load balancer.
+# The demo's front door reports the visitor's address. Outside of a demo, name your load balancer.
 [trusted-proxies]
 networks = ["127.0.0.0/8"]
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-/// Who accepts the demo's tokens.
+/// The audience of the demo's tokens.
 pub(super) const AUDIENCE: &str = "portcullis-demo";
 const KEY_ID: &str = "demo-1";
 const LIFETIME_SECS: i64 = 8 * 3_600;

@@ -97,7 +97,7 @@ impl Demo {
             Some(folder) => (folder, FolderGuard(None)),
             None => {
                 let folder = std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id()));
-                // Of nobody else: it holds a key.
+                // For this user alone: it holds a key.
                 fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|problem| {
                     match problem.kind() {
                         ErrorKind::AlreadyExists => DemoError::Exists(folder.clone()),

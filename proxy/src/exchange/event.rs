@@ -60,7 +60,7 @@ impl RequestContext {
     }
 
     /// The client's address: of a request that was not admitted that of its connection, and none where the trusted
-    /// proxies know none, whose own address is nobody's.
+    /// proxies know none, whose own address is not the client's.
     fn client(&self) -> Option<IpAddr> {
         match self.facts.site {
             Some(_) => self.facts.client,
@@ -119,7 +119,7 @@ impl RequestContext {
         i64::try_from(self.request_id.0 >> 80).unwrap_or(0)
     }
 
-    /// The request's line in the decision log. Takes the record of it, for nobody wants it after that.
+    /// The request's line in the decision log. Takes the record, which is not needed after that.
     fn entry(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&Head<'_>>) -> Entry {
         let record = self.facts.decision.record.take();
         let facts = &self.facts;

@@ -1,4 +1,4 @@
-//! What one request has come to, from its head to its end; written down once, when it ends. A request that is
+//! The state of one request, from its head to its end; recorded once, when it ends. A request that is
 //! dropped before, by a panic too, is counted by the `Drop` of its [`RequestContext`].
 
 mod event;
@@ -26,10 +26,10 @@ use crate::upstream;
 
 pub use progress::Progress;
 
-/// How long a permit speaks for what still flows: later bytes are judged anew before they pass.
+/// How long a permit covers a transfer that lasts: later bytes are judged anew before they pass.
 const REAUTHORIZE_EVERY_MS: u64 = 1_000;
 
-/// What one request has come to.
+/// The state of one request.
 #[derive(Debug)]
 pub struct RequestContext {
     pub(crate) state: &'static State,
@@ -104,7 +104,7 @@ impl RequestContext {
         verdict
     }
 
-    /// Judges anew what still flows, by the configuration, keys and clock of now: a WebSocket, a stream or a long
+    /// Judges anew a transfer that lasts, by the present configuration, keys and clock: a WebSocket, a stream or a long
     /// download ends when the request that began it would no longer be let in. To be called before a byte passes in
     /// either direction; a connection that stays silent ends by the upstream's read timeout.
     ///
@@ -112,7 +112,7 @@ impl RequestContext {
     /// Why it is not let in any more; nothing else may pass.
     pub(crate) fn reauthorize(&mut self, head: &Head<'_>) -> Result<(), Refusal> {
         let now_unix_ms = clock::millis(clock::unix_time());
-        // A clock that was set back says nothing of how long it has been.
+        // A clock that was set back does not show how long it has been.
         let is_due = now_unix_ms.abs_diff(self.now_unix_ms) >= REAUTHORIZE_EVERY_MS;
         if !is_due || !matches!(self.progress, Progress::Permitted(_)) {
             return Ok(());
@@ -160,8 +160,8 @@ impl RequestContext {
         (authorizer, &mut self.facts)
     }
 
-    /// `Strict-Transport-Security` of the answer, where the client came by https (RFC 6797, section 7.2). An app's
-    /// own is shown to whoever is known: to others all apps are one.
+    /// `Strict-Transport-Security` of the answer, where the client used https (RFC 6797, section 7.2). Only a known user
+    /// sees an app's own: to others all apps look the same.
     pub(crate) fn hsts(&self) -> Option<(&HeaderValue, Origin)> {
         let is_https = match self.facts.site {
             Some(site) => site.scheme == Scheme::Https,
@@ -171,7 +171,7 @@ impl RequestContext {
         is_https.then(|| self.snapshot.tls.hsts(self.arrival.listener, app.map(|app| app.0)))?
     }
 
-    /// The request's end: metrics and logs get to know it, once.
+    /// The request's end, reported to metrics and logs once.
     pub(crate) fn end(&mut self, traffic: Traffic, head: &Head<'_>) {
         self.traffic = traffic;
         match self.progress {

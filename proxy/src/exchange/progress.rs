@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 pub enum Progress {
     /// Nothing is decided.
     Received,
-    /// Refused; the answer is written, or there is nobody to read it.
+    /// Refused; the answer is written, or its client is gone.
     Refused(Refusal),
     /// Answered by ourselves, and not refused.
     Replied,

@@ -88,7 +88,7 @@ pub struct Ended<'r> {
     pub request_id: u128,
     /// When it began, in Unix milliseconds.
     pub unix_ms: i64,
-    /// Who asked, if that is known.
+    /// The user, if known.
     pub user: Option<UserHash>,
 }
 
@@ -126,7 +126,7 @@ impl AppMetrics {
         let Ended { outcome, refusal, stage, traffic, took, request_id, unix_ms, user } = ended;
         let exemplar = |value| Exemplar { request_id, value, unix_ms };
         self.counters.add(OUTCOMES_AT + outcome as usize, 1);
-        // What lasts as long as its client likes says nothing of how fast an app is.
+        // The duration of a stream depends on its client and says nothing about the app's speed.
         if traffic.is_stream {
             STREAM.observe(&self.counters, took);
         } else {
@@ -143,7 +143,7 @@ impl AppMetrics {
         }
         let now = u32::try_from(unix_ms / 1_000).unwrap_or(0);
         let end = user.and_then(|user| match outcome {
-            // Whoever went away after that had been let in, too.
+            // A client that went away after that had been let in, too.
             Outcome::Granted | Outcome::Aborted => self.challenges.meet(user, now),
             Outcome::Challenged => self.challenges.ask(user, now),
             Outcome::Denied
@@ -186,7 +186,7 @@ impl AppMetrics {
         self.counters.add(CONNECTIONS_AT + usize::from(reused), 1);
     }
 
-    /// Counts what was taken out of an answer: cookies of ours, words of ours, challenges that nobody
+    /// Counts what was taken out of an answer: cookies of ours, words of ours, challenges that no client
     /// could meet.
     pub fn answer_cleaned(&self, cookies: u16, words: u16, challenges: u16) {
         for (at, count) in

@@ -1,7 +1,7 @@
-//! How challenges end: whether somebody who was asked for more comes back with it.
+//! How challenges end: whether a user who was challenged returns and meets the challenge.
 //!
-//! A user's open challenge is a number in a small table of their app, so that neither asking nor
-//! coming back takes a lock or grows memory. What is too old is found and counted at a scrape.
+//! A user's open challenge is a number in a small table of their app, so that neither a challenge nor
+//! a return takes a lock or grows memory. Expired ones are found and counted at a scrape.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +10,10 @@ use ahash::RandomState;
 
 /// Users of one app whose challenge can be open at once; of two in one place the later one is followed.
 const PLACES: usize = 256;
-/// The longest that coming back may take, in seconds.
+/// The longest time until a return, in seconds.
 const OPEN_SECS_MAX: u32 = 15 * 60;
 
-/// Keyed anew in each process: nobody can choose user ids that fall into one place.
+/// Keyed anew in each process: no attacker can choose user ids that share a place.
 static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// How a challenge ended.
@@ -22,7 +22,7 @@ static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub(super) enum End {
     /// The user returned and was let in.
     Met = 0,
-    /// The user did not come back in time.
+    /// The user did not return in time.
     Abandoned = 1,
     /// Another user's challenge took its place.
     Evicted = 2,
@@ -64,12 +64,12 @@ impl Challenges {
         Self(std::iter::repeat_with(AtomicU64::default).take(PLACES).collect())
     }
 
-    /// A user was asked for more; returns how the challenge ended whose place this one takes.
+    /// A user was challenged; returns how the challenge ended whose place this one takes.
     pub(super) fn ask(&self, user: UserHash, now: u32) -> Option<End> {
         let (place, user) = user.place();
         let slot = self.0.get(place)?;
         let former = slot.load(Ordering::Relaxed);
-        // Asked again before coming back: still the same challenge.
+        // Challenged again before the return: still the same challenge.
         let same = former >> 32 == user && age(former, now) <= OPEN_SECS_MAX;
         if same {
             return None;
@@ -89,7 +89,7 @@ impl Challenges {
         if entry >> 32 != user {
             return None;
         }
-        // Of two requests that come back together one counts.
+        // Of two requests that return at once one counts.
         slot.compare_exchange(entry, 0, Ordering::Relaxed, Ordering::Relaxed).ok()?;
         Some(if age(entry, now) > OPEN_SECS_MAX { End::Abandoned } else { End::Met })
     }

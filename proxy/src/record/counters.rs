@@ -1,7 +1,7 @@
 //! Sharded counters: each thread adds to a cache line of its own, a scrape sums.
 //!
 //! A shared atomic costs little alone and ten times as much when two cores contend for its cache line. Here the
-//! first threads that count have a shard each, to which nobody else writes, so that adding is a load and a
+//! first threads that count have a shard each, to which no other thread writes, so that adding is a load and a
 //! store; all later ones share one more, whose counters are added to atomically. Times are counted in whole
 //! nanoseconds, so their sum is one more addition and no loop.
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const LINE: usize = 8;
-/// More shards than this would cost memory for every app and help nobody.
+/// More shards than this would cost memory for every app without a gain.
 const SHARDS_MAX: usize = 16;
 
 /// How many shards are of one thread each; a power of two.
@@ -56,7 +56,7 @@ impl Counters {
         Self { lines, lines_per_shard, owned }
     }
 
-    /// Adds to one counter. A counter that there is not counts nothing. Not inlined: a request adds to a dozen,
+    /// Adds to one counter. A counter that does not exist counts nothing. Not inlined: a request adds to a dozen,
     /// and a dozen copies cost more to fetch than to run.
     #[inline(never)]
     pub(super) fn add(&self, counter: usize, amount: u64) {

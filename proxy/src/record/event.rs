@@ -1,11 +1,11 @@
-//! The end of a request, as everybody who writes it down has it.
+//! The end of a request, as metrics and logs record it.
 
 use portcullis_policy::words;
 
 words! {
     /// How far a request was when its client went away.
     pub enum Stage {
-        /// It was being sent, or its answer was waited for.
+        /// The request was being received, or the app's answer awaited.
         BeforeAnswer = "before-answer",
         /// Its answer was being sent.
         DuringAnswer = "during-answer",

@@ -1,5 +1,5 @@
-//! One value of a log line: printable, bounded, and marked where it was cut. What a
-//! client sends is as long as it likes, and whoever reads a log on a terminal must not be spoken to by it.
+//! One value of a log line: printable, bounded, and marked where it was cut. A
+//! client sends values of any length, and they must not control the terminal on which somebody reads the log.
 
 use portcullis_config::printable::is_printable;
 
@@ -42,7 +42,7 @@ pub fn field(value: &[u8], most: usize) -> String {
 
 struct Shown {
     text: String,
-    /// How much of it leaves room for the mark of what is cut.
+    /// How much of it leaves space for the mark of a cut.
     fits: usize,
     most: usize,
 }

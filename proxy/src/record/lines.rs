@@ -1,5 +1,5 @@
-//! Lines that wait for a sink: a queue that is bounded in bytes, and one thread that writes. Nothing that a
-//! request does waits for a disk; what does not fit is counted.
+//! Lines that wait for a sink: a queue that is bounded in bytes, and one thread that writes. No request waits for
+//! a disk; lines that do not fit are counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -104,7 +104,7 @@ impl<L: Line> Lines<L> {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // In vain when the sink hangs: what it did not take is lost with the process.
+        // If the sink hangs, what it did not take is lost with the process.
         let _ = written.recv_timeout(FLUSH_MAX);
     }
 }
@@ -150,7 +150,7 @@ fn write<L: Line>(messages: &Receiver<Message<L>>, mut sink: Sink, counts: &Coun
         }
         is_reported = problem.is_some();
         for done in waiting {
-            // Nobody may be left to hear.
+            // The receiver may be gone.
             let _ = done.send(());
         }
         next = messages.try_recv().ok();

@@ -89,7 +89,7 @@ pub struct Entry {
     /// How many such refusals there were within ten minutes, this one included; see [`is_logged`].
     /// 0 for a request that was let in.
     pub repeats: u32,
-    /// Everything that was decided on, so that it can be decided again.
+    /// Everything that the decision rested on, so that it can be decided again.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]
     pub facts: Option<Box<DecisionRecord>>,
     /// Policies that applied, with their results.
@@ -183,7 +183,7 @@ impl DecisionLog {
         Ok(Self { entries, grants_one_in, sampled: AtomicU64::new(0), access })
     }
 
-    /// Whether anybody reads: without, entries need not be made.
+    /// Whether the log is on: otherwise entries need not be made.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.entries.is_some()
@@ -198,8 +198,8 @@ impl DecisionLog {
         }
     }
 
-    /// Whether a request that was let in is one of the sample. The choice hangs on the random part
-    /// of its id alone, so that it can be worked out from the id and nobody can avoid it.
+    /// Whether a request that was let in is one of the sample. The choice depends on the random part
+    /// of its id alone, so that it follows from the id and no client can avoid it.
     #[must_use]
     pub const fn samples(&self, request_id: u128) -> bool {
         match self.grants_one_in {

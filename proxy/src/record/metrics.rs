@@ -80,12 +80,12 @@ impl Metrics {
         }
     }
 
-    /// A request has come.
+    /// A request has begun.
     pub fn begun(&self) {
         self.counters.add(IN_FLIGHT_AT, 1);
     }
 
-    /// A request has gone.
+    /// A request has ended.
     pub fn gone(&self) {
         self.counters.subtract(IN_FLIGHT_AT);
     }

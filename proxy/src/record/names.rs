@@ -88,7 +88,7 @@ families! {
     ANSWER_FIELDS: Counter "portcullis_answer_fields_dropped_total" ["app", "kind"]
         "Fields taken out of an app's answers: cookie (it would have set one that carries tokens), word (only Portcullis says it), challenge (no client could meet it).";
     TOKEN_DURATION: Histogram "portcullis_token_verification_duration_seconds" []
-        "Time to verify a token that was not remembered.";
+        "Time to verify a token that was not cached.";
     DECISION_DURATION: Histogram "portcullis_decision_duration_seconds" []
         "Time in which the policies decide a request.";
     CACHE_LOOKUPS: Counter "portcullis_token_cache_lookups_total" ["result"]

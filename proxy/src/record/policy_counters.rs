@@ -4,7 +4,7 @@
 //! than deciding. So the counters of a row's policies are bit-sliced: bit `b` of plane `n` is bit `n` of
 //! the counter of policy `b`. To add one to any of the sixty-four is a carry from plane to plane, which
 //! ends after two on average; what leaves the last plane is added to plain counters. Each thread
-//! writes to a shard of its own, a scrape sums, and nobody waits for anybody.
+//! writes to a shard of its own, a scrape sums, and no thread waits for another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ impl PolicyCounters {
                     .sequence
                     .compare_exchange(sequence, sequence + 1, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok();
-            // Whoever sees what is written from here on sees that it is being written.
+            // A reader that sees any of the writes below also sees this mark.
             fence(Ordering::Release);
             is_free.then_some((shard, sequence))
         });

@@ -29,7 +29,7 @@ pub struct Serving<'s> {
     pub geo_built: Option<u64>,
     /// Listeners with TLS, each name of their certificates, and when that expires, in Unix seconds.
     pub certificates: Vec<(String, &'s str, i64)>,
-    /// Verified tokens that are remembered.
+    /// Verified tokens that are cached.
     pub cached: usize,
     /// Log entries: written, dropped, failed.
     pub log_entries: [u64; 4],

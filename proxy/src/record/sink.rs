@@ -1,6 +1,6 @@
 //! Where lines of the decision log and the access log end up: standard output, a file that is rotated,
 //! or syslog. A file is a regular file, whatever somebody puts in its place: to open a pipe would wait for a
-//! reader, and a symbolic link would lead our lines to where another one likes.
+//! reader, and a symbolic link would lead our lines to a place of somebody else's choice.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -91,7 +91,7 @@ impl Open {
     fn append(path: &Path) -> io::Result<Self> {
         let named =
             |problem: io::Error| io::Error::new(problem.kind(), format!("{}: {problem}", path.display()));
-        // Looked at first: to open some devices does something. And again once it is open, for it may have changed.
+        // Looked at before, since opening some devices has effects, and again once it is open, since it may have changed.
         is_fit(path).map_err(named)?;
         let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
         let file = OpenOptions::new()
@@ -342,7 +342,7 @@ mod tests {
         assert!(sink.flush().is_err(), "what nobody can find is not called written");
     }
 
-    /// A pipe that nobody reads.
+    /// A pipe without a reader.
     fn pipe(path: &Path) {
         let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
         assert!(made.success());

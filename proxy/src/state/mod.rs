@@ -89,7 +89,7 @@ pub struct State {
 /// Why there is no state.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The configuration is not fit; the text shows each problem with its place.
+    /// The configuration is not valid; the text shows each problem with its place.
     #[error("{0}")]
     Configuration(String),
     /// The decision log cannot be opened.
@@ -134,7 +134,7 @@ fn accept(loaded: Loaded) -> Result<Config, StateError> {
     }
 }
 
-/// The first warnings of each code, and how many more there are: ten thousand policies have one trouble
+/// The first warnings of each code, and how many more there are: ten thousand policies may have the same problem
 /// ten thousand times, at each reload. `portcullis check` shows all.
 fn few_of_each(warnings: Vec<Diagnostic>) -> (Vec<Diagnostic>, String) {
     const SHOWN: usize = 3;
@@ -176,7 +176,7 @@ fn build(
     }
     let denials = Denials::new(&config, generation.0);
     let started = Instant::now();
-    // Ten thousand policies are megabytes: they are held once.
+    // Ten thousand policies take megabytes: one copy is enough.
     let set = std::mem::take(&mut config.policies);
     let policies = CompiledPolicies::compile(set, generation).map_err(|problems| {
         let lines = problems.iter().map(|problem| format!("error[policy/compile]: {problem}\n"));
@@ -200,7 +200,7 @@ fn build(
         known.unwrap_or_else(|| Arc::new(KeyStore::new(issuer)))
     };
     let stores: Vec<_> = config.issuers.iter().map(store).collect();
-    // Where nothing changed that verification turns on, verified tokens stay verified: to verify thousands
+    // Where nothing changed that verification depends on, verified tokens stay verified: to verify thousands
     // anew at once would hold requests up.
     let is_same = |former: &&Snapshot| {
         former.config.issuers == config.issuers
@@ -242,11 +242,11 @@ fn app_metrics(id: &str, former: Option<&Snapshot>) -> Arc<AppMetrics> {
 }
 
 impl State {
-    /// Loads a configuration for the first time. The state lives as long as the process: every request would else
+    /// Loads a configuration for the first time. The state lives as long as the process: every request would otherwise
     /// contend on the counter of its owners.
     ///
     /// # Errors
-    /// When it is not fit to serve.
+    /// When it is not valid.
     pub fn start(path: &Path) -> Result<&'static Self, StateError> {
         // On a thread of its own, as reloads are: its end gives back what loading took for a while.
         let loaded = std::thread::scope(|scope| scope.spawn(|| Self::load(path)).join())
@@ -277,11 +277,11 @@ impl State {
         self.current.load_full()
     }
 
-    /// Reads the files anew and serves them, or keeps what serves. Blocks; never on the request
+    /// Reads the files anew and serves them, or goes on with the current ones. Blocks; never on the request
     /// path.
     ///
     /// # Errors
-    /// What is wrong; the former configuration goes on serving.
+    /// What is wrong; the former configuration stays in force.
     pub fn reload(&self) -> Result<Arc<Snapshot>, StateError> {
         let _one_at_a_time = self.reloading.lock();
         let former = self.snapshot();
@@ -315,7 +315,7 @@ impl State {
         !self.retired.lock().is_empty()
     }
 
-    /// Forgets tokens that are not believed any more. Called from the background.
+    /// Removes tokens that are no longer valid. Called from the background.
     pub fn sweep(&self) {
         self.cache.sweep(&self.snapshot().verifier, unix_now());
     }
@@ -368,8 +368,8 @@ impl State {
         self.metrics.page(&serving, format)
     }
 
-    /// Whether somebody can be let in at this moment: some issuer has keys that may be trusted. One issuer that
-    /// does not answer keeps nobody out who comes with another's token.
+    /// Whether any user can be let in at this moment: some issuer has keys that may be trusted. One issuer that
+    /// does not answer keeps out no user of another.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let now = unix_now();

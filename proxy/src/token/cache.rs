@@ -1,5 +1,5 @@
-//! Verified tokens, remembered for a short while: a signature costs twenty times what the rest of a request does. An
-//! entry is found by a fingerprint of the whole token and believed only while everything that made it true still holds.
+//! A cache of verified tokens: a signature costs twenty times what the rest of a request does. An entry is found by a
+//! fingerprint of the whole token and used only while everything that made it true still holds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::refusal::BadToken;
 
 /// Memory that an entry takes beside what it shares with others.
 const ENTRY_BYTES: usize = 512;
-/// Memory that a standing which no other token has takes, beside its token's text.
+/// Memory of a standing that no other token shares, beside its token's text.
 const STANDING_BYTES: usize = 576;
 /// How many standings, kinds of tokens and scopes in use are known to the interners.
 const INTERNED_MAX: usize = 16 * 1024;
-/// What an entry counts as at least: that bounds how many there are.
+/// The least that an entry counts as: that bounds how many there are.
 const ENTRY_BYTES_MIN: u64 = 2048;
 
 /// The key of a token in the cache: a part of it, or a digest that can be forged, would let one token answer for
@@ -34,9 +34,9 @@ type Fingerprint = [u8; 16];
 /// Makes fingerprints: GMAC (NIST SP 800-38D) of the whole token, under a key of this process that is
 /// drawn at random and never leaves it.
 ///
-/// A universal hash serves, for nobody ever sees a fingerprint: whatever two tokens somebody chooses, they
+/// A universal hash suffices, for no client ever sees a fingerprint: any two tokens that an attacker chooses
 /// share one with a chance of at most 2^-118 (section 5.2.1 of the same gives the bound, the token's
-/// blocks over 2^128). That the nonce is always the same gives away the key's hash only to somebody who has
+/// blocks over 2^128). The constant nonce reveals the key's hash only to an attacker who has
 /// fingerprints. It costs a third of SHA-256 where processors help with that, and a tenth elsewhere.
 struct Fingerprints(Option<LessSafeKey>);
 
@@ -47,7 +47,7 @@ impl Fingerprints {
         Self(drawn.ok().map(LessSafeKey::new))
     }
 
-    /// `None` when no key could be drawn, or the token is too long for GMAC: then nothing is remembered.
+    /// `None` when no key could be drawn, or the token is too long for GMAC: then nothing is cached.
     fn of(&self, token: &[u8]) -> Option<Fingerprint> {
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
         let tag = self.0.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(token), &mut []).ok()?;
@@ -93,7 +93,7 @@ impl TokenCache {
         }
     }
 
-    /// Removes the entries that are not believed any more at this time (Unix seconds), and with them the policies that
+    /// Removes the entries that are no longer valid at this time (Unix seconds), and with them the policies that
     /// they were bound to. One entry at a time, so that no request waits.
     pub fn sweep(&self, verifier: &Verifier, now: i64) {
         for (key, principal) in self.entries.iter() {
@@ -103,7 +103,7 @@ impl TokenCache {
         }
     }
 
-    /// How many tokens are remembered.
+    /// How many tokens are cached.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -138,11 +138,11 @@ pub enum Lookup {
     Miss(Option<Duration>),
 }
 
-/// Who a token makes known: verified or remembered, and bound to these policies. Never waits. `observe` is called at
+/// The principal of a token: verified or cached, and bound to these policies. Never waits. `observe` is called at
 /// most once; never for a token that is longer than any is accepted.
 ///
 /// # Errors
-/// As [`Verifier::verify`]. Refusals are not remembered.
+/// As [`Verifier::verify`]. Refusals are not cached.
 pub fn authenticate(
     verifier: &Verifier,
     cache: &TokenCache,
@@ -151,7 +151,7 @@ pub fn authenticate(
     observe: impl FnOnce(Lookup),
 ) -> Result<Arc<CachedPrincipal>, TokenProblem> {
     let Presented { token, accepted, now } = presented;
-    // Before the fingerprint: what is never accepted must cost nothing.
+    // Before the fingerprint: a token that is too long must cost nothing.
     if token.len() > TOKEN_BYTES_MAX {
         return Err(BadToken::Malformed.into());
     }
@@ -163,7 +163,7 @@ pub fn authenticate(
             observe(Lookup::Hit);
             return Ok(known);
         }
-        // New policies: what the token says stays true, what follows from it does not. The time of verification
+        // New policies: the token's claims stay true, its scope does not. The time of verification
         // stays too, or reloads would prolong the entry.
         Some(known) => {
             observe(Lookup::Rebound);

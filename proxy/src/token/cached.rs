@@ -1,5 +1,5 @@
-//! A principal whose token was verified, as the cache keeps it: what the token said, what the policies make of it, and
-//! what makes both true still.
+//! A principal whose token was verified, as the cache holds it: the token's claims, what the policies make of them, and
+//! what both depend on.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -14,10 +14,10 @@ use portcullis_policy::signals::{Fact, Signals, Target};
 use super::verified::VerifiedToken;
 use super::verify::Verifier;
 
-/// How long an entry is believed, in seconds: the longest that claims outlive a change which the keys do not show.
+/// How long an entry is valid, in seconds: the longest that claims outlive a change which the keys do not show.
 const LIFE_SECS: i64 = 5 * 60;
 
-/// A principal that a verified token made known, bound to the policies.
+/// The principal of a verified token, bound to the policies.
 #[derive(Debug)]
 pub struct CachedPrincipal {
     pub(super) remedies: ArcSwapOption<(Situation, Remedies)>,
@@ -93,7 +93,7 @@ pub(super) struct Situation {
 }
 
 impl Situation {
-    /// How long what was found serves again, in seconds: an answer may depend on the time.
+    /// How long remedies are reused, in seconds: an answer may depend on the time.
     const LIFE_SECS: i64 = 5;
 
     fn of(signals: &Signals<'_>) -> Self {

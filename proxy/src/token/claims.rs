@@ -1,5 +1,5 @@
-//! Claims of a token, read in the words of the policies. A claim that is missing is unknown; a claim that is there and
-//! cannot be read is never taken for one that is missing.
+//! Claims of a token, read in the words of the policies. A missing claim is unknown; an unreadable claim
+//! never counts as missing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,7 +50,7 @@ impl<'c> ClaimReader<'c> {
         self.get(name).and_then(scalar_text)
     }
 
-    /// Texts that can only help: what cannot be read is left out and proves nothing.
+    /// Texts that can only help the user: an unreadable one is left out and proves nothing.
     pub(super) fn texts(&self, name: &str) -> Vec<String> {
         match self.get(name) {
             Some(Value::Array(items)) => items.iter().filter_map(scalar_text).collect(),
@@ -60,7 +60,7 @@ impl<'c> ClaimReader<'c> {
     }
 
     /// Authentication contexts, as an array or as one text with spaces between. Microsoft writes their ids in
-    /// both cases. What is none of ours (`p1`) proves nothing.
+    /// both cases. Other values (`p1`) prove nothing.
     pub(super) fn contexts(&self, name: &str) -> Vec<AuthenticationContext> {
         let texts = self.texts(name);
         let words = texts.iter().flat_map(|text| text.split(' '));
@@ -217,8 +217,8 @@ impl<'c> ClaimReader<'c> {
         elsewhere || (hinted && short.eq_ignore_ascii_case("groups"))
     }
 
-    /// The device's id, and what the token says of it beside. A device is one by its id alone: compliance of a device that nobody names
-    /// could be any device's.
+    /// The device's id and attributes. Only an id makes a device: compliance without an id could be that of any
+    /// device.
     ///
     /// # Errors
     /// [`BadToken::Claims`] for an id that is there and cannot be read.
@@ -344,7 +344,7 @@ fn exact(number: &serde_json::Number) -> Result<Attribute, BadToken> {
     if number.is_f64() { Err(BadToken::Claims) } else { Ok(Attribute::Text(number.to_string())) }
 }
 
-/// How somebody is external, in Graph's words; `member` and `none` are nobody external.
+/// The kind of guest, in Graph's words; `member` and `none` are no guests.
 fn guest_kind(value: &Value) -> Result<Option<GuestKind>, BadToken> {
     let word = value.as_str().ok_or(BadToken::Claims)?;
     match word.to_ascii_lowercase().as_str() {

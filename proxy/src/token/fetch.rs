@@ -60,7 +60,7 @@ pub(super) struct Document {
     pub(super) max_age: Option<Duration>,
 }
 
-/// Distinguishes a file from the one that stood there before. Changes when a file is written in place,
+/// Distinguishes a file from the one that was there before. Changes when a file is written in place,
 /// renamed over, or its link is turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileMark {
@@ -213,7 +213,7 @@ fn permitted(url: &str, loopback: bool) -> Result<Url, FetchError> {
     }
 }
 
-/// About whom a discovery document says it is.
+/// The issuer that a discovery document names.
 fn issuer_of(document: &[u8]) -> Option<String> {
     let StrictObject(members) = serde_json::from_slice(document).ok()?;
     members.get("issuer").and_then(Value::as_str).map(str::to_owned)

@@ -1,4 +1,4 @@
-//! Keys, issuers and tokens for the tests of this room, made anew in each run.
+//! Keys, issuers and tokens for the tests of this module, made anew in each run.
 
 use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;

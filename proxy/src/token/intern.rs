@@ -1,6 +1,6 @@
-//! One copy of what many tokens have in common. People of one department, or of one company, have the same groups and
-//! the same kind of computer, and the policies make the same of them: a hundred thousand remembered tokens need not
-//! hold it a hundred thousand times.
+//! One copy of what many tokens have in common. Users of one department, or of one company, have the same groups and
+//! the same kind of computer, and the same policies apply to them: a hundred thousand cached tokens need not hold it
+//! a hundred thousand times.
 
 use std::hash::Hash;
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 /// Finds the copy of a value that is in use. It keeps no value alive.
 pub(super) struct Interner<T> {
     known: Cache<u64, Weak<T>>,
-    // Keyed at random: who chooses claims must not choose which of them collide.
+    // Keyed at random: an attacker who chooses claims must not choose collisions.
     hashes: ahash::RandomState,
 }
 
@@ -20,8 +20,7 @@ impl<T: Hash + PartialEq> Interner<T> {
         Self { known: Cache::new(values), hashes: ahash::RandomState::new() }
     }
 
-    /// Puts the copy that is in use in the place of an equal value. Whether there was none, so that this one serves from
-    /// now on.
+    /// Replaces an equal value by the copy in use. Returns whether there was none, so that this value is now the copy.
     pub(super) fn intern(&self, value: &mut Arc<T>) -> bool {
         let hash = self.hashes.hash_one(&**value);
         let known = self.known.get(&hash).and_then(|known| known.upgrade());

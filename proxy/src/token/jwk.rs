@@ -29,7 +29,7 @@ pub struct KeySet {
 #[derive(Debug)]
 pub(super) struct VerificationKey {
     kid: Option<Box<str>>,
-    /// Those of its kind that its issuer is accepted with; only the one that it names, if it names one.
+    /// Those of its kind that its issuer's `algorithms` accept; only the one that it names, if it names one.
     algorithms: Vec<Algorithm>,
     pub(super) key: DecodingKey,
     /// The numbers that it consists of.
@@ -52,13 +52,13 @@ pub enum KeyFault {
     Malformed,
     /// `use` or `key_ops` say that it is for something else, encryption mostly.
     Use,
-    /// It is symmetric or private: a published secret is anybody's.
+    /// It is symmetric or private: a published secret is no secret.
     Secret,
     /// Its kind, curve or `alg` is none that can be verified.
     Algorithm,
     /// Its issuer is not accepted with its algorithm.
     NotConfigured,
-    /// Too short, or an exponent that makes signatures which anybody can write.
+    /// Too short, or with an exponent that makes signatures forgeable.
     Weak,
     /// Another key has the same `kid` and algorithm: which of them is meant is unclear.
     Ambiguous,
@@ -319,7 +319,7 @@ fn bind(entry: &Value, accepted: &[Algorithm]) -> Result<VerificationKey, KeyFau
             let (modulus, exponent) = (number("n")?, number("e")?);
             // Some writers put a sign octet first; the library would take it for a part of the number.
             let (modulus, exponent) = (significant(&modulus), significant(&exponent));
-            // An even exponent or one below 3 makes signatures that anybody can write.
+            // An even exponent or one below 3 makes signatures forgeable.
             let is_odd = exponent.last().is_some_and(|low| low % 2 == 1);
             if !(2048..=8192).contains(&bits(modulus)) || !(2..=33).contains(&bits(exponent)) || !is_odd {
                 return Err(KeyFault::Weak);

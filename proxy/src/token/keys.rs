@@ -34,8 +34,8 @@ struct KeyState {
     last_error: Option<FetchError>,
 }
 
-/// Which keys are trusted and how long, in one word: each request with a remembered token asks, and neither
-/// counts itself among the readers of [`KeyState`] nor reads two things that do not belong together.
+/// Which keys are trusted and how long, in one word: each request with a cached token reads it, without counting
+/// itself among the readers of [`KeyState`] and without reading two values that do not belong together.
 ///
 /// The upper half is the generation, the lower one the last second (Unix time), that of 2106 at most. Zero: none.
 #[derive(Debug, Default)]
@@ -174,7 +174,7 @@ impl KeyStore {
         self.state.load().generation
     }
 
-    /// Whether keys are at hand that may be trusted at this time.
+    /// Whether there are keys that may be trusted at this time.
     #[must_use]
     pub fn available(&self, now: i64) -> bool {
         self.usable_generation(now).is_some()
@@ -188,7 +188,7 @@ impl KeyStore {
         }
     }
 
-    /// Whether a refresh is asked for and not yet begun.
+    /// Whether a refresh was requested and has not begun.
     #[must_use]
     pub fn refresh_requested(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
@@ -212,7 +212,7 @@ impl KeyStore {
         let mut fetcher = Fetcher::new(self.source.clone(), self.issuer.clone(), self.ca.clone());
         let mut backoff = RETRY.0;
         loop {
-            // The flag falls before the fetch begins: who asks during it may need a later one.
+            // The flag falls before the fetch begins: a request during it may need a later fetch.
             self.wanted.store(false, Ordering::Release);
             let began = Instant::now();
             let mark = self.file_mark();
@@ -243,8 +243,8 @@ impl KeyStore {
         }
     }
 
-    /// Takes a document, or notes why there is none. The last good set stays in both cases where
-    /// there is no better one.
+    /// Takes a document, or records why there is none. Unless a document has a good set, the last
+    /// good one stays.
     pub(super) fn install(
         &self,
         outcome: Result<Document, FetchError>,
@@ -290,7 +290,7 @@ impl KeyStore {
     /// How long after a good fetch the next one is due.
     fn pause(&self, max_age: Option<Duration>) -> Duration {
         let wished = max_age.map_or(self.refresh, |age| age.min(self.refresh));
-        // Keys must not grow stale merely because nobody asked for them.
+        // Keys must not grow stale for want of requests.
         wished.min(self.stale_max / 2).clamp(PAUSE.0, PAUSE.1)
     }
 
@@ -334,7 +334,7 @@ fn age(state: &KeyState, now: i64) -> Option<u64> {
 
 /// Returns when shutdown is signalled, or its sender is gone.
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone: there is nobody left to serve.
+    // An error means that the sender is gone: the process is ending.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 

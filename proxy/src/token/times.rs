@@ -1,9 +1,9 @@
 //! Times of tokens. A NumericDate may be a fraction (RFC 7519, section 2); requests count whole seconds, so each
-//! is rounded to the side that believes less.
+//! is rounded to the stricter side.
 
 use serde_json::Value;
 
-/// The last second of the year 9999; no honest time lies behind it.
+/// The last second of the year 9999; no real time is later.
 const MAX: i64 = 253_402_300_799;
 
 /// When a token is valid, in Unix seconds.

@@ -1,4 +1,4 @@
-//! A verified token as the other rooms see it: who it makes known, and what it says of them.
+//! A verified token as other modules see it: its principal and claims.
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -27,7 +27,7 @@ pub struct VerifiedToken {
     issuer_index: usize,
 }
 
-/// What tokens of people of one standing have in common; one copy serves all that are equal.
+/// What tokens of users of one standing have in common; one copy serves all that are equal.
 #[derive(Debug)]
 pub(super) struct TokenKind {
     standing: Arc<Standing>,
@@ -96,7 +96,7 @@ impl VerifiedToken {
     ) -> Result<Self, BadToken> {
         let names = &settings.claims;
         let source = ClaimReader::new(claims);
-        // A time of ours in the future would prove something for as long as it likes.
+        // A time in the future would prove a fresh sign-in without end.
         let past = |name: &str| source.time(name).filter(|at| at.up <= now.saturating_add(30));
         let (id, identity) = source.identity(names)?;
         let (methods, acr) = (source.texts(&names.methods), source.text(&names.acr));
@@ -180,7 +180,7 @@ impl VerifiedToken {
         self.kind.risks
     }
 
-    /// Whether one of these audiences is meant; the issuer's were checked already.
+    /// Whether it is for one of these audiences; the issuer's were checked already.
     #[must_use]
     pub fn is_meant_for(&self, audiences: &[String]) -> bool {
         self.kind.audiences.iter().any(|meant| audiences.contains(meant))
@@ -209,7 +209,7 @@ impl VerifiedToken {
         self.times
     }
 
-    /// Puts the copies that other tokens use in the place of what equals them. Whether no other has this standing.
+    /// Replaces its parts by equal copies that other tokens use. Returns whether no other token has this standing.
     pub(super) fn intern(&mut self, interners: &TokenInterners) -> bool {
         let is_new = interners.standings.intern(&mut self.principal.standing);
         if let Some(kind) = Arc::get_mut(&mut self.kind) {

@@ -1,5 +1,5 @@
-//! From text to a verified token. Nothing here asks the token how it wants to be verified: it may
-//! only name one of its issuer's keys, and the key knows the algorithm.
+//! From text to a verified token. The token does not choose how it is verified: it may only name one
+//! of its issuer's keys, and the key determines the algorithm.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// The longest `kid` that is looked up, in bytes.
 const KID_BYTES_MAX: usize = 1024;
 
-/// Why a token makes nobody known.
+/// Why a token does not identify a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenProblem {
     /// The token is not acceptable.
@@ -93,7 +93,7 @@ impl Verifier {
     /// `now` (Unix seconds). RFC 7515, RFC 7519 and RFC 8725. Never waits.
     ///
     /// # Errors
-    /// [`TokenProblem::Bad`] when the token must not be believed, and
+    /// [`TokenProblem::Bad`] when the token is not valid, and
     /// [`TokenProblem::KeysUnavailable`] when its issuer's keys were not fetched yet or are too old.
     pub fn verify(&self, token: &str, accepted: &[usize], now: i64) -> Result<VerifiedToken, TokenProblem> {
         let (header, payload) = split(token)?;
@@ -221,7 +221,7 @@ fn read_header(header: &str, settings: &Issuer) -> Result<JoseHeader, BadToken> 
     Ok(JoseHeader { algorithm, kid })
 }
 
-/// Exact types, sane ranges, whom it is for, and when. Times are rounded to the side that believes less.
+/// Checks types, ranges, audience and times. Times are rounded to the stricter side.
 fn check_claims(claims: &Map<String, Value>, settings: &Issuer, now: i64) -> Result<Times, BadToken> {
     if claims.get("iss").and_then(Value::as_str) != Some(settings.issuer.as_str()) {
         return Err(BadToken::Issuer);
