@@ -57,7 +57,7 @@ struct Source {
 }
 
 impl Sources {
-    /// Keeps a file's text. A file that could not be read is kept with an empty one.
+    /// Stores a file's text. A file that could not be read has an empty one.
     pub(crate) fn add(&mut self, path: PathBuf, text: String) -> FileId {
         self.files.push(Source { path, text });
         FileId(self.files.len() - 1)

@@ -110,16 +110,16 @@ impl Search {
 
 /// The names in a folder; none where there is no such folder.
 fn names(folder: &Path) -> Result<Vec<OsString>, String> {
-    let told = |problem: std::io::Error| format!("`{}`: {problem}", folder.display());
+    let named = |problem: std::io::Error| format!("`{}`: {problem}", folder.display());
     if !folder.is_dir() {
         return match fs::metadata(folder) {
-            Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => Err(told(problem)),
+            Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => Err(named(problem)),
             Ok(_) | Err(_) => Ok(Vec::new()),
         };
     }
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(told)? {
-        names.push(entry.map_err(told)?.file_name());
+    for entry in fs::read_dir(folder).map_err(named)? {
+        names.push(entry.map_err(named)?.file_name());
     }
     Ok(names)
 }
@@ -205,8 +205,8 @@ mod tests {
         assert_eq!(found(folder.path(), "*.toml").unwrap(), ["one.toml", "two.toml"]);
         assert_eq!(found(folder.path(), "**/*.toml").unwrap().len(), 4);
         fs::write(odd(b"caf\xe9.toml"), "").unwrap();
-        let told = found(folder.path(), "*.toml").unwrap_err();
-        assert!(told.contains("not UTF-8"), "{told}");
-        assert_eq!(found(folder.path(), "o*.toml").unwrap(), ["one.toml"], "the twin cannot mean it");
+        let problem = found(folder.path(), "*.toml").unwrap_err();
+        assert!(problem.contains("not UTF-8"), "{problem}");
+        assert_eq!(found(folder.path(), "o*.toml").unwrap(), ["one.toml"], "the pattern cannot mean it");
     }
 }

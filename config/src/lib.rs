@@ -1,7 +1,7 @@
 //! Configuration of Portcullis: files to checked settings and policies, or diagnoses.
 //!
-//! Synchronous, and reads only when asked. [`load::load`] is the way in; what it finds wrong comes
-//! back as [`diagnose::Diagnostic`]s, all at once, each with its place and its mend.
+//! Synchronous, and reads only when asked. [`load::load`] is the entry; what it finds wrong is
+//! returned as [`diagnose::Diagnostic`]s, all at once, each with its place and its mend.
 
 pub mod ask;
 pub mod diagnose;

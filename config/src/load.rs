@@ -21,10 +21,10 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 const FILES_MAX: usize = 10_000;
 /// The most bytes that are read in all.
 const TOTAL_BYTES_MAX: usize = 64 << 20;
-/// The most problems that are told; the rest would not be read.
+/// The most problems that are reported; the rest would not be read.
 const DIAGNOSTICS_MAX: usize = 1_000;
 
-/// What came of loading.
+/// The result of loading.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration; `Some` only when there is no error among the diagnoses.
@@ -55,7 +55,7 @@ impl Loaded {
 /// Loads a configuration: the main file, the files that it includes, and a look at the files that
 /// it names (certificates, keys, databases), which must be readable.
 ///
-/// Relative paths in it start from the main file's folder. Every problem is told, not only the
+/// Relative paths in it start from the main file's folder. Every problem is reported, not only the
 /// first; when a file is no TOML, what depends on its meaning is not looked at.
 #[must_use]
 pub fn load(path: &Path) -> Loaded {
@@ -101,7 +101,7 @@ impl Loader {
                 None => whole = false,
             }
         }
-        // With a part missing, every reference into it would be told as unknown.
+        // With a part missing, every reference into it would be reported as unknown.
         if !whole {
             return None;
         }
@@ -110,7 +110,7 @@ impl Loader {
         let (config, found) = lowering.end(&self.sources, refused);
         self.found.extend(found);
         let Some(mut config) = config else {
-            // INVARIANT: what lowering leaves out was told. Should that ever fail, nothing is run.
+            // INVARIANT: what lowering leaves out was reported. Should that ever fail, nothing is run.
             if !self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
                 let what = "a part of the configuration is missing from what would run";
                 self.found.push(
@@ -205,7 +205,7 @@ fn read(path: &Path) -> Result<String, (&'static str, String)> {
 /// Lists whose items begin with two brackets.
 const LISTS: [&str; 5] = ["policy", "app", "issuer", "location", "strength"];
 
-/// Tells of the first `[policy]` where `[[policy]]` was meant, and of its kin; whatever it makes of the file is a
+/// Reports the first `[policy]` where `[[policy]]` was meant, and of its kin; whatever it makes of the file is a
 /// consequence. Says where it stands.
 fn single_brackets(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<usize> {
     let (mut offset, mut begun) = (0, Vec::new());
@@ -249,7 +249,7 @@ fn is_header(rest: &str, name: &str, end: &str) -> bool {
     rest.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(end))
 }
 
-/// Parses TOML; every syntax error is told, and then there is no tree.
+/// Parses TOML; every syntax error is reported, and then there is no tree.
 pub(crate) fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -258,7 +258,7 @@ pub(crate) fn parse(file: FileId, text: &str, found: &mut Vec<Diagnostic>) -> Op
     let doubled = errors.iter().any(|error| error.message().starts_with("duplicate key"));
     let single = if doubled { single_brackets(file, text, found) } else { None };
     for error in errors.into_iter().take(DIAGNOSTICS_MAX) {
-        // What follows from a single table is told with it.
+        // What follows from a single table is reported with it.
         let follows = |from| error.span().is_some_and(|span| span.start >= from);
         if single.is_some_and(follows) && error.message().starts_with("duplicate key") {
             continue;

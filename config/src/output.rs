@@ -1,4 +1,4 @@
-//! Files that a command writes for its caller. A link that somebody laid in the way leads nowhere: a new file is
+//! Files that a command writes for its caller. A link that somebody put there is not followed: a new file is
 //! made under a name of its own, and then takes the place of whatever stood there.
 
 use std::fs::{self, OpenOptions};
@@ -48,7 +48,11 @@ mod tests {
         assert!(!at("made-by-us").exists());
         write(&at("plain"), "one").unwrap();
         write(&at("plain"), "two").unwrap();
-        assert_eq!(fs::read_to_string(at("plain")).unwrap(), "two", "the twin is replaced");
+        assert_eq!(
+            fs::read_to_string(at("plain")).unwrap(),
+            "two",
+            "its counterpart, a plain file, is replaced"
+        );
         fs::create_dir(at("folder")).unwrap();
         assert!(write(&at("folder"), "x").is_err());
         let names: Vec<_> =

@@ -15,6 +15,12 @@ pub fn is_printable(character: char) -> bool {
         )
 }
 
+/// A number with its noun: `1 policy`, `2 policies`.
+#[must_use]
+pub fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// Text of several lines for a terminal. Everything else that is not printable becomes `\uNNNN`, which in
 /// JSON and in TOML means the same character.
 #[must_use]
@@ -54,7 +60,7 @@ mod tests {
         }
         assert_eq!(lines("a\n\tb"), "a\n\tb");
         assert_eq!(value("a\n\tb"), "a\\u000a\\u0009b");
-        assert_eq!(value("Übung \u{1f600} שלום"), "Übung \u{1f600} שלום", "the twin: text stays");
+        assert_eq!(value("Übung \u{1f600} שלום"), "Übung \u{1f600} שלום", "the counterpart: text stays");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn shape(shape: &Shape) -> Value {
     }
 }
 
-/// What an editor can tell about a string; the loader tells more.
+/// What an editor can check of a string; the loader checks more.
 const fn pattern(form: Form) -> Option<&'static str> {
     match form {
         Form::Duration => Some("^[0-9]+(ms|s|m|h|d)$"),

@@ -60,8 +60,8 @@ fn loaded(import: &Import) -> portcullis_config::Config {
     let folder = tempfile::tempdir().unwrap();
     write(import, folder.path()).unwrap();
     let loaded = load(&folder.path().join("portcullis.toml"));
-    let told = render_text(&loaded.diagnostics, &loaded.sources);
-    let config = loaded.config.unwrap_or_else(|| panic!("{told}\n{:#?}", import.files));
+    let text = render_text(&loaded.diagnostics, &loaded.sources);
+    let config = loaded.config.unwrap_or_else(|| panic!("{text}\n{:#?}", import.files));
     assert_eq!(config.policies.policies.len(), import.report.policies.len());
     if let Err(problems) = CompiledPolicies::compile(config.policies.clone(), Generation(1)) {
         panic!("{problems:?}");
@@ -395,7 +395,7 @@ fn a_partial_import_never_weakens_in_silence_and_never_guesses() {
     assert!(text.contains("# WEAKER THAN IN ENTRA"), "{text}");
     assert!(imported(&[monitored], true).report.to_text().contains("differs from what it is in Entra"));
 
-    // What is stricter is kept either way, and told.
+    // What is stricter is written in both cases, and reported.
     let stricter = with(plain(), "grantControls.builtInControls", json!(["mfa", "riskRemediation"]));
     for partial in [true, false] {
         let (state, text, _) = one_of(&stricter, partial);
@@ -435,9 +435,9 @@ fn a_placeholder_in_an_exclude_is_kept_and_told() {
     let item = &import.report.policies[0];
     assert_eq!(item.state, "enabled");
     assert!(import.files["policies/mfa-for-all.toml"].contains("exclude = [\"group:<EmergencyAccess>\"]"));
-    let told = &import.report.errors[0];
-    assert_eq!(told.file, "0.json");
-    assert!(told.message.contains("`<EmergencyAccess>`") && told.message.contains("replace"), "{told:?}");
+    let error = &import.report.errors[0];
+    assert_eq!(error.file, "0.json");
+    assert!(error.message.contains("`<EmergencyAccess>`") && error.message.contains("replace"), "{error:?}");
     assert!(!import.report.is_incomplete());
 }
 
@@ -555,7 +555,7 @@ fn the_main_file_names_the_claims_that_policies_wait_for() {
         (Some("insider-risk"), Some("flow"))
     );
     let bare = imported(&[plain()], false);
-    assert!(!bare.files["portcullis.toml"].contains("the claims that tell"));
+    assert!(!bare.files["portcullis.toml"].contains("the claims that carry"));
 }
 
 #[test]
@@ -626,7 +626,7 @@ fn broken_and_foreign_files_are_told_and_the_rest_goes_on() {
     let report = &import.report;
     assert_eq!(report.policies.len(), 1, "{report:#?}");
     assert_eq!(report.files, 9);
-    let told = |name: &str| {
+    let messages = |name: &str| {
         let found = report.errors.iter().find(|problem| problem.file.ends_with(name));
         found.map(|problem| problem.message.as_str()).unwrap_or_default()
     };
@@ -638,7 +638,7 @@ fn broken_and_foreign_files_are_told_and_the_rest_goes_on() {
         ("huge.json", "16MiB"),
         ("absent.json", "cannot be read"),
     ] {
-        assert!(told(name).contains(wanted), "{name}: {:#?}", report.errors);
+        assert!(messages(name).contains(wanted), "{name}: {:#?}", report.errors);
     }
     let foreign: Vec<&str> = report.not_policies.iter().map(|one| one.why.as_str()).collect();
     assert!(foreign.iter().any(|why| why.contains("Logic App")), "{foreign:?}");
@@ -742,9 +742,9 @@ fn every_policy_of_a_public_repository_is_accounted_for_and_loads() {
         assert_eq!(count("report-only") + count("disabled"), documents.len(), "{text}");
         for item in &report.policies {
             // Either it is what it was, or the file and the output say what is not.
-            let told = item.reasons.is_empty() || text.contains(&item.id);
+            let is_named = item.reasons.is_empty() || text.contains(&item.id);
             assert!(item.state == "report-only" || !item.reasons.is_empty(), "{item:#?}");
-            assert!(told, "{} is not named:\n{text}", item.id);
+            assert!(is_named, "{} is not named:\n{text}", item.id);
         }
     }
     for document in &documents {
@@ -824,7 +824,7 @@ fn a_condition_that_is_there_and_empty_never_widens_a_block() {
             assert_eq!(one_of(&with(block.clone(), path, value), true).0, "disabled");
         }
     }
-    // The same conditions where a policy demands: any was written, which is stricter, and told.
+    // The same conditions where a policy demands: any was written, which is stricter, and reported.
     for (path, value) in [
         ("conditions.platforms", json!({})),
         ("conditions.locations", json!({ "includeLocations": [] })),

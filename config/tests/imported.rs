@@ -1,5 +1,5 @@
 //! What exported policies decide once they are imported: import, load, compile, decide. Each is asked alone,
-//! and what it comes to is told in Entra's words.
+//! and its result is given in Entra's words.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends")]
 
 use std::path::Path;
@@ -125,7 +125,7 @@ fn loaded(importer: Importer) -> Config {
     loaded.config.unwrap_or_else(|| panic!("{}", render_text(&loaded.diagnostics, &loaded.sources)))
 }
 
-/// The outcome, what the user lacks, and what the only policy came to: `notApplied` when it did not.
+/// The outcome, what the user lacks, and what the result of the only policy: `notApplied` when it did not.
 fn decided(config: &Config, ask: &Ask) -> String {
     let policies = CompiledPolicies::compile(config.policies.clone(), Generation(1)).unwrap();
     let app = config.policies.apps.iter().position(|app| app.id == ask.app).unwrap();
@@ -188,7 +188,7 @@ fn admins_need_mfa_and_nobody_else_does() {
             (employee().in_role(admin).with_mfa(), "grant success"),
             (employee(), "grant notApplied"),
             (employee().in_role(admin).in_group(emergency), "grant notApplied"),
-            // A token that does not tell the roles could be an admin's.
+            // A token without the roles could be an admin's.
             (
                 employee().with(|ask| ask.principal.standing_mut().roles = Fact::Unavailable),
                 "challenge mfa-required interrupted",

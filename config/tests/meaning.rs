@@ -306,7 +306,7 @@ fn entra(policy: &Value, case: &SignInCase, app: &str) -> (Tri, Tri) {
     (applies.and(blocks), applies.and(refuses))
 }
 
-/// What came of it here.
+/// The result here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Here {
     Granted,
@@ -423,7 +423,7 @@ impl Judge {
             .map(|(name, text)| (name.clone(), text.lines().filter(|line| !line.starts_with('#')).collect()))
             .collect();
         let decisions = self.known.entry(key).or_insert_with(|| decide(&import));
-        let told = !item.reasons.is_empty()
+        let reported = !item.reasons.is_empty()
             || import.files.values().any(|text| text.contains("# To know:") || text.contains("# TO DO:"));
         for (app, here) in decisions {
             let theirs: Vec<(Tri, Tri)> = SIGN_INS.iter().map(|case| entra(policy, case, app)).collect();
@@ -433,7 +433,7 @@ impl Judge {
                     self.faults.push(format!("laxer for {} at {app}: {}", case.name, about()));
                 }
                 let stricter = *here != Here::Granted && *refuses == No;
-                if stricter && !told {
+                if stricter && !reported {
                     self.faults.push(format!("stricter in silence for {} at {app}: {}", case.name, about()));
                 }
             }
@@ -574,10 +574,10 @@ fn a_changed_policy_is_never_laxer_than_entra_and_never_blocks_everybody_unless_
         // The same key twice in one object: no JSON value can say it, so the text does.
         let text = policy.to_string();
         for key in ["conditions", "grantControls", "state", "users", "builtInControls", "locations"] {
-            for twin in ["null", "[]", "{}", "\"disabled\""] {
+            for written in ["null", "[]", "{}", "\"disabled\""] {
                 let doubled =
-                    text.replacen(&format!("\"{key}\":"), &format!("\"{key}\":{twin},\"{key}\":"), 1);
-                judge.hold(&policy, &doubled, true, &format!("{key} twice, once as {twin}"));
+                    text.replacen(&format!("\"{key}\":"), &format!("\"{key}\":{written},\"{key}\":"), 1);
+                judge.hold(&policy, &doubled, true, &format!("{key} twice, once as {written}"));
             }
         }
     }
@@ -600,8 +600,8 @@ fn the_evaluator_of_entra_tells_what_entra_tells() {
             "applications": { "includeApplications": ["All"] },
             "locations": { "includeLocations": ["All"], "excludeLocations": ["AllTrusted"] } },
         "grantControls": { "operator": "OR", "builtInControls": ["block"] } });
-    let told: Vec<Tri> = SIGN_INS.iter().map(|case| entra(&policy, case, "an-app").0).collect();
-    assert_eq!(told, [Yes, Yes, No, Yes, No, Yes, Yes, Yes, No, Yes, Yes, Yes]);
+    let outcomes: Vec<Tri> = SIGN_INS.iter().map(|case| entra(&policy, case, "an-app").0).collect();
+    assert_eq!(outcomes, [Yes, Yes, No, Yes, No, Yes, Yes, Yes, No, Yes, Yes, Yes]);
     let emptied = replaced(&policy, "/conditions/locations/includeLocations", json!([]));
     assert_eq!(entra(&emptied, &STAFF, "an-app").0, Maybe);
 }

@@ -1,6 +1,6 @@
 //! How long compiling, binding, deciding and analyzing take, and how that grows with the policies.
 //!
-//! `decide_observed` (what a proxy asks for each request, the policies that apply counted as they are told) and
+//! `decide_observed` (what a proxy asks for each request, the policies that apply counted as they are reported) and
 //! `decide` (the same, with a sorted list of them) time requests that are let in, the path that most
 //! requests take, and, apart, all requests as they come; `worst` is an organisation in which every policy
 //! is about every app.

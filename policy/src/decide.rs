@@ -25,7 +25,7 @@ pub trait Observer {
     fn applied(&mut self, policy: PolicyIndex, result: PolicyResult);
 }
 
-/// One way in which an app may read a request: see [`path`](crate::path).
+/// One reading of a request that an app may have: see [`path`](crate::path).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading<'r> {
     /// The path.
@@ -170,7 +170,7 @@ impl CompiledPolicies {
         })
     }
 
-    /// Decides a request that can be read in several ways, and reports to `observer` the reading that decides:
+    /// Decides a request with several readings, and reports to `observer` the reading that decides:
     /// the one with the strictest outcome. It is granted only if each is, within the limits of them all.
     /// Returns the question as that reading asks it, and the outcome.
     ///

@@ -54,7 +54,7 @@ impl Outcome {
     }
 }
 
-/// The right to reach one app's upstream once. Made by `CompiledPolicies::decide` and nowhere else.
+/// The right to reach one app's upstream once. Made by `CompiledPolicies::decide` alone.
 ///
 /// ```compile_fail,E0451
 /// use portcullis_policy::{Permit, decision::{Generation, SessionLimits}, signals::{AppIndex, RequestId}};
@@ -216,7 +216,7 @@ impl ReasonSet {
 }
 
 words! {
-    /// What one policy came to, in Entra's words.
+    /// The result of one policy, in Entra's words.
     pub enum PolicyResult {
         /// Enforced, applied, satisfied: `success`.
         Success = "success",

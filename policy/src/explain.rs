@@ -134,7 +134,7 @@ impl Explained {
             .collect();
         let applies = match doubt.as_slice() {
             [] => String::from("applies"),
-            parts => format!("is taken to apply, because {} could not be told", parts.join(", ")),
+            parts => format!("is taken to apply, because {} is unavailable", parts.join(", ")),
         };
         let demands = self.controls.iter().map(|one| match one.met {
             Tri::Yes => format!("{} met ({})", one.control, one.seen),
@@ -343,7 +343,7 @@ fn fact<T>(fact: &Fact<T>, show: impl FnOnce(&T) -> String) -> String {
 fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
     let (principal, context) = (signals.principal, signals.context);
     let risk = |level: &Fact<RiskLevel>| match level {
-        Fact::Unknown => String::from("none, for no source tells"),
+        Fact::Unknown => String::from("none, for no source has it"),
         known => fact(known, |level| String::from(level.as_str())),
     };
     match part {
@@ -373,7 +373,7 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
         ),
         Part::DevicePlatform => fact(&context.platform, |platform| String::from(platform.as_str())),
         Part::ClientApps => match &context.client_app {
-            Fact::Unknown => String::from("other, for it could not be told"),
+            Fact::Unknown => String::from("other, for it is unknown"),
             known => fact(known, |kind| String::from(kind.as_str())),
         },
         Part::Location => {
@@ -443,11 +443,12 @@ fn evidence(control: &Control, signals: &Signals<'_>) -> String {
     match control {
         Control::Mfa | Control::Strength(_) => {
             let issuer = sign_in.issuer;
-            let told = |tells: bool, told: String| if tells { told } else { String::from("never told") };
+            let or_never =
+                |asserted: bool, value: String| if asserted { value } else { String::from("never asserted") };
             format!(
                 "amr {}, acr {}, acrs {}",
-                told(issuer.asserts_methods || !sign_in.methods.is_empty(), list(&sign_in.methods)),
-                told(issuer.asserts_acr || sign_in.acr.is_some(), or_none(sign_in.acr.as_deref())),
+                or_never(issuer.asserts_methods || !sign_in.methods.is_empty(), list(&sign_in.methods)),
+                or_never(issuer.asserts_acr || sign_in.acr.is_some(), or_none(sign_in.acr.as_deref())),
                 list(&sign_in.contexts)
             )
         }

@@ -1,6 +1,6 @@
 //! The obvious evaluator: what a policy means, written to be read beside the specification.
 //!
-//! It asks every policy everything, remembers what each assignment, condition and control came to, and
+//! It asks every policy everything, remembers the result of each assignment, condition and control, and
 //! combines that in three-valued logic. It narrows nothing and keeps nothing, so it is slow; the engine
 //! in `decide` is held against it by tests, and [`explain`](crate::explain) adds words to it.
 //!
@@ -188,7 +188,7 @@ impl Part {
     }
 }
 
-/// What one policy came to, those that did not apply included.
+/// The result of one policy, those that did not apply included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FindingResult {
     /// It applied, or may have.

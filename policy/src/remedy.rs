@@ -75,7 +75,7 @@ impl Remedy {
     }
 }
 
-/// Ways that were verified, each a change or two changes together, the easiest first. Empty: only an
+/// Remedies that were verified, each a change or two changes together, the easiest first. Empty: only an
 /// administrator can change it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remedies {

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn text_folds_as_case_folding_txt_says() {
-        // Letters that came with Unicode 17, later than the other copy.
+        // Letters that Unicode 17 added, later than the other copy.
         let later = |char: char| matches!(char, '\u{a7ce}'..='\u{a7d5}' | '\u{16ea0}'..='\u{16ed3}');
         for char in ('\0'..=char::MAX).filter(|char| !later(*char)) {
             let class = same_class(char);

@@ -143,12 +143,12 @@ fn an_exclude_always_wins_over_an_include() {
 
 #[test]
 fn an_unavailable_fact_refuses_more_and_says_that_it_is_temporary() {
-    let nowhere = ClientContext { address: Fact::Unavailable, ..ClientContext::UNKNOWN };
-    let found = refused(set(vec![abroad_is_blocked(), ask_nothing()]), &alice(), nowhere).unwrap();
+    let unlocated = ClientContext { address: Fact::Unavailable, ..ClientContext::UNKNOWN };
+    let found = refused(set(vec![abroad_is_blocked(), ask_nothing()]), &alice(), unlocated).unwrap();
     assert!(found.temporary);
     // With a certain refusal beside it, waiting would not help.
     let found =
-        refused(set(vec![abroad_is_blocked(), policy("all", Grant::Block)]), &alice(), nowhere).unwrap();
+        refused(set(vec![abroad_is_blocked(), policy("all", Grant::Block)]), &alice(), unlocated).unwrap();
     assert!(!found.temporary);
     // Groups that a token could not carry do not exclude.
     let mut spared = policy("spared", Grant::Block);
@@ -170,8 +170,8 @@ fn a_policy_that_only_may_apply_speaks_for_nobody_though_it_would_be_satisfied()
     let mut alice = alice();
     alice.standing_mut().sign_in.methods = vec!["mfa".into()];
     assert_eq!(reason(set(vec![office.clone()]), &alice, at("203.0.113.9")), None);
-    let nowhere = ClientContext { address: Fact::Unavailable, ..ClientContext::UNKNOWN };
-    let found = refused(set(vec![office]), &alice, nowhere).unwrap();
+    let unlocated = ClientContext { address: Fact::Unavailable, ..ClientContext::UNKNOWN };
+    let found = refused(set(vec![office]), &alice, unlocated).unwrap();
     assert_eq!((found.primary, found.temporary), (ReasonCode::NoPolicy, true));
 }
 
@@ -740,7 +740,7 @@ fn each_control_is_met_by_its_evidence_alone() {
         reason(policies, &person, at("192.0.2.1"))
     };
     let name = || "strong".to_owned();
-    /// Ways in which a sign-in is changed.
+    /// Changes of a sign-in.
     type Changes = &'static [fn(&mut SignIn)];
     let cases: [(Control, ReasonCode, Changes, Changes); 7] = [
         (
@@ -866,8 +866,8 @@ fn a_policy_that_asks_for_nothing_is_refused_at_load() {
     ] {
         let problems =
             CompiledPolicies::compile(set(vec![policy("idle", grant)]), Generation(1)).unwrap_err();
-        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(told, [format!("policy `idle`: {what}")]);
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, [format!("policy `idle`: {what}")]);
     }
     let mut limited = policy("limited", Grant::SessionOnly);
     limited.session.persistent_browser = Some(Persistence::Never);
@@ -1063,7 +1063,7 @@ fn ids_of_users_groups_roles_and_tenants_compare_without_case_beyond_ascii() {
     }
 }
 
-/// What a question comes to that can be read in these ways, and the path that decided.
+/// The result of a question with these readings, and the path that decided.
 fn read_as<'r>(set: PolicySet, person: &'r Principal, readings: &[Reading<'r>]) -> (&'r str, Outcome) {
     let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
     let signals = signals(person, &ClientContext::UNKNOWN);
@@ -1133,7 +1133,7 @@ fn context(name: &str) -> AuthenticationContext {
     AuthenticationContext::new(name).unwrap()
 }
 
-/// Whom a token of Entra's version 2 names: it tells contexts, and neither methods nor an `acr`.
+/// Whom a token of Entra's version 2 names: it asserts contexts, and neither methods nor an `acr`.
 fn by_version_2(contexts: &[&str]) -> Principal {
     let mut principal = alice();
     let sign_in = &mut principal.standing_mut().sign_in;
@@ -1248,22 +1248,22 @@ fn what_no_token_of_the_issuer_can_ever_prove_is_denied_and_not_challenged() {
     let by_context: fn(&mut PolicySet) = |set| set.evidence.mfa_contexts = vec![context("c2")];
     let (outcome, refused) = ask(mfa(), by_context, &by_version_2(&["c1"]));
     assert_eq!((outcome, refused.primary), ("challenge", ReasonCode::MfaRequired));
-    // Other issuers tell methods.
+    // Other issuers assert methods.
     let (outcome, _) = ask(mfa(), |_| {}, &alice());
     assert_eq!(outcome, "challenge");
     let either = require(Operator::Or, &[Control::Mfa, Control::TermsOfUse("t".into())]);
     let (outcome, refused) = ask(either, |_| {}, &by_version_2(&[]));
     assert_eq!((outcome, refused.primary), ("challenge", ReasonCode::TermsRequired));
     assert!(!refused.reasons.contains(ReasonCode::NotProvable), "{refused:?}");
-    let mut untold = by_version_2(&[]);
-    untold.standing_mut().sign_in.issuer = IssuerEvidence::from_bits(0b01_1111);
+    let mut silent = by_version_2(&[]);
+    silent.standing_mut().sign_in.issuer = IssuerEvidence::from_bits(0b01_1111);
     for control in [
         Control::Mfa,
         Control::PasswordChange,
         Control::TermsOfUse("t".into()),
         Control::Custom("duo".into()),
     ] {
-        let (outcome, refused) = ask(require(Operator::And, std::slice::from_ref(&control)), |_| {}, &untold);
+        let (outcome, refused) = ask(require(Operator::And, std::slice::from_ref(&control)), |_| {}, &silent);
         assert_eq!((outcome, refused.primary), ("deny", ReasonCode::NotProvable), "{control:?}");
     }
 }

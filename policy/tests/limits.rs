@@ -137,7 +137,7 @@ fn a_hundred_thousand_policies_each_find_their_people_and_apps() {
     }
 }
 
-/// So many places and policies that their rows are not kept ready but put together.
+/// So many places and policies that their rows are not precomputed but put together.
 #[test]
 fn thousands_of_locations_each_find_their_policies() {
     let places = 3_000;
@@ -204,7 +204,7 @@ fn thousands_of_locations_each_find_their_policies() {
 #[test]
 fn every_policy_that_applied_is_listed_in_order_however_many_there_are() {
     for count in [1, 31, 64, 65, 160] {
-        // Policies about one group are kept apart from those about everybody, so they are found later.
+        // Policies about one group are stored apart from those about everybody, so they are found later.
         let policies = (0..count).map(|number| {
             let users = if number % 3 == 0 {
                 Users { include: vec![group(1)], exclude: vec![] }

@@ -27,18 +27,18 @@ fn ten_thousand_policies_take_less_than_32_mib_and_a_token_a_few_kib() {
         let written = region.change();
         let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
         let all = region.change();
-        let kept = |change: stats_alloc::Stats| change.bytes_allocated - change.bytes_deallocated;
+        let held = |change: stats_alloc::Stats| change.bytes_allocated - change.bytes_deallocated;
         println!(
             "every app: {every_app}; the set {:.1} MiB, compiled with it {:.1} MiB",
-            mib(kept(written)),
-            mib(kept(all))
+            mib(held(written)),
+            mib(held(all))
         );
-        assert!(kept(all) < 32 << 20, "{:.1} MiB", mib(kept(all)));
+        assert!(held(all) < 32 << 20, "{:.1} MiB", mib(held(all)));
 
         let requests = world::requests(shape, 200, 1);
         let region = Region::new(ALLOCATOR);
         let scope = compiled.bind(&requests[0].principal);
-        let bound = kept(region.change());
+        let bound = held(region.change());
         println!("a bound scope {bound} bytes");
         assert!(bound < 16 << 10, "{bound} bytes");
         drop(scope);

@@ -402,8 +402,8 @@ fn a_version_with_more_parts_is_later_unless_they_are_zero() {
 #[test]
 fn a_text_that_does_not_end_is_marked_to_the_end_and_a_rule_may_be_as_long_as_is_said() {
     let open = "device.model -eq \"abc";
-    let told = error(open);
-    assert_eq!((told.offset, told.len), (17, open.len() - 17));
+    let found = error(open);
+    assert_eq!((found.offset, found.len), (17, open.len() - 17));
     let rule = "device.model -eq \"abc\"";
     let longest = format!("{rule}{}", " ".repeat(Rule::LEN_MAX - rule.len()));
     assert!(Rule::parse(&longest).is_ok());
@@ -420,8 +420,8 @@ fn what_stands_side_by_side_is_no_deeper_than_one_of_them() {
 #[test]
 fn patterns_and_what_a_request_does_not_have_are_refused_with_a_mend() {
     for word in ["-match", "-notMatch", "-MATCH"] {
-        let told = error(&format!("device.model {word} \"Surface.*\""));
-        assert_eq!(told.help, "patterns are not supported: use -startsWith, -endsWith or -contains");
+        let found = error(&format!("device.model {word} \"Surface.*\""));
+        assert_eq!(found.help, "patterns are not supported: use -startsWith, -endsWith or -contains");
     }
     for name in ["request.host", "request.", "request.methods", "device.", "session.id"] {
         assert_eq!(error(&format!("{name} -eq \"x\"")).what, format!("no attribute `{name}`"));

@@ -103,7 +103,7 @@ fn outcome(policies: &CompiledPolicies, target: &str, allowed: PathForms) -> Opt
     })
 }
 
-/// One way of spelling a path otherwise, at a place of it.
+/// Another spelling of a path, at a place of it.
 #[derive(Clone, Debug)]
 enum Change {
     /// Express, ASP.NET, Windows, macOS: other case for some letters.

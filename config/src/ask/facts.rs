@@ -115,8 +115,8 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
     });
     let country: Option<CountryCode> = cx.parse_key(view, "country", |text| {
         // `ZZ` is nobody's: in a question it is a country that no location names, as `analyze` and `test --init` say it.
-        let nowhere = text.eq_ignore_ascii_case("ZZ").then(|| CountryCode::new("ZZ")).flatten();
-        nowhere.map_or_else(|| values::country(text), Ok)
+        let unknown = text.eq_ignore_ascii_case("ZZ").then(|| CountryCode::new("ZZ")).flatten();
+        unknown.map_or_else(|| values::country(text), Ok)
     });
     let fact = |name: &str| gone.contains(&name);
     let risk = |name: &str| or_gone(view.word(name, RiskLevel::from_word), fact(name));
@@ -303,16 +303,16 @@ fn principal(
 }
 
 /// Methods, `acr` and contexts of a sign-in.
-type Told = (Vec<String>, Option<String>, Vec<AuthenticationContext>);
+type Proofs = (Vec<String>, Option<String>, Vec<AuthenticationContext>);
 
-/// What a token tells, with what proves several factors by an issuer of this kind.
+/// The proofs of a token, with one of several factors that an issuer of this kind can assert.
 fn proven(
     cx: &mut Context<'_>,
     view: View<'_>,
     config: &Config,
     issuer: IssuerEvidence,
-    (mut methods, mut acr, mut contexts): Told,
-) -> Told {
+    (mut methods, mut acr, mut contexts): Proofs,
+) -> Proofs {
     let evidence = &config.policies.evidence;
     let method = evidence.mfa_methods.first().filter(|_| issuer.asserts_methods);
     let class = evidence.mfa_acrs.first().filter(|_| issuer.asserts_acr && acr.is_none());
@@ -326,7 +326,7 @@ fn proven(
                 view.at_key("mfa"),
                 "no token of this issuer can prove several factors",
             )
-            .why("the policies accept nothing that it tells")
+            .why("no evidence that the policies accept is in its tokens")
             .help("map a context to it: `[evidence]` `mfa-contexts = [\"c1\"]`; see deploy/entra-id.md"),
         ),
     }

@@ -1,5 +1,5 @@
 //! Questions to the policies, written down: a request for `what-if`, and cases for `test`. TOML or JSON of
-//! our own, or Graph's what-if body; mistakes are told as in a configuration.
+//! our own, or Graph's what-if body; mistakes are reported as in a configuration.
 
 mod facts;
 mod graph;
@@ -17,7 +17,7 @@ use crate::schema::check;
 use crate::schema::tree::{Entry, Kind, Node};
 use crate::settings::Config;
 
-/// What came of reading.
+/// The result of reading.
 #[derive(Clone, Debug)]
 pub struct Read<T> {
     /// What was asked for, unless there is an error among the diagnoses.

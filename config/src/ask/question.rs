@@ -18,7 +18,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Every way in which the app may read the path; none where there is but one.
+    /// Each reading of the path that the app may have; none where there is but one.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading<'_>> {
         if self.other_readings.is_empty() {
@@ -43,6 +43,6 @@ pub struct Case {
     pub expect: String,
     /// The code of the denial.
     pub code: Option<u32>,
-    /// Exactly the enforced policies that apply, sorted; `None` when not told.
+    /// Exactly the enforced policies that apply, sorted; `None` when not given.
     pub applied: Option<Vec<String>>,
 }

@@ -42,7 +42,7 @@ pub(super) fn app(
     let paths = paths::case(view);
     let allow_paths = paths::allowed(cx, view);
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
-    cx.not_empty(view, "upstreams", "there would be nowhere to send requests to");
+    cx.not_empty(view, "upstreams", "no server would take its requests");
     let upstreams = upstreams(cx, view, &routes.own);
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);
@@ -135,7 +135,7 @@ fn accepted_issuers(cx: &mut Context<'_>, view: View<'_>, issuers: &[Issuer], na
         match issuers.iter().position(|issuer| issuer.name == name) {
             Some(position) if !accepted.contains(&position) => accepted.push(position),
             Some(_) => {}
-            // An issuer with problems of its own was told already.
+            // An issuer with problems of its own was reported already.
             None if names.contains(name) => {}
             None => {
                 names.unknown(

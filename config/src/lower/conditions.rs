@@ -68,8 +68,8 @@ fn words<T, S: FromIterator<T>>(view: View<'_>, key: &str, from_word: fn(&str) -
 /// Warns of conditions on signals that no claim is mapped to: they count as no risk and no flow, so the policy
 /// would look stricter than it is.
 fn warn_unmapped_signals(cx: &mut Context<'_>, view: View<'_>, known: &Definitions) {
-    type Told = fn(&Claims) -> bool;
-    let signals: [(&str, &str, Told); 5] = [
+    type IsMapped = fn(&Claims) -> bool;
+    let signals: [(&str, &str, IsMapped); 5] = [
         ("sign-in-risk", "sign-in-risk", |claims| claims.sign_in_risk.is_some()),
         ("user-risk", "user-risk", |claims| claims.user_risk.is_some()),
         ("insider-risk", "insider-risk", |claims| claims.insider_risk.is_some()),
@@ -78,22 +78,20 @@ fn warn_unmapped_signals(cx: &mut Context<'_>, view: View<'_>, known: &Definitio
         }),
         ("authentication-flows", "flow", |claims| claims.flow.is_some()),
     ];
-    for (key, claim, is_told) in signals {
-        if view.get(key).is_some() && !known.claims.is_empty() && !known.claims.iter().any(is_told) {
+    for (key, claim, is_mapped) in signals {
+        if view.get(key).is_some() && !known.claims.is_empty() && !known.claims.iter().any(is_mapped) {
             let why = match claim {
-                "flow" => {
-                    "a sign-in whose flow is not told counts as none of them, so this policy would not apply"
-                }
-                _ => "a risk that no claim tells counts as `none`, so this policy would hardly ever apply",
+                "flow" => "without its claim a sign-in has no flow, so this policy would not apply",
+                _ => "without its claim a risk counts as `none`, so this policy would hardly ever apply",
             };
             cx.push(
                 Diagnostic::warning(
                     "policy/no-signal",
                     view.at_key(key),
-                    format!("no issuer tells `{claim}`"),
+                    format!("no issuer has a claim for `{claim}`"),
                 )
                 .why(why)
-                .help(format!("name the claim that tells it in `[issuer.claims]`: `{claim} = \"…\"`")),
+                .help(format!("name the claim in `[issuer.claims]`: `{claim} = \"…\"`")),
             );
         }
     }

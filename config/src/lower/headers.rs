@@ -39,7 +39,7 @@ pub(super) fn identity_headers(
     for entry in view.get("identity-headers").map_or(&[][..], Node::entries) {
         let lower = entry.key.to_ascii_lowercase();
         let twice = headers.iter().any(|(name, _)| fold(name) == fold(&lower));
-        // Some servers read `_` as `-`, so a client could send a twin that is not removed.
+        // Some servers read `_` as `-`, so a client could send a variant that is not removed.
         if !values::is_token(&entry.key)
             || FORBIDDEN_HEADERS.contains(&lower.as_str())
             || reserved(&lower).is_some_and(|reserved| reserved.harm == Harm::Judged)
@@ -66,7 +66,10 @@ pub(super) fn identity_headers(
                     if !accepted
                         .any(|issuer| issuer.claims.extra.iter().any(|extra| claim_label(extra) == claim))
                     {
-                        let what = format!("claim `{}` is not kept by any accepted issuer", shortened(claim));
+                        let what = format!(
+                            "claim `{}` is not among the extra claims of any accepted issuer",
+                            shortened(claim)
+                        );
                         cx.push(
                             Diagnostic::error("app/identity-claim", entry.value.at, what)
                                 .why("the header would always be empty")

@@ -99,7 +99,7 @@ pub(super) fn issuer(
 }
 
 /// What the word of an issuer is good for. Tokens of version 2 have neither `amr` nor `acr` (Microsoft: "Access
-/// token claims reference"), so that no new sign-in brings them, unless a claim of another name is told to be
+/// token claims reference"), so that no new sign-in brings them, unless a claim of another name is said to be
 /// them; and they have `acrs`.
 fn evidence(view: View<'_>, claims: &Claims, contexts_satisfy: Option<bool>) -> IssuerEvidence {
     let is_version_2 = view.text("issuer").is_some_and(|issuer| issuer.ends_with(VERSION_2));
@@ -115,7 +115,7 @@ fn evidence(view: View<'_>, claims: &Claims, contexts_satisfy: Option<bool>) -> 
     }
 }
 
-/// Whether an issuer's tokens tell a state of the device under this key of `[issuer.claims]`: Microsoft's own
+/// Whether an issuer's tokens have a state of the device under this key of `[issuer.claims]`: Microsoft's own
 /// carry neither compliance nor join type, unless a claim of one's own does.
 pub(super) fn asserts_device(view: View<'_>, key: &str) -> bool {
     let iss = view.text("issuer").unwrap_or_default();
@@ -205,7 +205,7 @@ fn keys(cx: &mut Context<'_>, view: View<'_>) -> Option<KeySource> {
     Some(KeySource::Discovery(url.into()))
 }
 
-/// The name of a claim as it is written, or the way to it as the settings carry it.
+/// The name of a claim as it is written, or the path to it as the settings carry it.
 fn claim_name(node: &Node) -> Option<String> {
     if let Some(text) = node.text() {
         return Some(text.to_owned());
@@ -218,7 +218,7 @@ fn claim_name(node: &Node) -> Option<String> {
     }
 }
 
-/// A way has at least one name, and none is blank.
+/// A path has at least one name, and none is blank.
 fn check_claim_path(cx: &mut Context<'_>, node: &Node) {
     if !matches!(node.kind, Kind::List(_)) {
         return;
@@ -229,7 +229,7 @@ fn check_claim_path(cx: &mut Context<'_>, node: &Node) {
     };
     if node.items().is_empty() || node.items().iter().any(is_blank) {
         cx.push(
-            Diagnostic::error("value/empty", node.at, "the way to a claim is empty, or one of its names is")
+            Diagnostic::error("value/empty", node.at, "the path to a claim is empty, or one of its names is")
                 .help("write each name as the token has it: `[\"resource_access\", \"my.app\", \"roles\"]`"),
         );
     }

@@ -1,7 +1,7 @@
 //! From trees to settings and policies: the only place that speaks both.
 //!
-//! Shapes were compared before; what is missing or of a wrong type here was already told, so it is
-//! passed over in silence. Lowering adds what only meaning can tell.
+//! Shapes were compared before; what is missing or of a wrong type here was already reported, so it is
+//! passed over in silence. Lowering adds what only the meaning shows.
 
 mod app;
 mod authorities;
@@ -43,7 +43,7 @@ use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SER
 use crate::schema::tree::{Node, View};
 use crate::settings::{App, Config, Denial, Geo, Issuer, PolicyDenial, Server, TrustedProxies};
 
-/// A configuration under way: the main file first, then each included file, whose tree is not needed
+/// A configuration in the making: the main file first, then each included file, whose tree is not needed
 /// afterwards. What comes of it counts only if there is no error.
 #[derive(Debug)]
 pub(crate) struct Lowering {
@@ -150,7 +150,7 @@ impl Lowering {
         known.report_unresolved(&mut cx);
         if !refused && found.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
             let (found, files, named) = (&mut found, &mut files, &mut named);
-            known.proofs.tell(&mut Context { sources, folder: &folder, found, files, named }, &set);
+            known.proofs.report(&mut Context { sources, folder: &folder, found, files, named }, &set);
             written_names.near_misses(sources, found);
             match main_at.filter(|_| set.policies.is_empty()) {
                 Some(at) => found.push(

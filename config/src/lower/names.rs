@@ -41,7 +41,7 @@ impl Names {
         self.places.contains_key(name)
     }
 
-    /// Tells that a name is not defined, with the neighbour that was probably meant.
+    /// Reports that a name is not defined, with the neighbour that was probably meant.
     pub(super) fn unknown(
         &self,
         cx: &mut Context<'_>,

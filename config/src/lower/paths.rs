@@ -24,7 +24,7 @@ pub(super) fn allowed(cx: &mut Context<'_>, view: View<'_>) -> PathForms {
     cx.not_empty(view, "allow-paths", "leave it out to refuse them all");
     let mut forms = PathForms::EMPTY;
     for (text, at) in view.texts("allow-paths") {
-        // Other words were told by the check of the format.
+        // Other words were reported by the check of the format.
         let Some(form) = PathForm::ALL.into_iter().find(|form| form.as_str() == text) else { continue };
         if forms.contains(form) {
             cx.push(
@@ -54,9 +54,9 @@ pub(super) fn shared_upstreams(apps: &[App], set: &PolicySet, places: &[At], fou
         let what = format!("`{}` and `{}` share a server and have different rules", other.id, app.id);
         let case = [other, app].iter().any(|app| app.paths == PathCase::Unknown);
         let help = if case {
-            "if the server tells hosts or paths apart otherwise than Portcullis, give both the same rules; say `paths = \"case-sensitive\"` or `\"case-insensitive\"` if you know"
+            "if the server separates hosts or paths by other rules than Portcullis, give both the same rules; say `paths = \"case-sensitive\"` or `\"case-insensitive\"` if you know"
         } else {
-            "if the server tells hosts or paths apart otherwise than Portcullis, give both the same rules"
+            "if the server separates hosts or paths by other rules than Portcullis, give both the same rules"
         };
         found.push(
             Diagnostic::warning("app/shared-upstream", *at, what)

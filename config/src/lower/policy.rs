@@ -16,15 +16,7 @@ use crate::schema::check::{listed, nearest, shortened};
 use crate::schema::policy_tables::{APPS, CONDITIONS, FILTER, GRANT, POLICY, SESSION, USERS, WORKLOADS};
 use crate::schema::tree::{Kind, View};
 use crate::settings::PolicyDenial;
-
-const CONTROLS: [(&str, Control); 6] = [
-    ("mfa", Control::Mfa),
-    ("compliant-device", Control::CompliantDevice),
-    ("hybrid-joined-device", Control::HybridJoinedDevice),
-    ("approved-client-app", Control::ApprovedClientApp),
-    ("app-protection", Control::AppProtection),
-    ("password-change", Control::PasswordChange),
-];
+use crate::vocabulary::CONTROLS;
 
 /// The policies of one file; what each says of its denials comes back, in the same order.
 pub(super) fn policies(
@@ -81,7 +73,7 @@ fn policy(cx: &mut Context<'_>, view: View<'_>, known: &mut Definitions) -> Opti
     })
 }
 
-/// Exactly one of two keys; anything else is told.
+/// Exactly one of two keys; anything else is reported.
 fn one_of(
     cx: &mut Context<'_>,
     view: View<'_>,
@@ -113,7 +105,7 @@ fn sides<T>(
     cx.not_empty(view, "include", "the policy would never apply");
     let mut side = |key: &str| {
         let mut side: Vec<T> = view.texts(key).filter_map(|(text, at)| parse(cx, text, at)).collect();
-        // Kept as long as the configuration is: a list of one has room for four at first.
+        // Held as long as the configuration is: a list of one has room for four at first.
         side.shrink_to_fit();
         side
     };
@@ -326,8 +318,8 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Definitions) ->
     };
     let (control, missing) = match text.split_once(':') {
         None => {
-            let found = CONTROLS.into_iter().find(|(name, _)| *name == text);
-            let Some((_, control)) = found else { return no_control(cx, text, at) };
+            let found = CONTROLS.into_iter().find(|(_, name, _)| *name == text);
+            let Some((.., control)) = found else { return no_control(cx, text, at) };
             let missing = (control == Control::PasswordChange && unmapped(|claims| &claims.password_changed))
                 .then_some("password-changed");
             (control, missing)
@@ -347,7 +339,7 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Definitions) ->
         Some(_) => return no_control(cx, text, at),
     };
     if let Some(claim) = missing {
-        let what = format!("no issuer tells whether `{}` is met", shortened(text));
+        let what = format!("no issuer has a claim that shows whether `{}` is met", shortened(text));
         cx.push(
             Diagnostic::warning("policy/no-evidence", at, what)
                 .why("without evidence a control is never met, so nobody would get in by it")
@@ -358,7 +350,7 @@ fn control(cx: &mut Context<'_>, text: &str, at: At, known: &mut Definitions) ->
 }
 
 fn no_control(cx: &mut Context<'_>, text: &str, at: At) -> Option<Control> {
-    let names = CONTROLS.iter().map(|(name, _)| *name);
+    let names = CONTROLS.iter().map(|(_, name, _)| *name);
     let help = match nearest(text, names) {
         Some(near) => format!("did you mean `{near}`?"),
         None if text == "block" => "write `grant = \"block\"`; blocking goes with no control".to_owned(),

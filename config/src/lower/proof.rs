@@ -1,5 +1,5 @@
 //! Whether tokens that an app accepts could ever prove what an enabled policy asks. Without evidence a control is
-//! never met, and nobody would get in by it: that is told before the first user finds out.
+//! never met, and nobody would get in by it: `check` reports it before the first user finds out.
 
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{
@@ -89,7 +89,7 @@ impl Proofs {
             "hybrid-joined-device" => Some(Control::HybridJoinedDevice),
             "approved-client-app" => Some(Control::ApprovedClientApp),
             "app-protection" => Some(Control::AppProtection),
-            // What claims must be mapped for is told where it is read.
+            // What claims must be mapped for is reported where it is read.
             _ => text.strip_prefix("strength:").map(|name| Control::Strength(name.to_owned())),
         };
         let controls: Vec<_> = table
@@ -118,7 +118,7 @@ impl Proofs {
     }
 
     /// Warns of what no token could prove.
-    pub(super) fn tell(&self, cx: &mut Context<'_>, set: &PolicySet) {
+    pub(super) fn report(&self, cx: &mut Context<'_>, set: &PolicySet) {
         for asked in &self.asked {
             let fails = |control: &Control, app: usize| !self.is_provable(set, control, app, asked);
             // Of alternatives one is enough.
@@ -146,7 +146,7 @@ impl Proofs {
             (asked.by_context && issuer.evidence.contexts_satisfy)
                 || match control {
                     Control::Mfa => set.evidence.is_mfa_provable_by(issuer.evidence),
-                    // A strength that nobody defines is told as that.
+                    // A strength that nobody defines is reported as that.
                     Control::Strength(name) => set
                         .strengths
                         .iter()
@@ -179,7 +179,7 @@ impl Proofs {
         let help = match control {
             Control::Mfa if version_2.is_some() => {
                 "map an authentication context that asks for it: `[evidence]` `mfa-contexts = [\"c1\"]` \
-                 (deploy/entra-id.md), or name the claim that tells it: `[issuer.claims]` `methods = \"…\"`"
+                 (deploy/entra-id.md), or name the claim that has it: `[issuer.claims]` `methods = \"…\"`"
             }
             Control::Strength(_) if version_2.is_some() => {
                 "map an authentication context that asks for it: a `[[strength]]` of your own with \
@@ -188,11 +188,11 @@ impl Proofs {
             Control::Mfa => "say in `[evidence]` what proves it: `mfa-methods`, `mfa-acrs` or `mfa-contexts`",
             Control::Strength(_) => "give the strength `combinations`, `acrs` or `contexts` that tokens have",
             Control::CompliantDevice => {
-                "name the claim that tells it: `[issuer.claims]` `device-compliant = \"…\"`; or ask for it by an \
+                "name the claim that has it: `[issuer.claims]` `device-compliant = \"…\"`; or ask for it by an \
                  authentication context, whose issuer looks at the device"
             }
             Control::HybridJoinedDevice => {
-                "name the claim that tells it: `[issuer.claims]` `device-trust-type = \"…\"`; or ask for it by an \
+                "name the claim that has it: `[issuer.claims]` `device-trust-type = \"…\"`; or ask for it by an \
                  authentication context, whose issuer looks at the device"
             }
             Control::ApprovedClientApp => "list the client ids: `[evidence]` `approved-clients = [\"…\"]`",
@@ -206,7 +206,7 @@ impl Proofs {
                     why.push_str(&format!("; tokens of `{url}` carry neither `amr` nor `acr`"));
                 }
                 Control::CompliantDevice | Control::HybridJoinedDevice => {
-                    why.push_str(&format!("; tokens of `{url}` tell no state of the device by themselves"));
+                    why.push_str(&format!("; tokens of `{url}` have no claim of the device by default"));
                 }
                 _ => {}
             }

@@ -32,7 +32,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
                 format!("`{admin}` is not loopback"),
             )
             .label("metrics and health would answer strangers")
-            .why("metrics name policies and apps, which tells an attacker what is not protected")
+            .why("metrics name policies and apps, which shows an attacker what is not protected")
             .help("use a loopback address, or set `insecure-options = { public-admin = true }`"),
         );
     }
@@ -146,13 +146,13 @@ fn syslog_target(text: &str) -> Result<SyslogTarget, Flaw> {
 }
 
 pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -> Option<TrustedProxies> {
-    let (mut networks, mut told) = (Vec::new(), false);
+    let (mut networks, mut reported) = (Vec::new(), false);
     for (text, at) in view.texts("networks") {
         let Some(network) = cx.parse(text, at, values::network) else { continue };
         networks.push(network);
         // Two halves are a whole too.
         let everybody = IpNet::aggregate(&networks).iter().any(|network| network.prefix_len() == 0);
-        if everybody && !told && !any {
+        if everybody && !reported && !any {
             cx.push(
                 Diagnostic::error("trusted-proxies/everyone", at, format!("`{network}` trusts everybody"))
                     .why("every client could claim any address and so be in any location")
@@ -161,7 +161,7 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
                     ),
             );
         }
-        told |= everybody;
+        reported |= everybody;
     }
     Some(TrustedProxies { networks, header: view.word("header", ForwardedHeader::from_word)? })
 }
@@ -174,7 +174,7 @@ fn database(cx: &mut Context<'_>, view: View<'_>) -> Option<PathBuf> {
         let what = format!("there is no country database `{}`", path.display());
         cx.push(
             Diagnostic::warning("geo/missing", view.at_key("database"), what)
-                .why("the country of an address cannot be told, and `run` will not start")
+                .why("the country of an address cannot be found, and `run` will not start")
                 .help("put one in MMDB format there, such as GeoLite2-Country; paths are relative to the folder of the main file"),
         );
         cx.files.push(path.clone());

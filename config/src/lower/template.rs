@@ -44,12 +44,12 @@ pub(super) fn template(cx: &mut Context<'_>, view: View<'_>) -> Option<String> {
     let problems = problems(&text);
     for (line, problem) in &problems {
         let what = format!("{}:{line}: {}", shortened(&path.display().to_string()), problem.what);
-        cx.push(tell(at, problem, what));
+        cx.push(diagnostic(at, problem, what));
     }
     problems.is_empty().then_some(text)
 }
 
-fn tell(at: At, problem: &Problem, what: String) -> Diagnostic {
+fn diagnostic(at: At, problem: &Problem, what: String) -> Diagnostic {
     let help = problem.help.as_deref().unwrap_or(match problem.code {
         "denial/template-active" => "take it out of the page",
         _ => "config/README.md lists the holes, and where each may stand",
@@ -118,7 +118,7 @@ fn problems(text: &str) -> Vec<(usize, Problem)> {
     for (name, required) in TEMPLATE_HOLES {
         if *required && !seen.contains(name) {
             let what = format!("the hole `{{{{{name}}}}}` is missing");
-            found.push((line, problem("denial/template-hole", what, "users would not be told what it says")));
+            found.push((line, problem("denial/template-hole", what, "users would not see what it says")));
         }
     }
     found
@@ -194,7 +194,7 @@ fn check_tag(found: &mut Vec<(usize, Problem)>, line: usize, tag: &str) {
     }
     for (attribute, value) in attributes(&lower) {
         let value = value.trim_start();
-        let told = if attribute.starts_with("on") {
+        let why = if attribute.starts_with("on") {
             Some("the page runs no script")
         } else if attribute == "style" {
             Some("the policy of content admits style sheets, not single styles")
@@ -207,7 +207,7 @@ fn check_tag(found: &mut Vec<(usize, Problem)>, line: usize, tag: &str) {
         } else {
             None
         };
-        if let Some(why) = told {
+        if let Some(why) = why {
             let what = format!("the attribute `{}` cannot be on the page", shortened(attribute));
             found.push((line, problem("denial/template-active", what, why)));
         }

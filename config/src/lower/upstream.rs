@@ -35,8 +35,8 @@ fn plain_with_ca(cx: &mut Context<'_>, at: At) {
     );
 }
 
-/// Which of our own addresses an upstream leads to, as far as can be told without asking anybody: what loops
-/// by way of a name or of another machine is seen when it comes back (`Via`).
+/// Which of our own addresses an upstream leads to, as far as can be seen without asking anybody: what loops
+/// through a name or another machine is seen when it comes back (`Via`).
 fn leads_back(upstream: &Upstream, own: &[SocketAddr]) -> Option<SocketAddr> {
     let name = upstream.host.to_ascii_lowercase();
     let is_local = name == "localhost" || name.ends_with(".localhost");

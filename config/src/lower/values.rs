@@ -240,7 +240,7 @@ pub(crate) fn secure_url(text: &str) -> Result<Url, Flaw> {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
         _ => Err(Flaw::new("value/url", format!("`{}` is neither https nor on loopback", shortened(text)))
-            .why("what is fetched without TLS can be replaced on its way")
+            .why("what is fetched without TLS can be replaced in transit")
             .help("write an https URL")),
     }
 }

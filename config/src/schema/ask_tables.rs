@@ -52,7 +52,7 @@ pub(crate) static QUESTION: Table = Table {
         optional(
             "mfa",
             Shape::Bool,
-            "That the sign-in proved several factors, in whatever way its issuer tells it.",
+            "That the sign-in proved several factors, by whichever claim its issuer uses.",
         ),
         optional("acr", TEXT, "Authentication context class of the token."),
         optional(
@@ -64,7 +64,7 @@ pub(crate) static QUESTION: Table = Table {
         optional(
             "carrier",
             Shape::Word(&["bearer", "session"]),
-            "What brings the token: `Authorization: Bearer`, or a cookie or header of a session. If absent, a session where the app takes one and `client` is a browser or is not told.",
+            "What brings the token: `Authorization: Bearer`, or a cookie or header of a session. If absent, a session where the app takes one and `client` is a browser or is absent.",
         ),
         optional("client-id", TEXT, "The client that the token was issued to."),
         optional("flow", Shape::Word(&Flow::WORDS), "The authentication flow."),

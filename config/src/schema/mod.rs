@@ -1,6 +1,6 @@
 //! The file format as one table of keys, and files as trees in which every value has its place.
 //!
-//! The same table checks files and makes the reference, so the two cannot tell different stories.
+//! The same table checks files and makes the reference, so the two cannot disagree.
 
 pub(crate) mod ask_tables;
 pub(crate) mod check;
@@ -33,7 +33,7 @@ pub(crate) struct Key {
 pub(crate) enum Need {
     Required,
     Optional,
-    /// Absent means this. Lowering reads it from here; it is written nowhere else.
+    /// Absent means this. Lowering reads it from here; no other place has it.
     Default(Literal),
 }
 

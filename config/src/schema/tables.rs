@@ -39,7 +39,7 @@ pub(crate) static MAIN: Table = Table {
         optional(
             "trusted-proxies",
             Shape::Table(&TRUSTED_PROXIES),
-            "Who may tell the client's address, and the scheme and port of its connection.",
+            "Who may name the client's address, and the scheme and port of its connection.",
         ),
         required("issuer", Shape::List(&Shape::Table(&ISSUER)), "An issuer of tokens."),
         required("app", Shape::List(&Shape::Table(&APP)), "A protected application."),
@@ -76,7 +76,7 @@ pub(crate) static SERVER: Table = Table {
             "grace",
             Literal::Text("30s"),
             DURATION,
-            "How long requests under way may take after a stop was asked for.",
+            "How long open requests may take after a stop was requested.",
         ),
         optional(
             "pre-stop-delay",
@@ -99,13 +99,13 @@ pub(crate) static SERVER: Table = Table {
             "client-idle",
             Literal::Text("60s"),
             DURATION,
-            "How long a client connection is kept that asks nothing, or takes nothing of an answer.",
+            "How long a client connection stays open that sends no request, or takes nothing of an answer.",
         ),
         default(
             "upstream-pool",
             Literal::Integer(256),
             Shape::Integer { min: 0, max: 1_000_000 },
-            "Idle upstream connections kept.",
+            "The most idle upstream connections held.",
         ),
         default(
             "body-max",
@@ -152,7 +152,7 @@ pub(crate) static DECISION_LOG: Table = Table {
             "keep",
             Literal::Integer(5),
             Shape::Integer { min: 0, max: 1_000 },
-            "How many full files are kept.",
+            "How many full files remain.",
         ),
         optional(
             "syslog",
@@ -191,7 +191,7 @@ pub(crate) static ACCESS_LOG: Table = Table {
             "keep",
             Literal::Integer(5),
             Shape::Integer { min: 0, max: 1_000 },
-            "How many full files are kept.",
+            "How many full files remain.",
         ),
         optional(
             "syslog",
@@ -215,7 +215,7 @@ pub(crate) static LISTENER: Table = Table {
         optional(
             "public-port",
             Shape::Integer { min: 1, max: 65_535 },
-            "The port that clients connect to, where ports are translated on the way here; the listener's if absent.",
+            "The port that clients connect to, where ports are translated in front of it; the listener's if absent.",
         ),
         default(
             "redirect-to-https",
@@ -226,7 +226,7 @@ pub(crate) static LISTENER: Table = Table {
         optional(
             "hsts",
             HSTS_SHAPE,
-            "`Strict-Transport-Security` of answers to requests that came by https: for how long browsers come by https alone.",
+            "`Strict-Transport-Security` of answers to https requests: for how long browsers come by https alone.",
         ),
     ],
 };
@@ -350,7 +350,7 @@ pub(crate) static KEYS: Table = Table {
     ],
 };
 
-/// The name of a claim, or the way to it.
+/// The name of a claim, or the path to it.
 const CLAIM: Shape = Shape::Either(&[TEXT, TEXTS]);
 
 pub(crate) static CLAIMS: Table = Table {
@@ -363,7 +363,7 @@ pub(crate) static CLAIMS: Table = Table {
         optional(
             "list-separator",
             Shape::Word(&ListSeparator::WORDS),
-            "What stands between groups or roles told as one text; if absent, a text that could hold several cannot be read.",
+            "What stands between groups or roles that a token has as one text; if absent, a text that could hold several cannot be read.",
         ),
         default("methods", Literal::Text("amr"), CLAIM, "Authentication methods."),
         default("acr", Literal::Text("acr"), CLAIM, "Authentication context class."),
@@ -388,13 +388,13 @@ pub(crate) static CLAIMS: Table = Table {
         optional(
             "guest-kind",
             CLAIM,
-            "How a user is external, in Graph's words; `acct` and `userType` tell of B2B guests without it.",
+            "How a user is external, in Graph's words; `acct` and `userType` show B2B guests without it.",
         ),
         optional("home-tenant", CLAIM, "The tenant that a user comes from."),
         optional(
             "device-attributes",
             Shape::Map(&CLAIM),
-            "Further attributes of the device: Entra's name = the claim that tells it, such as `model` or `extensionAttribute1`.",
+            "Further attributes of the device: Entra's name = the claim that has it, such as `model` or `extensionAttribute1`.",
         ),
         optional("terms", CLAIM, "Accepted terms of use."),
         optional("custom-controls", CLAIM, "Satisfied external controls."),
@@ -479,7 +479,7 @@ pub(crate) static APP: Table = Table {
         optional(
             "identity-headers",
             Shape::Map(&Shape::Text(Form::Identity)),
-            "Headers that tell the app who asks.",
+            "Headers that name the user to the app.",
         ),
         default(
             "forward-authorization",
@@ -574,7 +574,7 @@ pub(crate) static TIMEOUTS: Table = Table {
         default("connect", Literal::Text("2s"), DURATION, "To connect."),
         default("read", Literal::Text("60s"), DURATION, "Between two reads."),
         default("write", Literal::Text("60s"), DURATION, "Between two writes."),
-        default("idle", Literal::Text("60s"), DURATION, "How long an idle upstream connection is kept."),
+        default("idle", Literal::Text("60s"), DURATION, "How long an idle upstream connection stays open."),
     ],
 };
 
@@ -672,7 +672,7 @@ pub(crate) static INSECURE: Table = Table {
             "trust-any-proxy",
             Literal::Bool(false),
             Shape::Bool,
-            "Lets every peer tell the client's address.",
+            "Lets every peer name the client's address.",
         ),
     ],
 };

@@ -36,7 +36,7 @@ pub struct Claims {
     pub groups: String,
     /// Directory roles.
     pub roles: String,
-    /// What stands between groups, or roles, where a token tells them as one text. `None`: a text that could hold
+    /// What stands between groups, or roles, where a token has them as one text. `None`: a text that could hold
     /// several cannot be read.
     pub list_separator: Option<ListSeparator>,
     /// Authentication methods.
@@ -69,11 +69,11 @@ pub struct Claims {
     pub risk_seen: Option<String>,
     /// The authentication flow: `deviceCodeFlow` or `authenticationTransfer`, as Graph writes them.
     pub flow: Option<String>,
-    /// How a user is external, in Graph's words; `acct` and `userType` tell of B2B guests without it.
+    /// How a user is external, in Graph's words; `acct` and `userType` show B2B guests without it.
     pub guest_kind: Option<String>,
     /// The tenant that a user comes from.
     pub home_tenant: Option<String>,
-    /// Attributes of the device that have no key of their own, each with the claim that tells it.
+    /// Attributes of the device that have no key of their own, each with the claim that has it.
     pub device_attributes: Vec<(DeviceAttribute, String)>,
     /// Terms of use that were accepted.
     pub terms: Option<String>,

@@ -9,7 +9,7 @@ pub struct Denial {
     pub installation: String,
     /// How much is shown, where neither app nor policy says otherwise.
     pub disclosure: Disclosure,
-    /// Who is told as much as [`Disclosure::Full`] allows; others get the standard.
+    /// Who sees as much as [`Disclosure::Full`] allows; others get the standard.
     pub full_to: FullTo,
     /// The language of those who ask for none that we have, one of [`LANGUAGES`].
     pub language: &'static str,
@@ -65,7 +65,7 @@ words! {
 }
 
 words! {
-    /// Who is told as much as full disclosure allows.
+    /// Who sees as much as full disclosure allows.
     pub enum FullTo {
         /// Everybody with a valid token.
         Everybody = "everybody",

@@ -21,7 +21,7 @@ words! {
         /// By id, in clear text.
         Clear = "clear",
         /// By a keyed hash of the id: the same person has the same hash, and nobody without the key
-        /// can tell who it is.
+        /// can see who it is.
         Hashed = "hashed",
         /// Not at all.
         None = "none",
@@ -61,7 +61,7 @@ words! {
 /// Where the decision log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogSink {
-    /// Nowhere.
+    /// Not logged.
     Off,
     /// Standard output.
     Stdout,
@@ -71,7 +71,7 @@ pub enum LogSink {
         path: PathBuf,
         /// At this size a new one is begun; `None` is never.
         bytes_max: Option<u64>,
-        /// How many full ones are kept, as `NAME.1` (the newest) to `NAME.KEEP`.
+        /// How many full ones remain, as `NAME.1` (the newest) to `NAME.KEEP`.
         keep: u32,
     },
     /// To a syslog daemon.

@@ -35,7 +35,7 @@ pub use upstream::{Timeouts, Upstream};
 pub struct Config {
     /// Process-wide settings; a change of these needs a restart.
     pub server: Server,
-    /// Networks whose peers may tell the client's address by header. Empty: nobody.
+    /// Networks whose peers may name the client's address by header. Empty: nobody.
     pub trusted_proxies: TrustedProxies,
     /// Token issuers.
     pub issuers: Vec<Issuer>,

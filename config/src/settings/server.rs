@@ -20,7 +20,7 @@ pub struct Server {
     pub admin: SocketAddr,
     /// Worker threads; `None` is one per core.
     pub threads: Option<usize>,
-    /// How long requests under way may take after a stop was asked for.
+    /// How long open requests may take after a stop was requested.
     pub grace: Duration,
     /// How long it still accepts after a stop was asked for.
     pub pre_stop_delay: Duration,
@@ -28,9 +28,9 @@ pub struct Server {
     pub upgrade_socket: PathBuf,
     /// File with the process id.
     pub pid_file: PathBuf,
-    /// How long a client connection is kept that asks nothing, or takes nothing of an answer.
+    /// How long a client connection stays open that sends no request, or takes nothing of an answer.
     pub client_idle: Duration,
-    /// Idle upstream connections kept.
+    /// The most idle upstream connections held.
     pub upstream_pool: usize,
     /// Largest request body, in bytes, of apps that say nothing.
     pub body_bytes_max: u64,
@@ -44,7 +44,7 @@ pub struct Server {
     pub process_log: ProcessLog,
 }
 
-/// Who may tell the client's address, and how.
+/// Who may name the client's address, and how.
 #[derive(Clone, Debug)]
 pub struct TrustedProxies {
     /// Networks of trusted peers.
@@ -54,7 +54,7 @@ pub struct TrustedProxies {
 }
 
 words! {
-    /// The header that tells the client's address.
+    /// The header that names the client's address.
     pub enum ForwardedHeader {
         /// `X-Forwarded-For`
         XForwardedFor = "x-forwarded-for",

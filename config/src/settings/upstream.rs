@@ -26,6 +26,6 @@ pub struct Timeouts {
     pub read: Duration,
     /// Between two writes.
     pub write: Duration,
-    /// How long an idle upstream connection is kept.
+    /// How long an idle upstream connection stays open.
     pub idle: Duration,
 }

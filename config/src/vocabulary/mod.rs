@@ -3,7 +3,7 @@
 
 pub(crate) mod countries;
 
-use portcullis_policy::model::{ClientAppType, Flow, GuestKind, Platform, RiskLevel};
+use portcullis_policy::model::{ClientAppType, Control, Flow, GuestKind, Platform, RiskLevel};
 use portcullis_policy::signals::DeviceAttribute;
 
 /// Graph's words, each beside ours.
@@ -33,6 +33,15 @@ pub const CLIENT_APPS: GraphWords = &[
     ("mobileAppsAndDesktopClients", ClientAppType::MobileAndDesktop.as_str()),
     ("exchangeActiveSync", ClientAppType::ExchangeActiveSync.as_str()),
     ("other", ClientAppType::Other.as_str()),
+];
+/// Grant controls that are one word: Graph's, ours, and what it means.
+pub(crate) const CONTROLS: [(&str, &str, Control); 6] = [
+    ("mfa", "mfa", Control::Mfa),
+    ("compliantDevice", "compliant-device", Control::CompliantDevice),
+    ("domainJoinedDevice", "hybrid-joined-device", Control::HybridJoinedDevice),
+    ("approvedApplication", "approved-client-app", Control::ApprovedClientApp),
+    ("compliantApplication", "app-protection", Control::AppProtection),
+    ("passwordChange", "password-change", Control::PasswordChange),
 ];
 /// Risks of sign-ins, users and service principals.
 pub const RISKS: GraphWords = &[

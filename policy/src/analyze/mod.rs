@@ -218,7 +218,7 @@ impl Analysis<'_> {
             self.others(subject, &witness, issues);
             if locks_out(policy) && matches!(decided(&witness, &self.engine), Conclusion::Block(_)) {
                 let what = format!("`{id}` blocks everybody it meets and spares no emergency access");
-                let help = "exclude a group or two accounts that are kept for emergencies";
+                let help = "exclude a group or two accounts for emergency access";
                 issues.push(self.issue(IssueKind::LockOut, one.clone(), what, help, witness.clone()));
             }
             if let Some(failing) = self.unsatisfied(subject, &witness) {
@@ -356,7 +356,7 @@ impl Analysis<'_> {
     }
 
     /// People who may use an app and whom no policy is about. Who is covered must be excluded to get out,
-    /// so each way of being excluded is followed until nobody covers any more.
+    /// so each exclude is followed until nobody covers any more.
     fn uncovered(&self, app: &App, speaking: &[Subject<'_>], plain: &OwnedSignals) -> Vec<Principal> {
         let selectors = speaking.iter().flat_map(|one| one.includes().iter().chain(one.excludes()));
         let tenants = people::tenants(selectors.chain(app.assigned.iter().flatten()));
@@ -379,8 +379,8 @@ impl Analysis<'_> {
             match speaking.iter().find(|policy| self.holds(**policy, Part::Users, &asked)) {
                 None => found.push(one),
                 Some(covering) => {
-                    let ways = covering.excludes().iter().rev();
-                    open.extend(ways.flat_map(|exclude| people::with(&one, exclude, &tenants)));
+                    let excludes = covering.excludes().iter().rev();
+                    open.extend(excludes.flat_map(|exclude| people::with(&one, exclude, &tenants)));
                 }
             }
         }

@@ -112,7 +112,7 @@ fn guests_of(
     found
 }
 
-/// One principal for each way in which a policy includes somebody.
+/// One principal for each selector by which a policy includes somebody.
 pub(super) fn included(policy: &Policy) -> Vec<Principal> {
     match &*policy.subjects {
         Subjects::Users(users) => {
@@ -138,7 +138,7 @@ pub(super) fn programs(policies: &[&Policy]) -> Vec<Principal> {
     ids.into_iter().map(program).collect()
 }
 
-/// Everybody who could be in `narrow` and not in `wide`: who is included in the one way or another, alone
+/// Everybody who could be in `narrow` and not in `wide`: who is included by one selector or another, alone
 /// and with what the wide one excludes.
 pub(super) fn between<'u>(narrow: &'u Users, wide: &'u Users) -> impl Iterator<Item = Principal> + 'u {
     let selectors = [&narrow.include, &narrow.exclude, &wide.include, &wide.exclude];

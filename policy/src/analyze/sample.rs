@@ -30,7 +30,7 @@ pub fn sample(conditions: &Conditions) -> Option<Sample> {
     }
     let samples = Samples::of(filter.map(|filter| &filter.rule).into_iter().chain(&conditions.claims));
     let mut plain = plain(AppIndex(0), 0);
-    let nowhere = App {
+    let no_app = App {
         id: String::new(),
         groups: Vec::new(),
         attributes: Vec::new(),
@@ -43,7 +43,7 @@ pub fn sample(conditions: &Conditions) -> Option<Sample> {
         plain.principal.standing_mut().claims.clear();
         combination.into_iter().for_each(|(place, value)| put(&mut plain, place, value));
         let holds = plain.with(|signals| {
-            let environment = Environment::of(signals, &nowhere.attributes, nowhere.paths);
+            let environment = Environment::of(signals, &no_app.attributes, no_app.paths);
             let device = filter.is_none_or(|filter| {
                 let wanted = if filter.mode == FilterMode::Include { Tri::Yes } else { Tri::No };
                 filter.rule.holds(&environment) == wanted

@@ -184,7 +184,7 @@ impl<'s> Analysis<'s> {
         self.by_rules(policy, witness)
     }
 
-    /// The same request at an app of the policy for each way in which apps take the letter case of paths: what
+    /// The same request at an app of the policy for each treatment that apps give the letter case of paths: what
     /// one of them excludes may be another page of the next.
     pub(super) fn at_apps_of_each_case(&self, policy: Subject<'_>, from: &OwnedSignals) -> Vec<OwnedSignals> {
         let mut cases: Vec<PathCase> = Vec::new();
@@ -275,7 +275,7 @@ impl<'s> Analysis<'s> {
                 (Targets::Contexts(wide), Targets::Contexts(narrow)) => {
                     narrow.iter().all(|context| wide.contains(context))
                 }
-                // A route's context says nothing about its app, nor the other way round.
+                // A route's context says nothing about its app, nor the reverse.
                 (Targets::Contexts(_), Targets::Apps(_)) => false,
                 (Targets::Apps(_), Targets::Contexts(_) | Targets::Apps(_)) => true,
             }

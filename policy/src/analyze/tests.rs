@@ -78,7 +78,7 @@ fn large_policies_do_not_starve_the_others() {
     assert!(found.iter().any(|issue| issue.kind == IssueKind::Redundant && issue.policies[0].0 == 3));
     let left = found.last().unwrap();
     assert_eq!(left.kind, IssueKind::Unfinished);
-    // The earlier of the two is not told, so its search may end at once.
+    // The earlier of the two is not reported, so its search may end at once.
     assert!(
         left.policies.contains(&PolicyIndex(1)) && !left.policies.contains(&PolicyIndex(3)),
         "{}",

@@ -79,7 +79,7 @@ pub(super) fn each<T>(
     values.into_iter().map(with).collect()
 }
 
-/// Makes it the request of somebody else, who signed in in the same way.
+/// Makes it the request of somebody else, with the same sign-in.
 pub(super) fn set_principal(witness: &mut OwnedSignals, mut principal: Principal) {
     principal.standing_mut().sign_in.flow = witness.principal.standing.sign_in.flow;
     witness.principal = principal;

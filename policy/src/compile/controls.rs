@@ -20,7 +20,7 @@ pub(super) struct ControlCode {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ControlTest {
-    /// Told by the token: a proof, by its place.
+    /// Asserted by the token: a proof, by its place.
     Proof(u32),
     Compliant,
     HybridJoined,

@@ -82,11 +82,11 @@ impl Places {
     pub(crate) fn address_class(&self, address: Fact<IpAddr>) -> Fact<u32> {
         match address {
             Fact::Known(address) => Fact::Known(match address.to_canonical() {
-                IpAddr::V4(address) => self.v4.class(address.to_bits()).unwrap_or(NOWHERE),
-                IpAddr::V6(address) => self.v6.class(address.to_bits()).unwrap_or(NOWHERE),
+                IpAddr::V4(address) => self.v4.class(address.to_bits()).unwrap_or(NO_PLACE),
+                IpAddr::V6(address) => self.v6.class(address.to_bits()).unwrap_or(NO_PLACE),
             }),
             // An address that nobody knows is in no network.
-            Fact::Unknown => Fact::Known(NOWHERE),
+            Fact::Unknown => Fact::Known(NO_PLACE),
             Fact::Unavailable => Fact::Unavailable,
         }
     }
@@ -96,7 +96,7 @@ impl Places {
     pub(crate) fn country_class(&self, country: Fact<CountryCode>) -> Fact<u32> {
         match country {
             Fact::Known(country) => {
-                Fact::Known(self.class_of_country.get(country.index()).copied().unwrap_or(NOWHERE))
+                Fact::Known(self.class_of_country.get(country.index()).copied().unwrap_or(NO_PLACE))
             }
             Fact::Unknown => Fact::Known(self.class_of_unknown),
             Fact::Unavailable => Fact::Unavailable,
@@ -334,7 +334,7 @@ impl SidePairs {
 }
 
 /// The class of a place that is in no location.
-const NOWHERE: u32 = 0;
+const NO_PLACE: u32 = 0;
 
 /// Sets of locations that hold somewhere, each once.
 struct Classes {

@@ -97,7 +97,7 @@ impl Questions {
         }
         let answer = match asked {
             Question::All(parts) => {
-                // The other way round: all hold when none fails.
+                // The reverse: all hold when none fails.
                 Tri::any(parts.iter(), |part| self.ask(*part, environment, answers).not()).not()
             }
             Question::Any(parts) => Tri::any(parts.iter(), |part| self.ask(*part, environment, answers)),

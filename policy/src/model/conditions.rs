@@ -46,7 +46,7 @@ pub struct Platforms {
     pub exclude: Vec<PlatformSelector>,
 }
 
-/// One way of naming platforms.
+/// A selector of platforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlatformSelector {
     /// Any platform, an unknown one included.
@@ -64,7 +64,7 @@ pub struct Locations {
     pub exclude: Vec<LocationSelector>,
 }
 
-/// One way of naming places.
+/// A selector of places.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LocationSelector {
     /// Anywhere.

@@ -82,7 +82,7 @@ impl Apps {
     }
 }
 
-/// One way of naming apps.
+/// A selector of apps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AppSelector {
     /// Every app.

@@ -23,7 +23,7 @@ pub struct Users {
     pub exclude: Vec<UserSelector>,
 }
 
-/// One way of naming people. Ids compare without case ([`text`](crate::text)).
+/// A selector of people. Ids compare without case ([`text`](crate::text)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserSelector {
     /// Everybody, guests included.
@@ -67,7 +67,7 @@ pub struct Workloads {
     pub exclude: Vec<WorkloadSelector>,
 }
 
-/// One way of naming a service principal.
+/// A selector of service principals.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum WorkloadSelector {
     /// Every service principal of the organisation.

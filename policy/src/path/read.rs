@@ -74,7 +74,7 @@ pub fn read_text(path: &str) -> Result<ReadPath<'_>, Unreadable> {
     }
 }
 
-/// [`read`] without its short way.
+/// [`read`] without its fast path.
 #[cfg(test)]
 pub(super) fn again(path: &[u8]) -> Result<ReadPath<'_>, Unreadable> {
     read_any(path, Source::Wire)

@@ -303,7 +303,7 @@ proptest! {
                     prop_assert!(!reading.contains(hidden), "{reading} holds {hidden}");
                 }
             }
-            // What is not marked is read in one way.
+            // What is not marked has one reading.
             prop_assert!(!path.forms().is_empty() || path.others().is_empty());
             prop_assert!(path.forms().contains(PathForm::EncodedSlash) == path.written().contains("%2F"));
         }

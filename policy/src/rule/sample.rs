@@ -1,5 +1,5 @@
 //! Values that the comparisons of rules distinguish, made from the rules themselves: for each
-//! attribute one value for each way in which its comparisons can come out.
+//! attribute one value for each result that its comparisons can have.
 //!
 //! For text compared by `-eq`, `-in`, `-startsWith`, `-endsWith` and `-contains` the values are complete. A
 //! text with some answers begins with one of the named beginnings or none, ends with one of the named ends or
@@ -135,12 +135,12 @@ impl Samples {
     /// Extension attributes have values only on a device that is managed, compliant or hybrid joined: by each of
     /// these it is tried, where the rules do not try it already.
     fn add_management(&mut self) {
-        let ways = [
+        let cases = [
             (DeviceAttribute::IsCompliant, Value::Bool(true)),
             (DeviceAttribute::MdmAppId, Value::Text(String::from("witness"))),
             (DeviceAttribute::TrustType, Value::Text(String::from("ServerAD"))),
         ];
-        for (attribute, value) in ways {
+        for (attribute, value) in cases {
             let place = SampledAttribute::Device(attribute);
             match self.columns.iter_mut().find(|column| column.place == place) {
                 Some(column) if column.values.contains(&Some(value.clone())) => {}
@@ -172,7 +172,7 @@ impl Column {
     }
 }
 
-/// Texts for each way in which comparisons of one attribute can come out.
+/// Texts for each result that comparisons of one attribute can have.
 fn texts(comparisons: &[&Comparison], is_complete: &mut bool) -> Vec<String> {
     let (mut whole, mut heads, mut tails, mut parts) =
         (BTreeSet::new(), BTreeSet::from([""]), BTreeSet::from([""]), BTreeSet::new());

@@ -63,7 +63,7 @@ word_set! {
 }
 
 words! {
-    /// Ways of authenticating that policies can single out.
+    /// Authentication flows that policies can single out.
     pub enum Flow {
         /// Device code flow, RFC 8628.
         DeviceCode = "device-code-flow",

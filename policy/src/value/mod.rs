@@ -21,7 +21,7 @@ pub enum Fact<T> {
     /// No source has it, and none should: it simply is not known.
     #[default]
     Unknown,
-    /// A configured source should have it and did not answer. Decided the way that refuses more.
+    /// A configured source should have it and did not answer. Decided as whatever refuses more.
     Unavailable,
 }
 

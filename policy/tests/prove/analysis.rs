@@ -56,7 +56,7 @@ proptest! {
     }
 
     /// Nobody slips through unseen: whom no enforced policy of an app speaks of, and who may use it, has a
-    /// finding of that app. The other way round, who is found is spoken of by none.
+    /// finding of that app. The reverse: who is found is spoken of by none.
     #[test]
     fn people_whom_no_policy_speaks_of_are_found(
         of_set in vec(any::<u8>(), 0..300), of_questions in vec(any::<u8>(), 2_000),
@@ -263,7 +263,7 @@ fn a_policy_that_meets_a_page_of_an_app_that_takes_case_otherwise_is_not_called_
     for app in &mut set.apps {
         app.paths = PathCase::Insensitive;
     }
-    assert!(is_dead(&set), "the twin: every app takes both for one page");
+    assert!(is_dead(&set), "the counterpart: every app takes both for one page");
     set.apps.last_mut().unwrap().paths = PathCase::Sensitive;
     assert!(!is_dead(&set));
 }

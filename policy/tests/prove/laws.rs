@@ -216,7 +216,7 @@ proptest! {
         }
     }
 
-    /// Nobody is told that waiting will not help when it might.
+    /// No answer says that waiting will not help when it might.
     #[test]
     fn a_refusal_that_is_not_temporary_stands_whatever_the_missing_facts_are(bytes in bytes()) {
         let (set, question, mut choices) = drawn(&bytes);
@@ -228,7 +228,7 @@ proptest! {
         }
     }
 
-    /// Nobody is told to wait for facts that are all there.
+    /// No answer says to wait for facts that are all there.
     #[test]
     fn with_every_fact_at_hand_no_refusal_is_temporary(bytes in bytes()) {
         let (set, question, mut choices) = drawn(&bytes);
@@ -255,7 +255,7 @@ proptest! {
         }
     }
 
-    /// The part that is told to have ruled a policy out did so: with it alone the policy does not apply.
+    /// The part that is reported to have ruled a policy out did so: with it alone the policy does not apply.
     #[test]
     fn a_policy_that_did_not_apply_names_what_ruled_it_out(bytes in bytes()) {
         let (set, question, _) = drawn(&bytes);

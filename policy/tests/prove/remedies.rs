@@ -36,7 +36,7 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
         Remedy::StrongerSignIn => vec![with(&|changed| {
             changed.principal.auth_time = Some(changed.now);
             let sign_in = &mut changed.principal.standing_mut().sign_in;
-            // A token brings what its issuer tells: methods perhaps, and any context.
+            // A token brings what its issuer asserts: methods perhaps, and any context.
             if sign_in.issuer.asserts_methods {
                 sign_in.methods = ["pwd", "mfa", "ngcmfa", "fido", "hwk", "otp"].map(str::to_owned).to_vec();
             }
@@ -157,7 +157,7 @@ proptest! {
         }
     }
 
-    /// The moment told is the first: a minute before nobody is let in, and no half hour earlier either.
+    /// The moment named is the first: a minute before nobody is let in, and no half hour earlier either.
     #[test]
     fn a_later_time_is_the_earliest_one(bytes in vec(any::<u8>(), 0..400)) {
         let mut choices = Choices::new(&bytes);

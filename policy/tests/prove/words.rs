@@ -72,5 +72,5 @@ fn a_policy_that_did_not_apply_says_what_it_wants_and_what_was_seen() {
         ]
     );
     question.context.address = Fact::Unavailable;
-    assert_eq!(says(&question)[0], "is taken to apply, because location could not be told: failure");
+    assert_eq!(says(&question)[0], "is taken to apply, because location is unavailable: failure");
 }

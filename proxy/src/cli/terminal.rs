@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use portcullis_config::printable;
+pub(super) use portcullis_config::printable::counted;
 
 /// Why a command failed, for standard error.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -17,11 +18,6 @@ pub(super) fn print(text: &str) {
 #[expect(clippy::print_stderr, reason = "the command line's own output")]
 pub(super) fn error(text: &str) {
     eprintln!("{}", printable::lines(text));
-}
-
-/// A number with its noun: `1 policy`, `2 policies`.
-pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// A path in one line.

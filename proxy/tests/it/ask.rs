@@ -72,7 +72,7 @@ fn what_if_says_the_outcome_the_reason_of_each_policy_and_the_remedies() {
     for line in [
         "challenge: 50076 mfa-required (mfa-required)",
         "admin-strong: did not apply, by authenticationContext: wants c1; saw no authentication context requested",
-        "mfa-everywhere: applies: interrupted; mfa unmet (amr never told, acr never told, acrs none)",
+        "mfa-everywhere: applies: interrupted; mfa unmet (amr never asserted, acr never asserted, acrs none)",
         "  stronger sign in",
     ] {
         assert!(asked.out.contains(line), "`{line}` is missing:\n{}", asked.out);

@@ -12,7 +12,7 @@ use super::json::Json;
 pub enum Outcome {
     /// It means here what it meant there.
     Taken,
-    /// It is expressed in another way; the note says how.
+    /// It is expressed in other terms; the note says how.
     Adapted,
     /// It cannot be enforced here; the note says why, and what happens instead.
     Refused,
@@ -159,7 +159,7 @@ pub(super) fn path_bytes(json: &Json, above: usize) -> usize {
     }
 }
 
-/// Verdicts under way.
+/// Verdicts so far.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     properties: Vec<(String, Option<(Outcome, String)>)>,

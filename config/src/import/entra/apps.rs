@@ -97,10 +97,10 @@ pub(super) fn filter(reading: &mut Reading<'_>, field: &Field<'_>) -> Option<Tab
     }
     reading.adapted(&mode_field, "");
     let world = reading.world;
-    let told =
+    let known =
         world.apps.iter().filter(|(_, app)| app.attributes.keys().any(|name| names.contains(&key(name))));
     let before = reading.needs.apps.len();
-    reading.needs.apps.extend(told.map(|(id, app)| (id.clone(), app.clone())));
+    reading.needs.apps.extend(known.map(|(id, app)| (id.clone(), app.clone())));
     let found = reading.needs.apps.len() > before
         || reading
             .needs

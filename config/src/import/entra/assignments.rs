@@ -120,7 +120,7 @@ impl Sides {
     }
 }
 
-/// `kind:ID`. What is no object id is kept as it stands, so that it can be replaced in the file.
+/// `kind:ID`. What is no object id is written as it stands, so that it can be replaced in the file.
 fn id(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side, kind: &str) -> Option<String> {
     if names::is_guid(text) {
         reading.taken(field, "");
@@ -135,12 +135,12 @@ fn id(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side, kind
         Side::Include => reading.refused(
             field,
             Loss::Weaker,
-            "is no object id: kept as written, and nobody is meant by it until it is replaced",
+            "is no object id: written as it is, and nobody is meant by it until it is replaced",
         ),
         // The file says it once, for all placeholders.
         Side::Exclude => {
             reading
-                .adapted(field, "is no object id: kept as written, and spares nobody until it is replaced");
+                .adapted(field, "is no object id: written as it is, and spares nobody until it is replaced");
         }
     }
     Some(format!("{kind}:{text}"))
@@ -165,7 +165,7 @@ fn guests(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Vec<Strin
         reading.reason(side.loss(), format!("{}: names no guests", types.path));
     }
     reading.taken(&types, "");
-    // Tokens of Entra tell of B2B guests and members by themselves.
+    // Tokens of Entra show B2B guests and members by themselves.
     if kinds.iter().any(|kind| !kind.starts_with("b2b-collaboration")) {
         reading.needs.claims.insert("guest-kind");
     }
@@ -194,20 +194,20 @@ fn tenants(reading: &mut Reading<'_>, guests: &Field<'_>, side: Side) -> Option<
     };
     let kind = reading.text(&field, "membershipKind");
     let typed = reading.text(&field, "@odata.type");
-    let told = |text: &str| text.to_ascii_lowercase();
+    let lower = |text: &str| text.to_ascii_lowercase();
     let all = kind.as_ref().map_or_else(
-        || typed.as_ref().is_some_and(|(_, text)| told(text).ends_with("allexternaltenants")),
-        |(_, text)| told(text) == "all",
+        || typed.as_ref().is_some_and(|(_, text)| lower(text).ends_with("allexternaltenants")),
+        |(_, text)| lower(text) == "all",
     );
     let enumerated = kind.as_ref().map_or_else(
-        || typed.as_ref().is_some_and(|(_, text)| told(text).ends_with("enumeratedexternaltenants")),
-        |(_, text)| told(text) == "enumerated",
+        || typed.as_ref().is_some_and(|(_, text)| lower(text).ends_with("enumeratedexternaltenants")),
+        |(_, text)| lower(text) == "enumerated",
     );
     if let Some((field, _)) = &kind {
         if all || enumerated {
             reading.taken(field, "");
         } else {
-            reading.refused(field, Loss::Unknown, "is a way of naming tenants that is not known here");
+            reading.refused(field, Loss::Unknown, "names tenants in a form that is not known here");
         }
     }
     if let Some((field, _)) = &typed {
@@ -270,11 +270,7 @@ fn workloads(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Sides {
         "agentIdServicePrincipalFilter",
     ] {
         if let Some(field) = field.get(name).filter(|field| !field.json.says_nothing()) {
-            reading.refused(
-                &field,
-                Loss::Unknown,
-                "agent identities are not told apart from other programs here",
-            );
+            reading.refused(&field, Loss::Unknown, "agent identities are treated as other programs here");
         }
     }
     sides
@@ -383,7 +379,7 @@ fn app(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side) -> 
         }
         _ => {
             let loss = if side == Side::Include { Loss::Unknown } else { Loss::Stricter };
-            reading.refused(field, loss, "names apps in a way that is not known here");
+            reading.refused(field, loss, "names apps in a form that is not known here");
             None
         }
     }

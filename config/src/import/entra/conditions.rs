@@ -62,8 +62,8 @@ fn unenforceable(reading: &mut Reading<'_>, conditions: &Field<'_>) {
     for (name, note) in [
         ("times", "Entra never documented how it counts: write `time` by hand"),
         ("agentIdRiskLevels", "the risk of agent identities has no counterpart here"),
-        ("agents", "agent identities are not told apart from other programs here"),
-        ("agentContext", "agent identities are not told apart from other programs here"),
+        ("agents", "agent identities are treated as other programs here"),
+        ("agentContext", "agent identities are treated as other programs here"),
     ] {
         if let Some(field) = conditions.get(name).filter(|field| !field.json.says_nothing()) {
             reading.refused(&field, Loss::Condition, note);
@@ -234,7 +234,7 @@ fn location(reading: &mut Reading<'_>, field: &Field<'_>, text: &str, side: Side
 }
 
 /// Every trusted location: as many as the export has, without the trusted addresses of the MFA service,
-/// which Graph does not tell.
+/// which Graph does not have.
 fn trusted(reading: &mut Reading<'_>, field: &Field<'_>, side: Side) -> Named {
     let name = "all-trusted".to_owned();
     if reading.world.has_trusted {
@@ -287,7 +287,7 @@ fn risk(
     if !found.is_empty() {
         reading.needs.claims.insert(ours);
         reading.remarks.push(format!(
-            "conditions.{name}: name the claim that tells it, `{ours}` in `[issuer.claims]`; until then the risk \
+            "conditions.{name}: name its claim, `{ours}`, in `[issuer.claims]`; until then the risk \
              counts as `none`"
         ));
     }
@@ -313,7 +313,7 @@ fn flows(reading: &mut Reading<'_>, conditions: &Field<'_>) -> Option<Value> {
     if !found.is_empty() {
         reading.needs.claims.insert("flow");
         reading.remarks.push(
-            "conditions.authenticationFlows: name the claim that tells it, `flow` in `[issuer.claims]`; until then \
+            "conditions.authenticationFlows: name its claim, `flow`, in `[issuer.claims]`; until then \
              no sign-in counts as one of these"
                 .to_owned(),
         );

@@ -8,6 +8,7 @@ use super::account::Field;
 use super::json::{Fnv, Json};
 use super::names;
 use super::reading::{Loss, Reading, Strength, key, strings};
+use crate::vocabulary::CONTROLS;
 
 /// What a policy asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,14 +17,6 @@ pub(super) enum Grant {
     Require { operator: &'static str, controls: Vec<String> },
     Nothing,
 }
-
-const CONTROLS: [(&str, &str); 5] = [
-    ("mfa", "mfa"),
-    ("compliantDevice", "compliant-device"),
-    ("domainJoinedDevice", "hybrid-joined-device"),
-    ("compliantApplication", "app-protection"),
-    ("passwordChange", "password-change"),
-];
 
 const BUILT_IN_STRENGTHS: [(&str, &str); 3] = [
     ("00000000-0000-0000-0000-000000000002", "multifactor-authentication"),
@@ -36,7 +29,7 @@ const BUILT_IN_STRENGTHS: [(&str, &str); 3] = [
 pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk: bool) -> Grant {
     let Some(field) = reading.object(policy, "grantControls") else { return Grant::Nothing };
     let operator = operator(reading, &field);
-    // Controls that nobody can meet before somebody fills in what the export does not tell.
+    // Controls that nobody can meet before somebody fills in what the export does not say.
     let mut unmet: Vec<String> = Vec::new();
     // Of alternatives, one that is missing makes the policy stricter; of demands, weaker.
     let loss = if operator == "or" { Loss::Stricter } else { Loss::Weaker };
@@ -44,10 +37,16 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
     let mut controls = Vec::new();
     let mut password_change = None;
     for (item, text) in reading.texts(&field, "builtInControls") {
-        let known = CONTROLS.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(text));
+        let known = CONTROLS.iter().find(|(theirs, ..)| theirs.eq_ignore_ascii_case(text));
         match known {
-            Some((_, "password-change")) => password_change = Some(item),
-            Some((_, ours)) => {
+            Some((_, "password-change", _)) => password_change = Some(item),
+            // Microsoft: "Migrate approved client app to application protection policy".
+            Some((_, "approved-client-app", _)) => reading.remarked(
+                &item,
+                "left out: Entra stopped enforcing it in 2026 and takes it as not selected; ask for an app \
+                 protection policy instead, or add `approved-client-app` by hand",
+            ),
+            Some((_, ours, _)) => {
                 reading.taken(&item, "");
                 controls.push((*ours).to_owned());
             }
@@ -62,12 +61,6 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
                     "Entra's own remediation of a risk cannot be asked for here; ask for a strength",
                 );
             }
-            // Microsoft: "Migrate approved client app to application protection policy".
-            None if text.eq_ignore_ascii_case("approvedApplication") => reading.remarked(
-                &item,
-                "left out: Entra stopped enforcing it in 2026 and takes it as not selected; ask for an app \
-                 protection policy instead, or add `approved-client-app` by hand",
-            ),
             // It could be one that blocks.
             None => reading.refused(&item, Loss::Unknown, "is a control that is not known here"),
         }
@@ -132,7 +125,7 @@ pub(super) fn grant(reading: &mut Reading<'_>, policy: &Field<'_>, on_user_risk:
 fn operator(reading: &mut Reading<'_>, grant: &Field<'_>) -> &'static str {
     let Some((field, text)) = reading.text(grant, "operator") else {
         if grant.get("builtInControls").is_some_and(|controls| controls.items().len() > 1) {
-            reading.remarks.push(format!("{}: no operator is told; `and` was written", grant.path));
+            reading.remarks.push(format!("{}: the policy has no operator; `and` was written", grant.path));
         }
         return "and";
     };
@@ -184,7 +177,7 @@ fn strength(reading: &mut Reading<'_>, field: &Field<'_>, loss: Loss) -> Option<
     if let Some(restrictions) =
         restrictions(field).or_else(|| exported.and_then(|json| restrictions(&Field::root(json))))
     {
-        let note = format!("restricts keys or certificates ({restrictions}), which tokens do not tell");
+        let note = format!("restricts keys or certificates ({restrictions}), which tokens do not show");
         match field.get("combinationConfigurations").filter(|field| !field.json.says_nothing()) {
             Some(field) => reading.refused(&field, Loss::Weaker, &note),
             None => reading.reason(Loss::Weaker, format!("{}: {note}", field.path)),
@@ -198,9 +191,10 @@ fn strength(reading: &mut Reading<'_>, field: &Field<'_>, loss: Loss) -> Option<
     let mapped = methods(&combinations);
     for ((item, _), methods) in embedded.iter().zip(&mapped) {
         if methods.is_empty() {
-            reading.remarked(item, "no `amr` value tells this method: left out, so it does not count here");
+            reading
+                .remarked(item, "no `amr` value stands for this method: left out, so it does not count here");
         } else {
-            reading.adapted(item, "is told by `amr` values here");
+            reading.adapted(item, "is read from `amr` values here");
         }
     }
     for (theirs, ours) in combinations.iter().zip(&mapped) {
@@ -239,8 +233,8 @@ fn restrictions(field: &Field<'_>) -> Option<String> {
 }
 
 /// For each of Entra's combinations the combinations of `amr` methods that prove it; none when
-/// tokens do not tell it. RFC 8176 has one word for one-time codes, so these count only where the
-/// strength allows them from hardware and software alike.
+/// tokens do not show it. RFC 8176 has one word for one-time codes, so these count only where the
+/// strength allows them from both hardware and software.
 fn methods(combinations: &[String]) -> Vec<Vec<Vec<&'static str>>> {
     let normal = |text: &str| {
         let mut parts: Vec<String> = text.split(',').map(|part| part.trim().to_ascii_lowercase()).collect();
@@ -250,7 +244,7 @@ fn methods(combinations: &[String]) -> Vec<Vec<Vec<&'static str>>> {
     };
     let each: Vec<Vec<String>> = combinations.iter().map(|text| normal(text)).collect();
     let all: BTreeSet<&Vec<String>> = each.iter().collect();
-    let twin = |parts: &[String]| {
+    let has_counterpart = |parts: &[String]| {
         let swap = |part: &String| match part.as_str() {
             "hardwareoath" => "softwareoath".to_owned(),
             "softwareoath" => "hardwareoath".to_owned(),
@@ -261,12 +255,12 @@ fn methods(combinations: &[String]) -> Vec<Vec<Vec<&'static str>>> {
         all.contains(&swapped)
     };
     let one = |parts: &Vec<String>| -> Vec<Vec<&'static str>> {
-        if !twin(parts) {
+        if !has_counterpart(parts) {
             return Vec::new();
         }
         let mut found: Vec<Vec<&'static str>> = vec![Vec::new()];
         for part in parts {
-            let ways: &[&[&'static str]] = match part.as_str() {
+            let methods: &[&[&'static str]] = match part.as_str() {
                 "password" => &[&["pwd"]],
                 "voice" => &[&["tel"]],
                 "sms" => &[&["sms"]],
@@ -277,7 +271,8 @@ fn methods(combinations: &[String]) -> Vec<Vec<Vec<&'static str>>> {
                 "x509certificatemultifactor" => &[&["sc", "pin"]],
                 _ => &[],
             };
-            found = found.iter().flat_map(|before| ways.iter().map(|way| [before, *way].concat())).collect();
+            found =
+                found.iter().flat_map(|before| methods.iter().map(|one| [before, *one].concat())).collect();
         }
         found
     };

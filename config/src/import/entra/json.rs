@@ -1,7 +1,7 @@
 //! JSON as it was written: keys in their order, each once, within limits.
 //!
 //! A key that is written twice means one thing to one reader and another to the next. Where only
-//! one of the two says something, that one counts, and it is told; where they differ, the file is
+//! one of the two says something, that one counts, and it is reported; where they differ, the file is
 //! refused. Exports come from many tools: UTF-8 with and without a byte order mark, and
 //! UTF-16 as PowerShell redirects it.
 
@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 const DEPTH_MAX: usize = 64;
 /// The most values of one file.
 const VALUES_MAX: usize = 1_000_000;
-/// The most doubled keys of one file that are told.
+/// The most doubled keys of one file that are reported.
 const DOUBLED_MAX: usize = 20;
 /// The longest key, in bytes. Paths are made of keys, one for each leaf.
 const KEY_BYTES_MAX: usize = 256;
@@ -42,8 +42,8 @@ impl Json {
         let mut reader = serde_json::Deserializer::from_str(&text);
         let doubled = RefCell::new(Vec::new());
         let seed = Seed { depth: 0, budget: &budget, doubled: &doubled };
-        let json = seed.deserialize(&mut reader).map_err(|error| told(&error))?;
-        reader.end().map_err(|error| told(&error))?;
+        let json = seed.deserialize(&mut reader).map_err(|error| message(&error))?;
+        reader.end().map_err(|error| message(&error))?;
         Ok((json, doubled.into_inner()))
     }
 
@@ -171,7 +171,7 @@ impl Fnv {
     }
 }
 
-fn told(error: &serde_json::Error) -> String {
+fn message(error: &serde_json::Error) -> String {
     format!("it is no JSON that can be read: {error}; export it again, or mend it there")
 }
 
@@ -188,7 +188,7 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        // JSON begins with an ASCII character, so a zero beside it tells UTF-16 without a mark.
+        // JSON begins with an ASCII character, so a zero beside it shows UTF-16 without a mark.
         [first, 0, ..] if *first != 0 => utf16(bytes, u16::from_le_bytes),
         [0, first, ..] if *first != 0 => utf16(bytes, u16::from_be_bytes),
         [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest),
@@ -334,9 +334,9 @@ mod tests {
             "{\"a\": {\"b\": 1}, \"a\": [{}]}",
             "{\"a\": {\"b\": 1}, \"a\": {\"b\": 1}}",
         ] {
-            let (json, told) = Json::parse(text.as_bytes()).unwrap();
+            let (json, doubled) = Json::parse(text.as_bytes()).unwrap();
             assert_eq!(json, Json::parse(b"{\"a\": {\"b\": 1}}").unwrap().0, "{text}");
-            assert!(told[0].contains("`a` is written twice"), "{told:?}");
+            assert!(doubled[0].contains("`a` is written twice"), "{doubled:?}");
         }
     }
 
@@ -354,8 +354,8 @@ mod tests {
             (b"\"\xc3\x28\"", "neither UTF-8"),
         ];
         for (bytes, wanted) in cases {
-            let told = Json::parse(bytes).unwrap_err();
-            assert!(told.contains(wanted), "{told}");
+            let error = Json::parse(bytes).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
         }
     }
 }

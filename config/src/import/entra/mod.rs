@@ -1,10 +1,10 @@
 //! Conditional Access policies as Microsoft Graph exports them, into files of this format.
 //!
 //! Every property of every policy is accounted for: taken, adapted or refused. What makes a policy
-//! stricter is kept and told; one that would be weaker, or could block people who were never meant, is
+//! stricter is written and reported; one that would be weaker, or could block people who were never meant, is
 //! written as `disabled`, with the reason above it; nothing is dropped in silence, and what is not
 //! known is refused. [`Importer`] is fed with files and does no
-//! I/O; [`read`] finds and reads them, and writes what came of it.
+//! I/O; [`read`] finds and reads them, and writes the result.
 
 mod account;
 mod apps;
@@ -42,8 +42,8 @@ const POLICIES_MAX: usize = 5_000;
 const FILE_BYTES_MAX: usize = 8 << 20;
 /// The most bytes that the files written may have together: the most that the loader reads.
 const OUTPUT_BYTES_MAX: usize = 60 << 20;
-/// The most placeholders of one policy that are told.
-const PLACEHOLDERS_TOLD_MAX: usize = 10;
+/// The most placeholders of one policy that are reported.
+const PLACEHOLDERS_SHOWN_MAX: usize = 10;
 /// The most bytes that the paths of all properties may take together.
 const PATH_BYTES_MAX: usize = 64 << 20;
 
@@ -113,9 +113,9 @@ impl Importer {
         self.files += 1;
         match Json::parse(bytes) {
             Ok((json, doubled)) => {
-                let told = doubled.into_iter().map(|key| printable(&key));
+                let keys = doubled.into_iter().map(|key| printable(&key));
                 let problem = |message| Problem { file: file.to_owned(), message, lost: false };
-                self.errors.extend(told.map(problem));
+                self.errors.extend(keys.map(problem));
                 self.document(file, json);
             }
             Err(message) => self.lost(file, message),
@@ -133,7 +133,7 @@ impl Importer {
     }
 
     /// Whatever an export puts around policies: nothing, lists, pages of lists, answers of a batch, objects
-    /// with a policy under some key, or in a string. What holds none is told as that.
+    /// with a policy under some key, or in a string. What holds none is reported as that.
     fn document(&mut self, file: &str, json: Json) {
         self.search(file, String::new(), json);
     }
@@ -171,9 +171,9 @@ impl Importer {
         }
         if let Some(error) = json.get("error").filter(|error| !error.entries().is_empty()) {
             let code = error.get("code").and_then(Json::text).unwrap_or("without a code");
-            let told = printable(code);
+            let code = printable(code);
             let message =
-                format!("{}holds an error ({told}) in the place of policies: export it again", at(&place));
+                format!("{}holds an error ({code}) in the place of policies: export it again", at(&place));
             return self.lost(file, message);
         }
         let Json::Object(entries) = json else { return };
@@ -209,7 +209,7 @@ impl Importer {
         }
     }
 
-    /// Tells of a page that says that there is more than it holds.
+    /// Reports a page that says that there is more than it holds.
     fn whole_page(&mut self, file: &str, place: &str, entries: &[(String, Json)]) {
         let find = |name: &str| {
             entries.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -296,7 +296,7 @@ impl Importer {
     }
 
     /// Names and attributes of apps, from lists of applications or service principals. An app can be in
-    /// both: what one of them does not tell, the other may.
+    /// both: what one of them lacks, the other may have.
     fn apps(&mut self, world: &mut World) {
         for raw in std::mem::take(&mut self.apps) {
             let name = raw.text("displayName").unwrap_or_default();
@@ -389,7 +389,7 @@ impl Importer {
             let content = places::location(&mut reading, &Field::root(&first.json));
             let reasons: Vec<String> = reading.reasons.into_iter().map(|reason| reason.text).collect();
             let display = first.text("displayName").unwrap_or("unnamed location");
-            let entra_id = first.text("id").unwrap_or("not told");
+            let entra_id = first.text("id").unwrap_or("unknown");
             let mut comment = vec![format!("{display}; in Entra {entra_id}")];
             if !reasons.is_empty() {
                 comment
@@ -399,7 +399,7 @@ impl Importer {
             let text = write::location(&comment, &name, &content);
             if bytes + text.len() <= LOCATION_BYTES_MAX {
                 bytes += text.len();
-                let is_somewhere = content != places::nowhere();
+                let is_somewhere = content != places::placeholder();
                 let located = Located { name: name.clone(), is_whole: reasons.is_empty(), is_somewhere };
                 world.locations.insert(id.to_owned(), located);
                 world.has_trusted |= content.get("trusted").and_then(toml::Value::as_bool) == Some(true);
@@ -457,7 +457,7 @@ impl Importer {
             }
             (bytes, needs_bytes) = (more_bytes, more_needs);
             if !draft.placeholders.is_empty() {
-                let shown = draft.placeholders.iter().take(PLACEHOLDERS_TOLD_MAX);
+                let shown = draft.placeholders.iter().take(PLACEHOLDERS_SHOWN_MAX);
                 let mut list: Vec<String> = shown.map(|text| format!("`{}`", printable(text))).collect();
                 let more = draft.placeholders.len() - list.len();
                 list.extend((more > 0).then(|| format!("{more} more")));
@@ -487,7 +487,7 @@ impl Importer {
         (items, needs)
     }
 
-    /// Tells of policies whose id appears twice. Both are written: one more can only refuse more.
+    /// Reports policies whose id appears twice. Both are written: one more can only refuse more.
     fn twice(&mut self, raws: &[Raw]) {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for raw in raws {

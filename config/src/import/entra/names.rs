@@ -78,7 +78,7 @@ fn cut(slug: &str, length: usize) -> &str {
 pub(super) struct Wanted {
     /// The name that it would like.
     pub(super) slug: String,
-    /// What tells it from others that would like the same.
+    /// What separates it from others that would like the same.
     pub(super) identity: u64,
 }
 

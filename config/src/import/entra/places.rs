@@ -30,7 +30,7 @@ pub(super) fn location(reading: &mut Reading<'_>, root: &Field<'_>) -> Table {
     }
     for name in ["id", "createdDateTime", "modifiedDateTime"] {
         if let Some((field, _)) = reading.text(root, name) {
-            reading.adapted(&field, "kept in a comment, or of no effect");
+            reading.adapted(&field, "written as a comment, or without effect");
         }
     }
     let typed = reading.text(root, "@odata.type").map(|(field, text)| {
@@ -54,11 +54,11 @@ pub(super) fn location(reading: &mut Reading<'_>, root: &Field<'_>) -> Table {
     };
     for (name, member) in root.members() {
         if is_beside(name, member.json) {
-            reading.adapted(&member, "tells about the location, not where it is");
+            reading.adapted(&member, "describes the location, not where it is");
         }
     }
     reading.settle(root);
-    table.unwrap_or_else(nowhere)
+    table.unwrap_or_else(placeholder)
 }
 
 /// Whether a property is one that people and tools write beside a location: texts that no address hangs on.
@@ -91,7 +91,7 @@ fn is_beside(name: &str, json: &Json) -> bool {
 }
 
 /// A location in which nobody is.
-pub(super) fn nowhere() -> Table {
+pub(super) fn placeholder() -> Table {
     let mut table = Table::new();
     table.insert("networks".to_owned(), strings([NOBODY]));
     table
@@ -150,7 +150,7 @@ fn countries(reading: &mut Reading<'_>, root: &Field<'_>) -> Option<Table> {
         if by_address {
             reading.taken(&field, "");
         } else {
-            let note = "the place that the Authenticator app tells is not in tokens; by address it would be \
+            let note = "the place that the Authenticator app reports is not in tokens; by address it would be \
                         another place";
             reading.refused(&field, Loss::Unknown, note);
         }

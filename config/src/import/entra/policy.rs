@@ -55,7 +55,7 @@ pub(super) fn read(world: &World, json: &Json, partial: bool) -> Draft {
     let root = Field::root(json);
     let name = name(&mut reading, &root);
     let entra_id = reading.text(&root, "id").map(|(field, id)| {
-        reading.adapted(&field, "kept in a comment; the id here is made of the display name");
+        reading.adapted(&field, "written as a comment; the id here is made of the display name");
         id.to_owned()
     });
     let history = history(&mut reading, &root);
@@ -142,7 +142,7 @@ fn history(reading: &mut Reading<'_>, root: &Field<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for key in ["description", "createdDateTime", "modifiedDateTime", "templateId"] {
         if let Some((field, text)) = reading.text(root, key) {
-            reading.adapted(&field, "kept in a comment; it has no effect on decisions");
+            reading.adapted(&field, "written as a comment; it has no effect on decisions");
             lines.push(format!("{key}: {text}"));
         }
     }
@@ -154,8 +154,8 @@ fn history(reading: &mut Reading<'_>, root: &Field<'_>) -> Vec<String> {
 
 fn state(reading: &mut Reading<'_>, root: &Field<'_>) -> (&'static str, String) {
     let Some((field, text)) = reading.text(root, "state") else {
-        reading.reason(Loss::Unknown, "the export does not tell its state");
-        return ("disabled", "not told".to_owned());
+        reading.reason(Loss::Unknown, "the export does not have its state");
+        return ("disabled", "unknown".to_owned());
     };
     let state = match text.to_ascii_lowercase().as_str() {
         "enabled" => "enabled",

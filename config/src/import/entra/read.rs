@@ -108,8 +108,8 @@ pub fn write(import: &Import, folder: &Path) -> io::Result<()> {
     match fs::read_dir(folder) {
         Ok(mut entries) => {
             if entries.next().is_some() {
-                let told = format!("`{}` is not empty: name a new folder", folder.display());
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, told));
+                let problem = format!("`{}` is not empty: name a new folder", folder.display());
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, problem));
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -11,9 +11,9 @@ use super::json::Json;
 /// demands, so a policy that applies to more, or is met by less, is stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Loss {
-    /// The policy refuses more: it is kept as that, and told.
+    /// The policy refuses more: it is written so, and reported.
     Stricter,
-    /// The policy may apply to more than was meant. One that demands is stricter for it, and is kept; a
+    /// The policy may apply to more than was meant. One that demands is stricter for it, and is written; a
     /// block would shut out people who were never meant.
     Wider,
     /// The policy would apply under any circumstance: stricter, and nonsense if it blocks.
@@ -36,7 +36,7 @@ pub(super) struct Reason {
 /// Things that the policies name and that must exist in the configuration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Needs {
-    /// Apps by id, as far as the export tells them.
+    /// Apps by id, as far as the export has them.
     pub(super) apps: BTreeMap<String, App>,
     /// App groups, with Entra's word.
     pub(super) groups: BTreeMap<&'static str, &'static str>,
@@ -44,11 +44,11 @@ pub(super) struct Needs {
     pub(super) locations: BTreeMap<String, String>,
     /// Strengths by name.
     pub(super) strengths: BTreeMap<String, Strength>,
-    /// Keys of `[issuer.claims]` whose claims tell what the policies ask for.
+    /// Keys of `[issuer.claims]` whose claims carry what the policies ask for.
     pub(super) claims: BTreeSet<&'static str>,
 }
 
-/// An app as far as the export tells it.
+/// An app as far as the export has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct App {
     /// Its display name, or nothing.
@@ -96,7 +96,7 @@ pub(super) struct World {
     pub(super) apps: BTreeMap<String, App>,
 }
 
-/// An account that is open, and what was found on the way.
+/// An account that is open, and what was found so far.
 pub(super) struct Reading<'w> {
     pub(super) world: &'w World,
     pub(super) account: Account,
@@ -132,7 +132,7 @@ impl<'w> Reading<'w> {
         self.account.mark(field, Outcome::Adapted, note);
     }
 
-    /// Adapted in a way that the reader of the file must know.
+    /// Adapted, and the reader of the file must know.
     pub(super) fn remarked(&mut self, field: &Field<'_>, note: &str) {
         self.adapted(field, note);
         self.remarks.push(format!("{}: {note}", field.path));
@@ -164,7 +164,7 @@ impl<'w> Reading<'w> {
     }
 
     /// An object under a key whose absence means something else than its presence. Null, or members that are
-    /// all null, is how Graph and its clients write what is not configured. What is there and empty is told
+    /// all null, is how Graph and its clients write what is not configured. What is there and empty is reported
     /// as a doubt: Graph never writes it, and nobody can say whether it was to match anything or nothing.
     pub(super) fn configured<'j>(&mut self, above: &Field<'j>, key: &str, doubt: Loss) -> Option<Field<'j>> {
         let field = above.get(key)?;
@@ -179,7 +179,7 @@ impl<'w> Reading<'w> {
         self.object(above, key)
     }
 
-    /// Tells of a part that is there and empty.
+    /// Reports a part that is there and empty.
     pub(super) fn empty(&mut self, field: &Field<'_>, doubt: Loss) {
         let note = "is there and empty, which may mean anything or nothing: left out; write null if it is not \
                     configured, or what it was to name";
@@ -248,7 +248,7 @@ impl<'w> Reading<'w> {
 
     /// Something of another type than Graph's.
     pub(super) fn wrong(&mut self, field: &Field<'_>, wanted: &str) {
-        // ConvertTo-Json stops at a depth of two unless told otherwise, and writes a type's name.
+        // ConvertTo-Json stops at a depth of two by default, and writes a type's name.
         let cut = field.json.text().is_some_and(|text| {
             text.starts_with("@{") || text.starts_with("System.") || text.starts_with("Microsoft.Graph.")
         });

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::account::{Outcome, Property};
+use crate::printable::counted;
 
-/// The most errors, and reasons of one policy, that are told to people.
-const TOLD_MAX: usize = 20;
+/// The most errors, and reasons of one policy, that are shown to people.
+const SHOWN_MAX: usize = 20;
 
 /// What became of everything that was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Report {
 /// A policy or a location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// The file it came from.
+    /// The file that has it.
     pub file: String,
     /// Where in the file, such as `value[3].PolicyConfig`; empty when it is the whole file.
     pub place: String,
@@ -51,7 +52,7 @@ pub struct Item {
 /// A document that is no policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotPolicy {
-    /// The file it came from.
+    /// The file that has it.
     pub file: String,
     /// What it seems to be.
     pub why: String,
@@ -98,14 +99,14 @@ impl Report {
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
-            "{} files: {} policies ({} enabled, {} report-only, {} disabled), {} named locations, {} other documents",
-            self.files,
-            self.policies.len(),
+            "{}: {} ({} enabled, {} report-only, {} disabled), {}, {}",
+            counted(self.files, "file", "files"),
+            counted(self.policies.len(), "policy", "policies"),
             state("enabled"),
             state("report-only"),
             state("disabled"),
-            self.locations.len(),
-            self.not_policies.len()
+            counted(self.locations.len(), "named location", "named locations"),
+            counted(self.not_policies.len(), "other document", "other documents")
         );
         let items = || self.policies.iter().chain(&self.locations);
         let outcome = |outcome: Outcome| {
@@ -113,8 +114,8 @@ impl Report {
         };
         let _ = writeln!(
             out,
-            "{} properties: {} taken, {} adapted, {} refused",
-            items().map(|item| item.properties.len()).sum::<usize>(),
+            "{}: {} taken, {} adapted, {} refused",
+            counted(items().map(|item| item.properties.len()).sum(), "property", "properties"),
             outcome(Outcome::Taken),
             outcome(Outcome::Adapted),
             outcome(Outcome::Refused)
@@ -144,7 +145,7 @@ impl Report {
                 "\nwarning: `{}` is {} and differs from what it is in Entra:",
                 item.id, item.state
             );
-            for reason in item.reasons.iter().take(TOLD_MAX) {
+            for reason in item.reasons.iter().take(SHOWN_MAX) {
                 let _ = writeln!(out, "  {}", printable(reason));
             }
         }
@@ -163,21 +164,21 @@ impl Report {
         if !self.not_policies.is_empty() {
             let _ = writeln!(out, "\nother documents, which are no policies:");
         }
-        for one in self.not_policies.iter().take(TOLD_MAX) {
+        for one in self.not_policies.iter().take(SHOWN_MAX) {
             let _ = writeln!(out, "  {}: {}", printable(&one.file), printable(&one.why));
         }
-        if let Some(more) = self.not_policies.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+        if let Some(more) = self.not_policies.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
             let _ = writeln!(out, "  and {more} more, which the report (`--report FILE`) names");
         }
         // What is lost comes first; of the rest the report for programs has all.
         let mut problems: Vec<&Problem> = self.errors.iter().collect();
         problems.sort_by_key(|problem| !problem.lost);
-        for problem in problems.iter().take(TOLD_MAX) {
+        for problem in problems.iter().take(SHOWN_MAX) {
             let word = if problem.lost { "error" } else { "warning" };
             let _ =
                 writeln!(out, "\n{word}: {}\n  {}", printable(&problem.file), printable(&problem.message));
         }
-        if let Some(more) = problems.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+        if let Some(more) = problems.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
             let _ = writeln!(out, "\nand {more} more, which the report (`--report FILE`) names");
         }
         out
@@ -234,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_in_brackets_are_told_and_positions_are_not() {
+    fn keys_in_brackets_are_shown_and_positions_are_not() {
         for (path, wanted) in [
             ("conditions.users.includeUsers[12]", "conditions.users.includeUsers"),
             ("a[0][\"b.c\"].d[3].e", "a[\"b.c\"].d.e"),

@@ -89,7 +89,7 @@ fn text(text: &str) -> Value {
 pub(super) fn policy(draft: &Draft, id: &str, file: &str, place: &str) -> String {
     let mut out = String::new();
     comment(&mut out, "", &draft.name);
-    let entra_id = draft.entra_id.as_deref().unwrap_or("not told");
+    let entra_id = draft.entra_id.as_deref().unwrap_or("unknown");
     comment(&mut out, "", &format!("Imported from Entra: id {entra_id}, state {}.", draft.entra_state));
     let place = if place.is_empty() { String::new() } else { format!(", at `{place}`") };
     comment(&mut out, "", &format!("From {file}{place}"));
@@ -188,7 +188,7 @@ pub(super) fn locations(found: &[String], needs: &Needs) -> String {
         comment(&mut out, "", "Until then nobody is ever in it; then enable the policies that wait for it.");
         out.push_str("[[location]]\n");
         pair(&mut out, "name", &text(name));
-        for (key, value) in places::nowhere() {
+        for (key, value) in places::placeholder() {
             pair(&mut out, &key, &value);
         }
     }
@@ -208,7 +208,7 @@ pub(super) fn locations(found: &[String], needs: &Needs) -> String {
     out
 }
 
-/// The main file: everything that Graph does not tell, to be filled in.
+/// The main file: everything that Graph does not have, to be filled in.
 pub(super) fn main(needs: &Needs, has_policies: bool, has_countries: bool) -> String {
     let mut out = String::new();
     for line in [
@@ -239,7 +239,7 @@ pub(super) fn main(needs: &Needs, has_policies: bool, has_countries: bool) -> St
         comment(
             &mut out,
             "",
-            "FILL IN: the claims that tell what these policies ask for; without `#` before them.",
+            "FILL IN: the claims that carry what these policies ask for; without `#` before them.",
         );
     }
     out.push_str("[issuer.claims]\nuser-id = \"oid\"\n");
@@ -257,9 +257,9 @@ pub(super) fn main(needs: &Needs, has_policies: bool, has_countries: bool) -> St
     comment(&mut out, "", "mfa-contexts = [\"c1\"]");
     if has_countries {
         out.push('\n');
-        let told = "FILL IN: a country database in MMDB format, such as MaxMind's GeoLite2-Country or one of its \
+        let note = "FILL IN: a country database in MMDB format, such as MaxMind's GeoLite2-Country or one of its \
                     kind. `check`, `analyze` and `test` work without it; `run` does not start.";
-        comment(&mut out, "", told);
+        comment(&mut out, "", note);
         out.push_str("[geo]\ndatabase = \"country.mmdb\"\n");
     }
     apps(&mut out, needs);

@@ -1,4 +1,4 @@
-//! Random rules as trees: written out for the engine to parse, and evaluated here the obvious way.
+//! Random rules as trees: written out for the engine to parse, and evaluated here directly.
 
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::{Device, Fact, Signals, Value};
