@@ -132,7 +132,7 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         device: DeviceState::NotAvailable,
     };
     match refusal {
-        Refusal::Policy(_, Subcode::GroupsNotTold) => {}
+        Refusal::Policy(_, Subcode::GroupsMissing) => {}
         Refusal::Policy(refused, _) => {
             scene.name = format!("{}-{}", info.reason, info.code);
             (scene.remedies, scene.device) = example(refused.primary);

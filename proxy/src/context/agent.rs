@@ -144,8 +144,8 @@ pub fn classify(
     let platform = match (by_hint, by_agent) {
         (None, None) | (Some(None), None) => Fact::Unknown,
         (None, Some(seen)) => Fact::Known(seen),
-        (Some(Some(told)), None) => Fact::Known(told),
-        (Some(Some(told)), Some(seen)) if told == seen => Fact::Known(told),
+        (Some(Some(hinted)), None) => Fact::Known(hinted),
+        (Some(Some(hinted)), Some(seen)) if hinted == seen => Fact::Known(hinted),
         (Some(_), Some(_)) => Fact::Unknown,
     };
     let client = if is_active_sync(path) {

@@ -13,7 +13,7 @@ const BYTES_MAX: u64 = 1 << 30;
 /// How many records may be without a country before a database is taken for one of something else.
 const RECORDS_LOOKED_AT: usize = 100_000;
 
-/// Whether countries can be told.
+/// Whether countries are known.
 #[derive(Debug)]
 pub enum GeoState {
     /// No database is configured: no country is known, and none is owed.
@@ -76,7 +76,7 @@ impl GeoDatabase {
     /// Reads a file; `path` leads to the ISO code within a record, such as `country`, `iso_code`.
     ///
     /// # Errors
-    /// When the file cannot be read as MMDB, or tells no countries.
+    /// When the file cannot be read as MMDB, or has no countries.
     pub fn open(file: &Path, path: &[String]) -> Result<Self, GeoError> {
         let reader = Reader::from_source(file::read(file, BYTES_MAX)?)?;
         let ipv4_only = reader.metadata().ip_version == 4;

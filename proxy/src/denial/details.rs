@@ -10,7 +10,7 @@ use super::texts::label;
 use super::view::View;
 
 impl View<'_> {
-    /// What tells this refusal from any other.
+    /// What distinguishes this refusal from any other.
     fn identity(&self, line: &mut impl FnMut(&'static str, &str)) {
         if !self.code.is_empty() {
             line(label::CODE, &self.code);

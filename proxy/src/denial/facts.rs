@@ -1,4 +1,4 @@
-//! What a denial may tell the user about the user's own request.
+//! What a denial may show the user about the user's own request.
 
 use std::net::IpAddr;
 

@@ -112,7 +112,7 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
     headers.insert(GRPC_MESSAGE, value(&message));
 }
 
-/// What is accepted where an app says nothing of methods; everybody is told the same.
+/// What is accepted where an app says nothing of methods; everybody reads the same.
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 const DENIED: &str = "http_request_denied";
@@ -184,7 +184,7 @@ fn challenge(
             let values = step_up.acr_values.iter().filter(|value| is_acr(value)).take(ACR_VALUES_MAX);
             let mut values = values.map(String::as_str).collect::<Vec<_>>().join(" ");
             if values.is_empty() {
-                // An issuer that tells contexts grants them by name.
+                // An issuer that names contexts in its tokens grants them by name.
                 let names = step_up.contexts.iter().take(ACR_VALUES_MAX).map(ToString::to_string);
                 values = names.collect::<Vec<_>>().join(" ");
             }
@@ -245,7 +245,7 @@ fn claims_challenge(facts: &Facts<'_>, step_up: &StepUp, contexts: &Contexts, to
     value(&format!("Bearer realm=\"\",{uri} error=\"insufficient_claims\", claims=\"{claims}\""))
 }
 
-/// Where a token of an Entra tenant is asked for; other issuers tell it in their metadata.
+/// Where a token of an Entra tenant is asked for; other issuers publish it in their metadata.
 fn authorization_uri(issuer: &str) -> Option<String> {
     let hosts = ["https://login.microsoftonline.com/", "https://sts.windows.net/"];
     let tenant = hosts.iter().find_map(|host| issuer.strip_prefix(host))?.split('/').next()?;

@@ -55,7 +55,7 @@ impl<'v> View<'v> {
         let is_mendable = |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
         let mends = self.own.is_some()
             && !self.is_temporary
-            && !self.groups_not_told
+            && !self.groups_missing
             && self.refused.is_some_and(is_mendable);
         if let (true, Some(url)) = (mends, &branding.remediation_url) {
             push(&texts.action_fix_device, Cow::Borrowed(url), false);

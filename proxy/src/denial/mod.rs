@@ -215,7 +215,7 @@ impl Denials {
         self.seal.open(code)
     }
 
-    /// The digest of the policies, to tell whether they changed since a decision.
+    /// The digest of the policies, which shows whether they changed since a decision.
     #[must_use]
     pub const fn policies_digest(&self) -> [u8; 8] {
         self.policies_digest
@@ -261,8 +261,8 @@ impl Denials {
         messages
     }
 
-    /// ORACLE: an app's own language is spoken to who was verified alone, or it would tell apps
-    /// apart.
+    /// ORACLE: an app's own language is spoken to who was verified alone, or it would
+    /// distinguish apps.
     fn language_for(&self, refusal: &Refusal, facts: &Facts<'_>, hints: &RequestHints<'_>) -> usize {
         let own = self.app(facts).filter(|_| is_verified(refusal)).and_then(|app| app.language);
         let default = own.and_then(languages::position).unwrap_or(self.language);
@@ -300,7 +300,7 @@ impl Denials {
     }
 }
 
-/// What tells one set of policies from another. The set's own `Debug` form is hashed as it is
+/// What distinguishes one set of policies from another. The set's own `Debug` form is hashed as it is
 /// written: it has every field, and no order but the files'.
 fn policies_digest(set: &PolicySet) -> [u8; 8] {
     struct Hashing(Context);

@@ -197,8 +197,10 @@ impl Page {
             }
             Hole::Languages => out.push_str(&self.languages),
             Hole::Remedies => {
-                let ways = view.remedies().into_iter();
-                section(out, "remedies", &texts.heading_remedies, ways, |out, way| view.remedy(way, out));
+                let remedies = view.remedies().into_iter();
+                section(out, "remedies", &texts.heading_remedies, remedies, |out, remedy| {
+                    view.remedy(remedy, out)
+                });
             }
             Hole::Reasons => {
                 let reasons = view.reasons().into_iter();

@@ -27,8 +27,8 @@ pub(super) enum RemedyView<'v> {
 }
 
 impl<'v> View<'v> {
-    /// What the user can do. Where a risk is among the reasons nothing is offered: a way around it
-    /// would be a way for the thief as well.
+    /// What the user can do. Where a risk is among the reasons nothing is offered: what helps
+    /// the user would help the thief as well.
     pub(super) fn remedies(&self) -> ArrayVec<RemedyView<'v>, REMEDIES_MAX> {
         let texts = self.context.texts;
         let one = |remedy| ArrayVec::from_iter([remedy]);
@@ -40,7 +40,7 @@ impl<'v> View<'v> {
         if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) {
             return one(administrator);
         }
-        if self.groups_not_told {
+        if self.groups_missing {
             return one(administrator);
         }
         let verified = own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX);

@@ -3,7 +3,7 @@
 //!
 //! `version (1) | key id (4) | nonce (12) | AES-256-GCM ciphertext and tag`, as base64url. Version
 //! and key id are authenticated too. The key's id is the start of its digest, so that several keys
-//! can be kept while codes of the former one are still about.
+//! can be held while codes of the former one are still about.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -57,7 +57,7 @@ pub enum UnsealError {
     #[error("the code was sealed with a key that this configuration does not name")]
     UnknownKey,
     /// It was altered, or the key is another one.
-    #[error("the code was altered on its way; copy it whole")]
+    #[error("the code was altered in transit; copy it whole")]
     Altered,
 }
 
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_opens_with_its_key_and_tells_nothing_before() {
+    fn a_code_opens_with_its_key_and_shows_nothing_before() {
         let code = sealed(&[1]).unwrap();
         assert_eq!(seal(&[1]).open(&code), Ok(decision()));
         assert_ne!(sealed(&[1]).unwrap(), code, "each is sealed with a nonce of its own");
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_was_altered_or_broken_by_mail_is_told_apart() {
+    fn a_code_that_was_altered_or_broken_by_mail_is_recognised() {
         let code = sealed(&[1]).unwrap();
         let (begin, end) = code.split_at(40);
         let wrapped = format!("  {begin}\r\n{end} ");

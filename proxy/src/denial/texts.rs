@@ -2,7 +2,7 @@
 //!
 //! A language is one Fluent file (`languages/`). Files are resolved once, when a language is
 //! loaded: what is left is a list of [`Piece`]s, so that a denial parses nothing. Numbers are
-//! resolved then too, since a language may decline them in up to six ways.
+//! resolved then too, since a language may have up to six forms of them.
 
 use std::collections::BTreeSet;
 
@@ -108,7 +108,7 @@ fn pieces(resolved: &str, holes: &[Hole]) -> Vec<Piece> {
     pieces
 }
 
-/// A language file on its way to [`Texts`].
+/// A language file while [`Texts`] are made of it.
 pub(super) struct Resolver {
     bundle: FluentBundle<FluentResource>,
     /// What is wrong with the file; a test holds that there is nothing.
@@ -116,7 +116,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// `isolates`: whether what fills a hole is kept apart from the direction of the text around.
+    /// `isolates`: whether what fills a hole is isolated from the direction of the text around.
     pub(super) fn new(tag: &str, source: &str, isolates: bool) -> Self {
         let mut problems = Vec::new();
         let languages = tag.parse::<unic_langid::LanguageIdentifier>().into_iter().collect();

@@ -1,5 +1,5 @@
 //! What is said, before it takes a form: page, problem details and text are made from the same [`View`], so
-//! that none of them tells more than the others.
+//! that none of them says more than the others.
 
 use portcullis_config::settings::Disclosure;
 use portcullis_policy::decision::{ReasonCode, Refused};
@@ -12,7 +12,7 @@ use super::texts::{Hole, Message, Texts};
 use crate::clock;
 use crate::refusal::{BadRequest, ClientCertificateProblem, ErrorInfo, Refusal, Resolution, Subcode};
 
-/// What a denial is told with, beside the facts.
+/// What a denial is written with, beside the facts.
 #[derive(Debug)]
 pub(super) struct RenderContext<'v> {
     pub(super) branding: &'v Branding,
@@ -41,12 +41,12 @@ pub(super) struct View<'v> {
     pub(super) own: Option<&'v Facts<'v>>,
     /// The client's address, among the own facts.
     pub(super) address: Option<String>,
-    /// Whether the way out may be named: not at minimal disclosure of a decision.
+    /// Whether what would end the refusal may be named: not at minimal disclosure of a decision.
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
     pub(super) refused: Option<Refused>,
-    /// Whether the decision turned on groups that the token does not tell.
-    pub(super) groups_not_told: bool,
+    /// Whether the decision turned on groups that the token does not list.
+    pub(super) groups_missing: bool,
     pub(super) sign_in_url: Option<&'v str>,
     headline: Headline,
     pub(super) context: RenderContext<'v>,
@@ -67,7 +67,7 @@ impl Headline {
         let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
         let is_temporary = resolution == Resolution::RetryLater;
         let (headline, lead, structural) = match refusal {
-            Refusal::Policy(_, Subcode::GroupsNotTold) => (
+            Refusal::Policy(_, Subcode::GroupsMissing) => (
                 (Some(&texts.headline_account), &texts.headline_account_nameless),
                 &texts.lead_groups,
                 Some(&texts.verdict_groups),
@@ -131,20 +131,7 @@ impl<'v> View<'v> {
         let own = shows_own.then_some(facts);
         // The table speaks: a refusal whose answer is 503 is temporary on the page as well.
         let is_temporary = info.is_temporary();
-        let refused = match refusal {
-            Refusal::Policy(refused, _) => Some(*refused),
-            Refusal::BadRequest(_)
-            | Refusal::NoApp
-            | Refusal::NoToken
-            | Refusal::BadToken(_)
-            | Refusal::BadSession(_)
-            | Refusal::ClientCertificate(_)
-            | Refusal::KeysUnavailable
-            | Refusal::Internal
-            | Refusal::Upstream { .. }
-            | Refusal::BodyTooLarge
-            | Refusal::Loop => None,
-        };
+        let refused = if let Refusal::Policy(refused, _) = refusal { Some(*refused) } else { None };
         Self {
             info,
             code: if info.code == 0 { String::new() } else { info.code.to_string() },
@@ -156,7 +143,7 @@ impl<'v> View<'v> {
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
             refused,
-            groups_not_told: matches!(refusal, Refusal::Policy(_, Subcode::GroupsNotTold)),
+            groups_missing: matches!(refusal, Refusal::Policy(_, Subcode::GroupsMissing)),
             sign_in_url: facts.sign_in_url,
             headline: Headline::of(refusal, info.resolution, context.texts),
             context,
@@ -187,7 +174,7 @@ impl<'v> View<'v> {
         self.headline.verdict.map(Message::as_str)
     }
 
-    /// What is said of a refusal that came again and again.
+    /// What is said of a refusal that is repeated.
     pub(super) fn repeated(&self) -> Option<&'static str> {
         let texts = self.context.texts;
         if self.refused.is_none() || self.own.is_none() || self.is_temporary {
@@ -213,7 +200,7 @@ impl<'v> View<'v> {
     /// a fact was missing: whatever else failed may have failed for want of it.
     pub(super) fn reasons(&self) -> Vec<ErrorInfo> {
         let (Some(refused), Some(_)) = (self.refused, self.own) else { return Vec::new() };
-        if self.groups_not_told {
+        if self.groups_missing {
             // Whatever else failed may have failed for want of them.
             return vec![self.info];
         }

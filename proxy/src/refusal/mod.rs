@@ -28,7 +28,7 @@ pub enum Refusal {
     /// The token is not valid (401).
     BadToken(BadToken),
     /// The token in a cookie or header of the app's own is not valid (401). Answered exactly as [`Refusal::NoToken`]:
-    /// any other answer would tell strangers the cookie's name.
+    /// any other answer would show strangers the cookie's name.
     BadSession(BadToken),
     /// The client showed no certificate, or one that does not count, to an app that asks for it (403, 503).
     ClientCertificate(ClientCertificateProblem),
@@ -65,7 +65,7 @@ static ALL: LazyLock<Vec<Refusal>> = LazyLock::new(|| {
 const SUBCODES: [(ReasonCode, Subcode); Subcode::ALL.len() - 1] = [
     (ReasonCode::SignInTooOld, Subcode::MfaExpired),
     (ReasonCode::DeviceUnknown, Subcode::DeviceClaimsMissing),
-    (ReasonCode::FactUnavailable, Subcode::GroupsNotTold),
+    (ReasonCode::FactUnavailable, Subcode::GroupsMissing),
 ];
 
 const OTHERS: [Refusal; 7] = [
@@ -154,7 +154,7 @@ impl Refusal {
                 match subcode {
                     // The log names the requirement that could not be decided; code and text say that a fact is missing.
                     Subcode::None => ErrorInfo { reason: refused.primary.as_str(), ..info },
-                    Subcode::MfaExpired | Subcode::DeviceClaimsMissing | Subcode::GroupsNotTold => info,
+                    Subcode::MfaExpired | Subcode::DeviceClaimsMissing | Subcode::GroupsMissing => info,
                 }
             }
             Self::BadRequest(bad) => {
@@ -284,8 +284,8 @@ mod tests {
         for primary in ReasonCode::ALL {
             for subcode in Subcode::ALL {
                 let info = Refusal::Policy(refused(primary, true), subcode).info();
-                if subcode == Subcode::GroupsNotTold {
-                    // No waiting brings what the issuer does not tell.
+                if subcode == Subcode::GroupsMissing {
+                    // No waiting brings what the issuer does not say.
                     assert_eq!(
                         (info.code, info.resolution, info.status),
                         (880_001, Resolution::ContactAdmin, 403)
@@ -324,10 +324,10 @@ mod tests {
             }
         };
         for primary in ReasonCode::ALL {
-            let told =
+            let missing =
                 |temporary| asked(refused(primary, temporary), Fact::Unavailable, false, Carrier::Bearer);
-            assert_eq!(told(true), Subcode::GroupsNotTold, "{primary:?}");
-            assert_ne!(told(false), Subcode::GroupsNotTold, "it turned on what is known: {primary:?}");
+            assert_eq!(missing(true), Subcode::GroupsMissing, "{primary:?}");
+            assert_ne!(missing(false), Subcode::GroupsMissing, "it turned on what is known: {primary:?}");
         }
         let of = |primary, had_mfa, carrier| asked(refused(primary, false), Fact::Unknown, had_mfa, carrier);
         assert_eq!(of(ReasonCode::SignInTooOld, true, Carrier::Bearer), Subcode::MfaExpired);

@@ -16,9 +16,9 @@ words! {
         MfaExpired = "mfa-expired",
         /// A device is asked for, and a token that a program sent carries no claim about one.
         DeviceClaimsMissing = "device-claims-missing",
-        /// The decision turned on groups or roles that the token does not tell whole, or not in a form that can be
+        /// The decision turned on groups or roles that the token does not list whole, or not in a form that can be
         /// read. Waiting does not help; an administrator's change of the issuer or of the settings does.
-        GroupsNotTold = "groups-not-told",
+        GroupsMissing = "groups-not-told",
     }
 }
 
@@ -27,9 +27,9 @@ impl Subcode {
     /// policies accept as proof.
     pub(super) fn of(refused: Refused, principal: &Principal, evidence: &Evidence, carrier: Carrier) -> Self {
         let standing = &principal.standing;
-        let is_untold = standing.groups == Fact::Unavailable || standing.roles == Fact::Unavailable;
+        let is_missing = standing.groups == Fact::Unavailable || standing.roles == Fact::Unavailable;
         match (refused.primary, carrier) {
-            _ if refused.temporary && is_untold => Self::GroupsNotTold,
+            _ if refused.temporary && is_missing => Self::GroupsMissing,
             (ReasonCode::SignInTooOld, _) if evidence.proves_mfa(&standing.sign_in) => Self::MfaExpired,
             (ReasonCode::DeviceUnknown, Carrier::Bearer) => Self::DeviceClaimsMissing,
             _ => Self::None,
@@ -41,7 +41,7 @@ impl Subcode {
     /// not fit the reason is none.
     pub(super) const fn fitting(self, refused: Refused) -> (ReasonCode, Self) {
         match (self, refused.primary) {
-            (Self::GroupsNotTold, _) => (ReasonCode::FactUnavailable, self),
+            (Self::GroupsMissing, _) => (ReasonCode::FactUnavailable, self),
             _ if refused.temporary => (ReasonCode::FactUnavailable, Self::None),
             (Self::MfaExpired, ReasonCode::SignInTooOld)
             | (Self::DeviceClaimsMissing, ReasonCode::DeviceUnknown) => (refused.primary, self),

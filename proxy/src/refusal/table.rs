@@ -132,7 +132,7 @@ impl ErrorInfo {
             Subcode::MfaExpired => Self { code: 50078, class: Class::Authentication, ..info },
             Subcode::DeviceClaimsMissing => Self { code: 50187, ..info },
             // Numbers from 880001 on are ours: Microsoft has none for what they mean.
-            Subcode::GroupsNotTold => Self {
+            Subcode::GroupsMissing => Self {
                 text: "reason-groups",
                 ..Self::new(
                     "groups-not-told",

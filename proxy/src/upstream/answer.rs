@@ -47,7 +47,7 @@ pub(crate) enum Odd {
     Switch,
     /// It has too many fields, or too long ones.
     TooLarge,
-    /// Too many interim answers came before it.
+    /// Too many interim answers preceded it.
     Interim,
     /// It wants to authenticate, or has authenticated, the connection, which serves many users.
     ConnectionAuthentication,
@@ -221,7 +221,7 @@ fn clean_fields(
     expected: Expected<'_>,
 ) -> Result<Cleaned, Odd> {
     let mut cleaned = Cleaned::default();
-    // First, while nothing is taken out: what tells of an authenticated connection ends it.
+    // First, while nothing is taken out: the sign of an authenticated connection ends it.
     if found.persistent {
         let says_no = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"false");
         if !headers.get_all(PERSISTENT_AUTH).iter().all(says_no) {
@@ -279,10 +279,10 @@ fn retain(headers: &mut HeaderMap, name: &HeaderName, holds: impl Fn(&HeaderValu
     if headers.get_all(name).iter().all(&holds) {
         return 0;
     }
-    let (kept, dropped): (Vec<_>, Vec<_>) =
+    let (remaining, dropped): (Vec<_>, Vec<_>) =
         headers.get_all(name).iter().cloned().partition(|value| holds(value));
     headers.remove(name);
-    for value in kept {
+    for value in remaining {
         headers.append(name, value);
     }
     u16::try_from(dropped.len()).unwrap_or(u16::MAX)
@@ -309,7 +309,7 @@ fn remove_nominated(headers: &mut HeaderMap) {
 fn clean_challenges(headers: &mut HeaderMap, status: StatusCode, expected: Expected<'_>) -> Result<u16, Odd> {
     let mut bound = 0;
     let mut dropped = 0;
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     for line in headers.get_all(WWW_AUTHENTICATE) {
         let mut rest: Vec<u8> = Vec::new();
         let mut keeps = true;
@@ -329,16 +329,16 @@ fn clean_challenges(headers: &mut HeaderMap, status: StatusCode, expected: Expec
                 rest.extend_from_slice(part);
             }
         }
-        kept.extend(HeaderValue::from_bytes(&rest).ok().filter(|value| !value.is_empty()));
+        remaining.extend(HeaderValue::from_bytes(&rest).ok().filter(|value| !value.is_empty()));
     }
-    // Where another way is offered, that one is left. An answer that is no challenge speaks of a
+    // Where another scheme is offered, that one is left. An answer that is no challenge speaks of a
     // connection that is authenticated already.
-    if bound > 0 && (status != StatusCode::UNAUTHORIZED || kept.is_empty()) {
+    if bound > 0 && (status != StatusCode::UNAUTHORIZED || remaining.is_empty()) {
         return Err(Odd::ConnectionAuthentication);
     }
     if dropped > 0 {
         headers.remove(WWW_AUTHENTICATE);
-        for value in kept {
+        for value in remaining {
             headers.append(WWW_AUTHENTICATE, value);
         }
     }

@@ -42,7 +42,7 @@ pub(crate) struct Endpoint {
     /// The server as configured: host and port.
     pub(crate) server: Arc<str>,
     pub(crate) address: SocketAddr,
-    /// In a box of its own, which is copied to where it is wanted and not by way of the stack.
+    /// In a box of its own, which is copied to where it is wanted without the stack between.
     peer: Box<HttpPeer>,
     health: Health,
     /// When it was logged last; 0 is never.

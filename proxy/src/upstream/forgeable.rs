@@ -1,5 +1,5 @@
 //! Names under which a client must not speak to an app: those that only a proxy may say
-//! ([`portcullis_config::reserved`]), those under which this app is told who asks, and all that careless readers
+//! ([`portcullis_config::reserved`]), those under which this app reads who asks, and all that careless readers
 //! may take for another name.
 
 use portcullis_config::reserved::{RESERVED, fold};

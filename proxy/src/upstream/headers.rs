@@ -1,4 +1,4 @@
-//! What the app is told about the request: forged headers out, ours in.
+//! The head that an app receives: forged headers out, ours in.
 //!
 //! Runs after pingora has dropped hop-by-hop headers, so that no client can have ours dropped by
 //! naming them in `Connection`.
@@ -33,7 +33,7 @@ const ADDED: usize = 7;
 pub(crate) struct PermittedRequest<'r> {
     /// The app's settings.
     pub(crate) app: &'r settings::App,
-    /// What the app is told, worked out at load.
+    /// What the app receives, worked out at load.
     pub(crate) plan: &'r HeadPlan,
     /// Who asks.
     pub(crate) caller: &'r CachedPrincipal,
@@ -45,23 +45,23 @@ pub(crate) struct PermittedRequest<'r> {
     pub(crate) host: &'r HeaderValue,
     /// Scheme and port under which the client asked.
     pub(crate) site: Site,
-    /// The version that the request came in.
+    /// The version of the request as it was received.
     pub(crate) received: Version,
     /// The request's id.
     pub(crate) request_id: HeaderValue,
 }
 
-/// Whether the app is told of the client's address by us.
+/// Whether we write the client's address for the app.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ForwardedFor {
-    /// `X-Forwarded-For`, as it came from a trusted proxy, is it.
+    /// `X-Forwarded-For`, as a trusted proxy sent it, has it.
     Keep,
     /// By us; `None` when the trusted proxies do not know it.
     Set(Option<IpAddr>),
 }
 
 /// Names this process to itself: a request that comes back has been here (RFC 9110, section 7.6.3). Drawn anew
-/// at each start, so that nobody can send it who was not told.
+/// at each start, so that nobody can send it who has not received it.
 static PSEUDONYM: LazyLock<String> = LazyLock::new(|| {
     let (_, drawn) = uuid::Uuid::now_v7().as_u64_pair();
     format!("portcullis-{drawn:016x}")

@@ -27,7 +27,7 @@ pub(super) fn identity_value(value: &IdentityValue, token: &VerifiedToken) -> Op
             match found {
                 Value::Text(text) => Some(one(text)),
                 Value::Bool(flag) => Some(HeaderValue::from_static(if *flag { "true" } else { "false" })),
-                // Whole numbers that this could not hold came as text.
+                // Whole numbers that this could not hold are text.
                 Value::Number(number) => Some(one(&number.to_string())),
                 Value::List(items) => list(items),
             }
@@ -206,15 +206,15 @@ mod tests {
             "{}\nfor item in decode_list({value:?}): print(item.replace('\\r', '~').replace('\\n', '~'))",
             example("python")
         );
-        if let Some(told) = run("python3", "-c", &python) {
-            assert_eq!(told, expected);
+        if let Some(decoded) = run("python3", "-c", &python) {
+            assert_eq!(decoded, expected);
         }
         let script = format!(
             "{}\nfor (const item of decodeList({value:?})) console.log(item.replace(/[\\r\\n]/g, '~'))",
             example("javascript")
         );
-        if let Some(told) = run("node", "-e", &script) {
-            assert_eq!(told, expected);
+        if let Some(decoded) = run("node", "-e", &script) {
+            assert_eq!(decoded, expected);
         }
     }
 }

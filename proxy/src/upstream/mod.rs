@@ -1,4 +1,4 @@
-//! The way to the apps. Every entry takes a [`Permit`]: without one there is no server and no header.
+//! The servers of the apps. Every entry takes a [`Permit`]: without one there is no server and no header.
 //!
 //! Host names are resolved away from the request path; a request finds a ready peer or none. Each address of
 //! each server is an `Endpoint` of its own, with its own health.
@@ -321,7 +321,7 @@ impl Upstreams {
         })
     }
 
-    /// What the app of a permit is told of the request.
+    /// What the app of a permit receives of the request.
     pub(crate) fn head(&self, permit: &Permit) -> Option<&HeadPlan> {
         Some(&self.apps.get(permit.app().0 as usize)?.plan)
     }

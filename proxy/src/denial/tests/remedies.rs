@@ -1,0 +1,141 @@
+//! What an answer says of what helps, and what it never suggests.
+
+use portcullis_config::settings::Disclosure;
+use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
+use portcullis_policy::model::ClientAppType;
+use portcullis_policy::remedy::Remedy;
+
+use super::{
+    BLOCKED, BROWSER, ID, NOW, SCRIPT, TERMINAL, denials, every_answer, facts, header, json, refused, render,
+    text,
+};
+use crate::denial::{DeviceState, Facts, RequestHints};
+use crate::refusal::{Refusal, Subcode};
+
+#[test]
+fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when() {
+    for (refusal, answer) in every_answer(&facts()) {
+        let temporary = refusal.info().resolution == crate::refusal::Resolution::RetryLater;
+        assert_eq!(header(&answer, "retry-after"), temporary.then_some("120"), "{refusal:?}");
+        let says = text(&answer);
+        assert_eq!(says.contains("try again in 2 minutes"), temporary, "{refusal:?}: {says}");
+        assert!(!(temporary && says.contains("a rule of your organisation")), "{refusal:?}: {says}");
+        assert!(temporary || !says.contains(">Try again<"), "{refusal:?}: {says}");
+        assert!(!temporary || answer.status >= 500, "{refusal:?}");
+    }
+}
+
+#[test]
+fn try_again_is_offered_for_a_temporary_get_only() {
+    let denials = denials();
+    let page = |hints: &RequestHints<'_>| {
+        let answer = render(&denials, &Refusal::KeysUnavailable, &facts(), hints, Disclosure::Standard);
+        text(&answer).to_owned()
+    };
+    assert!(page(&BROWSER).contains("<a class=\"main\" href=\"\">Try again</a>"));
+    assert!(!page(&RequestHints { method: "POST", ..BROWSER }).contains("Try again"));
+}
+
+#[test]
+fn a_risk_is_never_named_and_nothing_is_offered_around_it() {
+    for (_, answer) in every_answer(&facts()) {
+        let says = text(&answer).to_lowercase();
+        for word in ["risk", "threat", "suspicious", "compromised", "leaked", "anomal"] {
+            assert!(!says.contains(word), "{word} in {says}");
+        }
+        assert!(answer.headers.iter().all(|(_, value)| !value.to_str().unwrap().contains("risk")));
+    }
+    let risk = refused(ReasonCode::BlockedByRisk);
+    let problem = json(&render(&denials(), &risk, &facts(), &SCRIPT, Disclosure::Full));
+    assert_eq!(problem["remedies"].as_array().unwrap().len(), 1);
+    assert_eq!(problem["remedies"][0]["kind"], "administrator");
+    assert_eq!(problem["reasons"][0]["class"], "policy");
+    assert_eq!(problem["error"], "access_blocked");
+}
+
+#[test]
+fn the_word_permission_never_sends_people_to_the_wrong_fix() {
+    for (_, answer) in every_answer(&facts()) {
+        let says = text(&answer).to_lowercase();
+        assert!(!says.contains("permission") && !says.contains("aadsts"), "{says}");
+    }
+}
+
+#[test]
+fn a_sign_in_link_points_to_this_host_or_to_a_configured_page_only() {
+    let page = |url: &str| {
+        let facts = Facts { sign_in_url: Some(url), ..Facts::of_request(ID, NOW) };
+        let answer = render(&denials(), &Refusal::NoToken, &facts, &BROWSER, Disclosure::Standard);
+        text(&answer).contains(">Sign in</a>")
+    };
+    assert!(page("/sign-in?rd=%2F"));
+    for bad in ["//evil.example/", "/\\evil.example", "https://evil.example/", "javascript:x", "", "sign-in"]
+    {
+        assert!(!page(bad), "{bad}");
+    }
+}
+
+#[test]
+fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does_not() {
+    let denials = denials();
+    let ask = |refusal: &Refusal, hints: &RequestHints<'_>| {
+        let repeats =
+            matches!(refusal, Refusal::Policy(..)).then(|| denials.count(refusal, "kari", "payroll", NOW));
+        denials.render(refusal, &Facts { repeats, ..facts() }, hints)
+    };
+    assert!(!text(&ask(&BLOCKED, &BROWSER)).contains("Refused"));
+    assert!(
+        text(&ask(&BLOCKED, &BROWSER)).contains("Refused 2 times within 10 minutes; trying again will not")
+    );
+    assert!(json(&ask(&BLOCKED, &SCRIPT))["detail"].as_str().unwrap().contains("Refused 3 times"));
+    for _ in 4..=10 {
+        ask(&BLOCKED, &TERMINAL);
+    }
+    let eleventh = ask(&BLOCKED, &TERMINAL);
+    assert!(text(&eleventh).contains("Refused more than 10 times within 10 minutes"));
+    assert_eq!(eleventh.repeats, 11);
+    let Refusal::Policy(refused, subcode) = BLOCKED else { unreachable!() };
+    let temporary = Refusal::Policy(Refused { temporary: true, ..refused }, subcode);
+    for _ in 0..3 {
+        assert!(!text(&ask(&temporary, &BROWSER)).contains("Refused"));
+        assert!(!text(&ask(&Refusal::NoToken, &BROWSER)).contains("Refused"));
+    }
+}
+
+#[test]
+fn a_version_and_a_time_are_shown_and_no_threshold() {
+    let remedies = [vec![Remedy::NewerOs], vec![Remedy::LaterTime { at: 1_795_510_800 }, Remedy::Browser]];
+    let facts = Facts { remedies: &remedies, ..facts() };
+    let problem = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
+    assert_eq!(problem["remedies"][0]["kind"], "update_os");
+    assert_eq!(problem["remedies"][0]["text"], "Update Windows. This device reports 10.0.22631.");
+    assert_eq!(problem["remedies"][1]["kind"], "later_time+browser");
+    assert_eq!(
+        problem["remedies"][1]["text"],
+        "All of this together: You may open this app again from 2026-11-24 09:00 UTC. \
+         Open it in a browser instead of this app."
+    );
+}
+
+#[test]
+fn a_program_and_a_browser_without_device_identity_read_different_texts() {
+    let remedies = [vec![Remedy::CompliantDevice]];
+    let of = |client_app, subcode| {
+        let primary = ReasonCode::DeviceUnknown;
+        let reasons = ReasonSet::EMPTY.with(primary);
+        let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, subcode);
+        let facts = Facts {
+            remedies: &remedies,
+            device: DeviceState::NotAvailable,
+            client_app: Some(client_app),
+            ..facts()
+        };
+        json(&render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard))
+    };
+    let browser = of(ClientAppType::Browser, Subcode::None);
+    assert_eq!((&browser["code"], &browser["reasons"][0]["code"]), (&50097.into(), &50097.into()));
+    assert!(browser["remedies"][0]["text"].as_str().unwrap().contains("This browser did not show"));
+    let program = of(ClientAppType::MobileAndDesktop, Subcode::DeviceClaimsMissing);
+    assert_eq!((&program["code"], &program["reasons"][0]["code"]), (&50187.into(), &50187.into()));
+    assert!(program["remedies"][0]["text"].as_str().unwrap().contains("No device identity came with"));
+}
