@@ -28,11 +28,18 @@ mod l_record;
 mod l_upstream;
 mod ledger;
 mod m_tools;
+mod o_process;
 
 mod h2;
 mod keys;
 mod origin;
 mod raw_app;
+#[path = "../it/service.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod service;
+#[path = "../it/staged.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod staged;
 #[path = "../it/wire.rs"]
 mod wire;
 mod world;
