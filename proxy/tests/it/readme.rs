@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,6 +143,16 @@ impl First {
         answer(&mut stream, false)
     }
 
+    /// How `analyze --deny warnings` ends for the files as they are.
+    fn analyze(&self) -> ExitStatus {
+        Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["analyze", "--deny", "warnings", "--config"])
+            .arg(self.folder.path().join("portcullis.toml"))
+            .stdout(Stdio::null())
+            .status()
+            .unwrap()
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("decisions.ndjson")).unwrap_or_default()
     }
@@ -167,10 +177,10 @@ impl Drop for First {
 fn the_first_configuration_of_the_readme_does_what_its_comments_say() {
     let policy = files().into_iter().find(|(name, _)| name == "policies/wiki.toml").unwrap().1;
     for comment in [
-        "everybody with a valid token gets in, from anywhere; the log names whom this would refuse",
+        "everybody with a valid token gets in, from anywhere; the log names whom they would refuse",
         "in the office: as before, with any device",
         "only with MFA and on a compliant device; who lacks MFA is asked for it, another device is refused",
-        "members of emergency-access: as before, from anywhere",
+        "members of emergency-access: with MFA, from anywhere and on any device",
     ] {
         assert!(policy.contains(comment), "the README no longer says `{comment}`: hold what it says now");
     }
@@ -198,8 +208,10 @@ fn the_first_configuration_of_the_readme_does_what_its_comments_say() {
 
     // Once it is enabled: one edit, and no restart.
     let file = first.folder.path().join("policies/wiki.toml");
-    fs::write(&file, replaced(&policy, &[("state = \"report-only\"", "state = \"enabled\"".to_owned())]))
-        .unwrap();
+    assert_eq!(first.analyze().code(), Some(1), "nothing is enforced yet");
+    assert_eq!(policy.matches("state = \"report-only\"").count(), 2);
+    fs::write(&file, policy.replace("state = \"report-only\"", "state = \"enabled\"")).unwrap();
+    assert_eq!(first.analyze().code(), Some(0), "the README says that the analysis finds nothing");
     first.wait_for("the edit to be taken up", |first| first.ask(HOME, Some(json!({}))).status != 200);
 
     for claims in [json!({}), device(false), device(true), with_mfa(json!({}))] {
@@ -213,7 +225,9 @@ fn the_first_configuration_of_the_readme_does_what_its_comments_say() {
     }
     let emergency = json!({ "groups": ["emergency-access"] });
     for address in [OFFICE, HOME] {
-        assert_eq!(first.ask(address, Some(emergency.clone())).status, 200, "{address}");
+        let asked = first.ask(address, Some(emergency.clone()));
+        assert_eq!(asked.status, 401, "{address}: asked for MFA: {}", asked.body);
+        assert_eq!(first.ask(address, Some(with_mfa(emergency.clone()))).status, 200, "{address}");
     }
     assert!(first.log().contains("managed-device-or-office"), "{}", first.log());
 }
