@@ -80,7 +80,7 @@ impl OwnedSignals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(pub u128);
 
-/// Somebody whose token was verified: a person or a program. Kept with the token, and bound once
+/// Somebody whose token was verified: a person or a program. Stored with the token, and bound once
 /// to the policies (`CompiledPolicies::bind`). What is somebody's own is small; the rest can be shared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
