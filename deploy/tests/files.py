@@ -182,6 +182,33 @@ def kubernetes():
             must(files and all((folder / file).exists() for file in files), f"config map {volume['configMap']['name']} is not made")
 
 
+def seconds(text, key, absent):
+    """A duration of `[server]`, in seconds."""
+    found = re.search(rf'^{key} = "(\d+)(s|m)"', text, re.M)
+    return int(found[1]) * (60 if found[2] == "m" else 1) if found else absent
+
+
+def stopping():
+    """Whoever ends the program waits longer than it takes to end."""
+    def needed(path):
+        text = path.read_text()
+        return seconds(text, "pre-stop-delay", 0) + seconds(text, "grace", 30)
+
+    pod = documents(DEPLOY / "kubernetes/deployment.yaml")[0]["spec"]["template"]["spec"]
+    service = documents(DEPLOY / "compose/compose.yaml")[0]["services"]["portcullis"]
+    unit = (DEPLOY / "systemd/portcullis.service").read_text()
+    for what, waits, needs in (
+        ("Kubernetes: terminationGracePeriodSeconds", pod["terminationGracePeriodSeconds"], needed(DEPLOY / "kubernetes/config/portcullis.toml")),
+        ("compose: stop_grace_period", int(service["stop_grace_period"].removesuffix("s")), needed(DEPLOY / "compose/portcullis/portcullis.toml")),
+        ("systemd: TimeoutStopSec", int(re.search(r"^TimeoutStopSec=(\d+)", unit, re.M)[1]), needed(DEPLOY / "etc/portcullis.toml")),
+    ):
+        must(waits >= needs + 5, f"{what} is {waits} s, and the program may take {needs}")
+    probe = pod["containers"][0]["readinessProbe"]
+    unready = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+    delay = seconds((DEPLOY / "kubernetes/config/portcullis.toml").read_text(), "pre-stop-delay", 0)
+    must(unready < delay, f"Kubernetes: not ready is seen after {unready} s, and connections are refused after {delay}")
+
+
 def main():
     configurations(sys.argv[1])
     used = names_and_labels()
@@ -190,6 +217,7 @@ def main():
     operator_rules()
     compose()
     kubernetes()
+    stopping()
     if problems:
         sys.exit("\n".join(problems))
     print(f"the files fit each other; queries use {used} metrics, all of them known")
