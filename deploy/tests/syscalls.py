@@ -1,5 +1,6 @@
-"""Does the systemd unit let the program do what it does? A real Portcullis serves, reloads and ends under strace; each system
-call that it made must be one that the unit's SystemCallFilter allows.
+"""Does the systemd unit let the program do what it does? A real Portcullis serves, reloads, hands over to a successor (`systemctl
+reload`) and ends under strace, notifying as under systemd; each system call that it made must be one that the unit's SystemCallFilter
+allows.
 
 usage: syscalls.py BINARY FOLDER
 """
@@ -8,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -46,7 +48,10 @@ def main():
         listen, admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
         config = stage.configuration(stage.folder / "etc", listen, admin)
         trace = stage.folder / "trace"
-        traced = stage.start(["strace", "-f", "-qq", "-o", str(trace), stage.binary, "run", "--config", str(config)])
+        bus = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        bus.bind(str(stage.folder / "notify"))
+        traced = stage.start(["strace", "-f", "-qq", "-o", str(trace), stage.binary, "run", "--config", str(config)],
+                             env={**os.environ, "NOTIFY_SOCKET": str(stage.folder / "notify"), "WATCHDOG_USEC": "30000000"})
         wait_for("Portcullis to be ready", lambda: is_healthy(stage.binary, admin))
         client = Client(listen)
         seen = [client.ask(stage.headers()), client.ask(stage.headers(address=ABROAD)), client.ask({"Host": "unknown.test"})]
@@ -54,7 +59,12 @@ def main():
         config.write_text(config.read_text() + "# changed\n")
         wait_for("a reload", lambda: re.search(r"^portcullis_configuration_generation 2$", get(f"http://{admin}/metrics"), re.M))
         children = pathlib.Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGTERM)
+        first = int(children[0])
+        pid_file = pathlib.Path(re.search(r'^pid-file = "(.*)"', config.read_text(), re.M)[1])
+        os.kill(first, signal.SIGUSR2)
+        wait_for("the successor", lambda: int(pid_file.read_text()) != first and not pathlib.Path(f"/proc/{first}/exe").exists())
+        assert Client(listen).ask(stage.headers()) == 200, "the successor does not serve"
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
         wait_for("the end", lambda: traced.poll() is not None)
         # The first call of all is the execve by which systemd itself starts the program.
         made = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.M))

@@ -80,16 +80,16 @@ class Stage(Frame):
                         "-out", chain], check=True, capture_output=True)
         return chain, key
 
-    def portcullis(self, apps, policies, server="", more="", tls=None, tls_listener=None):
+    def portcullis(self, apps, policies, server="", more="", tls=None, tls_listener=None, plain=""):
         """Starts Portcullis with these `[[app]]` and `[[policy]]` tables and waits until it is ready.
 
         `server` holds further lines of `[server]`, `more` further tables. Gives the port of its plain listener; the
         decision log is `self.folder / "decisions.ndjson"`, the admin listener `self.admin`. With names in `tls` there is
         a listener with HTTP/2 for them too, at port `self.tls`, with a certificate in `self.folder / "chain.pem"`;
-        `tls_listener` holds the keys of one with settings of its own instead.
+        `tls_listener` holds the keys of one with settings of its own instead, `plain` further ones of the plain listener.
         """
         port, admin = free_port(), free_port()
-        listeners = f'{{ address = "127.0.0.1:{port}" }}'
+        listeners = f'{{ address = "127.0.0.1:{port}"{plain} }}'
         if tls:
             chain, key = self.certificate(tls)
             self.tls = free_port()

@@ -46,9 +46,13 @@ default_md = sha256
 default_crl_days = 2
 default_days = 2
 policy = any
+x509_extensions = client
 unique_subject = no
 [any]
 commonName = supplied
+[client]
+basicConstraints = CA:FALSE
+extendedKeyUsage = clientAuth
 """
 
 
@@ -102,8 +106,9 @@ def main():
     with Stage() as stage:
         folder = stage.folder
         app = free_port()
-        stage.start(["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", folder / "nothing", str(app)], stderr=subprocess.DEVNULL)
         (folder / "nothing").mkdir()
+        stage.start(["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", folder / "nothing", str(app)],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         authority = Authority(folder)
         alice, bob = authority.issue("alice"), authority.issue("bob")
         (folder / "other").mkdir()
@@ -111,7 +116,8 @@ def main():
         for name, names in (("wiki", ["wiki.test"]), ("alt", ["alt.test"]), ("vault", ["vault.test"]), ("wild", ["*.wild.test"])):
             serve(folder, name, names)
         (folder / "ticket.key").write_bytes(os.urandom(80))
-        port = stage.portcullis(APPS.format(app=app, folder=folder), EVERYBODY, tls_listener=LISTENER.format(folder=folder))
+        port = stage.portcullis(APPS.format(app=app, folder=folder), EVERYBODY, tls_listener=LISTENER.format(folder=folder),
+                                plain=", redirect-to-https = true")
         token = stage.token()
 
         def client(name, *options, host=None, path="/", to=None):
@@ -146,6 +152,11 @@ def main():
             check(code != 0 and "Cipher is (NONE)" in text, f"{old.removeprefix('-')} is not spoken")
         back = raw(stage.tls, b"GET / HTTP/1.1\r\nHost: wiki.test\r\n\r\n")
         check(back.startswith((b"HTTP/1.1 400", b"HTTP/1.1 308")), f"a plain request to the TLS listener is answered in plain ({back[:30]!r})")
+
+        back = raw(port, b"GET /page HTTP/1.1\r\nHost: wiki.test\r\nConnection: close\r\n\r\n")
+        check(back.startswith(b"HTTP/1.1 308") and f"https://wiki.test:{stage.tls}/page".encode() in back, f"a plain listener sends to https ({back[:30]!r})")
+        back = raw(port, b"GET /page HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n")
+        check(b"evil" not in back.split(b"\r\n\r\n")[0].lower(), f"but not to a host that is not ours ({back[:30]!r})")
 
         # Tickets.
         for version in ("-tls1_3", "-tls1_2"):
