@@ -22,12 +22,13 @@ use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Si
 use crate::context;
 use crate::decision_record::DecisionRecord;
 use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
+use crate::limit::{Kind, Quota};
 use crate::record::{DecisionCounter, is_logged};
-use crate::refusal::{BadRequest, BadToken, Carrier, Refusal};
+use crate::refusal::{BadRequest, BadToken, Carrier, Refusal, Sender};
 use crate::route::{Found, Route};
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
-use crate::token::{self, CachedPrincipal, Presented, RememberedRemedies, TokenLocation};
+use crate::token::{self, CachedPrincipal, Presented, RememberedRemedies, TokenLocation, TokenProblem};
 use crate::upstream;
 
 /// Whether a request may pass.
@@ -75,7 +76,40 @@ pub struct RequestFacts {
     pub(crate) country: Fact<CountryCode>,
     pub(crate) platform: Option<Platform>,
     pub(crate) client_app: Option<ClientAppType>,
+    /// What is left of the app's rates: of the address, and of the person or program.
+    pub(crate) quotas: Quotas,
     pub(crate) decision: DecisionFacts,
+}
+
+/// What is left of each rate that a request was counted for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quotas {
+    pub(crate) failures: Option<Quota>,
+    pub(crate) address: Option<Quota>,
+    pub(crate) principal: Option<Quota>,
+}
+
+impl Quotas {
+    /// The name and the rest of the quota that a request was refused for.
+    fn of(&self, refusal: &Refusal) -> Option<(&'static str, Quota)> {
+        match refusal {
+            Refusal::BadToken(BadToken::NotTried) => Some(("failed-verifications", self.failures?)),
+            Refusal::TooManyRequests(Sender::Address) => Some(("address", self.address?)),
+            Refusal::TooManyRequests(Sender::Principal) => Some(("principal", self.principal?)),
+            _ => None,
+        }
+    }
+
+    /// The quotas of the app that a request was counted for.
+    pub(crate) fn counted(&self) -> Vec<(&'static str, Quota)> {
+        let address = self.address.map(|quota| ("address", quota));
+        address.into_iter().chain(self.principal.map(|quota| ("principal", quota))).collect()
+    }
+
+    /// Whether the app has rates.
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.address.is_some() || self.principal.is_some()
+    }
 }
 
 /// What the policies said.
@@ -107,6 +141,9 @@ pub struct Authorizer<'s> {
     pub is_repeated: bool,
 }
 
+/// Whose request it is, before it is known who asks, and what is left of the rates.
+type Sending<'q> = (IpAddr, &'q mut Quotas);
+
 /// The question to the policies.
 struct AccessRequest<'r> {
     caller: &'r CachedPrincipal,
@@ -121,25 +158,36 @@ impl Authorizer<'_> {
     /// Judges a request; `facts` are what was learned, whatever the verdict is.
     pub fn authorize(&self, head: &Head<'_>, connection: Connection, facts: &mut RequestFacts) -> Verdict {
         let entered = self.admit(head, connection, facts).and_then(|request| {
-            let reply = self.enter(&request, head)?;
-            Ok((request, reply))
+            // Whom the trusted proxies do not know counts as they do.
+            let address = facts.client.unwrap_or(connection.peer);
+            let reply = self.enter(&request, head, (address, &mut facts.quotas))?;
+            Ok((request, address, reply))
         });
         match entered {
-            Ok((_, Some(reply))) => Verdict::Reply(reply),
-            Ok((request, None)) => self.judge(&request, facts).into(),
+            Ok((.., Some(reply))) => Verdict::Reply(reply),
+            Ok((request, address, None)) => self.judge(&request, address, facts).into(),
             Err(refusal) => Verdict::Refusal(refusal),
         }
     }
 
     /// Route, authenticate, gather, decide: in this order, each from the former's result.
-    fn judge(&self, request: &AdmittedRequest<'_>, facts: &mut RequestFacts) -> Result<Permit, Refusal> {
-        let route = self.route(request)?;
+    fn judge(
+        &self,
+        request: &AdmittedRequest<'_>,
+        address: IpAddr,
+        facts: &mut RequestFacts,
+    ) -> Result<Permit, Refusal> {
+        let route = self.route(request, (address, &mut facts.quotas))?;
         (facts.app, facts.host) = (Some(route.app), Some(route.host));
         let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
-        let (caller, place) = self.authenticate(request, app)?;
+        // Before anything is done for a token.
+        self.count_address(app, address, &mut facts.quotas)?;
+        let (caller, place) = self.authenticate(request, app, (address, &mut facts.quotas))?;
         facts.authorization_is_verified = place == TokenLocation::Authorization;
         let caller = &*facts.caller.insert(caller);
+        // Before the policies, so that what they refuse counts too: a program in a loop is one, whatever it is answered.
+        self.count_principal(app, caller, &mut facts.quotas)?;
         // Not before: what an app asks for, and what it allows, is nothing for strangers to find out.
         let handshake = self.arrival.handshake.as_deref();
         let client = self.snapshot.tls.authenticate_client(route.app.0, handshake, self.now());
@@ -201,7 +249,12 @@ impl Authorizer<'_> {
 
     /// What the listener says to a request before anybody asks for whom it is: whether the host is one that its
     /// connection may ask for, and whether it is sent to https. A listener that sends there lets nobody in.
-    fn enter(&self, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Result<Option<Reply>, Refusal> {
+    fn enter(
+        &self,
+        request: &AdmittedRequest<'_>,
+        head: &Head<'_>,
+        sender: Sending<'_>,
+    ) -> Result<Option<Reply>, Refusal> {
         let tls = &self.snapshot.tls;
         let Some(listener) = self.arrival.listener.and_then(|index| tls.listener(index)) else {
             return Ok(None);
@@ -217,35 +270,97 @@ impl Authorizer<'_> {
         // What a certificate names, everybody can see. Where a balancer has the certificates, nobody here knows them.
         let host = request.host();
         if !tls.names_host(host).unwrap_or_else(|| self.snapshot.routes.has_host(host)) {
-            return Err(self.unknown_app(request, Refusal::NoApp));
+            return Err(self.unknown_app(request, sender, Refusal::NoApp));
         }
         Ok(Some(Reply::ToHttps(https_location(host, port, head.target).ok_or(Refusal::Internal)?)))
     }
 
-    fn route<'s>(&'s self, request: &'s AdmittedRequest<'_>) -> Result<Route<'s>, Refusal> {
+    fn route<'s>(
+        &'s self,
+        request: &'s AdmittedRequest<'_>,
+        sender: Sending<'_>,
+    ) -> Result<Route<'s>, Refusal> {
         let refusal = match self.snapshot.routes.find(request.host(), request.path(), request.other_paths()) {
             Found::App(route) => return Ok(route),
             Found::None => Refusal::NoApp,
             Found::Several => Refusal::BadRequest(BadRequest::AmbiguousPath),
         };
-        Err(self.unknown_app(request, refusal))
+        Err(self.unknown_app(request, sender, refusal))
     }
 
     /// Why a request for no app is refused: `refusal`, if it comes from somebody known; and else as any app would
     /// refuse it, so that nobody learns from outside which apps there are.
-    fn unknown_app(&self, request: &AdmittedRequest<'_>, refusal: Refusal) -> Refusal {
+    fn unknown_app(&self, request: &AdmittedRequest<'_>, sender: Sending<'_>, refusal: Refusal) -> Refusal {
         let issuers: Vec<usize> = (0..self.snapshot.config.issuers.len()).collect();
         let Some(token) = request.authorization().and_then(token::bearer) else {
             return Refusal::NoToken;
         };
-        self.verify(token, &issuers).map_or_else(Refusal::from, |_| refusal)
+        self.verify(token, &issuers, Kind::Bearer, sender).map_or_else(Refusal::from, |_| refusal)
     }
 
-    fn verify(&self, token: &[u8], accepted: &[usize]) -> Result<Arc<CachedPrincipal>, token::TokenProblem> {
+    /// A token that is remembered is looked at always; any other only while few tokens of its address failed.
+    fn verify(
+        &self,
+        token: &[u8],
+        accepted: &[usize],
+        kind: Kind,
+        (address, quotas): Sending<'_>,
+    ) -> Result<Arc<CachedPrincipal>, TokenProblem> {
         let presented = Presented { token, accepted, now: self.now() };
         let observe = |lookup| self.state.metrics.token_looked_up(lookup);
         let (verifier, policies) = (&self.snapshot.verifier, &self.snapshot.policies);
-        token::authenticate(verifier, &self.state.cache, policies, presented, observe)
+        let may_verify = || self.may_verify((address, kind), quotas);
+        let found =
+            token::authenticate(verifier, &self.state.cache, policies, presented, may_verify, observe);
+        match found {
+            // Good once: not an attack, but a page that was left open; and it is remembered.
+            Err(
+                TokenProblem::Bad(BadToken::Expired | BadToken::NotTried) | TokenProblem::KeysUnavailable,
+            )
+            | Ok(_) => {}
+            Err(TokenProblem::Bad(_)) => self.count_failure((address, kind)),
+        }
+        found
+    }
+
+    /// Whether another token of this address may be verified.
+    fn may_verify(&self, from: (IpAddr, Kind), quotas: &mut Quotas) -> bool {
+        // What was let in goes on: whoever shares its address cannot end it.
+        if self.is_repeated {
+            return true;
+        }
+        let rate = self.snapshot.config.server.limits.failed_verifications;
+        let quota = self.state.limits.failures(from, rate, self.now_unix_ms);
+        quotas.failures = Some(quota).filter(|quota| quota.is_exceeded);
+        !quota.is_exceeded
+    }
+
+    fn count_failure(&self, from: (IpAddr, Kind)) {
+        if !self.is_repeated {
+            let rate = self.snapshot.config.server.limits.failed_verifications;
+            self.state.limits.count_failure(from, rate, self.now_unix_ms);
+        }
+    }
+
+    fn count_address(&self, app: &App, address: IpAddr, quotas: &mut Quotas) -> Result<(), Refusal> {
+        let Some(rate) = app.rate.filter(|_| !self.is_repeated) else { return Ok(()) };
+        let quota = self.state.limits.count_address(&app.id, address, rate, self.now_unix_ms);
+        quotas.address = Some(quota);
+        if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Address)) } else { Ok(()) }
+    }
+
+    fn count_principal(
+        &self,
+        app: &App,
+        caller: &CachedPrincipal,
+        quotas: &mut Quotas,
+    ) -> Result<(), Refusal> {
+        let Some(rate) = app.rate_per_principal.filter(|_| !self.is_repeated) else { return Ok(()) };
+        let token = caller.token();
+        let who = (token.issuer_index(), &*token.principal().id);
+        let quota = self.state.limits.count_principal(&app.id, who, rate, self.now_unix_ms);
+        quotas.principal = Some(quota);
+        if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Principal)) } else { Ok(()) }
     }
 
     /// The principal, and where its token was. A client without a valid token gets the same answer whatever the app,
@@ -255,6 +370,7 @@ impl Authorizer<'_> {
         &self,
         request: &AdmittedRequest<'_>,
         app: &App,
+        (address, quotas): Sending<'_>,
     ) -> Result<(Arc<CachedPrincipal>, TokenLocation), Refusal> {
         let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
         let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
@@ -262,12 +378,22 @@ impl Authorizer<'_> {
         let found = token::find_token(&app.token, authorization, |_| cookie.ok().flatten(), by_header);
         let Some((token, place)) = found else {
             return Err(match authorization.and_then(token::bearer) {
-                Some(_) => Refusal::BadToken(BadToken::Place),
+                // As if it had been verified in vain: or its answers would tell this app from others.
+                Some(_) if !self.may_verify((address, Kind::Bearer), quotas) => {
+                    Refusal::BadToken(BadToken::NotTried)
+                }
+                Some(_) => {
+                    self.count_failure((address, Kind::Bearer));
+                    Refusal::BadToken(BadToken::Place)
+                }
                 None if cookie.is_err() => Refusal::BadSession(BadToken::Malformed),
                 None => Refusal::NoToken,
             });
         };
-        let caller = self.verify(token, &app.issuers).map_err(|problem| bad_token(problem.into(), place))?;
+        let kind = if place == TokenLocation::Authorization { Kind::Bearer } else { Kind::Session };
+        let caller = self
+            .verify(token, &app.issuers, kind, (address, quotas))
+            .map_err(|problem| bad_token(problem.into(), place))?;
         if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
             return Err(bad_token(Refusal::BadToken(BadToken::Audience), place));
         }
@@ -377,6 +503,7 @@ impl Authorizer<'_> {
             follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
             applied: &decision.applied,
             repeats: (decision.repeats > 0).then_some(decision.repeats),
+            exceeded: facts.quotas.of(refusal),
             record: decision.record.as_deref(),
         };
         let answer = snapshot.denials.render(refusal, &shown, &hints);

@@ -17,6 +17,7 @@ pub mod denial;
 pub mod exchange;
 pub mod failure;
 pub mod gateway;
+pub mod limit;
 mod preflight;
 pub mod process_log;
 mod received;

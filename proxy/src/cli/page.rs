@@ -139,7 +139,7 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         }
         Refusal::BadRequest(BadRequest::Target) => scene.name = "bad-request".to_owned(),
         Refusal::BadToken(BadToken::Signature) => scene.name = "token-invalid".to_owned(),
-        Refusal::BadToken(BadToken::Expired | BadToken::Revoked) => {}
+        Refusal::BadToken(BadToken::Expired | BadToken::Revoked | BadToken::NotTried) => {}
         Refusal::BadRequest(BadRequest::Misdirected) => {}
         // Shown as those above, or as `no-token`.
         Refusal::BadRequest(_) | Refusal::BadToken(_) | Refusal::BadSession(_) => return None,
@@ -149,7 +149,9 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         | Refusal::KeysUnavailable
         | Refusal::Internal
         | Refusal::Upstream { .. }
+        | Refusal::TooManyRequests(_)
         | Refusal::BodyTooLarge
+        | Refusal::BodyTooSlow
         | Refusal::Loop => {}
     }
     Some(scene)

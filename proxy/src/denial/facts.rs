@@ -8,6 +8,7 @@ use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::{AppIndex, Device};
 
 use crate::decision_record::DecisionRecord;
+use crate::limit::Quota;
 
 /// The facts as they were evaluated. Whether they are shown is decided by the kind of refusal and
 /// by disclosure, never by the caller: it is safe to hand over all of them always.
@@ -59,6 +60,8 @@ pub struct Facts<'r> {
     /// Everything that was decided on, where `Denials::wants_record`: for the support code and for
     /// challenges.
     pub record: Option<&'r DecisionRecord>,
+    /// The rate that was exceeded, with its name, where that is why it is refused.
+    pub exceeded: Option<(&'static str, Quota)>,
 }
 
 impl Facts<'_> {
@@ -87,6 +90,7 @@ impl Facts<'_> {
             applied: &[],
             repeats: None,
             record: None,
+            exceeded: None,
         }
     }
 

@@ -16,6 +16,7 @@ use super::facts::Facts;
 use super::step_up::{Contexts, StepUp, StepUps};
 use super::view::View;
 use crate::decision_record::DecisionRecord;
+use crate::limit;
 use crate::refusal::{BadRequest, BadToken, ErrorInfo, Refusal, Resolution};
 use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::model::AuthenticationContext;
@@ -74,8 +75,12 @@ pub(super) fn common(
     let mut headers = fixed.clone();
     headers.insert(X_REQUEST_ID, value(&view.request_id));
     headers.insert(PROXY_STATUS, proxy_status(refusal, view));
-    if view.is_temporary {
-        headers.insert(RETRY_AFTER, HeaderValue::from(crate::refusal::RETRY_AFTER.as_secs()));
+    if let Some(secs) = view.retry_after_secs {
+        headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    // What strangers may get wrong is for them to find out.
+    if let (Refusal::TooManyRequests(_), Some(quota)) = (refusal, facts.exceeded) {
+        headers.extend(limit::fields(&[quota]));
     }
     if *refusal == Refusal::BadRequest(BadRequest::MethodNotAllowed) {
         headers.insert(ALLOW, facts.methods.map_or(ALLOWED, |methods| value(&methods.join(", "))));
@@ -99,7 +104,8 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
         401 => fixed!("16"),
         403 => fixed!("7"),
         404 => fixed!("12"),
-        413 => fixed!("8"),
+        408 => fixed!("4"),
+        413 | 429 => fixed!("8"),
         502..=504 => fixed!("14"),
         _ => fixed!("13"),
     };
@@ -134,8 +140,9 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
         | Refusal::BadToken(_)
         | Refusal::BadSession(_)
         | Refusal::ClientCertificate(_)
-        | Refusal::KeysUnavailable => DENIED,
-        Refusal::BadRequest(_) | Refusal::BodyTooLarge => "http_request_error",
+        | Refusal::KeysUnavailable
+        | Refusal::TooManyRequests(_) => DENIED,
+        Refusal::BadRequest(_) | Refusal::BodyTooLarge | Refusal::BodyTooSlow => "http_request_error",
         Refusal::NoApp => "destination_not_found",
         Refusal::Internal => "proxy_internal_error",
         Refusal::Loop => "proxy_loop_detected",
@@ -210,7 +217,9 @@ fn challenge(
         | Refusal::NoApp
         | Refusal::Internal
         | Refusal::Upstream { .. }
+        | Refusal::TooManyRequests(_)
         | Refusal::BodyTooLarge
+        | Refusal::BodyTooSlow
         | Refusal::Loop => HeaderValue::from_static("Bearer"),
     }
 }

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::json::{Object, line, name};
 use super::texts::Texts;
 use super::view::View;
-use crate::refusal::{ErrorInfo, RETRY_AFTER};
+use crate::refusal::ErrorInfo;
 
 /// Room for the answer; a longer one grows its buffer.
 const PROBLEM_BYTES: usize = 2048;
@@ -74,8 +74,8 @@ fn what_helps(problem: &mut Object<'_>, view: &View<'_>) {
         problem.literal(name!("resolution"), view.info.resolution.as_str());
     }
     problem.flag(name!("retryable"), view.is_temporary);
-    if view.is_temporary {
-        problem.number(name!("retry_after"), RETRY_AFTER.as_secs());
+    if let Some(secs) = view.retry_after_secs {
+        problem.number(name!("retry_after"), secs);
     }
     problem.list(name!("messages"), view.messages(), |out, message| line(out, message, cap::MESSAGE));
     problem.list(name!("reasons"), view.reasons(), |out, reason: ErrorInfo| {

@@ -224,6 +224,8 @@ texts! {
     headline_bad_request();
     headline_no_app();
     headline_too_large();
+    headline_too_slow();
+    headline_limited();
     headline_fault();
 
     signed_in_as(User);
@@ -244,11 +246,16 @@ texts! {
     lead_misdirected();
     lead_no_app();
     lead_too_large();
+    lead_too_slow();
+    lead_limited_tokens();
+    lead_limited_address();
+    lead_limited_principal();
 
     verdict_structural();
     verdict_groups();
     verdict_reauthenticate();
     verdict_temporary();
+    verdict_limited();
     verdict_repeated_often();
 
     heading_remedies();

@@ -10,7 +10,11 @@ use super::facts::Facts;
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts};
 use crate::clock;
-use crate::refusal::{BadRequest, ClientCertificateProblem, ErrorInfo, Refusal, Resolution, Subcode};
+use crate::limit;
+use crate::refusal::{
+    BadRequest, BadToken, ClientCertificateProblem, ErrorInfo, RETRY_AFTER, Refusal, Resolution, Sender,
+    Subcode,
+};
 
 /// What a denial is written with, beside the facts.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub(super) struct View<'v> {
     /// Whether what would end the refusal may be named: not at minimal disclosure of a decision.
     pub(super) names_resolution: bool,
     pub(super) is_temporary: bool,
+    /// How long to wait, where waiting helps.
+    pub(super) retry_after_secs: Option<u64>,
     pub(super) refused: Option<Refused>,
     /// Whether the decision turned on groups that the token does not list.
     pub(super) groups_missing: bool,
@@ -66,6 +72,7 @@ impl Headline {
     fn of(refusal: &Refusal, resolution: Resolution, texts: &'static Texts) -> Self {
         let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
         let is_temporary = resolution == Resolution::RetryLater;
+        let limited = (None, &texts.headline_limited);
         let (headline, lead, structural) = match refusal {
             Refusal::Policy(_, Subcode::GroupsMissing) => (
                 (Some(&texts.headline_account), &texts.headline_account_nameless),
@@ -108,6 +115,15 @@ impl Headline {
             Refusal::NoToken | Refusal::BadSession(_) => {
                 ((None, &texts.headline_sign_in), &texts.lead_sign_in, None)
             }
+            Refusal::BadToken(BadToken::NotTried) => {
+                (limited, &texts.lead_limited_tokens, Some(&texts.verdict_limited))
+            }
+            Refusal::TooManyRequests(Sender::Address) => {
+                (limited, &texts.lead_limited_address, Some(&texts.verdict_limited))
+            }
+            Refusal::TooManyRequests(Sender::Principal) => {
+                (limited, &texts.lead_limited_principal, Some(&texts.verdict_limited))
+            }
             Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
             Refusal::BadRequest(BadRequest::Misdirected) => {
                 ((None, &texts.headline_bad_request), &texts.lead_misdirected, None)
@@ -115,9 +131,10 @@ impl Headline {
             Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
             Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
             Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
+            Refusal::BodyTooSlow => ((None, &texts.headline_too_slow), &texts.lead_too_slow, None),
             Refusal::Internal | Refusal::Loop => ((None, &texts.headline_fault), &texts.lead_fault, None),
         };
-        let verdict = if is_temporary { Some(&texts.verdict_temporary) } else { structural };
+        let verdict = structural.or(is_temporary.then_some(&texts.verdict_temporary));
         Self { headline, lead, verdict }
     }
 }
@@ -131,6 +148,10 @@ impl<'v> View<'v> {
         let own = shows_own.then_some(facts);
         // The table speaks: a refusal whose answer is 503 is temporary on the page as well.
         let is_temporary = info.is_temporary();
+        let retry_after_secs = facts
+            .exceeded
+            .as_ref()
+            .map_or(RETRY_AFTER.as_secs(), |(_, quota)| limit::retry_after_secs(quota));
         let refused = if let Refusal::Policy(refused, _) = refusal { Some(*refused) } else { None };
         Self {
             info,
@@ -142,6 +163,7 @@ impl<'v> View<'v> {
             address: own.and_then(|own| own.client).map(|client| client.to_string()),
             names_resolution: refused.is_none() || own.is_some(),
             is_temporary,
+            retry_after_secs: is_temporary.then_some(retry_after_secs),
             refused,
             groups_missing: matches!(refusal, Refusal::Policy(_, Subcode::GroupsMissing)),
             sign_in_url: facts.sign_in_url,
@@ -229,7 +251,10 @@ impl<'v> View<'v> {
 pub(super) const fn is_verified(refusal: &Refusal) -> bool {
     match refusal {
         // Asked for only once somebody is known.
-        Refusal::Policy(..) | Refusal::ClientCertificate(_) | Refusal::Upstream { .. } => true,
+        Refusal::Policy(..)
+        | Refusal::ClientCertificate(_)
+        | Refusal::Upstream { .. }
+        | Refusal::TooManyRequests(Sender::Principal) => true,
         Refusal::BadRequest(_)
         | Refusal::NoApp
         | Refusal::NoToken
@@ -237,7 +262,9 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         | Refusal::BadSession(_)
         | Refusal::KeysUnavailable
         | Refusal::Internal
+        | Refusal::TooManyRequests(Sender::Address)
         | Refusal::BodyTooLarge
+        | Refusal::BodyTooSlow
         | Refusal::Loop => false,
     }
 }

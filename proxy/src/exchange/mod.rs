@@ -6,7 +6,7 @@ mod progress;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::STRICT_TRANSPORT_SECURITY;
@@ -18,6 +18,7 @@ use crate::authorize::{Authorizer, RequestFacts, Verdict};
 use crate::clock;
 use crate::denial::Answer;
 use crate::failure::NetworkFailure;
+use crate::limit::BodyPace;
 use crate::record::{AppMetrics, Outcome, Traffic};
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, State};
@@ -63,12 +64,23 @@ pub(crate) struct Forwarding {
     pub(crate) failure: Option<(NetworkFailure, Option<Arc<str>>)>,
     pub(crate) asked_at: Option<Instant>,
     pub(crate) body_bytes: u64,
+    /// While its body is waited for.
+    pub(crate) pace: Option<BodyPace>,
     /// Whether the app was asked to switch to a WebSocket.
     pub(crate) asked_upgrade: bool,
     /// Interim answers of the app so far.
     pub(crate) interim: u8,
     /// Whether the answer's body is not passed on.
     pub(crate) drops_body: bool,
+}
+
+impl Forwarding {
+    /// Whether the client was waited for too long.
+    pub(crate) fn is_body_late(&mut self) -> bool {
+        let now = Instant::now();
+        // A timer may be a tick early.
+        self.pace.as_mut().is_some_and(|pace| pace.deadline(now) <= now + Duration::from_millis(100))
+    }
 }
 
 impl RequestContext {
@@ -122,7 +134,8 @@ impl RequestContext {
             app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
         };
         let app = id(&former, self.facts.app);
-        self.facts = RequestFacts::default();
+        // It was counted when it began.
+        self.facts = RequestFacts { quotas: self.facts.quotas, ..RequestFacts::default() };
         self.now_unix_ms = now_unix_ms;
         let refusal = match self.authorize(head) {
             Verdict::Permit(permit) if id(&self.snapshot, Some(permit.app())) == app => {
@@ -186,6 +199,12 @@ impl RequestContext {
     /// The app's settings.
     pub(crate) fn app(&self) -> Option<&App> {
         self.facts.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize))
+    }
+
+    /// The largest body that the request may have, in bytes.
+    pub(crate) fn body_bytes_max(&self) -> u64 {
+        let own = self.app().and_then(|app| app.body_bytes_max);
+        own.unwrap_or(self.snapshot.config.server.body_bytes_max)
     }
 
     /// The app's counters, or those of none.

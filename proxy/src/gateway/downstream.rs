@@ -1,9 +1,10 @@
 //! The client's side of a request: pingora's session and its errors in our types, and our answers in its.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -13,6 +14,7 @@ use crate::admit::{Connection, Head, RawHead};
 use crate::authorize::{Reply, Verdict};
 use crate::denial::Answer;
 use crate::exchange::{Progress, RequestContext};
+use crate::limit::BodyPace;
 use crate::received::InspectedStream;
 use crate::record::{Stage, Traffic};
 use crate::refusal::{BadRequest, Refusal};
@@ -55,7 +57,7 @@ pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict 
         (Some(_), None) => Verdict::Refusal(Refusal::Internal),
         (None, _) => ctx.authorize(&head(session.req_header())),
     };
-    let limit = ctx.snapshot.config.server.body_bytes_max;
+    let limit = ctx.body_bytes_max();
     match verdict {
         Verdict::Permit(_) if ctx.facts.content_length.is_some_and(|length| length > limit) => {
             Verdict::Refusal(Refusal::BodyTooLarge)
@@ -76,8 +78,11 @@ pub(super) fn reauthorize(session: &Session, ctx: &mut RequestContext) -> Result
 /// An empty last piece never passes: pingora would write it to the app as a chunk of no length, which is the last
 /// chunk (RFC 9112, section 7.1), and then the last chunk again, which the app reads as the beginning of a request
 /// that nobody sent. An empty piece before the end stays: pingora drops it, and would take `None` for the end.
+///
+/// Keeps the pace of it, too. How long the client was waited for is not seen from here, but from piece to piece, and the
+/// app may have been slow meanwhile: a piece of some size, as they are then, had been there already.
 pub(super) fn check_body(
-    session: &Session,
+    session: &mut Session,
     piece: &mut Option<Bytes>,
     end: bool,
     ctx: &mut RequestContext,
@@ -95,11 +100,50 @@ pub(super) fn check_body(
         return Ok(());
     }
     ctx.forwarding.body_bytes += chunk.len() as u64;
-    if ctx.forwarding.body_bytes > ctx.snapshot.config.server.body_bytes_max {
+    if ctx.forwarding.body_bytes > ctx.body_bytes_max() {
         return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
+    }
+    if end {
+        ctx.forwarding.pace = None;
+    }
+    if let Some(pace) = &mut ctx.forwarding.pace {
+        let now = Instant::now();
+        if chunk.len() >= QUEUED_BYTES {
+            pace.forgive();
+        }
+        if !pace.received(chunk.len(), now) {
+            return Err(Error::explain(ErrorType::HTTPStatus(408), "the request body comes too slowly"));
+        }
+        session.set_read_timeout(Some(pace.deadline(now).saturating_duration_since(now)));
     }
     Ok(())
 }
+
+/// A piece of a body that is as large was waiting for the app, not the app for it.
+const QUEUED_BYTES: usize = 4 * 1024;
+
+/// Begins to wait for the body of a request that was let in. Not where both sides speak for as long as they like, and not
+/// where the client waits for the app's word to begin (RFC 9110, section 10.1.1).
+pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
+    let rate = ctx.app().map_or(0, |app| app.body_rate_min);
+    if ctx.facts.presence.upgrade || rate == 0 || session.is_body_empty() {
+        return;
+    }
+    let headers = &session.req_header().headers;
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..GRPC.len()));
+    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC)) {
+        return;
+    }
+    let waits = headers.contains_key(EXPECT);
+    ctx.forwarding.pace = BodyPace::new(rate);
+    if let Some(pace) = ctx.forwarding.pace.as_mut().filter(|_| !waits) {
+        let now = Instant::now();
+        session.set_read_timeout(Some(pace.deadline(now).saturating_duration_since(now)));
+    }
+}
+
+/// The kind of calls in which both sides send when they like.
+const GRPC: &[u8] = b"application/grpc";
 
 /// Writes an answer of ours.
 pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
@@ -144,6 +188,11 @@ pub(super) fn refusal_of(problem: &Error, session: &Session, ctx: &mut RequestCo
             return None;
         }
         (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
+        (_, ErrorType::HTTPStatus(408)) => Refusal::BodyTooSlow,
+        // The app waited for the client as we did.
+        (Progress::Permitted(_), ErrorType::ReadTimedout) if ctx.forwarding.is_body_late() => {
+            Refusal::BodyTooSlow
+        }
         (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
         _ if InspectedStream::of(session).is_some_and(InspectedStream::has_malformed_chunks) => {
             Refusal::BadRequest(BadRequest::Framing)
@@ -199,7 +248,7 @@ pub(super) fn traffic(session: &Session) -> Traffic {
     let written = session.response_written();
     let status = status_written(session);
     let is_of_events = || {
-        let kind = written.and_then(|head| head.headers.get(http::header::CONTENT_TYPE));
+        let kind = written.and_then(|head| head.headers.get(CONTENT_TYPE));
         kind.is_some_and(|kind| {
             kind.as_bytes().get(..EVENTS.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
         })

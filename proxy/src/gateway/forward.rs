@@ -10,6 +10,7 @@ use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 
 use crate::exchange::{Progress, RequestContext};
 use crate::failure::NetworkFailure;
+use crate::limit;
 use crate::tls::Origin;
 use crate::upstream::{self, ForwardedFor};
 
@@ -89,6 +90,11 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     }
     if is_final && let Some(endpoint) = ctx.endpoint() {
         endpoint.succeeded();
+    }
+    if is_final && ctx.facts.quotas.is_counted() {
+        for (name, value) in limit::fields(&ctx.facts.quotas.counted()) {
+            answer.append_header(name, value)?;
+        }
     }
     if cleaned != upstream::Cleaned::default() {
         ctx.forwarding.drops_body = cleaned.is_empty;

@@ -17,11 +17,12 @@ use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 
 use self::downstream::{
-    answer_of, authorize, check_body, connection, head, reauthorize, refusal_of, traffic, write,
+    answer_of, authorize, check_body, connection, expect_body, head, reauthorize, refusal_of, traffic, write,
 };
 use crate::authorize::Verdict;
 use crate::exchange::{Progress, RequestContext};
 use crate::failure::NetworkFailure;
+use crate::limit::DRAIN_MAX;
 use crate::record::field::{self, NAME_MAX, field};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -64,6 +65,8 @@ impl ProxyHttp for Gateway {
         }
         // A client that takes nothing of its answer is idle too.
         session.set_write_timeout(Some(idle));
+        // The rest of a body that nobody wants is read for the sake of the answer, and not for ever.
+        session.set_total_drain_timeout(Some(DRAIN_MAX));
         let ctx = &mut **ctx;
         ctx.connection = connection(session, &ctx.snapshot.tls, &mut ctx.arrival);
         Ok(())
@@ -77,6 +80,7 @@ impl ProxyHttp for Gateway {
         let refusal = match verdict {
             Verdict::Permit(permit) => {
                 ctx.progress = Progress::Permitted(permit);
+                expect_body(session, ctx);
                 let header = session.req_header_mut();
                 upstream::drop_header_case(header)?;
                 if ctx.facts.presence.upgrade {

@@ -151,6 +151,7 @@ impl AppMetrics {
             | Outcome::Unavailable
             | Outcome::Rejected
             | Outcome::Replied
+            | Outcome::Limited
             | Outcome::Failed => None,
         });
         if let Some(end) = end {

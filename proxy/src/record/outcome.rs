@@ -1,6 +1,6 @@
 //! How a request ended, in one word.
 
-use crate::refusal::{ClientCertificateProblem, Refusal};
+use crate::refusal::{BadToken, ClientCertificateProblem, Refusal};
 
 portcullis_policy::words! {
     /// How a request ended, for the label `outcome`.
@@ -17,6 +17,8 @@ portcullis_policy::words! {
         Unavailable = "unavailable",
         /// Ambiguous or for no app.
         Rejected = "rejected",
+        /// More than is let in.
+        Limited = "limited",
         /// The app did not answer, or a fault of ours.
         Failed = "failed",
         /// An answer of our own that is no refusal: sent to https.
@@ -31,7 +33,10 @@ impl Outcome {
     #[must_use]
     pub const fn of(refusal: &Refusal) -> Self {
         match refusal {
-            Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge => Self::Rejected,
+            Refusal::BadRequest(_) | Refusal::NoApp | Refusal::BodyTooLarge | Refusal::BodyTooSlow => {
+                Self::Rejected
+            }
+            Refusal::TooManyRequests(_) | Refusal::BadToken(BadToken::NotTried) => Self::Limited,
             Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
             Refusal::KeysUnavailable => Self::Unavailable,
             Refusal::ClientCertificate(problem) => match problem {

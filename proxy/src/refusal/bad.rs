@@ -104,6 +104,18 @@ words! {
         Revoked = "token-revoked",
         /// It is in `Authorization`, where the app takes none.
         Place = "token-place",
+        /// It was not looked at: too many tokens from its address failed to verify (429).
+        NotTried = "token-not-tried",
+    }
+}
+
+words! {
+    /// Whose requests were too many.
+    pub enum Sender {
+        /// Of one address.
+        Address = "rate-address",
+        /// Of one person or program.
+        Principal = "rate-principal",
     }
 }
 

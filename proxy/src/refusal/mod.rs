@@ -12,7 +12,7 @@ use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::Principal;
 
-pub use bad::{BadRequest, BadToken, ClientCertificateProblem};
+pub use bad::{BadRequest, BadToken, ClientCertificateProblem, Sender};
 pub use subcode::{Carrier, Subcode};
 pub use table::{Class, ErrorInfo, RETRY_AFTER, Resolution};
 
@@ -43,11 +43,18 @@ pub enum Refusal {
         /// 502 or 504.
         status: u16,
     },
+    /// More requests came than the app's rates let in (429).
+    TooManyRequests(Sender),
     /// The request body is too large (413).
     BodyTooLarge,
+    /// The request body came too slowly (408).
+    BodyTooSlow,
     /// The request has been here before: an app's upstream leads back to us (508).
     Loop,
 }
+
+/// The word for programs of whatever came too often.
+const TOO_MANY: &str = "too_many_requests";
 
 static ALL: LazyLock<Vec<Refusal>> = LazyLock::new(|| {
     let mut all = Vec::with_capacity(Refusal::COUNT);
@@ -68,13 +75,16 @@ const SUBCODES: [(ReasonCode, Subcode); Subcode::ALL.len() - 1] = [
     (ReasonCode::FactUnavailable, Subcode::GroupsMissing),
 ];
 
-const OTHERS: [Refusal; 7] = [
+const OTHERS: [Refusal; 10] = [
     Refusal::NoApp,
     Refusal::NoToken,
     Refusal::KeysUnavailable,
     Refusal::Internal,
     Refusal::Upstream { status: 502 },
+    Refusal::TooManyRequests(Sender::Address),
+    Refusal::TooManyRequests(Sender::Principal),
     Refusal::BodyTooLarge,
+    Refusal::BodyTooSlow,
     Refusal::Loop,
 ];
 
@@ -117,7 +127,9 @@ impl Refusal {
             | Self::NoToken
             | Self::KeysUnavailable
             | Self::Internal
+            | Self::TooManyRequests(_)
             | Self::BodyTooLarge
+            | Self::BodyTooSlow
             | Self::Loop => *self,
         };
         // INVARIANT: every refusal has its place, which a test holds.
@@ -168,6 +180,17 @@ impl Refusal {
                 };
                 ErrorInfo::new(bad.as_str(), "bad_request", 0, Request, FixRequest, status)
             }
+            // Numbers from 880201 on are ours: Microsoft's 50196 is for a client that loops.
+            Self::BadToken(BadToken::NotTried) => {
+                ErrorInfo::new("token-not-tried", TOO_MANY, 880_201, Unavailable, RetryLater, 429)
+            }
+            Self::TooManyRequests(sender) => {
+                let code = match sender {
+                    Sender::Address => 880_202,
+                    Sender::Principal => 880_203,
+                };
+                ErrorInfo::new(sender.as_str(), TOO_MANY, code, Unavailable, RetryLater, 429)
+            }
             Self::BadToken(bad) => {
                 let (error, code) = match bad {
                     BadToken::Expired => ("token_expired", 70043),
@@ -216,6 +239,9 @@ impl Refusal {
             }
             Self::BodyTooLarge => {
                 ErrorInfo::new("body-too-large", "content_too_large", 0, Request, FixRequest, 413)
+            }
+            Self::BodyTooSlow => {
+                ErrorInfo::new("body-too-slow", "request_timeout", 0, Request, FixRequest, 408)
             }
             // RFC 5842, section 7.2.
             Self::Loop => ErrorInfo::new("loop", "loop_detected", 0, Unavailable, ContactAdmin, 508),

@@ -18,6 +18,7 @@ use portcullis_policy::decision::Generation;
 use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
+use crate::limit::Limits;
 use crate::process_log;
 use crate::record::{
     AppMetrics, DecisionLog, Format, IssuerReading, Metrics, PolicyCounters, PolicyReading, Serving,
@@ -76,6 +77,8 @@ pub struct State {
     current: ArcSwap<Snapshot>,
     /// Verified tokens; entries of former generations are not used.
     pub cache: TokenCache,
+    /// What addresses and people have used of their limits.
+    pub limits: Limits,
     /// All metrics.
     pub metrics: Metrics,
     /// The decision log.
@@ -264,6 +267,7 @@ impl State {
             path: path.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
+            limits: Limits::new(),
             metrics,
             log,
             reloading: Mutex::new(()),

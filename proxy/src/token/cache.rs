@@ -61,7 +61,21 @@ pub struct TokenCache {
     tokens: TokenInterners,
     scopes: Interner<Scope>,
     entries: Cache<Fingerprint, Arc<CachedPrincipal>, ByBytes>,
+    /// Tokens that were good once. Pages that stay open ask with them for hours.
+    expired: Cache<Fingerprint, Expired>,
 }
+
+/// A token whose signature was good, and whose time was over.
+#[derive(Clone, Copy, Debug)]
+struct Expired {
+    /// [`Verifier::instance`].
+    verifier: u32,
+    /// Unix seconds. Before that a clock that is set back may find it good.
+    at: i64,
+}
+
+/// How many expired tokens are remembered.
+const EXPIRED_MAX: usize = 4 * 1024;
 
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +104,7 @@ impl TokenCache {
             tokens: TokenInterners::new(INTERNED_MAX),
             scopes: Interner::new(INTERNED_MAX),
             entries: Cache::with_weighter(tokens, bytes, ByBytes),
+            expired: Cache::new(EXPIRED_MAX),
         }
     }
 
@@ -139,15 +154,18 @@ pub enum Lookup {
 }
 
 /// The principal of a token: verified or cached, and bound to these policies. Never waits. `observe` is called at
-/// most once; never for a token that is longer than any is accepted.
+/// most once; never for a token that is longer than any is accepted. `may_verify` is asked before a signature is
+/// verified, and so not for a token that is cached.
 ///
 /// # Errors
-/// As [`Verifier::verify`]. Refusals are not cached.
+/// As [`Verifier::verify`]; [`BadToken::NotTried`] where `may_verify` says no. Of refusals only [`BadToken::Expired`]
+/// is cached, which no later time and no other key makes undone.
 pub fn authenticate(
     verifier: &Verifier,
     cache: &TokenCache,
     policies: &CompiledPolicies,
     presented: Presented<'_>,
+    may_verify: impl FnOnce() -> bool,
     observe: impl FnOnce(Lookup),
 ) -> Result<Arc<CachedPrincipal>, TokenProblem> {
     let Presented { token, accepted, now } = presented;
@@ -170,11 +188,28 @@ pub fn authenticate(
             (known.token().clone(), known.verified_at, known.token_bytes)
         }
         None => {
+            let instance = verifier.instance();
+            let is_expired = |key| {
+                let known = cache.expired.get(key);
+                known.is_some_and(|known| known.verifier == instance && now >= known.at)
+            };
+            let refused = if key.as_ref().is_some_and(is_expired) {
+                Some(BadToken::Expired)
+            } else {
+                (!may_verify()).then_some(BadToken::NotTried)
+            };
+            if let Some(bad) = refused {
+                observe(Lookup::Miss(None));
+                return Err(bad.into());
+            }
             let began = Instant::now();
             let verified = std::str::from_utf8(token)
                 .map_err(|_| BadToken::Malformed.into())
                 .and_then(|text| verifier.verify(text, accepted, now));
             observe(Lookup::Miss(verified.is_ok().then(|| began.elapsed())));
+            if let (Some(key), Err(TokenProblem::Bad(BadToken::Expired))) = (key, &verified) {
+                cache.expired.insert(key, Expired { verifier: instance, at: now });
+            }
             let mut verified = verified?;
             // Claims read out of a token take about as much as its text.
             let is_new = verified.intern(&cache.tokens);

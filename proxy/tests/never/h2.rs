@@ -180,6 +180,27 @@ impl<S: Read + Write> Connection<S> {
         self.answer(1)
     }
 
+    /// A request on stream 1 whose body is sent piece by piece, one after each time that reading runs out, until there is
+    /// an answer.
+    pub(crate) fn trickle(&mut self, fields: &[Field<'_>], piece: &[u8], times: usize) -> Answer {
+        self.send(&frame(HEADERS, END_HEADERS, 1, &block(fields)));
+        for _ in 0..times {
+            if !self.send(&frame(DATA, 0, 1, piece)) {
+                return Answer::Closed;
+            }
+            while let Some((kind, _, stream, payload)) = self.next() {
+                match kind {
+                    HEADERS if stream == 1 => {
+                        return Answer::Response { status: status(&payload), body: String::new() };
+                    }
+                    RST_STREAM if stream == 1 => return Answer::Reset,
+                    _ => {}
+                }
+            }
+        }
+        Answer::Closed
+    }
+
     /// The answer on this stream.
     pub(crate) fn answer(&mut self, wanted: u32) -> Answer {
         let code = |payload: &[u8]| u32::from_be_bytes(payload[..4].try_into().unwrap());

@@ -13,6 +13,8 @@ headline-sign-in-again = Melden Sie sich erneut an, um fortzufahren
 headline-bad-request = Diese Anfrage kann nicht angenommen werden
 headline-no-app = Unter dieser Adresse gibt es nichts
 headline-too-large = Der Upload ist zu groß
+headline-too-slow = Dieser Upload ist zu langsam
+headline-limited = Zu viele Anfragen
 headline-fault = Bei uns ist etwas schiefgelaufen
 
 signed-in-as = Sie sind angemeldet als { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = Sie ist unvollständig oder nicht eindeutig lesbar.
 lead-misdirected = Sie kam über eine Verbindung, die für eine andere Adresse geöffnet wurde. Laden Sie die Seite neu.
 lead-no-app = Prüfen Sie die Adresse auf Tippfehler.
 lead-too-large = Er ist größer, als hier angenommen wird.
+lead-too-slow = Es kam so wenig davon an, dass er abgebrochen wurde.
+lead-limited-tokens = Von Ihrer Netzadresse kamen zu viele ungültige Anmeldungen, deshalb wurde Ihre nicht geprüft.
+lead-limited-address = Von Ihrer Netzadresse kamen mehr Anfragen, als diese Anwendung in dieser Zeit annimmt.
+lead-limited-principal = Von Ihrem Konto kamen mehr Anfragen, als diese Anwendung in dieser Zeit annimmt.
 
 verdict-structural = Das ist eine Regel Ihrer Organisation, keine Störung. Erneut versuchen, Cache leeren oder neu installieren ändert daran nichts.
 verdict-groups = Warten oder erneut versuchen ändert daran nichts: Der Anmeldedienst muss so eingerichtet werden, dass er Ihre Gruppen mitteilt.
@@ -41,6 +47,7 @@ verdict-temporary = Das ist eine Störung auf unserer Seite. Sie geht meist vor�
     [one] { $minutes } Minute
    *[other] { $minutes } Minuten
 } erneut.
+verdict-limited = Das geht von selbst vorbei: Warten Sie einen Moment und versuchen Sie es dann erneut.
 verdict-repeated = { $count }-mal innerhalb von { $window } Minuten abgelehnt; ein weiterer Versuch ändert daran nichts.
 verdict-repeated-often = Mehr als { $count }-mal innerhalb von { $window } Minuten abgelehnt; ein weiterer Versuch ändert daran nichts.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = Sign in again to continue
 headline-bad-request = This request can’t be accepted
 headline-no-app = There is nothing at this address
 headline-too-large = This upload is too large
+headline-too-slow = This upload is too slow
+headline-limited = Too many requests
 headline-fault = Something went wrong on our side
 
 signed-in-as = You are signed in as { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = It is incomplete, or it could be read in more than one way.
 lead-misdirected = It came over a connection that was opened for another address. Load the page again.
 lead-no-app = Check the address for typing mistakes.
 lead-too-large = It is larger than is accepted here.
+lead-too-slow = So little of it came that it was given up.
+lead-limited-tokens = Too many sign-ins that are not valid came from your network address, so yours was not looked at.
+lead-limited-address = More requests came from your network address than this app accepts in that time.
+lead-limited-principal = More requests came from your account than this app accepts in that time.
 
 verdict-structural = This is a rule of your organisation, not a fault. Trying again, clearing the cache or reinstalling will not change it.
 verdict-groups = Waiting or trying again will not change it: your sign-in service has to be set up so that it says your groups.
@@ -41,6 +47,7 @@ verdict-temporary = This is a fault on our side. It usually passes; try again in
     [one] { $minutes } minute
    *[other] { $minutes } minutes
 }.
+verdict-limited = It passes by itself: wait a moment, then try again.
 verdict-repeated = Refused { $count } times within { $window } minutes; trying again will not change it.
 verdict-repeated-often = Refused more than { $count } times within { $window } minutes; trying again will not change it.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = Vuelva a iniciar sesión para continuar
 headline-bad-request = Esta solicitud no se puede aceptar
 headline-no-app = No hay nada en esta dirección
 headline-too-large = Este envío es demasiado grande
+headline-too-slow = Esta subida es demasiado lenta
+headline-limited = Demasiadas solicitudes
 headline-fault = Algo ha fallado por nuestra parte
 
 signed-in-as = Ha iniciado sesión como { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = Está incompleta o se puede leer de más de una manera.
 lead-misdirected = Ha llegado por una conexión abierta para otra dirección. Vuelva a cargar la página.
 lead-no-app = Compruebe que la dirección no tenga errores.
 lead-too-large = Es mayor de lo que se acepta aquí.
+lead-too-slow = Llegaba tan poco que se interrumpió.
+lead-limited-tokens = Llegaron demasiados inicios de sesión no válidos desde su dirección de red, por lo que el suyo no se comprobó.
+lead-limited-address = Llegaron desde su dirección de red más solicitudes de las que esta aplicación acepta en ese tiempo.
+lead-limited-principal = Llegaron desde su cuenta más solicitudes de las que esta aplicación acepta en ese tiempo.
 
 verdict-structural = Es una regla de su organización, no un fallo. Volver a intentarlo, vaciar la caché o reinstalar no lo cambiará.
 verdict-groups = Esperar o volver a intentarlo no lo cambiará: hay que configurar el servicio de inicio de sesión para que indique sus grupos.
@@ -41,6 +47,7 @@ verdict-temporary = Es un fallo por nuestra parte. Suele pasar solo; vuelva a in
     [one] { $minutes } minuto
    *[other] { $minutes } minutos
 }.
+verdict-limited = Se resuelve por sí solo: espere un momento y vuelva a intentarlo.
 verdict-repeated = Rechazado { $count } veces en { $window } minutos; volver a intentarlo no lo cambiará.
 verdict-repeated-often = Rechazado más de { $count } veces en { $window } minutos; volver a intentarlo no lo cambiará.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = Reconnectez-vous pour continuer
 headline-bad-request = Cette requête ne peut pas être acceptée
 headline-no-app = Il n’y a rien à cette adresse
 headline-too-large = Cet envoi est trop volumineux
+headline-too-slow = Cet envoi est trop lent
+headline-limited = Trop de requêtes
 headline-fault = Un problème est survenu de notre côté
 
 signed-in-as = Vous êtes connecté en tant que { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = Elle est incomplète, ou peut être lue de plusieurs façons.
 lead-misdirected = Elle est arrivée par une connexion ouverte pour une autre adresse. Rechargez la page.
 lead-no-app = Vérifiez que l’adresse ne contient pas de faute de frappe.
 lead-too-large = Il dépasse la taille acceptée ici.
+lead-too-slow = Il en arrivait si peu qu’il a été interrompu.
+lead-limited-tokens = Trop de connexions non valides sont venues de votre adresse réseau ; la vôtre n’a donc pas été vérifiée.
+lead-limited-address = Votre adresse réseau a envoyé plus de requêtes que cette application n’en accepte dans ce délai.
+lead-limited-principal = Votre compte a envoyé plus de requêtes que cette application n’en accepte dans ce délai.
 
 verdict-structural = C’est une règle de votre organisation, pas une panne. Réessayer, vider le cache ou réinstaller n’y changera rien.
 verdict-groups = Attendre ou réessayer n’y changera rien : le service de connexion doit être configuré pour indiquer vos groupes.
@@ -41,6 +47,7 @@ verdict-temporary = C’est une panne de notre côté. Elle est en général pas
     [one] { $minutes } minute
    *[other] { $minutes } minutes
 }.
+verdict-limited = Cela passe tout seul : patientez un instant, puis réessayez.
 verdict-repeated = Refusé { $count } fois en { $window } minutes ; réessayer n’y changera rien.
 verdict-repeated-often = Refusé plus de { $count } fois en { $window } minutes ; réessayer n’y changera rien.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = Accedi di nuovo per continuare
 headline-bad-request = Questa richiesta non può essere accettata
 headline-no-app = Non c’è nulla a questo indirizzo
 headline-too-large = Questo invio è troppo grande
+headline-too-slow = Questo caricamento è troppo lento
+headline-limited = Troppe richieste
 headline-fault = Qualcosa è andato storto da parte nostra
 
 signed-in-as = Hai eseguito l’accesso come { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = È incompleta o si può leggere in più di un modo.
 lead-misdirected = È arrivata su una connessione aperta per un altro indirizzo. Ricarica la pagina.
 lead-no-app = Controlla che l’indirizzo non contenga errori di battitura.
 lead-too-large = È più grande di quanto si accetta qui.
+lead-too-slow = Ne arrivava così poco che è stato interrotto.
+lead-limited-tokens = Dal suo indirizzo di rete sono arrivati troppi accessi non validi, perciò il suo non è stato verificato.
+lead-limited-address = Dal suo indirizzo di rete sono arrivate più richieste di quante questa applicazione ne accetti in quel tempo.
+lead-limited-principal = Dal suo account sono arrivate più richieste di quante questa applicazione ne accetti in quel tempo.
 
 verdict-structural = È una regola della tua organizzazione, non un guasto. Riprovare, svuotare la cache o reinstallare non cambierà nulla.
 verdict-groups = Aspettare o riprovare non cambierà nulla: il servizio di accesso deve essere configurato in modo da indicare i tuoi gruppi.
@@ -41,6 +47,7 @@ verdict-temporary = È un guasto da parte nostra. Di solito passa; riprova tra {
     [one] { $minutes } minuto
    *[other] { $minutes } minuti
 }.
+verdict-limited = Passa da sé: attenda un momento, poi riprovi.
 verdict-repeated = Rifiutato { $count } volte in { $window } minuti; riprovare non cambierà nulla.
 verdict-repeated-often = Rifiutato più di { $count } volte in { $window } minuti; riprovare non cambierà nulla.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = 続けるにはもう一度サインインしてくだ�
 headline-bad-request = この要求は受け付けられません
 headline-no-app = このアドレスには何もありません
 headline-too-large = アップロードのサイズが大きすぎます
+headline-too-slow = このアップロードは遅すぎます
+headline-limited = リクエストが多すぎます
 headline-fault = こちら側で問題が発生しました
 
 signed-in-as = { $user } としてサインインしています。
@@ -33,11 +35,16 @@ lead-bad-request = 不完全であるか、複数の意味に解釈できます�
 lead-misdirected = 別のアドレスのために開かれた接続で送信されました。ページを再読み込みしてください。
 lead-no-app = アドレスに入力ミスがないか確認してください。
 lead-too-large = ここで受け付けられるサイズを超えています。
+lead-too-slow = 届いたデータがあまりに少ないため、中止されました。
+lead-limited-tokens = お使いのネットワークアドレスから無効なサインインが多数届いたため、あなたのサインインは確認されませんでした。
+lead-limited-address = お使いのネットワークアドレスから、このアプリが一定時間に受け付ける数を超えるリクエストが届きました。
+lead-limited-principal = あなたのアカウントから、このアプリが一定時間に受け付ける数を超えるリクエストが届きました。
 
 verdict-structural = これは組織のルールによるもので、障害ではありません。再試行、キャッシュの消去、再インストールをしても結果は変わりません。
 verdict-groups = 待ったり再試行したりしても結果は変わりません。サインイン サービスが所属グループを提供するように設定する必要があります。
 verdict-reauthenticate = これは組織のルールによるもので、障害ではありません。ルールを満たすサインインをやり直すと、アプリを開くことができます。
 verdict-temporary = これはこちら側の障害です。通常は一時的なものです。{ $minutes } 分後にもう一度お試しください。
+verdict-limited = 時間がたてば解消します。少し待ってから、もう一度お試しください。
 verdict-repeated = { $window } 分以内に { $count } 回拒否されました。再試行しても結果は変わりません。
 verdict-repeated-often = { $window } 分以内に { $count } 回を超えて拒否されました。再試行しても結果は変わりません。
 

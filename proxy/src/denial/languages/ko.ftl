@@ -13,6 +13,8 @@ headline-sign-in-again = 계속하려면 다시 로그인하세요
 headline-bad-request = 이 요청은 받아들일 수 없습니다
 headline-no-app = 이 주소에는 아무것도 없습니다
 headline-too-large = 업로드 크기가 너무 큽니다
+headline-too-slow = 업로드 속도가 너무 느립니다
+headline-limited = 요청이 너무 많습니다
 headline-fault = 저희 쪽에서 문제가 발생했습니다
 
 signed-in-as = { $user }(으)로 로그인되어 있습니다.
@@ -33,11 +35,16 @@ lead-bad-request = 요청이 불완전하거나 여러 가지로 해석될 수 �
 lead-misdirected = 다른 주소를 위해 열린 연결로 전송되었습니다. 페이지를 다시 로드하세요.
 lead-no-app = 주소에 오타가 없는지 확인하세요.
 lead-too-large = 여기에서 허용되는 크기보다 큽니다.
+lead-too-slow = 도착한 데이터가 너무 적어 중단되었습니다.
+lead-limited-tokens = 사용 중인 네트워크 주소에서 유효하지 않은 로그인이 너무 많이 들어와 사용자의 로그인을 확인하지 않았습니다.
+lead-limited-address = 사용 중인 네트워크 주소에서 이 앱이 정해진 시간에 받는 것보다 많은 요청이 들어왔습니다.
+lead-limited-principal = 사용자 계정에서 이 앱이 정해진 시간에 받는 것보다 많은 요청이 들어왔습니다.
 
 verdict-structural = 이것은 조직의 규칙이며 장애가 아닙니다. 다시 시도하거나 캐시를 지우거나 다시 설치해도 결과는 바뀌지 않습니다.
 verdict-groups = 기다리거나 다시 시도해도 결과는 바뀌지 않습니다. 로그인 서비스가 소속 그룹을 제공하도록 설정해야 합니다.
 verdict-reauthenticate = 이것은 조직의 규칙이며 장애가 아닙니다. 규칙을 충족하도록 다시 로그인하면 앱이 열립니다.
 verdict-temporary = 저희 쪽 장애입니다. 대개 곧 해결됩니다. { $minutes }분 후에 다시 시도하세요.
+verdict-limited = 시간이 지나면 저절로 해결됩니다. 잠시 기다린 후 다시 시도하세요.
 verdict-repeated = { $window }분 안에 { $count }번 거부되었습니다. 다시 시도해도 결과는 바뀌지 않습니다.
 verdict-repeated-often = { $window }분 안에 { $count }번 넘게 거부되었습니다. 다시 시도해도 결과는 바뀌지 않습니다.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = Meld u opnieuw aan om door te gaan
 headline-bad-request = Deze aanvraag kan niet worden aangenomen
 headline-no-app = Op dit adres is niets te vinden
 headline-too-large = Deze upload is te groot
+headline-too-slow = Deze upload is te langzaam
+headline-limited = Te veel verzoeken
 headline-fault = Er is bij ons iets misgegaan
 
 signed-in-as = U bent aangemeld als { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = De aanvraag is onvolledig of kan op meer dan één manier wor
 lead-misdirected = De aanvraag kwam binnen over een verbinding die voor een ander adres is geopend. Laad de pagina opnieuw.
 lead-no-app = Controleer het adres op typefouten.
 lead-too-large = De upload is groter dan hier wordt aangenomen.
+lead-too-slow = Er kwam zo weinig van binnen dat hij is afgebroken.
+lead-limited-tokens = Van uw netwerkadres kwamen te veel ongeldige aanmeldingen; die van u is daarom niet gecontroleerd.
+lead-limited-address = Van uw netwerkadres kwamen meer verzoeken dan deze app in die tijd aanneemt.
+lead-limited-principal = Van uw account kwamen meer verzoeken dan deze app in die tijd aanneemt.
 
 verdict-structural = Dit is een regel van uw organisatie, geen storing. Opnieuw proberen, de cache wissen of opnieuw installeren verandert daar niets aan.
 verdict-groups = Wachten of opnieuw proberen verandert daar niets aan: de aanmeldservice moet zo worden ingesteld dat die uw groepen doorgeeft.
@@ -41,6 +47,7 @@ verdict-temporary = Dit is een storing aan onze kant. Die gaat meestal voorbij; 
     [one] { $minutes } minuut
    *[other] { $minutes } minuten
 } opnieuw.
+verdict-limited = Het gaat vanzelf over: wacht even en probeer het dan opnieuw.
 verdict-repeated = { $count } keer geweigerd binnen { $window } minuten; opnieuw proberen verandert daar niets aan.
 verdict-repeated-often = Meer dan { $count } keer geweigerd binnen { $window } minuten; opnieuw proberen verandert daar niets aan.
 

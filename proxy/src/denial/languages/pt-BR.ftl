@@ -13,6 +13,8 @@ headline-sign-in-again = Entre novamente para continuar
 headline-bad-request = Esta solicitação não pode ser aceita
 headline-no-app = Não há nada neste endereço
 headline-too-large = Este envio é grande demais
+headline-too-slow = Este envio está lento demais
+headline-limited = Solicitações demais
 headline-fault = Algo deu errado do nosso lado
 
 signed-in-as = Você entrou como { $user }.
@@ -33,6 +35,10 @@ lead-bad-request = Ela está incompleta ou pode ser lida de mais de uma maneira.
 lead-misdirected = Ela chegou por uma conexão aberta para outro endereço. Carregue a página de novo.
 lead-no-app = Verifique se há erros de digitação no endereço.
 lead-too-large = Ele é maior do que o aceito aqui.
+lead-too-slow = Chegava tão pouco que ele foi interrompido.
+lead-limited-tokens = Vieram do seu endereço de rede entradas inválidas demais, por isso a sua não foi verificada.
+lead-limited-address = Vieram do seu endereço de rede mais solicitações do que este aplicativo aceita nesse tempo.
+lead-limited-principal = Vieram da sua conta mais solicitações do que este aplicativo aceita nesse tempo.
 
 verdict-structural = Esta é uma regra da sua organização, não uma falha. Tentar de novo, limpar o cache ou reinstalar não vai mudar isso.
 verdict-groups = Esperar ou tentar de novo não vai mudar isso: o serviço de entrada precisa ser configurado para informar os seus grupos.
@@ -41,6 +47,7 @@ verdict-temporary = Esta é uma falha do nosso lado. Em geral ela passa; tente n
     [one] { $minutes } minuto
    *[other] { $minutes } minutos
 }.
+verdict-limited = Isso passa sozinho: espere um momento e tente de novo.
 verdict-repeated = Recusado { $count } vezes em { $window } minutos; tentar de novo não vai mudar isso.
 verdict-repeated-often = Recusado mais de { $count } vezes em { $window } minutos; tentar de novo não vai mudar isso.
 

@@ -13,6 +13,8 @@ headline-sign-in-again = 请重新登录以继续
 headline-bad-request = 无法接受此请求
 headline-no-app = 此地址没有任何内容
 headline-too-large = 上传的内容太大
+headline-too-slow = 此上传速度过慢
+headline-limited = 请求过多
 headline-fault = 我们这边出了问题
 
 signed-in-as = 你已使用 { $user } 登录。
@@ -33,11 +35,16 @@ lead-bad-request = 请求不完整，或可以有多种理解方式。
 lead-misdirected = 请求通过为其他地址打开的连接发送。请重新加载页面。
 lead-no-app = 请检查地址是否有输入错误。
 lead-too-large = 超过了此处可接受的大小。
+lead-too-slow = 收到的数据太少，上传已中止。
+lead-limited-tokens = 来自你的网络地址的无效登录过多，因此未检查你的登录。
+lead-limited-address = 来自你的网络地址的请求超过了此应用在该时间内接受的数量。
+lead-limited-principal = 来自你的帐户的请求超过了此应用在该时间内接受的数量。
 
 verdict-structural = 这是你的组织的规则，不是故障。重试、清除缓存或重新安装都不会改变结果。
 verdict-groups = 等待或重试都不会改变结果：需要将登录服务配置为提供你的组信息。
 verdict-reauthenticate = 这是你的组织的规则，不是故障。以符合规则的方式重新登录即可打开应用。
 verdict-temporary = 这是我们这边的故障，通常会自行恢复；请在 { $minutes } 分钟后重试。
+verdict-limited = 稍后会自行恢复：请稍等片刻，然后重试。
 verdict-repeated = { $window } 分钟内已被拒绝 { $count } 次；重试不会改变结果。
 verdict-repeated-often = { $window } 分钟内已被拒绝超过 { $count } 次；重试不会改变结果。
 

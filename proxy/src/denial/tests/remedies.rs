@@ -1,6 +1,6 @@
 //! What an answer says of what helps, and what it never suggests.
 
-use portcullis_config::settings::Disclosure;
+use portcullis_config::settings::{Disclosure, Rate};
 use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::ClientAppType;
 use portcullis_policy::remedy::Remedy;
@@ -10,7 +10,8 @@ use super::{
     text,
 };
 use crate::denial::{DeviceState, Facts, RequestHints};
-use crate::refusal::{Refusal, Subcode};
+use crate::limit::Quota;
+use crate::refusal::{BadToken, Refusal, Sender, Subcode};
 
 #[test]
 fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when() {
@@ -18,11 +19,42 @@ fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when(
         let temporary = refusal.info().resolution == crate::refusal::Resolution::RetryLater;
         assert_eq!(header(&answer, "retry-after"), temporary.then_some("120"), "{refusal:?}");
         let says = text(&answer);
-        assert_eq!(says.contains("try again in 2 minutes"), temporary, "{refusal:?}: {says}");
+        let is_limit = answer.status == 429;
+        assert_eq!(says.contains("try again in 2 minutes"), temporary && !is_limit, "{refusal:?}: {says}");
+        assert_eq!(says.contains("wait a moment"), is_limit, "{refusal:?}: {says}");
+        assert!(!(is_limit && says.contains("on our side")), "{refusal:?}: {says}");
         assert!(!(temporary && says.contains("a rule of your organisation")), "{refusal:?}: {says}");
         assert!(temporary || !says.contains(">Try again<"), "{refusal:?}: {says}");
-        assert!(!temporary || answer.status >= 500, "{refusal:?}");
+        assert!(!temporary || is_limit || answer.status >= 500, "{refusal:?}");
     }
+}
+
+#[test]
+fn who_asks_too_often_is_answered_how_long_to_wait_and_a_stranger_nothing_else() {
+    let rate = Rate { count: 10, per: std::time::Duration::from_secs(60), burst: 10 };
+    let wait = std::time::Duration::from_millis(6_100);
+    let quota = Quota { rate, left: 0, wait, is_exceeded: true };
+    let of = |refusal: Refusal, name| {
+        let facts = Facts { exceeded: Some((name, quota)), ..facts() };
+        let answer = render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard);
+        assert_eq!((answer.status, header(&answer, "retry-after")), (429, Some("7")), "{refusal:?}");
+        assert_eq!(header(&answer, "www-authenticate"), None);
+        let problem = json(&answer);
+        assert_eq!((&problem["retryable"], &problem["retry_after"]), (&true.into(), &7.into()));
+        assert_eq!(problem["error"], "too_many_requests");
+        let field = header(&answer, "ratelimit").map(str::to_owned);
+        (problem, field, header(&answer, "ratelimit-policy").map(str::to_owned))
+    };
+    let (problem, field, policy) = of(Refusal::TooManyRequests(Sender::Principal), "principal");
+    assert_eq!((problem["code"].as_u64(), problem["client"]["ip"].is_string()), (Some(880_203), true));
+    assert_eq!(field.as_deref(), Some("\"principal\";r=0;t=7"));
+    assert_eq!(policy.as_deref(), Some("\"principal\";q=10;w=60"));
+    let (problem, field, _) = of(Refusal::TooManyRequests(Sender::Address), "address");
+    assert_eq!((problem["code"].as_u64(), problem.get("client")), (Some(880_202), None));
+    assert_eq!(field.as_deref(), Some("\"address\";r=0;t=7"));
+    let (problem, field, policy) = of(Refusal::BadToken(BadToken::NotTried), "failed-verifications");
+    assert_eq!((problem["code"].as_u64(), problem.get("client")), (Some(880_201), None));
+    assert_eq!((field, policy), (None, None));
 }
 
 #[test]

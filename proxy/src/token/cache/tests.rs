@@ -24,24 +24,32 @@ struct Bench {
     cache: TokenCache,
     /// Hits, rebound ones, misses.
     lookups: Cell<[u64; 3]>,
+    may_verify: Cell<bool>,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { cache: TokenCache::new(100), lookups: Cell::default() }
+        Self { cache: TokenCache::new(100), lookups: Cell::default(), may_verify: Cell::new(true) }
     }
 
     fn ask(&self, verifier: &Verifier, generation: u64, token: &str, accepted: &[usize], now: i64) -> Answer {
         let policies = CompiledPolicies::compile(PolicySet::default(), Generation(generation)).unwrap();
         let presented = Presented { token: token.as_bytes(), accepted, now };
-        authenticate(verifier, &self.cache, &policies, presented, |lookup| {
-            let [hits, rebound, misses] = self.lookups.get();
-            self.lookups.set(match lookup {
-                Lookup::Hit => [hits + 1, rebound, misses],
-                Lookup::Rebound => [hits, rebound + 1, misses],
-                Lookup::Miss(_) => [hits, rebound, misses + 1],
-            });
-        })
+        authenticate(
+            verifier,
+            &self.cache,
+            &policies,
+            presented,
+            || self.may_verify.get(),
+            |lookup| {
+                let [hits, rebound, misses] = self.lookups.get();
+                self.lookups.set(match lookup {
+                    Lookup::Hit => [hits + 1, rebound, misses],
+                    Lookup::Rebound => [hits, rebound + 1, misses],
+                    Lookup::Miss(_) => [hits, rebound, misses + 1],
+                });
+            },
+        )
     }
 }
 
@@ -239,4 +247,35 @@ fn the_cache_is_bounded() {
         assert!(bench.ask(&verifier, 1, &token, &[0], now()).is_ok());
     }
     assert!(bench.cache.len() <= 12, "{}", bench.cache.len());
+}
+
+#[test]
+fn only_a_token_that_is_not_remembered_asks_whether_it_may_be_verified() {
+    let ((verifier, _), bench, token, now) = (verifier(), Bench::new(), token(|_| {}), now());
+    bench.may_verify.set(false);
+    let refused = bench.ask(&verifier, 1, &token, &[0], now).err();
+    assert_eq!(refused, Some(BadToken::NotTried.into()));
+    bench.may_verify.set(true);
+    assert!(bench.ask(&verifier, 1, &token, &[0], now).is_ok());
+    bench.may_verify.set(false);
+    assert!(bench.ask(&verifier, 1, &token, &[0], now).is_ok());
+    assert!(bench.ask(&verifier, 2, &token, &[0], now).is_ok(), "new policies need no signature");
+}
+
+#[test]
+fn an_expired_token_is_verified_once_and_no_other_bad_one_is_remembered() {
+    let ((verifier, _), bench, now) = (verifier(), Bench::new(), now());
+    let expired = token(|claims| claims["exp"] = json!(now - 100));
+    let early = token(|claims| claims["nbf"] = json!(now + 100));
+    let ask = |token: &str, at: i64| bench.ask(&verifier, 1, token, &[0], at).err();
+    assert_eq!(ask(&expired, now), Some(BadToken::Expired.into()));
+    assert_eq!(ask(&early, now), Some(BadToken::NotYetValid.into()));
+    bench.may_verify.set(false);
+    assert_eq!(ask(&expired, now), Some(BadToken::Expired.into()));
+    assert_eq!(ask(&expired, now + 86_400), Some(BadToken::Expired.into()));
+    assert_eq!(ask(&early, now), Some(BadToken::NotTried.into()));
+    // A clock that is set back may find it good, and other keys may not know it.
+    assert_eq!(ask(&expired, now - 1), Some(BadToken::NotTried.into()));
+    let (other, _) = verifier_with(&issuer("main", ISSUER, unused_source()));
+    assert_eq!(bench.ask(&other, 1, &expired, &[0], now).err(), Some(BadToken::NotTried.into()));
 }

@@ -1,0 +1,139 @@
+//! What an address, a person or a body may not exceed: how often, and how slowly. Without it whoever has no token could
+//! spend our processor on signatures, and a body that comes byte by byte would hold a connection, an app's too, for as
+//! long as its sender likes.
+//!
+//! Memory is fixed: nothing that a client sends makes any of it grow. Time is that of the request.
+
+mod body;
+mod buckets;
+mod quota;
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use portcullis_config::settings::Rate;
+
+pub use body::{BodyPace, DRAIN_MAX};
+use buckets::Buckets;
+pub use quota::{Quota, fields, retry_after_secs};
+
+/// All token buckets of the process. They outlive reloads: a limit is not lifted by one.
+#[derive(Debug)]
+pub struct Limits {
+    failures: Buckets,
+    // Made when the first app has a rate.
+    addresses: LazyLock<Buckets>,
+    principals: LazyLock<Buckets>,
+}
+
+/// What brought a token. Each kind is counted apart: else the answer to a `Bearer` token would tell strangers whether a
+/// cookie that they sent had a name that an app reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// A cookie or header of the app's own.
+    Session,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Limits {
+    /// All buckets full.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            failures: Buckets::new(),
+            addresses: LazyLock::new(Buckets::new),
+            principals: LazyLock::new(Buckets::new),
+        }
+    }
+
+    /// Whether tokens of this address and kind may still fail to verify; counts nothing. `now_unix_ms`: of the request.
+    pub fn failures(&self, from: (IpAddr, Kind), rate: Rate, now_unix_ms: i64) -> Quota {
+        self.failures.peek(&(network(from.0), from.1), rate, now_unix_ms)
+    }
+
+    /// Counts a token of this address and kind that failed to verify.
+    pub fn count_failure(&self, from: (IpAddr, Kind), rate: Rate, now_unix_ms: i64) {
+        self.failures.take(&(network(from.0), from.1), rate, now_unix_ms);
+    }
+
+    /// Counts a request of this address for an app.
+    pub fn count_address(&self, app: &str, address: IpAddr, rate: Rate, now_unix_ms: i64) -> Quota {
+        self.addresses.take(&(app, network(address)), rate, now_unix_ms)
+    }
+
+    /// Counts a request of this person or program, of the issuer at this position, for an app.
+    pub fn count_principal(
+        &self,
+        app: &str,
+        (issuer, id): (usize, &str),
+        rate: Rate,
+        now_unix_ms: i64,
+    ) -> Quota {
+        self.principals.take(&(app, issuer, id), rate, now_unix_ms)
+    }
+}
+
+/// Whose bucket an address has: an IPv4 address its own, an IPv6 address that of its network of 64 bits (RFC 6177), in
+/// which a client takes whatever address it likes.
+fn network(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        // 0000:0000::/32 is no place where clients are (RFC 4291, section 2.5.3).
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_network_of_64_bits_is_one_client_and_a_mapped_address_is_its_ipv4() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+    }
+
+    #[test]
+    fn each_app_and_each_person_has_a_bucket() {
+        let limits = Limits::new();
+        let rate = Rate { count: 1, per: Duration::from_secs(60), burst: 1 };
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        assert!(!limits.count_address("wiki", address, rate, 0).is_exceeded);
+        assert!(limits.count_address("wiki", address, rate, 0).is_exceeded);
+        assert!(!limits.count_address("mail", address, rate, 0).is_exceeded);
+        for (issuer, id) in [(0, "alice"), (0, "bob"), (1, "alice")] {
+            assert!(!limits.count_principal("wiki", (issuer, id), rate, 0).is_exceeded, "{issuer} {id}");
+            assert!(limits.count_principal("wiki", (issuer, id), rate, 0).is_exceeded, "{issuer} {id}");
+        }
+    }
+
+    #[test]
+    fn to_look_at_failures_counts_none() {
+        let limits = Limits::new();
+        let rate = Rate { count: 1, per: Duration::from_secs(1), burst: 2 };
+        let from = ("192.0.2.7".parse().unwrap(), Kind::Bearer);
+        for _ in 0..10 {
+            assert!(!limits.failures(from, rate, 0).is_exceeded);
+        }
+        limits.count_failure(from, rate, 0);
+        assert!(!limits.failures(from, rate, 0).is_exceeded);
+        limits.count_failure(from, rate, 0);
+        let over = limits.failures(from, rate, 0);
+        assert!(over.is_exceeded);
+        assert_eq!((over.left, over.wait), (0, Duration::from_secs(1)));
+        assert!(!limits.failures((from.0, Kind::Session), rate, 0).is_exceeded, "a kind of its own");
+        assert!(!limits.failures(from, rate, 1_000).is_exceeded);
+    }
+}
