@@ -66,6 +66,9 @@ pub(super) fn revocations_at(cx: &mut Context<'_>, text: &str, at: At) -> Option
     }
 }
 
+/// What a PEM file holds, in DER.
+type Items = Vec<Vec<u8>>;
+
 /// What a file holds under this label, if it can be read at all.
 fn unpacked(
     cx: &mut Context<'_>,
@@ -73,7 +76,7 @@ fn unpacked(
     at: At,
     bytes_max: u64,
     label: &str,
-) -> Option<(PathBuf, Result<Vec<Vec<u8>>, String>)> {
+) -> Option<(PathBuf, Result<Items, String>)> {
     let file = cx.readable_at(text, at)?;
     let read = file::read(&file, bytes_max).map_err(|error| error.to_string());
     let items = read.and_then(|text| items(&text, label));
@@ -81,7 +84,7 @@ fn unpacked(
 }
 
 /// The items of a PEM file with this label, unpacked (RFC 7468). What stands around them is comment.
-fn items(text: &[u8], label: &str) -> Result<Vec<Vec<u8>>, String> {
+fn items(text: &[u8], label: &str) -> Result<Items, String> {
     let name = if label == LIST { "revocation list" } else { "certificate" };
     let text = String::from_utf8_lossy(text);
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));

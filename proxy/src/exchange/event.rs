@@ -162,6 +162,12 @@ impl RequestContext {
             device_platform: facts.platform.map(Platform::as_str),
             client_app_used: facts.client_app.map(ClientAppType::as_str),
             device_id: device.and_then(|device| device.device_id).map(|id| short(id, VALUE_MAX)),
+            client_certificate: self
+                .arrival
+                .handshake
+                .as_ref()
+                .and_then(|handshake| handshake.serial())
+                .map(|serial| short(serial, VALUE_MAX)),
             device_compliant: device.and_then(|device| device.compliant),
             at_fault: match (refusal, head) {
                 (Some(Refusal::BadRequest(bad)), Some(head)) => {

@@ -70,6 +70,9 @@ pub struct Entry {
     /// Whether the device is compliant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_compliant: Option<bool>,
+    /// The serial number of the client's certificate, where one was shown, good or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<String>,
     /// Of a request that was rejected for its form: which header, or which part, was at fault. Never its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_fault: Option<String>,
@@ -141,6 +144,7 @@ impl Line for Entry {
             &self.ip_address,
             &self.country,
             &self.device_id,
+            &self.client_certificate,
             &self.host,
             &self.method,
             &self.path,

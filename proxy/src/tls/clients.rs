@@ -15,7 +15,9 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, SubjectPublicKeyInfoDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use super::provider::provider;
 use crate::refusal::ClientCertificateProblem;
@@ -233,7 +235,15 @@ impl ClientCertVerifier for Asking {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        // A certificate that cannot be read, such as one of version 1, gets as far as the page that says so, if its
+        // sender holds the key.
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms).or_else(
+            |problem| {
+                let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| problem)?;
+                let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw);
+                rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
+            },
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
