@@ -8,7 +8,7 @@ use std::time::Duration;
 use portcullis_config::load::load;
 use portcullis_config::settings::{
     AccessFormat, AccessLog, AppDenial, Authorities, ClientDemand, Config, DecisionLog, Disclosure, FullTo,
-    Hsts, IdentityValue, KeySource, LogSink, PolicyDenial, ProcessLog, Rate, Subject, SupportKey,
+    Hsts, IdentityValue, KeySource, Limits, LogSink, PolicyDenial, ProcessLog, Rate, Subject, SupportKey,
     SyslogTarget, TicketKey,
 };
 use portcullis_config::{Severity, reference::json_schema};
@@ -55,7 +55,22 @@ fn every_key_of_settings_arrives() {
     assert_eq!((config.server.threads, config.server.upstream_pool), (Some(2), 7));
     assert_eq!(config.server.body_bytes_max, 1_024);
     let rate = |count, secs, burst| Rate { count, per: Duration::from_secs(secs), burst };
-    assert_eq!(config.server.limits.failed_verifications, rate(5, 60, 7));
+    let secs = Duration::from_secs;
+    let limits = Limits {
+        connections: Some(1_000),
+        connections_per_address: 11,
+        head_bytes_max: 8 << 10,
+        head_time: secs(3),
+        handshake_time: secs(4),
+        streams_before_grant: 2,
+        streams: 20,
+        unsent_per_connection: 2 << 10,
+        unsent: 3 << 10,
+        stall: secs(6),
+        failed_verifications: rate(5, 60, 7),
+    };
+    assert_eq!(config.server.limits, limits);
+    assert_eq!(listeners[2].proxy_protocol_from, ["10.0.0.0/8".parse().unwrap()]);
     assert_eq!((config.apps[0].body_bytes_max, config.apps[0].body_rate_min), (Some(2_048), 3_072));
     assert_eq!(config.apps[0].rate, Some(rate(100, 1, 200)));
     assert_eq!(config.apps[0].rate_per_principal, Some(rate(10, 3_600, 10)));

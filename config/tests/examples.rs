@@ -83,10 +83,12 @@ fn settings_that_only_a_restart_can_change_are_told_from_those_that_serve_at_onc
     changed.decision_subject = Subject::None;
     changed.listeners[0].tls = None;
     changed.listeners[0].public_port = Some(443);
+    changed.client_idle += Duration::from_secs(1);
+    changed.limits.head_bytes_max += 1;
     assert_eq!(changed.restart_key(), server.restart_key());
     let changes: [fn(&mut Server); 6] = [
         |server| server.listeners[0].address.set_port(1),
-        |server| server.client_idle += Duration::from_secs(1),
+        |server| server.limits.connections = Some(7),
         |server| server.pid_file = "other.pid".into(),
         |server| server.upgrade_socket = "other.sock".into(),
         |server| server.grace += Duration::from_secs(1),

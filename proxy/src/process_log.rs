@@ -1,21 +1,18 @@
 //! The process' own messages, on standard error: lines for people, or one JSON object each for programs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use portcullis_config::printable;
 use portcullis_config::settings::ProcessLog;
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_log::NormalizeEvent as _;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::{Format, Full, Json, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::Context;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
 
 /// The configuration says how lines are written, and it is read when lines can be written already.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
@@ -27,15 +24,9 @@ pub fn write_as(form: ProcessLog) {
 
 /// Writes messages to standard error; once for each process.
 pub fn install() {
-    // Pingora reports client disconnects as errors; they say nothing to an operator.
-    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| {
-        EnvFilter::new(
-            "warn,portcullis=info,pingora_core=error,pingora_core::connectors=off,pingora_proxy=off",
-        )
-    });
-    // Counted, whatever the filter says.
-    let counted = HANDSHAKES_AT.into_iter().filter_map(|target| format!("{target}=error").parse().ok());
-    let filter = counted.fold(filter, EnvFilter::add_directive);
+    // Pingora reports what a client does as errors, a line for each: that is counted, not written.
+    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,portcullis=info,pingora_core=off,pingora_proxy=off"));
     // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
     let discreet =
         filter_fn(|event| *event.level() <= Level::INFO || event.target().starts_with("portcullis"));
@@ -43,54 +34,7 @@ pub fn install() {
     // Without colours: nothing in a line steers a terminal.
     let lines =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).event_format(format);
-    let _ =
-        tracing_subscriber::registry().with(lines).with(filter).with(discreet).with(Handshakes).try_init();
-}
-
-/// Where pingora reports handshakes that failed, of TLS and of HTTP/2; nothing else counts them.
-const HANDSHAKES_AT: [&str; 2] = ["pingora_core::services::listening", "pingora_core::apps"];
-/// How those lines begin.
-const HANDSHAKE_LINES: [&str; 2] = ["Downstream handshake", "H2 handshake error"];
-
-static HANDSHAKES_FAILED: AtomicU64 = AtomicU64::new(0);
-
-/// TLS handshakes with clients that failed since the start.
-#[must_use]
-pub fn handshakes_failed() -> u64 {
-    HANDSHAKES_FAILED.load(Ordering::Relaxed)
-}
-
-/// Counts failed handshakes instead of logging them: each probe of a port, and each plain request to it, is one.
-struct Handshakes;
-
-impl<S: Subscriber> Layer<S> for Handshakes {
-    fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
-        let normal = event.normalized_metadata();
-        let target = normal.as_ref().map_or_else(|| event.metadata().target(), |normal| normal.target());
-        if !HANDSHAKES_AT.contains(&target) {
-            return true;
-        }
-        let mut message = Message::default();
-        event.record(&mut message);
-        if message.of_handshake {
-            HANDSHAKES_FAILED.fetch_add(1, Ordering::Relaxed);
-        }
-        !message.of_handshake
-    }
-}
-
-#[derive(Default)]
-struct Message {
-    of_handshake: bool,
-}
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            let line = format!("{value:?}");
-            self.of_handshake = HANDSHAKE_LINES.iter().any(|begin| line.starts_with(begin));
-        }
-    }
+    let _ = tracing_subscriber::registry().with(lines).with(filter).with(discreet).try_init();
 }
 
 /// Text or JSON, as the configuration says.

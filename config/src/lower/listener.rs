@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
 
 use super::context::Context;
 use super::values;
 use crate::diagnose::Diagnostic;
 use crate::file;
-use crate::schema::tables::{HSTS, LISTENER_TLS, PAIR};
+use crate::schema::tables::{HSTS, LISTENER_TLS, PAIR, PROXY_PROTOCOL};
 use crate::schema::tree::{Node, View};
 use crate::settings::{CertificatePair, Hsts, Listener, ListenerTls, TicketKey};
 
@@ -58,7 +59,27 @@ pub(super) fn listener(
         None if view.get("tls").is_some() => return None,
         None => None,
     };
-    Some(Listener { address, tls, public_port, redirect_to_https, hsts })
+    let proxy_protocol_from = view.table("proxy-protocol", &PROXY_PROTOCOL).map_or_else(Vec::new, |table| {
+        cx.not_empty(table, "from", "no connection would have a PROXY header");
+        let mut networks = Vec::new();
+        for (text, at) in table.texts("from") {
+            networks.extend(cx.parse(text, at, values::network));
+        }
+        // Two halves are a whole too.
+        if IpNet::aggregate(&networks).iter().any(|network| network.prefix_len() == 0) {
+            cx.push(
+                Diagnostic::error(
+                    "proxy-protocol/everyone",
+                    table.at_key("from"),
+                    "everybody may send a PROXY header",
+                )
+                .why("every client could claim any address and so be in any location")
+                .help("name the networks of your load balancers"),
+            );
+        }
+        networks
+    });
+    Some(Listener { address, tls, public_port, proxy_protocol_from, redirect_to_https, hsts })
 }
 
 /// `hsts` of a listener or an app: a duration, or a table.

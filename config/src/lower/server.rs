@@ -16,6 +16,9 @@ use crate::settings::{
     SyslogTarget, TrustedProxies,
 };
 
+/// Bytes of a head that can be limited to.
+const HEAD_BYTES: std::ops::RangeInclusive<u64> = 1024..=512 * 1024;
+
 pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -> Option<Server> {
     cx.not_empty(view, "listeners", "nobody could reach any app");
     let mut taken = BTreeSet::new();
@@ -48,7 +51,7 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
     let client_idle = cx.parse_key(view, "client-idle", values::duration)?;
     let body_bytes_max = cx.parse_key(view, "body-max", values::size)?;
     let limits = view.table_or_default("limits", &LIMITS);
-    let limits = Limits { failed_verifications: cx.parse_key(limits, "failed-verifications", values::rate)? };
+    let limits = self::limits(cx, limits)?;
     for key in ["upgrade-socket", "pid-file"] {
         if let Some(text) = view.get(key).and_then(Node::text) {
             let path = cx.path(text);
@@ -72,6 +75,42 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
             .table_or_default("decision-log", &DECISION_LOG)
             .word("subject", Subject::from_word)?,
         process_log: view.word("process-log", ProcessLog::from_word)?,
+    })
+}
+
+fn limits(cx: &mut Context<'_>, view: View<'_>) -> Option<Limits> {
+    let head_bytes_max = cx.parse_key(view, "head-max", values::size)?;
+    if !HEAD_BYTES.contains(&head_bytes_max) {
+        cx.push(
+            Diagnostic::error("limits/head-max", view.at_key("head-max"), "`head-max` is out of bounds")
+                .why("below 1 KiB no token fits a head; beyond 512 KiB the parser refuses it")
+                .help("write a size from 1KiB to 512KiB; browsers send at most 16 KiB of most heads"),
+        );
+    }
+    let streams: u32 = view.integer("streams")?;
+    let streams_before_grant: u32 = view.integer("streams-before-grant")?;
+    if streams_before_grant > streams {
+        cx.push(
+            Diagnostic::error(
+                "limits/streams",
+                view.at_key("streams-before-grant"),
+                "more streams before a request is let in than after",
+            )
+            .help("`streams-before-grant` is for those whom nobody knows: write less than `streams`"),
+        );
+    }
+    Some(Limits {
+        connections: view.integer("connections"),
+        connections_per_address: view.integer("connections-per-address")?,
+        head_bytes_max: usize::try_from(head_bytes_max).unwrap_or(usize::MAX),
+        head_time: cx.parse_key(view, "head-time", values::duration)?,
+        handshake_time: cx.parse_key(view, "handshake-time", values::duration)?,
+        streams_before_grant,
+        streams,
+        unsent_per_connection: cx.parse_key(view, "unsent-per-connection", values::size)?,
+        unsent: cx.parse_key(view, "unsent", values::size)?,
+        stall: cx.parse_key(view, "stall", values::duration)?,
+        failed_verifications: cx.parse_key(view, "failed-verifications", values::rate)?,
     })
 }
 

@@ -131,12 +131,73 @@ pub(crate) static SERVER: Table = Table {
 
 pub(crate) static LIMITS: Table = Table {
     title: "[server.limits]",
-    keys: &[default(
-        "failed-verifications",
-        Literal::Text("20/s burst 100"),
-        RATE,
-        "Tokens of one address that may fail to verify; beyond it tokens that are not remembered are not looked at.",
-    )],
+    keys: &[
+        optional(
+            "connections",
+            Shape::Integer { min: 1, max: 10_000_000 },
+            "Client connections at once, on all listeners; further ones wait. If absent, 80 % of the descriptors that the process may open, and at least 64 of those are left.",
+        ),
+        default(
+            "connections-per-address",
+            Literal::Integer(512),
+            Shape::Integer { min: 1, max: 10_000_000 },
+            "Connections of one address at once, or of one /64 of IPv6; further ones are closed. Trusted proxies and sources of PROXY headers have no such limit.",
+        ),
+        default(
+            "head-max",
+            Literal::Text("48KiB"),
+            Shape::Text(Form::Size),
+            "Bytes that are read of a request's head over HTTP/1; 431 beyond it.",
+        ),
+        default(
+            "head-time",
+            Literal::Text("15s"),
+            DURATION,
+            "How long a head may take over HTTP/1, from its first byte; 408 beyond it.",
+        ),
+        default(
+            "handshake-time",
+            Literal::Text("10s"),
+            DURATION,
+            "How long a connection may take, from accept: the PROXY header, the handshake of TLS, the preface of HTTP/2, or the first byte of HTTP/1.",
+        ),
+        default(
+            "streams-before-grant",
+            Literal::Integer(16),
+            Shape::Integer { min: 1, max: 10_000 },
+            "Streams at once of a connection of HTTP/2 until a request on it is let in; further ones are refused.",
+        ),
+        default(
+            "streams",
+            Literal::Integer(100),
+            Shape::Integer { min: 1, max: 10_000 },
+            "Streams at once of a connection of HTTP/2.",
+        ),
+        default(
+            "unsent-per-connection",
+            Literal::Text("1MiB"),
+            Shape::Text(Form::Size),
+            "Bytes of answers that a connection of HTTP/2 may leave unread here; while they are more, no stream begins on it, and after `stall` it is closed.",
+        ),
+        default(
+            "unsent",
+            Literal::Text("64MiB"),
+            Shape::Text(Form::Size),
+            "The same of all connections: over it, the connection that holds most is closed.",
+        ),
+        default(
+            "stall",
+            Literal::Text("5s"),
+            DURATION,
+            "How long a client may leave an answer of Portcullis itself (a refusal) unread.",
+        ),
+        default(
+            "failed-verifications",
+            Literal::Text("20/s burst 100"),
+            RATE,
+            "Tokens of one address that may fail to verify; beyond it tokens that are not remembered are not looked at.",
+        ),
+    ],
 };
 
 pub(crate) static DECISION_LOG: Table = Table {
@@ -217,6 +278,11 @@ pub(crate) static LISTENER: Table = Table {
             Shape::Integer { min: 1, max: 65_535 },
             "The port that clients connect to, where ports are translated in front of it; the listener's if absent.",
         ),
+        optional(
+            "proxy-protocol",
+            Shape::Table(&PROXY_PROTOCOL),
+            "Each connection of these sources begins with a PROXY header, version 1 or 2, and its client is the one named there.",
+        ),
         default(
             "redirect-to-https",
             Literal::Bool(false),
@@ -229,6 +295,15 @@ pub(crate) static LISTENER: Table = Table {
             "`Strict-Transport-Security` of answers to https requests: for how long browsers come by https alone.",
         ),
     ],
+};
+
+pub(crate) static PROXY_PROTOCOL: Table = Table {
+    title: "proxy-protocol",
+    keys: &[required(
+        "from",
+        Shape::List(&Shape::Text(Form::Network)),
+        "Networks of the load balancers that send it, and must; whoever else connects is taken without.",
+    )],
 };
 
 const HSTS_SHAPE: Shape = Shape::Either(&[DURATION, Shape::Table(&HSTS)]);

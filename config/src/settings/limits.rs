@@ -16,6 +16,26 @@ pub struct Rate {
 /// What nobody may exceed, of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Client connections at once; `None` is by the descriptors that the process may open.
+    pub connections: Option<usize>,
+    /// Connections of one address, or of one /64 of IPv6.
+    pub connections_per_address: u32,
+    /// Bytes that are read of a head.
+    pub head_bytes_max: usize,
+    /// How long a head may take.
+    pub head_time: Duration,
+    /// How long a connection may take until its first request.
+    pub handshake_time: Duration,
+    /// Streams of a connection before a request on it is let in.
+    pub streams_before_grant: u32,
+    /// Streams of a connection.
+    pub streams: u32,
+    /// Bytes of answers that a connection may leave unread.
+    pub unsent_per_connection: u64,
+    /// Bytes of answers that all connections may leave unread.
+    pub unsent: u64,
+    /// How long a refusal may be left unread.
+    pub stall: Duration,
     /// Tokens of one address that were verified in vain.
     pub failed_verifications: Rate,
 }

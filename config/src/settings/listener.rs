@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// A public listener.
 #[derive(Clone, Debug)]
 pub struct Listener {
@@ -13,6 +15,8 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// The port that clients connect to, where it is another than that of `address`.
     pub public_port: Option<u16>,
+    /// Networks whose connections begin with a PROXY header; none of others does.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// Whether requests are sent to https, and none is let in. Of plain listeners alone.
     pub redirect_to_https: bool,
     /// For how long browsers come by https alone; an app may say otherwise for its hosts.

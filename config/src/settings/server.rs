@@ -70,9 +70,8 @@ impl Server {
     pub fn restart_key(&self) -> String {
         let logs = (&self.decision_log, self.process_log);
         let files = (&self.pid_file, &self.upgrade_socket);
-        // HTTP/1 takes a changed `client-idle` at once, HTTP/2 does not.
         let stop = (self.grace, self.pre_stop_delay);
-        let process = (self.threads, self.upstream_pool, stop, self.client_idle, files);
+        let process = (self.threads, self.upstream_pool, stop, self.limits.connections, files);
         // Certificates, and what else a listener says, serve at once.
         let addresses: Vec<_> = self.listeners.iter().map(|listener| listener.address).collect();
         format!("{:?}", (addresses, self.admin, process, logs))

@@ -43,26 +43,46 @@ impl ChunkLines {
         Self { at: At::Size(0), size: 0 }
     }
 
+    /// Whether the body is complete.
+    pub(crate) const fn is_done(&self) -> bool {
+        matches!(self.at, At::Done)
+    }
+
+    /// Takes in those of the next bytes that are of the body, and says how many they are; `None` as in
+    /// [`take`](Self::take).
+    pub(crate) fn take_own(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut rest = bytes;
+        while !self.is_done() && !rest.is_empty() {
+            rest = self.step(rest)?;
+        }
+        Some(bytes.len() - rest.len())
+    }
+
     /// Takes the next bytes in. `false` when they are no chunked body, and every time from then on.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
-        while let Some((byte, after)) = rest.split_first() {
-            if self.at == At::Data {
-                let within = usize::try_from(self.size).unwrap_or(usize::MAX).min(rest.len());
-                self.size -= within as u64;
-                rest = rest.get(within..).unwrap_or_default();
-                if self.size == 0 {
-                    self.at = At::DataEnd;
-                }
-                continue;
+        while !rest.is_empty() {
+            match self.step(rest) {
+                Some(after) => rest = after,
+                None => return false,
             }
-            self.at = self.next(*byte).unwrap_or(At::Fault);
-            if self.at == At::Fault {
-                return false;
-            }
-            rest = after;
         }
         self.at != At::Fault
+    }
+
+    /// Takes in the next byte, or what is there of a chunk; what is behind it. `None` when it may not stand here.
+    fn step<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if self.at == At::Data {
+            let within = usize::try_from(self.size).unwrap_or(usize::MAX).min(bytes.len());
+            self.size -= within as u64;
+            if self.size == 0 {
+                self.at = At::DataEnd;
+            }
+            return bytes.get(within..);
+        }
+        let (byte, after) = bytes.split_first()?;
+        self.at = self.next(*byte).unwrap_or(At::Fault);
+        (self.at != At::Fault).then_some(after)
     }
 
     /// Where the next byte leads; `None` when it may not stand here.

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::denial::Answer;
 use crate::failure::NetworkFailure;
 use crate::limit::BodyPace;
+use crate::listener::Unsent;
 use crate::record::{AppMetrics, Outcome, Traffic};
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, State};
@@ -47,6 +48,8 @@ pub struct RequestContext {
     pub(crate) progress: Progress,
     pub(crate) facts: RequestFacts,
     pub(crate) forwarding: Forwarding,
+    /// Bytes of a refusal that are sent beside the request.
+    pub(crate) bytes_beside: u64,
     is_judged: bool,
     traffic: Traffic,
     is_recorded: bool,
@@ -72,6 +75,8 @@ pub(crate) struct Forwarding {
     pub(crate) interim: u8,
     /// Whether the answer's body is not passed on.
     pub(crate) drops_body: bool,
+    /// What of the answer the client has not taken, over HTTP/2.
+    pub(crate) unsent: Option<Unsent>,
 }
 
 impl Forwarding {
@@ -101,6 +106,7 @@ impl RequestContext {
             progress: Progress::Received,
             facts: RequestFacts::default(),
             forwarding: Forwarding::default(),
+            bytes_beside: 0,
             is_judged: false,
             traffic: Traffic::default(),
             is_recorded: false,

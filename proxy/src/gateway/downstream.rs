@@ -1,6 +1,6 @@
 //! The client's side of a request: pingora's session and its errors in our types, and our answers in its.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -9,13 +9,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, Result, Session};
+use pingora::protocols::http::ServerSession;
 
 use crate::admit::{Connection, Head, RawHead};
 use crate::authorize::{Reply, Verdict};
 use crate::denial::Answer;
 use crate::exchange::{Progress, RequestContext};
 use crate::limit::BodyPace;
-use crate::received::InspectedStream;
+use crate::listener::{self, Conn, Framing};
 use crate::record::{Stage, Traffic};
 use crate::refusal::{BadRequest, Refusal};
 use crate::tls::{Arrival, Tls};
@@ -26,34 +27,39 @@ pub(super) fn head(header: &RequestHeader) -> Head<'_> {
     Head::new(&header.method, header.raw_path(), header.version, &header.headers, authority)
 }
 
-/// The connection that a session's requests come on; `None` when its other end has no address.
+/// The connection that a session's requests come on; `None` is a fault of ours.
 pub(super) fn connection(session: &Session, tls: &Tls, arrival: &mut Arrival) -> Option<Connection> {
-    let peer = session.client_addr()?.as_inet()?.ip();
-    let local = session.server_addr().and_then(|address| address.as_inet()).map(SocketAddr::port);
-    arrival.listener = local.and_then(|port| tls.position_by_port(port));
-    let listener = arrival.listener.and_then(|index| tls.listener(index));
+    let connection = listener::Connection::of(session)?;
+    arrival.listener = Some(connection.listener);
+    arrival.handshake.clone_from(&connection.handshake);
+    let listener = tls.listener(connection.listener);
     Some(Connection {
-        peer,
-        tls: session.digest().is_some_and(|digest| digest.ssl_digest.is_some()),
-        port: listener.map(|listener| listener.public_port).or(local),
+        peer: connection.peer.ip(),
+        tls: connection.handshake.is_some(),
+        port: Some(listener.map_or(connection.local.port(), |listener| listener.public_port)),
     })
 }
 
 /// Judges a request that has come.
 pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict {
     let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-    let verdict = match (&raw, InspectedStream::of(session)) {
-        (Some(raw), Some(stream)) => {
-            let verdict = stream.head(|received| {
+    let verdict = match (&raw, Conn::of(session)) {
+        (Some(raw), Some(conn)) => {
+            let verdict = conn.head(|received| {
                 ctx.authorize(&head(session.req_header()).with_raw(RawHead::beside(raw, received)))
             });
-            let is_sound = stream.expect_body(raw.len(), ctx.facts.presence.chunked);
+            let framing = if ctx.facts.presence.chunked {
+                Framing::Chunked
+            } else {
+                Framing::Length(ctx.facts.content_length.unwrap_or(0))
+            };
+            let is_sound = conn.expect_body(raw.len(), framing);
             match verdict {
                 Verdict::Permit(_) if !is_sound => Verdict::Refusal(Refusal::BadRequest(BadRequest::Framing)),
                 verdict => verdict,
             }
         }
-        // HTTP/1 comes on no other connection than an inspected one.
+        // HTTP/1 comes on no other connection than ours.
         (Some(_), None) => Verdict::Refusal(Refusal::Internal),
         (None, _) => ctx.authorize(&head(session.req_header())),
     };
@@ -145,24 +151,54 @@ pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
 /// The kind of calls in which both sides send when they like.
 const GRPC: &[u8] = b"application/grpc";
 
-/// Writes an answer of ours.
-pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<()> {
+/// Counts a piece of an app's answer over HTTP/2 until the next one is asked for: the client has taken it then. Over
+/// HTTP/1 the connection counts what its socket does not take.
+pub(super) fn count_unsent(session: &Session, bytes: usize, ctx: &mut RequestContext) {
+    if session.as_http2().is_some()
+        && let Some(connection) = listener::Connection::of(session)
+    {
+        ctx.forwarding.unsent.get_or_insert_with(|| connection.nothing_unsent()).set(bytes as u64);
+    }
+}
+
+/// Says that an answer is the last on its connection when the process ends.
+pub(super) fn close_if_draining(session: &mut Session) {
+    if listener::Connection::of(session).is_some_and(|connection| connection.is_draining()) {
+        session.set_keepalive(None);
+    }
+}
+
+/// Writes an answer of ours; how many of its bytes were left to be sent beside the request.
+pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) -> Result<u64> {
     // With all its fields at once: set one by one, each would be looked up.
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status =
         http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     head.headers = answer.headers;
     let head = ResponseHeader::from(head);
+    close_if_draining(session);
     if close {
         // Nothing that follows an ambiguous head on this connection can be trusted.
         session.set_keepalive(None);
     }
     let body = if session.req_header().method == Method::HEAD { Bytes::new() } else { answer.body };
-    session.write_response_header(Box::new(head), body.is_empty()).await?;
-    if !body.is_empty() {
-        session.write_response_body(Some(body), true).await?;
+    let connection = listener::Connection::of(session).map(Arc::clone);
+    if let Some(connection) = &connection {
+        session.set_write_timeout(Some(connection.stall()));
     }
-    Ok(())
+    session.write_response_header(Box::new(head), body.is_empty()).await?;
+    if body.is_empty() {
+        return Ok(0);
+    }
+    let bytes = body.len() as u64;
+    if let (ServerSession::H2(session), Some(connection)) = (&mut *session.downstream_session, &connection)
+        && let Some(writer) = session.take_response_body_writer()
+    {
+        connection.send_beside(writer, body);
+        return Ok(bytes);
+    }
+    session.write_response_body(Some(body), true).await?;
+    Ok(0)
 }
 
 /// The answer of a reply.
@@ -194,7 +230,7 @@ pub(super) fn refusal_of(problem: &Error, session: &Session, ctx: &mut RequestCo
             Refusal::BodyTooSlow
         }
         (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
-        _ if InspectedStream::of(session).is_some_and(InspectedStream::has_malformed_chunks) => {
+        _ if Conn::of(session).is_some_and(Conn::has_malformed_chunks) => {
             Refusal::BadRequest(BadRequest::Framing)
         }
         _ if is_of_client(problem) => {
@@ -244,7 +280,7 @@ fn status_written(session: &Session) -> Option<u16> {
 }
 
 /// What went over the client's connection.
-pub(super) fn traffic(session: &Session) -> Traffic {
+pub(super) fn traffic(session: &Session, bytes_beside: u64) -> Traffic {
     let written = session.response_written();
     let status = status_written(session);
     let is_of_events = || {
@@ -256,7 +292,7 @@ pub(super) fn traffic(session: &Session) -> Traffic {
     Traffic {
         status,
         bytes_in: session.body_bytes_read() as u64,
-        bytes_out: session.body_bytes_sent() as u64,
+        bytes_out: session.body_bytes_sent() as u64 + bytes_beside,
         is_stream: status == Some(101) || is_of_events(),
     }
 }

@@ -17,12 +17,14 @@ use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 
 use self::downstream::{
-    answer_of, authorize, check_body, connection, expect_body, head, reauthorize, refusal_of, traffic, write,
+    answer_of, authorize, check_body, close_if_draining, connection, count_unsent, expect_body, head,
+    reauthorize, refusal_of, traffic, write,
 };
 use crate::authorize::Verdict;
 use crate::exchange::{Progress, RequestContext};
 use crate::failure::NetworkFailure;
 use crate::limit::DRAIN_MAX;
+use crate::listener::{Conn, Connection};
 use crate::record::field::{self, NAME_MAX, field};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -81,6 +83,9 @@ impl ProxyHttp for Gateway {
             Verdict::Permit(permit) => {
                 ctx.progress = Progress::Permitted(permit);
                 expect_body(session, ctx);
+                if let Some(connection) = Connection::of(session) {
+                    connection.grant();
+                }
                 let header = session.req_header_mut();
                 upstream::drop_header_case(header)?;
                 if ctx.facts.presence.upgrade {
@@ -98,7 +103,7 @@ impl ProxyHttp for Gateway {
         let answer = ctx.denial(&refusal, &head(session.req_header()));
         let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);
         ctx.progress = Progress::Refused(refusal);
-        write(session, answer, close).await?;
+        ctx.bytes_beside = write(session, answer, close).await?;
         Ok(true)
     }
 
@@ -146,6 +151,11 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         _ctx: &mut Box<RequestContext>,
     ) -> Result<()> {
+        if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            close_if_draining(session);
+        } else if let Some(conn) = Conn::of(session) {
+            conn.switch_protocol();
+        }
         // A client of HTTP/1.0 knows no chunks: the end of the connection ends the body (RFC 9112, sections 6.1 and
         // 6.3).
         if session.req_header().version < Version::HTTP_11
@@ -181,6 +191,9 @@ impl ProxyHttp for Gateway {
         }
         if ctx.forwarding.drops_body {
             *body = None;
+        }
+        if let Some(body) = body {
+            count_unsent(session, body.len(), ctx);
         }
         Ok(None)
     }
@@ -252,8 +265,9 @@ impl ProxyHttp for Gateway {
         });
         if !is_answered {
             let answer = ctx.denial(&refusal, &head(session.req_header()));
-            if let Err(problem) = write(session, answer, true).await {
-                tracing::debug!(%problem, "an answer could not be written");
+            match write(session, answer, true).await {
+                Ok(bytes) => ctx.bytes_beside = bytes,
+                Err(problem) => tracing::debug!(%problem, "an answer could not be written"),
             }
         }
         ctx.progress = Progress::Refused(refusal);
@@ -261,7 +275,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, _problem: Option<&Error>, ctx: &mut Box<RequestContext>) {
-        ctx.end(traffic(session), &head(session.req_header()));
+        ctx.end(traffic(session, ctx.bytes_beside), &head(session.req_header()));
     }
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.

@@ -8,7 +8,7 @@ use portcullis_policy::model::PolicyState;
 use super::counters::{Counters, Timing};
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
-use super::{app_metrics, names, process};
+use super::{app_metrics, listeners, names, process};
 use crate::token::Lookup;
 
 /// From 250 ns to 10 ms: steps of ours.
@@ -53,6 +53,8 @@ pub struct Metrics {
     last_refused: AtomicBool,
     loaded_at: AtomicU64,
     compile_nanos: AtomicU64,
+    /// Bytes of answers that wait for clients to take them.
+    pub unsent: AtomicU64,
     /// How long the last page was: the next one will be about as long.
     page_bytes: AtomicUsize,
     handovers: [AtomicU64; HANDOVERS.len()],
@@ -75,6 +77,7 @@ impl Metrics {
             last_refused: AtomicBool::new(false),
             loaded_at: AtomicU64::new(0),
             compile_nanos: AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
             page_bytes: AtomicUsize::new(0),
             handovers: Default::default(),
         }
@@ -175,7 +178,8 @@ impl Metrics {
         for (listener, name, not_after) in &serving.certificates {
             certificates.value(&[listener, name], *not_after);
         }
-        page.family(&names::HANDSHAKES).value(&[], serving.handshakes_failed);
+        listeners::write(&mut page, serving.listeners);
+        page.family(&names::UNSENT).value(&[], self.unsent.load(Ordering::Relaxed));
         let mut entries = page.family(&names::LOG_ENTRIES);
         for (result, count) in
             ["written", "dropped", "failed", "sampled"].into_iter().zip(serving.log_entries)

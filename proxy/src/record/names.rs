@@ -127,8 +127,22 @@ families! {
         "When the country database was built by its maker; absent without one.";
     CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener", "name"]
         "When the certificate expires that a listener serves now, by each name of it.";
-    HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" []
-        "Handshakes of TLS (and of HTTP/2 behind it) with clients that failed, on all listeners: probes, plain requests to a TLS port, scanners, clients that do not trust the certificate.";
+    CONNECTIONS: Gauge "portcullis_connections" ["listener"]
+        "Open connections of clients.";
+    ACCEPTED: Counter "portcullis_connections_accepted_total" ["listener"]
+        "Connections that were accepted.";
+    CLOSED: Counter "portcullis_connections_closed_total" ["listener", "reason"]
+        "Connections by why they ended: ended (by the client, or with an answer), idle, address-limit, handshake-time, proxy-header, handshake, head-max (431), head-time (408), malformed-streams, unsent (it held most of what clients leave unread), drain (idle when the process ended).";
+    HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" ["listener", "reason"]
+        "Handshakes of TLS with clients that failed: gone, timeout, plain-request, not-tls, alert (the client refused, for instance for the certificate), protocol.";
+    ACCEPT_PAUSES: Counter "portcullis_accept_pauses_total" ["listener", "reason"]
+        "Times when nothing was accepted for a while: connections (as many as the process may have), exhausted (no descriptors or memory).";
+    STREAMS_REFUSED: Counter "portcullis_http2_streams_refused_total" ["listener"]
+        "Streams of HTTP/2 refused before they were looked at: more at once than `streams-before-grant`, or the connection leaves too much unread.";
+    ANSWERS_UNREAD: Counter "portcullis_answers_unread_total" ["listener"]
+        "Refusals over HTTP/2 that a client did not take within `stall`; their streams were reset.";
+    UNSENT: Gauge "portcullis_unsent_bytes" []
+        "Bytes of answers that wait for clients to take them.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]

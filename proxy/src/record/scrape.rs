@@ -7,6 +7,7 @@ use portcullis_policy::model::PolicyState;
 
 use super::app_metrics::AppMetrics;
 use super::exposition::Page;
+use super::listeners::ListenerCounters;
 use super::names;
 use super::policy_counters::{RESULTS, cell_of};
 
@@ -35,8 +36,8 @@ pub struct Serving<'s> {
     pub log_entries: [u64; 4],
     /// Lines of the access log: written, dropped, failed.
     pub access_entries: [u64; 3],
-    /// TLS handshakes with clients that failed.
-    pub handshakes_failed: u64,
+    /// The counters of every listener.
+    pub listeners: &'s [ListenerCounters],
 }
 
 /// A policy at the moment of a scrape.

@@ -31,7 +31,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
         cached: 0,
         log_entries: [0; 4],
         access_entries: [0; 3],
-        handshakes_failed: 0,
+        listeners: &[],
     }
 }
 

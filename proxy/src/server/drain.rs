@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep_until};
 
-use super::accept::Open;
 use super::error::End;
 use super::handover::Successor;
 use super::notify;
 use super::signals::{Signals, Wish};
 use crate::admin::Left;
+use crate::listener::{SeatCounts, Seats};
 
 /// How often the successor hears what is left.
 const REPORT: Duration = Duration::from_millis(250);
@@ -25,14 +25,14 @@ pub(super) enum Cause {
 }
 
 /// Waits until nothing is left, or `grace` is over, or somebody has no more patience.
-pub(super) async fn drain(cause: &Cause, grace: Duration, open: &Open, signals: &mut Signals) -> End {
+pub(super) async fn drain(cause: &Cause, grace: Duration, seats: &Seats, signals: &mut Signals) -> End {
     let end = Instant::now() + grace;
     let mut reports = interval(REPORT);
     // `systemctl stop` sends SIGTERM to both processes of a hand-over: to this one it is the first.
     let mut asked = matches!(cause, Cause::Asked);
     let why = loop {
         tokio::select! {
-            () = open.none_left() => {
+            () = seats.emptied() => {
                 tracing::info!("everything under way is finished");
                 return End::Finished;
             }
@@ -46,7 +46,7 @@ pub(super) async fn drain(cause: &Cause, grace: Duration, open: &Open, signals: 
                 }
             },
             _ = reports.tick() => {
-                let left = open.left();
+                let left = left(seats);
                 match cause {
                     Cause::Succeeded(successor) => successor.draining(left).await,
                     Cause::Asked => notify::status(&format!("draining: {}", in_words(left))),
@@ -54,7 +54,18 @@ pub(super) async fn drain(cause: &Cause, grace: Duration, open: &Open, signals: 
             }
         }
     };
-    cut(why, open.left())
+    cut(why, left(seats))
+}
+
+/// What is under way.
+pub(super) fn left(seats: &Seats) -> Left {
+    let SeatCounts { connections, requests, streams, websockets } = seats.counts();
+    Left {
+        connections: connections as u64,
+        http1_requests: requests as u64,
+        http2_requests: streams as u64,
+        websockets: websockets as u64,
+    }
 }
 
 /// Says what ends unfinished.

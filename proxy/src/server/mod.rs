@@ -4,7 +4,6 @@
 //! threads: one for signals and the hand-over (the caller's), one for each worker, one for what runs beside requests,
 //! and one for the admin listener, which answers whatever the others do.
 
-mod accept;
 mod drain;
 mod error;
 mod handover;
@@ -23,8 +22,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::apps::HttpServerOptions;
-use pingora::listeners::tls::Acceptor;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_config::settings::Server;
@@ -34,7 +31,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 pub use error::{End, ServeError};
 pub use process::{Process, prepare_process};
 
-use self::accept::Open;
 use self::drain::{Cause, drain};
 use self::handover::{Given, Predecessor, Taken, UpgradeSocket, wait_for_successor};
 use self::pid_file::PidFile;
@@ -45,8 +41,8 @@ use self::spawn::Spawned;
 use crate::admin::{self, Admin, Neighbour, NeighbourState, Phase, Status};
 use crate::background::{Background, ReloadRequest, spawn_low_priority};
 use crate::gateway::Gateway;
+use crate::listener::{self, Door, Seats};
 use crate::preflight;
-use crate::received::InspectingServer;
 use crate::record::Handover;
 use crate::state::State;
 
@@ -75,7 +71,7 @@ struct Serving {
     upgrade_socket: Option<UpgradeSocket>,
     given: Given,
     predecessor: Option<Predecessor>,
-    open: Arc<Open>,
+    seats: Arc<Seats>,
     /// Turns true when nothing is accepted any more.
     drain: watch::Sender<bool>,
     /// Turns true when somebody else answers at the admin listener.
@@ -152,9 +148,7 @@ impl Begin<'_> {
             );
         }
         let mut sockets = Vec::new();
-        let mut tls = Vec::new();
         for listener in &self.settings.listeners {
-            tls.push(accept::acceptor(listener)?);
             sockets.push(inherited.take_or_bind(listener.address)?);
         }
         let admin = inherited.take_or_bind(self.settings.admin)?;
@@ -175,14 +169,14 @@ impl Begin<'_> {
         if let Some(companion) = start.companion {
             self.runtimes.beside().spawn(companion(self.ending.clone()));
         }
-        let (open, drain) = self.listen(sockets, tls);
+        let (seats, drain) = self.listen(sockets);
         self.status.enter(Phase::Serving);
         for listener in &self.settings.listeners {
             let tls = listener.tls.is_some();
             tracing::info!(address = %listener.address, tls, "listening");
         }
         tracing::info!(address = %self.settings.admin, "the admin listener answers");
-        Ok(Serving { pid_file, upgrade_socket, given, predecessor, open, drain, admin_end, reloads })
+        Ok(Serving { pid_file, upgrade_socket, given, predecessor, seats, drain, admin_end, reloads })
     }
 
     /// Asks for the sockets once this process can do what the other one can.
@@ -221,29 +215,32 @@ impl Begin<'_> {
     }
 
     /// Takes connections in.
-    fn listen(
-        &self,
-        sockets: Vec<TcpListener>,
-        tls: Vec<Option<Acceptor>>,
-    ) -> (Arc<Open>, watch::Sender<bool>) {
+    fn listen(&self, sockets: Vec<TcpListener>) -> (Arc<Seats>, watch::Sender<bool>) {
         let conf = Arc::new(ServerConf {
             upstream_keepalive_pool_size: self.settings.upstream_pool,
             max_retries: crate::upstream::ATTEMPTS_MAX,
             ..ServerConf::default()
         });
-        let mut requests = http_proxy(&conf, Gateway::new(self.state));
-        let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(self.settings.client_idle);
-        requests.server_options = Some(options);
-        let app = Arc::new(InspectingServer::new(requests));
-        let open = Arc::new(Open::default());
+        let app = Arc::new(http_proxy(&conf, Gateway::new(self.state)));
+        let seats = Seats::new(listener::connections_max(self.settings.limits.connections));
         let (drain, draining) = watch::channel(false);
         let workers = self.runtimes.workers();
-        for ((socket, tls), worker) in sockets.into_iter().zip(tls).zip(workers.iter().cycle()) {
-            let (app, open) = (Arc::clone(&app), Arc::clone(&open));
-            worker.spawn(accept::serve(socket, tls, app, workers.to_vec(), open, draining.clone()));
+        for (index, (socket, worker)) in sockets.into_iter().zip(workers.iter().cycle()).enumerate() {
+            let door = Door {
+                index,
+                state: self.state,
+                app: Arc::clone(&app),
+                seats: Arc::clone(&seats),
+                workers: workers.to_vec(),
+                drain: draining.clone(),
+            };
+            worker.spawn(async move {
+                if let Err(problem) = listener::serve(socket, door).await {
+                    tracing::error!(index, %problem, "a listener ended");
+                }
+            });
         }
-        (open, drain)
+        (seats, drain)
     }
 }
 
@@ -272,14 +269,14 @@ async fn live(
     signals: &mut Signals,
     program: Option<&std::path::PathBuf>,
 ) -> Result<End, ServeError> {
-    let Serving { mut pid_file, upgrade_socket, given, predecessor, open, drain: stop, admin_end, reloads } =
+    let Serving { mut pid_file, upgrade_socket, given, predecessor, seats, drain: stop, admin_end, reloads } =
         serving;
     let (state, status, settings) = (begin.state, begin.status, begin.settings);
     if let Some(mut predecessor) = predecessor {
         if let Err(problem) = predecessor.serving().await {
             // The other one goes on: what was taken in meanwhile is finished.
             stop.send_replace(true);
-            drain(&Cause::Asked, settings.grace, &open, signals).await;
+            drain(&Cause::Asked, settings.grace, &seats, signals).await;
             return Err(problem);
         }
         state.metrics.handover(Handover::Taken);
@@ -333,7 +330,7 @@ async fn live(
                 tracing::info!(delay = ?settings.pre_stop_delay, "SIGTERM: `/readyz` says no; connections are still taken");
                 if delay(settings.pre_stop_delay, signals).await {
                     stop.send_replace(true);
-                    return Ok(drain::cut("a second signal", open.left()));
+                    return Ok(drain::cut("a second signal", drain::left(&seats)));
                 }
             }
         }
@@ -341,7 +338,7 @@ async fn live(
     status.enter(Phase::Draining);
     tracing::info!(grace = ?settings.grace, "nothing new is taken; what is under way may finish");
     stop.send_replace(true);
-    Ok(drain(&cause, settings.grace, &open, signals).await)
+    Ok(drain(&cause, settings.grace, &seats, signals).await)
 }
 
 /// Whether a second signal ended the wait.

@@ -21,7 +21,8 @@ use crate::denial::Denials;
 use crate::limit::Limits;
 use crate::process_log;
 use crate::record::{
-    AppMetrics, DecisionLog, Format, IssuerReading, Metrics, PolicyCounters, PolicyReading, Serving,
+    AppMetrics, DecisionLog, Format, IssuerReading, ListenerCounters, Metrics, PolicyCounters, PolicyReading,
+    Serving,
 };
 use crate::route::Routes;
 use crate::tls::{self, Tls};
@@ -83,6 +84,8 @@ pub struct State {
     pub metrics: Metrics,
     /// The decision log.
     pub log: DecisionLog,
+    /// Counters of the listeners that the process started with.
+    pub listeners: Vec<ListenerCounters>,
     // Held by reloads alone, never by a request.
     reloading: Mutex<()>,
     /// Snapshots that no new request takes; see [`State::drop_retired`].
@@ -261,9 +264,13 @@ impl State {
         let config = read_to_serve(path)?;
         let metrics = Metrics::new();
         let log = DecisionLog::open(&config.server.decision_log).map_err(StateError::Log)?;
+        let listeners = config.server.listeners.iter();
+        let listeners =
+            listeners.map(|listener| ListenerCounters::new(listener.address.to_string())).collect();
         let (snapshot, compile) = build(config, Generation(1), None)?;
         metrics.reloaded(unix_now(), compile);
         Ok(Self {
+            listeners,
             path: path.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
@@ -367,7 +374,7 @@ impl State {
             cached: self.cache.len(),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
-            handshakes_failed: process_log::handshakes_failed(),
+            listeners: &self.listeners,
         };
         self.metrics.page(&serving, format)
     }

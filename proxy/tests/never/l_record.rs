@@ -387,8 +387,15 @@ fn never_n95_a_probe_of_a_tls_port_writes_a_line() {
         stream.shutdown(Shutdown::Write).unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
     }
-    let failed = "portcullis_tls_handshake_failures_total";
-    world.wait_for("the handshakes to be counted", |world| world.metric(failed) >= 3.0);
+    let failed = |world: &World, why: &str| {
+        let listener = &world.tls;
+        world.metric(&format!(
+            "portcullis_tls_handshake_failures_total{{listener=\"{listener}\",reason=\"{why}\"}}"
+        ))
+    };
+    world.wait_for("the handshakes to be counted", |world| {
+        ["gone", "plain-request", "protocol"].into_iter().all(|why| failed(world, why) >= 1.0)
+    });
     assert!(!world.said().contains("andshake"), "{}", world.said());
 }
 

@@ -28,6 +28,7 @@ mod l_record;
 mod l_upstream;
 mod ledger;
 mod m_tools;
+mod n_door;
 mod n_limits;
 mod o_process;
 

@@ -99,6 +99,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("proxy/background", &["state", "token"]),
+    ("proxy/listener", &["admit", "record", "state", "tls"]),
     (
         "proxy/exchange",
         &[
@@ -108,6 +109,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "denial",
             "failure",
             "limit",
+            "listener",
             "record",
             "refusal",
             "state",
@@ -115,7 +117,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/received", &["admit"]),
     (
         "proxy/gateway",
         &[
@@ -125,7 +126,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "exchange",
             "failure",
             "limit",
-            "received",
+            "listener",
             "record",
             "refusal",
             "state",
@@ -140,9 +141,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "admin",
             "background",
             "gateway",
+            "listener",
             "preflight",
             "process_log",
-            "received",
             "record",
             "state",
             "upstream",
@@ -169,7 +170,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms that speak pingora.
-const PINGORA: [&str; 4] = ["proxy/gateway", "proxy/received", "proxy/server", "proxy/upstream"];
+const PINGORA: [&str; 4] = ["proxy/gateway", "proxy/listener", "proxy/server", "proxy/upstream"];
 
 /// Imports that break a law and are still to be cut.
 const KNOWN: &[(&str, &str)] = &[];

@@ -79,6 +79,16 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
             upstream_pool: 0,
             body_bytes_max: 0,
             limits: settings::Limits {
+                connections: None,
+                connections_per_address: 512,
+                head_bytes_max: 48 << 10,
+                head_time: std::time::Duration::from_secs(15),
+                handshake_time: std::time::Duration::from_secs(10),
+                streams_before_grant: 16,
+                streams: 100,
+                unsent_per_connection: 1 << 20,
+                unsent: 64 << 20,
+                stall: std::time::Duration::from_secs(5),
                 failed_verifications: settings::Rate {
                     count: 1,
                     per: std::time::Duration::from_secs(1),

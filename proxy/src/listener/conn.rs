@@ -1,0 +1,487 @@
+//! The one type of a client's connection that pingora is given: plain or TLS. It gathers what is written, so that head
+//! and body of an answer leave together, has what is received over HTTP/1 watched, and limits each head while it
+//! is read.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    UniqueID,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+
+use super::budget::Unsent;
+use super::connection::Connection;
+use super::inspection::{Framing, Inspection, Malformed, Next};
+use super::seats::Seat;
+use super::signal::Kind;
+use super::wire::Wire;
+use crate::record::Closed;
+
+/// What is gathered for a client before it is sent: head and body of a denial leave together, for a second packet
+/// costs more than the page.
+const WRITE_BYTES: usize = 8 << 10;
+/// How long, and for how many bytes, a closed connection is read on when its client may still be sending: what is not
+/// read would make the kernel reset the connection, and the client would lose the answer that it was sent.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 64 << 10;
+
+/// Limits of a head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadLimits {
+    /// Bytes that are read of it.
+    pub(super) bytes: usize,
+    /// How long it may take from its first byte.
+    pub(super) time: Duration,
+}
+
+#[derive(Debug)]
+pub(super) enum Io {
+    Plain(Wire),
+    Tls(Box<TlsStream<Wire>>),
+    /// It was given away to be closed.
+    Gone,
+}
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    io: Io,
+    /// Of HTTP/1 alone; HTTP/2 has lengths for everything, and no lines. Nobody else has it while bytes are read.
+    inspection: Option<Mutex<Inspection>>,
+    limits: HeadLimits,
+    /// Armed when a head is incomplete and nothing comes.
+    head_timer: Option<Pin<Box<Sleep>>>,
+    out: Vec<u8>,
+    /// How much of `out` is sent.
+    sent: usize,
+    has_written: bool,
+    connection: Arc<Connection>,
+    /// Of HTTP/1, what the socket does not take; over HTTP/2 it is counted by stream.
+    unsent: Option<Unsent>,
+    digest: Arc<ProxyDigest>,
+    seat: Option<Seat>,
+}
+
+impl Conn {
+    pub(super) fn new(
+        io: Io,
+        is_http2: bool,
+        limits: HeadLimits,
+        connection: Arc<Connection>,
+        seat: Seat,
+    ) -> io::Result<Self> {
+        let response = ResponseHeader::build(200, Some(0)).map_err(io::Error::other)?;
+        let user_data: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
+        Ok(Self {
+            io,
+            inspection: (!is_http2).then(Mutex::default),
+            limits,
+            head_timer: None,
+            out: Vec::new(),
+            sent: 0,
+            has_written: false,
+            connection,
+            unsent: None,
+            digest: Arc::new(ProxyDigest::new(Box::new(response), Some(user_data))),
+            seat: Some(seat),
+        })
+    }
+
+    /// The connection of a session, if it speaks HTTP/1.
+    pub(crate) fn of(session: &ServerSession) -> Option<&Self> {
+        (**session.stream()?).as_any().downcast_ref()
+    }
+
+    /// Looks at the head, and at what came with the end of it.
+    pub(crate) fn head<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        match &self.inspection {
+            Some(inspection) => look(inspection.lock().head()),
+            None => look(&[]),
+        }
+    }
+
+    /// The head is judged: what follows its `head_bytes` is the body. `false` when its beginning, which came already, is
+    /// wrong.
+    pub(crate) fn expect_body(&self, head_bytes: usize, framing: Framing) -> bool {
+        self.inspection.as_ref().is_none_or(|inspection| inspection.lock().expect_body(head_bytes, framing))
+    }
+
+    /// The app has agreed to speak another protocol: what the client sends passes from here on, and not before.
+    pub(crate) fn switch_protocol(&self) {
+        self.connection.signal.set_kind(Kind::WebSocket);
+        if let Some(inspection) = &self.inspection {
+            inspection.lock().pass_all();
+        }
+    }
+
+    /// Whether a line of the chunked body was wrong; nothing of it passes then.
+    pub(crate) fn has_malformed_chunks(&self) -> bool {
+        self.inspection.as_ref().is_some_and(|inspection| inspection.lock().is_malformed())
+    }
+
+    /// The next request begins.
+    pub(super) fn expect_head(&self) {
+        if let Some(inspection) = &self.inspection {
+            inspection.lock().expect_head();
+        }
+    }
+
+    /// Nobody knows when the next request comes.
+    pub(super) fn shrink(&self) {
+        if let Some(inspection) = &self.inspection {
+            inspection.lock().shrink();
+        }
+    }
+
+    /// Whether something can be read; for the last who asked it is woken.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.inspection.as_ref().is_some_and(|inspection| inspection.lock().has_bytes()) {
+            return Poll::Ready(());
+        }
+        let wire = match &self.io {
+            Io::Plain(wire) => wire,
+            // Bytes that rustls holds decrypted already.
+            Io::Tls(tls) if !tls.get_ref().1.wants_read() => return Poll::Ready(()),
+            Io::Tls(tls) => tls.get_ref().0,
+            Io::Gone => return Poll::Ready(()),
+        };
+        if !wire.prefix().is_empty() {
+            return Poll::Ready(());
+        }
+        // A socket that failed is to be read too.
+        wire.socket.poll_read_ready(cx).map(drop)
+    }
+
+    /// Gives the client up: it is sent this answer, and the connection ends.
+    fn give_up(&mut self, cx: &mut Context<'_>, answer: &[u8], why: &'static str) -> io::Error {
+        self.out.extend_from_slice(answer);
+        // What cannot be sent at once is sent when the connection is closed.
+        let _ = self.poll_send(cx);
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    }
+
+    /// Whether a head has taken too long; its time begins when nothing comes for the first time.
+    fn poll_head_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let time = self.limits.time;
+        let timer = self.head_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        timer.as_mut().poll(cx)
+    }
+
+    /// The client does not take so many bytes for now.
+    fn count_unsent(&mut self, bytes: usize) {
+        let connection = &self.connection;
+        self.unsent.get_or_insert_with(|| connection.nothing_unsent()).set(bytes as u64);
+    }
+
+    /// Sends what was gathered.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            let Poll::Ready(sent) = self.io.poll_write(cx, rest) else {
+                let left = rest.len();
+                self.count_unsent(left);
+                return Poll::Pending;
+            };
+            match sent? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.sent += count,
+            }
+        }
+        self.sent = 0;
+        // An idle connection holds no buffer.
+        self.out = Vec::new();
+        self.unsent = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Io {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(wire) => Pin::new(wire).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// As [`poll_read`](Self::poll_read), for at most `room` bytes.
+    fn poll_read_at_most(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() <= room {
+            return self.poll_read(cx, buf);
+        }
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(self.poll_read(cx, &mut part))?;
+        let count = part.filled().len();
+        buf.advance(count);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(wire) => Pin::new(wire).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            // A socket has nothing to flush.
+            Self::Plain(_) | Self::Gone => Poll::Ready(Ok(())),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(wire) => Pin::new(wire).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn socket(&self) -> Option<&tokio::net::TcpStream> {
+        match self {
+            Self::Plain(wire) => Some(&wire.socket),
+            Self::Tls(tls) => Some(&tls.get_ref().0.socket),
+            Self::Gone => None,
+        }
+    }
+}
+
+const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain\r\nContent-Length: 46\r\nConnection: close\r\n\r\nThe head of this request is larger than taken.";
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\nContent-Length: 39\r\nConnection: close\r\n\r\nThe head of this request took too long.";
+
+impl AsyncRead for Conn {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let Some(inspection) = this.inspection.as_mut().map(Mutex::get_mut) else {
+            return this.io.poll_read(cx, buf);
+        };
+        if inspection.give_encoded(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let Next::Read(mut room) = inspection.next() else {
+            // Whether the client goes away is all that may be learned now.
+            if inspection.has_bytes() {
+                return Poll::Pending;
+            }
+            ready!(this.io.poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
+            inspection.hold(buf, before);
+            return Poll::Pending;
+        };
+        let head_received = inspection.head_received();
+        if let Some(received) = head_received {
+            room = this.limits.bytes.saturating_sub(received);
+            if room == 0 {
+                this.connection.signal.ends_for(Closed::HeadMax);
+                return Poll::Ready(Err(this.give_up(cx, TOO_LARGE, "the head is too large")));
+            }
+        }
+        match inspection.give_held(room, buf) {
+            Ok(true) => return Poll::Ready(Ok(())),
+            Ok(false) => {}
+            Err(Malformed) => {
+                buf.set_filled(before);
+                return Poll::Ready(Err(malformed()));
+            }
+        }
+        if this.io.poll_read_at_most(cx, room, buf)?.is_pending() {
+            let Some(received) = head_received else { return Poll::Pending };
+            ready!(this.poll_head_time(cx));
+            this.connection.signal.ends_for(Closed::HeadTime);
+            let answer = if received == 0 { &[] } else { TOO_SLOW };
+            return Poll::Ready(Err(this.give_up(cx, answer, "the head takes too long")));
+        }
+        if inspection.receive(buf, before).is_err() {
+            buf.set_filled(before);
+            return Poll::Ready(Err(malformed()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a line of the chunked body is wrong")
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.has_written = true;
+        if this.inspection.is_none() {
+            // HTTP/2 gathers by itself.
+            return this.io.poll_write(cx, bytes);
+        }
+        if this.out.len() + bytes.len() > WRITE_BYTES {
+            ready!(this.poll_send(cx))?;
+            if bytes.len() >= WRITE_BYTES {
+                let sent = this.io.poll_write(cx, bytes);
+                if sent.is_pending() {
+                    this.count_unsent(bytes.len());
+                } else {
+                    this.unsent = None;
+                }
+                return sent;
+            }
+        }
+        if this.out.capacity() == 0 {
+            this.out.reserve_exact(WRITE_BYTES);
+        }
+        this.out.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        match &mut this.io {
+            Io::Plain(wire) if this.inspection.is_none() => {
+                this.has_written = true;
+                Pin::new(wire).poll_write_vectored(cx, bytes)
+            }
+            Io::Tls(tls) if this.inspection.is_none() => {
+                this.has_written = true;
+                Pin::new(tls).poll_write_vectored(cx, bytes)
+            }
+            _ => {
+                let first = bytes.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+                Pin::new(this).poll_write(cx, first)
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inspection.is_none()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.out.is_empty() {
+            ready!(this.poll_send(cx))?;
+        }
+        this.io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        this.io.poll_shutdown(cx)
+    }
+}
+
+impl Drop for Conn {
+    /// Wherever a connection is given up, what was written for its client is sent, and what the client may still be
+    /// sending is read for a moment.
+    fn drop(&mut self) {
+        if self.connection.signal.is_cut() {
+            return;
+        }
+        let is_unfinished =
+            self.inspection.as_mut().is_some_and(|inspection| inspection.get_mut().is_unfinished());
+        let owes = !self.out.is_empty();
+        if !owes && !(is_unfinished && self.has_written) {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let io = std::mem::replace(&mut self.io, Io::Gone);
+        let out = std::mem::take(&mut self.out).split_off(self.sent);
+        let seat = self.seat.take();
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(LINGER, linger(io, &out)).await;
+            drop(seat);
+        });
+    }
+}
+
+/// Sends what is left, says that it was the last, and reads on.
+pub(super) async fn linger(io: Io, rest: &[u8]) -> io::Result<()> {
+    async fn close(mut io: impl AsyncRead + AsyncWrite + Unpin, rest: &[u8]) -> io::Result<()> {
+        io.write_all(rest).await?;
+        io.shutdown().await?;
+        let mut scrap = [0; 2048];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match io.read(&mut scrap).await? {
+                0 => return Ok(()),
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok(())
+    }
+    match io {
+        Io::Plain(wire) => close(wire, rest).await,
+        Io::Tls(tls) => close(*tls, rest).await,
+        Io::Gone => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Shutdown for Conn {
+    async fn shutdown(&mut self) {
+        // A client that takes nothing more is not waited for.
+        let _ = tokio::time::timeout(LINGER, tokio::io::AsyncWriteExt::shutdown(self)).await;
+    }
+}
+
+impl UniqueID for Conn {
+    fn id(&self) -> i32 {
+        self.io.socket().map_or(-1, |socket| socket.as_raw_fd())
+    }
+}
+
+impl Ssl for Conn {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        None
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        Some(if self.inspection.is_some() { ALPN::H1 } else { ALPN::H2 })
+    }
+}
+
+// What the hooks must know is in the proxy digest; nobody asks for the others.
+impl GetTimingDigest for Conn {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Conn {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+impl GetSocketDigest for Conn {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for Conn {}

@@ -1,0 +1,124 @@
+//! What is known of a connection, for everybody who handles a request that comes on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::SendStream;
+use pingora::protocols::http::ServerSession;
+
+use super::budget::{Budget, Unsent};
+use super::signal::Signal;
+use super::streams::{Stream, Streams};
+use crate::record::ListenerCounters;
+use crate::tls::Handshake;
+
+/// One client's connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Which of the configured listeners took it in.
+    pub(crate) listener: usize,
+    /// The client: what a PROXY header says, where one is demanded.
+    pub(crate) peer: SocketAddr,
+    /// Where the client connected to.
+    pub(crate) local: SocketAddr,
+    /// What the handshake of TLS showed; `None` is plain.
+    pub(crate) handshake: Option<Arc<Handshake>>,
+    pub(super) signal: Arc<Signal>,
+    pub(super) streams: Arc<Streams>,
+    /// What its listener counts.
+    pub(super) counters: &'static ListenerCounters,
+    budget: Budget,
+    stall: Duration,
+    granted: AtomicBool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        listener: usize,
+        (peer, local): (SocketAddr, SocketAddr),
+        handshake: Option<Arc<Handshake>>,
+        signal: Arc<Signal>,
+        counters: &'static ListenerCounters,
+        budget: Budget,
+        stall: Duration,
+    ) -> Self {
+        let streams = Arc::default();
+        let granted = AtomicBool::new(false);
+        Self { listener, peer, local, handshake, signal, streams, counters, budget, stall, granted }
+    }
+
+    /// The connection that a session's request came on; `None` is a fault of ours.
+    pub(crate) fn of(session: &ServerSession) -> Option<&Arc<Self>> {
+        session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
+    }
+
+    /// Whether the process ends: what is answered now is the last on this connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.signal.is_draining()
+    }
+
+    /// How long an answer of ours may be left unread.
+    pub(crate) const fn stall(&self) -> Duration {
+        self.stall
+    }
+
+    /// A request that came on it was let in.
+    pub(crate) fn grant(&self) {
+        if !self.is_granted() {
+            self.granted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request that came on it was let in.
+    pub(super) fn is_granted(&self) -> bool {
+        self.granted.load(Ordering::Relaxed)
+    }
+
+    /// Nothing that the client has not taken yet, to be counted.
+    pub(crate) fn nothing_unsent(&self) -> Unsent {
+        Unsent::new(Arc::clone(&self.signal), self.budget.clone())
+    }
+
+    /// Whether its client leaves more unread than one connection may.
+    pub(super) fn is_over_budget(&self) -> bool {
+        self.budget.is_over(&self.signal)
+    }
+
+    /// Sends the body of a refusal over HTTP/2, beside the request, which may end: while a client takes nothing, the
+    /// request would take ten times the memory of its answer.
+    pub(crate) fn send_beside(&self, mut body: SendStream<Bytes>, bytes: Bytes) {
+        body.reserve_capacity(bytes.len());
+        if body.capacity() >= bytes.len() {
+            // A stream that is gone takes nothing, and nobody waits for it.
+            let _ = body.send_data(bytes, true);
+            return;
+        }
+        let mut unsent = self.nothing_unsent();
+        unsent.set(bytes.len() as u64);
+        let stream = Stream::begin(&self.streams);
+        let (stall, counters) = (self.stall, self.counters);
+        tokio::spawn(async move {
+            let sent = tokio::time::timeout(stall, send_all(&mut body, bytes)).await;
+            if sent.is_err() {
+                counters.answer_unread();
+                body.send_reset(h2::Reason::CANCEL);
+            }
+            drop((unsent, stream));
+        });
+    }
+}
+
+/// Sends bytes as the client takes them.
+async fn send_all(body: &mut SendStream<Bytes>, mut bytes: Bytes) {
+    while !bytes.is_empty() {
+        body.reserve_capacity(bytes.len());
+        let Some(Ok(room)) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await else { return };
+        let piece = bytes.split_to(room.min(bytes.len()));
+        if body.send_data(piece, bytes.is_empty()).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! One connection of HTTP/2, from its preface until its last stream has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
+use pingora::protocols::{Digest, GetProxyDigest as _};
+use pingora::server::ShutdownWatch;
+use portcullis_config::settings::Limits;
+use tokio::time::{Instant, timeout_at};
+
+use super::app::ConnApp;
+use super::conn::Conn;
+use super::connection::Connection;
+use super::signal::Draining;
+use super::streams::Stream;
+use crate::record::Closed;
+
+/// Malformed streams that a connection may open, as pingora's own loop counts them.
+const MALFORMED_STREAMS_MAX: usize = 32;
+
+/// Bytes of an answer that are gathered for one stream beyond what its client takes.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// Serves a connection; its preface must be there by `deadline`.
+pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
+    conn: Conn,
+    app: Arc<ConnApp<P>>,
+    connection: &Connection,
+    shutdown: ShutdownWatch,
+    limits: &Limits,
+    idle: Duration,
+    deadline: Instant,
+) {
+    let digest = Arc::new(Digest {
+        ssl_digest: None,
+        timing_digest: Vec::new(),
+        proxy_digest: conn.get_proxy_digest(),
+        socket_digest: None,
+    });
+    let mut options = default_h2_options();
+    options.max_concurrent_streams(limits.streams).max_send_buffer_size(SEND_BUFFER_BYTES);
+    let mut http2 = match timeout_at(deadline, handshake(Box::new(conn), Some(options))).await {
+        Ok(Ok(http2)) => http2,
+        Ok(Err(_)) => return,
+        Err(_) => return connection.signal.ends_for(Closed::HandshakeTime),
+    };
+    let streams = &connection.streams;
+    let mut is_draining = false;
+    let mut malformed = 0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = Draining(&connection.signal), if !is_draining => {
+                http2.graceful_shutdown();
+                is_draining = true;
+                continue;
+            }
+            accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
+            () = streams.idle(idle) => return connection.signal.ends_for(Closed::Idle),
+        };
+        match accepted {
+            // Most clients close the socket without a word.
+            Err(_) | Ok(None) => return,
+            Ok(Some(H2Accept::Rejected)) => {
+                malformed += 1;
+                if malformed >= MALFORMED_STREAMS_MAX {
+                    return connection.signal.ends_for(Closed::Malformed);
+                }
+            }
+            Ok(Some(H2Accept::Session(mut session))) => {
+                let max = if connection.is_granted() { limits.streams } else { limits.streams_before_grant };
+                if streams.open() >= max || connection.is_over_budget() {
+                    connection.counters.stream_refused();
+                    // Nothing of it was handled: the client may ask again (RFC 9113, section 8.7).
+                    session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
+                    continue;
+                }
+                let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+                let stream = Stream::begin(streams);
+                tokio::spawn(async move {
+                    app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+                    drop(stream);
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The outer door: takes connections in, and hands what comes on them to pingora, request by request. Pingora's own
+//! listeners give no deadline to a head, no limit to what one address holds, no PROXY header before plain HTTP, and
+//! no drain that waits for requests; so the way of a connection up to its requests is ours.
+//!
+//! In this order: a permit, accept, a seat of the address, the PROXY header, TLS or not, the handshake, HTTP/1 or
+//! HTTP/2; from then on [`Conn`] limits each head while it is read, and [`Connection`] says what the hooks must know.
+
+mod accept;
+mod app;
+mod arrival;
+mod budget;
+mod conn;
+mod connection;
+mod http2;
+mod inspection;
+mod proxy_header;
+mod seats;
+mod signal;
+mod streams;
+mod wire;
+
+pub use accept::{Door, serve};
+pub(crate) use budget::Unsent;
+pub(crate) use conn::Conn;
+pub(crate) use connection::Connection;
+pub(crate) use inspection::Framing;
+pub use seats::{SeatCounts, Seats, connections_max};

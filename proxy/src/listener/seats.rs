@@ -1,0 +1,208 @@
+//! Who is connected: a seat for each connection, from accept until its socket is closed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::signal::{Kind, Signal};
+use crate::record::{Closed, ListenerCounters};
+
+/// Descriptors that are left for everything else: upstreams, the admin listener, keys, files.
+const DESCRIPTORS_LEFT: usize = 64;
+
+/// How many connections the process may have: as configured, or 80 % of its descriptors.
+#[must_use]
+pub fn connections_max(configured: Option<usize>) -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let descriptors = descriptors.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    let by_descriptors = (descriptors / 5 * 4).min(descriptors.saturating_sub(DESCRIPTORS_LEFT)).max(1);
+    configured.unwrap_or(by_descriptors)
+}
+
+/// The seats of the process.
+#[derive(Debug)]
+pub struct Seats {
+    permits: Arc<Semaphore>,
+    addresses: Mutex<AHashMap<IpAddr, u32>>,
+    taken: Mutex<AHashMap<u64, Arc<Signal>>>,
+    next: AtomicU64,
+    draining: AtomicBool,
+    emptied: Notify,
+}
+
+/// How many connections there are, by what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeatCounts {
+    /// All of them.
+    pub connections: usize,
+    /// Requests under way on connections of HTTP/1.
+    pub requests: usize,
+    /// Streams under way on connections of HTTP/2.
+    pub streams: usize,
+    /// Connections that have become WebSockets.
+    pub websockets: usize,
+}
+
+impl Seats {
+    /// So many seats.
+    #[must_use]
+    pub fn new(connections_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            permits: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
+            addresses: Mutex::default(),
+            taken: Mutex::default(),
+            next: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+            emptied: Notify::new(),
+        })
+    }
+
+    /// Waits until one more connection may be there.
+    pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    /// One more connection, if it may be there.
+    pub(super) fn permit_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// A connection takes a seat.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        counters: &'static ListenerCounters,
+    ) -> Seat {
+        counters.accepted();
+        let signal = Arc::new(Signal::default());
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.taken.lock().insert(number, Arc::clone(&signal));
+        // After it is in the table: who drains sees either the mark here or the entry there.
+        if self.draining.load(Ordering::SeqCst) {
+            signal.drain();
+        }
+        Seat { seats: Arc::clone(self), number, signal, address: None, counters, _permit: permit }
+    }
+
+    /// Says to all connections that the process ends.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        for signal in self.taken.lock().values() {
+            signal.drain();
+        }
+    }
+
+    /// Cuts all connections; how many they were.
+    pub fn cut(&self) -> usize {
+        let taken = self.taken.lock();
+        taken.values().for_each(|signal| signal.cut());
+        taken.len()
+    }
+
+    /// Waits until nobody is connected.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.taken.lock().is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn counts(&self) -> SeatCounts {
+        let mut counts = SeatCounts::default();
+        for signal in self.taken.lock().values() {
+            counts.connections += 1;
+            let under_way = signal.requests() as usize;
+            match signal.kind() {
+                Kind::Arriving => {}
+                Kind::Http1 => counts.requests += under_way,
+                Kind::Http2 => counts.streams += under_way,
+                Kind::WebSocket => counts.websockets += 1,
+            }
+        }
+        counts
+    }
+
+    /// Cuts the connection that holds most of what clients leave unread, if that is more than `max` in all.
+    pub(super) fn cut_largest(&self, max: u64) {
+        let taken = self.taken.lock();
+        let held = |signal: &Arc<Signal>| signal.unsent.load(Ordering::Relaxed);
+        // What was cut a moment ago still counts in the total.
+        let others = || taken.values().filter(|signal| !signal.is_cut());
+        if others().map(held).sum::<u64>() <= max {
+            return;
+        }
+        if let Some(largest) = others().max_by_key(|signal| held(signal)) {
+            largest.ends_for(Closed::Unsent);
+            largest.cut();
+        }
+    }
+
+    fn leave(&self, number: u64) {
+        let mut taken = self.taken.lock();
+        taken.remove(&number);
+        if taken.is_empty() {
+            drop(taken);
+            self.emptied.notify_waiters();
+        }
+    }
+}
+
+/// A network whose connections are counted together: whoever has one address of IPv6 has a /64 of them.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The seat of one connection; free when it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    pub(super) signal: Arc<Signal>,
+    address: Option<IpAddr>,
+    counters: &'static ListenerCounters,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    /// Counts the connection as one of this address; `false` when it has `max` already.
+    pub(super) fn count(&mut self, address: IpAddr, max: u32) -> bool {
+        let address = counted(address);
+        let mut addresses = self.seats.addresses.lock();
+        let count = addresses.entry(address).or_default();
+        if *count >= max {
+            return false;
+        }
+        *count += 1;
+        drop(addresses);
+        self.address = Some(address);
+        true
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(address) = self.address {
+            let mut addresses = self.seats.addresses.lock();
+            if let Some(count) = addresses.get_mut(&address) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    addresses.remove(&address);
+                }
+            }
+        }
+        self.counters.closed(self.signal.why());
+        self.seats.leave(self.number);
+    }
+}

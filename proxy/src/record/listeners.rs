@@ -1,0 +1,171 @@
+//! What is counted for each listener: connections, how they ended, and what was refused before any request.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use portcullis_policy::words;
+
+use super::exposition::Page;
+use super::names;
+
+words! {
+    /// Why a connection ended.
+    pub enum Closed {
+        /// Its client or an answer ended it.
+        Ended = "ended",
+        /// Nothing came for `client-idle`.
+        Idle = "idle",
+        /// Its address had as many as it may.
+        Address = "address-limit",
+        /// It had not come as far as a request within `handshake-time`.
+        HandshakeTime = "handshake-time",
+        /// Its PROXY header was missing or malformed.
+        ProxyHeader = "proxy-header",
+        /// TLS could not be agreed on.
+        Handshake = "handshake",
+        /// A head was larger than `head-max`.
+        HeadMax = "head-max",
+        /// A head took longer than `head-time`.
+        HeadTime = "head-time",
+        /// It opened too many malformed streams of HTTP/2.
+        Malformed = "malformed-streams",
+        /// It held most of what clients leave unread.
+        Unsent = "unsent",
+        /// It was idle when the process ended.
+        Drain = "drain",
+    }
+}
+
+words! {
+    /// Why a handshake of TLS failed.
+    pub enum HandshakeFailure {
+        /// The client went away.
+        Gone = "gone",
+        /// It took too long.
+        Timeout = "timeout",
+        /// A plain request.
+        Plain = "plain-request",
+        /// Bytes that are no TLS.
+        NotTls = "not-tls",
+        /// The client refused: for instance, it does not trust the certificate.
+        Alert = "alert",
+        /// No version, cipher or group in common, or a breach of the protocol.
+        Protocol = "protocol",
+    }
+}
+
+words! {
+    /// Why nothing was accepted for a while.
+    pub enum Pause {
+        /// As many connections as the process may have.
+        Full = "connections",
+        /// No descriptors or memory.
+        Exhausted = "exhausted",
+    }
+}
+
+/// The counters of a listener.
+#[derive(Debug)]
+pub struct ListenerCounters {
+    name: String,
+    open: AtomicI64,
+    accepted: AtomicU64,
+    closed: [AtomicU64; Closed::ALL.len()],
+    handshakes: [AtomicU64; HandshakeFailure::ALL.len()],
+    pauses: [AtomicU64; Pause::ALL.len()],
+    streams_refused: AtomicU64,
+    answers_unread: AtomicU64,
+}
+
+fn add(counters: &[AtomicU64], at: usize) {
+    if let Some(counter) = counters.get(at) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ListenerCounters {
+    /// At zero, for the listener with this name.
+    #[must_use]
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            open: AtomicI64::new(0),
+            accepted: AtomicU64::new(0),
+            closed: Default::default(),
+            handshakes: Default::default(),
+            pauses: Default::default(),
+            streams_refused: AtomicU64::new(0),
+            answers_unread: AtomicU64::new(0),
+        }
+    }
+
+    /// A connection was accepted.
+    pub fn accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection ended.
+    pub fn closed(&self, why: Closed) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        add(&self.closed, why as usize);
+    }
+
+    /// A handshake failed.
+    pub fn handshake_failed(&self, why: HandshakeFailure) {
+        add(&self.handshakes, why as usize);
+    }
+
+    /// Nothing is accepted for a while.
+    pub fn paused(&self, why: Pause) {
+        add(&self.pauses, why as usize);
+    }
+
+    /// A stream of HTTP/2 was refused before it was looked at.
+    pub fn stream_refused(&self) {
+        self.streams_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A client did not take an answer of ours in time.
+    pub fn answer_unread(&self) {
+        self.answers_unread.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Writes what listeners count.
+pub(super) fn write(page: &mut Page, listeners: &[ListenerCounters]) {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let mut family = page.family(&names::CONNECTIONS);
+    for one in listeners {
+        family.value(&[&one.name], one.open.load(Ordering::Relaxed).max(0));
+    }
+    let mut family = page.family(&names::ACCEPTED);
+    for one in listeners {
+        family.value(&[&one.name], read(&one.accepted));
+    }
+    let mut family = page.family(&names::CLOSED);
+    for one in listeners {
+        for (word, count) in Closed::WORDS.iter().zip(&one.closed) {
+            family.value(&[&one.name, word], read(count));
+        }
+    }
+    let mut family = page.family(&names::HANDSHAKES);
+    for one in listeners {
+        for (word, count) in HandshakeFailure::WORDS.iter().zip(&one.handshakes) {
+            family.value(&[&one.name, word], read(count));
+        }
+    }
+    let mut family = page.family(&names::ACCEPT_PAUSES);
+    for one in listeners {
+        for (word, count) in Pause::WORDS.iter().zip(&one.pauses) {
+            family.value(&[&one.name, word], read(count));
+        }
+    }
+    let mut family = page.family(&names::STREAMS_REFUSED);
+    for one in listeners {
+        family.value(&[&one.name], read(&one.streams_refused));
+    }
+    let mut family = page.family(&names::ANSWERS_UNREAD);
+    for one in listeners {
+        family.value(&[&one.name], read(&one.answers_unread));
+    }
+}

@@ -1,0 +1,186 @@
+//! N95: what one client can hold before anybody knows who it is.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::wire::answer;
+use crate::world::{HOST, Setup, World};
+
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Everything until the end of the connection.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => return String::from_utf8_lossy(&bytes).into_owned(),
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Err(problem) => panic!("{problem}, after {:?}", String::from_utf8_lossy(&bytes)),
+        }
+    }
+}
+
+fn started(limits: &'static str) -> World {
+    World::start(Setup { server: limits, ..Setup::default() })
+}
+
+#[test]
+fn never_n95_a_head_is_read_beyond_its_limit() {
+    let world = started("limits = { head-max = \"4KiB\" }");
+    for requests_before in [0, 2] {
+        let mut stream = connect(&world.plain);
+        for _ in 0..requests_before {
+            stream.write_all(&World::head("GET", "/", "")).unwrap();
+            assert_eq!(answer(&mut stream, false).status, 200);
+        }
+        let head = World::head("GET", "/", &format!("X-Long: {}\r\n", "a".repeat(3_900)));
+        assert!(head.len() > 4096);
+        // No end of a head among them, and far more than is read.
+        stream.write_all(&head[..head.len() - 2]).unwrap();
+        let _ = stream.write_all(&[b'a'; 100_000]);
+        let text = rest(&mut stream);
+        assert!(text.starts_with("HTTP/1.1 431 "), "after {requests_before}: {text}");
+    }
+    let mut fits = World::head("GET", "/", "");
+    fits.truncate(fits.len() - 2);
+    fits.extend(format!("X-Long: {}\r\n\r\n", "a".repeat(4_096 - fits.len() - 12)).bytes());
+    assert_eq!(fits.len(), 4096);
+    assert_eq!(crate::wire::exchange(&world.plain, &fits).status, 200, "the counterpart");
+}
+
+#[test]
+fn never_n95_a_head_that_drips_holds_a_connection() {
+    let world = started("limits = { head-time = \"500ms\" }");
+    for requests_before in [0, 2] {
+        let mut stream = connect(&world.plain);
+        for _ in 0..requests_before {
+            stream.write_all(&World::head("POST", "/", "Content-Length: 3\r\n")).unwrap();
+            // A body may take longer than a head.
+            std::thread::sleep(Duration::from_millis(700));
+            stream.write_all(b"abc").unwrap();
+            assert_eq!(answer(&mut stream, false).status, 200);
+        }
+        let mut drips = stream.try_clone().unwrap();
+        let dripping = std::thread::spawn(move || {
+            let mut count = 0;
+            for byte in format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Long: {}", "a".repeat(10_000)).bytes() {
+                if drips.write_all(&[byte]).is_err() {
+                    break;
+                }
+                count += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            count
+        });
+        let text = rest(&mut stream);
+        assert!(text.starts_with("HTTP/1.1 408 "), "after {requests_before}: {text}");
+        assert!(dripping.join().unwrap() < 5_000, "it was given up before all was sent");
+    }
+}
+
+#[test]
+fn never_n95_a_silent_connection_is_held() {
+    let world = started("client-idle = \"60s\"\nlimits = { handshake-time = \"1s\" }");
+    // Nothing; the begin of a preface; a plain client; the begin of a handshake; a handshake, and then nothing.
+    let nothing = connect(&world.plain);
+    let mut preface = connect(&world.plain);
+    preface.write_all(b"PR").unwrap();
+    let silent = connect(&world.tls);
+    let mut hello = connect(&world.tls);
+    hello.write_all(&[0x16, 3, 1]).unwrap();
+    let mut http2 = world.connect(HOST, &[b"h2"]);
+    http2.flush().unwrap();
+    while http2.conn.is_handshaking() {
+        http2.conn.complete_io(&mut http2.sock).unwrap();
+    }
+    let begun = Instant::now();
+    for mut stream in [nothing, preface, silent, hello] {
+        assert_eq!(stream.read(&mut [0; 64]).unwrap_or(0), 0);
+    }
+    let mut raw = http2.sock;
+    while raw.read(&mut [0; 4096]).unwrap_or(0) > 0 {}
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(world.get("/", "").status, 200, "the counterpart");
+}
+
+#[test]
+fn never_n95_one_address_holds_all_connections() {
+    let world = started("limits = { connections-per-address = 8 }");
+    let held: Vec<_> = (0..8).map(|_| connect(&world.plain)).collect();
+    world.wait_for("the ninth to be closed", |world| {
+        connect(&world.plain).read(&mut [0; 1]).unwrap_or(0) == 0
+            && connect(&world.tls).read(&mut [0; 1]).unwrap_or(0) == 0
+    });
+    for mut stream in held {
+        stream.write_all(&World::head("GET", "/", "")).unwrap();
+        assert_eq!(answer(&mut stream, false).status, 200, "who is there is served");
+    }
+    world.wait_for("a seat to be free", |world| {
+        let mut stream = connect(&world.plain);
+        stream.write_all(&World::head("GET", "/", "Connection: close\r\n")).is_ok()
+            && stream.read(&mut [0; 12]).is_ok_and(|count| count > 0)
+    });
+}
+
+#[test]
+fn connections_beyond_the_process_limit_wait() {
+    let world = started("limits = { connections = 4 }");
+    let held: Vec<_> = (0..4).map(|_| connect(&world.plain)).collect();
+    let mut fifth = connect(&world.plain);
+    fifth.write_all(&World::head("GET", "/", "")).unwrap();
+    fifth.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(fifth.read(&mut [0; 1]).is_err(), "it waits");
+    assert_eq!(world.admin_get("/healthz", "").status, 200, "who looks after it has no part in this limit");
+    drop(held);
+    fifth.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(answer(&mut fifth, false).status, 200);
+}
+
+#[test]
+fn requests_sent_together_are_answered_in_order() {
+    let world = World::plain();
+    let mut stream = connect(&world.plain);
+    let mut bytes = World::head("POST", "/one", "Content-Length: 5\r\n");
+    bytes.extend_from_slice(b"first");
+    bytes.extend(World::head("POST", "/two", "Transfer-Encoding: chunked\r\n"));
+    bytes.extend_from_slice(b"6\r\nsecond\r\n0\r\n\r\n");
+    bytes.extend(World::head("GET", "/admin", ""));
+    bytes.extend(World::head("GET", "/four", ""));
+    stream.write_all(&bytes).unwrap();
+    let statuses: Vec<u16> = (0..4).map(|_| answer(&mut stream, false).status).collect();
+    assert_eq!(statuses, [200, 200, 403, 200], "each is judged by itself");
+    assert_eq!(world.origin.hits(), 3);
+    assert_eq!(world.origin.last().target(), "/four");
+}
+
+#[test]
+fn http2_is_spoken_to_a_plain_listener_by_whoever_knows() {
+    let world = World::plain();
+    let mut stream = connect(&world.plain);
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[3], 4, "its settings");
+    let mut other = connect(&world.plain);
+    for byte in World::head("PROPFIND", "/", "") {
+        other.write_all(&[byte]).unwrap();
+    }
+    assert_eq!(answer(&mut other, false).status, 200, "the counterpart begins as the preface does");
+}
+
+#[test]
+fn a_plain_request_to_a_tls_port_is_answered_once() {
+    let world = World::plain();
+    let mut stream = connect(&world.tls);
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
+    let text = rest(&mut stream);
+    assert!(text.starts_with("HTTP/1.1 400 ") && text.contains("HTTPS"), "{text}");
+}
