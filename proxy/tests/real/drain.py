@@ -193,7 +193,7 @@ class Clients:
     def after(self, signalled):
         """Looks at those that notice the signal at once: idle connections, and the half-sent head."""
         self.results["idle"] = ended(self.idle, signalled)
-        self.results["idle h2"] = ended(self.idle_tls, signalled)
+        self.results["idle h2"] = ended(self.idle_tls, signalled, pong)
         try:
             self.half.sendall(b"Rest: of it\r\n\r\n")
             back = b""
@@ -230,12 +230,21 @@ def context(protocols):
     return made
 
 
-def ended(connection, since, limit=8):
+def pong(connection, data):
+    """Answers the PINGs of HTTP/2: a server asks by one whether all that was under way has arrived, before it goes."""
+    while len(data) >= 9:
+        length, kind, flags = int.from_bytes(data[:3], "big"), data[3], data[4]
+        if kind == 6 and not flags & 1:
+            connection.sendall(data[:4] + b"\1" + data[5:9 + length])
+        data = data[9 + length:]
+
+
+def ended(connection, since, seen=lambda connection, data: None, limit=8):
     """How long after a moment the other end closed; the limit if it did not."""
     connection.settimeout(limit)
     try:
-        while connection.recv(65536):
-            pass
+        while data := connection.recv(65536):
+            seen(connection, data)
     except TimeoutError:
         return float(limit)
     except OSError:
