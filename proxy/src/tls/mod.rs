@@ -131,12 +131,6 @@ impl Tls {
         self.listeners.get(index)
     }
 
-    /// The position of the listener with this port, for connections that do not say theirs.
-    #[must_use]
-    pub fn position_by_port(&self, port: u16) -> Option<usize> {
-        self.listeners.iter().position(|listener| listener.address.port() == port)
-    }
-
     /// When the certificates that are served expire: listener, name, Unix seconds.
     pub fn expiries(&self) -> impl Iterator<Item = (String, &str, i64)> {
         self.listeners.iter().flat_map(|listener| {

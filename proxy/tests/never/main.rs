@@ -30,6 +30,7 @@ mod ledger;
 mod m_tools;
 mod n_door;
 mod n_limits;
+mod n_tls;
 mod o_process;
 
 mod h2;

@@ -32,6 +32,10 @@ pub(crate) static CERTIFICATE: LazyLock<(String, String, CertificateDer<'static>
 pub(crate) struct Setup {
     /// Lines of `[server]`.
     pub(crate) server: &'static str,
+    /// Further keys of the plain listener.
+    pub(crate) plain: &'static str,
+    /// The `tls` of the other one.
+    pub(crate) tls: &'static str,
     /// Further keys of `decision-log`, which logs to a file.
     pub(crate) log: &'static str,
     /// Tables of the main file.
@@ -78,6 +82,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             server: "",
+            plain: "",
+            tls: "certificate = \"chain.pem\", key = \"key.pem\"",
             log: "",
             top: String::new(),
             issuer: "",
@@ -106,7 +112,7 @@ impl Setup {
             r#"policies = ["policies.toml"]
 
 [server]
-listeners = [{{ address = "{plain}" }}, {{ address = "{tls}", tls = {{ certificate = "chain.pem", key = "key.pem" }} }}]
+listeners = [{{ address = "{plain}"{plain_keys} }}, {{ address = "{tls}", tls = {{ {tls_keys} }} }}]
 admin = "{admin}"
 threads = 1
 grace = "1s"
@@ -144,6 +150,8 @@ identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Grou
 {top}
 "#,
             issuer_url = keys::ISSUER,
+            plain_keys = if self.plain.is_empty() { String::new() } else { format!(", {}", self.plain) },
+            tls_keys = self.tls,
             log = if self.log.is_empty() { String::new() } else { format!(", {}", self.log) },
             audiences = self.audiences,
         )
