@@ -1,6 +1,8 @@
 //! What the process is doing, for `/status`: written by the server, read by people and by scripts.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::unix_now;
+use crate::listener::{SeatCounts, Seats};
 use crate::state::State;
 
 /// How far the process is.
@@ -52,6 +55,17 @@ pub(crate) struct Left {
 }
 
 impl Left {
+    /// Of this process, now.
+    pub(crate) fn of(seats: &Seats) -> Self {
+        let SeatCounts { connections, requests, streams, websockets } = seats.counts();
+        Self {
+            connections: connections as u64,
+            http1_requests: requests as u64,
+            http2_requests: streams as u64,
+            websockets: websockets as u64,
+        }
+    }
+
     /// Requests and WebSockets: what would be cut if the process ended now.
     pub(crate) const fn requests(&self) -> u64 {
         self.http1_requests + self.http2_requests + self.websockets
@@ -85,10 +99,22 @@ pub(crate) enum NeighbourState {
     Ended,
 }
 
+/// Who is connected, and where.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    /// Who.
+    pub(crate) seats: Arc<Seats>,
+    /// How many may be.
+    pub(crate) limit: usize,
+    /// Where; and whether by TLS.
+    pub(crate) listeners: Vec<(SocketAddr, bool)>,
+}
+
 /// What the process is doing.
 #[derive(Debug)]
 pub(crate) struct Status {
     started: i64,
+    connected: OnceLock<Connected>,
     /// Which process since the first start this is: one more with each hand-over.
     generation: AtomicU64,
     phase: AtomicU8,
@@ -100,6 +126,7 @@ impl Status {
     pub(crate) fn new() -> Self {
         Self {
             started: unix_now(),
+            connected: OnceLock::new(),
             generation: AtomicU64::new(1),
             phase: AtomicU8::new(0),
             predecessor: Mutex::new(None),
@@ -115,6 +142,13 @@ impl Status {
     /// It is so far now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// It serves these.
+    pub(crate) fn serves(&self, connected: Connected) {
+        // INVARIANT: a process begins to serve once.
+        let _ = self.connected.set(connected);
+        self.enter(Phase::Serving);
     }
 
     /// Which process since the first start this is.
@@ -141,6 +175,18 @@ impl Status {
         let snapshot = state.snapshot();
         let time = |seconds| Timestamp::from_second(seconds).map(|time| time.to_string()).ok();
         let predecessor = self.predecessor.lock().clone();
+        let connected = self.connected.get();
+        let left = connected.map(|connected| Left::of(&connected.seats));
+        let listeners: Vec<Value> = connected
+            .into_iter()
+            .flat_map(|connected| &connected.listeners)
+            .map(|(address, tls)| json!({ "address": address, "tls": tls }))
+            .collect();
+        let certificates: Vec<Value> = snapshot
+            .tls
+            .expiries()
+            .map(|(listener, name, until)| json!({ "listener": listener, "name": name, "notAfter": time(until) }))
+            .collect();
         let page: Value = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
@@ -148,6 +194,15 @@ impl Status {
             "configuration": snapshot.generation.0,
             "started": time(self.started),
             "state": self.phase().as_str(),
+            "listeners": listeners,
+            "certificates": certificates,
+            "budgets": {
+                "connections": {
+                    "limit": connected.map(|connected| connected.limit),
+                    "used": left.map(|left| left.connections),
+                },
+            },
+            "left": left,
             "predecessor": predecessor,
         });
         format!("{page:#}\n")

@@ -28,6 +28,7 @@ use super::connection::Connection;
 use super::inspection::{Framing, Inspection, Malformed, Next};
 use super::seats::Seat;
 use super::signal::Kind;
+use super::websocket::{Frames, GOING_AWAY};
 use super::wire::Wire;
 use crate::record::Closed;
 
@@ -74,6 +75,10 @@ pub(crate) struct Conn {
     unsent: Option<Unsent>,
     digest: Arc<ProxyDigest>,
     seat: Option<Seat>,
+    /// Of a WebSocket, once it is one.
+    frames: Option<Frames>,
+    /// A WebSocket's client knows that the process ends; what its app sends after that goes to nobody.
+    is_going_away: bool,
 }
 
 impl Conn {
@@ -98,6 +103,8 @@ impl Conn {
             unsent: None,
             digest: Arc::new(ProxyDigest::new(Box::new(response), Some(user_data))),
             seat: Some(seat),
+            frames: None,
+            is_going_away: false,
         })
     }
 
@@ -187,6 +194,65 @@ impl Conn {
         self.unsent.get_or_insert_with(|| connection.nothing_unsent()).set(bytes as u64);
     }
 
+    /// Says to the client of a WebSocket that the process ends, where a frame may stand. The client answers it, and the
+    /// app, to which the answer passes, ends both.
+    fn go_away(&mut self, cx: &mut Context<'_>) {
+        let may = self.frames.as_ref().is_some_and(Frames::is_between);
+        if may && !self.is_going_away && self.connection.is_draining() {
+            self.is_going_away = true;
+            self.out.extend_from_slice(GOING_AWAY);
+            // What cannot be sent at once is sent with the next write, or when the connection is closed.
+            let _ = self.poll_flush_out(cx);
+        }
+    }
+
+    /// Sends what was gathered, and what TLS made of it.
+    fn poll_flush_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        self.io.poll_flush(cx)
+    }
+
+    /// What an app sends on a WebSocket.
+    fn poll_write_frames(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_going_away {
+            // What was said may still wait for the client.
+            let _ = self.poll_flush_out(cx);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let mut frames = self.frames.clone().unwrap_or_else(Frames::new);
+        // Once the process ends, no further than to the end of this frame.
+        let whole = if self.connection.is_draining() { frames.clone().to_next(bytes) } else { bytes.len() };
+        let part = bytes.get(..whole).unwrap_or(bytes);
+        let written = self.poll_gather(cx, part);
+        if let Poll::Ready(Ok(count)) = &written {
+            frames.follow(part.get(..*count).unwrap_or(part));
+        }
+        self.frames = Some(frames);
+        self.go_away(cx);
+        written
+    }
+
+    /// Gathers what is to be sent, and sends it when it is enough.
+    fn poll_gather(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.out.len() + bytes.len() > WRITE_BYTES {
+            ready!(self.poll_send(cx))?;
+            if bytes.len() >= WRITE_BYTES {
+                let sent = self.io.poll_write(cx, bytes);
+                if sent.is_pending() {
+                    self.count_unsent(bytes.len());
+                } else {
+                    self.unsent = None;
+                }
+                return sent;
+            }
+        }
+        if self.out.capacity() == 0 {
+            self.out.reserve_exact(WRITE_BYTES);
+        }
+        self.out.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
     /// Sends what was gathered.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
@@ -273,6 +339,7 @@ const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/pla
 impl AsyncRead for Conn {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.go_away(cx);
         let Some(inspection) = this.inspection.as_mut().map(Mutex::get_mut) else {
             return this.io.poll_read(cx, buf);
         };
@@ -335,23 +402,10 @@ impl AsyncWrite for Conn {
             // HTTP/2 gathers by itself.
             return this.io.poll_write(cx, bytes);
         }
-        if this.out.len() + bytes.len() > WRITE_BYTES {
-            ready!(this.poll_send(cx))?;
-            if bytes.len() >= WRITE_BYTES {
-                let sent = this.io.poll_write(cx, bytes);
-                if sent.is_pending() {
-                    this.count_unsent(bytes.len());
-                } else {
-                    this.unsent = None;
-                }
-                return sent;
-            }
+        if this.connection.signal.kind() == Kind::WebSocket {
+            return this.poll_write_frames(cx, bytes);
         }
-        if this.out.capacity() == 0 {
-            this.out.reserve_exact(WRITE_BYTES);
-        }
-        this.out.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        this.poll_gather(cx, bytes)
     }
 
     fn poll_write_vectored(

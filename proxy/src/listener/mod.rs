@@ -17,6 +17,7 @@ mod proxy_header;
 mod seats;
 mod signal;
 mod streams;
+mod websocket;
 mod wire;
 
 pub use accept::{Door, serve};

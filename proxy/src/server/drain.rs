@@ -1,8 +1,11 @@
 //! The end of a process that has served: what is under way finishes within `grace`, the rest is cut, and it is said
 //! what was cut.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::error::End;
@@ -10,7 +13,7 @@ use super::handover::Successor;
 use super::notify;
 use super::signals::{Signals, Wish};
 use crate::admin::Left;
-use crate::listener::{SeatCounts, Seats};
+use crate::listener::Seats;
 
 /// How often the successor hears what is left.
 const REPORT: Duration = Duration::from_millis(250);
@@ -24,15 +27,33 @@ pub(super) enum Cause {
     Succeeded(Successor),
 }
 
-/// Waits until nothing is left, or `grace` is over, or somebody has no more patience.
-pub(super) async fn drain(cause: &Cause, grace: Duration, seats: &Seats, signals: &mut Signals) -> End {
+/// What is open.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// Who is connected.
+    pub(super) seats: Arc<Seats>,
+    /// Turns true when nothing is accepted any more.
+    pub(super) drain: watch::Sender<bool>,
+    /// The listeners; each ends when it has taken in whom the kernel had accepted.
+    pub(super) accepting: JoinSet<()>,
+}
+
+/// Accepts nothing any more, and waits until nothing is left, or `grace` is over, or somebody has no more patience.
+pub(super) async fn drain(cause: &Cause, grace: Duration, open: &mut Open, signals: &mut Signals) -> End {
+    let Open { seats, drain, accepting } = open;
+    drain.send_replace(true);
     let end = Instant::now() + grace;
     let mut reports = interval(REPORT);
     // `systemctl stop` sends SIGTERM to both processes of a hand-over: to this one it is the first.
     let mut asked = matches!(cause, Cause::Asked);
+    let finished = async {
+        while accepting.join_next().await.is_some() {}
+        seats.emptied().await;
+    };
+    tokio::pin!(finished);
     let why = loop {
         tokio::select! {
-            () = seats.emptied() => {
+            () = &mut finished => {
                 tracing::info!("everything under way is finished");
                 return End::Finished;
             }
@@ -46,7 +67,7 @@ pub(super) async fn drain(cause: &Cause, grace: Duration, seats: &Seats, signals
                 }
             },
             _ = reports.tick() => {
-                let left = left(seats);
+                let left = Left::of(seats);
                 match cause {
                     Cause::Succeeded(successor) => successor.draining(left).await,
                     Cause::Asked => notify::status(&format!("draining: {}", in_words(left))),
@@ -54,22 +75,13 @@ pub(super) async fn drain(cause: &Cause, grace: Duration, seats: &Seats, signals
             }
         }
     };
-    cut(why, left(seats))
+    cut(why, seats)
 }
 
-/// What is under way.
-pub(super) fn left(seats: &Seats) -> Left {
-    let SeatCounts { connections, requests, streams, websockets } = seats.counts();
-    Left {
-        connections: connections as u64,
-        http1_requests: requests as u64,
-        http2_requests: streams as u64,
-        websockets: websockets as u64,
-    }
-}
-
-/// Says what ends unfinished.
-pub(super) fn cut(why: &str, left: Left) -> End {
+/// Ends what is unfinished, and says what it was.
+pub(super) fn cut(why: &str, seats: &Seats) -> End {
+    let left = Left::of(seats);
+    seats.cut();
     if left.requests() == 0 {
         tracing::info!("{why}; no request is under way: {}", in_words(left));
         return End::Finished;

@@ -26,19 +26,20 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_config::settings::Server;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub use error::{End, ServeError};
 pub use process::{Process, prepare_process};
 
-use self::drain::{Cause, drain};
+use self::drain::{Cause, Open, drain};
 use self::handover::{Given, Predecessor, Taken, UpgradeSocket, wait_for_successor};
 use self::pid_file::PidFile;
 use self::runtimes::Runtimes;
 use self::signals::{Signals, Wish};
 use self::sockets::Inherited;
 use self::spawn::Spawned;
-use crate::admin::{self, Admin, Neighbour, NeighbourState, Phase, Status};
+use crate::admin::{self, Admin, Connected, Neighbour, NeighbourState, Phase, Status};
 use crate::background::{Background, ReloadRequest, spawn_low_priority};
 use crate::gateway::Gateway;
 use crate::listener::{self, Door, Seats};
@@ -71,9 +72,7 @@ struct Serving {
     upgrade_socket: Option<UpgradeSocket>,
     given: Given,
     predecessor: Option<Predecessor>,
-    seats: Arc<Seats>,
-    /// Turns true when nothing is accepted any more.
-    drain: watch::Sender<bool>,
+    open: Open,
     /// Turns true when somebody else answers at the admin listener.
     admin_end: watch::Sender<bool>,
     reloads: mpsc::Sender<ReloadRequest>,
@@ -169,14 +168,22 @@ impl Begin<'_> {
         if let Some(companion) = start.companion {
             self.runtimes.beside().spawn(companion(self.ending.clone()));
         }
-        let (seats, drain) = self.listen(sockets);
-        self.status.enter(Phase::Serving);
+        let limit = listener::connections_max(self.settings.limits.connections);
+        let seats = Seats::new(limit);
+        let (drain, accepting) = self.listen(sockets, &seats);
+        let listeners = &self.settings.listeners;
+        self.status.serves(Connected {
+            seats: Arc::clone(&seats),
+            limit,
+            listeners: listeners.iter().map(|listener| (listener.address, listener.tls.is_some())).collect(),
+        });
         for listener in &self.settings.listeners {
             let tls = listener.tls.is_some();
             tracing::info!(address = %listener.address, tls, "listening");
         }
         tracing::info!(address = %self.settings.admin, "the admin listener answers");
-        Ok(Serving { pid_file, upgrade_socket, given, predecessor, seats, drain, admin_end, reloads })
+        let open = Open { seats, drain, accepting };
+        Ok(Serving { pid_file, upgrade_socket, given, predecessor, open, admin_end, reloads })
     }
 
     /// Asks for the sockets once this process can do what the other one can.
@@ -215,14 +222,14 @@ impl Begin<'_> {
     }
 
     /// Takes connections in.
-    fn listen(&self, sockets: Vec<TcpListener>) -> (Arc<Seats>, watch::Sender<bool>) {
+    fn listen(&self, sockets: Vec<TcpListener>, seats: &Arc<Seats>) -> (watch::Sender<bool>, JoinSet<()>) {
         let conf = Arc::new(ServerConf {
             upstream_keepalive_pool_size: self.settings.upstream_pool,
             max_retries: crate::upstream::ATTEMPTS_MAX,
             ..ServerConf::default()
         });
         let app = Arc::new(http_proxy(&conf, Gateway::new(self.state)));
-        let seats = Seats::new(listener::connections_max(self.settings.limits.connections));
+        let mut accepting = JoinSet::new();
         let (drain, draining) = watch::channel(false);
         let workers = self.runtimes.workers();
         for (index, (socket, worker)) in sockets.into_iter().zip(workers.iter().cycle()).enumerate() {
@@ -230,17 +237,18 @@ impl Begin<'_> {
                 index,
                 state: self.state,
                 app: Arc::clone(&app),
-                seats: Arc::clone(&seats),
+                seats: Arc::clone(seats),
                 workers: workers.to_vec(),
                 drain: draining.clone(),
             };
-            worker.spawn(async move {
+            let accept = async move {
                 if let Err(problem) = listener::serve(socket, door).await {
                     tracing::error!(index, %problem, "a listener ended");
                 }
-            });
+            };
+            accepting.spawn_on(accept, worker);
         }
-        (seats, drain)
+        (drain, accepting)
     }
 }
 
@@ -269,14 +277,12 @@ async fn live(
     signals: &mut Signals,
     program: Option<&std::path::PathBuf>,
 ) -> Result<End, ServeError> {
-    let Serving { mut pid_file, upgrade_socket, given, predecessor, seats, drain: stop, admin_end, reloads } =
-        serving;
+    let Serving { mut pid_file, upgrade_socket, given, predecessor, mut open, admin_end, reloads } = serving;
     let (state, status, settings) = (begin.state, begin.status, begin.settings);
     if let Some(mut predecessor) = predecessor {
         if let Err(problem) = predecessor.serving().await {
             // The other one goes on: what was taken in meanwhile is finished.
-            stop.send_replace(true);
-            drain(&Cause::Asked, settings.grace, &seats, signals).await;
+            drain(&Cause::Asked, settings.grace, &mut open, signals).await;
             return Err(problem);
         }
         state.metrics.handover(Handover::Taken);
@@ -294,10 +300,10 @@ async fn live(
         tracing::error!(%problem, "the process id is not written");
     }
     notify::ready("serving");
-    if let Some(time) = notify::watchdog_time() {
+    let alive = notify::watchdog_time().map(|time| {
         let workers = begin.runtimes.workers().to_vec();
-        begin.runtimes.beside().spawn(async move { notify::keep_alive(&workers, time).await });
-    }
+        begin.runtimes.beside().spawn(async move { notify::keep_alive(&workers, time).await })
+    });
     let cause = match until_the_end(begin, signals, upgrade_socket.as_ref(), &given, &reloads, program).await
     {
         Some(cause) => cause,
@@ -316,6 +322,9 @@ async fn live(
             if let Some(pid_file) = pid_file.take() {
                 pid_file.leave();
             }
+            if let Some(alive) = alive {
+                alive.abort();
+            }
             notify::successor(successor.pid);
             successor.handed().await;
             admin_end.send_replace(true);
@@ -329,16 +338,14 @@ async fn live(
             if !settings.pre_stop_delay.is_zero() {
                 tracing::info!(delay = ?settings.pre_stop_delay, "SIGTERM: `/readyz` says no; connections are still taken");
                 if delay(settings.pre_stop_delay, signals).await {
-                    stop.send_replace(true);
-                    return Ok(drain::cut("a second signal", drain::left(&seats)));
+                    return Ok(drain::cut("a second signal", &open.seats));
                 }
             }
         }
     }
     status.enter(Phase::Draining);
     tracing::info!(grace = ?settings.grace, "nothing new is taken; what is under way may finish");
-    stop.send_replace(true);
-    Ok(drain(&cause, settings.grace, &seats, signals).await)
+    Ok(drain(&cause, settings.grace, &mut open, signals).await)
 }
 
 /// Whether a second signal ended the wait.

@@ -3,18 +3,26 @@
 //! One test binary with modules, because linking the proxy's dependencies once is enough.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
+mod admin;
 mod ask;
 mod check;
 mod demo;
 mod denial;
+mod drain;
 mod entra;
 mod import;
 mod readme;
 mod reload;
 mod running;
+mod service;
+mod staged;
+mod upgrade;
 mod watch;
 mod wire;
 
+#[path = "../never/h2.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod h2;
 #[path = "../never/keys.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod keys;

@@ -103,10 +103,13 @@ impl StagedApp {
                 stream
                     .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
                     .ok()?;
-                // A first frame of its own, then silence until the other side leaves.
+                // A first frame of its own, then silence until the other side closes (opcode 8), or leaves.
                 stream.write_all(b"\x81\x05hello").ok()?;
-                let mut rest = Vec::new();
-                let _ = reader.read_to_end(&mut rest);
+                let mut chunk = [0; 64];
+                while let Ok(read) = reader.read(&mut chunk)
+                    && read > 0
+                    && chunk[0] != 0x88
+                {}
                 return None;
             }
             _ => "quick".to_owned(),

@@ -41,7 +41,6 @@ mod raw_app;
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod service;
 #[path = "../it/staged.rs"]
-#[expect(dead_code, reason = "the other tests need more of it")]
 mod staged;
 #[path = "../it/wire.rs"]
 mod wire;

@@ -1,7 +1,7 @@
-//! The process itself: who gets the listening sockets.
+//! The process itself: what a stop and an upgrade do to requests, and who gets the listening sockets.
 
 use std::fs::{self, Permissions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
@@ -9,12 +9,47 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::service::{Process, Service, wait_for};
+use crate::wire::answer;
 
 /// The user `nobody`.
 const NOBODY: u32 = 65534;
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn never_n96_a_stop_cuts_what_is_under_way() {
+    let service = Service::new("grace = \"60s\"");
+    let mut process = service.start();
+    let mut slow = service.send(&Service::head("GET", "/slow", ""));
+    let mut upload = service.send(&Service::head("POST", "/upload", "Content-Length: 20\r\n"));
+    upload.write_all(b"0123456789").unwrap();
+    service.app.wait_for("/slow", 1);
+    process.signal("TERM");
+    process.wait_to_say("what is under way may finish");
+    upload.write_all(b"0123456789").unwrap();
+    assert_eq!(answer(&mut upload, false).body, "20 bytes");
+    assert!(process.runs());
+    service.app.open();
+    assert_eq!(answer(&mut slow, false).body, "slow");
+    assert_eq!(process.end().code(), Some(0), "{}", process.said());
+}
+
+#[test]
+fn never_n96_an_upgrade_cuts_what_is_under_way() {
+    let service = Service::new("grace = \"60s\"");
+    let mut first = service.start();
+    let mut slow = service.send(&Service::head("GET", "/slow", ""));
+    service.app.wait_for("/slow", 1);
+    let second = service.spawn(&["--upgrade"], "second.log");
+    wait_for("the successor", || (service.status()?["pid"] == second.pid()).then_some(()));
+    first.wait_to_say("what is under way may finish");
+    assert_eq!(service.get("/").status, 200, "the counterpart: new ones go to the successor");
+    assert!(first.runs());
+    service.app.open();
+    assert_eq!(answer(&mut slow, false).body, "slow");
+    assert_eq!(first.end().code(), Some(0), "{}", first.said());
 }
 
 /// Asserts that a start fails and says this; whatever stands in the upgrade socket's place still does.

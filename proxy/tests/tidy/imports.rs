@@ -134,7 +134,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/admin", &["background", "clock", "record", "state"]),
+    ("proxy/admin", &["background", "clock", "listener", "record", "state"]),
     (
         "proxy/server",
         &[
