@@ -65,7 +65,7 @@ fn the_configuration_in_the_readme_loads_as_it_stands() {
     // As it stands nothing is enforced yet, and that is said.
     let codes: Vec<&str> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
     assert_eq!(codes, ["app/uncovered"], "{}", render_text(&loaded.diagnostics, &loaded.sources));
-    assert_eq!(loaded.config.unwrap().policies.policies.len(), 1);
+    assert_eq!(loaded.config.unwrap().policies.policies.len(), 2);
     let policy = folder.path().join("policies/wiki.toml");
     let text = std::fs::read_to_string(&policy).unwrap();
     std::fs::write(&policy, text.replace("state = \"report-only\"", "state = \"enabled\"")).unwrap();
