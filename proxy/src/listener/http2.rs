@@ -21,6 +21,9 @@ use crate::record::Closed;
 /// Malformed streams that a connection may open, as pingora's own loop counts them.
 const MALFORMED_STREAMS_MAX: usize = 32;
 
+/// How long a connection without a stream stays once the process ends.
+const LAST_TIME: Duration = Duration::from_secs(1);
+
 /// Bytes of an answer that are gathered for one stream beyond what its client takes.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 
@@ -59,6 +62,9 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
+            // A client that answers no PING never learns which request was the last; without one under way it waits for
+            // nothing.
+            () = streams.idle(LAST_TIME), if is_draining => return connection.signal.ends_for(Closed::Drain),
             () = streams.idle(idle) => return connection.signal.ends_for(Closed::Idle),
         };
         match accepted {

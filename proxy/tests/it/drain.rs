@@ -255,6 +255,17 @@ fn balancers_have_time_to_look_elsewhere_before_connections_are_refused() {
 }
 
 #[test]
+fn a_client_of_http2_that_answers_no_ping_holds_no_stop_up() {
+    let service = Service::new("grace = \"1h\"");
+    let mut process = service.start();
+    let mut silent = over_tls(&service);
+    begin(&mut silent, 1, "/");
+    assert_eq!(silent.answer(1).status(), 200);
+    process.signal("TERM");
+    has_ended(&mut process, 0, "everything under way is finished");
+}
+
+#[test]
 fn a_quit_signal_ends_nothing_and_hands_nothing_over() {
     let service = Service::new(LONG);
     let mut process = service.start();
