@@ -221,7 +221,8 @@ impl Conn {
         }
         let mut frames = self.frames.clone().unwrap_or_else(Frames::new);
         // Once the process ends, no further than to the end of this frame.
-        let whole = if self.connection.is_draining() { frames.clone().to_next(bytes) } else { bytes.len() };
+        let whole =
+            if self.connection.is_draining() { frames.clone().next_boundary(bytes) } else { bytes.len() };
         let part = bytes.get(..whole).unwrap_or(bytes);
         let written = self.poll_gather(cx, part);
         if let Poll::Ready(Ok(count)) = &written {
@@ -459,7 +460,7 @@ impl Drop for Conn {
         let is_unfinished =
             self.inspection.as_mut().is_some_and(|inspection| inspection.get_mut().is_unfinished());
         let owes = !self.out.is_empty();
-        if !owes && !(is_unfinished && self.has_written) {
+        if !(owes || is_unfinished && self.has_written) {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

@@ -36,7 +36,7 @@ impl Frames {
     }
 
     /// Follows `bytes` to the next place between two frames, or to their end: how many they are.
-    pub(super) fn to_next(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn next_boundary(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             at += self.step(rest);
@@ -50,7 +50,7 @@ impl Frames {
     /// Follows all of `bytes`.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let count = self.to_next(bytes);
+            let count = self.next_boundary(bytes);
             bytes = bytes.get(count..).unwrap_or_default();
         }
     }
@@ -148,7 +148,7 @@ mod tests {
             for bytes in sent.chunks(piece) {
                 let mut rest = bytes;
                 while !rest.is_empty() {
-                    let count = frames.to_next(rest);
+                    let count = frames.next_boundary(rest);
                     assert!(count > 0);
                     at += count;
                     rest = &rest[count..];

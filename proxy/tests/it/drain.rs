@@ -49,8 +49,11 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
+/// The last stream and the code of a GOAWAY.
+type GoesAway = (u32, u32);
+
 /// Bodies of streams in pieces, and the last stream and code of the last GOAWAY, until the connection is closed.
-fn until_closed(connection: &mut Http2) -> (Vec<(u32, Vec<u8>)>, Option<(u32, u32)>) {
+fn until_closed(connection: &mut Http2) -> (Vec<(u32, Vec<u8>)>, Option<GoesAway>) {
     let (mut bodies, mut goes_away) = (Vec::new(), None);
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
     while let Some((kind, flags, stream, payload)) = connection.next() {

@@ -1,7 +1,13 @@
 //! The real binary over loopback: one process for each test, nothing faked.
 //!
 //! One test binary with modules, because linking the proxy's dependencies once is enough.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that cannot go on ends"
+)]
 
 mod admin;
 mod ask;

@@ -39,7 +39,8 @@ impl UpgradeSocket {
     /// # Errors
     /// When the folder is somebody else's too, when something else stands there, or when a process answers there.
     pub(in crate::server) fn open(place: &Path) -> io::Result<Self> {
-        let address = SockAddr::unix(place)?;
+        // The place itself must be short enough for a socket, not only the one that it is made at.
+        SockAddr::unix(place)?;
         preflight::only_ours(preflight::folder_of(place)).map_err(io::Error::other)?;
         if let Some(seen) = found(place)? {
             judge(&seen)?;
@@ -68,7 +69,6 @@ impl UpgradeSocket {
             let _ = fs::remove_file(&new);
             return Err(problem);
         }
-        drop(address);
         Self::of(place, socket.into())
     }
 
