@@ -22,7 +22,7 @@ use crate::model::{
 use crate::path::{self, PathCase};
 use crate::rule::{Environment, Rule};
 use crate::signals::{Action, Device, Fact, Identity, Principal, Signals};
-use crate::text::fold;
+use crate::text::{self, fold};
 pub use crate::tri::Tri;
 use crate::words;
 
@@ -543,26 +543,26 @@ fn rule(rule: &Rule, app: &App, signals: &Signals<'_>) -> Tri {
 
 fn in_request(condition: &RequestCondition, app: &App, action: &Action<'_>) -> bool {
     // A slash at the end makes no difference, so paths are lists of segments.
-    let segments =
-        |path: &str, with_case: bool| -> Vec<String> {
-            let path = path.strip_suffix('/').unwrap_or(path);
-            path.split('/')
-                .map(|segment| {
-                    if with_case { String::from(segment) } else { segment.chars().map(path::fold).collect() }
-                })
-                .collect()
-        };
-    let matches = |pattern: &PathPattern, with_case: bool| {
-        let asked = segments(action.path, with_case);
+    let segments = |path: &str, spelling: fn(&str) -> String| -> Vec<String> {
+        path.strip_suffix('/').unwrap_or(path).split('/').map(spelling).collect()
+    };
+    let matches = |pattern: &PathPattern, spelling: fn(&str) -> String| {
+        let asked = segments(action.path, spelling);
         match pattern {
-            PathPattern::Exact(path) => asked == segments(path, with_case),
-            PathPattern::Subtree(path) => asked.starts_with(&segments(path, with_case)),
+            PathPattern::Exact(path) => asked == segments(path, spelling),
+            PathPattern::Subtree(path) => asked.starts_with(&segments(path, spelling)),
         }
     };
-    let method = condition.methods.is_empty() || condition.methods.iter().any(|one| one == action.method);
-    let meant = |pattern: &PathPattern| matches(pattern, app.paths == PathCase::Sensitive);
+    let meant = |pattern: &PathPattern| match app.paths {
+        PathCase::Sensitive => matches(pattern, |path| String::from(path)),
+        PathCase::Unknown | PathCase::Insensitive => matches(pattern, path::folded),
+    };
     // What spares from a policy must be sure.
-    let spared = |pattern: &PathPattern| matches(pattern, app.paths != PathCase::Insensitive);
+    let spared = |pattern: &PathPattern| match app.paths {
+        PathCase::Sensitive | PathCase::Unknown => matches(pattern, |path| String::from(path)),
+        PathCase::Insensitive => matches(pattern, text::folded),
+    };
+    let method = condition.methods.is_empty() || condition.methods.iter().any(|one| one == action.method);
     let path = condition.paths.is_empty() || condition.paths.iter().any(meant);
     method && path && !condition.exclude_paths.iter().any(spared)
 }

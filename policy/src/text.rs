@@ -54,18 +54,13 @@ pub fn eq(one: &str, other: &str) -> bool {
 /// What follows `prefix`, which may differ in case. No allocation.
 #[must_use]
 pub fn strip_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
-    strip_prefix_by(fold, text, prefix)
-}
-
-/// The same for characters that count as equal where this makes them one.
-pub(crate) fn strip_prefix_by<'t>(same: fn(char) -> char, text: &'t str, prefix: &str) -> Option<&'t str> {
     if let Some(rest) = text.strip_prefix(prefix) {
         return Some(rest);
     }
     let mut rest = text.chars();
     for wanted in prefix.chars() {
         let found = rest.next()?;
-        if found != wanted && same(found) != same(wanted) {
+        if found != wanted && fold(found) != fold(wanted) {
             return None;
         }
     }

@@ -378,13 +378,10 @@ impl Authorizer<'_> {
         let found = token::find_token(&app.token, authorization, |_| cookie.ok().flatten(), by_header);
         let Some((token, place)) = found else {
             return Err(match authorization.and_then(token::bearer) {
-                // As if it had been verified in vain: or its answers would tell this app from others.
-                Some(_) if !self.may_verify((address, Kind::Bearer), quotas) => {
-                    Refusal::BadToken(BadToken::NotTried)
-                }
-                Some(_) => {
-                    self.count_failure((address, Kind::Bearer));
-                    Refusal::BadToken(BadToken::Place)
+                // Verified in vain, and answered as by an app that takes it: or the answers would tell this app from others.
+                Some(token) => {
+                    let verified = self.verify(token, &app.issuers, Kind::Bearer, (address, quotas));
+                    verified.map_or_else(Refusal::from, |_| Refusal::BadToken(BadToken::Place))
                 }
                 None if cookie.is_err() => Refusal::BadSession(BadToken::Malformed),
                 None => Refusal::NoToken,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use portcullis_policy::path::{PathCase, fold as fold_path};
+use portcullis_policy::path::{PathCase, folded};
 
 use super::client_certificates::Entrances;
 use super::context::Context;
@@ -45,7 +45,7 @@ pub(super) fn hosts(
     let mut hosts = Vec::new();
     for (name, at) in view.texts("hosts") {
         let Some(host) = cx.parse(name, at, values::host) else { continue };
-        let taken = routes.taken.entry((host.clone(), path.chars().map(fold_path).collect())).or_default();
+        let taken = routes.taken.entry((host.clone(), folded(path))).or_default();
         let tells_apart = |other: &Taken| {
             other.path != path && [case, other.case].iter().all(|case| *case == PathCase::Sensitive)
         };

@@ -100,9 +100,10 @@ pub fn contexts_of(
         return (None, None);
     }
     let context = context_of(contexts, path, case.stricter());
+    // What no case separates for certain may be two pages.
     let other = match case {
-        PathCase::Unknown => Some(context_of(contexts, path, Compare::Exact)),
-        PathCase::Sensitive | PathCase::Insensitive => None,
+        PathCase::Unknown | PathCase::Insensitive => Some(context_of(contexts, path, case.sparing())),
+        PathCase::Sensitive => None,
     };
     (context, other.filter(|other| *other != context))
 }

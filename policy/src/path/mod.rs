@@ -12,14 +12,17 @@
 //! counts ([`CompiledPolicies::decide_readings`](crate::CompiledPolicies::decide_readings)).
 //!
 //! Comparisons ([`is_below`], [`PathPattern::matches`](crate::model::PathPattern::matches)) go segment by
-//! segment, ignore a slash at the end, and ignore letter case as [`text`] does ([`fold`]), unless
-//! the app is known to distinguish case.
+//! segment, ignore a slash at the end, and ignore letter case, unless the app is known to distinguish case: as widely
+//! as any server does where a match makes the decision stricter ([`Compare::Folded`]), as [`text`] does where it spares
+//! ([`Compare::Case`]).
 
 mod equivalent;
 mod read;
 
 pub(crate) use equivalent::composed;
 pub use read::{ReadPath, Unreadable, read, read_text};
+
+use alloc::string::String;
 
 use crate::text;
 use crate::words;
@@ -133,7 +136,7 @@ impl PathCase {
     pub const fn sparing(self) -> Compare {
         match self {
             Self::Unknown | Self::Sensitive => Compare::Exact,
-            Self::Insensitive => Compare::Folded,
+            Self::Insensitive => Compare::Case,
         }
     }
 }
@@ -141,8 +144,11 @@ impl PathCase {
 /// With or without letter case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
-    /// Without.
+    /// Without, and with everything that some server or file system takes for one character: for what makes a
+    /// decision stricter.
     Folded,
+    /// Without, as [`text::fold`] says, which every server without case agrees on: for what spares.
+    Case,
     /// With.
     Exact,
 }
@@ -152,8 +158,7 @@ pub enum Compare {
 /// `ı`; Turkish locales have both) and full-width signs for plain ones (Windows' code pages).
 /// Source: Microsoft, "exFAT file system specification", section 7.2.5.1, recommended up-case table.
 #[inline]
-#[must_use]
-pub fn fold(char: char) -> char {
+fn fold(char: char) -> char {
     if char.is_ascii() { char.to_ascii_lowercase() } else { fold_beyond_ascii(char) }
 }
 
@@ -170,13 +175,55 @@ fn fold_beyond_ascii(char: char) -> char {
     }
 }
 
+/// What stands for a character where all that could be one page is to be the same: [`fold`], and where its capital is
+/// several characters these, for APFS, HFS+ and the case-insensitive folders of ext4 and F2FS fold fully: `ß` is
+/// `ss` to them, and `ﬁ` is `fi` (Unicode, section 3.13; `CaseFolding.txt`, status F).
+fn folded_fully(char: char) -> impl Iterator<Item = char> {
+    let one = fold(char);
+    let capitals = one.to_uppercase();
+    let is_several = !one.is_ascii() && capitals.len() > 1;
+    let several = is_several.then_some(capitals).into_iter().flatten().map(fold);
+    several.chain((!is_several).then_some(one))
+}
+
+/// The text that all paths have in common that could be one page: a key to look them up by.
+#[must_use]
+pub fn folded(path: &str) -> String {
+    path.chars().flat_map(folded_fully).collect()
+}
+
 impl Compare {
     pub(crate) fn strip_prefix<'p>(self, path: &'p str, prefix: &str) -> Option<&'p str> {
         match self {
-            Self::Folded => text::strip_prefix_by(fold, path, prefix),
+            Self::Folded => strip_folded_prefix(path, prefix),
+            Self::Case => text::strip_prefix(path, prefix),
             Self::Exact => path.strip_prefix(prefix),
         }
     }
+}
+
+/// What follows `prefix` in its fully folded form. A prefix that ends within a character is none.
+fn strip_folded_prefix<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    if let Some(rest) = path.strip_prefix(prefix) {
+        return Some(rest);
+    }
+    if path.is_ascii() && prefix.is_ascii() {
+        return text::strip_prefix(path, prefix);
+    }
+    let mut rest = path.chars();
+    let mut begun = None;
+    for wanted in prefix.chars().flat_map(folded_fully) {
+        let next = begun.as_mut().and_then(Iterator::next);
+        let found = match next {
+            Some(found) => found,
+            None => begun.insert(folded_fully(rest.next()?)).next()?,
+        };
+        if found != wanted {
+            return None;
+        }
+    }
+    let is_whole = begun.and_then(|mut begun| begun.next()).is_none();
+    is_whole.then_some(rest.as_str())
 }
 
 /// Whether `path` is `prefix` or lies below it, by whole segments. Both in normal form. No allocation.

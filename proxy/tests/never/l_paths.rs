@@ -66,6 +66,68 @@ fn never_n90_letter_case_or_a_slash_at_the_end_avoids_a_rule() {
 }
 
 #[test]
+fn never_n90_a_letter_whose_capital_is_several_avoids_a_rule() {
+    let rules = block(r#"["/staff/**", "/office", "/straße/**", "/%C7%B0"]"#);
+    let world = World::start(Setup { policies: rules.clone(), ..Setup::default() });
+    // `ﬀ`, `ﬆ`, `ﬃ`, `ß`, `ẞ` and `ǰ` are names of the same files on APFS, HFS+ and casefolded ext4.
+    let spellings = [
+        "/sta%EF%AC%80",
+        "/%EF%AC%86aff/x",
+        "/o%EF%AC%83ce",
+        "/strasse/x",
+        "/STRASSE",
+        "/stra%E1%BA%9Ee",
+        "/J%CC%8C",
+    ];
+    for target in ["/staff", "/STAFF/x", "/office", "/stra%C3%9Fe", "/%C7%B0"].iter().chain(&spellings) {
+        answers(&world, target, 403);
+    }
+    for target in ["/sta%C3%9F", "/stras", "/officer", "/stra%C3%9F"] {
+        answers(&world, target, 200);
+    }
+    let world =
+        World::start(Setup { policies: rules, app: "paths = \"case-sensitive\"", ..Setup::default() });
+    for target in spellings {
+        answers(&world, target, 200);
+    }
+}
+
+#[test]
+fn never_n90_what_is_a_letter_to_some_servers_alone_spares_from_a_rule() {
+    let world = World::start(Setup {
+        policies: r#"
+[[policy]]
+id = "vault"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = "block"
+conditions = { request = { paths = ["/vault/**"], exclude-paths = ["/vault/strasse/**", "/vault/files"] } }
+
+[[policy]]
+id = "stronger"
+users = { include = ["all"] }
+authentication-contexts = ["c1"]
+grant = "block"
+"#
+        .to_owned(),
+        app: "paths = \"case-insensitive\"\ncontexts = [{ path = \"/hr\", context = \"c1\" }, { path = \"/hr/files\", context = \"c2\" }]",
+        ..Setup::default()
+    });
+    for target in ["/vault/STRASSE/x", "/Vault/FILES", "/hr/FILES"] {
+        answers(&world, target, 200);
+    }
+    for target in [
+        "/vault/stra%C3%9Fe/x",
+        "/vault/%EF%AC%81les",
+        "/vault/f%C4%B1les",
+        "/hr/%EF%AC%81les",
+        "/hr/f%C4%B1les",
+    ] {
+        answers(&world, target, 403);
+    }
+}
+
+#[test]
 fn never_n90_another_case_of_a_prefix_leads_to_a_laxer_app() {
     let vault = |lines: &str| {
         World::start(Setup {
