@@ -78,8 +78,8 @@ pub fn context_of(
 }
 
 impl App {
-    /// The contexts that a path may ask for. Two where they turn on letter case, and nobody said how the app
-    /// takes it: the request is then judged under both.
+    /// The contexts that a path may ask for. Two where they turn on letter case, or on what some servers take for it,
+    /// and the app is not known to distinguish case: the request is then judged under both.
     #[must_use]
     pub fn contexts_of(
         &self,
