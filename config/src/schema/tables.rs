@@ -165,7 +165,7 @@ pub(crate) static LIMITS: Table = Table {
             "streams-before-grant",
             Literal::Integer(16),
             Shape::Integer { min: 1, max: 10_000 },
-            "Streams at once of a connection of HTTP/2 until a request on it is let in; further ones are refused.",
+            "Streams at once of a connection of HTTP/2 until a request on it is let in; further ones wait.",
         ),
         default(
             "streams",
@@ -177,7 +177,7 @@ pub(crate) static LIMITS: Table = Table {
             "unsent-per-connection",
             Literal::Text("1MiB"),
             Shape::Text(Form::Size),
-            "Bytes of answers that a connection of HTTP/2 may leave unread here; while they are more, no stream begins on it, and after `stall` it is closed.",
+            "Bytes of answers that a connection of HTTP/2 may leave unread here; while they are more, further streams wait.",
         ),
         default(
             "unsent",

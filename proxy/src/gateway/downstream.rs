@@ -153,12 +153,22 @@ const GRPC: &[u8] = b"application/grpc";
 
 /// Counts a piece of an app's answer over HTTP/2 until the next one is asked for: the client has taken it then. Over
 /// HTTP/1 the connection counts what its socket does not take.
-pub(super) fn count_unsent(session: &Session, bytes: usize, ctx: &mut RequestContext) {
+pub(super) fn count_unsent(session: &Session, bytes: usize, end: bool, ctx: &mut RequestContext) {
     if session.as_http2().is_some()
         && let Some(connection) = listener::Connection::of(session)
     {
-        ctx.forwarding.unsent.get_or_insert_with(|| connection.nothing_unsent()).set(bytes as u64);
+        let is_read_ahead = !end && !is_of_events(session);
+        let unsent = ctx.forwarding.unsent.get_or_insert_with(|| connection.nothing_unsent());
+        unsent.set(bytes as u64, is_read_ahead);
     }
+}
+
+/// Whether the answer comes piece by piece, as things happen: nothing of it is read ahead.
+fn is_of_events(session: &Session) -> bool {
+    let kind = session.response_written().and_then(|head| head.headers.get(CONTENT_TYPE));
+    let begins =
+        |kind: &[u8], with: &[u8]| kind.get(..with.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(with));
+    kind.is_some_and(|kind| begins(kind.as_bytes(), EVENTS) || begins(kind.as_bytes(), GRPC))
 }
 
 /// Says that an answer is the last on its connection when the process ends.

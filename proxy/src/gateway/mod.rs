@@ -183,7 +183,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut Box<RequestContext>,
     ) -> Result<Option<Duration>> {
         if body.is_some() {
@@ -193,7 +193,7 @@ impl ProxyHttp for Gateway {
             *body = None;
         }
         if let Some(body) = body {
-            count_unsent(session, body.len(), ctx);
+            count_unsent(session, body.len(), end, ctx);
         }
         Ok(None)
     }

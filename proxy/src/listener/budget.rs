@@ -22,37 +22,48 @@ impl Budget {
     }
 }
 
+/// What pingora reads ahead of an answer that its client does not take, in bytes: the least that was seen.
+pub(super) const READ_AHEAD: u64 = 64 << 10;
+
 /// Bytes of one answer that its client has not taken.
 #[derive(Debug)]
 pub(crate) struct Unsent {
     signal: Arc<Signal>,
     budget: Budget,
     bytes: u64,
+    ahead: u64,
 }
 
 impl Unsent {
     pub(super) const fn new(signal: Arc<Signal>, budget: Budget) -> Self {
-        Self { signal, budget, bytes: 0 }
+        Self { signal, budget, bytes: 0, ahead: 0 }
     }
 
-    /// So many they are now.
-    pub(crate) fn set(&mut self, bytes: u64) {
-        let before = std::mem::replace(&mut self.bytes, bytes);
-        if bytes < before {
-            self.signal.unsent.fetch_sub(before - bytes, Ordering::Relaxed);
-            self.budget.total.fetch_sub(before - bytes, Ordering::Relaxed);
-        } else if bytes > before {
-            self.signal.unsent.fetch_add(bytes - before, Ordering::Relaxed);
-            let total = self.budget.total.fetch_add(bytes - before, Ordering::Relaxed) + bytes - before;
-            if total > self.budget.of_process {
-                self.budget.seats.cut_largest(self.budget.of_process);
-            }
+    /// So many they are now, and more of the answer is read ahead behind them, or not.
+    pub(crate) fn set(&mut self, bytes: u64, is_read_ahead: bool) {
+        let ahead = if is_read_ahead { READ_AHEAD } else { 0 };
+        let before = self.bytes + self.ahead;
+        change(&self.signal.unsent, self.bytes, bytes);
+        change(&self.signal.held, before, bytes + ahead);
+        let total = change(self.budget.total, before, bytes + ahead);
+        (self.bytes, self.ahead) = (bytes, ahead);
+        if bytes + ahead > before && total > self.budget.of_process {
+            self.budget.seats.cut_largest(self.budget.of_process);
         }
+    }
+}
+
+/// Changes a sum by what one of its parts changed; what it is then.
+fn change(sum: &AtomicU64, before: u64, after: u64) -> u64 {
+    if after >= before {
+        sum.fetch_add(after - before, Ordering::Relaxed) + (after - before)
+    } else {
+        sum.fetch_sub(before - after, Ordering::Relaxed).saturating_sub(before - after)
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        self.set(0);
+        self.set(0, false);
     }
 }

@@ -191,7 +191,9 @@ impl Conn {
     /// The client does not take so many bytes for now.
     fn count_unsent(&mut self, bytes: usize) {
         let connection = &self.connection;
-        self.unsent.get_or_insert_with(|| connection.nothing_unsent()).set(bytes as u64);
+        self.unsent
+            .get_or_insert_with(|| connection.nothing_unsent())
+            .set(bytes as u64, bytes >= WRITE_BYTES);
     }
 
     /// Says to the client of a WebSocket that the process ends, where a frame may stand. The client answers it, and the

@@ -69,6 +69,7 @@ impl Connection {
     pub(crate) fn grant(&self) {
         if !self.is_granted() {
             self.granted.store(true, Ordering::Relaxed);
+            self.streams.look();
         }
     }
 
@@ -97,7 +98,7 @@ impl Connection {
             return;
         }
         let mut unsent = self.nothing_unsent();
-        unsent.set(bytes.len() as u64);
+        unsent.set(bytes.len() as u64, false);
         let stream = Stream::begin(&self.streams);
         let (stall, counters) = (self.stall, self.counters);
         tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! One connection of HTTP/2, from its preface until its last stream has ended.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_opt
 use pingora::protocols::{Digest, GetProxyDigest as _};
 use pingora::server::ShutdownWatch;
 use portcullis_config::settings::Limits;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::app::ConnApp;
 use super::conn::Conn;
@@ -21,8 +22,10 @@ use crate::record::Closed;
 /// Malformed streams that a connection may open, as pingora's own loop counts them.
 const MALFORMED_STREAMS_MAX: usize = 32;
 
-/// How long a connection without a stream stays once the process ends.
-const LAST_TIME: Duration = Duration::from_secs(1);
+/// How long a client has to answer the end of a connection on which nothing is under way.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// What a stream takes that waits for its turn.
+const WAITING_BYTES: u64 = 4 << 10;
 
 /// Bytes of an answer that are gathered for one stream beyond what its client takes.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
@@ -51,21 +54,45 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
         Err(_) => return connection.signal.ends_for(Closed::HandshakeTime),
     };
     let streams = &connection.streams;
+    // What was opened beyond the limits waits here, and is counted as if it were unsent: it takes memory, too.
+    let mut waiting = VecDeque::new();
+    let mut waits = connection.nothing_unsent();
+    let mut idle_timer = std::pin::pin!(sleep(idle));
     let mut is_draining = false;
     let mut malformed = 0;
     loop {
+        let max = if connection.is_granted() { limits.streams } else { limits.streams_before_grant };
+        while streams.open() < max
+            && !connection.is_over_budget()
+            && let Some(session) = waiting.pop_front()
+        {
+            let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+            let stream = Stream::begin(streams);
+            tokio::spawn(async move {
+                app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+                drop(stream);
+            });
+        }
+        waits.set(waiting.len() as u64 * WAITING_BYTES, false);
+        let is_idle = streams.open() == 0 && waiting.is_empty();
         let accepted = tokio::select! {
             biased;
             () = Draining(&connection.signal), if !is_draining => {
                 http2.graceful_shutdown();
                 is_draining = true;
+                idle_timer.as_mut().reset(Instant::now() + idle.min(GOODBYE));
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
-            // A client that answers no PING never learns which request was the last; without one under way it waits for
-            // nothing.
-            () = streams.idle(LAST_TIME), if is_draining => return connection.signal.ends_for(Closed::Drain),
-            () = streams.idle(idle) => return connection.signal.ends_for(Closed::Idle),
+            () = streams.changed() => {
+                let time = if is_draining { idle.min(GOODBYE) } else { idle };
+                idle_timer.as_mut().reset(Instant::now() + time);
+                continue;
+            }
+            () = idle_timer.as_mut(), if is_idle => {
+                let why = if is_draining { Closed::Drain } else { Closed::Idle };
+                return connection.signal.ends_for(why);
+            }
         };
         match accepted {
             // Most clients close the socket without a word.
@@ -77,19 +104,13 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
                 }
             }
             Ok(Some(H2Accept::Session(mut session))) => {
-                let max = if connection.is_granted() { limits.streams } else { limits.streams_before_grant };
-                if streams.open() >= max || connection.is_over_budget() {
-                    connection.counters.stream_refused();
+                if waiting.len() >= limits.streams as usize {
                     // Nothing of it was handled: the client may ask again (RFC 9113, section 8.7).
+                    connection.counters.stream_refused();
                     session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
-                    continue;
+                } else {
+                    waiting.push_back(session);
                 }
-                let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
-                let stream = Stream::begin(streams);
-                tokio::spawn(async move {
-                    app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
-                    drop(stream);
-                });
             }
         }
     }

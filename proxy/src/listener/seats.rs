@@ -134,7 +134,7 @@ impl Seats {
     /// Cuts the connection that holds most of what clients leave unread, if that is more than `max` in all.
     pub(super) fn cut_largest(&self, max: u64) {
         let taken = self.taken.lock();
-        let held = |signal: &Arc<Signal>| signal.unsent.load(Ordering::Relaxed);
+        let held = |signal: &Arc<Signal>| signal.held.load(Ordering::Relaxed);
         // What was cut a moment ago still counts in the total.
         let others = || taken.values().filter(|signal| !signal.is_cut());
         if others().map(held).sum::<u64>() <= max {

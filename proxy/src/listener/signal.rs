@@ -20,6 +20,8 @@ pub(super) struct Signal {
     why: AtomicU8,
     /// Bytes of answers that its client has not taken.
     pub(super) unsent: AtomicU64,
+    /// The same, and what is read ahead behind them.
+    pub(super) held: AtomicU64,
     /// Requests under way on it.
     requests: AtomicU32,
     kind: AtomicU8,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -10,8 +9,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     open: AtomicUsize,
-    /// The last of them ended.
-    ended: Notify,
+    /// One of them ended, or more of them may begin.
+    changed: Notify,
 }
 
 pub(super) struct Stream(Arc<Streams>);
@@ -25,9 +24,8 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.ended.notify_one();
-        }
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
     }
 }
 
@@ -36,11 +34,13 @@ impl Streams {
         u32::try_from(self.open.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
-    /// Ends when there has been no stream for so long.
-    pub(super) async fn idle(&self, time: Duration) {
-        while self.open.load(Ordering::Relaxed) != 0 {
-            self.ended.notified().await;
-        }
-        tokio::time::sleep(time).await;
+    /// More of them may begin now.
+    pub(super) fn look(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Ends when one of them has ended, or more may begin.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
     }
 }

@@ -138,11 +138,11 @@ families! {
     ACCEPT_PAUSES: Counter "portcullis_accept_pauses_total" ["listener", "reason"]
         "Times when nothing was accepted for a while: connections (as many as the process may have), exhausted (no descriptors or memory).";
     STREAMS_REFUSED: Counter "portcullis_http2_streams_refused_total" ["listener"]
-        "Streams of HTTP/2 refused before they were looked at: more at once than `streams-before-grant`, or the connection leaves too much unread.";
+        "Streams of HTTP/2 refused before they were looked at: more than `streams` waited for their turn.";
     ANSWERS_UNREAD: Counter "portcullis_answers_unread_total" ["listener"]
         "Refusals over HTTP/2 that a client did not take within `stall`; their streams were reset.";
     UNSENT: Gauge "portcullis_unsent_bytes" []
-        "Bytes of answers that wait for clients to take them.";
+        "Bytes of answers that wait for clients to take them, with an estimate of what is read ahead behind them, and of streams that wait.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::h2::{END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, fields, frame};
 use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
@@ -183,4 +184,89 @@ fn a_plain_request_to_a_tls_port_is_answered_once() {
     stream.write_all(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
     let text = rest(&mut stream);
     assert!(text.starts_with("HTTP/1.1 400 ") && text.contains("HTTPS"), "{text}");
+}
+
+/// A world whose listeners demand a PROXY header of these networks.
+fn behind_balancers(from: &'static str) -> World {
+    let world = World::launch_with(Setup::default(), |folder| {
+        let path = folder.join("portcullis.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let demand = format!(", proxy-protocol = {{ from = [\"{from}\"] }} }}");
+        let text = text.replacen(" }, { address", &format!("{demand}, {{ address"), 1);
+        let text = text.replacen("key = \"key.pem\" } }]", &format!("key = \"key.pem\" }}{demand}]"), 1);
+        assert_eq!(text.matches("proxy-protocol").count(), 2);
+        std::fs::write(path, text).unwrap();
+    })
+    .unwrap();
+    world.wait_for("the keys", |world| world.admin_get("/readyz", "").status == 200);
+    world
+}
+
+#[test]
+fn never_n95_a_proxy_header_is_believed_of_anybody_or_may_be_left_out() {
+    let world = behind_balancers("127.0.0.0/8");
+    let status = |header: &[u8]| {
+        let mut stream = connect(&world.plain);
+        stream.write_all(header).unwrap();
+        stream.write_all(&World::head("GET", "/", "Connection: close\r\n")).unwrap();
+        let mut begin = [0; 12];
+        match stream.read_exact(&mut begin) {
+            Ok(()) => String::from_utf8_lossy(&begin[9..]).into_owned(),
+            Err(_) => "closed".to_owned(),
+        }
+    };
+    let one = |client: &str| status(format!("PROXY TCP4 {client} 127.0.0.1 4660 80\r\n").as_bytes());
+    assert_eq!(one("198.51.100.1"), "200");
+    assert_eq!(one("192.0.2.1"), "403", "policies judge the address that it names");
+    let two = |last: u8| {
+        [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[192, 0, 2, last, 127, 0, 0, 1, 18, 52, 0, 80]].concat()
+    };
+    assert_eq!(status(&two(9)), "403");
+    assert_eq!(status(b""), "closed", "a connection of such a source has a header");
+    assert_eq!(status(b"PROXY TCP4 192.0.2.01 127.0.0.1 4660 80\r\n"), "closed");
+    assert_eq!(world.origin.hits(), 1);
+    // Before the handshake of TLS.
+    let mut tls = world.connect(HOST, &[b"http/1.1"]);
+    tls.sock.write_all(b"PROXY TCP4 192.0.2.1 127.0.0.1 4660 443\r\n").unwrap();
+    tls.write_all(&World::head("GET", "/", "")).unwrap();
+    assert_eq!(answer(&mut tls, false).status, 403);
+    // Of everybody else it is no header, and no request.
+    let other = behind_balancers("203.0.113.0/24");
+    let forged =
+        other.bare("PROXY TCP4 198.51.100.1 127.0.0.1 4660 80\r\nGET / HTTP/1.1\r\nHost: wiki.test\r\n\r\n");
+    assert_eq!(forged, 400);
+    assert_eq!(other.get("/", "").status, 200, "the counterpart");
+}
+
+#[test]
+fn never_n95_refusals_that_nobody_reads_are_held() {
+    let world = started("limits = { stall = \"1s\", streams-before-grant = 4 }");
+    let mut stream = world.connect(HOST, &[b"h2"]);
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // A window of nothing.
+    bytes.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    let head = block(&fields("GET", HOST, "/"));
+    for number in 0..20_u32 {
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &head));
+    }
+    stream.write_all(&bytes).unwrap();
+    stream.flush().unwrap();
+    let listener = format!("{{listener=\"{}\"}}", world.tls);
+    let unread = |world: &World| world.metric(&format!("portcullis_answers_unread_total{listener}"));
+    world.wait_for("the first to be given up", |world| unread(world) >= 4.0);
+    assert_eq!(world.metric("portcullis_requests_in_flight"), 0.0, "none of them holds a request");
+    world.wait_for("all to be given up", |world| unread(world) == 20.0);
+    world.wait_for("nothing to be held", |world| world.metric("portcullis_unsent_bytes") == 0.0);
+}
+
+#[test]
+fn never_n95_who_leaves_most_unread_takes_the_memory_of_all() {
+    let world = started("limits = { unsent = \"1KiB\" }");
+    let mut greedy = connect(&world.plain);
+    greedy.write_all(&World::head("GET", "/large", "")).unwrap();
+    let reason =
+        format!("portcullis_connections_closed_total{{listener=\"{}\",reason=\"unsent\"}}", world.plain);
+    world.wait_for("it to be cut", |world| world.metric(&reason) == 1.0);
+    assert_eq!(world.get("/", "").status, 200, "the counterpart reads");
+    world.wait_for("nothing to be held", |world| world.metric("portcullis_unsent_bytes") == 0.0);
 }
