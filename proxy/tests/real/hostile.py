@@ -138,6 +138,11 @@ class Idle(Attack):
     connections = 9000
 
 
+class FewDescriptors(Idle):
+    """As many silent connections as there are, to a process that may open 128 files."""
+    connections = 300
+
+
 class SilentTls(Attack):
     """Two thousand connections to the TLS listener that say nothing."""
     connections = 2000
@@ -353,7 +358,7 @@ class BadTokens(Attack):
 
 
 ATTACKS = {
-    "streams-unread": StreamsWithoutToken, "downloads-unread": Downloads, "heads-unfinished": Heads, "heads-held": HeadsHeld, "idle": Idle,
+    "streams-unread": StreamsWithoutToken, "downloads-unread": Downloads, "heads-unfinished": Heads, "heads-held": HeadsHeld, "idle": Idle, "few-descriptors": FewDescriptors,
     "silent-tls": SilentTls, "half-hello": HalfHello, "silent-h2": SilentH2, "preface-only": PrefaceOnly,
     "slow-heads": SlowHeads, "slow-bodies": SlowBodies, "trickling-readers": TricklingReaders, "refusals-unread": RefusalsUnread,
     "rapid-reset": RapidReset, "continuation": Continuation, "empty-continuation": EmptyContinuation, "pings": Pings,
