@@ -34,7 +34,7 @@ impl<P> ConnApp<P> {
     /// when none comes: the client was idle for too long, or the process ends.
     async fn first_byte(&self, conn: &Conn) -> bool {
         let mut is_waiting = false;
-        std::future::poll_fn(|cx| {
+        let is_there = std::future::poll_fn(|cx| {
             if conn.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
@@ -54,7 +54,12 @@ impl<P> ConnApp<P> {
                 false
             })
         })
-        .await
+        .await;
+        if is_there && !is_waiting {
+            // It was sent ahead: other connections have their turn before each.
+            tokio::task::yield_now().await;
+        }
+        is_there
     }
 }
 

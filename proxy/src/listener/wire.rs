@@ -7,16 +7,22 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+/// How much is read in a row before other connections have their turn. Whoever sends without end (frames that ask for nothing but
+/// an acknowledgement, for instance) would otherwise be read for as long as the runtime lets one task go on.
+const SHARE: usize = 16 << 10;
+
 /// A socket with bytes to be read first.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) socket: TcpStream,
     prefix: Vec<u8>,
+    /// How much was read since this task last waited.
+    in_a_row: usize,
 }
 
 impl Wire {
     pub(super) const fn new(socket: TcpStream) -> Self {
-        Self { socket, prefix: Vec::new() }
+        Self { socket, prefix: Vec::new(), in_a_row: 0 }
     }
 
     /// What is read before anything else.
@@ -33,7 +39,18 @@ impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.prefix.is_empty() {
-            return Pin::new(&mut this.socket).poll_read(cx, buf);
+            if this.in_a_row >= SHARE {
+                this.in_a_row = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let before = buf.filled().len();
+            let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+            this.in_a_row = match read {
+                Poll::Pending => 0,
+                Poll::Ready(_) => this.in_a_row.saturating_add(buf.filled().len().saturating_sub(before)),
+            };
+            return read;
         }
         let fits = this.prefix.len().min(buf.remaining());
         buf.put_slice(this.prefix.drain(..fits).as_slice());

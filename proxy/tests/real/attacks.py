@@ -11,6 +11,7 @@ Without names it is those of `USUAL`, five seconds each; `--all` takes twice as 
 """
 # needs: apt:nginx
 import argparse
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -58,14 +59,15 @@ http {{
 
 
 class User:
-    """Somebody who works meanwhile: as many requests a second on a kept connection as on new TLS connections, each counted from when it was due."""
+    """Others who work meanwhile: as many requests a second on kept connections as on new ones with TLS, each begun when it is due, whether the
+    one before it is answered or not."""
 
     def __init__(self, port, tls, token):
         self.port, self.tls = port, tls
         self.request = (f"GET / HTTP/1.1\r\nHost: {hostile.HOST}\r\nAuthorization: Bearer {token}\r\n\r\n").encode()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
-        self.kept, self.over, self.samples = None, threading.Event(), []
+        self.kept, self.over, self.samples, self.pool = [], threading.Event(), [], concurrent.futures.ThreadPoolExecutor(256)
 
     def connect(self, port):
         return socket.create_connection(("127.0.0.1", port), 5, source_address=(USER, 0))
@@ -86,27 +88,26 @@ class User:
             raise OSError(head.split(b"\r\n")[0].decode())
 
     def on_kept(self):
-        if self.kept is None:
-            self.kept = self.connect(self.port)
-        try:
-            self.ask(self.kept)
-        except OSError:
-            self.kept = None
-            raise
+        connection = self.kept.pop() if self.kept else self.connect(self.port)
+        self.ask(connection)
+        self.kept.append(connection)
 
     def on_new(self):
         with self.context.wrap_socket(self.connect(self.tls), server_hostname=hostile.HOST) as connection:
             self.ask(connection)
 
+    def once(self, kind, one, due):
+        problem = None
+        try:
+            one()
+        except OSError as found:
+            problem = f"{kind}: {found or type(found).__name__}"
+        self.samples.append((due, time.monotonic() - due, problem))
+
     def work(self, kind, one):
         due = time.monotonic()
         while not self.over.is_set():
-            problem = None
-            try:
-                one()
-            except OSError as found:
-                problem = f"{kind}: {found or type(found).__name__}"
-            self.samples.append((due, time.monotonic() - due, problem))
+            self.pool.submit(self.once, kind, one, due)
             due += 1 / RATE
             self.over.wait(max(0, due - time.monotonic()))
 
@@ -118,6 +119,7 @@ class User:
         self.over.set()
         for thread in threads:
             thread.join(6)
+        self.pool.shutdown()
         print(json.dumps(self.samples))
 
 
