@@ -71,7 +71,9 @@ where
         let mut seat = door.seats.take(permit, counters);
         let snapshot = door.state.snapshot();
         let server = &snapshot.config.server;
-        let from = server.listeners.get(door.index).map_or(&[][..], |listener| &listener.proxy_protocol_from);
+        // A reload may have put the listeners into another order, or left this one out.
+        let listener = snapshot.tls.listener(door.index);
+        let from = listener.map_or(&[][..], |listener| &listener.proxy_protocol_from);
         let is_in = |networks: &[IpNet]| {
             let address = peer.ip().to_canonical();
             networks.iter().any(|network| network.contains(&address))

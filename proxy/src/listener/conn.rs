@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use pingora::protocols::{
     UniqueID,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::budget::Unsent;
@@ -66,6 +67,8 @@ pub(crate) struct Conn {
     limits: HeadLimits,
     /// Armed when a head is incomplete and nothing comes.
     head_timer: Option<Pin<Box<Sleep>>>,
+    /// The timer was not asked since this head began.
+    is_new_head: AtomicBool,
     out: Vec<u8>,
     /// How much of `out` is sent.
     sent: usize,
@@ -96,6 +99,7 @@ impl Conn {
             inspection: (!is_http2).then(Mutex::default),
             limits,
             head_timer: None,
+            is_new_head: AtomicBool::new(true),
             out: Vec::new(),
             sent: 0,
             has_written: false,
@@ -144,6 +148,7 @@ impl Conn {
     pub(super) fn expect_head(&self) {
         if let Some(inspection) = &self.inspection {
             inspection.lock().expect_head();
+            self.is_new_head.store(true, Ordering::Relaxed);
         }
     }
 
@@ -184,6 +189,12 @@ impl Conn {
     /// Whether a head has taken too long; its time begins when nothing comes for the first time.
     fn poll_head_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let time = self.limits.time;
+        if std::mem::take(self.is_new_head.get_mut()) {
+            // What an earlier head was given says nothing of this one.
+            if let Some(timer) = &mut self.head_timer {
+                timer.as_mut().reset(Instant::now() + time);
+            }
+        }
         let timer = self.head_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         timer.as_mut().poll(cx)
     }

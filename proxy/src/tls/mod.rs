@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use ipnet::IpNet;
 use portcullis_config::Config;
 use portcullis_config::settings::{self, ClientDemand, Hsts};
 
@@ -55,6 +56,8 @@ pub struct Listener {
     pub hsts: Option<HeaderValue>,
     /// The port that clients connect to.
     pub public_port: u16,
+    /// Whose connections begin with a PROXY header.
+    pub proxy_protocol_from: Vec<IpNet>,
 }
 
 /// How a request reached us.
@@ -104,6 +107,7 @@ impl Tls {
                 redirect_port: listener.redirect_to_https.then_some(https),
                 hsts: listener.hsts.and_then(hsts),
                 public_port: port(listener),
+                proxy_protocol_from: listener.proxy_protocol_from.clone(),
             })
         };
         let listeners: Vec<Listener> = match former {

@@ -87,6 +87,57 @@ fn never_n95_a_head_that_drips_holds_a_connection() {
 }
 
 #[test]
+fn never_n96_a_head_is_given_the_time_of_an_earlier_one() {
+    let world = started("limits = { head-time = \"2s\" }");
+    let mut stream = connect(&world.plain);
+    for request in 1..=3 {
+        let head = World::head("GET", "/", "");
+        let (begin, end) = head.split_at(20);
+        stream.write_all(begin).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        stream.write_all(end).unwrap();
+        assert_eq!(answer(&mut stream, false).status, 200, "request {request}");
+        // Longer than a head may take, and no part of any.
+        std::thread::sleep(Duration::from_millis(2_300));
+    }
+}
+
+/// A reload neither moves sockets nor what was said of them: whoever is no balancer of a listener does not become one
+/// because the file names the listeners in another order, or one fewer.
+#[test]
+fn never_n25_another_order_of_listeners_lets_a_client_choose_its_address() {
+    let with_header = "proxy-protocol = { from = [\"127.0.0.0/8\"] }";
+    for is_dropped in [false, true] {
+        let world = World::start(Setup { plain: with_header, ..Setup::default() });
+        let header = b"PROXY TCP4 198.51.100.7 198.51.100.8 1000 80\r\n";
+        let with = [&header[..], &World::head("GET", "/", "")].concat();
+        let reaches_as = || {
+            assert_eq!(crate::wire::exchange(&world.plain, &with).status, 200);
+            world.origin.last().values("X-Forwarded-For").join(",")
+        };
+        assert_eq!(reaches_as(), "198.51.100.7");
+        let file = world.file("portcullis.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let plain = format!("{{ address = \"{}\", {with_header} }}", world.plain);
+        let tls = format!(
+            "{{ address = \"{}\", tls = {{ certificate = \"chain.pem\", key = \"key.pem\" }} }}",
+            world.tls
+        );
+        let before = format!("listeners = [{plain}, {tls}]");
+        assert!(text.contains(&before), "{text}");
+        let after =
+            if is_dropped { format!("listeners = [{tls}]") } else { format!("listeners = [{tls}, {plain}]") };
+        let reloads = || world.metric("portcullis_configuration_generation");
+        let generation = reloads();
+        std::fs::write(&file, text.replace(&before, &after)).unwrap();
+        world.wait_for("the reload", |_| reloads() > generation);
+        assert_eq!(reaches_as(), "198.51.100.7", "the balancer's is still read");
+        let answer = world.over_tls(HOST, &World::head("GET", "/", ""));
+        assert_eq!(answer.status, 200, "nobody else's is demanded");
+    }
+}
+
+#[test]
 fn never_n95_a_silent_connection_is_held() {
     let world = started("client-idle = \"60s\"\nlimits = { handshake-time = \"1s\" }");
     // Nothing; the begin of a preface; a plain client; the begin of a handshake; a handshake, and then nothing.
