@@ -64,6 +64,7 @@ fn every_key_of_settings_arrives() {
         handshake_time: secs(4),
         streams_before_grant: 2,
         streams: 20,
+        unfinished_heads: 1 << 10,
         unsent_per_connection: 2 << 10,
         unsent: 3 << 10,
         stall: secs(6),

@@ -107,6 +107,7 @@ fn limits(cx: &mut Context<'_>, view: View<'_>) -> Option<Limits> {
         handshake_time: cx.parse_key(view, "handshake-time", values::duration)?,
         streams_before_grant,
         streams,
+        unfinished_heads: cx.parse_key(view, "unfinished-heads", values::size)?,
         unsent_per_connection: cx.parse_key(view, "unsent-per-connection", values::size)?,
         unsent: cx.parse_key(view, "unsent", values::size)?,
         stall: cx.parse_key(view, "stall", values::duration)?,

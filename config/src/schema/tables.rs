@@ -174,6 +174,12 @@ pub(crate) static LIMITS: Table = Table {
             "Streams at once of a connection of HTTP/2.",
         ),
         default(
+            "unfinished-heads",
+            Literal::Text("64MiB"),
+            Shape::Text(Form::Size),
+            "Bytes of HTTP/1 heads that are not complete, of all connections: over it, the connection that holds most is closed.",
+        ),
+        default(
             "unsent-per-connection",
             Literal::Text("1MiB"),
             Shape::Text(Form::Size),

@@ -24,6 +24,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// How long a head may take.
     pub head_time: Duration,
+    /// Bytes of heads that are not complete, of all connections.
+    pub unfinished_heads: u64,
     /// How long a connection may take until its first request.
     pub handshake_time: Duration,
     /// Streams of a connection before a request on it is let in.

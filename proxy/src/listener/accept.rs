@@ -20,6 +20,7 @@ use super::arrival::{self, Failed};
 use super::budget::Budget;
 use super::conn::{Conn, HeadLimits, Io};
 use super::connection::Connection;
+use super::heads::UnfinishedHead;
 use super::http2;
 use super::proxy_header::{self, Malformed};
 use super::seats::{Seat, Seats};
@@ -196,7 +197,13 @@ where
         },
         limits.stall,
     ));
-    let head = HeadLimits { bytes: limits.head_bytes_max, time: limits.head_time };
+    let unfinished = UnfinishedHead {
+        seats: Arc::clone(&door.seats),
+        signal: Arc::clone(&connection.signal),
+        total: &door.state.metrics.unfinished_heads,
+        of_process: limits.unfinished_heads,
+    };
+    let head = HeadLimits { bytes: limits.head_bytes_max, time: limits.head_time, unfinished };
     let conn = Conn::new(io, is_http2, head, Arc::clone(&connection), seat)?;
     let app = Arc::new(ConnApp::new(Arc::clone(&door.app), Arc::clone(&connection), idle));
     if is_http2 {

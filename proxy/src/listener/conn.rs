@@ -26,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::budget::Unsent;
 use super::connection::Connection;
+use super::heads::UnfinishedHead;
 use super::inspection::{Framing, Inspection, Malformed, Next};
 use super::seats::Seat;
 use super::signal::Kind;
@@ -42,12 +43,14 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 << 10;
 
 /// Limits of a head.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct HeadLimits {
     /// Bytes that are read of it.
     pub(super) bytes: usize,
     /// How long it may take from its first byte.
     pub(super) time: Duration,
+    /// What is there of one that is not complete.
+    pub(super) unfinished: UnfinishedHead,
 }
 
 #[derive(Debug)]
@@ -119,6 +122,7 @@ impl Conn {
 
     /// Looks at the head, and at what came with the end of it.
     pub(crate) fn head<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        self.limits.unfinished.set(0);
         match &self.inspection {
             Some(inspection) => look(inspection.lock().head()),
             None => look(&[]),
@@ -146,6 +150,7 @@ impl Conn {
 
     /// The next request begins.
     pub(super) fn expect_head(&self) {
+        self.limits.unfinished.set(0);
         if let Some(inspection) = &self.inspection {
             inspection.lock().expect_head();
             self.is_new_head.store(true, Ordering::Relaxed);
@@ -391,6 +396,7 @@ impl AsyncRead for Conn {
         }
         if this.io.poll_read_at_most(cx, room, buf)?.is_pending() {
             let Some(received) = head_received else { return Poll::Pending };
+            this.limits.unfinished.set(received as u64);
             ready!(this.poll_head_time(cx));
             this.connection.signal.ends_for(Closed::HeadTime);
             let answer = if received == 0 { &[] } else { TOO_SLOW };

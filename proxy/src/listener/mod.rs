@@ -11,6 +11,7 @@ mod arrival;
 mod budget;
 mod conn;
 mod connection;
+mod heads;
 mod http2;
 mod inspection;
 mod proxy_header;

@@ -133,15 +133,24 @@ impl Seats {
 
     /// Cuts the connection that holds most of what clients leave unread, if that is more than `max` in all.
     pub(super) fn cut_largest(&self, max: u64) {
+        self.cut_most(max, |signal| &signal.held, Closed::Unsent);
+    }
+
+    /// Cuts the connection that holds most of a head that is not complete, if all such are more than `max`.
+    pub(super) fn cut_longest_head(&self, max: u64) {
+        self.cut_most(max, |signal| &signal.head, Closed::Heads);
+    }
+
+    fn cut_most(&self, max: u64, of: fn(&Signal) -> &AtomicU64, why: Closed) {
         let taken = self.taken.lock();
-        let held = |signal: &Arc<Signal>| signal.held.load(Ordering::Relaxed);
+        let held = |signal: &Arc<Signal>| of(signal).load(Ordering::Relaxed);
         // What was cut a moment ago still counts in the total.
         let others = || taken.values().filter(|signal| !signal.is_cut());
         if others().map(held).sum::<u64>() <= max {
             return;
         }
         if let Some(largest) = others().max_by_key(|signal| held(signal)) {
-            largest.ends_for(Closed::Unsent);
+            largest.ends_for(why);
             largest.cut();
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Signal {
     pub(super) unsent: AtomicU64,
     /// The same, and what is read ahead behind them.
     pub(super) held: AtomicU64,
+    /// Bytes of a head that is not complete.
+    pub(super) head: AtomicU64,
     /// Requests under way on it.
     requests: AtomicU32,
     kind: AtomicU8,

@@ -26,6 +26,8 @@ words! {
         HeadMax = "head-max",
         /// A head took longer than `head-time`.
         HeadTime = "head-time",
+        /// It held most of the heads that were not complete.
+        Heads = "unfinished-heads",
         /// It opened too many malformed streams of HTTP/2.
         Malformed = "malformed-streams",
         /// It held most of what clients leave unread.

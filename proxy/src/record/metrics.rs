@@ -55,6 +55,8 @@ pub struct Metrics {
     compile_nanos: AtomicU64,
     /// Bytes of answers that wait for clients to take them.
     pub unsent: AtomicU64,
+    /// Bytes of heads that are not complete.
+    pub unfinished_heads: AtomicU64,
     /// How long the last page was: the next one will be about as long.
     page_bytes: AtomicUsize,
     handovers: [AtomicU64; HANDOVERS.len()],
@@ -78,6 +80,7 @@ impl Metrics {
             loaded_at: AtomicU64::new(0),
             compile_nanos: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
+            unfinished_heads: AtomicU64::new(0),
             page_bytes: AtomicUsize::new(0),
             handovers: Default::default(),
         }
@@ -179,6 +182,7 @@ impl Metrics {
             certificates.value(&[listener, name], *not_after);
         }
         listeners::write(&mut page, serving.listeners);
+        page.family(&names::UNFINISHED_HEADS).value(&[], self.unfinished_heads.load(Ordering::Relaxed));
         page.family(&names::UNSENT).value(&[], self.unsent.load(Ordering::Relaxed));
         let mut entries = page.family(&names::LOG_ENTRIES);
         for (result, count) in

@@ -132,7 +132,7 @@ families! {
     ACCEPTED: Counter "portcullis_connections_accepted_total" ["listener"]
         "Connections that were accepted.";
     CLOSED: Counter "portcullis_connections_closed_total" ["listener", "reason"]
-        "Connections by why they ended: ended (by the client, or with an answer), idle, address-limit, handshake-time, proxy-header, handshake, head-max (431), head-time (408), malformed-streams, unsent (it held most of what clients leave unread), drain (idle when the process ended).";
+        "Connections by why they ended: ended (by the client, or with an answer), idle, address-limit, handshake-time, proxy-header, handshake, head-max (431), head-time (408), unfinished-heads (it held most of the heads that were not complete), malformed-streams, unsent (it held most of what clients leave unread), drain (idle when the process ended).";
     HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" ["listener", "reason"]
         "Handshakes of TLS with clients that failed: gone, timeout, plain-request, not-tls, alert (the client refused, for instance for the certificate), protocol.";
     ACCEPT_PAUSES: Counter "portcullis_accept_pauses_total" ["listener", "reason"]
@@ -141,6 +141,8 @@ families! {
         "Streams of HTTP/2 refused before they were looked at: more than `streams` waited for their turn.";
     ANSWERS_UNREAD: Counter "portcullis_answers_unread_total" ["listener"]
         "Refusals over HTTP/2 that a client did not take within `stall`; their streams were reset.";
+    UNFINISHED_HEADS: Gauge "portcullis_unfinished_head_bytes" []
+        "Bytes of heads of HTTP/1 requests that are not complete, and wait for their clients.";
     UNSENT: Gauge "portcullis_unsent_bytes" []
         "Bytes of answers that wait for clients to take them, with an estimate of what is read ahead behind them, and of streams that wait.";
     LOG_ENTRIES: Counter "portcullis_decision_log_entries_total" ["result"]

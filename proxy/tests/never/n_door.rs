@@ -57,6 +57,38 @@ fn never_n95_a_head_is_read_beyond_its_limit() {
 }
 
 #[test]
+fn never_n95_unfinished_heads_of_many_connections_take_all_memory() {
+    let world = started("limits = { unfinished-heads = \"256KiB\" }");
+    let held = |world: &World| world.metric("portcullis_unfinished_head_bytes");
+    let closed = |world: &World| {
+        let plain = &world.plain;
+        world.metric(&format!(
+            "portcullis_connections_closed_total{{listener=\"{plain}\",reason=\"unfinished-heads\"}}"
+        ))
+    };
+    // One that is small, and is to live.
+    let mut small = connect(&world.plain);
+    small.write_all(&World::head("GET", "/small", "")[..100]).unwrap();
+    let heads: Vec<TcpStream> = (0..16)
+        .map(|_| {
+            let mut stream = connect(&world.plain);
+            let _ = stream.write_all(
+                format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nX-Long: {}", "a".repeat(40_000)).as_bytes(),
+            );
+            stream
+        })
+        .collect();
+    // Six have room, beside what is small.
+    world.wait_for("the others to be closed", |world| closed(world) >= 10.0 && held(world) > 0.0);
+    assert!(held(&world) <= 262_144.0, "{}", held(&world));
+    small.write_all(&World::head("GET", "/small", "")[100..]).unwrap();
+    assert_eq!(answer(&mut small, false).status, 200, "the smaller ones stay");
+    assert_eq!(world.get("/", "").status, 200, "and others come in");
+    drop(heads);
+    world.wait_for("nothing to be held", |world| held(world) == 0.0);
+}
+
+#[test]
 fn never_n95_a_head_that_drips_holds_a_connection() {
     let world = started("limits = { head-time = \"500ms\" }");
     for requests_before in [0, 2] {

@@ -86,6 +86,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
                 handshake_time: std::time::Duration::from_secs(10),
                 streams_before_grant: 16,
                 streams: 100,
+                unfinished_heads: 64 << 20,
                 unsent_per_connection: 1 << 20,
                 unsent: 64 << 20,
                 stall: std::time::Duration::from_secs(5),
