@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use http::header::COOKIE;
 use http::{HeaderValue, Method, Version};
 use portcullis_config::settings::ForwardedHeader;
 
@@ -96,7 +97,7 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
             fault = Some(found);
         }
     }
-    if head.headers.len() > FIELDS_MAX || bytes > HEAD_BYTES_MAX {
+    if has_too_many_fields(head) || bytes > HEAD_BYTES_MAX {
         return Err(BadRequest::TooLarge);
     }
     if let Some(raw) = head.raw {
@@ -133,6 +134,16 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
     fields.presence.websocket &=
         fields.connection.upgrade && head.version == Version::HTTP_11 && *head.method == Method::GET;
     fault.map_or(Ok(fields), Err)
+}
+
+/// Browsers send each cookie in a field of its own over HTTP/2, which are one field (RFC 9113, section 8.2.3).
+fn has_too_many_fields(head: &Head<'_>) -> bool {
+    let count = head.headers.len();
+    if count <= FIELDS_MAX {
+        return false;
+    }
+    let cookies = head.headers.get_all(COOKIE).iter().count();
+    head.version != Version::HTTP_2 || count - cookies.saturating_sub(1) > FIELDS_MAX
 }
 
 impl<'r> Fields<'r> {

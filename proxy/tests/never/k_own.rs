@@ -253,6 +253,17 @@ fn never_n84_our_cookie_or_the_raw_token_reaches_the_app() {
     };
     assert_eq!(answer.status(), 200);
     assert_eq!(world.origin.last().values("cookie"), ["a=1; b=2"]);
+    // As a browser with many cookies sends them over HTTP/2; fields of another name are counted.
+    let many = |name: &'static [u8]| {
+        let mut fields = h2::fields("GET", HOST, "/");
+        let token = format!("session={good}");
+        fields.push((b"cookie", token.as_bytes()));
+        fields.extend([(name, &b"c=1"[..]); 150]);
+        world.h2(&fields, None).status()
+    };
+    assert_eq!(many(b"cookie"), 200);
+    assert_eq!(world.origin.last().values("cookie"), [vec!["c=1"; 150].join("; ")]);
+    assert_eq!(many(b"x-other"), 400);
     let asked = World::start(Setup { app: "forward-authorization = true", ..Setup::default() });
     assert_eq!(asked.with_token(&good), 200);
     assert!(asked.origin.last().holds(signature), "the counterpart: it was asked for");
