@@ -11,7 +11,7 @@ use http_body_util::Full;
 use tokio::sync::Mutex;
 
 pub(crate) use serve::serve;
-pub(crate) use status::{Connected, Left, Neighbour, NeighbourState, Phase, Status};
+pub(crate) use status::{Connected, Left, Neighbour, NeighbourState, Next, NextState, Phase, Status};
 
 use crate::background::spawn_low_priority;
 use crate::record::Format;

@@ -6,12 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use portcullis_config::settings::Limits;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::clock::unix_now;
 use crate::listener::{SeatCounts, Seats};
-use crate::state::State;
+use crate::record::ListenerReading;
+use crate::state::{CACHED_TOKENS, State};
 
 /// How far the process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,29 @@ pub(crate) enum NeighbourState {
     Ended,
 }
 
+/// A successor that does not serve alone yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Next {
+    /// Its process id; 0 if it cannot be seen.
+    pub(crate) pid: u32,
+    /// Its version, once it said so.
+    pub(crate) version: Option<String>,
+    /// How far it is.
+    pub(crate) state: NextState,
+}
+
+/// How far a successor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NextState {
+    /// It was started, and has asked for nothing yet.
+    Starting,
+    /// It has the sockets, and does not serve yet.
+    TakingOver,
+    /// It serves.
+    Serving,
+}
+
 /// Who is connected, and where.
 #[derive(Debug)]
 pub(crate) struct Connected {
@@ -119,6 +144,7 @@ pub(crate) struct Status {
     generation: AtomicU64,
     phase: AtomicU8,
     predecessor: Mutex<Option<Neighbour>>,
+    successor: Mutex<Option<Next>>,
 }
 
 impl Status {
@@ -130,6 +156,7 @@ impl Status {
             generation: AtomicU64::new(1),
             phase: AtomicU8::new(0),
             predecessor: Mutex::new(None),
+            successor: Mutex::new(None),
         }
     }
 
@@ -170,17 +197,29 @@ impl Status {
         }
     }
 
+    /// A successor is so far.
+    pub(crate) fn successor_is(&self, next: Next) {
+        *self.successor.lock() = Some(next);
+    }
+
+    /// This successor is gone, and has not got so far as to serve.
+    pub(crate) fn successor_failed(&self, pid: u32) {
+        self.successor.lock().take_if(|next| next.pid == pid);
+    }
+
     /// The page, in JSON.
     pub(crate) fn page(&self, state: &State) -> String {
         let snapshot = state.snapshot();
         let time = |seconds| Timestamp::from_second(seconds).map(|time| time.to_string()).ok();
         let predecessor = self.predecessor.lock().clone();
         let connected = self.connected.get();
+        let successor = self.successor.lock().clone();
         let left = connected.map(|connected| Left::of(&connected.seats));
         let listeners: Vec<Value> = connected
             .into_iter()
             .flat_map(|connected| &connected.listeners)
-            .map(|(address, tls)| json!({ "address": address, "tls": tls }))
+            .zip(&state.listeners)
+            .map(|((address, tls), counters)| listener(*address, *tls, &counters.read()))
             .collect();
         let certificates: Vec<Value> = snapshot
             .tls
@@ -196,15 +235,46 @@ impl Status {
             "state": self.phase().as_str(),
             "listeners": listeners,
             "certificates": certificates,
-            "budgets": {
-                "connections": {
-                    "limit": connected.map(|connected| connected.limit),
-                    "used": left.map(|left| left.connections),
-                },
-            },
+            "budgets": connected.map(|connected| budgets(connected, &snapshot.config.server.limits, state)),
             "left": left,
             "predecessor": predecessor,
+            "successor": successor,
         });
         format!("{page:#}\n")
     }
+}
+
+/// A listener and what it has counted: the numbers of the metrics.
+fn listener(address: SocketAddr, tls: bool, counted: &ListenerReading<'_>) -> Value {
+    let by_word = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
+        counts.iter().map(|(word, count)| ((*word).to_owned(), (*count).into())).collect()
+    };
+    json!({
+        "address": address,
+        "tls": tls,
+        "open": counted.open,
+        "accepted": counted.accepted,
+        "closed": by_word(&counted.closed),
+        "handshakeFailures": by_word(&counted.handshakes),
+        "acceptPauses": by_word(&counted.pauses),
+        "http2StreamsRefused": counted.streams_refused,
+        "answersUnread": counted.answers_unread,
+    })
+}
+
+/// Each budget and how much of it is used: by the process, or by whoever uses most of it.
+fn budgets(connected: &Connected, limits: &Limits, state: &State) -> Value {
+    let used = connected.seats.counts().connections;
+    let most = connected.seats.most();
+    let bytes = |total: &AtomicU64| total.load(Ordering::Relaxed);
+    json!({
+        "connections": { "limit": connected.limit, "used": used },
+        "connectionsPerAddress": { "limit": limits.connections_per_address, "used": most.connections_of_address },
+        "streams": { "limit": limits.streams, "used": most.streams },
+        "streamsBeforeGrant": { "limit": limits.streams_before_grant, "used": most.streams_before_grant },
+        "unfinishedHeads": { "limit": limits.unfinished_heads, "used": bytes(&state.metrics.unfinished_heads) },
+        "unsent": { "limit": limits.unsent, "used": bytes(&state.metrics.unsent) },
+        "verifiedTokens": { "limit": CACHED_TOKENS, "used": state.cache.len() },
+        "unsentPerConnection": { "limit": limits.unsent_per_connection, "used": most.unsent },
+    })
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +31,6 @@ pub(crate) struct Connection {
     pub(super) counters: &'static ListenerCounters,
     budget: Budget,
     stall: Duration,
-    granted: AtomicBool,
 }
 
 impl Connection {
@@ -46,8 +44,7 @@ impl Connection {
         stall: Duration,
     ) -> Self {
         let streams = Arc::default();
-        let granted = AtomicBool::new(false);
-        Self { listener, peer, local, handshake, signal, streams, counters, budget, stall, granted }
+        Self { listener, peer, local, handshake, signal, streams, counters, budget, stall }
     }
 
     /// The connection that a session's request came on; `None` is a fault of ours.
@@ -68,14 +65,14 @@ impl Connection {
     /// A request that came on it was let in.
     pub(crate) fn grant(&self) {
         if !self.is_granted() {
-            self.granted.store(true, Ordering::Relaxed);
+            self.signal.grant();
             self.streams.look();
         }
     }
 
     /// Whether a request that came on it was let in.
     pub(super) fn is_granted(&self) -> bool {
-        self.granted.load(Ordering::Relaxed)
+        self.signal.is_granted()
     }
 
     /// Nothing that the client has not taken yet, to be counted.

@@ -26,4 +26,4 @@ pub(crate) use budget::Unsent;
 pub(crate) use conn::Conn;
 pub(crate) use connection::Connection;
 pub(crate) use inspection::Framing;
-pub use seats::{SeatCounts, Seats, connections_max};
+pub use seats::{Most, SeatCounts, Seats, connections_max};

@@ -47,6 +47,19 @@ pub struct SeatCounts {
     pub websockets: usize,
 }
 
+/// What the one that uses most of a budget uses of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    /// Connections of one address.
+    pub connections_of_address: u32,
+    /// Streams of a connection of HTTP/2 on which a request was let in.
+    pub streams: u32,
+    /// Streams of one on which none was.
+    pub streams_before_grant: u32,
+    /// Bytes that the client of one connection leaves unread.
+    pub unsent: u64,
+}
+
 impl Seats {
     /// So many seats.
     #[must_use]
@@ -129,6 +142,22 @@ impl Seats {
             }
         }
         counts
+    }
+
+    /// Who uses most of what each may use.
+    #[must_use]
+    pub fn most(&self) -> Most {
+        let connections_of_address = self.addresses.lock().values().copied().max().unwrap_or_default();
+        let mut most = Most { connections_of_address, ..Most::default() };
+        for signal in self.taken.lock().values() {
+            most.unsent = most.unsent.max(signal.unsent.load(Ordering::Relaxed));
+            if signal.kind() == Kind::Http2 {
+                let of_kind =
+                    if signal.is_granted() { &mut most.streams } else { &mut most.streams_before_grant };
+                *of_kind = signal.requests().max(*of_kind);
+            }
+        }
+        most
     }
 
     /// Cuts the connection that holds most of what clients leave unread, if that is more than `max` in all.

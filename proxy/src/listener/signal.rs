@@ -27,6 +27,8 @@ pub(super) struct Signal {
     /// Requests under way on it.
     requests: AtomicU32,
     kind: AtomicU8,
+    /// A request that came on it was let in.
+    granted: AtomicBool,
 }
 
 /// What is spoken on a connection.
@@ -80,6 +82,15 @@ impl Signal {
     pub(super) fn kind(&self) -> Kind {
         let at = usize::from(self.kind.load(Ordering::Relaxed));
         KINDS.get(at).copied().unwrap_or(Kind::Arriving)
+    }
+
+    /// A request that came on it was let in.
+    pub(super) fn grant(&self) {
+        self.granted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_granted(&self) -> bool {
+        self.granted.load(Ordering::Relaxed)
     }
 
     pub(super) fn requests(&self) -> u32 {

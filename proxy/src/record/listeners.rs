@@ -78,6 +78,27 @@ pub struct ListenerCounters {
     answers_unread: AtomicU64,
 }
 
+/// What a listener has counted so far, for whoever shows it.
+#[derive(Clone, Debug)]
+pub struct ListenerReading<'a> {
+    /// Its address, as configured.
+    pub name: &'a str,
+    /// Connections that are open.
+    pub open: i64,
+    /// Connections that were accepted.
+    pub accepted: u64,
+    /// By why they ended, in the order of [`Closed::WORDS`].
+    pub closed: Vec<(&'static str, u64)>,
+    /// Failed handshakes, in the order of [`HandshakeFailure::WORDS`].
+    pub handshakes: Vec<(&'static str, u64)>,
+    /// Times when nothing was accepted, in the order of [`Pause::WORDS`].
+    pub pauses: Vec<(&'static str, u64)>,
+    /// Streams of HTTP/2 that were refused.
+    pub streams_refused: u64,
+    /// Answers that were not taken.
+    pub answers_unread: u64,
+}
+
 fn add(counters: &[AtomicU64], at: usize) {
     if let Some(counter) = counters.get(at) {
         counter.fetch_add(1, Ordering::Relaxed);
@@ -131,43 +152,62 @@ impl ListenerCounters {
     pub fn answer_unread(&self) {
         self.answers_unread.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// What is counted so far.
+    #[must_use]
+    pub fn read(&self) -> ListenerReading<'_> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let words = |words: &[&'static str], counters: &[AtomicU64]| -> Vec<(&'static str, u64)> {
+            words.iter().copied().zip(counters.iter().map(read)).collect()
+        };
+        ListenerReading {
+            name: &self.name,
+            open: self.open.load(Ordering::Relaxed).max(0),
+            accepted: read(&self.accepted),
+            closed: words(&Closed::WORDS, &self.closed),
+            handshakes: words(&HandshakeFailure::WORDS, &self.handshakes),
+            pauses: words(&Pause::WORDS, &self.pauses),
+            streams_refused: read(&self.streams_refused),
+            answers_unread: read(&self.answers_unread),
+        }
+    }
 }
 
 /// Writes what listeners count.
 pub(super) fn write(page: &mut Page, listeners: &[ListenerCounters]) {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let listeners: Vec<ListenerReading<'_>> = listeners.iter().map(ListenerCounters::read).collect();
     let mut family = page.family(&names::CONNECTIONS);
-    for one in listeners {
-        family.value(&[&one.name], one.open.load(Ordering::Relaxed).max(0));
+    for one in &listeners {
+        family.value(&[one.name], one.open);
     }
     let mut family = page.family(&names::ACCEPTED);
-    for one in listeners {
-        family.value(&[&one.name], read(&one.accepted));
+    for one in &listeners {
+        family.value(&[one.name], one.accepted);
     }
     let mut family = page.family(&names::CLOSED);
-    for one in listeners {
-        for (word, count) in Closed::WORDS.iter().zip(&one.closed) {
-            family.value(&[&one.name, word], read(count));
+    for one in &listeners {
+        for (word, count) in &one.closed {
+            family.value(&[one.name, word], *count);
         }
     }
     let mut family = page.family(&names::HANDSHAKES);
-    for one in listeners {
-        for (word, count) in HandshakeFailure::WORDS.iter().zip(&one.handshakes) {
-            family.value(&[&one.name, word], read(count));
+    for one in &listeners {
+        for (word, count) in &one.handshakes {
+            family.value(&[one.name, word], *count);
         }
     }
     let mut family = page.family(&names::ACCEPT_PAUSES);
-    for one in listeners {
-        for (word, count) in Pause::WORDS.iter().zip(&one.pauses) {
-            family.value(&[&one.name, word], read(count));
+    for one in &listeners {
+        for (word, count) in &one.pauses {
+            family.value(&[one.name, word], *count);
         }
     }
     let mut family = page.family(&names::STREAMS_REFUSED);
-    for one in listeners {
-        family.value(&[&one.name], read(&one.streams_refused));
+    for one in &listeners {
+        family.value(&[one.name], one.streams_refused);
     }
     let mut family = page.family(&names::ANSWERS_UNREAD);
-    for one in listeners {
-        family.value(&[&one.name], read(&one.answers_unread));
+    for one in &listeners {
+        family.value(&[one.name], one.answers_unread);
     }
 }

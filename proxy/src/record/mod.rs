@@ -30,7 +30,7 @@ pub use app_metrics::{AppMetrics, Ended};
 pub use challenges::UserHash;
 pub use event::{Stage, Traffic};
 pub use exposition::Format;
-pub use listeners::{Closed, HandshakeFailure, ListenerCounters, Pause};
+pub use listeners::{Closed, HandshakeFailure, ListenerCounters, ListenerReading, Pause};
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{Handover, Metrics};
 pub use outcome::Outcome;

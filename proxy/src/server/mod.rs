@@ -39,7 +39,7 @@ use self::runtimes::Runtimes;
 use self::signals::{Signals, Wish};
 use self::sockets::Inherited;
 use self::spawn::Spawned;
-use crate::admin::{self, Admin, Connected, Neighbour, NeighbourState, Phase, Status};
+use crate::admin::{self, Admin, Connected, Neighbour, NeighbourState, Next, NextState, Phase, Status};
 use crate::background::{Background, ReloadRequest, spawn_low_priority};
 use crate::gateway::Gateway;
 use crate::listener::{self, Door, Seats};
@@ -370,7 +370,8 @@ async fn until_the_end(
     let succeeded = async {
         match upgrade_socket {
             Some(socket) => {
-                wait_for_successor(socket, given, || state.usable_issuers(), &state.metrics).await
+                wait_for_successor(socket, given, || state.usable_issuers(), &state.metrics, begin.status)
+                    .await
             }
             None => std::future::pending().await,
         }
@@ -381,7 +382,9 @@ async fn until_the_end(
         tokio::select! {
             successor = &mut succeeded => return Some(Cause::Succeeded(successor)),
             how = spawn::ended(&mut spawned) => {
-                spawned = None;
+                if let Some(spawned) = spawned.take() {
+                    begin.status.successor_failed(spawned.pid);
+                }
                 tracing::error!("the successor ended ({how}); this process goes on serving");
                 notify::ready("serving; the upgrade failed");
             }
@@ -409,6 +412,8 @@ async fn until_the_end(
                     Ok(child) => {
                         tracing::info!(pid = child.pid, "SIGUSR2: a successor starts");
                         notify::reloading("a successor starts");
+                        let (pid, state) = (child.pid, NextState::Starting);
+                        begin.status.successor_is(Next { pid, version: None, state });
                         spawned = Some(child);
                     }
                     Err(problem) => tracing::error!(%problem, "SIGUSR2: no successor can be started"),

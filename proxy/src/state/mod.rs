@@ -30,7 +30,7 @@ use crate::token::{KeyStore, TokenCache, Verifier};
 use crate::upstream::Upstreams;
 
 /// Verified tokens cached at most.
-const CACHED_TOKENS: usize = 100_000;
+pub(crate) const CACHED_TOKENS: usize = 100_000;
 
 /// Everything that one request is judged with.
 #[derive(Debug)]

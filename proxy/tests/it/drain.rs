@@ -17,7 +17,7 @@ use crate::wire::{Answer, answer};
 /// What a stop must never cut short while it lasts less than this.
 const LONG: &str = "grace = \"60s\"";
 
-fn over_tls(service: &Service) -> Http2 {
+pub(crate) fn over_tls(service: &Service) -> Http2 {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     roots.add(service.authority.clone()).unwrap();
@@ -35,7 +35,7 @@ fn over_tls(service: &Service) -> Http2 {
     connection
 }
 
-fn begin(connection: &mut Http2, stream: u32, target: &str) {
+pub(crate) fn begin(connection: &mut Http2, stream: u32, target: &str) {
     let bearer = format!("Bearer {}", keys::token());
     let mut fields = h2::fields("GET", HOST, target);
     fields.push((b"authorization", bearer.as_bytes()));
@@ -43,7 +43,7 @@ fn begin(connection: &mut Http2, stream: u32, target: &str) {
     connection.send(&h2::frame(WINDOW_UPDATE, 0, stream, &0x0fff_ffff_u32.to_be_bytes()));
 }
 
-type Http2 = h2::Connection<StreamOwned<ClientConnection, TcpStream>>;
+pub(crate) type Http2 = h2::Connection<StreamOwned<ClientConnection, TcpStream>>;
 
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;

@@ -22,6 +22,7 @@ mod reload;
 mod running;
 mod service;
 mod staged;
+mod status;
 mod upgrade;
 mod watch;
 mod wire;

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::service::{Service, wait_for};
 use crate::wire::{answer, exchange};
 
@@ -198,8 +200,15 @@ fn a_successor_that_is_killed_or_silent_half_way_changes_nothing_and_the_next_on
     let mut first = service.start();
     let abandoned = || service.metric("portcullis_handovers_total{result=\"abandoned\"}");
     let asked = under_load(&service, || {
-        drop(takes_the_offer(&service));
+        let offered = takes_the_offer(&service);
+        let status = service.status().unwrap();
+        assert_eq!(
+            status["successor"],
+            json!({ "pid": std::process::id(), "version": "0.0.0", "state": "taking-over" })
+        );
+        drop(offered);
         wait_for("the end to be seen", || (abandoned() >= 1.0).then_some(()));
+        assert_eq!(service.status().unwrap()["successor"], Value::Null);
         // One that says nonsense, one that is of another version, and one that says nothing.
         let mut wire = takes_the_offer(&service);
         wire.write_all(b"\"nonsense\"\n").unwrap();

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::wire::Wire;
 use super::{HANDOVER_TIME, Hello, Offer, PROTOCOL, Progress, Ready, Reply};
-use crate::admin::Left;
+use crate::admin::{Left, Next, NextState, Status};
 use crate::preflight;
 use crate::record::{Handover, Metrics};
 use crate::server::notify;
@@ -181,6 +181,7 @@ pub(in crate::server) async fn wait_for_successor(
     given: &Given,
     issuers: impl Fn() -> Vec<String>,
     metrics: &Metrics,
+    status: &Status,
 ) -> Successor {
     let mut foreign: u64 = 0;
     loop {
@@ -192,7 +193,7 @@ pub(in crate::server) async fn wait_for_successor(
                 continue;
             }
         };
-        let failure = match converse(stream, socket, given, &issuers).await {
+        let failure = match converse(stream, socket, given, &issuers, status).await {
             Ok(successor) => return successor,
             Err(failure) => failure,
         };
@@ -223,6 +224,7 @@ async fn converse(
     socket: &UpgradeSocket,
     given: &Given,
     issuers: &impl Fn() -> Vec<String>,
+    status: &Status,
 ) -> Result<Successor, Failure> {
     // Nothing is read of a stranger, and nothing said to one.
     let pid = peer(&stream).map_err(Failure::Foreign)?;
@@ -247,16 +249,24 @@ async fn converse(
             sockets: sockets.len(),
             issuers: issuers(),
         };
+        let version = Some(hello.version.clone());
+        status.successor_is(Next { pid, version, state: NextState::TakingOver });
         wire.send(&Reply::Offer(offer)).await.map_err(Failure::Abandoned)?;
         wire.send_sockets(&sockets).await.map_err(Failure::Abandoned)?;
         let Ready::Serving = wire.receive().await.map_err(Failure::Abandoned)?;
         Ok(hello.version)
     };
-    match timeout(HANDOVER_TIME, talk).await {
-        Ok(Ok(version)) => Ok(Successor { wire, pid, version }),
-        Ok(Err(failure)) => Err(failure),
-        Err(_) => Err(Failure::Abandoned(io::ErrorKind::TimedOut.into())),
-    }
+    let failure = match timeout(HANDOVER_TIME, talk).await {
+        Ok(Ok(version)) => {
+            let state = NextState::Serving;
+            status.successor_is(Next { pid, version: Some(version.clone()), state });
+            return Ok(Successor { wire, pid, version });
+        }
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::Abandoned(io::ErrorKind::TimedOut.into()),
+    };
+    status.successor_failed(pid);
+    Err(failure)
 }
 
 /// Whether the end of this process, and the life of that one, would be the service's.
