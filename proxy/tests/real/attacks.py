@@ -3,7 +3,7 @@
 Each attack of `hostile.py` meets a Portcullis of its own in a container's memory of 512 MiB (it is killed when it takes more),
 while a user at another address asks the plain listener on a kept connection and the TLS listener on new ones. What must hold: memory
 below 200 MiB, no request of the other user fails, the p99 of the other user stays within three times of calm (or a second: a debug build
-on a machine that has other work; `--floor 0.05` on a quiet one), `/healthz` answers, the log does not grow with the attack, and all is as
+on a machine that has other work; `--floor 0.05` on a quiet one; judged in runs of 20 s and more), `/healthz` answers, the log does not grow with the attack, and all is as
 before within 5 s.
 
 usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--out FILE.json] [--report-only] [--all | NAME...]
@@ -28,7 +28,7 @@ import time
 import hostile
 from stage import EVERYBODY, Stage, binary, free_port, listens, wait_for
 
-LIMIT_MIB, GOAL_MIB, RECOVERY, TIMES = 512, 200, 5.0, 3
+LIMIT_MIB, GOAL_MIB, RECOVERY, TIMES, LONG = 512, 200, 5.0, 3, 20
 # Of the process's log in an attack, in KiB: a line a second for each kind of refusal, and then some.
 LOG_KIB = 64
 RATE = 40
@@ -264,7 +264,8 @@ def judged(seen, floor):
             [f"{seen['recovery_s']} s until all was as before"] if seen["recovery_s"] > RECOVERY else [])
     if seen["failed"]:
         wrong.append(f"{seen['failed']} of {seen['asked']} requests of another user failed")
-    if seen["p99_ms"] > max(TIMES * seen["calm_p99_ms"], floor * 1e3):
+    # The first seconds are those in which the attack's own requests are answered.
+    if seen["seconds"] >= LONG and seen["p99_ms"] > max(TIMES * seen["calm_p99_ms"], floor * 1e3):
         wrong.append(f"p99 {seen['p99_ms']} ms, calm {seen['calm_p99_ms']} ms")
     if not seen["unhealthy"].startswith("0/"):
         wrong.append(f"/healthz failed {seen['unhealthy']} times")
