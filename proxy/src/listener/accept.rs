@@ -69,7 +69,7 @@ where
     let mut drain = door.drain.clone();
     let mut workers = door.workers.iter().cycle();
     let mut hand_over = |stream: TcpStream, peer: SocketAddr, permit| {
-        let mut seat = door.seats.take(permit, counters);
+        let mut seat = door.seats.take(permit, counters, peer.ip());
         let snapshot = door.state.snapshot();
         let server = &snapshot.config.server;
         // A reload may have put the listeners into another order, or left this one out.

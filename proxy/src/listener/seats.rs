@@ -89,6 +89,7 @@ impl Seats {
         self: &Arc<Self>,
         permit: OwnedSemaphorePermit,
         counters: &'static ListenerCounters,
+        peer: IpAddr,
     ) -> Seat {
         counters.accepted();
         let signal = Arc::new(Signal::default());
@@ -98,7 +99,7 @@ impl Seats {
         if self.draining.load(Ordering::SeqCst) {
             signal.drain();
         }
-        Seat { seats: Arc::clone(self), number, signal, address: None, counters, _permit: permit }
+        Seat { seats: Arc::clone(self), number, signal, peer, address: None, counters, _permit: permit }
     }
 
     /// Says to all connections that the process ends.
@@ -208,6 +209,8 @@ pub(super) struct Seat {
     seats: Arc<Seats>,
     number: u64,
     pub(super) signal: Arc<Signal>,
+    /// Who is there, for the log.
+    peer: IpAddr,
     address: Option<IpAddr>,
     counters: &'static ListenerCounters,
     _permit: OwnedSemaphorePermit,
@@ -216,6 +219,7 @@ pub(super) struct Seat {
 impl Seat {
     /// Counts the connection as one of this address; `false` when it has `max` already.
     pub(super) fn count(&mut self, address: IpAddr, max: u32) -> bool {
+        self.peer = address;
         let address = counted(address);
         let mut addresses = self.seats.addresses.lock();
         let count = addresses.entry(address).or_default();
@@ -240,7 +244,7 @@ impl Drop for Seat {
                 }
             }
         }
-        self.counters.closed(self.signal.why());
+        self.counters.closed(self.signal.why(), self.peer);
         self.seats.leave(self.number);
     }
 }

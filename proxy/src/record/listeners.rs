@@ -1,7 +1,10 @@
 //! What is counted for each listener: connections, how they ended, and what was refused before any request.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use portcullis_policy::words;
 
 use super::exposition::Page;
@@ -65,6 +68,46 @@ words! {
     }
 }
 
+impl Closed {
+    /// Whether a limit closed the connection.
+    const fn is_limit(self) -> bool {
+        match self {
+            Self::Ended | Self::Idle | Self::Handshake | Self::Drain => false,
+            Self::Address
+            | Self::HandshakeTime
+            | Self::ProxyHeader
+            | Self::HeadMax
+            | Self::HeadTime
+            | Self::Malformed
+            | Self::Heads
+            | Self::Unsent => true,
+        }
+    }
+}
+
+/// Between two lines of one listener about one limit.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// When a line was written last, and what happened since.
+#[derive(Debug, Default)]
+struct Notice {
+    written: Mutex<Option<Instant>>,
+    since: AtomicU64,
+}
+
+impl Notice {
+    /// How often it happened since the last line, if it is time for another: whoever fills the log fills no disk.
+    fn due(&self) -> Option<u64> {
+        self.since.fetch_add(1, Ordering::Relaxed);
+        let mut written = self.written.lock();
+        if written.is_some_and(|written| written.elapsed() < QUIET) {
+            return None;
+        }
+        *written = Some(Instant::now());
+        Some(self.since.swap(0, Ordering::Relaxed))
+    }
+}
+
 /// The counters of a listener.
 #[derive(Debug)]
 pub struct ListenerCounters {
@@ -76,6 +119,8 @@ pub struct ListenerCounters {
     pauses: [AtomicU64; Pause::ALL.len()],
     streams_refused: AtomicU64,
     answers_unread: AtomicU64,
+    closed_notices: [Notice; Closed::ALL.len()],
+    pause_notices: [Notice; Pause::ALL.len()],
 }
 
 /// What a listener has counted so far, for whoever shows it.
@@ -118,6 +163,8 @@ impl ListenerCounters {
             pauses: Default::default(),
             streams_refused: AtomicU64::new(0),
             answers_unread: AtomicU64::new(0),
+            closed_notices: Default::default(),
+            pause_notices: Default::default(),
         }
     }
 
@@ -127,10 +174,16 @@ impl ListenerCounters {
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection ended.
-    pub fn closed(&self, why: Closed) {
+    /// A connection of this address ended. Where a limit closed it, a line says so, once a minute for each limit.
+    pub fn closed(&self, why: Closed, address: IpAddr) {
         self.open.fetch_sub(1, Ordering::Relaxed);
         add(&self.closed, why as usize);
+        if why.is_limit()
+            && let Some(times) = self.closed_notices.get(why as usize).and_then(Notice::due)
+        {
+            let (listener, reason) = (&self.name, why.as_str());
+            tracing::warn!(listener, reason, %address, times, "a limit closed a connection");
+        }
     }
 
     /// A handshake failed.
@@ -141,6 +194,10 @@ impl ListenerCounters {
     /// Nothing is accepted for a while.
     pub fn paused(&self, why: Pause) {
         add(&self.pauses, why as usize);
+        if let Some(times) = self.pause_notices.get(why as usize).and_then(Notice::due) {
+            let (listener, reason, open) = (&self.name, why.as_str(), self.open.load(Ordering::Relaxed));
+            tracing::warn!(listener, reason, open, times, "no connection is accepted for a while");
+        }
     }
 
     /// A stream of HTTP/2 was refused before it was looked at.
@@ -209,5 +266,19 @@ pub(super) fn write(page: &mut Page, listeners: &[ListenerCounters]) {
     let mut family = page.family(&names::ANSWERS_UNREAD);
     for one in &listeners {
         family.value(&[one.name], one.answers_unread);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_minute_says_how_often() {
+        let notice = Notice::default();
+        assert_eq!(notice.due(), Some(1));
+        assert_eq!((notice.due(), notice.due()), (None, None));
+        *notice.written.lock() = Instant::now().checked_sub(QUIET);
+        assert_eq!(notice.due(), Some(3));
     }
 }

@@ -202,6 +202,14 @@ fn never_n95_one_address_holds_all_connections() {
         connect(&world.plain).read(&mut [0; 1]).unwrap_or(0) == 0
             && connect(&world.tls).read(&mut [0; 1]).unwrap_or(0) == 0
     });
+    for _ in 0..50 {
+        assert_eq!(connect(&world.plain).read(&mut [0; 1]).unwrap_or(0), 0);
+    }
+    let said = world.said();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("address-limit")).collect();
+    assert!(lines.len() <= 2, "one for each listener, however many connections: {said}");
+    assert!(lines.iter().all(|line| line.contains("127.0.0.1")), "{said}");
+    assert!(!lines.is_empty(), "whoever runs it reads who it was");
     for mut stream in held {
         stream.write_all(&World::head("GET", "/", "")).unwrap();
         assert_eq!(answer(&mut stream, false).status, 200, "who is there is served");
@@ -236,10 +244,11 @@ fn requests_sent_together_are_answered_in_order() {
     bytes.extend(World::head("POST", "/two", "Transfer-Encoding: chunked\r\n"));
     bytes.extend_from_slice(b"6\r\nsecond\r\n0\r\n\r\n");
     bytes.extend(World::head("GET", "/admin", ""));
-    bytes.extend(World::head("GET", "/four", ""));
+    bytes.extend(World::head("GET", "/four", "Connection: close\r\n"));
     stream.write_all(&bytes).unwrap();
-    let statuses: Vec<u16> = (0..4).map(|_| answer(&mut stream, false).status).collect();
-    assert_eq!(statuses, [200, 200, 403, 200], "each is judged by itself");
+    let text = rest(&mut stream);
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "403", "200"], "each is judged by itself: {text}");
     assert_eq!(world.origin.hits(), 3);
     assert_eq!(world.origin.last().target(), "/four");
 }
