@@ -11,9 +11,9 @@ use super::context::Context;
 use super::values;
 use crate::diagnose::Diagnostic;
 use crate::file;
-use crate::schema::tables::{HSTS, LISTENER_TLS, PAIR, PROXY_PROTOCOL};
+use crate::schema::tables::{HSTS, LISTENER, LISTENER_TLS, PAIR, PROXY_PROTOCOL, SERVER};
 use crate::schema::tree::{Node, View};
-use crate::settings::{CertificatePair, Hsts, Listener, ListenerTls, TicketKey};
+use crate::settings::{CertificatePair, Hsts, Listener, ListenerTls, Server, TicketKey, TrustedProxies};
 
 /// The largest file with a ticket key: 80 bytes in base64, and what an editor adds.
 const KEY_FILE_BYTES_MAX: u64 = 1_024;
@@ -80,6 +80,27 @@ pub(super) fn listener(
         networks
     });
     Some(Listener { address, tls, public_port, proxy_protocol_from, redirect_to_https, hsts })
+}
+
+/// A listener that sends clients to https where this process has none, and is told by nobody that a client came by it.
+pub(super) fn redirect_loop(cx: &mut Context<'_>, main: View<'_>, server: &Server, proxies: &TrustedProxies) {
+    let has_tls = server.listeners.iter().any(|listener| listener.tls.is_some());
+    if has_tls || !proxies.networks.is_empty() {
+        return;
+    }
+    let view = main.table("server", &SERVER);
+    let listeners = view.iter().flat_map(|view| view.tables("listeners", &LISTENER));
+    for view in listeners.filter(|view| view.is_on("redirect-to-https")) {
+        cx.push(
+            Diagnostic::warning(
+                "listener/redirect-loop",
+                view.at_key("redirect-to-https"),
+                "no listener has TLS, and no proxy is trusted to say that a client came by https",
+            )
+            .why("behind a balancer that ends TLS, each request would be sent to where it comes from, for ever")
+            .help("name the balancer in `[trusted-proxies]`; where another process serves https, all is well"),
+        );
+    }
 }
 
 /// `hsts` of a listener or an app: a duration, or a table.

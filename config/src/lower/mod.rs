@@ -192,6 +192,9 @@ fn settings(
         main.table_or_default("trusted-proxies", &TRUSTED_PROXIES),
         insecure.is_on("trust-any-proxy"),
     );
+    if let (Some(server), Some(proxies)) = (&server, &trusted_proxies) {
+        listener::redirect_loop(cx, main, server, proxies);
+    }
     let geo = main.table("geo", &crate::schema::tables::GEO).and_then(|view| server::geo(cx, view));
 
     cx.not_empty(main, "issuer", "no token would ever be accepted");

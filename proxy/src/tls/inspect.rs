@@ -11,6 +11,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 use super::clients::{ClientTrust, TrustError};
 use super::pair::{Facts, Pair, PairError, covers};
@@ -81,9 +82,10 @@ impl Look<'_> {
         let Some(tls) = &listener.tls else { return };
         let mut covered: BTreeSet<&str> = BTreeSet::new();
         let mut is_whole = true;
+        let mut served = BTreeSet::new();
         for files in &tls.pairs {
-            let facts = match Pair::read(files) {
-                Ok(pair) => pair.facts,
+            let (facts, kind) = match Pair::read(files) {
+                Ok(pair) => (pair.facts, format!("{:?}", pair.key.key.algorithm())),
                 Err(problem) => {
                     self.pair(files, &problem);
                     is_whole = false;
@@ -91,6 +93,18 @@ impl Look<'_> {
                 }
             };
             let path = files.certificate.as_path();
+            // Of two kinds of keys, the client takes the one that it knows.
+            let again = |name: &&String| !served.insert(((*name).clone(), kind.clone()));
+            let again: Vec<&String> = facts.names.iter().filter(again).collect();
+            if !again.is_empty() {
+                self.warn(
+                    "tls/same-name",
+                    path,
+                    format!("an earlier certificate of this listener is for {}, too", listed(&again)),
+                    "the earlier one is served for it, and this one never",
+                    "take one of them out, or give each names of its own",
+                );
+            }
             self.validity("tls", "the certificate", path, (facts.from, facts.until));
             let here: Vec<&str> = hosts.iter().copied().filter(|host| facts.covers(host)).collect();
             self.names(path, &facts, hosts, &here);
@@ -186,6 +200,17 @@ impl Look<'_> {
         for file in &clients.authorities {
             for der in &file.certificates {
                 let Ok((_, authority)) = X509Certificate::from_der(der) else { continue };
+                // Certificates of version 1 have no word for it.
+                if authority.version() == X509Version::V3 && !authority.is_ca() {
+                    self.push(
+                        Severity::Error,
+                        "client-ca/no-authority",
+                        &file.file,
+                        format!("the certificate `{}` is that of no authority", authority.subject()),
+                        "whoever has its key could issue certificates for others",
+                        "name the certificate that issued it (`basicConstraints` with `CA:TRUE`)",
+                    );
+                }
                 let validity = authority.validity();
                 let times = (validity.not_before.timestamp(), validity.not_after.timestamp());
                 let name = format!("the authority `{}`", authority.subject());

@@ -582,5 +582,14 @@ fn what_is_odd_about_a_certificate_is_found_before_it_is_served() {
         folder.found()
     };
     assert_eq!(expired(2020), ["tls/expired"]);
+    folder.serve("first", &["wiki.test", "pay.test", "corp.test"]);
+    assert_eq!(folder.found(), ["tls/same-name"]);
+    folder.serve("first", &["wiki.test", "pay.test"]);
+    let leaf = KeyPair::generate().unwrap();
+    let leaf =
+        CertificateParams::new(Vec::new()).unwrap().signed_by(&leaf, &folder.authority.issuer).unwrap();
+    folder.write("ca.pem", &leaf.pem());
+    assert!(folder.found().contains(&"client-ca/no-authority!".to_owned()), "{:?}", folder.found());
+    folder.write("ca.pem", &folder.authority.pem);
     assert_eq!(expired(3020), ["tls/not-yet"]);
 }
