@@ -590,7 +590,8 @@ upstreams = ["http://127.0.0.1:9"]
 
     /// Judges a request as somebody asks who describes it: no session of pingora, no connection of a client.
     fn judge(host: &str, target: &str) -> (Verdict, RequestFacts, Answer) {
-        let connection = Connection { peer: "192.0.2.7".parse().unwrap(), tls: true, port: Some(443) };
+        let connection =
+            Connection { peer: "192.0.2.7".parse().unwrap(), is_unknown: false, tls: true, port: Some(443) };
         judge_by(CONFIG, &Arrival::default(), connection, &[("host", host)], target)
     }
 
@@ -655,7 +656,8 @@ upstreams = ["http://127.0.0.1:9"]
             + "\n[trusted-proxies]\nnetworks = [\"10.0.0.0/8\"]\n";
         let arrival = Arrival { listener: Some(0), handshake: None };
         let judge = |peer: &str, lines: &[(&'static str, &str)], target: &str| {
-            let connection = Connection { peer: peer.parse().unwrap(), tls: false, port: Some(8080) };
+            let connection =
+                Connection { peer: peer.parse().unwrap(), is_unknown: false, tls: false, port: Some(8080) };
             judge_by(&config, &arrival, connection, lines, target).0
         };
         let (client, balancer) = ("192.0.2.7", "10.0.0.1");

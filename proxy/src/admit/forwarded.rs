@@ -12,6 +12,7 @@ use portcullis_config::settings::{ForwardedHeader, TrustedProxies};
 use super::elements::elements;
 use super::fields::Lines;
 use super::head::Head;
+use super::site::Connection;
 use crate::refusal::BadRequest;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -40,11 +41,15 @@ enum Hop {
 /// The client's address.
 pub(super) fn client(
     head: &Head<'_>,
-    peer: IpAddr,
+    connection: &Connection,
     lines: Lines<'_>,
     proxies: &TrustedProxies,
 ) -> Result<Client, BadRequest> {
-    let peer = peer.to_canonical();
+    if connection.is_unknown {
+        // A balancer that sends PROXY headers passes fields on as they are: the client wrote them.
+        return Ok(Client { address: None, keep_forwarded_for: false, by_trusted: false });
+    }
+    let peer = connection.peer.to_canonical();
     if !trusted(&peer, proxies) {
         return Ok(Client { address: Some(peer), keep_forwarded_for: false, by_trusted: false });
     }

@@ -60,7 +60,7 @@ pub fn admit<'r>(
     let fields = fields::check(head, proxies.header)?;
     let path = target::path(head.target)?;
     let (host, port) = fields::host(head, fields.host)?;
-    let client = forwarded::client(head, connection.peer, fields.forwarded, proxies)?;
+    let client = forwarded::client(head, &connection, fields.forwarded, proxies)?;
     let destination = match fields.destination {
         Some(text) => Some(target::destination(text, &host)?),
         None => None,

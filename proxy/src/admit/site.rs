@@ -13,6 +13,8 @@ use super::elements::{Element, elements};
 pub struct Connection {
     /// The address of its other end.
     pub peer: IpAddr,
+    /// The other end stands for a client whose address it does not know.
+    pub is_unknown: bool,
     /// Whether it is encrypted.
     pub tls: bool,
     /// The port of ours that clients connect to; `None` when the connection has none.

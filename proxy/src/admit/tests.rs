@@ -35,7 +35,12 @@ impl Sent {
             target: target.into(),
             headers,
             proxies,
-            connection: Connection { peer: "10.0.0.1".parse().unwrap(), tls: false, port: Some(8080) },
+            connection: Connection {
+                peer: "10.0.0.1".parse().unwrap(),
+                is_unknown: false,
+                tls: false,
+                port: Some(8080),
+            },
             version: Version::HTTP_11,
         }
     }

@@ -64,7 +64,9 @@ impl RequestContext {
     fn client(&self) -> Option<IpAddr> {
         match self.facts.site {
             Some(_) => self.facts.client,
-            None => self.connection.map(|connection| connection.peer),
+            None => {
+                self.connection.filter(|connection| !connection.is_unknown).map(|connection| connection.peer)
+            }
         }
     }
 

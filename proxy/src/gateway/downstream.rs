@@ -35,6 +35,7 @@ pub(super) fn connection(session: &Session, tls: &Tls, arrival: &mut Arrival) ->
     let listener = tls.listener(connection.listener);
     Some(Connection {
         peer: connection.peer.ip(),
+        is_unknown: connection.is_unknown,
         tls: connection.handshake.is_some(),
         port: Some(listener.map_or(connection.local.port(), |listener| listener.public_port)),
     })

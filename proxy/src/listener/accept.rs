@@ -22,7 +22,7 @@ use super::conn::{Conn, HeadLimits, Io};
 use super::connection::Connection;
 use super::heads::UnfinishedHead;
 use super::http2;
-use super::proxy_header::{self, Malformed};
+use super::proxy_header::{self, Client, Malformed};
 use super::seats::{Seat, Seats};
 use super::signal::{Kind, Signal, until_cut};
 use super::wire::Wire;
@@ -175,7 +175,7 @@ where
     let is_tls = names.is_some();
     let arriving = Box::pin(arrive(came, socket, &mut seat, names, door));
     let arrived = within(deadline, &signal, arriving).await.unwrap_or(Err(Failed::TooLate { is_tls }));
-    let Arrived { io, is_http2, handshake, peer, local } = match arrived {
+    let Arrived { io, is_http2, handshake, peer, local, is_unknown } = match arrived {
         Ok(arrived) => arrived,
         Err(why) => {
             why.count(&signal, counters);
@@ -185,7 +185,7 @@ where
     signal.set_kind(if is_http2 { Kind::Http2 } else { Kind::Http1 });
     let connection = Arc::new(Connection::new(
         door.index,
-        (peer, local),
+        (peer, local, is_unknown),
         handshake,
         signal,
         counters,
@@ -243,6 +243,8 @@ struct Arrived {
     handshake: Option<Arc<Handshake>>,
     peer: SocketAddr,
     local: SocketAddr,
+    /// The balancer does not know who its client is.
+    is_unknown: bool,
 }
 
 async fn arrive<P>(
@@ -254,22 +256,27 @@ async fn arrive<P>(
 ) -> Result<Arrived, Failed> {
     let Came { mut peer, mut local, has_header } = came;
     let mut prefix = Vec::new();
+    let mut is_unknown = false;
     if has_header {
         let header = proxy_header::read(&mut socket).await.map_err(|Malformed| Failed::ProxyHeader)?;
         prefix = header.rest;
-        if let Some((client, destination)) = header.addresses {
-            (peer, local) = (client, destination);
-            let max = door.state.snapshot().config.server.limits.connections_per_address;
-            if !seat.count(peer.ip(), max) {
-                return Err(Failed::AddressIsFull);
+        match header.client {
+            Client::Named(client, destination) => {
+                (peer, local) = (client, destination);
+                let max = door.state.snapshot().config.server.limits.connections_per_address;
+                if !seat.count(peer.ip(), max) {
+                    return Err(Failed::AddressIsFull);
+                }
             }
+            Client::Balancer => {}
+            Client::Unknown => is_unknown = true,
         }
     }
     let mut wire = Wire::new(socket);
     wire.set_prefix(prefix);
     let Some(names) = names else {
         let (io, is_http2) = arrival::plain(wire).await?;
-        return Ok(Arrived { io, is_http2, handshake: None, peer, local });
+        return Ok(Arrived { io, is_http2, handshake: None, peer, local, is_unknown });
     };
     match arrival::tls(wire, &names).await {
         Err(Failed::PlainRequest(wire)) => {
@@ -278,7 +285,7 @@ async fn arrive<P>(
         }
         arrived => arrived.map(|(io, is_http2, handshake)| {
             let handshake = Some(Arc::new(handshake));
-            Arrived { io, is_http2, handshake, peer, local }
+            Arrived { io, is_http2, handshake, peer, local, is_unknown }
         }),
     }
 }

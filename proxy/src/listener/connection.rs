@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     pub(crate) listener: usize,
     /// The client: what a PROXY header says, where one is demanded.
     pub(crate) peer: SocketAddr,
+    /// The peer is a balancer that does not know who its client is.
+    pub(crate) is_unknown: bool,
     /// Where the client connected to.
     pub(crate) local: SocketAddr,
     /// What the handshake of TLS showed; `None` is plain.
@@ -36,7 +38,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(super) fn new(
         listener: usize,
-        (peer, local): (SocketAddr, SocketAddr),
+        (peer, local, is_unknown): (SocketAddr, SocketAddr, bool),
         handshake: Option<Arc<Handshake>>,
         signal: Arc<Signal>,
         counters: &'static ListenerCounters,
@@ -44,7 +46,7 @@ impl Connection {
         stall: Duration,
     ) -> Self {
         let streams = Arc::default();
-        Self { listener, peer, local, handshake, signal, streams, counters, budget, stall }
+        Self { listener, peer, is_unknown, local, handshake, signal, streams, counters, budget, stall }
     }
 
     /// The connection that a session's request came on; `None` is a fault of ours.

@@ -14,6 +14,9 @@ const HEADER_BYTES_MAX: usize = 4096;
 /// The longest line of version 1, as its specification says.
 const VERSION_1_BYTES_MAX: usize = 107;
 
+/// The byte of version and command of a header of version 2 that says `LOCAL`; text has none of it there.
+const LOCAL: u8 = 0x20;
+
 /// What is wrong with a header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
@@ -21,11 +24,22 @@ pub(super) struct Malformed;
 /// What a header says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The client, and where it connected to; `None` for a connection of the balancer itself, such as a check of
-    /// health.
-    pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
+    /// Who is connected.
+    pub(super) client: Client,
     /// What was received behind it.
     pub(super) rest: Vec<u8>,
+}
+
+/// Who is connected, as a header says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Client {
+    /// The client, and where it connected to.
+    Named(SocketAddr, SocketAddr),
+    /// The balancer itself, for a check of health: `LOCAL` of version 2.
+    Balancer,
+    /// Somebody whose address the balancer does not know or cannot write. It is not the balancer's: a client would have
+    /// what that one is trusted with.
+    Unknown,
 }
 
 /// Reads a header.
@@ -54,16 +68,17 @@ fn parse(bytes: &[u8]) -> Result<Option<Header>, Malformed> {
         Err(Error::BufferTooShort) => return Ok(None),
         Err(_) => return Err(Malformed),
     };
-    let addresses = match header.proxied_address() {
-        None => None,
+    let client = match header.proxied_address() {
+        None if bytes.get(12) == Some(&LOCAL) => Client::Balancer,
+        None => Client::Unknown,
         Some(addresses) if addresses.protocol == Protocol::Stream => {
-            Some((canonical(addresses.source), canonical(addresses.destination)))
+            Client::Named(canonical(addresses.source), canonical(addresses.destination))
         }
         // No client comes by datagrams.
         Some(_) => return Err(Malformed),
     };
     let rest = bytes.get(length..).unwrap_or_default().to_vec();
-    Ok(Some(Header { addresses, rest }))
+    Ok(Some(Header { client, rest }))
 }
 
 /// How long a header of version 2 says that it is, or one of version 1 may be at most.
@@ -95,7 +110,10 @@ mod tests {
     const FOUR: &[u8] = &[192, 0, 2, 1, 198, 51, 100, 2, 0x12, 0x34, 0x01, 0xbb];
 
     fn client(bytes: &[u8]) -> Option<String> {
-        parse(bytes).unwrap().unwrap().addresses.map(|(client, _)| client.to_string())
+        match parse(bytes).unwrap().unwrap().client {
+            Client::Named(client, _) => Some(client.to_string()),
+            Client::Balancer | Client::Unknown => None,
+        }
     }
 
     #[test]
@@ -115,10 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn who_names_no_client_is_the_balancer() {
-        assert_eq!(client(b"PROXY UNKNOWN\r\n"), None);
-        assert_eq!(client(&two(0, 0x11, FOUR)), None, "LOCAL");
-        assert_eq!(client(&two(1, 0, &[])), None, "UNSPEC");
+    fn who_is_not_named_is_the_balancer_only_if_it_says_so() {
+        let client = |bytes: &[u8]| parse(bytes).unwrap().unwrap().client;
+        assert_eq!(client(&two(0, 0x11, FOUR)), Client::Balancer, "LOCAL");
+        assert_eq!(client(&two(0, 0, &[])), Client::Balancer, "LOCAL");
+        assert_eq!(client(b"PROXY UNKNOWN\r\n"), Client::Unknown);
+        assert_eq!(client(b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"), Client::Unknown);
+        assert_eq!(client(&two(1, 0, &[])), Client::Unknown, "UNSPEC");
+        assert_eq!(client(&two(1, 0x31, &[0; 216])), Client::Unknown, "a socket of its machine");
     }
 
     #[test]

@@ -134,6 +134,47 @@ fn never_n96_a_head_is_given_the_time_of_an_earlier_one() {
     }
 }
 
+/// A balancer that forwards bytes writes no `X-Forwarded-For`: where it does not know its client, the client wrote that.
+#[test]
+fn never_n25_a_client_that_its_balancer_cannot_name_has_the_balancers_address_or_trust() {
+    let plain = "proxy-protocol = { from = [\"127.0.0.0/8\"] }";
+    let policies = format!(
+        "{}\n[[policy]]\nid = \"inside\"\nusers = {{ include = [\"all\"] }}\napps = {{ include = [\"all\"] }}\n\
+         grant = \"block\"\nconditions = {{ locations = {{ include = [\"all\"], exclude = [\"inside\"] }}, request = {{ paths = [\"/inside/**\"] }} }}\n",
+        crate::world::POLICIES
+    );
+    let top = format!(
+        "{}\n[[location]]\nname = \"inside\"\nnetworks = [\"127.0.0.0/8\", \"198.51.100.0/24\"]\n",
+        crate::world::TRUSTED
+    );
+    let world = World::start(Setup { plain, policies, top, ..Setup::default() });
+    let says = "X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n";
+    let asks = |header: &[u8], path: &str| {
+        crate::wire::exchange(&world.plain, &[header, &World::head("GET", path, says)].concat()).status
+    };
+    let two = |command: u8, family: u8, addresses: &[u8]| {
+        let length = u16::try_from(addresses.len()).unwrap().to_be_bytes();
+        [b"\r\n\r\n\0\r\nQUIT\n", &[0x20 | command, family][..], &length, addresses].concat()
+    };
+    let unknown = [
+        b"PROXY UNKNOWN\r\n".to_vec(),
+        two(1, 0, &[]),
+        two(1, 0x31, &[0; 216]),
+        b"PROXY UNKNOWN ::1 ::1 1 1\r\n".to_vec(),
+    ];
+    for header in unknown {
+        assert_eq!(asks(&header, "/"), 200);
+        let seen = world.origin.last();
+        assert_eq!(seen.values("X-Forwarded-For"), ["unknown"], "{}", header.escape_ascii());
+        assert_eq!(seen.values("X-Forwarded-Proto"), ["http"]);
+        assert_eq!(asks(&header, "/inside/"), 403);
+    }
+    for header in [two(0, 0, &[]), b"PROXY TCP4 127.0.0.9 127.0.0.1 1 80\r\n".to_vec()] {
+        assert_eq!(asks(&header, "/inside/"), 200, "the counterpart: whoever is a trusted proxy");
+        assert_eq!(world.origin.last().values("X-Forwarded-For"), ["198.51.100.7"]);
+    }
+}
+
 /// A reload neither moves sockets nor what was said of them: whoever is no balancer of a listener does not become one
 /// because the file names the listeners in another order, or one fewer.
 #[test]
