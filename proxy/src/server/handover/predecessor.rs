@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
@@ -193,7 +193,7 @@ pub(in crate::server) async fn wait_for_successor(
                 continue;
             }
         };
-        let failure = match converse(stream, socket, given, &issuers, status).await {
+        let failure = match converse(stream, socket, given, &issuers, status, HANDOVER_TIME).await {
             Ok(successor) => return successor,
             Err(failure) => failure,
         };
@@ -225,7 +225,9 @@ async fn converse(
     given: &Given,
     issuers: &impl Fn() -> Vec<String>,
     status: &Status,
+    time: Duration,
 ) -> Result<Successor, Failure> {
+    let begun = Instant::now();
     // Nothing is read of a stranger, and nothing said to one.
     let pid = peer(&stream).map_err(Failure::Foreign)?;
     let mut wire = Wire::new(stream, false);
@@ -256,7 +258,10 @@ async fn converse(
         let Ready::Serving = wire.receive().await.map_err(Failure::Abandoned)?;
         Ok(hello.version)
     };
-    let failure = match timeout(HANDOVER_TIME, talk).await {
+    let failure = match timeout(time, talk).await {
+        // A process that was stopped for a while reads its answer before it sees that it is late, and the other one may
+        // have given up: it waits a little longer than this.
+        Ok(Ok(_)) if begun.elapsed() > time => Failure::Abandoned(io::ErrorKind::TimedOut.into()),
         Ok(Ok(version)) => {
             let state = NextState::Serving;
             status.successor_is(Next { pid, version: Some(version.clone()), state });
@@ -297,5 +302,37 @@ fn is_of_our_unit(pid: u32) -> bool {
     match (group("self"), group(&pid.to_string())) {
         (Ok(own), Ok(other)) => own == other,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_successor_that_may_have_given_up_is_not_handed_over_to() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        let socket = UpgradeSocket::open(&folder.path().join("upgrade.sock")).unwrap();
+        let given = Given { generation: 1, sockets: Vec::new() };
+        for stopped in [Duration::ZERO, Duration::from_millis(1_500)] {
+            let (own, other) = UnixStream::pair().unwrap();
+            let other = Wire::new(other, false);
+            other.send(&Hello { protocol: PROTOCOL, version: "2".to_owned() }).await.unwrap();
+            other.send(&Ready::Serving).await.unwrap();
+            // As a process that is stopped: nothing of it runs, and the other one has said everything meanwhile.
+            let stop = || {
+                std::thread::sleep(stopped);
+                Vec::new()
+            };
+            let ended = converse(own, &socket, &given, &stop, &Status::new(), Duration::from_secs(1)).await;
+            match ended {
+                Ok(successor) => assert!(stopped.is_zero() && successor.version == "2"),
+                Err(Failure::Abandoned(problem)) => {
+                    assert!(!stopped.is_zero() && problem.kind() == io::ErrorKind::TimedOut, "{problem}");
+                }
+                Err(_) => panic!("it is a process of ours, and speaks as we do"),
+            }
+        }
     }
 }

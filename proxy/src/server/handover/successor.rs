@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::predecessor::{UpgradeSocket, judge, peer};
 use super::wire::Wire;
@@ -17,6 +18,11 @@ use crate::admin::Left;
 use crate::preflight;
 use crate::server::error::ServeError;
 use crate::server::sockets::Inherited;
+
+/// How long a predecessor that closed the connection may take to end.
+const END_TIME: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+const END_LOOK: Duration = Duration::from_millis(10);
 
 /// The process that serves, and has offered its sockets.
 #[derive(Debug)]
@@ -115,7 +121,7 @@ impl Predecessor {
             Ok(Err(problem)) => problem,
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
-        if self.has_ended() {
+        if self.has_ended().await {
             tracing::warn!("the predecessor ended in the middle of the hand-over; this process serves alone");
             return Ok(());
         }
@@ -133,10 +139,46 @@ impl Predecessor {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    /// The kernel closes what a process had open a moment before the process has ended.
+    async fn has_ended(&self) -> bool {
         let Some(end) = &self.end else { return false };
-        let mut asked = [PollFd::new(end, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut asked, Some(&now)).is_ok_and(|ready| ready > 0)
+        let ended = async {
+            while !poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0) {
+                sleep(END_LOOK).await;
+            }
+        };
+        timeout(END_TIME, ended).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_predecessor_that_dies_leaves_the_service_to_its_successor() {
+        for lives in ["0.2", "30"] {
+            let mut child = Command::new("sleep").arg(lives).spawn().unwrap();
+            let pid = child.id();
+            let end = pidfd_open(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), PidfdFlags::empty());
+            let (own, other) = UnixStream::pair().unwrap();
+            let offer = Offer {
+                protocol: PROTOCOL,
+                version: "1".to_owned(),
+                pid,
+                generation: 1,
+                sockets: 0,
+                issuers: Vec::new(),
+            };
+            let mut predecessor = Predecessor { wire: Wire::new(own, true), offer, end: end.ok() };
+            // Its sockets are closed, and its end is still to be seen.
+            drop(other);
+            assert_eq!(predecessor.serving().await.is_ok(), lives == "0.2", "it lives for {lives} s");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }
