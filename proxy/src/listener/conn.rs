@@ -26,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::budget::Unsent;
 use super::connection::Connection;
+use super::control::ControlFrames;
 use super::heads::UnfinishedHead;
 use super::inspection::{Framing, Inspection, Malformed, Next};
 use super::seats::Seat;
@@ -79,6 +80,8 @@ pub(crate) struct Conn {
     connection: Arc<Connection>,
     /// Of HTTP/1, what the socket does not take; over HTTP/2 it is counted by stream.
     unsent: Option<Unsent>,
+    /// Of HTTP/2, the frames that carry nothing of a request.
+    control: Option<Box<ControlFrames>>,
     digest: Arc<ProxyDigest>,
     seat: Option<Seat>,
     /// Of a WebSocket, once it is one.
@@ -108,6 +111,7 @@ impl Conn {
             has_written: false,
             connection,
             unsent: None,
+            control: is_http2.then(|| Box::new(ControlFrames::new())),
             digest: Arc::new(ProxyDigest::new(Box::new(response), Some(user_data))),
             seat: Some(seat),
             frames: None,
@@ -181,6 +185,28 @@ impl Conn {
         }
         // A socket that failed is to be read too.
         wire.socket.poll_read_ready(cx).map(drop)
+    }
+
+    /// Reads for HTTP/2, which has lengths for everything: only frames are counted that carry nothing of a request.
+    fn poll_read_http2(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.io.poll_read(cx, buf))?;
+        let Some(control) = &mut self.control else { return Poll::Ready(Ok(())) };
+        let received = buf.filled().get(before..).unwrap_or_default();
+        if control.receive(received, self.connection.is_granted()) {
+            return Poll::Ready(Ok(()));
+        }
+        self.connection.signal.ends_for(Closed::ControlFrames);
+        // Nothing of it is looked at.
+        buf.set_filled(before);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "too many frames without a request")))
+    }
+
+    /// What was sent over HTTP/2 pays for frames of the client that say that it was taken.
+    fn count_sent(&mut self, sent: &Poll<io::Result<usize>>) {
+        if let (Some(control), Poll::Ready(Ok(bytes))) = (&mut self.control, sent) {
+            control.sent(*bytes);
+        }
     }
 
     /// Gives the client up: it is sent this answer, and the connection ends.
@@ -360,7 +386,7 @@ impl AsyncRead for Conn {
         let this = self.get_mut();
         this.go_away(cx);
         let Some(inspection) = this.inspection.as_mut().map(Mutex::get_mut) else {
-            return this.io.poll_read(cx, buf);
+            return this.poll_read_http2(cx, buf);
         };
         if inspection.give_encoded(buf) {
             return Poll::Ready(Ok(()));
@@ -420,7 +446,9 @@ impl AsyncWrite for Conn {
         this.has_written = true;
         if this.inspection.is_none() {
             // HTTP/2 gathers by itself.
-            return this.io.poll_write(cx, bytes);
+            let sent = this.io.poll_write(cx, bytes);
+            this.count_sent(&sent);
+            return sent;
         }
         if this.connection.signal.kind() == Kind::WebSocket {
             return this.poll_write_frames(cx, bytes);
@@ -434,20 +462,18 @@ impl AsyncWrite for Conn {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        match &mut this.io {
-            Io::Plain(wire) if this.inspection.is_none() => {
-                this.has_written = true;
-                Pin::new(wire).poll_write_vectored(cx, bytes)
-            }
-            Io::Tls(tls) if this.inspection.is_none() => {
-                this.has_written = true;
-                Pin::new(tls).poll_write_vectored(cx, bytes)
-            }
-            _ => {
-                let first = bytes.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
-                Pin::new(this).poll_write(cx, first)
-            }
+        if this.inspection.is_some() {
+            let first = bytes.iter().find(|part| !part.is_empty()).map_or(&[][..], |part| part);
+            return Pin::new(this).poll_write(cx, first);
         }
+        this.has_written = true;
+        let sent = match &mut this.io {
+            Io::Plain(wire) => Pin::new(wire).poll_write_vectored(cx, bytes),
+            Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bytes),
+            Io::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        this.count_sent(&sent);
+        sent
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -11,6 +11,7 @@ mod arrival;
 mod budget;
 mod conn;
 mod connection;
+mod control;
 mod heads;
 mod http2;
 mod inspection;

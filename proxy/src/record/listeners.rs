@@ -33,6 +33,8 @@ words! {
         Heads = "unfinished-heads",
         /// It opened too many malformed streams of HTTP/2.
         Malformed = "malformed-streams",
+        /// It sent too many frames of HTTP/2 that carry nothing of a request.
+        ControlFrames = "control-frames",
         /// It held most of what clients leave unread.
         Unsent = "unsent",
         /// It was idle when the process ended.
@@ -79,6 +81,7 @@ impl Closed {
             | Self::HeadMax
             | Self::HeadTime
             | Self::Malformed
+            | Self::ControlFrames
             | Self::Heads
             | Self::Unsent => true,
         }

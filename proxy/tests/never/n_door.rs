@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::h2::{END_HEADERS, END_STREAM, HEADERS, SETTINGS, block, fields, frame};
+use crate::h2::{Connection, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, block, fields, frame};
 use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
@@ -402,4 +402,31 @@ fn never_n95_who_leaves_most_unread_takes_the_memory_of_all() {
     world.wait_for("it to be cut", |world| world.metric(&reason) == 1.0);
     assert_eq!(world.get("/", "").status, 200, "the counterpart reads");
     world.wait_for("nothing to be held", |world| world.metric("portcullis_unsent_bytes") == 0.0);
+}
+
+#[test]
+fn never_n95_frames_without_a_request_take_the_processor() {
+    let world = World::plain();
+    let mut stream = connect(&world.plain);
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    stream.write_all(&bytes).unwrap();
+    let mut reads = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || while reads.read(&mut [0; 16_384]).unwrap_or(0) > 0 {});
+    let pings = frame(PING, 0, 0, &[0; 8]).repeat(100);
+    let begun = Instant::now();
+    while stream.write_all(&pings).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "PINGs are answered without end");
+    }
+    reading.join().unwrap();
+    let reason = format!(
+        "portcullis_connections_closed_total{{listener=\"{}\",reason=\"control-frames\"}}",
+        world.plain
+    );
+    world.wait_for("it to be counted", |world| world.metric(&reason) == 1.0);
+    let mut counterpart = Connection::open(world.connect(HOST, &[b"h2"]));
+    for _ in 0..50 {
+        assert!(counterpart.send(&frame(PING, 0, 0, &[0; 8])));
+    }
+    assert_eq!(counterpart.ask(&fields("GET", HOST, "/"), None, &[]).status(), 401, "the counterpart");
 }
