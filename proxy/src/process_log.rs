@@ -24,9 +24,10 @@ pub fn write_as(form: ProcessLog) {
 
 /// Writes messages to standard error; once for each process.
 pub fn install() {
-    // Pingora and h2 report what a client does as errors and warnings, a line for each: that is counted, not written.
-    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,portcullis=info,pingora_core=off,pingora_proxy=off,h2=off"));
+    // These libraries report what a client does as errors and warnings, a line for each: that is counted, not written.
+    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG").unwrap_or_else(|_| {
+        EnvFilter::new("warn,portcullis=info,pingora_core=off,pingora_proxy=off,h2=off,rustls=off")
+    });
     // Below `info`, the libraries write whole heads and frames, tokens included: no filter may ask for it.
     let discreet =
         filter_fn(|event| *event.level() <= Level::INFO || event.target().starts_with("portcullis"));
