@@ -106,7 +106,7 @@ const REFILL_MAX: Duration = Duration::from_secs(86_400);
 pub(crate) fn rate(text: &str) -> Result<Rate, Flaw> {
     let flaw = || {
         Flaw::new("value/rate", format!("`{}` is no rate", shortened(text))).help(
-            "write how many, at most 1000000, and a second, minute or hour: `100/s`, `1000/m`, `20/s burst 100`",
+            "write how many, 1 to 1000000, and a second, minute or hour: `100/s`, `1000/m`, `20/s burst 100`",
         )
     };
     let number = |text: &str| {

@@ -64,16 +64,29 @@ words! {
 }
 
 impl Server {
-    /// Those settings that only a restart can change; equal before and after a reload that needs
-    /// none.
-    #[must_use]
-    pub fn restart_key(&self) -> String {
-        let logs = (&self.decision_log, self.process_log);
-        let files = (&self.pid_file, &self.upgrade_socket);
-        let stop = (self.grace, self.pre_stop_delay);
-        let process = (self.threads, self.upstream_pool, stop, self.limits.connections, files);
+    /// The keys that only a restart can change, each with its value as text.
+    fn restart_values(&self) -> [(&'static str, String); 11] {
         // Certificates, and what else a listener says, serve at once.
         let addresses: Vec<_> = self.listeners.iter().map(|listener| listener.address).collect();
-        format!("{:?}", (addresses, self.admin, process, logs))
+        [
+            ("listeners", format!("{addresses:?}")),
+            ("admin", format!("{:?}", self.admin)),
+            ("threads", format!("{:?}", self.threads)),
+            ("grace", format!("{:?}", self.grace)),
+            ("pre-stop-delay", format!("{:?}", self.pre_stop_delay)),
+            ("upstream-pool", format!("{:?}", self.upstream_pool)),
+            ("limits.connections", format!("{:?}", self.limits.connections)),
+            ("decision-log", format!("{:?}", self.decision_log)),
+            ("process-log", format!("{:?}", self.process_log)),
+            ("pid-file", format!("{:?}", self.pid_file)),
+            ("upgrade-socket", format!("{:?}", self.upgrade_socket)),
+        ]
+    }
+
+    /// The keys in which it differs from another, of those that only a restart can change.
+    #[must_use]
+    pub fn restart_keys(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.restart_values().into_iter().zip(other.restart_values());
+        pairs.filter(|(here, there)| here != there).map(|((key, _), _)| key).collect()
     }
 }

@@ -84,6 +84,8 @@ pub struct State {
     pub metrics: Metrics,
     /// The decision log.
     pub log: DecisionLog,
+    // What the process started with: what only a restart can change is still as it says.
+    started: settings::Server,
     /// Counters of the listeners that the process started with.
     pub listeners: Vec<ListenerCounters>,
     // Held by reloads alone, never by a request.
@@ -267,10 +269,12 @@ impl State {
         let listeners = config.server.listeners.iter();
         let listeners =
             listeners.map(|listener| ListenerCounters::new(listener.address.to_string())).collect();
+        let started = config.server.clone();
         let (snapshot, compile) = build(config, Generation(1), None)?;
         metrics.reloaded(unix_now(), compile);
         Ok(Self {
             listeners,
+            started,
             path: path.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
@@ -299,8 +303,11 @@ impl State {
         let built = read_to_serve(&self.path)
             .and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
         let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
-        if snapshot.config.server.restart_key() != former.config.server.restart_key() {
+        let server = &snapshot.config.server;
+        let waiting = server.restart_keys(&self.started);
+        if !waiting.is_empty() && !server.restart_keys(&former.config.server).is_empty() {
             tracing::warn!(
+                keys = waiting.join(", "),
                 "what has changed in [server] serves after a restart or `portcullis run --upgrade`; the rest serves now"
             );
         }

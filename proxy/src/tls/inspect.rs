@@ -136,12 +136,19 @@ impl Look<'_> {
             | PairError::Malformed => {
                 (&files.certificate, format!("`{certificate}` with `{key}` cannot serve TLS: {problem}"))
             }
-            PairError::Unreadable { .. } | PairError::Pem { .. } | PairError::Key(_) => {
+            PairError::Unreadable { .. } | PairError::Pem { .. } | PairError::NoKey | PairError::Key(_) => {
                 (&files.key, format!("`{certificate}` with `{key}` cannot serve TLS: {problem}"))
             }
         };
-        let help = "both are PEM: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY` print \
-                    the same for a pair";
+        let help = match problem {
+            PairError::NoKey => {
+                "`openssl pkey -in KEY -out NEW` takes the passphrase off; let nobody but the proxy read the new file"
+            }
+            _ => {
+                "both are PEM: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY` print \
+                 the same for a pair"
+            }
+        };
         self.push(Severity::Error, "tls/pair", path, what, NOT_SERVED, help);
     }
 
@@ -174,15 +181,22 @@ impl Look<'_> {
     /// `kind` begins the codes, `name` the messages.
     fn validity(&mut self, kind: &str, name: &str, path: &Path, (from, until): (i64, i64)) {
         let code = |client, own| if kind == "client-ca" { client } else { own };
-        let (code, what) = if until < self.now {
-            (code("client-ca/expired", "tls/expired"), format!("{name} ended at {}", clock::minute(until)))
+        let (code, what, help) = if until < self.now {
+            let what = format!("{name} ended at {}", clock::minute(until));
+            (
+                code("client-ca/expired", "tls/expired"),
+                what,
+                "renew it; if it is new, this machine's clock is wrong",
+            )
         } else if from > self.now {
             let what = format!("{name} does not hold before {}", clock::minute(from));
-            (code("client-ca/not-yet", "tls/not-yet"), what)
+            let help = "put it in place when its time has begun; if it has, this machine's clock is wrong";
+            (code("client-ca/not-yet", "tls/not-yet"), what, help)
         } else if until - self.now < SOON_SECS {
             (
                 code("client-ca/expires-soon", "tls/expires-soon"),
                 format!("{name} ends at {}", clock::minute(until)),
+                "renew it; a changed file serves within two seconds",
             )
         } else {
             return;
@@ -192,7 +206,7 @@ impl Look<'_> {
         } else {
             "clients refuse it outside of its time"
         };
-        self.warn(code, path, what, why, "renew it, and look at the clock of this machine");
+        self.warn(code, path, what, why, help);
     }
 
     fn clients(&mut self, clients: &ClientCertificates) {

@@ -57,6 +57,11 @@ pub enum PairError {
     /// There is no certificate.
     #[error("the certificate file holds no certificate")]
     Empty,
+    /// There is no key, or one that a passphrase protects.
+    #[error(
+        "the key file holds no private key, or one that a passphrase protects, which nobody could type here"
+    )]
+    NoKey,
     /// The certificate is none.
     #[error("the first certificate cannot be read")]
     Malformed,
@@ -81,7 +86,11 @@ impl Pair {
                 .map_err(bad("certificate"))?;
         let leaf = chain.first().ok_or(PairError::Empty)?;
         let facts = Facts::of(leaf).ok_or(PairError::Malformed)?;
-        let key = PrivateKeyDer::from_pem_slice(&read(&files.key, "key")?).map_err(bad("key"))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&read(&files.key, "key")?).map_err(|problem| match problem {
+                rustls_pki_types::pem::Error::NoItemsFound => PairError::NoKey,
+                problem => bad("key")(problem),
+            })?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|problem| match problem {
             rustls::Error::InconsistentKeys(_) => PairError::Mismatch,
             other => PairError::Key(other),

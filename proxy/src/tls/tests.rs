@@ -593,3 +593,13 @@ fn what_is_odd_about_a_certificate_is_found_before_it_is_served() {
     folder.write("ca.pem", &folder.authority.pem);
     assert_eq!(expired(3020), ["tls/not-yet"]);
 }
+
+#[test]
+fn a_key_under_a_passphrase_is_named_as_such() {
+    let folder = Folder::new();
+    let label = "ENCRYPTED PRIVATE KEY";
+    folder.write("first.key", &format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n"));
+    assert_eq!(folder.found(), ["tls/pair!"]);
+    let problem = folder.load(None).unwrap_err();
+    assert!(matches!(problem, TlsError::Pair { problem: pair::PairError::NoKey, .. }), "{problem}");
+}
