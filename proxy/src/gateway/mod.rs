@@ -263,6 +263,13 @@ impl ProxyHttp for Gateway {
         let is_answered = session.response_written().is_some_and(|head| {
             !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
         });
+        // Judged anew and refused: no page can follow an upgrade, but a frame can.
+        if session.was_upgraded()
+            && matches!(ctx.progress, Progress::Refused(_))
+            && let Some(conn) = Conn::of(session)
+        {
+            conn.refuse_websocket();
+        }
         if !is_answered {
             let answer = ctx.denial(&refusal, &head(session.req_header()));
             match write(session, answer, true).await {

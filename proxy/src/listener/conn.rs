@@ -31,7 +31,7 @@ use super::heads::UnfinishedHead;
 use super::inspection::{Framing, Inspection, Malformed, Next};
 use super::seats::Seat;
 use super::signal::Kind;
-use super::websocket::{Frames, GOING_AWAY};
+use super::websocket::{Frames, GOING_AWAY, POLICY_VIOLATED};
 use super::wire::Wire;
 use crate::record::Closed;
 
@@ -86,8 +86,8 @@ pub(crate) struct Conn {
     seat: Option<Seat>,
     /// Of a WebSocket, once it is one.
     frames: Option<Frames>,
-    /// A WebSocket's client knows that the process ends; what its app sends after that goes to nobody.
-    is_going_away: bool,
+    /// A WebSocket's client was sent the frame that closes; what its app sends after that goes to nobody.
+    is_closed: bool,
 }
 
 impl Conn {
@@ -115,7 +115,7 @@ impl Conn {
             digest: Arc::new(ProxyDigest::new(Box::new(response), Some(user_data))),
             seat: Some(seat),
             frames: None,
-            is_going_away: false,
+            is_closed: false,
         })
     }
 
@@ -145,6 +145,11 @@ impl Conn {
         if let Some(inspection) = &self.inspection {
             inspection.lock().pass_all();
         }
+    }
+
+    /// A WebSocket may not go on: its client is sent a frame that says so when the connection ends.
+    pub(crate) fn refuse_websocket(&self) {
+        self.connection.signal.refuse();
     }
 
     /// Whether a line of the chunked body was wrong; nothing of it passes then.
@@ -238,13 +243,20 @@ impl Conn {
             .set(bytes as u64, bytes >= WRITE_BYTES);
     }
 
+    /// Adds the frame that closes a WebSocket, if one may stand here; whether it did.
+    fn close_websocket(&mut self, frame: &[u8]) -> bool {
+        let may = !self.is_closed && self.frames.as_ref().is_some_and(Frames::is_between);
+        if may {
+            self.is_closed = true;
+            self.out.extend_from_slice(frame);
+        }
+        may
+    }
+
     /// Says to the client of a WebSocket that the process ends, where a frame may stand. The client answers it, and the
     /// app, to which the answer passes, ends both.
     fn go_away(&mut self, cx: &mut Context<'_>) {
-        let may = self.frames.as_ref().is_some_and(Frames::is_between);
-        if may && !self.is_going_away && self.connection.is_draining() {
-            self.is_going_away = true;
-            self.out.extend_from_slice(GOING_AWAY);
+        if self.connection.is_draining() && self.close_websocket(GOING_AWAY) {
             // What cannot be sent at once is sent with the next write, or when the connection is closed.
             let _ = self.poll_flush_out(cx);
         }
@@ -258,7 +270,7 @@ impl Conn {
 
     /// What an app sends on a WebSocket.
     fn poll_write_frames(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.is_going_away {
+        if self.is_closed {
             // What was said may still wait for the client.
             let _ = self.poll_flush_out(cx);
             return Poll::Ready(Ok(bytes.len()));
@@ -501,6 +513,9 @@ impl Drop for Conn {
     fn drop(&mut self) {
         if self.connection.signal.is_cut() {
             return;
+        }
+        if self.connection.signal.is_refused() {
+            self.close_websocket(POLICY_VIOLATED);
         }
         let is_unfinished =
             self.inspection.as_mut().is_some_and(|inspection| inspection.get_mut().is_unfinished());

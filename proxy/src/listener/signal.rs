@@ -27,6 +27,8 @@ pub(super) struct Signal {
     /// Requests under way on it.
     requests: AtomicU32,
     kind: AtomicU8,
+    /// It is a WebSocket that may not go on.
+    refused: AtomicBool,
     /// A request that came on it was let in.
     granted: AtomicBool,
 }
@@ -82,6 +84,15 @@ impl Signal {
     pub(super) fn kind(&self) -> Kind {
         let at = usize::from(self.kind.load(Ordering::Relaxed));
         KINDS.get(at).copied().unwrap_or(Kind::Arriving)
+    }
+
+    /// It is a WebSocket that may not go on.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// A request that came on it was let in.

@@ -3,6 +3,8 @@
 
 /// Going away: status 1001 (section 7.4.1), in a frame that closes.
 pub(super) const GOING_AWAY: &[u8] = &[0x88, 0x02, 0x03, 0xe9];
+/// A policy is violated: status 1008.
+pub(super) const POLICY_VIOLATED: &[u8] = &[0x88, 0x02, 0x03, 0xf0];
 
 /// The end of the head of the answer that switches protocols.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";

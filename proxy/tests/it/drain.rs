@@ -102,17 +102,7 @@ fn what_is_under_way_when_a_stop_is_asked_for_is_finished() {
     upload.write_all(&[b'u'; 100_000]).unwrap();
     let mut part = [0; 4096];
     download.read_exact(&mut part).unwrap();
-    let mut websocket = service.send(&Service::head(
-        "GET",
-        "/ws",
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-    ));
-    let mut opened = Vec::new();
-    while !opened.ends_with(b"\x81\x05hello") {
-        let mut byte = [0];
-        websocket.read_exact(&mut byte).unwrap();
-        opened.push(byte[0]);
-    }
+    let mut websocket = websocket(&service);
     let mut streams = over_tls(&service);
     begin(&mut streams, 1, "/slow");
     begin(&mut streams, 3, "/download");
@@ -183,6 +173,43 @@ fn what_is_under_way_when_a_stop_is_asked_for_is_finished() {
     assert_eq!((slow, download), (4, 2 * HALF), "streams of HTTP/2");
     has_ended(&mut process, 0, "everything under way is finished");
     assert!(!service.file("pid").exists() && !service.file("up.sock").exists(), "its files are gone");
+}
+
+const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A WebSocket whose app has said hello.
+fn websocket(service: &Service) -> TcpStream {
+    let mut websocket = service.send(&Service::head("GET", "/ws", UPGRADE));
+    let mut opened = Vec::new();
+    while !opened.ends_with(b"\x81\x05hello") {
+        let mut byte = [0];
+        websocket.read_exact(&mut byte).unwrap();
+        opened.push(byte[0]);
+    }
+    websocket
+}
+
+#[test]
+fn a_websocket_that_is_judged_anew_and_refused_is_closed_with_1008() {
+    let service = Service::new(LONG);
+    let process = service.start();
+    let mut websocket = websocket(&service);
+    let allowed = service.configuration("", LONG);
+    std::fs::write(service.file("portcullis.toml"), allowed.replace("\"allow\"", "\"deny\"")).unwrap();
+    process.wait_to_say("the configuration was reloaded");
+    assert_eq!(service.get("/").status, 403);
+    // It is judged anew when something comes, at most once a second.
+    websocket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut frame = Vec::new();
+    wait_for("the end of the WebSocket", || {
+        let _ = websocket.write_all(b"\x81\x82\0\0\0\0hi");
+        match websocket.read_to_end(&mut frame) {
+            Err(problem) if problem.kind() == std::io::ErrorKind::WouldBlock => None,
+            ended => Some(ended),
+        }
+    })
+    .unwrap();
+    assert_eq!(frame, b"\x88\x02\x03\xf0", "a policy is violated, and nothing else");
 }
 
 /// A whole frame of a WebSocket's server, without extended lengths.
