@@ -66,15 +66,15 @@ pub struct Start {
 pub type Companion =
     Box<dyn FnOnce(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// A process that serves, or is about to.
-struct Serving {
+/// A process that is about to serve: nothing can fail any more but the consent of its predecessor.
+struct Prepared {
     pid_file: Option<PidFile>,
     upgrade_socket: Option<UpgradeSocket>,
     given: Given,
     predecessor: Option<Predecessor>,
-    open: Open,
-    /// Turns true when somebody else answers at the admin listener.
-    admin_end: watch::Sender<bool>,
+    sockets: Vec<TcpListener>,
+    admin: TcpListener,
+    companion: Option<Companion>,
     reloads: mpsc::Sender<ReloadRequest>,
 }
 
@@ -98,11 +98,11 @@ pub fn serve(process: Process, state: &'static State, start: Start) -> Result<En
     // A program that has a companion cannot be started a second time.
     let program = program.filter(|_| start.companion.is_none());
     let ended = runtime.block_on(async {
-        let begun = tokio::select! {
-            begun = begin.serving(inherited, start) => begun?,
+        let prepared = tokio::select! {
+            prepared = begin.prepare(inherited, start) => prepared?,
             () = asked_to_stop(&mut signals) => return Ok(End::Finished),
         };
-        live(begun, &begin, &mut signals, program.as_ref()).await
+        live(prepared, &begin, &mut signals, program.as_ref()).await
     });
     end.send_replace(true);
     runtimes.end();
@@ -124,8 +124,8 @@ struct Begin<'s> {
 }
 
 impl Begin<'_> {
-    /// Does everything that can fail, then serves.
-    async fn serving(&self, inherited: Inherited, start: Start) -> Result<Serving, ServeError> {
+    /// Does everything that can fail.
+    async fn prepare(&self, inherited: Inherited, start: Start) -> Result<Prepared, ServeError> {
         let user_folder = preflight::user_folder();
         let pid_file = preflight::runtime_file(&self.settings.pid_file, user_folder.as_deref());
         let upgrade_socket = preflight::upgrade_socket(&self.settings.upgrade_socket, user_folder.as_deref());
@@ -163,9 +163,20 @@ impl Begin<'_> {
             _ => {}
         }
         let given = Given { generation: self.status.generation(), sockets: duplicates(&sockets, &admin)? };
+        let companion = start.companion;
+        Ok(Prepared { pid_file, upgrade_socket, given, predecessor, sockets, admin, companion, reloads })
+    }
+
+    /// Serves. The sender turns true when somebody else answers at the admin listener.
+    fn open(
+        &self,
+        sockets: Vec<TcpListener>,
+        admin: TcpListener,
+        companion: Option<Companion>,
+    ) -> (Open, watch::Sender<bool>) {
         let (admin_end, admin_ending) = watch::channel(false);
         self.runtimes.admin().spawn(admin::serve(admin, Admin::new(self.state, self.status), admin_ending));
-        if let Some(companion) = start.companion {
+        if let Some(companion) = companion {
             self.runtimes.beside().spawn(companion(self.ending.clone()));
         }
         let limit = listener::connections_max(self.settings.limits.connections);
@@ -182,8 +193,7 @@ impl Begin<'_> {
             tracing::info!(address = %listener.address, tls, "listening");
         }
         tracing::info!(address = %self.settings.admin, "the admin listener answers");
-        let open = Open { seats, drain, accepting };
-        Ok(Serving { pid_file, upgrade_socket, given, predecessor, open, admin_end, reloads })
+        (Open { seats, drain, accepting }, admin_end)
     }
 
     /// Asks for the sockets once this process can do what the other one can.
@@ -272,19 +282,18 @@ fn duplicates(sockets: &[TcpListener], admin: &TcpListener) -> Result<Vec<OwnedF
 
 /// From the first request to the last.
 async fn live(
-    serving: Serving,
+    prepared: Prepared,
     begin: &Begin<'_>,
     signals: &mut Signals,
     program: Option<&std::path::PathBuf>,
 ) -> Result<End, ServeError> {
-    let Serving { mut pid_file, upgrade_socket, given, predecessor, mut open, admin_end, reloads } = serving;
+    let Prepared { mut pid_file, upgrade_socket, given, predecessor, sockets, admin, companion, reloads } =
+        prepared;
     let (state, status, settings) = (begin.state, begin.status, begin.settings);
     if let Some(mut predecessor) = predecessor {
-        if let Err(problem) = predecessor.serving().await {
-            // The other one goes on: what was taken in meanwhile is finished.
-            drain(&Cause::Asked, settings.grace, &mut open, signals).await;
-            return Err(problem);
-        }
+        // Nothing is accepted here before the other one knows: a process that dies until then has cut nobody. The kernel
+        // holds connections for the moment between.
+        predecessor.serving().await?;
         state.metrics.handover(Handover::Taken);
         status.predecessor_is(NeighbourState::Draining, None);
         begin.runtimes.beside().spawn(async move {
@@ -294,6 +303,7 @@ async fn live(
             status.predecessor_is(NeighbourState::Ended, None);
         });
     }
+    let (mut open, admin_end) = begin.open(sockets, admin, companion);
     if let Some(pid_file) = &mut pid_file
         && let Err(problem) = pid_file.publish()
     {

@@ -234,6 +234,50 @@ fn a_successor_that_is_killed_or_silent_half_way_changes_nothing_and_the_next_on
 }
 
 #[test]
+fn a_successor_that_is_killed_before_it_says_that_it_serves_cuts_nobody() {
+    let service = Service::new("grace = \"60s\"");
+    // The line that names the listeners that go is longer than the pipe to which the successor writes: it waits there,
+    // with all sockets in its hands.
+    let held: Vec<_> = (0..300).map(|_| TcpListener::bind("127.0.0.2:0").unwrap()).collect();
+    let more: String =
+        held.iter().map(|one| format!(", {{ address = \"{}\" }}", one.local_addr().unwrap())).collect();
+    drop(held);
+    service.configure(&more, "grace = \"60s\"");
+    let mut first = service.start();
+    service.configure("", "grace = \"60s\"");
+    let asked = under_load(&service, || {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+        let mut command = service.command(&["--upgrade"], "second.log");
+        command.stderr(writer);
+        let mut second = service.process(command, "second.log");
+        let mut said = Vec::new();
+        while !said.ends_with(b"no longer listened on: ") {
+            let mut byte = [0];
+            reader.read_exact(&mut byte).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&said)));
+            said.push(byte[0]);
+        }
+        let status = service.status().unwrap();
+        assert_eq!(status["successor"]["state"], "taking-over", "{status:#}");
+        assert_eq!(status["successor"]["pid"], second.pid(), "{status:#}");
+        assert_eq!(status["successor"]["version"], env!("CARGO_PKG_VERSION"), "{status:#}");
+        second.signal("KILL");
+        assert!(!second.end().success());
+        first.wait_to_say("a successor did not get so far as to serve; this process goes on");
+    });
+    println!("{asked} requests, 0 errors");
+    assert_eq!(service.metric("portcullis_handovers_total{result=\"abandoned\"}"), 1.0);
+    let status = service.status().unwrap();
+    assert_eq!((&status["pid"], &status["state"]), (&json!(first.pid()), &json!("serving")), "{status:#}");
+    assert_eq!(status["successor"], Value::Null, "{status:#}");
+    assert!(first.runs());
+    let second = service.spawn(&["--upgrade"], "second.log");
+    serves_as(&service, 2);
+    assert_eq!(service.status().unwrap()["pid"], second.pid());
+    assert_eq!(first.end().code(), Some(0), "{}", first.said());
+}
+
+#[test]
 fn any_number_of_listeners_is_handed_over_and_new_and_old_ones_come_and_go() {
     let service = Service::new("grace = \"60s\"");
     // All at once, so that they differ.
