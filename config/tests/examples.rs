@@ -86,7 +86,8 @@ fn settings_that_only_a_restart_can_change_are_told_from_those_that_serve_at_onc
     changed.client_idle += Duration::from_secs(1);
     changed.limits.head_bytes_max += 1;
     assert_eq!(changed.restart_keys(&server), [""; 0]);
-    let changes: [(&str, fn(&mut Server)); 6] = [
+    type Change = fn(&mut Server);
+    let changes: [(&str, Change); 6] = [
         ("listeners", |server| server.listeners[0].address.set_port(1)),
         ("limits.connections", |server| server.limits.connections = Some(7)),
         ("pid-file", |server| server.pid_file = "other.pid".into()),

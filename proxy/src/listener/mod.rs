@@ -3,7 +3,7 @@
 //! no drain that waits for requests; so the way of a connection up to its requests is ours.
 //!
 //! In this order: a permit, accept, a seat of the address, the PROXY header, TLS or not, the handshake, HTTP/1 or
-//! HTTP/2; from then on [`Conn`] limits each head while it is read, and [`Connection`] says what the hooks must know.
+//! HTTP/2; from then on `Conn` limits each head while it is read, and `Connection` says what the hooks must know.
 
 mod accept;
 mod app;
