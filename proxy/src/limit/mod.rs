@@ -80,9 +80,9 @@ impl Limits {
     }
 }
 
-/// Whose bucket an address has: an IPv4 address its own, an IPv6 address that of its network of 64 bits (RFC 6177), in
+/// Who an address is to a limit: an IPv4 address itself, an IPv6 address its network of 64 bits (RFC 6177), in
 /// which a client takes whatever address it likes.
-fn network(address: IpAddr) -> u64 {
+pub(crate) fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         // 0000:0000::/32 is no place where clients are (RFC 4291, section 2.5.3).
         IpAddr::V4(address) => u64::from(address.to_bits()),

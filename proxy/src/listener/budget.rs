@@ -54,7 +54,7 @@ impl Unsent {
 }
 
 /// Changes a sum by what one of its parts changed; what it is then.
-fn change(sum: &AtomicU64, before: u64, after: u64) -> u64 {
+pub(super) fn change(sum: &AtomicU64, before: u64, after: u64) -> u64 {
     if after >= before {
         sum.fetch_add(after - before, Ordering::Relaxed) + (after - before)
     } else {

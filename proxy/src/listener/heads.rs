@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::budget::change;
 use super::seats::Seats;
 use super::signal::Signal;
 
@@ -22,13 +23,9 @@ impl UnfinishedHead {
     /// So many bytes it is now; 0 is none. To be called by the connection alone.
     pub(super) fn set(&self, bytes: u64) {
         let before = self.signal.head.swap(bytes, Ordering::Relaxed);
-        if bytes < before {
-            self.total.fetch_sub(before - bytes, Ordering::Relaxed);
-        } else if bytes > before {
-            let total = self.total.fetch_add(bytes - before, Ordering::Relaxed) + bytes - before;
-            if total > self.of_process {
-                self.seats.cut_longest_head(self.of_process);
-            }
+        let total = change(self.total, before, bytes);
+        if bytes > before && total > self.of_process {
+            self.seats.cut_longest_head(self.of_process);
         }
     }
 }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::signal::{Kind, Signal};
+use crate::limit::network;
 use crate::record::{Closed, ListenerCounters};
 
 /// Descriptors that are left for everything else: upstreams, the admin listener, keys, files.
@@ -27,7 +28,8 @@ pub fn connections_max(configured: Option<usize>) -> usize {
 #[derive(Debug)]
 pub struct Seats {
     permits: Arc<Semaphore>,
-    addresses: Mutex<AHashMap<IpAddr, u32>>,
+    /// Connections by [`network`].
+    addresses: Mutex<AHashMap<u64, u32>>,
     taken: Mutex<AHashMap<u64, Arc<Signal>>>,
     next: AtomicU64,
     draining: AtomicBool,
@@ -99,7 +101,7 @@ impl Seats {
         if self.draining.load(Ordering::SeqCst) {
             signal.drain();
         }
-        Seat { seats: Arc::clone(self), number, signal, peer, address: None, counters, _permit: permit }
+        Seat { seats: Arc::clone(self), number, signal, peer, network: None, counters, _permit: permit }
     }
 
     /// Says to all connections that the process ends.
@@ -195,14 +197,6 @@ impl Seats {
     }
 }
 
-/// A network whose connections are counted together: whoever has one address of IPv6 has a /64 of them.
-fn counted(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 /// The seat of one connection; free when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -211,7 +205,7 @@ pub(super) struct Seat {
     pub(super) signal: Arc<Signal>,
     /// Who is there, for the log.
     peer: IpAddr,
-    address: Option<IpAddr>,
+    network: Option<u64>,
     counters: &'static ListenerCounters,
     _permit: OwnedSemaphorePermit,
 }
@@ -220,27 +214,27 @@ impl Seat {
     /// Counts the connection as one of this address; `false` when it has `max` already.
     pub(super) fn count(&mut self, address: IpAddr, max: u32) -> bool {
         self.peer = address;
-        let address = counted(address);
+        let network = network(address);
         let mut addresses = self.seats.addresses.lock();
-        let count = addresses.entry(address).or_default();
+        let count = addresses.entry(network).or_default();
         if *count >= max {
             return false;
         }
         *count += 1;
         drop(addresses);
-        self.address = Some(address);
+        self.network = Some(network);
         true
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(address) = self.address {
+        if let Some(network) = self.network {
             let mut addresses = self.seats.addresses.lock();
-            if let Some(count) = addresses.get_mut(&address) {
+            if let Some(count) = addresses.get_mut(&network) {
                 *count = count.saturating_sub(1);
                 if *count == 0 {
-                    addresses.remove(&address);
+                    addresses.remove(&network);
                 }
             }
         }

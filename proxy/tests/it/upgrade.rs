@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::service::{Service, wait_for};
+use crate::service::{Process, Service, wait_for};
 use crate::wire::{answer, exchange};
 
 /// Clients that ask as long as `during` lasts: each request on a connection of its own. How many were asked; each was
@@ -49,6 +49,15 @@ fn under_load(service: &Service, during: impl FnOnce()) -> usize {
     let asked = asked.into_inner();
     assert!(wrong.is_empty(), "{} of {asked} requests failed: {:?}", wrong.len(), wrong.first());
     asked
+}
+
+/// The next attempt succeeds: what failed before it left nothing behind.
+fn is_followed(first: &mut Process, service: &Service) {
+    assert!(first.runs());
+    let second = service.spawn(&["--upgrade"], "second.log");
+    serves_as(service, 2);
+    assert_eq!(service.status().unwrap()["pid"], second.pid());
+    assert_eq!(first.end().code(), Some(0), "{}", first.said());
 }
 
 /// Waits until the process of this generation serves alone.
@@ -226,11 +235,7 @@ fn a_successor_that_is_killed_or_silent_half_way_changes_nothing_and_the_next_on
     });
     println!("{asked} requests, 0 errors");
     assert_eq!(service.metric("portcullis_handovers_total{result=\"refused\"}"), 1.0);
-    assert!(first.runs());
-    let second = service.spawn(&["--upgrade"], "second.log");
-    serves_as(&service, 2);
-    assert_eq!(service.status().unwrap()["pid"], second.pid());
-    assert_eq!(first.end().code(), Some(0), "{}", first.said());
+    is_followed(&mut first, &service);
 }
 
 #[test]
@@ -270,11 +275,7 @@ fn a_successor_that_is_killed_before_it_says_that_it_serves_cuts_nobody() {
     let status = service.status().unwrap();
     assert_eq!((&status["pid"], &status["state"]), (&json!(first.pid()), &json!("serving")), "{status:#}");
     assert_eq!(status["successor"], Value::Null, "{status:#}");
-    assert!(first.runs());
-    let second = service.spawn(&["--upgrade"], "second.log");
-    serves_as(&service, 2);
-    assert_eq!(service.status().unwrap()["pid"], second.pid());
-    assert_eq!(first.end().code(), Some(0), "{}", first.said());
+    is_followed(&mut first, &service);
 }
 
 #[test]

@@ -99,7 +99,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("proxy/background", &["state", "token"]),
-    ("proxy/listener", &["admit", "record", "state", "tls"]),
+    ("proxy/listener", &["admit", "limit", "record", "state", "tls"]),
     (
         "proxy/exchange",
         &[
