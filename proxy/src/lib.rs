@@ -25,6 +25,7 @@ pub mod record;
 pub mod refusal;
 pub mod route;
 pub mod server;
+pub mod session;
 pub mod state;
 pub mod tls;
 pub mod token;

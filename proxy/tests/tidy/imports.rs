@@ -65,6 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/limit", &[]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "refusal"]),
     ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
+    ("proxy/session", &["clock", "failure"]),
     ("proxy/preflight", &["record"]),
     (
         "proxy/state",

@@ -1,0 +1,70 @@
+//! A thread that writes for everybody: what waits is written together, with one flush to disk.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::outage::{Operation, StoreFault, StoreUnavailable};
+
+/// What may wait; more is refused.
+const QUEUE_MAX: usize = 4096;
+/// What is written together at most.
+pub(super) const BATCH_MAX: usize = 256;
+/// How long anybody waits for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Sends work to the thread. The thread ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Worker<W> {
+    sender: SyncSender<W>,
+}
+
+impl<W: Send + 'static> Worker<W> {
+    /// Starts the thread; `work` is called with everything that waits.
+    pub(super) fn start(name: &str, mut work: impl FnMut(Vec<W>) + Send + 'static) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let run = move || {
+            while let Some(batch) = next(&receiver) {
+                work(batch);
+            }
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        Ok(Self { sender })
+    }
+
+    /// Asks for what is answered when it is done, however long that takes; the queue is no bound.
+    pub(super) fn tell(&self, work: W) {
+        // A thread that has ended drops what it is sent, and whoever waits for an answer sees that.
+        let _ = self.sender.send(work);
+    }
+
+    /// Asks, and waits for the answer. `make` is given where the answer goes.
+    pub(super) async fn ask<T>(
+        &self,
+        operation: Operation,
+        make: impl FnOnce(oneshot::Sender<Result<T, StoreFault>>) -> W,
+    ) -> Result<T, StoreUnavailable> {
+        let fail = |fault| StoreUnavailable { operation, fault };
+        let (answer, answered) = oneshot::channel();
+        self.sender.try_send(make(answer)).map_err(|problem| {
+            fail(match problem {
+                TrySendError::Full(_) => StoreFault::Timeout,
+                TrySendError::Disconnected(_) => StoreFault::NotOpen,
+            })
+        })?;
+        match timeout(ANSWER_TIME, answered).await {
+            Ok(Ok(answer)) => answer.map_err(fail),
+            // The thread has ended in a panic, which has been logged.
+            Ok(Err(_)) => Err(fail(StoreFault::NotOpen)),
+            Err(_) => Err(fail(StoreFault::Timeout)),
+        }
+    }
+}
+
+/// All that waits, once anything does.
+fn next<W>(receiver: &Receiver<W>) -> Option<Vec<W>> {
+    let first = receiver.recv().ok()?;
+    Some(std::iter::once(first).chain(receiver.try_iter().take(BATCH_MAX - 1)).collect())
+}

@@ -1,0 +1,268 @@
+//! Revocations in memory: what a request asks.
+//!
+//! Each change has a number. A session that was looked up at the present number need not be looked up again; one that
+//! was looked up earlier asks for its marks, and usually finds nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ahash::AHashMap;
+use parking_lot::RwLock;
+
+use super::notice::{Notice, SessionMarks};
+use crate::session::key::Mark;
+use crate::session::outage::{Operation, StoreFault, StoreUnavailable};
+
+/// Entries at most, of about 80 bytes each.
+const ENTRIES_MAX: usize = 1_000_000;
+
+/// Which change was the latest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u64);
+
+/// Whether sessions are stored, so that they can be looked up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// In cookies alone: what the map says is all that is known.
+    None,
+    /// In a store, from which what ends is dropped.
+    Stored,
+}
+
+/// What a revocation makes of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing has ended it.
+    Stands,
+    /// It has ended.
+    Ended,
+    /// Something has happened to it since it was looked up: ask the store again. Clocks of replicas differ, the store
+    /// does not.
+    LookAgain,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    not_before: i64,
+    until: i64,
+    version: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_mark: AHashMap<Mark, Entry>,
+    /// The latest change that is no longer in the map.
+    dropped: u64,
+}
+
+/// All revocations that matter.
+#[derive(Debug)]
+pub struct RevocationMap {
+    records: Records,
+    entries: RwLock<Entries>,
+    version: AtomicU64,
+}
+
+impl RevocationMap {
+    /// None yet.
+    #[must_use]
+    pub fn new(records: Records) -> Self {
+        Self { records, entries: RwLock::default(), version: AtomicU64::new(0) }
+    }
+
+    /// Takes one up. The same one again changes nothing but the version.
+    ///
+    /// # Errors
+    /// When it is full, and sessions are in cookies alone.
+    pub fn apply(&self, notice: &Notice) -> Result<(), StoreUnavailable> {
+        let mut entries = self.entries.write();
+        let version = self.version.load(Ordering::Acquire) + 1;
+        if entries.by_mark.len() >= ENTRIES_MAX && !entries.by_mark.contains_key(&notice.mark) {
+            match self.records {
+                Records::None => {
+                    let (operation, fault) = (Operation::Revoke, StoreFault::Full);
+                    return Err(StoreUnavailable { operation, fault });
+                }
+                // The store knows what has ended.
+                Records::Stored => {
+                    entries.by_mark.clear();
+                    entries.dropped = version - 1;
+                }
+            }
+        }
+        let entry = entries.by_mark.entry(notice.mark).or_insert(Entry {
+            not_before: notice.not_before,
+            until: notice.until,
+            version,
+        });
+        entry.not_before = entry.not_before.max(notice.not_before);
+        entry.until = entry.until.max(notice.until);
+        entry.version = version;
+        // While the map is locked: whoever sees the number finds the entry.
+        self.version.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    /// See [`Revocations::version`](super::Revocations::version).
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version(self.version.load(Ordering::Acquire))
+    }
+
+    /// Whether a session stands; `seen` is the version that was read before it was looked up, `None` while it is.
+    #[must_use]
+    pub fn standing(&self, marks: &SessionMarks, seen: Option<Version>) -> Standing {
+        let entries = self.entries.read();
+        let is_news =
+            |version: u64| self.records == Records::Stored && seen.is_some_and(|seen| version > seen.0);
+        let mut standing = if is_news(entries.dropped) { Standing::LookAgain } else { Standing::Stands };
+        for entry in marks.marks().filter_map(|mark| entries.by_mark.get(&mark)) {
+            if marks.signed_in_at <= entry.not_before {
+                return Standing::Ended;
+            }
+            if is_news(entry.version) {
+                standing = Standing::LookAgain;
+            }
+        }
+        standing
+    }
+
+    /// How many are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.read().by_mark.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that matter at `now`: what a journal keeps when it is written anew.
+    #[must_use]
+    pub fn notices(&self, now: i64) -> Vec<Notice> {
+        let entries = self.entries.read();
+        let alive = entries.by_mark.iter().filter(|(_, entry)| entry.until > now);
+        let notice = |(mark, entry): (&Mark, &Entry)| Notice {
+            mark: *mark,
+            not_before: entry.not_before,
+            until: entry.until,
+        };
+        alive.map(notice).collect()
+    }
+
+    /// Drops those that no longer matter.
+    pub fn sweep(&self, now: i64) {
+        let mut entries = self.entries.write();
+        let Entries { by_mark, dropped } = &mut *entries;
+        by_mark.retain(|_, entry| {
+            let matters = entry.until > now;
+            if !matters {
+                *dropped = (*dropped).max(entry.version);
+            }
+            matters
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::key::StoreKey;
+
+    fn marks(sub: &str, sid: Option<&str>, signed_in_at: i64) -> SessionMarks {
+        SessionMarks::new(StoreKey::of(&[1; 32]), "https://issuer", sub, sid, signed_in_at)
+    }
+
+    fn of_subject(sub: &str, not_before: i64) -> Notice {
+        Notice { mark: Mark::of_subject("https://issuer", sub), not_before, until: 1_000 }
+    }
+
+    #[test]
+    fn trap_24_a_logout_that_names_a_person_ends_every_session_of_that_person() {
+        let map = RevocationMap::new(Records::None);
+        let before = map.version();
+        map.apply(&of_subject("alice", 100)).unwrap();
+        for signed_in_at in [1, 99, 100] {
+            for sid in [None, Some("1"), Some("2")] {
+                let session = marks("alice", sid, signed_in_at);
+                assert_eq!(map.standing(&session, Some(before)), Standing::Ended, "{signed_in_at} {sid:?}");
+                assert_eq!(map.standing(&session, None), Standing::Ended, "{signed_in_at} {sid:?}");
+            }
+        }
+        assert_eq!(map.standing(&marks("alice", None, 101), Some(before)), Standing::Stands, "a later one");
+        assert_eq!(map.standing(&marks("bob", None, 1), Some(before)), Standing::Stands);
+    }
+
+    #[test]
+    fn a_logout_that_names_a_session_at_the_provider_ends_no_other() {
+        let map = RevocationMap::new(Records::None);
+        let mark = Mark::of_session("https://issuer", "1");
+        map.apply(&Notice { mark, not_before: 100, until: 1_000 }).unwrap();
+        assert_eq!(map.standing(&marks("alice", Some("1"), 1), None), Standing::Ended);
+        assert_eq!(map.standing(&marks("alice", Some("2"), 1), None), Standing::Stands);
+        assert_eq!(map.standing(&marks("alice", None, 1), None), Standing::Stands);
+    }
+
+    #[test]
+    fn an_older_revocation_takes_nothing_back() {
+        let map = RevocationMap::new(Records::None);
+        map.apply(&of_subject("alice", 100)).unwrap();
+        map.apply(&of_subject("alice", 50)).unwrap();
+        assert_eq!(map.standing(&marks("alice", None, 100), None), Standing::Ended);
+        assert_eq!(map.len(), 1);
+    }
+
+    #[test]
+    fn what_happened_after_the_look_up_of_a_stored_session_is_asked_of_the_store() {
+        let map = RevocationMap::new(Records::Stored);
+        let session = marks("alice", None, 101);
+        let before = map.version();
+        // The other replica's clock is behind: by the times alone the session would live on.
+        map.apply(&of_subject("alice", 100)).unwrap();
+        assert_ne!(map.version(), before);
+        assert_eq!(map.standing(&session, Some(before)), Standing::LookAgain);
+        assert_eq!(map.standing(&session, Some(map.version())), Standing::Stands, "it has been asked");
+        assert_eq!(map.standing(&session, None), Standing::Stands, "it is being asked");
+        assert_eq!(map.standing(&marks("bob", None, 101), Some(before)), Standing::Stands);
+    }
+
+    #[test]
+    fn a_stored_session_is_asked_for_when_what_happened_to_it_is_forgotten() {
+        let map = RevocationMap::new(Records::Stored);
+        let before = map.version();
+        map.apply(&of_subject("alice", 100)).unwrap();
+        map.sweep(999);
+        assert_eq!(map.len(), 1);
+        map.sweep(1_000);
+        assert!(map.is_empty());
+        assert_eq!(map.standing(&marks("alice", None, 101), Some(before)), Standing::LookAgain);
+        assert_eq!(map.standing(&marks("alice", None, 101), Some(map.version())), Standing::Stands);
+    }
+
+    #[test]
+    fn a_full_map_refuses_to_promise_what_only_it_would_know_and_asks_a_store_otherwise() {
+        for records in [Records::None, Records::Stored] {
+            let map = RevocationMap::new(records);
+            let before = map.version();
+            for number in 0..ENTRIES_MAX as u64 {
+                let mut mark = [0; 32];
+                mark[..8].copy_from_slice(&number.to_be_bytes());
+                map.apply(&Notice { mark: Mark(mark), not_before: 1, until: 1_000 }).unwrap();
+            }
+            let again = map.apply(&of_subject("alice", 100));
+            let session = marks("alice", None, 100);
+            match records {
+                Records::None => {
+                    assert_eq!(again.unwrap_err().fault, StoreFault::Full);
+                    assert_eq!(map.len(), ENTRIES_MAX);
+                }
+                Records::Stored => {
+                    again.unwrap();
+                    assert_eq!(map.standing(&session, None), Standing::Ended);
+                    assert_eq!(map.standing(&marks("bob", None, 1), Some(before)), Standing::LookAgain);
+                }
+            }
+        }
+    }
+}

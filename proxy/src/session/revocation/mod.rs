@@ -1,0 +1,144 @@
+//! Which sessions have ended before their time, and what may not be used twice.
+//!
+//! A cookie cannot be taken back, so the server remembers what it no longer honours: one session, all sessions of one
+//! session at the provider, all sessions of one person. Whatever ends sessions feeds [`Revocations::revoke`]: a sign-out
+//! here, a logout at the provider, an administrator, an event of another system.
+//!
+//! Memory answers; a [`RevocationLog`] makes it last: a journal beside the cookie store, a table of redb, a stream of
+//! Redis that every replica follows.
+
+mod journal;
+mod link;
+mod map;
+mod notice;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::journal::{Journal, JournalProblem};
+pub use self::link::{Link, Trust};
+pub use self::map::{Records, RevocationMap, Standing, Version};
+pub use self::notice::{Cause, Notice, Revoked, SessionMarks, Who};
+use super::key::OnceKey;
+use super::outage::{Answer, StoreUnavailable};
+
+/// Whether a token that counts once has been used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// This is its first use.
+    First,
+    /// It has been used.
+    Again,
+}
+
+/// Something that counts once: a logout token, a hand-over code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// What.
+    pub key: OnceKey,
+    /// When it would be refused for its age anyway, Unix seconds.
+    pub until: i64,
+}
+
+/// Makes revocations last, and lets other replicas know of them.
+pub trait RevocationLog: Send + Sync + std::fmt::Debug {
+    /// Notes that sessions have ended; drops them where sessions are stored. Done when it outlives this process. Where
+    /// `once` has been used, nothing is done: both are noted in one step, or neither. When it is done, the
+    /// [`RevocationMap`] has it.
+    fn revoke(&self, notice: Notice, once: Option<Once>) -> Answer<'_, Use>;
+
+    /// Notes that something has been used that counts once, and says whether this is its first use. An error refuses
+    /// the use.
+    fn first_use(&self, once: Once) -> Answer<'_, Use>;
+}
+
+/// What has ended, for requests to ask.
+#[derive(Debug)]
+pub struct Revocations {
+    map: Arc<RevocationMap>,
+    link: Arc<Link>,
+    log: Arc<dyn RevocationLog>,
+    /// How long a session lives at most.
+    absolute: Duration,
+}
+
+impl Revocations {
+    /// Those of one store.
+    #[must_use]
+    pub fn new(
+        map: Arc<RevocationMap>,
+        link: Arc<Link>,
+        log: Arc<dyn RevocationLog>,
+        absolute: Duration,
+    ) -> Self {
+        Self { map, link, log, absolute }
+    }
+
+    /// Ends sessions: here at once, elsewhere and after a restart as soon as the log has it.
+    ///
+    /// # Errors
+    /// When it may not outlive this process or reach other replicas. Whoever asked must ask again: a provider is
+    /// answered with an error, a user sees that the sign-out did not work everywhere. Here they have ended nevertheless.
+    pub async fn revoke(&self, revoked: &Revoked, now: i64) -> Result<(), StoreUnavailable> {
+        let notice = revoked.notice(now, self.absolute);
+        self.map.apply(&notice)?;
+        self.log.revoke(notice, None).await.map(drop)
+    }
+
+    /// Ends sessions on the word of a token that counts once. [`Use::Again`]: it has been used, and ends nothing.
+    ///
+    /// # Errors
+    /// When it cannot be known whether it has been used, or what it ends would not last. Nothing has ended then, and the
+    /// token can be sent again.
+    pub async fn revoke_once(
+        &self,
+        once: Once,
+        revoked: &Revoked,
+        now: i64,
+    ) -> Result<Use, StoreUnavailable> {
+        self.log.revoke(revoked.notice(now, self.absolute), Some(once)).await
+    }
+
+    /// Whether a session still stands that was last looked up when [`version`](Self::version) was `seen`.
+    #[must_use]
+    pub fn standing(&self, marks: &SessionMarks, seen: Option<Version>) -> Standing {
+        self.map.standing(marks, seen)
+    }
+
+    /// Changes with every revocation. While it is the one of a session's last look-up, nothing need be looked up.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.map.version()
+    }
+
+    /// Whether what is remembered here may be relied on. One read of an atomic and of a coarse clock.
+    #[must_use]
+    pub fn trust(&self, stale_max: Duration) -> Trust {
+        self.link.trust(stale_max)
+    }
+
+    /// Whether a token that counts once is used for the first time; from now on it is used.
+    ///
+    /// # Errors
+    /// When that cannot be known: then it must be refused.
+    pub async fn first_use(&self, once: Once) -> Result<Use, StoreUnavailable> {
+        self.log.first_use(once).await
+    }
+
+    /// How many are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets those whose sessions have all expired. Called from the background.
+    pub fn sweep(&self, now: i64) {
+        self.map.sweep(now);
+    }
+}
