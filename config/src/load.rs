@@ -203,7 +203,7 @@ fn read(path: &Path) -> Result<String, (&'static str, String)> {
 }
 
 /// Lists whose items begin with two brackets.
-const LISTS: [&str; 5] = ["policy", "app", "issuer", "location", "strength"];
+const LISTS: [&str; 6] = ["policy", "app", "issuer", "provider", "location", "strength"];
 
 /// Reports the first `[policy]` where `[[policy]]` was meant, and of its kin; whatever it makes of the file is a
 /// consequence. Says where it stands.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AccessFormat, AccessLog, AppDenial, Authorities, ClientDemand, Config, DecisionLog, Disclosure, FullTo,
-    Hsts, IdentityValue, KeySource, Limits, LogSink, PolicyDenial, ProcessLog, Rate, Subject, SupportKey,
-    SyslogTarget, TicketKey,
+    AccessFormat, AccessLog, AppDenial, Authorities, ClientAuthentication, ClientDemand, Config, DecisionLog,
+    Disclosure, ForwardAuthProtocol, FullTo, Hsts, IdentityValue, KeySource, Limits, LogSink, PolicyDenial,
+    ProcessLog, PushedAuthorization, Rate, SecretMethod, SessionAuthorization, SessionStore, Subject,
+    SupportKey, SyslogTarget, TicketKey,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -24,9 +25,9 @@ fn complete() -> Config {
 #[test]
 fn every_key_of_settings_arrives() {
     let config = complete();
-    assert_eq!(config.files.len(), 13, "{:?}", config.files);
+    assert_eq!(config.files.len(), 21, "{:?}", config.files);
     let authorities = |ca: &Option<Authorities>| ca.as_ref().map(|ca| ca.file.clone());
-    let of_upstreams: Vec<_> = config.apps[0].upstreams.iter().map(|one| authorities(&one.ca)).collect();
+    let of_upstreams: Vec<_> = config.apps[1].upstreams.iter().map(|one| authorities(&one.ca)).collect();
     let file = Some("tests/complete/ca.pem".into());
     assert_eq!(of_upstreams, [None, file.clone(), file.clone()]);
     assert_eq!(config.issuers.iter().map(|one| authorities(&one.ca)).collect::<Vec<_>>(), [None, None, file]);
@@ -39,8 +40,8 @@ fn every_key_of_settings_arrives() {
         Some(Hsts { max_age: Duration::from_secs(days * 86_400), include_subdomains })
     };
     assert_eq!((listeners[0].hsts, listeners[1].hsts), (hsts(30, false), hsts(1, false)));
-    assert_eq!(config.apps[0].hsts, hsts(365, true));
-    let clients = config.apps[0].client_certificates.as_ref().unwrap();
+    assert_eq!(config.apps[1].hsts, hsts(365, true));
+    let clients = config.apps[1].client_certificates.as_ref().unwrap();
     assert_eq!((clients.demand, clients.authorities.len()), (ClientDemand::Optional, 1));
     assert_eq!(clients.revocations[0].lists, [vec![0x30, 0]]);
     let sink =
@@ -72,9 +73,9 @@ fn every_key_of_settings_arrives() {
     };
     assert_eq!(config.server.limits, limits);
     assert_eq!(listeners[2].proxy_protocol_from, ["10.0.0.0/8".parse().unwrap()]);
-    assert_eq!((config.apps[0].body_bytes_max, config.apps[0].body_rate_min), (Some(2_048), 3_072));
-    assert_eq!(config.apps[0].rate, Some(rate(100, 1, 200)));
-    assert_eq!(config.apps[0].rate_per_principal, Some(rate(10, 3_600, 10)));
+    assert_eq!((config.apps[1].body_bytes_max, config.apps[1].body_rate_min), (Some(2_048), 3_072));
+    assert_eq!(config.apps[1].rate, Some(rate(100, 1, 200)));
+    assert_eq!(config.apps[1].rate_per_principal, Some(rate(10, 3_600, 10)));
     assert_eq!(config.trusted_proxies.networks[1].to_string(), "192.0.2.0/24");
     assert_eq!(config.issuers[0].keys, KeySource::File("tests/complete/keys.json".into()));
     assert_eq!(config.issuers[0].types, ["at+jwt"]);
@@ -82,7 +83,7 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.issuers[0].algorithms, ["PS256", "EdDSA", "ES384"]);
     assert_eq!(config.issuers[0].max_age, Some(Duration::from_secs(28_800)));
     assert_eq!(config.issuers[0].claims.password_changed.as_deref(), Some("r"));
-    let app = &config.apps[0];
+    let app = &config.apps[1];
     assert_eq!((app.hosts[0].as_str(), app.path_prefix.as_str()), ("wiki.example.com", "/wiki"));
     let names: Vec<_> = app.upstreams.iter().map(|upstream| upstream.tls_name.as_deref()).collect();
     assert_eq!(names, [None, Some("wiki.corp"), Some("wiki.corp")]);
@@ -101,7 +102,7 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.denial.support_keys, [SupportKey([7; 32])]);
     assert!(config.denial.template.as_ref().unwrap().contains("{{headline}}"));
     let app = AppDenial { disclosure: Some(Disclosure::Full), language: Some("de") };
-    assert_eq!(config.denial.apps, [app]);
+    assert_eq!(config.denial.apps, [AppDenial::default(), app]);
     assert_eq!(config.denial.policies[0].message.as_deref(), Some("Turn on the office VPN."));
     assert_eq!(config.denial.policies[1], PolicyDenial::default());
     assert!(config.denial.logo.as_ref().unwrap().starts_with("data:image/png;base64,iVBOR"));
@@ -109,11 +110,54 @@ fn every_key_of_settings_arrives() {
 }
 
 #[test]
+fn every_key_of_signing_in_arrives() {
+    let config = complete();
+    let [three, two] = &config.providers[..] else { panic!("{:?}", config.providers) };
+    assert_eq!((three.name.as_str(), three.display_name.as_str(), three.issuer), ("three", "Three Ltd", 2));
+    assert_eq!((two.display_name.as_str(), two.issuer, two.client_id.as_str()), ("two", 1, "portcullis-2"));
+    let ClientAuthentication::Secret { secret, method } = &three.client_authentication else { panic!() };
+    let written = std::fs::read_to_string("tests/complete/client.secret").unwrap();
+    assert_eq!((secret.expose(), *method), (written.trim_end(), SecretMethod::Post));
+    assert_eq!(three.scopes, ["openid", "offline_access"]);
+    assert_eq!(two.scopes, ["openid", "profile", "email"]);
+    assert_eq!(three.parameters, [("domain_hint".to_owned(), "example.com".to_owned())]);
+    assert_eq!(three.pushed_authorization, PushedAuthorization::Required);
+    assert!(three.userinfo && three.ca.is_some() && !two.userinfo && two.ca.is_none());
+    let ClientAuthentication::PrivateKey(keys) = &two.client_authentication else { panic!() };
+    let algorithms: Vec<_> = keys.iter().map(|key| (key.algorithm.as_str(), key.kid.as_deref())).collect();
+    assert_eq!(algorithms, [("PS256", None), ("ES256", Some("ec-1"))]);
+    assert_eq!(keys[0].thumbprint.as_deref().map(str::len), Some(43));
+    assert_eq!(keys[1].thumbprint, None);
+    let session = config.session.as_ref().unwrap();
+    let raw = std::fs::read("tests/complete/session-1.key").unwrap();
+    assert_eq!((session.keys.len(), &session.keys[0].0[..]), (2, &raw[..]));
+    let SessionStore::Redis { url, password, ca } = &session.store else { panic!() };
+    assert_eq!(url.expose(), "rediss://portcullis@valkey.example.com:6380/2");
+    assert!(password.is_some() && ca.is_some() && session.refresh && session.journal.is_none());
+    let secs = Duration::from_secs;
+    assert_eq!((session.idle, session.absolute, session.stale_max), (secs(1_200), secs(32_400), secs(90)));
+    assert_eq!(config.sign_in_host.as_deref(), Some("auth.example.com"));
+    let assertion = config.assertion.as_ref().unwrap();
+    assert_eq!((assertion.keys.len(), assertion.header.as_str()), (1, "x-assertion"));
+    assert_eq!(assertion.life, secs(60));
+    let (portal, wiki) = (&config.apps[0], &config.apps[1]);
+    assert_eq!(portal.sign_in, [0, 1]);
+    assert!(portal.keep_fragment && portal.assertion);
+    assert_eq!(portal.session_authorization, SessionAuthorization::AccessToken);
+    assert!(wiki.sign_in.is_empty() && !wiki.keep_fragment && !wiki.assertion);
+    assert_eq!(wiki.session_authorization, SessionAuthorization::None);
+    let asking = config.server.listeners[3].forward_auth.as_ref().unwrap();
+    assert_eq!(asking.protocol, ForwardAuthProtocol::ExtAuthzGrpc);
+    assert_eq!(asking.peers, ["10.0.0.5/32".parse().unwrap(), "10.1.0.0/16".parse().unwrap()]);
+    assert!(config.server.listeners[0].forward_auth.is_none());
+}
+
+#[test]
 fn every_key_of_policies_arrives() {
     let set = complete().policies;
-    assert_eq!(set.apps[0].unmatched, Unmatched::Allow);
-    assert_eq!(set.apps[0].assigned.as_ref().unwrap().len(), 3);
-    assert_eq!(set.apps[0].attributes.len(), 4);
+    assert_eq!(set.apps[1].unmatched, Unmatched::Allow);
+    assert_eq!(set.apps[1].assigned.as_ref().unwrap().len(), 3);
+    assert_eq!(set.apps[1].attributes.len(), 4);
     assert!(
         set.locations.iter().any(|location| matches!(location.place, Place::Networks { trusted: true, .. }))
     );
@@ -178,6 +222,8 @@ fn every_key_of_the_schema_is_taken_by_the_loader() {
             "policy.conditions.claims",
             "server.decision-log.syslog",
             "server.decision-log.access.syslog",
+            "session.journal",
+            "session.store.redb",
         ]
         .iter()
         .any(|other| key.starts_with(other))

@@ -13,6 +13,7 @@ use super::hosts::{Routes, hosts};
 use super::listener::hsts;
 use super::names::Names;
 use super::paths;
+use super::sign_in::{self, AppSignIn, SignIns};
 use super::upstream::{timeouts, upstreams};
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
@@ -24,8 +25,8 @@ use crate::settings::{App, Issuer, TokenPlaces};
 pub(super) fn app(
     cx: &mut Context<'_>,
     view: View<'_>,
-    issuers: &[Issuer],
-    issuer_names: &Names,
+    (issuers, issuer_names): (&[Issuer], &Names),
+    sign_ins: &SignIns,
     known: &mut Definitions,
     routes: &mut Routes,
 ) -> Option<(App, model::App)> {
@@ -48,6 +49,8 @@ pub(super) fn app(
     let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
     let token = token(cx, view);
+    sign_in::ours(cx, view, &path_prefix, &token);
+    let sign_in = sign_ins.of_app(cx, view, (issuers, &accepted), &hosts);
     let allow_headers = allow_headers(cx, view, &identity_headers, &token);
     let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {
         let path = cx.parse_key(context, "path", values::path_prefix);
@@ -79,6 +82,7 @@ pub(super) fn app(
     let hsts = hsts(cx, view);
     let assigned = assigned(cx, view);
     let id = id?;
+    let AppSignIn { providers, keep_fragment, assertion, session_authorization } = sign_in?;
     let settings = App {
         name: view.text("name").unwrap_or(&id).to_owned(),
         id: id.clone(),
@@ -92,6 +96,10 @@ pub(super) fn app(
         issuers: accepted,
         audiences,
         sign_in_url,
+        sign_in: providers,
+        keep_fragment,
+        assertion,
+        session_authorization,
         identity_headers,
         forward_authorization,
         allow_headers,

@@ -12,10 +12,10 @@ use crate::file;
 use crate::schema::tree::View;
 use crate::settings::{Authorities, RevocationLists};
 
-const CERTIFICATE: &str = "CERTIFICATE";
+pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 const LIST: &str = "X509 CRL";
 /// The largest file, in bytes: all public authorities together take a quarter of it.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The largest file of revocation lists, in bytes: some 200,000 serial numbers.
 const LISTS_BYTES_MAX: u64 = 8 << 20;
 
@@ -70,7 +70,7 @@ pub(super) fn revocations_at(cx: &mut Context<'_>, text: &str, at: At) -> Option
 type Items = Vec<Vec<u8>>;
 
 /// What a file holds under this label, if it can be read at all.
-fn unpacked(
+pub(super) fn unpacked(
     cx: &mut Context<'_>,
     text: &str,
     at: At,
@@ -84,8 +84,12 @@ fn unpacked(
 }
 
 /// The items of a PEM file with this label, unpacked (RFC 7468). What stands around them is comment.
-fn items(text: &[u8], label: &str) -> Result<Items, String> {
-    let name = if label == LIST { "revocation list" } else { "certificate" };
+pub(super) fn items(text: &[u8], label: &str) -> Result<Items, String> {
+    let name = match label {
+        LIST => "revocation list",
+        CERTIFICATE => "certificate",
+        _ => "private key",
+    };
     let text = String::from_utf8_lossy(text);
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let mut found = Vec::new();

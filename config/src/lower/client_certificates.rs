@@ -19,7 +19,9 @@ pub(super) struct Entrances {
 
 impl Entrances {
     pub(super) fn of(listeners: &[Listener]) -> Self {
-        let is_plain = |listener: &&Listener| listener.tls.is_none() && !listener.redirect_to_https;
+        let is_plain = |listener: &&Listener| {
+            listener.tls.is_none() && !listener.redirect_to_https && listener.forward_auth.is_none()
+        };
         Self {
             plain: listeners.iter().filter(is_plain).map(|listener| listener.address).collect(),
             has_tls: listeners.iter().any(|listener| listener.tls.is_some()),

@@ -29,6 +29,15 @@ const FORBIDDEN_HEADERS: [&str; 16] = [
     "keep-alive",
 ];
 
+/// Whether a header of this name, in lower case, can say who asks.
+pub(super) fn carries_identity(lower: &str) -> bool {
+    values::is_token(lower)
+        && !FORBIDDEN_HEADERS.contains(&lower)
+        && reserved(lower).is_none_or(|reserved| reserved.harm != Harm::Judged)
+        // Some servers read `_` as `-`, so a client could send a variant that is not removed.
+        && !lower.contains('_')
+}
+
 pub(super) fn identity_headers(
     cx: &mut Context<'_>,
     view: View<'_>,
@@ -39,13 +48,7 @@ pub(super) fn identity_headers(
     for entry in view.get("identity-headers").map_or(&[][..], Node::entries) {
         let lower = entry.key.to_ascii_lowercase();
         let twice = headers.iter().any(|(name, _)| fold(name) == fold(&lower));
-        // Some servers read `_` as `-`, so a client could send a variant that is not removed.
-        if !values::is_token(&entry.key)
-            || FORBIDDEN_HEADERS.contains(&lower.as_str())
-            || reserved(&lower).is_some_and(|reserved| reserved.harm == Harm::Judged)
-            || twice
-            || lower.contains('_')
-        {
+        if !carries_identity(&lower) || twice {
             let what = format!("`{}` cannot carry identity", shortened(&entry.key));
             cx.push(
                 Diagnostic::error("app/identity-header", entry.at, what)

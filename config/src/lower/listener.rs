@@ -11,9 +11,13 @@ use super::context::Context;
 use super::values;
 use crate::diagnose::Diagnostic;
 use crate::file;
+use crate::schema::sign_in_tables::FORWARD_AUTH;
 use crate::schema::tables::{HSTS, LISTENER, LISTENER_TLS, PAIR, PROXY_PROTOCOL, SERVER};
 use crate::schema::tree::{Node, View};
-use crate::settings::{CertificatePair, Hsts, Listener, ListenerTls, Server, TicketKey, TrustedProxies};
+use crate::settings::{
+    CertificatePair, ForwardAuth, ForwardAuthProtocol, Hsts, Listener, ListenerTls, Server, TicketKey,
+    TrustedProxies,
+};
 
 /// The largest file with a ticket key: 80 bytes in base64, and what an editor adds.
 const KEY_FILE_BYTES_MAX: u64 = 1_024;
@@ -53,6 +57,7 @@ pub(super) fn listener(
         );
     }
     let hsts = hsts(cx, view);
+    let forward_auth = view.table("forward-auth", &FORWARD_AUTH).map(|table| forward_auth(cx, view, table));
     let tls = match tls {
         // A certificate that cannot be used never turns into plain HTTP.
         Some(tls) => Some(tls?),
@@ -79,7 +84,45 @@ pub(super) fn listener(
         }
         networks
     });
-    Some(Listener { address, tls, public_port, proxy_protocol_from, redirect_to_https, hsts })
+    let forward_auth = match forward_auth {
+        // A proxy's questions are never taken for clients' requests.
+        Some(forward_auth) => Some(forward_auth?),
+        None => None,
+    };
+    Some(Listener { address, tls, public_port, proxy_protocol_from, redirect_to_https, hsts, forward_auth })
+}
+
+fn forward_auth(cx: &mut Context<'_>, listener: View<'_>, view: View<'_>) -> Option<ForwardAuth> {
+    cx.not_empty(view, "peers", "nobody could ask");
+    let mut peers = Vec::new();
+    for (text, at) in view.texts("peers") {
+        peers.extend(cx.parse(text, at, values::network));
+    }
+    // Two halves are a whole too.
+    if IpNet::aggregate(&peers).iter().any(|network| network.prefix_len() == 0) {
+        cx.push(
+            Diagnostic::error("forward-auth/everyone", view.at_key("peers"), "everybody may ask")
+                .why("every client could describe a request as it likes, and learn what policies say of anybody")
+                .help("name the addresses of the proxies that ask"),
+        );
+    }
+    for key in ["redirect-to-https", "proxy-protocol"] {
+        let is_said =
+            if key == "redirect-to-https" { listener.is_on(key) } else { listener.get(key).is_some() };
+        if is_said {
+            cx.push(
+                Diagnostic::error(
+                    "listener/forward-auth",
+                    listener.at_key(key),
+                    format!("`{key}` beside `forward-auth`"),
+                )
+                .why("no client comes here, only proxies that describe requests")
+                .help("take it away, or give clients a listener of their own"),
+            );
+        }
+    }
+    let protocol = view.word("protocol", ForwardAuthProtocol::from_word)?;
+    (!peers.is_empty()).then_some(ForwardAuth { protocol, peers })
 }
 
 /// A listener that sends clients to https where this process has none, and is told by nobody that a client came by it.

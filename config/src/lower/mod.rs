@@ -21,8 +21,12 @@ mod paths;
 mod places;
 mod policy;
 mod proof;
+mod provider;
 mod rule;
+mod secrets;
 mod server;
+mod session;
+mod sign_in;
 mod template;
 mod time;
 mod upstream;
@@ -36,6 +40,7 @@ use portcullis_policy::model::AuthenticationContext;
 use context::{Context, Named};
 use definitions::Definitions;
 use names::Names;
+use sign_in::SignIns;
 
 use crate::diagnose::{At, Diagnostic, Severity, Sources};
 use crate::schema::policy_tables::POLICY;
@@ -70,6 +75,7 @@ struct Settings {
     server: Server,
     trusted_proxies: TrustedProxies,
     issuers: Vec<Issuer>,
+    sign_ins: SignIns,
     apps: Vec<App>,
     geo: Option<Geo>,
     denial: Denial,
@@ -168,10 +174,24 @@ impl Lowering {
         let settings = settings.filter(|_| [set.locations.len(), set.policies.len()] == written);
         let config = settings.map(|settings| {
             set.policies.shrink_to_fit();
-            let Settings { server, trusted_proxies, issuers, apps, geo, mut denial } = settings;
+            let Settings { server, trusted_proxies, issuers, sign_ins, apps, geo, mut denial } = settings;
+            let SignIns { providers, session, host: sign_in_host, assertion, .. } = sign_ins;
             denial.policies = policy_denials;
             denial.policies.shrink_to_fit();
-            Config { server, trusted_proxies, issuers, apps, geo, denial, policies: set, files }
+            Config {
+                server,
+                trusted_proxies,
+                issuers,
+                providers,
+                session,
+                sign_in_host,
+                assertion,
+                apps,
+                geo,
+                denial,
+                policies: set,
+                files,
+            }
         });
         (config, found)
     }
@@ -210,6 +230,10 @@ fn settings(
     }
     issuer::same_iss(cx, main);
 
+    let sign_ins =
+        SignIns::of(cx, main, (&issuers, &issuer_names), (server.as_ref(), trusted_proxies.as_ref()));
+    sign_ins.unused(cx, main);
+
     known.has_geo = main.get("geo").is_some();
     known.claims = issuers.iter().map(|issuer| issuer.claims.clone()).collect();
     set.evidence = denial::evidence(cx, evidence);
@@ -223,7 +247,9 @@ fn settings(
     let entrances = server.as_ref().map(|_| client_certificates::Entrances::of(listeners));
     let mut routes = hosts::Routes::new(own.collect(), entrances);
     for view in main.tables("app", &APP) {
-        if let Some((settings, model)) = app::app(cx, view, &issuers, &issuer_names, known, &mut routes) {
+        if let Some((settings, model)) =
+            app::app(cx, view, (&issuers, &issuer_names), &sign_ins, known, &mut routes)
+        {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));
             known.upstreams.push(view.at_key("upstreams"));
             known.proofs.apps.push(proof::AppProofs::of(&settings));
@@ -233,9 +259,19 @@ fn settings(
         }
     }
     let denial = denial::denial(cx, main, app_denials);
-    let complete = issuers.len() == main.items("issuer").len() && apps.len() == main.items("app").len();
+    let complete = issuers.len() == main.items("issuer").len()
+        && apps.len() == main.items("app").len()
+        && sign_ins.is_whole();
     complete.then_some(())?;
-    Some(Settings { server: server?, trusted_proxies: trusted_proxies?, issuers, apps, geo, denial: denial? })
+    Some(Settings {
+        server: server?,
+        trusted_proxies: trusted_proxies?,
+        issuers,
+        sign_ins,
+        apps,
+        geo,
+        denial: denial?,
+    })
 }
 
 /// A policy for a context that no app asks for is never consulted.

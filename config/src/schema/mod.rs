@@ -5,6 +5,7 @@
 pub(crate) mod ask_tables;
 pub(crate) mod check;
 pub(crate) mod policy_tables;
+pub(crate) mod sign_in_tables;
 pub(crate) mod tables;
 pub(crate) mod tree;
 
@@ -116,6 +117,7 @@ pub(crate) const fn default(name: &'static str, value: Literal, shape: Shape, do
 
 const TEXT: Shape = Shape::Text(Form::Plain);
 const TEXTS: Shape = Shape::List(&TEXT);
+const DURATION: Shape = Shape::Text(Form::Duration);
 const CONTEXTS: Shape = Shape::List(&Shape::Text(Form::Context));
 const DATE: Shape = Shape::Either(&[Shape::Text(Form::Date), Shape::Date]);
 const DISCLOSURE: Shape = Shape::Word(&Disclosure::WORDS);

@@ -1,16 +1,18 @@
 //! The keys of the main file, except those of policies.
 
 use super::policy_tables::POLICY;
+use super::sign_in_tables::{ASSERTION, FORWARD_AUTH, PROVIDER, SESSION, SIGN_IN};
 use super::{
-    CONTEXTS, DISCLOSURE, Form, Key, Literal, Shape, TEXT, TEXTS, Table, default, optional, required,
+    CONTEXTS, DISCLOSURE, DURATION, Form, Key, Literal, Shape, TEXT, TEXTS, Table, default, optional,
+    required,
 };
 use crate::settings::{
-    AccessFormat, ClientDemand, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog, Subject,
+    AccessFormat, ClientDemand, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog,
+    SessionAuthorization, Subject,
 };
 use portcullis_policy::model::Evidence;
 use portcullis_policy::path::PathForm;
 
-const DURATION: Shape = Shape::Text(Form::Duration);
 const RATE: Shape = Shape::Text(Form::Rate);
 const PATHS: Shape = Shape::Either(&[Shape::Text(Form::Path), Shape::List(&Shape::Text(Form::Path))]);
 const NETWORKS: Shape = Shape::List(&Shape::Text(Form::Network));
@@ -42,6 +44,18 @@ pub(crate) static MAIN: Table = Table {
             "Who may name the client's address, and the scheme and port of its connection.",
         ),
         required("issuer", Shape::List(&Shape::Table(&ISSUER)), "An issuer of tokens."),
+        optional(
+            "provider",
+            Shape::List(&Shape::Table(&PROVIDER)),
+            "An OpenID provider where browsers sign in.",
+        ),
+        optional("session", Shape::Table(&SESSION), "Sessions; required where an app has a sign-in."),
+        optional(
+            "sign-in",
+            Shape::Table(&SIGN_IN),
+            "Where browsers sign in; at each app's own host if absent.",
+        ),
+        optional("assertion", Shape::Table(&ASSERTION), "The signed statement of who asks, for apps."),
         required("app", Shape::List(&Shape::Table(&APP)), "A protected application."),
         optional("geo", Shape::Table(&GEO), "The country database."),
         optional("denial", Shape::Table(&DENIAL), "The denial page."),
@@ -300,6 +314,11 @@ pub(crate) static LISTENER: Table = Table {
             HSTS_SHAPE,
             "`Strict-Transport-Security` of answers to https requests: for how long browsers come by https alone.",
         ),
+        optional(
+            "forward-auth",
+            Shape::Table(&FORWARD_AUTH),
+            "Another proxy asks here whether to let requests in, and clients never come here.",
+        ),
     ],
 };
 
@@ -556,7 +575,34 @@ pub(crate) static APP: Table = Table {
             TEXTS,
             "Audiences of which a token must have one; any of its issuer's if absent.",
         ),
-        optional("sign-in-url", Shape::Text(Form::Url), "Where a browser without a token can sign in."),
+        optional(
+            "sign-in-url",
+            Shape::Text(Form::Url),
+            "Where a browser without a token can sign in, if that is not Portcullis; or `sign-in`.",
+        ),
+        optional(
+            "sign-in",
+            Shape::Either(&[TEXT, TEXTS]),
+            "The `[[provider]]` at which browsers sign in; of several, people choose.",
+        ),
+        default(
+            "keep-fragment",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether what stands behind `#` in a link outlives a sign-in, at the price of one more page.",
+        ),
+        default(
+            "assertion",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether it receives the assertion of `[assertion]`.",
+        ),
+        default(
+            "session-authorization",
+            Literal::Text("none"),
+            Shape::Word(&SessionAuthorization::WORDS),
+            "What it receives as `Authorization` with requests on a session: nothing, or the access token.",
+        ),
         optional(
             "identity-headers",
             Shape::Map(&Shape::Text(Form::Identity)),

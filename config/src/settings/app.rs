@@ -6,6 +6,7 @@ use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 use super::certificates::ClientCertificates;
 use super::limits::Rate;
 use super::listener::Hsts;
+use super::session::SessionAuthorization;
 use super::upstream::{Timeouts, Upstream};
 
 /// A protected application: how it is reached. Who may open it is in `policies.apps`.
@@ -33,8 +34,16 @@ pub struct App {
     pub issuers: Vec<usize>,
     /// Audiences of which a token must have one; `None` is any that its issuer is accepted with.
     pub audiences: Option<Vec<String>>,
-    /// Where a browser without a token can sign in.
+    /// Where a browser without a token can sign in, at a place that is not ours.
     pub sign_in_url: Option<String>,
+    /// Providers at which browsers sign in, as positions in `Config::providers`; empty: nobody signs in here.
+    pub sign_in: Vec<usize>,
+    /// Whether the fragment of a link outlives a sign-in.
+    pub keep_fragment: bool,
+    /// Whether it receives a signed assertion of who asks.
+    pub assertion: bool,
+    /// What it receives as `Authorization` with requests on a session.
+    pub session_authorization: SessionAuthorization,
     /// Identity headers for the app: name and what it carries.
     pub identity_headers: Vec<(String, IdentityValue)>,
     /// Whether an `Authorization` header that was verified reaches the app.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use portcullis_policy::words;
 
 /// A public listener.
 #[derive(Clone, Debug)]
@@ -21,6 +22,29 @@ pub struct Listener {
     pub redirect_to_https: bool,
     /// For how long browsers come by https alone; an app may say otherwise for its hosts.
     pub hsts: Option<Hsts>,
+    /// Another proxy asks here whether to let requests in; `None`: clients come here themselves.
+    pub forward_auth: Option<ForwardAuth>,
+}
+
+/// Another proxy that asks, request by request, before it lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// How it asks.
+    pub protocol: ForwardAuthProtocol,
+    /// Networks from which it asks; at least one. Nobody else's description of a request counts.
+    pub peers: Vec<IpNet>,
+}
+
+words! {
+    /// How a proxy asks whether to let a request in.
+    pub enum ForwardAuthProtocol {
+        /// nginx `auth_request`, Caddy `forward_auth`, Traefik ForwardAuth.
+        Http = "http",
+        /// Envoy's `ext_authz` over HTTP.
+        ExtAuthzHttp = "ext-authz-http",
+        /// Envoy's `ext_authz` over gRPC.
+        ExtAuthzGrpc = "ext-authz-grpc",
+    }
 }
 
 /// What a listener serves TLS with.

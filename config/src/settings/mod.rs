@@ -9,7 +9,10 @@ mod issuer;
 mod limits;
 mod listener;
 mod log;
+mod provider;
+mod secret;
 mod server;
+mod session;
 mod upstream;
 
 use std::path::PathBuf;
@@ -25,9 +28,16 @@ pub use denial::{
 pub use geo::Geo;
 pub use issuer::{Issuer, KeySource};
 pub use limits::{Limits, Rate};
-pub use listener::{CertificatePair, Hsts, Listener, ListenerTls, TicketKey};
+pub use listener::{
+    CertificatePair, ForwardAuth, ForwardAuthProtocol, Hsts, Listener, ListenerTls, TicketKey,
+};
 pub use log::{AccessFormat, AccessLog, DecisionLog, LogSink, ProcessLog, Subject, SyslogTarget};
+pub use provider::{ClientAuthentication, Provider, PushedAuthorization, SecretMethod};
+pub use secret::{SealKey, Secret, SigningKey};
 pub use server::{ForwardedHeader, Server, TrustedProxies};
+pub use session::{
+    Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
+};
 pub use upstream::{Timeouts, Upstream};
 
 /// A whole configuration.
@@ -39,6 +49,14 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Token issuers.
     pub issuers: Vec<Issuer>,
+    /// OpenID providers.
+    pub providers: Vec<Provider>,
+    /// Sessions; there is one wherever an app has a sign-in.
+    pub session: Option<SessionSettings>,
+    /// One host at which browsers sign in for all apps, lower case; each app's own host if `None`.
+    pub sign_in_host: Option<String>,
+    /// The assertion that apps receive; there is one wherever an app asks for it.
+    pub assertion: Option<Assertion>,
     /// Applications, in the order of `policies.apps`: `apps[i]` is `AppIndex(i)`.
     pub apps: Vec<App>,
     /// The country database.
@@ -49,4 +67,26 @@ pub struct Config {
     pub policies: PolicySet,
     /// Every file that was read, to be watched.
     pub files: Vec<PathBuf>,
+}
+
+/// The values of the keys that only a restart can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartValues(Vec<(&'static str, String)>);
+
+impl Config {
+    /// What a process keeps until it ends, whatever files say meanwhile.
+    #[must_use]
+    pub fn restart_values(&self) -> RestartValues {
+        let session = SessionSettings::restart_values(self.session.as_ref());
+        RestartValues(self.server.restart_values().into_iter().chain(session).collect())
+    }
+}
+
+impl RestartValues {
+    /// The keys in which they differ from others.
+    #[must_use]
+    pub fn differing(&self, others: &Self) -> Vec<&'static str> {
+        let pairs = self.0.iter().zip(&others.0);
+        pairs.filter(|(here, there)| here != there).map(|((key, _), _)| *key).collect()
+    }
 }

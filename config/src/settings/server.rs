@@ -64,8 +64,8 @@ words! {
 }
 
 impl Server {
-    /// The keys that only a restart can change, each with its value as text.
-    fn restart_values(&self) -> [(&'static str, String); 11] {
+    /// The keys of `[server]` that only a restart can change, each with its value as text.
+    pub(super) fn restart_values(&self) -> [(&'static str, String); 11] {
         // Certificates, and what else a listener says, serve at once.
         let addresses: Vec<_> = self.listeners.iter().map(|listener| listener.address).collect();
         [
@@ -81,12 +81,5 @@ impl Server {
             ("pid-file", format!("{:?}", self.pid_file)),
             ("upgrade-socket", format!("{:?}", self.upgrade_socket)),
         ]
-    }
-
-    /// The keys in which it differs from another, of those that only a restart can change.
-    #[must_use]
-    pub fn restart_keys(&self, other: &Self) -> Vec<&'static str> {
-        let pairs = self.restart_values().into_iter().zip(other.restart_values());
-        pairs.filter(|(here, there)| here != there).map(|((key, _), _)| key).collect()
     }
 }

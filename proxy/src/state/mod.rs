@@ -85,7 +85,7 @@ pub struct State {
     /// The decision log.
     pub log: DecisionLog,
     // What the process started with: what only a restart can change is still as it says.
-    started: settings::Server,
+    started: settings::RestartValues,
     /// Counters of the listeners that the process started with.
     pub listeners: Vec<ListenerCounters>,
     // Held by reloads alone, never by a request.
@@ -269,7 +269,7 @@ impl State {
         let listeners = config.server.listeners.iter();
         let listeners =
             listeners.map(|listener| ListenerCounters::new(listener.address.to_string())).collect();
-        let started = config.server.clone();
+        let started = config.restart_values();
         let (snapshot, compile) = build(config, Generation(1), None)?;
         metrics.reloaded(unix_now(), compile);
         Ok(Self {
@@ -303,12 +303,12 @@ impl State {
         let built = read_to_serve(&self.path)
             .and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
         let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
-        let server = &snapshot.config.server;
-        let waiting = server.restart_keys(&self.started);
-        if !waiting.is_empty() && !server.restart_keys(&former.config.server).is_empty() {
+        let values = snapshot.config.restart_values();
+        let waiting = values.differing(&self.started);
+        if !waiting.is_empty() && values != former.config.restart_values() {
             tracing::warn!(
                 keys = waiting.join(", "),
-                "what has changed in [server] serves after a restart or `portcullis run --upgrade`; the rest serves now"
+                "what has changed in these serves after a restart or `portcullis run --upgrade`; the rest serves now"
             );
         }
         let snapshot = Arc::new(snapshot);
