@@ -153,6 +153,8 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         | Refusal::BodyTooLarge
         | Refusal::BodyTooSlow
         | Refusal::Loop => {}
+        // The pages of signing in are drawn by `pages`.
+        Refusal::SignIn(_) => return None,
     }
     Some(scene)
 }

@@ -141,6 +141,7 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
         | Refusal::BadSession(_)
         | Refusal::ClientCertificate(_)
         | Refusal::KeysUnavailable
+        | Refusal::SignIn(_)
         | Refusal::TooManyRequests(_) => DENIED,
         Refusal::BadRequest(_) | Refusal::BodyTooLarge | Refusal::BodyTooSlow => "http_request_error",
         Refusal::NoApp => "destination_not_found",
@@ -220,6 +221,7 @@ fn challenge(
         | Refusal::TooManyRequests(_)
         | Refusal::BodyTooLarge
         | Refusal::BodyTooSlow
+        | Refusal::SignIn(_)
         | Refusal::Loop => HeaderValue::from_static("Bearer"),
     }
 }

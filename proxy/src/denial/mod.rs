@@ -95,6 +95,8 @@ pub struct Answer {
     /// How many such refusals there were within the last minutes, this one included: of this user,
     /// or of this address where nobody is known. The log leaves repetitions out by it.
     pub repeats: u32,
+    /// Why the request counts as refused; `None` where the answer is no refusal.
+    pub refusal: Option<Refusal>,
 }
 
 impl Denials {
@@ -151,7 +153,13 @@ impl Denials {
         let (Some(language), Some(page), Some(head)) =
             (languages::ALL.get(position), self.pages.get(position), self.heads.get(position))
         else {
-            return Answer { status: 500, headers: HeaderMap::new(), body: Bytes::new(), repeats: 1 };
+            return Answer {
+                status: 500,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                repeats: 1,
+                refusal: Some(*refusal),
+            };
         };
         let (form, info, texts) = (hints.negotiate(), refusal.info(), &language.texts);
         let repeats = facts.repeats.unwrap_or_else(|| self.count_by_address(facts, info.code));
@@ -170,14 +178,14 @@ impl Denials {
         let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
                 headers::grpc(&mut headers, kind, &view);
-                return Answer { status: 200, headers, body: Bytes::new(), repeats };
+                return Answer { status: 200, headers, body: Bytes::new(), repeats, refusal: Some(*refusal) };
             }
             Negotiated::Html => (headers::HTML, page.render(&view, hints.is_get())),
             Negotiated::Json => (headers::JSON, problem::json(&view, &self.branding, texts)),
             Negotiated::Plain => (headers::PLAIN, plain::text(&view, &self.branding, texts)),
         };
         headers::body(&mut headers, content_type, body.len());
-        Answer { status: info.status, headers, body: Bytes::from(body), repeats }
+        Answer { status: info.status, headers, body: Bytes::from(body), repeats, refusal: Some(*refusal) }
     }
 
     /// Counts a refusal by policies, of the user or program with this id: how many such there were

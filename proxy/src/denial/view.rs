@@ -132,7 +132,9 @@ impl Headline {
             Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
             Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
             Refusal::BodyTooSlow => ((None, &texts.headline_too_slow), &texts.lead_too_slow, None),
-            Refusal::Internal | Refusal::Loop => ((None, &texts.headline_fault), &texts.lead_fault, None),
+            Refusal::Internal | Refusal::Loop | Refusal::SignIn(_) => {
+                ((None, &texts.headline_fault), &texts.lead_fault, None)
+            }
         };
         let verdict = structural.or(is_temporary.then_some(&texts.verdict_temporary));
         Self { headline, lead, verdict }
@@ -265,6 +267,7 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         | Refusal::TooManyRequests(Sender::Address)
         | Refusal::BodyTooLarge
         | Refusal::BodyTooSlow
+        | Refusal::SignIn(_)
         | Refusal::Loop => false,
     }
 }

@@ -8,7 +8,7 @@ use portcullis_policy::model::PolicyState;
 use super::counters::{Counters, Timing};
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
-use super::{app_metrics, listeners, names, process};
+use super::{app_metrics, listeners, names, process, sign_in};
 use crate::token::Lookup;
 
 /// From 250 ns to 10 ms: steps of ours.
@@ -173,6 +173,7 @@ impl Metrics {
         }
         page.family(&names::CACHE_ENTRIES).value(&[], serving.cached);
         scrape::write_issuers(&mut page, &serving.issuers);
+        sign_in::write(&mut page, &serving.sign_ins);
         self.write_configuration(&mut page, serving);
         if let Some(built) = serving.geo_built {
             page.family(&names::GEO_BUILT).value(&[], built);

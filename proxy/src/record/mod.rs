@@ -21,6 +21,7 @@ mod outcome;
 mod policy_counters;
 mod process;
 mod scrape;
+mod sign_in;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -36,4 +37,5 @@ pub use metrics::{Handover, Metrics};
 pub use outcome::Outcome;
 pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};
+pub use sign_in::SignInMetrics;
 pub use sink::can_log_to;

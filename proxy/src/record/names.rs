@@ -109,6 +109,14 @@ families! {
         "Failed attempts to fetch an issuer's keys.";
     KEYS_UNUSED: Gauge "portcullis_issuer_keys_unused" ["issuer", "reason"]
         "Keys of an issuer's set that verify nothing: malformed, other-use (encryption), secret, algorithm, not-configured, weak, ambiguous.";
+    SIGN_INS_STARTED: Counter "portcullis_sign_ins_started_total" ["provider"]
+        "Browsers that were sent to a provider to sign in.";
+    SIGN_INS_COMPLETED: Counter "portcullis_sign_ins_completed_total" ["provider"]
+        "Sign-ins that ended with a session. Attempts that nobody came back from are neither completed nor failed.";
+    SIGN_INS_FAILED: Counter "portcullis_sign_ins_failed_total" ["provider", "reason"]
+        "Sign-ins that ended without a session, by the reason in the decision log; a reason that never occurred is absent.";
+    SIGN_IN_LOOPS: Counter "portcullis_sign_in_loops_broken_total" ["provider"]
+        "Browsers that went round between an app and a provider, and were shown a page instead of a third turn.";
     GENERATION: Gauge "portcullis_configuration_generation" []
         "Number of the configuration that serves.";
     RELOADS: Counter "portcullis_configuration_reloads_total" ["result"]

@@ -51,6 +51,12 @@ impl Outcome {
                 503 => Self::Unavailable,
                 _ => Self::Denied,
             },
+            Refusal::SignIn(fault) => match fault.status() {
+                403 => Self::Denied,
+                400 => Self::Rejected,
+                503 => Self::Unavailable,
+                _ => Self::Failed,
+            },
             Refusal::Internal | Refusal::Upstream { .. } | Refusal::Loop => Self::Failed,
         }
     }

@@ -10,6 +10,7 @@ use super::exposition::Page;
 use super::listeners::ListenerCounters;
 use super::names;
 use super::policy_counters::{RESULTS, cell_of};
+use super::sign_in::SignInMetrics;
 
 /// What serves at the moment of a scrape.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Serving<'s> {
     pub log_entries: [u64; 4],
     /// Lines of the access log: written, dropped, failed.
     pub access_entries: [u64; 3],
+    /// The counters of every provider.
+    pub sign_ins: Vec<&'s SignInMetrics>,
     /// The counters of every listener.
     pub listeners: &'s [ListenerCounters],
 }

@@ -31,6 +31,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
         cached: 0,
         log_entries: [0; 4],
         access_entries: [0; 3],
+        sign_ins: Vec::new(),
         listeners: &[],
     }
 }

@@ -3,6 +3,7 @@
 //! of them are one table: `table` has the rows of policies, [`Refusal::info`] all others.
 
 mod bad;
+mod sign_in_fault;
 mod subcode;
 mod table;
 
@@ -13,6 +14,7 @@ use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::Principal;
 
 pub use bad::{BadRequest, BadToken, ClientCertificateProblem, Sender};
+pub use sign_in_fault::{Blame, SignInFault};
 pub use subcode::{Carrier, Subcode};
 pub use table::{Class, ErrorInfo, RETRY_AFTER, Resolution};
 
@@ -51,6 +53,8 @@ pub enum Refusal {
     BodyTooSlow,
     /// The request has been here before: an app's upstream leads back to us (508).
     Loop,
+    /// A sign-in failed; nobody is signed in by it.
+    SignIn(SignInFault),
 }
 
 /// The word for programs of whatever came too often.
@@ -64,6 +68,7 @@ static ALL: LazyLock<Vec<Refusal>> = LazyLock::new(|| {
     all.extend(ClientCertificateProblem::ALL.map(Refusal::ClientCertificate));
     all.extend(ReasonCode::ALL.map(|reason| Refusal::of_reason(reason, Subcode::None)));
     all.extend(SUBCODES.map(|(reason, subcode)| Refusal::of_reason(reason, subcode)));
+    all.extend(SignInFault::ALL.map(Refusal::SignIn));
     all.extend(OTHERS);
     all
 });
@@ -94,7 +99,8 @@ const BAD_SESSIONS_AT: usize = BAD_TOKENS_AT + BadToken::ALL.len();
 const CLIENT_CERTIFICATES_AT: usize = BAD_SESSIONS_AT + BadToken::ALL.len();
 const REASONS_AT: usize = CLIENT_CERTIFICATES_AT + ClientCertificateProblem::ALL.len();
 const SUBCODES_AT: usize = REASONS_AT + ReasonCode::ALL.len();
-const OTHERS_AT: usize = SUBCODES_AT + SUBCODES.len();
+const SIGN_INS_AT: usize = SUBCODES_AT + SUBCODES.len();
+const OTHERS_AT: usize = SIGN_INS_AT + SignInFault::ALL.len();
 
 impl Refusal {
     /// How many refusals are counted apart.
@@ -121,6 +127,7 @@ impl Refusal {
                     (_, subcode) => SUBCODES_AT + subcode as usize - 1,
                 };
             }
+            Self::SignIn(fault) => return SIGN_INS_AT + fault as usize,
             // 502 and 504 have one reason and one code.
             Self::Upstream { .. } => Self::Upstream { status: 502 },
             Self::NoApp
@@ -223,6 +230,7 @@ impl Refusal {
                 };
                 ErrorInfo::new(problem.as_str(), error, code, class, resolution, status)
             }
+            Self::SignIn(fault) => fault.info(),
             Self::NoToken => ErrorInfo::new("no-token", "sign_in_required", 50058, Session, SignIn, 401),
             Self::NoApp => ErrorInfo::new("no-app", "not_found", 0, Request, FixRequest, 404),
             Self::KeysUnavailable => ErrorInfo::new(

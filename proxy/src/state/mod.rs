@@ -381,6 +381,7 @@ impl State {
             cached: self.cache.len(),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
+            sign_ins: Vec::new(),
             listeners: &self.listeners,
         };
         self.metrics.page(&serving, format)

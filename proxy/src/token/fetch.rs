@@ -1,7 +1,6 @@
-//! Fetching a key document from where the configuration says, and from no other place: no redirect,
+//! Fetching keys and discovery documents from where the configuration says, and from no other place: no redirect,
 //! no address out of a token, bounded in time and size.
 
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +8,11 @@ use std::time::Duration;
 use portcullis_config::file;
 use portcullis_config::settings::{Authorities, KeySource};
 use reqwest::header::{CACHE_CONTROL, DATE};
-use reqwest::{Certificate, Client, StatusCode, Url, redirect};
-use serde_json::Value;
+use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
 
+use super::address::{Insecure, permitted};
+use super::discovery::{self, Discovery, DiscoveryError};
 use super::jwk::{KeySet, KeySetError};
-use super::strict::{StrictObject, without_bom};
 use crate::failure::NetworkFailure;
 
 /// The largest document, in bytes.
@@ -53,11 +52,35 @@ pub enum FetchError {
     Keys(#[from] KeySetError),
 }
 
+impl From<Insecure> for FetchError {
+    fn from(_: Insecure) -> Self {
+        Self::Insecure
+    }
+}
+
+impl From<DiscoveryError> for FetchError {
+    fn from(error: DiscoveryError) -> Self {
+        match error {
+            DiscoveryError::Malformed => Self::Discovery,
+            DiscoveryError::OtherIssuer => Self::OtherIssuer,
+            DiscoveryError::Insecure => Self::Insecure,
+        }
+    }
+}
+
 /// A document, and how long its source asks to keep it.
 pub(super) struct Document {
     pub(super) body: Vec<u8>,
     /// `max-age` (RFC 9111, section 5.2.2.1), clamped to 5 minutes … 24 hours.
     pub(super) max_age: Option<Duration>,
+}
+
+/// A discovery document, and what it may lead to.
+pub(crate) struct Discovered {
+    pub(crate) document: Discovery,
+    /// Whether the document came from this machine: only such a one may name services on it.
+    pub(crate) is_local: bool,
+    pub(crate) max_age: Option<Duration>,
 }
 
 /// Distinguishes a file from the one that was there before. Changes when a file is written in place,
@@ -83,9 +106,8 @@ impl FileMark {
     }
 }
 
-/// Fetches from one source; keeps its connections.
-pub(super) struct Fetcher {
-    source: KeySource,
+/// Fetches for one issuer; keeps its connections.
+pub(crate) struct Fetcher {
     issuer: String,
     ca: Option<Authorities>,
     client: Option<Client>,
@@ -96,13 +118,13 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(source: KeySource, issuer: String, ca: Option<Authorities>) -> Self {
-        Self { source, issuer, ca, client: None, date: None, stated_issuer: None }
+    pub(crate) fn new(issuer: String, ca: Option<Authorities>) -> Self {
+        Self { issuer, ca, client: None, date: None, stated_issuer: None }
     }
 
-    /// Fetches the key document once.
-    pub(super) async fn fetch(&mut self) -> Result<Document, FetchError> {
-        match self.source.clone() {
+    /// Fetches the key document of this source once.
+    pub(super) async fn keys(&mut self, source: &KeySource) -> Result<Document, FetchError> {
+        match source.clone() {
             KeySource::File(path) => tokio::task::spawn_blocking(move || read_file(&path))
                 .await
                 .unwrap_or(Err(FetchError::File))
@@ -112,18 +134,23 @@ impl Fetcher {
                 self.get(url).await
             }
             KeySource::Discovery(base) => {
-                let base = base.trim_end_matches('/');
-                let url =
-                    if base.ends_with(WELL_KNOWN) { base.to_owned() } else { format!("{base}{WELL_KNOWN}") };
-                let url = permitted(&url, true)?;
-                // A document from elsewhere must not send us to services on this machine.
-                let loopback = url.scheme() == "http";
-                let document = self.get(url).await?;
-                self.stated_issuer = issuer_of(&document.body);
-                let keys = jwks_uri(&document.body, &self.issuer)?;
-                self.get(permitted(&keys, loopback)?).await
+                let found = self.discover(&base).await?;
+                let keys = found.document.url("jwks_uri", found.is_local)?.ok_or(FetchError::Discovery)?;
+                self.get(keys).await
             }
         }
+    }
+
+    /// Fetches the discovery document below this address once (OpenID Connect Discovery 1.0, section 4).
+    pub(crate) async fn discover(&mut self, base: &str) -> Result<Discovered, FetchError> {
+        let base = base.trim_end_matches('/');
+        let url = if base.ends_with(WELL_KNOWN) { base.to_owned() } else { format!("{base}{WELL_KNOWN}") };
+        let url = permitted(&url, true)?;
+        let is_local = url.scheme() == "http";
+        let fetched = self.get(url).await?;
+        self.stated_issuer = discovery::issuer_of(&fetched.body);
+        let document = Discovery::read(&fetched.body, &self.issuer)?;
+        Ok(Discovered { document, is_local, max_age: fetched.max_age })
     }
 
     async fn get(&mut self, url: Url) -> Result<Document, FetchError> {
@@ -131,29 +158,34 @@ impl Fetcher {
             Some(client) => client.clone(),
             None => self.client.insert(client(url.scheme() == "http", self.ca.as_ref())?).clone(),
         };
-        let mut response = client.get(url).send().await.map_err(unreachable)?;
+        let response = client.get(url).send().await.map_err(unreachable)?;
         let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
         self.date = date.map(ToOwned::to_owned);
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
-        if response.content_length().is_some_and(|length| length > DOCUMENT_BYTES_MAX as u64) {
-            return Err(FetchError::TooLarge);
-        }
         let max_age = response.headers().get(CACHE_CONTROL).and_then(|value| max_age(value.to_str().ok()?));
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > DOCUMENT_BYTES_MAX {
-                return Err(FetchError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Document { body, max_age })
+        Ok(Document { body: body(response, DOCUMENT_BYTES_MAX).await?, max_age })
     }
 }
 
+/// The body of an answer, unless it is longer than so many bytes.
+pub(crate) async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, FetchError> {
+    if response.content_length().is_some_and(|length| length > bytes_max as u64) {
+        return Err(FetchError::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > bytes_max {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// The cause of a failure, which is all that we report of it.
-fn unreachable(error: reqwest::Error) -> FetchError {
+pub(crate) fn unreachable(error: reqwest::Error) -> FetchError {
     let mut is_dns = false;
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(one) = next {
@@ -171,7 +203,8 @@ fn unreachable(error: reqwest::Error) -> FetchError {
     FetchError::Unreachable(cause)
 }
 
-fn client(loopback: bool, ca: Option<&Authorities>) -> Result<Client, FetchError> {
+/// A client that follows no redirect and waits for no more than five seconds; plain HTTP is for loopback alone.
+pub(crate) fn client(loopback: bool, ca: Option<&Authorities>) -> Result<Client, FetchError> {
     // The client panics without a provider; the binary has installed this one already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = Client::builder()
@@ -191,43 +224,6 @@ fn client(loopback: bool, ca: Option<&Authorities>) -> Result<Client, FetchError
         }
     }
     builder.build().map_err(local)
-}
-
-/// The address, if keys may come from there: https, or http on loopback where that is admitted.
-fn permitted(url: &str, loopback: bool) -> Result<Url, FetchError> {
-    let url = Url::parse(url).map_err(|_| FetchError::Insecure)?;
-    let host = url.host_str().ok_or(FetchError::Insecure)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(FetchError::Insecure);
-    }
-    let local = host == "localhost"
-        || host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback && local => Ok(url),
-        _ => Err(FetchError::Insecure),
-    }
-}
-
-/// The issuer that a discovery document names.
-fn issuer_of(document: &[u8]) -> Option<String> {
-    let StrictObject(members) = serde_json::from_slice(document).ok()?;
-    members.get("issuer").and_then(Value::as_str).map(str::to_owned)
-}
-
-/// Reads `jwks_uri` out of a discovery document about exactly this issuer.
-fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, FetchError> {
-    let StrictObject(members) =
-        serde_json::from_slice(without_bom(document)).map_err(|_| FetchError::Discovery)?;
-    let text = |name: &str| members.get(name).and_then(Value::as_str).ok_or(FetchError::Discovery);
-    if text("issuer")? != issuer {
-        return Err(FetchError::OtherIssuer);
-    }
-    text("jwks_uri").map(str::to_owned)
 }
 
 /// How many usable keys a file holds: what the fetcher and the key store would make of it.
@@ -259,46 +255,7 @@ fn max_age(value: &str) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::{FetchError, jwks_uri, max_age, permitted};
-
-    #[test]
-    fn keys_come_by_https_or_from_loopback_only() {
-        for good in
-            ["https://id.example/keys", "http://127.0.0.1:8/k", "http://[::1]/k", "http://localhost/k"]
-        {
-            assert!(permitted(good, true).is_ok(), "{good}");
-        }
-        for bad in [
-            "http://id.example/keys",
-            "http://127.0.0.1.example/k",
-            "http://localhost.example/k",
-            "http://10.0.0.1/k",
-            "http://user@127.0.0.1/k",
-            "https://user:word@id.example/k",
-            "file:///etc/passwd",
-            "ftp://id.example/",
-            "keys",
-            "",
-        ] {
-            assert_eq!(permitted(bad, true), Err(FetchError::Insecure), "{bad}");
-        }
-        assert_eq!(permitted("http://127.0.0.1/k", false), Err(FetchError::Insecure));
-    }
-
-    #[test]
-    fn a_discovery_document_about_another_issuer_is_refused() {
-        let issuer = "https://id.example";
-        let read = |text: &str| jwks_uri(text.as_bytes(), issuer);
-        assert_eq!(read(r#"{"issuer":"https://id.example","jwks_uri":"u"}"#), Ok("u".into()));
-        assert_eq!(read("\u{feff}{\"issuer\":\"https://id.example\",\"jwks_uri\":\"u\"}"), Ok("u".into()));
-        assert_eq!(read(r#"{"issuer":"https://id.example/","jwks_uri":"u"}"#), Err(FetchError::OtherIssuer));
-        assert_eq!(read(r#"{"issuer":["https://id.example"],"jwks_uri":"u"}"#), Err(FetchError::Discovery));
-        assert_eq!(read(r#"{"jwks_uri":"u"}"#), Err(FetchError::Discovery));
-        assert_eq!(
-            read(r#"{"issuer":"x","issuer":"https://id.example","jwks_uri":"u"}"#),
-            Err(FetchError::Discovery)
-        );
-    }
+    use super::max_age;
 
     #[test]
     fn max_age_is_clamped() {

@@ -209,7 +209,7 @@ impl KeyStore {
     /// Keeps the keys fresh until shutdown is signalled or its sender is gone: fetches at once, retries
     /// quickly until that succeeds, then follows the configured schedule.
     pub async fn run(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
-        let mut fetcher = Fetcher::new(self.source.clone(), self.issuer.clone(), self.ca.clone());
+        let mut fetcher = Fetcher::new(self.issuer.clone(), self.ca.clone());
         let mut backoff = RETRY.0;
         loop {
             // The flag falls before the fetch begins: a request during it may need a later fetch.
@@ -219,7 +219,7 @@ impl KeyStore {
             let outcome = tokio::select! {
                 biased;
                 () = stopped(&mut shutdown) => return,
-                outcome = fetcher.fetch() => outcome,
+                outcome = fetcher.keys(&self.source) => outcome,
             };
             let pause = match self.install(outcome, unix_now()) {
                 Ok(max_age) => {

@@ -5,9 +5,11 @@
 //! never waits for the network, it is refused. [`authenticate`] adds the cache and the binding to
 //! the policies.
 
+mod address;
 mod cache;
 mod cached;
 mod claims;
+mod discovery;
 mod fetch;
 mod find;
 mod intern;

@@ -37,7 +37,7 @@ async fn answer(listener: TcpListener, head: &'static str, body: Vec<u8>) {
 
 async fn fetch(source: KeySource) -> Result<usize, FetchError> {
     install();
-    Fetcher::new(source, ISSUER.into(), None).fetch().await.map(|document| document.body.len())
+    Fetcher::new(ISSUER.into(), None).keys(&source).await.map(|document| document.body.len())
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {

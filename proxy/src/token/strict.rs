@@ -8,10 +8,10 @@ use serde_json::{Map, Number, Value};
 
 /// A JSON value in which no object, at any depth, has two members of one name. Depth is bounded by
 /// `serde_json` itself (128).
-pub(super) struct Strict(pub(super) Value);
+pub(crate) struct Strict(pub(crate) Value);
 
 /// A [`Strict`] value that is an object.
-pub(super) struct StrictObject(pub(super) Map<String, Value>);
+pub(crate) struct StrictObject(pub(crate) Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for StrictObject {
 
 /// A document without the byte order mark that some editors and servers put before it. RFC 8259, section 8.1
 /// lets a reader pass over it.
-pub(super) fn without_bom(document: &[u8]) -> &[u8] {
+pub(crate) fn without_bom(document: &[u8]) -> &[u8] {
     document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
 }
 

@@ -19,8 +19,8 @@ pub struct Trial {
 
 /// Fetches once.
 pub async fn try_issuer(issuer: &Issuer) -> Trial {
-    let mut fetcher = Fetcher::new(issuer.keys.clone(), issuer.issuer.clone(), issuer.ca.clone());
-    let fetched = fetcher.fetch().await;
+    let mut fetcher = Fetcher::new(issuer.issuer.clone(), issuer.ca.clone());
+    let fetched = fetcher.keys(&issuer.keys).await;
     let store = KeyStore::new(issuer);
     let outcome = store.install(fetched, 0).map(|_| store.keys());
     let date = fetcher.date.as_deref().and_then(clock::parse_http_date);
