@@ -498,6 +498,7 @@ impl Authorizer<'_> {
                 .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
                 .map(|issuer| issuer.issuer.as_str()),
             follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
+            step_up_not_delivered: false,
             applied: &decision.applied,
             repeats: (decision.repeats > 0).then_some(decision.repeats),
             exceeded: facts.quotas.of(refusal),

@@ -7,22 +7,22 @@ use super::escape::{cap, is_own_path, is_web_link, one_line, push_percent};
 
 /// The checked settings.
 #[derive(Debug)]
-pub(super) struct Branding {
-    pub(super) installation: String,
-    pub(super) contact_mail: Option<Mail>,
-    pub(super) contact_url: Option<String>,
-    pub(super) remediation_url: Option<String>,
+pub(crate) struct Branding {
+    pub(crate) installation: String,
+    pub(crate) contact_mail: Option<Mail>,
+    pub(crate) contact_url: Option<String>,
+    pub(crate) remediation_url: Option<String>,
     /// `data:` URI of an image.
-    pub(super) logo: Option<String>,
+    pub(crate) logo: Option<String>,
     /// `#rrggbb`
-    pub(super) accent: String,
+    pub(crate) accent: String,
     sign_in: Vec<String>,
 }
 
 /// A mail address that is safe in a `mailto:` link.
 #[derive(Debug)]
-pub(super) struct Mail {
-    pub(super) address: String,
+pub(crate) struct Mail {
+    pub(crate) address: String,
 }
 
 impl Mail {
@@ -36,7 +36,7 @@ impl Mail {
     }
 
     /// A link (RFC 6068) that opens a mail with this subject.
-    pub(super) fn href(&self, subject: &str) -> String {
+    pub(crate) fn href(&self, subject: &str) -> String {
         let mut href = String::from("mailto:");
         push_percent(&mut href, &self.address, b"@");
         href.push_str("?subject=");
@@ -46,7 +46,7 @@ impl Mail {
 }
 
 impl Branding {
-    pub(super) fn new(settings: &settings::Denial, apps: &[settings::App]) -> Self {
+    pub(crate) fn new(settings: &settings::Denial, apps: &[settings::App]) -> Self {
         let link = |url: &Option<String>| {
             url.as_deref().filter(|url| is_web_link(url) || is_own_path(url)).map(str::to_owned)
         };
@@ -70,7 +70,7 @@ impl Branding {
 
     /// Whether the configuration names this sign-in page. A request may add a query of ours to it,
     /// but never another host or path.
-    pub(super) fn knows_sign_in(&self, url: &str) -> bool {
+    pub(crate) fn knows_sign_in(&self, url: &str) -> bool {
         self.sign_in.iter().any(|known| {
             url.strip_prefix(known.as_str()).is_some_and(|rest| {
                 let starts = if known.contains('?') { ['&', '#'] } else { ['?', '#'] };

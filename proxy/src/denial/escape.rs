@@ -4,30 +4,33 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The longest texts that are shown, in characters.
-pub(super) mod cap {
-    pub(in super::super) const USER: usize = 80;
+pub(crate) mod cap {
+    pub(crate) const USER: usize = 80;
     /// A mail address; an IP address is shorter.
-    pub(in super::super) const ADDRESS: usize = 254;
+    pub(crate) const ADDRESS: usize = 254;
     /// A country, a platform, a time.
-    pub(in super::super) const WORD: usize = 32;
-    pub(in super::super) const APP_NAME: usize = 80;
+    pub(crate) const WORD: usize = 32;
+    pub(crate) const APP_NAME: usize = 80;
     /// In headline and title, where a longer name would push everything else off the screen.
-    pub(in super::super) const APP_NAME_HEADLINE: usize = 48;
-    pub(in super::super) const APP_ID: usize = 64;
-    pub(in super::super) const DEVICE_ID: usize = 48;
-    pub(in super::super) const OS_VERSION: usize = 32;
-    pub(in super::super) const INSTALLATION: usize = 48;
+    pub(crate) const APP_NAME_HEADLINE: usize = 48;
+    pub(crate) const APP_ID: usize = 64;
+    pub(crate) const DEVICE_ID: usize = 48;
+    pub(crate) const OS_VERSION: usize = 32;
+    pub(crate) const INSTALLATION: usize = 48;
     /// A link that is longer is left out: half a link is worse than none.
-    pub(in super::super) const LINK: usize = 1024;
+    pub(crate) const LINK: usize = 1024;
     /// A logo that is longer, in bytes, is left out; `check` takes none that is.
-    pub(in super::super) const LOGO: usize = 48 << 10;
-    pub(in super::super) const MESSAGE: usize = 300;
+    pub(crate) const LOGO: usize = 48 << 10;
+    pub(crate) const MESSAGE: usize = 300;
+    pub(crate) const PROVIDER: usize = 64;
+    /// An error of a provider, in its own words.
+    pub(crate) const SAID: usize = 200;
 }
 
 /// `text` as one line of at most `max` characters. Characters that steer instead of show (controls,
 /// line and paragraph separators, marks of writing direction, invisible joiners, tags) become
 /// U+FFFD: a name must not add a line to the text block, or turn its neighbours around.
-pub(super) fn one_line(text: &str, max: usize) -> Cow<'_, str> {
+pub(crate) fn one_line(text: &str, max: usize) -> Cow<'_, str> {
     // Nearly every name is this short and this plain.
     if text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
@@ -51,7 +54,7 @@ fn steers(char: char) -> bool {
 }
 
 /// Writes what a denial says, in one form.
-pub(super) trait Escaper {
+pub(crate) trait Escaper {
     /// Writes words of ours. They hold nothing that HTML escapes, which a test holds.
     fn literal(&mut self, text: &str);
     /// Writes foreign text, escaped as the form needs it.
@@ -64,7 +67,7 @@ pub(super) trait Escaper {
 
 /// Escapes for HTML text and for attribute values in quotes.
 #[derive(Debug)]
-pub(super) struct Html<'o>(pub(super) &'o mut String);
+pub(crate) struct Html<'o>(pub(crate) &'o mut String);
 
 impl Escaper for Html<'_> {
     fn literal(&mut self, text: &str) {
@@ -85,7 +88,7 @@ impl Escaper for Html<'_> {
 
 /// Escapes nothing.
 #[derive(Debug)]
-pub(super) struct Plain<'o>(pub(super) &'o mut String);
+pub(crate) struct Plain<'o>(pub(crate) &'o mut String);
 
 impl Escaper for Plain<'_> {
     fn literal(&mut self, text: &str) {
@@ -98,7 +101,7 @@ impl Escaper for Plain<'_> {
 }
 
 /// Appends `text` with some ASCII characters written otherwise.
-pub(super) fn push_escaped(out: &mut String, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
+pub(crate) fn push_escaped(out: &mut String, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
         if let Some(escaped) = escape(byte) {
@@ -111,7 +114,7 @@ pub(super) fn push_escaped(out: &mut String, text: &str, escape: impl Fn(u8) -> 
 }
 
 /// `text`, escaped for HTML text and for attribute values in quotes.
-pub(super) fn escape_html(text: &str) -> String {
+pub(crate) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     Html(&mut out).text(text);
     out
@@ -119,7 +122,7 @@ pub(super) fn escape_html(text: &str) -> String {
 
 /// Appends `text` with everything but unreserved characters (RFC 3986, section 2.3) and `keep`
 /// percent-encoded.
-pub(super) fn push_percent(out: &mut String, text: &str, keep: &[u8]) {
+pub(crate) fn push_percent(out: &mut String, text: &str, keep: &[u8]) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.contains(&byte) {
             out.push(char::from(byte));
@@ -132,17 +135,26 @@ pub(super) fn push_percent(out: &mut String, text: &str, keep: &[u8]) {
 
 /// Whether `url` may be a link on the page: absolute http(s) in printable ASCII, not too long.
 /// `javascript:` and kin are no links.
-pub(super) fn is_web_link(url: &str) -> bool {
-    (url.starts_with("https://") || url.starts_with("http://")) && is_link_text(url)
+pub(crate) fn is_web_link(url: &str) -> bool {
+    url.len() <= cap::LINK && is_web_address(url)
 }
 
 /// Whether `url` points into this very host: `/path`, but neither `//host` nor `/\host`, which
 /// browsers read as another host.
-pub(super) fn is_own_path(url: &str) -> bool {
+pub(crate) fn is_own_path(url: &str) -> bool {
+    url.len() <= cap::LINK && is_own_address(url)
+}
+
+/// [`is_web_link`], however long.
+pub(crate) fn is_web_address(url: &str) -> bool {
+    (url.starts_with("https://") || url.starts_with("http://")) && is_link_text(url)
+}
+
+/// [`is_own_path`], however long.
+pub(crate) fn is_own_address(url: &str) -> bool {
     url.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])) && is_link_text(url)
 }
 
 fn is_link_text(url: &str) -> bool {
-    url.len() <= cap::LINK
-        && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte))
+    url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte))
 }

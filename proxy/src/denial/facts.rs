@@ -52,6 +52,9 @@ pub struct Facts<'r> {
     pub issuer: Option<&'r str>,
     /// Whether the client that the token was issued to follows Microsoft's claims challenges.
     pub follows_claims_challenges: bool,
+    /// Whether the user has just signed in anew for this very demand, and the sign-in service did not bring what it asked
+    /// for: asking once more would change nothing.
+    pub step_up_not_delivered: bool,
     /// Policies that applied, with their results.
     pub applied: &'r [(PolicyIndex, PolicyResult)],
     /// How many such refusals there were within the last minutes, this one included, where that was
@@ -87,6 +90,7 @@ impl Facts<'_> {
             sign_in_url: None,
             issuer: None,
             follows_claims_challenges: false,
+            step_up_not_delivered: false,
             applied: &[],
             repeats: None,
             record: None,
@@ -143,7 +147,7 @@ impl<'r> DeviceState<'r> {
         }
     }
 
-    pub(super) const fn id(&self) -> Option<&'r str> {
+    pub(crate) const fn id(&self) -> Option<&'r str> {
         match self {
             Self::NotAvailable | Self::Unregistered => None,
             Self::Registered { id }
@@ -153,7 +157,7 @@ impl<'r> DeviceState<'r> {
         }
     }
 
-    pub(super) const fn label(&self) -> &'static str {
+    pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::NotAvailable => "Not available",
             Self::Unregistered => "Unregistered",

@@ -25,7 +25,7 @@ use portcullis_policy::model::AuthenticationContext;
 const FIELDS_MAX: usize = 18;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -40,9 +40,9 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// The content types of bodies.
-pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-pub(super) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(crate) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(crate) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A value that is known when this is compiled.
 macro_rules! fixed {
@@ -52,7 +52,7 @@ macro_rules! fixed {
 }
 
 /// What is the same in every denial of one language, to be copied: a field that is copied is not looked up.
-pub(super) fn fixed(csp: &HeaderValue, lang: &'static str) -> HeaderMap {
+pub(crate) fn fixed(csp: &HeaderValue, lang: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(FIELDS_MAX);
     headers.insert(CACHE_CONTROL, fixed!("no-store"));
     headers.insert(CONTENT_SECURITY_POLICY, csp.clone());
@@ -93,7 +93,7 @@ pub(super) fn common(
 }
 
 /// Type and length of the body.
-pub(super) fn body(headers: &mut HeaderMap, content_type: HeaderValue, len: usize) {
+pub(crate) fn body(headers: &mut HeaderMap, content_type: HeaderValue, len: usize) {
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
 }

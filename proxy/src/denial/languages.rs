@@ -10,14 +10,14 @@ use super::texts::{Resolver, Texts};
 
 /// One language, ready to be shown.
 #[derive(Debug)]
-pub(super) struct Language {
+pub(crate) struct Language {
     /// BCP 47 tag, for `lang` and `Content-Language`.
-    pub(super) tag: &'static str,
+    pub(crate) tag: &'static str,
     /// `ltr` or `rtl`.
-    pub(super) dir: &'static str,
+    pub(crate) dir: &'static str,
     /// What its speakers call it.
-    pub(super) name: &'static str,
-    pub(super) texts: Texts,
+    pub(crate) name: &'static str,
+    pub(crate) texts: Texts,
 }
 
 /// Tag, own name, file; English first: it is what is left when nothing fits.
@@ -36,7 +36,7 @@ const SOURCES: [(&str, &str, &str); 11] = [
 ];
 
 /// Every language, in the order of [`LANGUAGES`].
-pub(super) static ALL: LazyLock<Vec<Language>> =
+pub(crate) static ALL: LazyLock<Vec<Language>> =
     LazyLock::new(|| SOURCES.iter().map(|(tag, name, source)| language(tag, name, source).0).collect());
 
 fn language(tag: &'static str, name: &'static str, source: &str) -> (Language, Vec<String>) {
@@ -48,7 +48,7 @@ fn language(tag: &'static str, name: &'static str, source: &str) -> (Language, V
 }
 
 /// The position of a tag in [`ALL`].
-pub(super) fn position(tag: &str) -> Option<usize> {
+pub(crate) fn position(tag: &str) -> Option<usize> {
     LANGUAGES.iter().position(|known| known.eq_ignore_ascii_case(tag))
 }
 
@@ -60,7 +60,7 @@ const RANGES_MAX: usize = 10;
 ///
 /// `query` is the query of the request: `lang=TAG` in it is a link of our page that was followed.
 /// `default` is what app or installation say.
-pub(super) fn choose(query: Option<&str>, accept: Option<&str>, default: usize) -> usize {
+pub(crate) fn choose(query: Option<&str>, accept: Option<&str>, default: usize) -> usize {
     let followed =
         query.and_then(|query| query.split('&').rev().find_map(|pair| position(pair.strip_prefix("lang=")?)));
     followed.or_else(|| accept.and_then(accepted)).unwrap_or(default)

@@ -6,23 +6,23 @@
 //! - what passed is never listed, a risk is never named, a policy never appears;
 //! - nothing of path, query, header or token is ever reflected.
 
-mod branding;
+pub(crate) mod branding;
 mod details;
-mod escape;
+pub(crate) mod escape;
 mod facts;
-mod headers;
+pub(crate) mod headers;
 mod json;
-mod languages;
+pub(crate) mod languages;
 mod links;
 mod negotiate;
-mod page;
+pub(crate) mod page;
 mod plain;
 mod problem;
 mod remedies;
 mod repeats;
 mod seal;
 mod step_up;
-mod texts;
+pub(crate) mod texts;
 mod view;
 
 #[cfg(test)]

@@ -63,8 +63,7 @@ pub(super) struct Frame<'d> {
 
 impl<'d> Frame<'d> {
     pub(super) fn new(branding: &'d Branding, template: Option<&'d str>) -> Self {
-        let style = STYLE.replace("{{accent}}", &branding.accent).replace('\n', "");
-        Self { branding, template: template.unwrap_or(TEMPLATE), style }
+        Self { branding, template: template.unwrap_or(TEMPLATE), style: style(branding) }
     }
 
     /// The policy of content (CSP level 3) that admits the template's style sheets and our script
@@ -84,7 +83,7 @@ impl<'d> Frame<'d> {
         }
         let styles = if styles.is_empty() { " 'none'" } else { &styles };
         let script = if text.contains("{{script}}") {
-            format!(" script-src {};", hash(SCRIPT.trim_end()))
+            format!(" script-src {};", hash(script()))
         } else {
             String::new()
         };
@@ -95,7 +94,18 @@ impl<'d> Frame<'d> {
     }
 }
 
-pub(super) fn hash(text: &str) -> String {
+/// The style sheet that all pages of an installation share.
+pub(crate) fn style(branding: &Branding) -> String {
+    STYLE.replace("{{accent}}", &branding.accent).replace('\n', "")
+}
+
+/// The script that offers to copy the report.
+pub(crate) fn script() -> &'static str {
+    SCRIPT.trim_end()
+}
+
+/// A source of CSP level 3 that admits exactly this text.
+pub(crate) fn hash(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, text.as_bytes())))
 }
 
@@ -105,8 +115,12 @@ fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
 
 impl Page {
     pub(super) fn new(frame: &Frame<'_>, language: &'static Language) -> Self {
-        let mut page =
-            Self { parts: Vec::new(), texts: &language.texts, static_bytes: 0, languages: links(language) };
+        let mut page = Self {
+            parts: Vec::new(),
+            texts: &language.texts,
+            static_bytes: 0,
+            languages: links(language, ""),
+        };
         let mut rest = frame.template;
         while let Some((before, after)) = rest.split_once("{{") {
             page.push_static(before);
@@ -124,7 +138,7 @@ impl Page {
             "lang" => self.push_static(language.tag),
             "dir" => self.push_static(language.dir),
             "style" => self.push_static(&frame.style),
-            "script" => self.push_static(&format!("<script>{}</script>\n", SCRIPT.trim_end())),
+            "script" => self.push_static(&format!("<script>{}</script>\n", script())),
             "brand" => self.push_static(&brand(frame.branding)),
             "heading_details" => self.push_static(&escape_html(texts.heading_details.as_str())),
             "heading_report" => self.push_static(&escape_html(texts.heading_report.as_str())),
@@ -238,7 +252,7 @@ impl Page {
     }
 }
 
-fn element(out: &mut String, open: &'static str, text: &str, close: &'static str) {
+pub(crate) fn element(out: &mut String, open: &'static str, text: &str, close: &'static str) {
     out.push_str(open);
     Html(out).text(text);
     out.push_str(close);
@@ -268,19 +282,20 @@ fn section<T>(
     out.push_str("</ul>\n</section>\n");
 }
 
-/// Links to the same page in every other language, each in that language.
-fn links(here: &Language) -> String {
+/// Links to the same page in every other language, each in that language. `keep`: what of the query stays, escaped,
+/// with its last `&`.
+pub(crate) fn links(here: &Language, keep: &str) -> String {
     let mut out = String::new();
     element(&mut out, "<nav class=\"languages\" aria-label=\"", here.texts.languages_label.as_str(), "\">\n");
     for other in languages::ALL.iter().filter(|other| other.tag != here.tag) {
         // INVARIANT: writing to a `String` cannot fail.
-        let _ = writeln!(out, "<a href=\"?lang={0}\" lang=\"{0}\">{1}</a>", other.tag, other.name);
+        let _ = writeln!(out, "<a href=\"?{keep}lang={0}\" lang=\"{0}\">{1}</a>", other.tag, other.name);
     }
     out.push_str("</nav>\n");
     out
 }
 
-fn brand(branding: &Branding) -> String {
+pub(crate) fn brand(branding: &Branding) -> String {
     let mut out = String::new();
     if let Some(logo) = &branding.logo {
         element(&mut out, "<img src=\"", logo, "\" alt=\"\">");

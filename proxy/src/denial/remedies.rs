@@ -43,6 +43,10 @@ impl<'v> View<'v> {
         if self.groups_missing {
             return one(administrator);
         }
+        if own.step_up_not_delivered {
+            // What would help was just tried.
+            return ArrayVec::new();
+        }
         let verified = own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX);
         let verified: ArrayVec<_, REMEDIES_MAX> = verified
             .map(|parts| RemedyView::Verified(parts.get(..REMEDY_PARTS_MAX).unwrap_or(parts)))

@@ -14,7 +14,7 @@ use crate::refusal::{ErrorInfo, RETRY_AFTER, Refusal};
 
 /// A text with holes, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Message {
+pub(crate) struct Message {
     pieces: Vec<Piece>,
 }
 
@@ -26,7 +26,7 @@ enum Piece {
 
 /// What a text can be filled with. All of it is foreign, so each has the length that it is cut to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hole {
+pub(crate) enum Hole {
     App,
     User,
     Address,
@@ -34,6 +34,7 @@ pub(super) enum Hole {
     Platform,
     Version,
     Time,
+    Provider,
 }
 
 impl Hole {
@@ -47,6 +48,7 @@ impl Hole {
             Self::Platform => "platform",
             Self::Version => "version",
             Self::Time => "time",
+            Self::Provider => "provider",
         }
     }
 
@@ -56,6 +58,7 @@ impl Hole {
             Self::User => cap::USER,
             Self::Address => cap::ADDRESS,
             Self::Version => cap::OS_VERSION,
+            Self::Provider => cap::PROVIDER,
             Self::Country | Self::Platform | Self::Time => cap::WORD,
         }
     }
@@ -64,7 +67,7 @@ impl Hole {
 impl Message {
     /// Writes the text with its holes filled. What is filled in is foreign, is never searched for
     /// holes, and a hole without a value vanishes.
-    pub(super) fn write(&self, out: &mut impl Escaper, values: &[(Hole, &str)]) {
+    pub(crate) fn write(&self, out: &mut impl Escaper, values: &[(Hole, &str)]) {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.literal(text),
@@ -78,7 +81,7 @@ impl Message {
     }
 
     /// The text of a message without holes.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self.pieces.as_slice() {
             [Piece::Text(text), ..] => text,
             _ => "",
@@ -109,15 +112,15 @@ fn pieces(resolved: &str, holes: &[Hole]) -> Vec<Piece> {
 }
 
 /// A language file while [`Texts`] are made of it.
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     bundle: FluentBundle<FluentResource>,
     /// What is wrong with the file; a test holds that there is nothing.
-    pub(super) problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 impl Resolver {
     /// `isolates`: whether what fills a hole is isolated from the direction of the text around.
-    pub(super) fn new(tag: &str, source: &str, isolates: bool) -> Self {
+    pub(crate) fn new(tag: &str, source: &str, isolates: bool) -> Self {
         let mut problems = Vec::new();
         let languages = tag.parse::<unic_langid::LanguageIdentifier>().into_iter().collect();
         let mut bundle = FluentBundle::new(languages);
@@ -156,19 +159,19 @@ macro_rules! texts {
     ($($name:ident($($hole:ident),*);)*) => {
         /// The texts of one language.
         #[derive(Debug)]
-        pub(super) struct Texts {
+        pub(crate) struct Texts {
             /// What stands between two sentences.
-            pub(super) space: &'static str,
-            $(pub(super) $name: Message,)*
+            pub(crate) space: &'static str,
+            $(pub(crate) $name: Message,)*
             /// For two refusals and more, up to [`REPEATS_SHOWN_MAX`].
-            pub(super) verdict_repeated: Vec<Message>,
+            pub(crate) verdict_repeated: Vec<Message>,
             /// What explains each reason, by the name that the table of errors has for it.
             reasons: Vec<(&'static str, Message)>,
         }
 
         impl Texts {
             /// Resolves every text.
-            pub(super) fn resolve(resolver: &mut Resolver, space: &'static str) -> Self {
+            pub(crate) fn resolve(resolver: &mut Resolver, space: &'static str) -> Self {
                 let window = ("window", WINDOW.as_secs() / 60);
                 let minutes = ("minutes", RETRY_AFTER.as_secs().div_ceil(60));
                 let most = ("count", u64::from(REPEATS_SHOWN_MAX));
@@ -186,7 +189,7 @@ macro_rules! texts {
 
             /// Every piece of every text.
             #[cfg(test)]
-            pub(super) fn all(&self) -> Vec<&str> {
+            pub(crate) fn all(&self) -> Vec<&str> {
                 let reasons = self.reasons.iter().map(|(_, message)| message);
                 let messages = [$(&self.$name),*].into_iter().chain(&self.verdict_repeated).chain(reasons);
                 let pieces = messages.flat_map(|message| &message.pieces);
@@ -199,7 +202,7 @@ macro_rules! texts {
 
         /// Ids of all texts, with their holes.
         #[cfg(test)]
-        pub(super) fn ids() -> Vec<(String, Vec<&'static str>)> {
+        pub(crate) fn ids() -> Vec<(String, Vec<&'static str>)> {
             let mut ids = vec![
                 $((stringify!($name).replace('_', "-"), vec![$(Hole::$hole.name()),*]),)*
                 ("verdict-repeated".to_owned(), Vec::new()),
@@ -301,6 +304,46 @@ texts! {
     action_help();
 
     contact();
+
+    headline_choose();
+    lead_choose();
+    headline_sign_in_failed();
+    lead_cancelled(Provider);
+    lead_provider_error(Provider);
+    lead_provider_answer(Provider);
+    lead_configuration(Provider);
+    lead_unreachable(Provider);
+    lead_store();
+    verdict_nobody();
+    verdict_provider();
+    verdict_configuration();
+    verdict_network();
+    verdict_us();
+    provider_says(Provider);
+    headline_cookies();
+    lead_cookies();
+    headline_loop();
+    lead_loop(Provider);
+    headline_form();
+    lead_form();
+    headline_sign_out();
+    lead_sign_out();
+    headline_signed_out();
+    lead_signed_out();
+    verdict_signed_out();
+    verdict_signed_out_everywhere();
+    headline_me();
+    lead_me();
+    headline_stale();
+    lead_stale();
+    headline_continue();
+    lead_continue();
+    lead_not_delivered();
+    verdict_not_delivered();
+    action_continue();
+    action_new_tab();
+    action_choose();
+    action_sign_out();
 }
 
 /// The texts that the table of errors names, each once.
@@ -311,7 +354,7 @@ fn reasons() -> impl Iterator<Item = &'static str> {
 
 impl Texts {
     /// What explains a reason.
-    pub(super) fn reason(&self, info: &ErrorInfo) -> &str {
+    pub(crate) fn reason(&self, info: &ErrorInfo) -> &str {
         let found = self.reasons.iter().find(|(name, _)| *name == info.text);
         found.map_or("", |(_, message)| message.as_str())
     }
@@ -319,21 +362,28 @@ impl Texts {
 
 /// What is the same in every language, so that a help desk can read what it is sent: labels of the
 /// details as Entra's panel has them, and the subject of the mail.
-pub(super) mod label {
-    pub(in super::super) const CODE: &str = "Error code";
-    pub(in super::super) const REQUEST_ID: &str = "Request ID";
-    pub(in super::super) const CORRELATION_ID: &str = "Correlation ID";
-    pub(in super::super) const TIMESTAMP: &str = "Timestamp";
-    pub(in super::super) const APP_NAME: &str = "App name";
-    pub(in super::super) const APP_ID: &str = "App ID";
-    pub(in super::super) const USER: &str = "Signed in as";
-    pub(in super::super) const ADDRESS: &str = "IP address";
-    pub(in super::super) const LOCATION: &str = "Location";
-    pub(in super::super) const DEVICE_ID: &str = "Device identifier";
-    pub(in super::super) const PLATFORM: &str = "Device platform";
-    pub(in super::super) const DEVICE_STATE: &str = "Device state";
-    pub(in super::super) const CLIENT: &str = "Client";
-    pub(in super::super) const DECISION_BY: &str = "Decision by";
-    pub(in super::super) const SUPPORT_CODE: &str = "Support code";
-    pub(in super::super) const NOT_AVAILABLE: &str = "Not available";
+pub(crate) mod label {
+    pub(crate) const CODE: &str = "Error code";
+    pub(crate) const REQUEST_ID: &str = "Request ID";
+    pub(crate) const CORRELATION_ID: &str = "Correlation ID";
+    pub(crate) const TIMESTAMP: &str = "Timestamp";
+    pub(crate) const APP_NAME: &str = "App name";
+    pub(crate) const APP_ID: &str = "App ID";
+    pub(crate) const USER: &str = "Signed in as";
+    pub(crate) const ADDRESS: &str = "IP address";
+    pub(crate) const LOCATION: &str = "Location";
+    pub(crate) const DEVICE_ID: &str = "Device identifier";
+    pub(crate) const PLATFORM: &str = "Device platform";
+    pub(crate) const DEVICE_STATE: &str = "Device state";
+    pub(crate) const CLIENT: &str = "Client";
+    pub(crate) const DECISION_BY: &str = "Decision by";
+    pub(crate) const SUPPORT_CODE: &str = "Support code";
+    pub(crate) const REASON: &str = "Reason";
+    pub(crate) const USER_ID: &str = "User ID";
+    pub(crate) const PROVIDER: &str = "Sign-in service";
+    pub(crate) const METHODS: &str = "Signed in with";
+    pub(crate) const AUTH_TIME: &str = "Signed in at";
+    pub(crate) const IDLE_UNTIL: &str = "Ends if not used by";
+    pub(crate) const UNTIL: &str = "Ends at the latest";
+    pub(crate) const NOT_AVAILABLE: &str = "Not available";
 }

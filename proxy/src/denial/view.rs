@@ -69,7 +69,7 @@ struct Headline {
 }
 
 impl Headline {
-    fn of(refusal: &Refusal, resolution: Resolution, texts: &'static Texts) -> Self {
+    fn of(refusal: &Refusal, resolution: Resolution, not_delivered: bool, texts: &'static Texts) -> Self {
         let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
         let is_temporary = resolution == Resolution::RetryLater;
         let limited = (None, &texts.headline_limited);
@@ -81,6 +81,11 @@ impl Headline {
             ),
             Refusal::Policy(..) if is_temporary => (unavailable, &texts.lead_unavailable, None),
             Refusal::Policy(refused, _) => match (refused.primary, resolution) {
+                (_, Resolution::Reauthenticate) if not_delivered => (
+                    (Some(&texts.headline_context), &texts.headline_context_nameless),
+                    &texts.lead_not_delivered,
+                    Some(&texts.verdict_not_delivered),
+                ),
                 (_, Resolution::Reauthenticate) => (
                     (Some(&texts.headline_reauthenticate), &texts.headline_reauthenticate_nameless),
                     &texts.lead_reauthenticate,
@@ -169,7 +174,7 @@ impl<'v> View<'v> {
             refused,
             groups_missing: matches!(refusal, Refusal::Policy(_, Subcode::GroupsMissing)),
             sign_in_url: facts.sign_in_url,
-            headline: Headline::of(refusal, info.resolution, context.texts),
+            headline: Headline::of(refusal, info.resolution, facts.step_up_not_delivered, context.texts),
             context,
         }
     }

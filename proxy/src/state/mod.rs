@@ -19,6 +19,7 @@ use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
 use crate::limit::Limits;
+use crate::pages::Pages;
 use crate::process_log;
 use crate::record::{
     AppMetrics, DecisionLog, Format, IssuerReading, ListenerCounters, Metrics, PolicyCounters, PolicyReading,
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub geo: GeoState,
     /// Refusals to answers.
     pub denials: Denials,
+    /// Pages around signing in and out.
+    pub pages: Pages,
     /// Addresses and connections of the apps.
     pub upstreams: Upstreams,
     /// Certificates of the listeners, and what clients are asked for.
@@ -183,6 +186,7 @@ fn build(
         return Err(StateError::Configuration(unreadable.concat()));
     }
     let denials = Denials::new(&config, generation.0);
+    let pages = Pages::new(&config);
     let started = Instant::now();
     // Ten thousand policies take megabytes: one copy is enough.
     let set = std::mem::take(&mut config.policies);
@@ -225,6 +229,7 @@ fn build(
         stores,
         geo: geo(&config)?,
         denials,
+        pages,
         upstreams: Upstreams::new(generation, &config.apps).map_err(StateError::Configuration)?,
         tls: Tls::new(&config, former.map(|former| &former.tls))
             .map_err(|problem| StateError::Configuration(format!("error[tls/unusable]: {problem}\n")))?,

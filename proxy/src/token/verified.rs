@@ -15,7 +15,7 @@ use super::times::Times;
 use crate::refusal::BadToken;
 
 /// A token whose signature and claims were verified. Only [`Verifier::verify`](super::Verifier::verify)
-/// makes one, and [`Verifier::read_session`](super::Verifier::read_session) of one that was verified before.
+/// makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     principal: Principal,
@@ -23,17 +23,8 @@ pub struct VerifiedToken {
     device_id: Option<Box<str>>,
     kind: Arc<TokenKind>,
     times: Times,
-    believed: Believed,
+    key_generation: u32,
     issuer_index: usize,
-}
-
-/// Why a token is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Believed {
-    /// Keys of this generation verified it, and it is believed as long as they are the issuer's.
-    ByKeys(u32),
-    /// It was verified when its user signed in, and is believed as long as the session lasts.
-    BySession,
 }
 
 /// What tokens of users of one standing have in common; one copy serves all that are equal.
@@ -95,12 +86,12 @@ pub struct Risks {
 }
 
 impl VerifiedToken {
-    /// INVARIANT: called by `Verifier::verify` and `Verifier::read_session` alone, at their end.
+    /// INVARIANT: called by `Verifier::verify` alone, at its end.
     pub(super) fn read(
         claims: &Map<String, Value>,
         settings: &Issuer,
         times: Times,
-        (issuer_index, believed): (usize, Believed),
+        (issuer_index, key_generation): (usize, u32),
         now: i64,
     ) -> Result<Self, BadToken> {
         let names = &settings.claims;
@@ -159,7 +150,7 @@ impl VerifiedToken {
             device_id: device_id.map(Into::into),
             kind: Arc::new(kind),
             times,
-            believed,
+            key_generation,
             issuer_index,
         })
     }
@@ -201,9 +192,10 @@ impl VerifiedToken {
         self.issuer_index
     }
 
-    /// Why it is believed.
-    pub(super) const fn believed(&self) -> Believed {
-        self.believed
+    /// Generation of the issuer's keys that verified it.
+    #[must_use]
+    pub const fn key_generation(&self) -> u32 {
+        self.key_generation
     }
 
     /// Whether the client that it was issued to follows Microsoft's claims challenges.

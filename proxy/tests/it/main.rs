@@ -16,7 +16,6 @@ mod demo;
 mod denial;
 mod drain;
 mod entra;
-mod free;
 mod import;
 mod readme;
 mod reload;

@@ -1,0 +1,1 @@
+(function(){var d=document.body.dataset,k='portcullis-fragment-'+d.attempt,h='';try{if(d.step=='save'){if(location.hash.length>1)sessionStorage.setItem(k,location.hash)}else{h=sessionStorage.getItem(k)||'';sessionStorage.removeItem(k)}}catch(e){}location.replace(d.next+(h[0]=='#'?h:''))})()
