@@ -50,6 +50,7 @@ pub(super) fn app(
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
     let token = token(cx, view);
     sign_in::ours(cx, view, &path_prefix, &token);
+    sign_ins.header_of_app(cx, view, &token);
     let sign_in = sign_ins.of_app(cx, view, (issuers, &accepted), &hosts);
     let allow_headers = allow_headers(cx, view, &identity_headers, &token);
     let contexts = view.tables("contexts", &APP_CONTEXT).filter_map(|context| {

@@ -15,6 +15,8 @@ const CODE: &str = "app/client-certificate";
 pub(super) struct Entrances {
     plain: Vec<SocketAddr>,
     has_tls: bool,
+    /// Where other proxies ask, which show no certificate of a client.
+    asked: Vec<SocketAddr>,
 }
 
 impl Entrances {
@@ -24,7 +26,14 @@ impl Entrances {
         };
         Self {
             plain: listeners.iter().filter(is_plain).map(|listener| listener.address).collect(),
-            has_tls: listeners.iter().any(|listener| listener.tls.is_some()),
+            has_tls: listeners
+                .iter()
+                .any(|listener| listener.tls.is_some() && listener.forward_auth.is_none()),
+            asked: listeners
+                .iter()
+                .filter(|listener| listener.forward_auth.is_some())
+                .map(|listener| listener.address)
+                .collect(),
         }
     }
 }
@@ -92,6 +101,17 @@ fn reachable(cx: &mut Context<'_>, at: At, hosts: &[String], entrances: &Entranc
                 .label("cannot be asked for there")
                 .why("a client that comes by plain HTTP has no certificate to show")
                 .help("write `redirect-to-https = true` into that listener, or give it `tls`"),
+        );
+    }
+    for address in &entrances.asked {
+        cx.push(
+            Diagnostic::warning(
+                CODE,
+                at,
+                format!("the app is refused to who asks on `{address}` for a proxy in front"),
+            )
+            .why("`forward-auth` shows no certificate of a client")
+            .help("reach the app by a listener with `tls`"),
         );
     }
     for host in hosts.iter().filter(|host| is_address(host)) {

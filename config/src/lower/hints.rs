@@ -13,6 +13,7 @@ use crate::schema::check::shortened;
 use crate::schema::policy_tables::{POLICY, USERS, WORKLOADS};
 use crate::schema::tables::{APP, ASSIGNED};
 use crate::schema::tree::View;
+use crate::settings;
 
 /// How often a name is written before another that is close to it, and written once, looks like a slip.
 const OFTEN: usize = 3;
@@ -141,6 +142,48 @@ pub(super) fn uncovered(set: &PolicySet, place: impl Fn(&str) -> Option<At>, fou
         let why =
             format!("`unmatched` says what happens when no enabled policy speaks of a request{watched}");
         found.push(Diagnostic::warning("app/uncovered", at, what).why(why).help(help));
+    }
+}
+
+/// Session controls of policies whose apps sign nobody in: they are taken, and nothing of ours carries them out.
+pub(super) fn sessionless(
+    set: &PolicySet,
+    settings: &[settings::App],
+    place: impl Fn(&str) -> Option<At>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let signs_in = settings.iter().any(|app| !app.sign_in.is_empty());
+    for policy in set.policies.iter().filter(|policy| policy.state != PolicyState::Disabled) {
+        let mut about = set.apps.iter().zip(settings).filter(|(app, settings)| match &*policy.targets {
+            Targets::Apps(apps) => includes(apps, app),
+            Targets::Contexts(contexts) => {
+                settings.contexts.iter().any(|(_, asked)| contexts.contains(asked))
+            }
+        });
+        let is_about_some = about.clone().next().is_some();
+        let some_signs_in = about.any(|(_, app)| !app.sign_in.is_empty() || app.sign_in_url.is_some());
+        let Some(at) = place(policy.id.as_str()).filter(|_| is_about_some && !some_signs_in) else {
+            continue;
+        };
+        let session = &policy.session;
+        let (key, why) = if session.persistent_browser.is_some() {
+            ("persistent-browser", "it is about sessions of browsers, and none is made there")
+        } else if session.sign_in_frequency.is_some() && signs_in {
+            ("sign-in-frequency", "whose sign-in is too old is refused there, and cannot sign in again")
+        } else {
+            continue;
+        };
+        found.push(
+            Diagnostic::warning(
+                "policy/no-session",
+                at,
+                format!("no app of this policy with `{key}` signs people in"),
+            )
+            .why(why)
+            .help(
+                "write `sign-in = \"PROVIDER\"` into the app, or leave it to whoever signs people in there",
+            ),
+        );
     }
 }
 

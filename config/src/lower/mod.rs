@@ -167,6 +167,8 @@ impl Lowering {
                 None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), found),
             }
             if let Some(settings) = &settings {
+                let place = |id: &str| known.policies.places.get(id).copied().flatten();
+                hints::sessionless(&set, &settings.apps, place, found);
                 paths::shared_upstreams(&settings.apps, &set, &known.upstreams, found);
             }
         }

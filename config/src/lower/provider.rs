@@ -58,10 +58,10 @@ pub(super) fn provider(
     issuer_names: &Names,
     names: &mut Names,
 ) -> Option<Provider> {
-    let name = cx.parse_key(view, "name", name);
-    if let Some(name) = &name {
-        names.define(cx, "provider", name, view.at_key("name"));
+    if let Some(text) = view.text("name") {
+        names.define(cx, "provider", text, view.at_key("name"));
     }
+    let name = cx.parse_key(view, "name", name);
     let display_name = cx.parse_key(view, "display-name", line);
     let client_id = cx.parse_key(view, "client-id", line);
     let issuer = issuer(cx, view, issuers, issuer_names);

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::names::Names;
 use super::{provider, session, values};
 use crate::diagnose::{At, Diagnostic};
+use crate::reserved::fold;
 use crate::schema::check::shortened;
 use crate::schema::sign_in_tables::{ASSERTION, PROVIDER, SESSION, SIGN_IN};
 use crate::schema::tables::APP;
@@ -71,7 +72,8 @@ impl SignIns {
         }
         let session = main.table("session", &SESSION).map(|view| session::session(cx, view));
         let assertion = main.table("assertion", &ASSERTION).map(|view| session::assertion(cx, view));
-        let host = main.table("sign-in", &SIGN_IN).map(|view| host(cx, main, view));
+        let transport = Transport::of(server, proxies);
+        let host = main.table("sign-in", &SIGN_IN).map(|view| host(cx, main, view, transport));
         let is_whole = providers.len() == main.items("provider").len()
             && !matches!(session, Some(None))
             && !matches!(assertion, Some(None))
@@ -85,7 +87,7 @@ impl SignIns {
             has_assertion: assertion.is_some(),
             session: session.flatten(),
             assertion: assertion.flatten(),
-            transport: Transport::of(server, proxies),
+            transport,
         }
     }
 
@@ -189,21 +191,8 @@ impl SignIns {
 
     /// The session cookie is `Secure`, which browsers take by plain HTTP from their own machine alone.
     fn transport_of_app(&self, cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) {
-        if self.transport == Transport::MayBeTls {
-            return;
-        }
-        let own = self.host.iter().map(|host| (host.as_str(), "the sign-in host"));
-        let all = hosts.iter().map(|host| (host.as_str(), "the app's host")).chain(own);
-        for (host, what) in all.filter(|(host, _)| !is_loopback(host)) {
-            cx.push(
-                Diagnostic::error(
-                    "app/sign-in-plain",
-                    view.at_key("sign-in"),
-                    format!("{what} `{host}` is reached by plain HTTP alone"),
-                )
-                .why("browsers keep the session cookie for https alone, so that signing in would never end")
-                .help("give a listener `tls`, or name the proxy that ends TLS in `[trusted-proxies]`; `localhost` and `*.localhost` need neither"),
-            );
+        for host in hosts {
+            over_tls(cx, (host, "an app's host"), view.at_key("sign-in"), self.transport);
         }
     }
 
@@ -231,6 +220,28 @@ impl SignIns {
                 )
                 .why("the cookie holds no tokens")
                 .help("name a store: `store = { redb = \"sessions.redb\" }` or `{ redis = \"rediss://…\" }`"),
+            );
+        }
+    }
+
+    /// The header of the assertion is no other header of an app.
+    pub(super) fn header_of_app(&self, cx: &mut Context<'_>, view: View<'_>, token: &TokenPlaces) {
+        let Some(assertion) = &self.assertion else { return };
+        let identity = view.get("identity-headers").map_or(&[][..], Node::entries);
+        let named = identity.iter().map(|entry| (entry.key.as_str(), entry.at));
+        let allowed = view.texts("allow-headers");
+        let of_token = token.header.as_deref().map(|name| (name, view.at_key("token")));
+        for (name, at) in
+            named.chain(allowed).chain(of_token).filter(|(name, _)| fold(name) == fold(&assertion.header))
+        {
+            cx.push(
+                Diagnostic::error(
+                    "assertion/header",
+                    at,
+                    format!("`{}` carries the assertion", shortened(name)),
+                )
+                .why("no client sends it to an app, and nothing else stands in it")
+                .help("take another name here, or for `header` of `[assertion]`"),
             );
         }
     }
@@ -269,32 +280,48 @@ impl SignIns {
 
     /// Providers give a refresh token to who asks for one.
     fn refreshable(&self, cx: &mut Context<'_>, main: View<'_>) {
-        if !self.session.as_ref().is_some_and(|session| session.refresh) {
+        let refreshes = |session: &SessionSettings| session.refresh && session.store.holds_tokens();
+        if !self.session.as_ref().is_some_and(refreshes) {
             return;
         }
-        for view in main.tables("provider", &PROVIDER) {
-            let asks = view.texts("scopes").any(|(scope, _)| scope == "offline_access");
+        let asks = |view: View<'_>| {
             let parameters = view.get("parameters").map_or(&[][..], Node::entries);
-            // Google's word for it.
-            let is_offline = parameters.iter().any(|entry| entry.key == "access_type");
-            if !asks && !is_offline {
-                cx.push(
-                    Diagnostic::warning(
-                        "session/refresh-scope",
-                        view.at_key("scopes"),
-                        "this provider is not asked for a refresh token",
-                    )
-                    .why("without one, `refresh` does nothing: a session ends with what its ID token says")
-                    .help("add `\"offline_access\"` to its `scopes`"),
-                );
-            }
+            // Google's word for it is a parameter.
+            view.texts("scopes").any(|(scope, _)| scope == "offline_access")
+                || parameters.iter().any(|entry| entry.key == "access_type")
+        };
+        if main.tables("provider", &PROVIDER).any(asks) {
+            return;
         }
+        let Some(view) = main.table("session", &SESSION) else { return };
+        cx.push(
+            Diagnostic::warning(
+                "session/refresh-scope",
+                view.at_key("refresh"),
+                "no provider is asked for a refresh token",
+            )
+            .why("without one, `refresh` does nothing: a session ends with its sign-in")
+            .help("add `\"offline_access\"` to the `scopes` of a provider"),
+        );
     }
 }
 
+/// A host at which browsers keep sessions is reached by https, or is this machine.
+fn over_tls(cx: &mut Context<'_>, (host, what): (&str, &str), at: At, transport: Transport) {
+    if transport == Transport::MayBeTls || is_loopback(host) {
+        return;
+    }
+    cx.push(
+        Diagnostic::error("app/sign-in-plain", at, format!("{what} `{host}` is reached by plain HTTP alone"))
+            .why("browsers keep the session cookie for https alone, so that signing in would never end")
+            .help("give a listener `tls`, or name the proxy that ends TLS in `[trusted-proxies]`; `localhost` and `*.localhost` need neither"),
+    );
+}
+
 /// The sign-in host, which is no app's.
-fn host(cx: &mut Context<'_>, main: View<'_>, view: View<'_>) -> Option<String> {
+fn host(cx: &mut Context<'_>, main: View<'_>, view: View<'_>, transport: Transport) -> Option<String> {
     let host = cx.parse_key(view, "host", values::host)?;
+    over_tls(cx, (&host, "the sign-in host"), view.at_key("host"), transport);
     let same = |text: &str| values::host(text).is_ok_and(|other| other == host);
     for app in main.tables("app", &APP) {
         for (text, at) in app.texts("hosts").filter(|(text, _)| same(text)) {

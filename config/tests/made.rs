@@ -1,0 +1,87 @@
+//! Configurations whose secrets are in no repository: they are copied, and the secrets that they name are made.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::path::Path;
+use std::process::Command;
+
+use portcullis_config::Config;
+use portcullis_config::diagnose::render_text;
+use portcullis_config::load::load;
+use portcullis_config::settings::{ClientAuthentication, SessionAuthorization, SessionStore};
+
+/// Runs `openssl`, which makes keys as the comments of the files say.
+fn openssl(arguments: &[&str]) {
+    let done = Command::new("openssl").args(arguments).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Makes what a file of this name holds by its ending.
+fn make(file: &Path) {
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let out = file.to_string_lossy().into_owned();
+    match name.as_str() {
+        "corp.key" | "corp-ca.pem" | "corp.pem" => {
+            let key = file.with_extension("made");
+            openssl(&[
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=corp",
+                "-days",
+                "2",
+                "-keyout",
+                &key.to_string_lossy(),
+                "-out",
+                &out,
+            ]);
+        }
+        "entra.crt" => {
+            let key = file.with_extension("pem").to_string_lossy().into_owned();
+            openssl(&["req", "-x509", "-key", &key, "-subj", "/CN=portcullis", "-days", "2", "-out", &out]);
+        }
+        "entra.pem" => {
+            openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", &out])
+        }
+        name if name.ends_with(".pem") => {
+            openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &out]);
+        }
+        name if name.ends_with(".secret") => openssl(&["rand", "-base64", "-out", &out, "24"]),
+        _ => openssl(&["rand", "-out", &out, "32"]),
+    }
+}
+
+/// A configuration beside the secrets that it names as `secrets/…`, without a word about it.
+fn loaded(text: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    let main = folder.path().join("portcullis.toml");
+    std::fs::write(&main, text).unwrap();
+    let mut names: Vec<&str> = text.split('"').filter_map(|word| word.strip_prefix("secrets/")).collect();
+    // A certificate is made of its key.
+    names.sort_by_key(|name| name.ends_with(".crt"));
+    for name in names {
+        make(&folder.path().join("secrets").join(name));
+    }
+    let loaded = load(&main);
+    let said = render_text(&loaded.diagnostics, &loaded.sources);
+    assert!(said.is_empty(), "{said}");
+    loaded.config.unwrap()
+}
+
+#[test]
+fn the_example_with_sign_in_loads_without_a_word_and_says_what_it_says() {
+    let config = loaded(&std::fs::read_to_string("examples/sign-in/portcullis.toml").unwrap());
+    let [corp, partners] = &config.providers[..] else { panic!("two providers") };
+    assert!(matches!(&corp.client_authentication, ClientAuthentication::PrivateKey(keys) if keys.len() == 1));
+    assert!(matches!(partners.client_authentication, ClientAuthentication::Secret { .. }));
+    let session = config.session.as_ref().unwrap();
+    assert!(matches!(session.store, SessionStore::Redis { .. }) && session.refresh);
+    let [wiki, payroll] = &config.apps[..] else { panic!("two apps") };
+    assert_eq!((&wiki.sign_in[..], &payroll.sign_in[..]), (&[0, 1][..], &[0][..]));
+    assert!(wiki.assertion && !payroll.assertion && payroll.keep_fragment);
+    assert_eq!(payroll.session_authorization, SessionAuthorization::AccessToken);
+    assert_eq!(config.sign_in_host.as_deref(), Some("auth.corp.example"));
+}
