@@ -4,7 +4,7 @@ use crate::denial::branding::Branding;
 use crate::denial::escape::{Escaper as _, Html, cap};
 use crate::denial::languages::Language;
 use crate::denial::page::{brand, element, hash, links, script, style};
-use crate::denial::texts::{Hole, Texts};
+use crate::denial::texts::Texts;
 
 use super::content::{Action, Body, Content, Form, Fragment, Tab};
 use super::page::{Choice, FragmentStep};
@@ -248,11 +248,4 @@ fn script_element(out: &mut String, script: &str) {
     for text in ["<script>", script, "</script>\n"] {
         out.push_str(text);
     }
-}
-
-/// The address of the help desk in a sentence of the page's language.
-pub(super) fn mail_text(texts: &'static Texts, address: &str) -> String {
-    let mut text = String::with_capacity(64);
-    texts.action_mail.write(&mut crate::denial::escape::Plain(&mut text), &[(Hole::Address, address)]);
-    text
 }

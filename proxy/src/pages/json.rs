@@ -7,7 +7,7 @@ use crate::denial::escape::{Escaper as _, Plain, cap, one_line};
 use crate::denial::texts::{Message, Texts};
 
 use super::content::{Action, Body, Content};
-use super::page::MePage;
+use super::page::{Choice, MePage};
 use super::report::Report;
 
 /// What the page says, as a text of JSON.
@@ -41,7 +41,7 @@ pub(super) fn json(content: &Content<'_>, report: &Report<'_>, texts: &'static T
     match &content.body {
         Body::Choices(choices) => {
             let choices = choices.iter().filter(|choice| Action::is_link(&choice.href));
-            let choice = |choice: &super::Choice| json!({ "name": one_line(&choice.name, cap::PROVIDER), "href": choice.href });
+            let choice = |choice: &Choice| json!({ "name": one_line(&choice.name, cap::PROVIDER), "href": choice.href });
             put("choices", choices.map(choice).collect());
         }
         Body::SignOut(form) => drop(put("sign_out", form.action.into())),

@@ -26,7 +26,7 @@ use content::{Body, Content};
 use html::Frame;
 use report::Report;
 
-pub use page::{Choice, FragmentStep, MeDevice, MePage, OwnPage, ProviderError};
+pub use page::{Choice, FragmentStep, MeDevice, MePage, OwnPage, PageRequest, ProviderError};
 
 /// The pages of one configuration: what does not change between two of them.
 #[derive(Debug)]
@@ -35,15 +35,6 @@ pub struct Pages {
     frame: Frame,
     /// Position of the installation's default language.
     language: usize,
-}
-
-/// The request that is answered.
-#[derive(Clone, Copy, Debug)]
-pub struct PageRequest {
-    /// The request's id; shown as UUID.
-    pub request_id: u128,
-    /// The time, Unix milliseconds.
-    pub now_unix_ms: i64,
 }
 
 /// The longest query that links to other languages keep, in bytes.

@@ -6,6 +6,15 @@ use std::net::IpAddr;
 use crate::denial::DeviceState;
 use crate::refusal::SignInFault;
 
+/// The request that is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRequest {
+    /// The request's id; shown as UUID.
+    pub request_id: u128,
+    /// The time, Unix milliseconds.
+    pub now_unix_ms: i64,
+}
+
 /// A page of our own, around signing in and out. Links are paths on this very host, or absolute `http(s)` addresses
 /// of the configuration; anything else is left out.
 #[derive(Clone, Debug)]

@@ -5,13 +5,11 @@ use std::borrow::Cow;
 
 use crate::clock;
 use crate::denial::branding::Branding;
-use crate::denial::escape::{cap, one_line};
-use crate::denial::texts::{Texts, label};
+use crate::denial::escape::{Plain, cap, one_line};
+use crate::denial::texts::{Hole, Texts, label};
 
-use super::PageRequest;
 use super::content::{Body, Content};
-use super::html::mail_text;
-use super::page::MePage;
+use super::page::{MePage, PageRequest};
 
 /// The lines of a page.
 #[derive(Debug)]
@@ -55,7 +53,9 @@ impl<'p> Report<'p> {
         if let Some(mail) = &self.branding.contact_mail {
             let code = self.content.fault.map_or(0, crate::refusal::SignInFault::code);
             let subject = format!("Sign-in failed, code {code}, request {}", self.request_id);
-            links.push((mail_text(texts, &mail.address), mail.href(&subject)));
+            let mut text = String::with_capacity(64);
+            texts.action_mail.write(&mut Plain(&mut text), &[(Hole::Address, &mail.address)]);
+            links.push((text, mail.href(&subject)));
         }
         links
     }
