@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use portcullis_config::Config;
-use portcullis_config::settings::{LogSink, SyslogTarget};
+use portcullis_config::settings::{LogSink, SessionStore, SyslogTarget};
 use rustix::fs::Access;
 
 use crate::record::can_log_to;
@@ -120,6 +120,7 @@ pub(crate) fn problems(config: &Config) -> Vec<Obstacle> {
         Some(Obstacle { path: path(sink), what })
     };
     let mut problems: Vec<Obstacle> = logs.into_iter().filter_map(closed).collect();
+    problems.extend(session_files(config));
     let user_folder = user_folder();
     let pid_file = runtime_file(&config.server.pid_file, user_folder.as_deref());
     let socket = upgrade_socket(&config.server.upgrade_socket, user_folder.as_deref());
@@ -149,6 +150,28 @@ pub(crate) fn problems(config: &Config) -> Vec<Obstacle> {
         problems.push(Obstacle { path: configured.clone(), what });
     }
     problems
+}
+
+/// The files that sessions need, where they cannot be made, or another user could put one of his own in their place.
+fn session_files(config: &Config) -> Vec<Obstacle> {
+    let Some(session) = &config.session else { return Vec::new() };
+    let store = match &session.store {
+        SessionStore::Redb(path) => Some(("the session store", path)),
+        SessionStore::Cookie | SessionStore::Redis { .. } => None,
+    };
+    let journal = session.journal.as_ref().map(|path| ("the journal of sign-outs", path));
+    let unusable = |(name, path): (&str, &PathBuf)| {
+        let folder = folder_of(path);
+        let writable = rustix::fs::access(folder, Access::WRITE_OK).map_err(|problem| problem.to_string());
+        let file = match fs::metadata(path) {
+            Ok(seen) if !seen.is_file() => Err("it is no file".to_owned()),
+            Ok(_) => rustix::fs::access(path, Access::WRITE_OK).map_err(|problem| problem.to_string()),
+            Err(_) => Ok(()),
+        };
+        let problem = writable.and(file).and_then(|()| only_ours(folder)).err()?;
+        Some(Obstacle { path: path.clone(), what: format!("{name} cannot be used: {problem}") })
+    };
+    [store, journal].into_iter().flatten().filter_map(unusable).collect()
 }
 
 #[cfg(test)]

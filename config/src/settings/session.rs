@@ -100,8 +100,8 @@ words! {
 /// Whether a cookie's name is one that we keep for ourselves.
 #[must_use]
 pub fn is_own_cookie(name: &str) -> bool {
-    let begins = |own: &&str| name.get(..own.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(own));
-    OWN_COOKIES.iter().any(|own| begins(&own))
+    let begins = |own: &str| name.get(..own.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(own));
+    OWN_COOKIES.iter().any(|own| begins(own))
 }
 
 #[cfg(test)]

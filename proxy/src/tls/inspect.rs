@@ -68,11 +68,18 @@ impl Look<'_> {
     }
 
     fn listeners(&mut self, config: &Config) {
-        let hosts: BTreeSet<&str> =
-            config.apps.iter().flat_map(|app| &app.hosts).map(String::as_str).collect();
+        let hosts: BTreeSet<&str> = config
+            .apps
+            .iter()
+            .flat_map(|app| &app.hosts)
+            .chain(&config.sign_in_host)
+            .map(String::as_str)
+            .collect();
         let listeners = &config.server.listeners;
         // A host without a certificate may be meant for a plain listener.
-        let only_tls = listeners.iter().all(|one| one.tls.is_some() || one.redirect_to_https);
+        let only_tls = listeners
+            .iter()
+            .all(|one| one.tls.is_some() || one.redirect_to_https || one.forward_auth.is_some());
         for listener in listeners {
             self.listener(listener, &hosts, only_tls);
         }

@@ -235,6 +235,95 @@ fn server(
     (address, listener)
 }
 
+/// What browsers sign in with, beside [`MAIN`].
+const SIGN_IN: &str = r#"
+[[provider]]
+name = "main"
+issuer = "main"
+client-id = "portcullis"
+public-client = true
+
+[session]
+keys = ["session.key"]
+journal = "run/journal"
+
+[sign-in]
+host = "auth.test"
+"#;
+
+impl Setup {
+    /// With sign-in for the app, which `check` finds nothing in either.
+    fn signing_in() -> Self {
+        let setup = Self::new();
+        setup.put("portcullis.toml", &format!("{MAIN}{SIGN_IN}"));
+        setup.change("hosts = [\"wiki.test\"]", "hosts = [\"wiki.test\", \"w.test\"]\nsign-in = \"main\"");
+        let (certificate, key) = certificate(&["*.test"], None);
+        setup.put("chain.pem", &certificate);
+        setup.put("key.pem", &key);
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).unwrap();
+        fs::write(setup.file("session.key"), random).unwrap();
+        setup.mode("session.key", 0o640);
+        setup
+    }
+
+    fn printed(&self) -> String {
+        let done = self.check(&[]);
+        let text = String::from_utf8(done.stdout).unwrap();
+        assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
+        text
+    }
+}
+
+#[test]
+fn check_prints_what_to_register_at_each_provider() {
+    let setup = Setup::signing_in();
+    let said = setup.printed();
+    let (addresses, _) = said.rsplit_once("\n/").unwrap_or((&said, ""));
+    let lines = |base: &str| {
+        format!(
+            "provider `main`: register client `portcullis` with\n\
+             \x20 redirect URI               {base}callback/main\n\
+             \x20 post-logout redirect URI   {base}signed-out\n\
+             \x20 back-channel logout URI    {base}logout/backchannel\n\
+             \x20 front-channel logout URI   {base}logout/frontchannel"
+        )
+    };
+    assert_eq!(addresses, lines("https://auth.test:8443/.portcullis/"), "{said}");
+
+    // The port that clients see, and each host of the app where there is no host for all.
+    setup.change("127.0.0.1:8443\", ", "127.0.0.1:8443\", public-port = 443, ");
+    setup.change("[sign-in]\nhost = \"auth.test\"\n", "");
+    let said = setup.printed();
+    for host in ["wiki.test", "w.test"] {
+        assert!(
+            said.contains(&format!("redirect URI               https://{host}/.portcullis/callback/main\n")),
+            "{said}"
+        );
+    }
+    assert_eq!(said.matches("/logout/backchannel").count(), 1, "{said}");
+}
+
+#[test]
+fn check_says_which_certificate_and_which_file_signing_in_lacks() {
+    let setup = Setup::signing_in();
+    assert_eq!(setup.diagnostics(&[]), (true, Vec::new()));
+    let (certificate, key) = certificate(&["wiki.test", "w.test"], None);
+    setup.put("chain.pem", &certificate);
+    setup.put("key.pem", &key);
+    setup.mode("session.key", 0o644);
+    fs::create_dir(setup.file("run/journal")).unwrap();
+    let (success, found) = setup.diagnostics(&[]);
+    assert!(!success);
+    let words = |code: &str| found.iter().find(|(one, _)| one == code).map(|(_, words)| words.as_str());
+    assert!(words("tls/host").is_some_and(|words| words.contains("auth.test")), "{found:#?}");
+    assert!(words("file/readable").is_some_and(|words| words.contains("session.key")), "{found:#?}");
+    assert!(
+        words("run/impossible").is_some_and(|words| words.contains("journal of sign-outs")),
+        "{found:#?}"
+    );
+}
+
 #[test]
 fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     const DISCOVERY: &str = "/.well-known/openid-configuration";

@@ -3,6 +3,7 @@
 
 mod online;
 mod opened;
+mod register;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,6 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (count(Severity::Error) + uncompiled.len() + unreadable.len(), count(Severity::Warning));
     let Some(config) = loaded.config.filter(|_| errors == 0) else { return ExitCode::FAILURE };
     if arguments.format == Format::Text {
+        register::lines(&config).iter().for_each(|line| terminal::print(line));
         let set = &config.policies;
         let warned = match warnings {
             0 => String::new(),
