@@ -1,8 +1,16 @@
-//! Sessions: who is signed in with a browser, how that is remembered, and how it ends.
+//! Sessions: who is signed in with a browser, how that is remembered, and how it ends. A session is a verified ID token,
+//! and to the policies it is what a bearer token is.
 
 mod batch;
+mod cookie;
 pub mod health;
 pub mod key;
 pub mod outage;
+mod record;
+mod remembered;
 pub mod revocation;
 pub mod store;
+
+pub use cookie::{CookieForm, VALUE_BYTES_MAX};
+pub use record::{DemandDigest, Lasting, SecretText, SessionId, SessionRecord, StoredTokens};
+pub use remembered::Session;

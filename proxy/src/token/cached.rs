@@ -11,7 +11,7 @@ use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::{Fact, Signals, Target};
 
-use super::verified::VerifiedToken;
+use super::verified::{Believed, VerifiedToken};
 use super::verify::Verifier;
 
 /// How long an entry is valid, in seconds: the longest that claims outlive a change which the keys do not show.
@@ -75,7 +75,10 @@ impl CachedPrincipal {
         self.verifier == verifier.instance()
             && (0..LIFE_SECS).contains(&age)
             && self.token.times().are_current(now, verifier.leeway(issuer))
-            && verifier.usable_generation(issuer, now) == Some(self.token.key_generation())
+            && match self.token.believed() {
+                Believed::ByKeys(generation) => verifier.usable_generation(issuer, now) == Some(generation),
+                Believed::BySession => true,
+            }
     }
 }
 

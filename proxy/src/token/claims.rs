@@ -27,7 +27,7 @@ impl<'c> ClaimReader<'c> {
     }
 
     /// The claim at the end of this path of names, or of exactly this name, or else the value at this dotted path; may be null.
-    fn raw(&self, name: &str) -> Option<&'c Value> {
+    pub(super) fn raw(&self, name: &str) -> Option<&'c Value> {
         if let Some(mut names) = claim_path_names(name) {
             let first = self.claims.get(names.next()?)?;
             return names.try_fold(first, |value, name| value.as_object()?.get(name));
@@ -292,6 +292,17 @@ impl<'c> ClaimReader<'c> {
         extra.sort_by(|(left, _), (right, _)| left.cmp(right));
         extra.dedup_by(|(left, _), (right, _)| left == right);
         Ok(extra)
+    }
+}
+
+/// `aud`, a text or a list of texts (RFC 7519, section 4.1.3).
+pub(super) fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, BadToken> {
+    match claims.get("aud") {
+        Some(Value::String(audience)) => Ok(vec![audience]),
+        Some(Value::Array(audiences)) => {
+            audiences.iter().map(Value::as_str).collect::<Option<_>>().ok_or(BadToken::Claims)
+        }
+        _ => Err(BadToken::Claims),
     }
 }
 

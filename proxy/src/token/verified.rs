@@ -15,7 +15,7 @@ use super::times::Times;
 use crate::refusal::BadToken;
 
 /// A token whose signature and claims were verified. Only [`Verifier::verify`](super::Verifier::verify)
-/// makes one.
+/// makes one, and [`Verifier::read_session`](super::Verifier::read_session) of one that was verified before.
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     principal: Principal,
@@ -23,8 +23,17 @@ pub struct VerifiedToken {
     device_id: Option<Box<str>>,
     kind: Arc<TokenKind>,
     times: Times,
-    key_generation: u32,
+    believed: Believed,
     issuer_index: usize,
+}
+
+/// Why a token is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Believed {
+    /// Keys of this generation verified it, and it is believed as long as they are the issuer's.
+    ByKeys(u32),
+    /// It was verified when its user signed in, and is believed as long as the session lasts.
+    BySession,
 }
 
 /// What tokens of users of one standing have in common; one copy serves all that are equal.
@@ -86,12 +95,12 @@ pub struct Risks {
 }
 
 impl VerifiedToken {
-    /// INVARIANT: called by `Verifier::verify` alone, at its end.
+    /// INVARIANT: called by `Verifier::verify` and `Verifier::read_session` alone, at their end.
     pub(super) fn read(
         claims: &Map<String, Value>,
         settings: &Issuer,
         times: Times,
-        (issuer_index, key_generation): (usize, u32),
+        (issuer_index, believed): (usize, Believed),
         now: i64,
     ) -> Result<Self, BadToken> {
         let names = &settings.claims;
@@ -150,7 +159,7 @@ impl VerifiedToken {
             device_id: device_id.map(Into::into),
             kind: Arc::new(kind),
             times,
-            key_generation,
+            believed,
             issuer_index,
         })
     }
@@ -192,10 +201,9 @@ impl VerifiedToken {
         self.issuer_index
     }
 
-    /// Generation of the issuer's keys that verified it.
-    #[must_use]
-    pub const fn key_generation(&self) -> u32 {
-        self.key_generation
+    /// Why it is believed.
+    pub(super) const fn believed(&self) -> Believed {
+        self.believed
     }
 
     /// Whether the client that it was issued to follows Microsoft's claims challenges.

@@ -11,11 +11,13 @@ use portcullis_config::settings::Issuer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::claims::audiences;
 use super::jwk::{NoKey, algorithm_named};
 use super::keys::KeyStore;
+use super::session_claims::SessionClaims;
 use super::strict::StrictObject;
 use super::times::{NumericDate, Times};
-use super::verified::VerifiedToken;
+use super::verified::{Believed, VerifiedToken};
 use crate::refusal::{BadToken, Refusal};
 
 /// The longest token, in bytes.
@@ -58,9 +60,26 @@ pub struct Verifier {
 
 /// A configured issuer with its keys and what its tokens must hold.
 #[derive(Debug)]
-struct TrustedIssuer {
-    settings: Issuer,
+pub(super) struct TrustedIssuer {
+    pub(super) settings: Issuer,
     store: Arc<KeyStore>,
+}
+
+/// A token whose signature was verified, and nothing else but its issuer and its kind.
+pub(super) struct Signed<'v> {
+    /// Position of the issuer.
+    pub(super) index: usize,
+    /// Generation of the keys.
+    generation: u32,
+    pub(super) known: &'v TrustedIssuer,
+    pub(super) algorithm: Algorithm,
+    pub(super) claims: Map<String, Value>,
+}
+
+/// The times of a token, and when it was issued.
+pub(super) struct Dated {
+    pub(super) times: Times,
+    pub(super) issued_at: Option<i64>,
 }
 
 /// The members of the JOSE header that are used (RFC 7515, section 4.1).
@@ -96,10 +115,52 @@ impl Verifier {
     /// [`TokenProblem::Bad`] when the token is not valid, and
     /// [`TokenProblem::KeysUnavailable`] when its issuer's keys were not fetched yet or are too old.
     pub fn verify(&self, token: &str, accepted: &[usize], now: i64) -> Result<VerifiedToken, TokenProblem> {
+        let is_accepted =
+            |known: &TrustedIssuer, kind: &str| known.settings.types.iter().any(|one| one == kind);
+        let Signed { index, generation, known, claims, .. } = self.read_signed(token, is_accepted, now)?;
+        let times = check_claims(&claims, known, now)?;
+        // Checked last: earlier, it would show strangers which issuers an app accepts.
+        if !accepted.contains(&index) {
+            return Err(BadToken::Issuer.into());
+        }
+        let issuer = (index, Believed::ByKeys(generation));
+        VerifiedToken::read(&claims, &known.settings, times, issuer, now).map_err(Into::into)
+    }
+
+    /// The claims of a session as a token that was verified: an ID token was, when the session began. It is good until
+    /// `until` (Unix seconds), whatever becomes of the keys that signed it.
+    ///
+    /// # Errors
+    /// [`BadToken::Issuer`] when the configuration has no such issuer any more, and [`BadToken::Claims`] when it reads
+    /// claims that were not kept: the user has to sign in again.
+    pub fn read_session(
+        &self,
+        claims: &SessionClaims,
+        until: i64,
+        now: i64,
+    ) -> Result<VerifiedToken, TokenProblem> {
+        let (index, known) = self.issuer_named(&claims.issuer).ok_or(BadToken::Issuer)?;
+        if !claims.are_of(&known.settings) {
+            return Err(BadToken::Claims.into());
+        }
+        let times = Times { expires_at: until, not_before: i64::MIN, too_old_at: i64::MAX };
+        let issuer = (index, Believed::BySession);
+        VerifiedToken::read(&claims.claims, &known.settings, times, issuer, now).map_err(Into::into)
+    }
+
+    /// Reads a token and verifies its signature: the one reading of a token. `is_accepted` judges its kind, lower case
+    /// and without `application/`; a token that states none is a `jwt`. What its claims must be is for the caller, but
+    /// that its issuer is the one whose keys it was verified with.
+    pub(super) fn read_signed(
+        &self,
+        token: &str,
+        is_accepted: impl Fn(&TrustedIssuer, &str) -> bool,
+        now: i64,
+    ) -> Result<Signed<'_>, TokenProblem> {
         let (header, payload) = split(token)?;
         let bytes = URL_SAFE_NO_PAD.decode(payload).map_err(|_| BadToken::Malformed)?;
         let (index, known) = self.issuer_of(&bytes)?;
-        let head = read_header(header, &known.settings)?;
+        let head = read_header(header, |kind| is_accepted(known, kind))?;
         let (set, generation) = known.store.usable(now).ok_or_else(|| {
             known.store.request_refresh();
             TokenProblem::KeysUnavailable
@@ -126,12 +187,10 @@ impl Verifier {
             return Err(BadToken::Signature.into());
         }
         let StrictObject(claims) = serde_json::from_slice(&bytes).map_err(|_| BadToken::Malformed)?;
-        let times = check_claims(&claims, &known.settings, now)?;
-        // Checked last: earlier, it would show strangers which issuers an app accepts.
-        if !accepted.contains(&index) {
+        if claims.get("iss").and_then(Value::as_str) != Some(known.settings.issuer.as_str()) {
             return Err(BadToken::Issuer.into());
         }
-        VerifiedToken::read(&claims, &known.settings, times, (index, generation), now).map_err(Into::into)
+        Ok(Signed { index, generation, known, algorithm: head.algorithm, claims })
     }
 
     /// Distinguishes this verifier from any other of this process: positions of issuers and
@@ -148,6 +207,11 @@ impl Verifier {
     /// The clock difference forgiven to the issuer at this position, in seconds.
     pub(super) fn leeway(&self, issuer: usize) -> i64 {
         self.issuers.get(issuer).map_or(0, |known| leeway(&known.settings))
+    }
+
+    /// The issuer of this name, and its position.
+    pub(super) fn issuer_named(&self, name: &str) -> Option<(usize, &TrustedIssuer)> {
+        self.issuers.iter().enumerate().find(|(_, known)| known.settings.name == name)
     }
 
     fn issuer_of(&self, payload: &[u8]) -> Result<(usize, &TrustedIssuer), BadToken> {
@@ -189,7 +253,7 @@ fn split(token: &str) -> Result<(&str, &str), BadToken> {
 
 /// Reads the header. `jku`, `jwk`, `x5u` and `x5c` are not looked at: keys come from the
 /// configured source alone.
-fn read_header(header: &str, settings: &Issuer) -> Result<JoseHeader, BadToken> {
+fn read_header(header: &str, is_accepted: impl Fn(&str) -> bool) -> Result<JoseHeader, BadToken> {
     let bytes = URL_SAFE_NO_PAD.decode(header).map_err(|_| BadToken::Malformed)?;
     let StrictObject(members) = serde_json::from_slice(&bytes).map_err(|_| BadToken::Malformed)?;
     // Nothing that may be critical is understood here (RFC 7515, section 4.1.11), `b64` least of
@@ -204,11 +268,7 @@ fn read_header(header: &str, settings: &Issuer) -> Result<JoseHeader, BadToken> 
     };
     // RFC 7515, section 4.1.9: the prefix is usually omitted.
     let short = kind.strip_prefix("application/").unwrap_or(&kind);
-    let accepted = |kind: &str| settings.types.iter().any(|accepted| accepted == kind);
-    if members.contains_key("typ") && !accepted(&kind) && !accepted(short) {
-        return Err(BadToken::Header);
-    }
-    if !members.contains_key("typ") && !accepted("jwt") {
+    if !is_accepted(&kind) && !is_accepted(short) {
         return Err(BadToken::Header);
     }
     let algorithm =
@@ -221,52 +281,68 @@ fn read_header(header: &str, settings: &Issuer) -> Result<JoseHeader, BadToken> 
     Ok(JoseHeader { algorithm, kid })
 }
 
-/// Checks types, ranges, audience and times. Times are rounded to the stricter side.
-fn check_claims(claims: &Map<String, Value>, settings: &Issuer, now: i64) -> Result<Times, BadToken> {
-    if claims.get("iss").and_then(Value::as_str) != Some(settings.issuer.as_str()) {
-        return Err(BadToken::Issuer);
-    }
+/// Checks types, ranges, audience and times.
+fn check_claims(claims: &Map<String, Value>, known: &TrustedIssuer, now: i64) -> Result<Times, BadToken> {
+    let settings = &known.settings;
     let mine = |audience: &str| settings.audiences.iter().any(|accepted| accepted == audience);
-    let meant = match claims.get("aud") {
-        Some(Value::String(audience)) => mine(audience),
-        Some(Value::Array(audiences)) => {
-            let texts: Option<Vec<&str>> = audiences.iter().map(Value::as_str).collect();
-            texts.ok_or(BadToken::Claims)?.into_iter().any(mine)
-        }
-        _ => return Err(BadToken::Claims),
-    };
-    if !meant {
+    if !audiences(claims)?.into_iter().any(mine) {
         return Err(BadToken::Audience);
     }
     let is_text = claims.get("sub").map(Value::is_string);
     if is_text == Some(false) || (is_text.is_none() && settings.claims.user_id == "sub") {
         return Err(BadToken::Claims);
     }
-    let leeway = leeway(settings);
-    let expires_at = time(claims, "exp")?.ok_or(BadToken::Claims)?.down;
-    if now >= expires_at.saturating_add(leeway) {
-        return Err(BadToken::Expired);
-    }
-    let not_before = time(claims, "nbf")?.map_or(i64::MIN, |at| at.up);
-    if not_before > now.saturating_add(leeway) {
-        return Err(BadToken::NotYetValid);
-    }
-    let issued_at = time(claims, "iat")?;
-    if issued_at.is_some_and(|at| at.up > now.saturating_add(leeway)) {
-        return Err(BadToken::NotYetValid);
-    }
-    let too_old_at = match settings.max_age {
-        None => i64::MAX,
-        Some(max_age) => {
-            let issued_at = issued_at.ok_or(BadToken::Claims)?;
-            let span = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
-            issued_at.down.saturating_add(span)
+    Ok(known.times(claims, now)?.times)
+}
+
+impl TrustedIssuer {
+    /// The times of a token that is valid now. They are rounded to the stricter side.
+    pub(super) fn times(&self, claims: &Map<String, Value>, now: i64) -> Result<Dated, BadToken> {
+        let leeway = leeway(&self.settings);
+        let expires_at = time(claims, "exp")?.ok_or(BadToken::Claims)?.down;
+        if now >= expires_at.saturating_add(leeway) {
+            return Err(BadToken::Expired);
         }
-    };
-    if now >= too_old_at.saturating_add(leeway) {
-        return Err(BadToken::Expired);
+        let not_before = time(claims, "nbf")?.map_or(i64::MIN, |at| at.up);
+        if not_before > now.saturating_add(leeway) {
+            return Err(BadToken::NotYetValid);
+        }
+        let issued_at = time(claims, "iat")?;
+        if issued_at.is_some_and(|at| at.up > now.saturating_add(leeway)) {
+            return Err(BadToken::NotYetValid);
+        }
+        let too_old_at = match self.settings.max_age {
+            None => i64::MAX,
+            Some(max_age) => {
+                let issued_at = issued_at.ok_or(BadToken::Claims)?;
+                let span = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+                issued_at.down.saturating_add(span)
+            }
+        };
+        if now >= too_old_at.saturating_add(leeway) {
+            return Err(BadToken::Expired);
+        }
+        let times = Times { expires_at, not_before, too_old_at };
+        Ok(Dated { times, issued_at: issued_at.map(|at| at.down) })
     }
-    Ok(Times { expires_at, not_before, too_old_at })
+
+    /// When a logout token was issued and when it is over, if it is valid now: `exp`, which early providers leave out,
+    /// or `life_secs` from `iat`, whichever comes first.
+    pub(super) fn times_of_logout(
+        &self,
+        claims: &Map<String, Value>,
+        life_secs: i64,
+        now: i64,
+    ) -> Result<(i64, i64), BadToken> {
+        let leeway = leeway(&self.settings);
+        let issued_at = time(claims, "iat")?.ok_or(BadToken::Claims)?;
+        if issued_at.up > now.saturating_add(leeway) {
+            return Err(BadToken::NotYetValid);
+        }
+        let latest = issued_at.down.saturating_add(life_secs);
+        let expires_at = time(claims, "exp")?.map_or(latest, |at| at.down.min(latest)).saturating_add(leeway);
+        if now >= expires_at { Err(BadToken::Expired) } else { Ok((issued_at.down, expires_at)) }
+    }
 }
 
 /// A time claim, or nothing where it is absent.

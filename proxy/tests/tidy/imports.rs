@@ -55,6 +55,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/failure", &[]),
     ("proxy/process_log", &[]),
     ("proxy/refusal", &[]),
+    ("proxy/seal", &[]),
     ("proxy/tls", &["clock", "refusal"]),
     ("proxy/decision_record", &["refusal"]),
     ("proxy/admit", &["refusal"]),
@@ -63,10 +64,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/context", &["admit", "token"]),
     ("proxy/upstream", &["admit", "failure", "token"]),
     ("proxy/limit", &[]),
+    ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "refusal"]),
+<<<<<<< HEAD
     ("proxy/pages", &["clock", "denial", "refusal"]),
+=======
+    ("proxy/own", &["admit", "denial", "session"]),
+>>>>>>> 50b289f (seal, session, token, own: the types of signing in)
     ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
-    ("proxy/session", &["clock", "failure"]),
     ("proxy/preflight", &["record"]),
     (
         "proxy/state",

@@ -1,0 +1,247 @@
+//! Requests that Portcullis answers itself: its own paths, and navigations that need a sign-in first.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use http::Method;
+use portcullis_policy::signals::{AppIndex, RequestId};
+
+use crate::admit::Site;
+use crate::denial::RequestHints;
+use crate::session::{DemandDigest, Session};
+
+/// The largest body of a request to one of our own paths, in bytes.
+pub const OWN_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What is to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// A path of ours, on a host that has it.
+    Path(OwnPath),
+    /// A navigation to an app that needs a sign-in first.
+    SignIn {
+        /// The app.
+        app: AppIndex,
+        /// What the sign-in has to bring.
+        demand: Demand,
+        /// Why.
+        cause: SignInCause,
+    },
+}
+
+/// A path of ours. Each has its own methods; see [`OwnPath::takes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnPath {
+    /// `sign-in`: begins a sign-in.
+    SignIn,
+    /// `callback/PROVIDER`: where the provider at this position sends the browser back to.
+    Callback(usize),
+    /// `hand-over`: where the sign-in host sends the browser back to.
+    HandOver,
+    /// `sign-out`: asks, and with POST ends the session.
+    SignOut,
+    /// `signed-out`: where a sign-out ends.
+    SignedOut,
+    /// `logout/backchannel/PROVIDER`: a provider at this position says that a session ended.
+    BackChannelLogout(usize),
+    /// `logout/frontchannel/PROVIDER`: the same through the browser.
+    FrontChannelLogout(usize),
+    /// `me`: what is known of the user.
+    Me,
+    /// `keys`: the keys that sign assertions to apps.
+    Keys,
+}
+
+/// Why a navigation needs a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInCause {
+    /// The browser has no session of this host.
+    NoSession,
+    /// It has one that is over.
+    Expired,
+    /// Policies ask for more than the session's sign-in brought.
+    StepUp,
+}
+
+/// What a sign-in has to bring (OpenID Connect Core 1.0, section 3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// How long ago the user may have signed in, in seconds.
+    pub max_age_secs: Option<u64>,
+    /// `acr` values of which one is enough, the preferred one first.
+    pub acr_values: Vec<String>,
+    /// Authentication contexts of which one is enough, the preferred one first.
+    pub contexts: Vec<String>,
+    /// What the provider is to ask the user.
+    pub prompt: Option<Prompt>,
+}
+
+/// What a provider is to ask the user, whatever it remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// To sign in again.
+    Login,
+    /// Which account to use.
+    SelectAccount,
+}
+
+impl Demand {
+    /// Whether it asks for nothing but somebody.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What distinguishes it from others.
+    #[must_use]
+    pub fn digest(&self) -> DemandDigest {
+        let mut context = Context::new(&SHA256);
+        let mut text = |text: &str| {
+            context.update(&text.len().to_le_bytes());
+            context.update(text.as_bytes());
+        };
+        text(&self.max_age_secs.map(|secs| secs.to_string()).unwrap_or_default());
+        text(&self.acr_values.len().to_string());
+        self.acr_values.iter().chain(&self.contexts).for_each(|value| text(value));
+        text(match self.prompt {
+            None => "",
+            Some(Prompt::Login) => "login",
+            Some(Prompt::SelectAccount) => "select_account",
+        });
+        DemandDigest(context.finish().as_ref().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// What a browser is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Navigation {
+    /// A person opens a page in a window or tab (GET).
+    Page,
+    /// A person sends a form, whose answer would be the page.
+    Form,
+    /// Anything else: a script, a part of a page, a frame, a program.
+    None,
+}
+
+/// A request of ours to answer. It owns what it needs: what answers it may wait.
+#[derive(Clone, Debug)]
+pub struct OwnRequest {
+    /// What is asked.
+    pub what: Own,
+    /// The app, if the host has one alone, or the path of the request is an app's.
+    pub app: Option<AppIndex>,
+    /// The host, lower case, without port.
+    pub host: String,
+    /// Scheme and port under which the client asked.
+    pub site: Site,
+    /// The method.
+    pub method: Method,
+    /// Path and query, as received.
+    pub target: String,
+    /// The cookies that are ours, as received: name and value, in their order. A name may come twice.
+    pub cookies: Vec<(String, String)>,
+    /// The client's address; `None` when the trusted proxies do not know it.
+    pub client: Option<IpAddr>,
+    /// `Origin`, if it was sent once and is text.
+    pub origin: Option<String>,
+    /// `Content-Type`, the same.
+    pub content_type: Option<String>,
+    /// What the browser is doing.
+    pub navigation: Navigation,
+    /// What the answer's form depends on.
+    pub hints: OwnHints,
+    /// The session of the host, if there is a good one.
+    pub session: Option<Arc<Session>>,
+    /// The request's id.
+    pub request_id: RequestId,
+    /// Unix milliseconds.
+    pub now_unix_ms: i64,
+}
+
+impl OwnRequest {
+    /// The time of the request, in Unix seconds.
+    #[must_use]
+    pub const fn now(&self) -> i64 {
+        self.now_unix_ms.div_euclid(1_000)
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
+    }
+
+    /// What follows the path.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The values of a cookie of ours.
+    pub fn cookies_named<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r str> {
+        self.cookies.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What the answer's form depends on.
+    #[must_use]
+    pub fn hints(&self) -> RequestHints<'_> {
+        let hints = &self.hints;
+        RequestHints {
+            method: self.method.as_str(),
+            is_upgrade: hints.is_upgrade,
+            accept: hints.accept.as_deref(),
+            query: self.query(),
+            accept_language: hints.accept_language.as_deref(),
+            sec_fetch_mode: hints.sec_fetch_mode.as_deref(),
+            sec_fetch_dest: hints.sec_fetch_dest.as_deref(),
+            x_requested_with: hints.x_requested_with.as_deref(),
+            hx_request: hints.hx_request,
+            content_type: self.content_type.as_deref(),
+            user_agent: hints.user_agent.as_deref().map(str::as_bytes),
+            had_bearer: hints.had_bearer,
+        }
+    }
+}
+
+/// [`RequestHints`] that are kept.
+#[derive(Clone, Debug, Default)]
+pub struct OwnHints {
+    /// `Accept`
+    pub accept: Option<String>,
+    /// `Accept-Language`
+    pub accept_language: Option<String>,
+    /// `Sec-Fetch-Mode`
+    pub sec_fetch_mode: Option<String>,
+    /// `Sec-Fetch-Dest`
+    pub sec_fetch_dest: Option<String>,
+    /// `X-Requested-With`
+    pub x_requested_with: Option<String>,
+    /// Whether there is an `HX-Request`.
+    pub hx_request: bool,
+    /// `User-Agent`
+    pub user_agent: Option<String>,
+    /// Whether an upgrade is asked for.
+    pub is_upgrade: bool,
+    /// Whether there is an `Authorization`.
+    pub had_bearer: bool,
+}
+
+impl OwnHints {
+    /// Keeps these.
+    #[must_use]
+    pub fn of(hints: &RequestHints<'_>) -> Self {
+        let kept = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            accept: kept(hints.accept),
+            accept_language: kept(hints.accept_language),
+            sec_fetch_mode: kept(hints.sec_fetch_mode),
+            sec_fetch_dest: kept(hints.sec_fetch_dest),
+            x_requested_with: kept(hints.x_requested_with),
+            hx_request: hints.hx_request,
+            user_agent: hints.user_agent.map(|agent| String::from_utf8_lossy(agent).into_owned()),
+            is_upgrade: hints.is_upgrade,
+            had_bearer: hints.had_bearer,
+        }
+    }
+}
