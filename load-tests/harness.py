@@ -20,6 +20,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
+sys.path.append(str(ROOT / "proxy" / "tests"))
+from frame import free_port  # noqa: E402,F401
 # What `cargo build --release` makes, of Portcullis and of the bare pingoras beside it.
 BIN = ROOT / "target" / "release"
 SERVER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
@@ -27,12 +29,6 @@ SERVER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 
 def say(text):
     print(text, flush=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for_port(port, process, seconds=30):

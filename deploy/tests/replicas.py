@@ -69,7 +69,7 @@ def balanced(stage, name, replicas, public):
         config.write_text(text)
         command = ["haproxy", "-db", "-f", str(config)]
     process = stage.start(command)
-    wait_for(name, lambda: Client(public).ask(stage.headers()) == 200)
+    wait_for(name, lambda: Client(public).ask(stage.headers()) == 200, process=process)
     return process
 
 

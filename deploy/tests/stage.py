@@ -97,7 +97,7 @@ class Stage(Frame):
 
     def portcullis(self, config, admin):
         process = self.start([self.binary, "run", "--config", str(config)])
-        wait_for("Portcullis to be ready", lambda: is_healthy(self.binary, admin))
+        wait_for("Portcullis to be ready", lambda: is_healthy(self.binary, admin), process=process)
         return process
 
     def headers(self, token="allowed", address=OFFICE):

@@ -34,7 +34,7 @@ def process_one(stage):
     config = stage.configuration(stage.folder / "one", listen, admin)
     for name in ("SIGTERM", "SIGINT"):
         outer = stage.start(["unshare", "--pid", "--fork", "--kill-child", stage.binary, "run", "--config", str(config)])
-        wait_for("Portcullis as process 1", lambda: is_healthy(stage.binary, admin))
+        wait_for("Portcullis as process 1", lambda: is_healthy(stage.binary, admin), process=outer)
         inner = child(outer)
         status = pathlib.Path(f"/proc/{inner}/status").read_text()
         assert next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1] == "1", status
@@ -55,7 +55,7 @@ def by_systemd(stage):
         script = 'exec 3<&"$1"; shift; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
         process = stage.start(["bash", "-c", script, "bash", str(held.fileno()), stage.binary, "run", "--config", str(config)],
                               pass_fds=[held.fileno()])
-        wait_for("Portcullis with systemd's socket", lambda: is_healthy(stage.binary, admin))
+        wait_for("Portcullis with systemd's socket", lambda: is_healthy(stage.binary, admin), process=process)
         return process
 
     first = activated()

@@ -52,7 +52,7 @@ def main():
         bus.bind(str(stage.folder / "notify"))
         traced = stage.start(["strace", "-f", "-qq", "-o", str(trace), stage.binary, "run", "--config", str(config)],
                              env={**os.environ, "NOTIFY_SOCKET": str(stage.folder / "notify"), "WATCHDOG_USEC": "30000000"})
-        wait_for("Portcullis to be ready", lambda: is_healthy(stage.binary, admin))
+        wait_for("Portcullis to be ready", lambda: is_healthy(stage.binary, admin), process=traced)
         client = Client(listen)
         seen = [client.ask(stage.headers()), client.ask(stage.headers(address=ABROAD)), client.ask({"Host": "unknown.test"})]
         assert seen == [200, 403, 401], seen

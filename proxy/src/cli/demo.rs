@@ -29,19 +29,18 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// An address that is free now: port 0 in a configuration file would listen on another port at each start.
-fn free(address: SocketAddr, flag: &str) -> Result<SocketAddr, Failure> {
-    let bound = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+/// Listens, and says where: the configuration names the port that the system gave for port 0. The socket is kept, for
+/// whoever releases a port and binds it again may find it taken.
+fn listen(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = server::bind(address).and_then(|socket| socket.local_addr().map(|bound| (socket, bound)));
     bound.map_err(|problem| format!("cannot listen on {address}: {problem}; name another with {flag}").into())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let process = Process::begin()?;
-    let (demo, _folder) = Demo::prepare(Options {
-        proxy: free(arguments.listen, "--listen")?,
-        admin: free(arguments.admin_listen, "--admin-listen")?,
-        folder: arguments.dir.clone(),
-    })?;
+    let (front, proxy) = listen(arguments.listen, "--listen")?;
+    let (back, admin) = listen(arguments.admin_listen, "--admin-listen")?;
+    let (demo, _folder) = Demo::prepare(Options { proxy, admin, folder: arguments.dir.clone() })?;
     let demo = Arc::new(demo);
     let state = State::start(&demo.config())?;
     terminal::print(&if arguments.json { demo.json() } else { demo.text() });
@@ -49,6 +48,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let demo = Arc::clone(&demo);
         Box::pin(async move { demo.run(shutdown).await })
     });
-    let start = Start { upgrade: false, companion: Some(companion) };
+    let start = Start { upgrade: false, sockets: vec![front, back], companion: Some(companion) };
     Ok(super::run::status(server::serve(process, state, start)?))
 }

@@ -35,5 +35,9 @@ pub(super) fn status(end: End) -> ExitCode {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let process = Process::begin()?;
     let state = State::start(&arguments.config)?;
-    Ok(status(server::serve(process, state, Start { upgrade: arguments.upgrade, companion: None })?))
+    Ok(status(server::serve(
+        process,
+        state,
+        Start { upgrade: arguments.upgrade, sockets: Vec::new(), companion: None },
+    )?))
 }

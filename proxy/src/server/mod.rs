@@ -15,6 +15,7 @@ mod signals;
 mod sockets;
 mod spawn;
 
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -26,11 +27,12 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_config::settings::Server;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub use error::{End, ServeError};
 pub use process::{Process, prepare_process};
+pub(crate) use sockets::bind;
 
 use self::drain::{Cause, Open, drain};
 use self::handover::{Given, Predecessor, Taken, UpgradeSocket, wait_for_successor};
@@ -58,6 +60,8 @@ const NAMES_TIME: Duration = Duration::from_secs(5);
 pub struct Start {
     /// Take the sockets over from the process that serves now.
     pub upgrade: bool,
+    /// Sockets that listen already at addresses of the configuration; what is missing is bound.
+    pub sockets: Vec<TcpListener>,
     /// What else lives and ends with the proxy.
     pub companion: Option<Companion>,
 }
@@ -83,7 +87,7 @@ struct Prepared {
 /// # Errors
 /// When an address or a file is no good, or there is nobody to take over from. Nothing has changed then.
 pub fn serve(process: Process, state: &'static State, start: Start) -> Result<End, ServeError> {
-    let Process { program, runtime, mut signals, inherited } = process;
+    let Process { program, runtime, mut signals, mut inherited } = process;
     let snapshot = state.snapshot();
     if let Some(problem) = preflight::problems(&snapshot.config).into_iter().next() {
         return Err(ServeError::Impossible(problem.what));
@@ -97,9 +101,13 @@ pub fn serve(process: Process, state: &'static State, start: Start) -> Result<En
     let begin = Begin { state, status, settings: &settings, runtimes: &runtimes, ending };
     // A program that has a companion cannot be started a second time.
     let program = program.filter(|_| start.companion.is_none());
+    let Start { upgrade, sockets, companion } = start;
+    for socket in sockets {
+        inherited.add(socket.into())?;
+    }
     let ended = runtime.block_on(async {
         let prepared = tokio::select! {
-            prepared = begin.prepare(inherited, start) => prepared?,
+            prepared = begin.prepare(inherited, upgrade, companion) => prepared?,
             () = asked_to_stop(&mut signals) => return Ok(End::Finished),
         };
         live(prepared, &begin, &mut signals, program.as_ref()).await
@@ -125,14 +133,19 @@ struct Begin<'s> {
 
 impl Begin<'_> {
     /// Does everything that can fail.
-    async fn prepare(&self, inherited: Inherited, start: Start) -> Result<Prepared, ServeError> {
+    async fn prepare(
+        &self,
+        inherited: Inherited,
+        upgrade: bool,
+        companion: Option<Companion>,
+    ) -> Result<Prepared, ServeError> {
         let user_folder = preflight::user_folder();
         let pid_file = preflight::runtime_file(&self.settings.pid_file, user_folder.as_deref());
         let upgrade_socket = preflight::upgrade_socket(&self.settings.upgrade_socket, user_folder.as_deref());
         let pid_file = pid_file.as_deref().map(prepare_pid_file).transpose()?;
         let (reloads, requests) = mpsc::channel(1);
         self.runtimes.beside().spawn(Background::new(self.state).run(requests, self.ending.clone()));
-        let (mut inherited, predecessor, upgrade_socket) = if start.upgrade {
+        let (mut inherited, predecessor, upgrade_socket) = if upgrade {
             let place = upgrade_socket.ok_or_else(|| {
                 ServeError::Predecessor("this user has no folder with an upgrade socket".to_owned())
             })?;
@@ -163,19 +176,20 @@ impl Begin<'_> {
             _ => {}
         }
         let given = Given { generation: self.status.generation(), sockets: duplicates(&sockets, &admin)? };
-        let companion = start.companion;
         Ok(Prepared { pid_file, upgrade_socket, given, predecessor, sockets, admin, companion, reloads })
     }
 
-    /// Serves. The sender turns true when somebody else answers at the admin listener.
+    /// Serves. The sender turns true when somebody else is to answer at the admin listener; the task ends when it accepts
+    /// nothing any more.
     fn open(
         &self,
         sockets: Vec<TcpListener>,
         admin: TcpListener,
         companion: Option<Companion>,
-    ) -> (Open, watch::Sender<bool>) {
+    ) -> (Open, watch::Sender<bool>, JoinHandle<io::Result<()>>) {
         let (admin_end, admin_ending) = watch::channel(false);
-        self.runtimes.admin().spawn(admin::serve(admin, Admin::new(self.state, self.status), admin_ending));
+        let answering = admin::serve(admin, Admin::new(self.state, self.status), admin_ending);
+        let admin_ended = self.runtimes.admin().spawn(answering);
         if let Some(companion) = companion {
             self.runtimes.beside().spawn(companion(self.ending.clone()));
         }
@@ -193,7 +207,7 @@ impl Begin<'_> {
             tracing::info!(address = %listener.address, tls, "listening");
         }
         tracing::info!(address = %self.settings.admin, "the admin listener answers");
-        (Open { seats, drain, accepting }, admin_end)
+        (Open { seats, drain, accepting }, admin_end, admin_ended)
     }
 
     /// Asks for the sockets once this process can do what the other one can.
@@ -303,7 +317,7 @@ async fn live(
             status.predecessor_is(NeighbourState::Ended, None);
         });
     }
-    let (mut open, admin_end) = begin.open(sockets, admin, companion);
+    let (mut open, admin_end, admin_ended) = begin.open(sockets, admin, companion);
     if let Some(pid_file) = &mut pid_file
         && let Err(problem) = pid_file.publish()
     {
@@ -336,8 +350,11 @@ async fn live(
                 alive.abort();
             }
             notify::successor(successor.pid);
-            successor.handed().await;
+            // Nobody answers at the admin listener for the moment between: the kernel holds connections. Whoever has seen
+            // the successor answer there must not find this process again.
             admin_end.send_replace(true);
+            let _ = admin_ended.await;
+            successor.handed().await;
         }
         Cause::Asked => {
             notify::stopping("leaving");

@@ -81,7 +81,10 @@ impl Inherited {
 }
 
 /// A socket that listens on this address.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+///
+/// # Errors
+/// When the system refuses, as when somebody else listens there.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of a process that has just ended do not hold the address.
     socket.set_reuse_address(true)?;

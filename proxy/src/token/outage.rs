@@ -62,9 +62,10 @@ async fn busily_until(mut holds: impl FnMut() -> bool) {
 #[tokio::test]
 async fn an_issuer_that_is_unreachable_at_first_recovers_by_itself() {
     install();
-    let probe = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = probe.local_addr().unwrap();
-    drop(probe);
+    // Bound, and nobody listens there until it is told to.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let settings = issuer("main", ISSUER, KeySource::Url(format!("http://{address}/keys")));
     let store = Arc::new(KeyStore::new(&settings));
     let verifier = Verifier::new(&[settings], vec![Arc::clone(&store)]);
@@ -75,7 +76,7 @@ async fn an_issuer_that_is_unreachable_at_first_recovers_by_itself() {
     assert_eq!(store.last_error(), Some(FetchError::Unreachable(NetworkFailure::Refused)));
 
     let before = now();
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = socket.listen(16).unwrap();
     tokio::spawn(answer(listener, "200 OK", set(&[RSA.jwk("rsa")]).body));
     until(|| store.keys() == 1).await;
     assert!(verifier.verify(&token(|_| {}), &[0], now()).is_ok());

@@ -333,7 +333,7 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     let setup = Setup::new();
     let discovery = format!("discovery = \"http://{address}{DISCOVERY}\"");
     setup.change("file = \"keys.json\"", &discovery);
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = crate::free::free_address();
     setup.change("http://127.0.0.1:9", &format!("http://{closed}\", \"http://{address}"));
 
     assert_eq!(setup.diagnostics(&[]), (true, Vec::new()), "offline");

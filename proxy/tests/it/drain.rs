@@ -195,7 +195,7 @@ fn websocket(service: &Service) -> TcpStream {
 #[test]
 fn a_websocket_that_is_judged_anew_and_refused_is_closed_with_1008() {
     let service = Service::new(LONG);
-    let process = service.start();
+    let mut process = service.start();
     let mut websocket = websocket(&service);
     let allowed = service.configuration("", LONG);
     std::fs::write(service.file("portcullis.toml"), allowed.replace("\"allow\"", "\"deny\"")).unwrap();

@@ -1,7 +1,7 @@
 //! The guide to Entra ID, step by step, with the blocks of the guide and tokens of the shape that it shows.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::free::free_address;
 use crate::keys;
 use crate::origin::Origin;
 use crate::wire::{Answer, exchange};
@@ -79,47 +80,38 @@ impl Guided {
         let discovery = format!(
             "{{ discovery = \"https://login.microsoftonline.com/{TENANT}/v2.0/.well-known/openid-configuration\" }}"
         );
-        for _ in 0..5 {
-            let taken =
-                [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
-            let [address, admin] =
-                taken.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
-            let main = write(
-                folder.path(),
-                &[
-                    ("127.0.0.1:8080", address.clone()),
-                    ("127.0.0.1:9090", admin.clone()),
-                    ("http://127.0.0.1:3000", format!("http://{}", origin.address)),
-                    // The test's own keys are of elliptic curves, which Entra's are not.
-                    (&discovery, "{ file = \"keys.json\" }\nalgorithms = [\"ES256\"]".to_owned()),
-                    ("[server]\n", "[server]\npid-file = \"pid\"\nupgrade-socket = \"up.sock\"\n".to_owned()),
-                ],
-            );
-            drop(taken);
-            let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-                .args(["run", "--config"])
-                .arg(main)
-                .stdout(Stdio::null())
-                .stderr(fs::File::create(folder.path().join("stderr.log")).unwrap())
-                .spawn()
-                .unwrap();
-            let started = Instant::now();
-            let is_up = |admin: &str| {
-                let head = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-                TcpStream::connect(admin).is_ok() && exchange(admin, head.as_bytes()).status == 200
-            };
-            while child.try_wait().unwrap().is_none() {
-                if is_up(&admin) {
-                    return Self { child, address, origin, folder };
-                }
-                assert!(started.elapsed() < Duration::from_secs(60), "it does not become ready");
-                std::thread::sleep(Duration::from_millis(20));
+        let [address, admin] = [(); 2].map(|()| free_address().to_string());
+        let main = write(
+            folder.path(),
+            &[
+                ("127.0.0.1:8080", address.clone()),
+                ("127.0.0.1:9090", admin.clone()),
+                ("http://127.0.0.1:3000", format!("http://{}", origin.address)),
+                // The test's own keys are of elliptic curves, which Entra's are not.
+                (&discovery, "{ file = \"keys.json\" }\nalgorithms = [\"ES256\"]".to_owned()),
+                ("[server]\n", "[server]\npid-file = \"pid\"\nupgrade-socket = \"up.sock\"\n".to_owned()),
+            ],
+        );
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "--config"])
+            .arg(main)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("stderr.log")).unwrap())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        let is_up = |admin: &str| {
+            let head = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+            TcpStream::connect(admin).is_ok() && exchange(admin, head.as_bytes()).status == 200
+        };
+        while child.try_wait().unwrap().is_none() {
+            if is_up(&admin) {
+                return Self { child, address, origin, folder };
             }
-            let said = fs::read_to_string(folder.path().join("stderr.log")).unwrap();
-            // Another process took one of the ports in between.
-            assert!(said.contains("cannot listen on"), "{said}");
+            assert!(started.elapsed() < Duration::from_secs(60), "it does not become ready");
+            std::thread::sleep(Duration::from_millis(20));
         }
-        unreachable!("no free ports");
+        panic!("it ended: {}", fs::read_to_string(folder.path().join("stderr.log")).unwrap());
     }
 
     /// A request with a token of the guide's shape, changed.

@@ -16,6 +16,7 @@ mod demo;
 mod denial;
 mod drain;
 mod entra;
+mod free;
 mod import;
 mod readme;
 mod reload;

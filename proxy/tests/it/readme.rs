@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
+use crate::free::free_address;
 use crate::keys;
 use crate::origin::Origin;
 use crate::wire::{Answer, answer, exchange};
@@ -61,62 +62,53 @@ impl First {
         fs::write(folder.path().join("wiki.key"), made.signing_key.serialize_pem()).unwrap();
         fs::write(folder.path().join("keys.json"), keys::jwks()).unwrap();
         let origin = Origin::start();
-        for _ in 0..5 {
-            let taken =
-                [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap()];
-            let [address, admin] =
-                taken.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
-            for (name, body) in files() {
-                // Free ports, an app, keys and a log on this machine; and loopback as the balancer that reports
-                // where a client is, for a test has no other address.
-                let body = if name == "portcullis.toml" {
-                    let keys = "{ discovery = \"https://id.corp.example/.well-known/openid-configuration\" }";
-                    let body = replaced(
-                        &body,
-                        &[
-                            ("0.0.0.0:8443", address.clone()),
-                            ("127.0.0.1:9090", admin.clone()),
-                            ("http://10.0.0.5:3000", format!("http://{}", origin.address)),
-                            (keys, "{ file = \"keys.json\" }".to_owned()),
-                            ("/var/log/portcullis/decisions.ndjson", "decisions.ndjson".to_owned()),
-                            (
-                                "[server]\n",
-                                "[server]\npid-file = \"pid\"\nupgrade-socket = \"up.sock\"\n".to_owned(),
-                            ),
-                        ],
-                    );
-                    format!("{body}\n[trusted-proxies]\nnetworks = [\"127.0.0.0/8\"]\n")
-                } else {
-                    body
-                };
-                fs::write(folder.path().join(name), body).unwrap();
-            }
-            drop(taken);
-            let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-                .args(["run", "--config"])
-                .arg(folder.path().join("portcullis.toml"))
-                .stdout(Stdio::null())
-                .stderr(fs::File::create(folder.path().join("stderr.log")).unwrap())
-                .spawn()
-                .unwrap();
-            let started = Instant::now();
-            let is_up = |admin: &str| {
-                let head = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-                TcpStream::connect(admin).is_ok() && exchange(admin, head.as_bytes()).status == 200
+        let [address, admin] = [(); 2].map(|()| free_address().to_string());
+        for (name, body) in files() {
+            // Free ports, an app, keys and a log on this machine; and loopback as the balancer that reports
+            // where a client is, for a test has no other address.
+            let body = if name == "portcullis.toml" {
+                let keys = "{ discovery = \"https://id.corp.example/.well-known/openid-configuration\" }";
+                let body = replaced(
+                    &body,
+                    &[
+                        ("0.0.0.0:8443", address.clone()),
+                        ("127.0.0.1:9090", admin.clone()),
+                        ("http://10.0.0.5:3000", format!("http://{}", origin.address)),
+                        (keys, "{ file = \"keys.json\" }".to_owned()),
+                        ("/var/log/portcullis/decisions.ndjson", "decisions.ndjson".to_owned()),
+                        (
+                            "[server]\n",
+                            "[server]\npid-file = \"pid\"\nupgrade-socket = \"up.sock\"\n".to_owned(),
+                        ),
+                    ],
+                );
+                format!("{body}\n[trusted-proxies]\nnetworks = [\"127.0.0.0/8\"]\n")
+            } else {
+                body
             };
-            while child.try_wait().unwrap().is_none() {
-                if is_up(&admin) {
-                    let certificate = made.cert.der().clone();
-                    return Self { child, address, admin, certificate, origin, folder };
-                }
-                assert!(started.elapsed() < Duration::from_secs(60), "it does not become ready");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            let said = fs::read_to_string(folder.path().join("stderr.log")).unwrap();
-            // Another process took one of the ports in between.
-            assert!(said.contains("cannot listen on"), "{said}");
+            fs::write(folder.path().join(name), body).unwrap();
         }
-        unreachable!("no free ports");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "--config"])
+            .arg(folder.path().join("portcullis.toml"))
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("stderr.log")).unwrap())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        let is_up = |admin: &str| {
+            let head = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+            TcpStream::connect(admin).is_ok() && exchange(admin, head.as_bytes()).status == 200
+        };
+        while child.try_wait().unwrap().is_none() {
+            if is_up(&admin) {
+                let certificate = made.cert.der().clone();
+                return Self { child, address, admin, certificate, origin, folder };
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "it does not become ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it ended: {}", fs::read_to_string(folder.path().join("stderr.log")).unwrap());
     }
 
     /// A request from an address, over TLS, with a token of these claims or none.

@@ -104,8 +104,7 @@ fn sigint_ends_the_process_at_once_however_many_threads_it_has() {
     let running = Running::start();
     let text = fs::read_to_string(running.file("portcullis.toml")).unwrap();
     for round in 0..12 {
-        let [proxy, admin] = [0; 2]
-            .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string());
+        let [proxy, admin] = [(); 2].map(|()| crate::free::free_address().to_string());
         let text = text
             .replace(&running.proxy, &proxy)
             .replace(&running.admin, &admin)
@@ -121,7 +120,9 @@ fn sigint_ends_the_process_at_once_however_many_threads_it_has() {
             .spawn()
             .unwrap();
         let mut second = Ended(second);
-        running.wait_for("the second process to listen", |_| std::net::TcpStream::connect(&proxy).is_ok());
+        running.wait_with(&mut second.0, "the second process to listen", |_| {
+            std::net::TcpStream::connect(&proxy).is_ok()
+        });
         let sent = std::process::Command::new("kill").args(["-INT", &second.0.id().to_string()]).status();
         assert!(sent.unwrap().success());
         let started = std::time::Instant::now();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::wire::{Answer, exchange};
 
 /// A demo that runs until dropped.
 pub(crate) struct Running {
-    child: Child,
+    child: Mutex<Child>,
     pub(crate) proxy: String,
     pub(crate) admin: String,
     pub(crate) app_host: String,
@@ -54,7 +55,7 @@ impl Running {
             requests.insert(name, headers.collect());
         }
         let running = Self {
-            child,
+            child: Mutex::new(child),
             proxy: address(word("proxy")),
             admin: address(word("admin")),
             app_host: word("app_host"),
@@ -70,10 +71,30 @@ impl Running {
         running
     }
 
-    /// Looks until `holds`, or fails after a generous time.
+    /// Looks until `holds`; fails at once when the process has ended, and else after a generous time.
     pub(crate) fn wait_for(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.wait_while(|| self.child.lock().unwrap().try_wait().unwrap(), what, holds);
+    }
+
+    /// The same, and it is another process that must not end.
+    pub(crate) fn wait_with(&self, other: &mut Child, what: &str, holds: impl Fn(&Self) -> bool) {
+        self.wait_while(|| other.try_wait().unwrap(), what, holds);
+    }
+
+    fn wait_while(
+        &self,
+        mut ended: impl FnMut() -> Option<ExitStatus>,
+        what: &str,
+        holds: impl Fn(&Self) -> bool,
+    ) {
         let started = Instant::now();
-        while !holds(self) {
+        loop {
+            // What it did before its end counts.
+            let ended = ended();
+            if holds(self) {
+                return;
+            }
+            assert_eq!(ended, None, "waited for {what}, and the process has ended");
             assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -84,14 +105,14 @@ impl Running {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.lock().unwrap().id()
     }
 
     /// Waits for the process to end by itself; whether it did in time.
     pub(crate) fn ended(&mut self) -> bool {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(60) {
-            if self.child.try_wait().unwrap().is_some() {
+            if self.child.get_mut().unwrap().try_wait().unwrap().is_some() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -145,7 +166,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Ok(child) = self.child.get_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

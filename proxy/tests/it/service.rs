@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::free::free_address;
 use crate::keys;
 use crate::staged::StagedApp;
 use crate::wire::{Answer, exchange};
@@ -32,11 +33,6 @@ pub(crate) struct Process {
     log: PathBuf,
 }
 
-/// An address that is free now.
-pub(crate) fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 /// Looks until there is something, or fails after a generous time.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
@@ -54,7 +50,7 @@ impl Service {
     pub(crate) fn new(server: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let app = StagedApp::start();
-        let [plain, tls, admin] = [(); 3].map(|()| free_address());
+        let [plain, tls, admin] = [(); 3].map(|()| free_address().to_string());
         let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
         let authority = made.cert.der().clone();
         let service = Self { folder, app, plain, tls, admin, authority };
@@ -128,10 +124,7 @@ unmatched = "allow"
     /// Starts one, and waits until it serves.
     pub(crate) fn start(&self) -> Process {
         let mut process = self.spawn(&[], "first.log");
-        wait_for("the first process to serve", || {
-            assert!(process.child.try_wait().unwrap().is_none(), "it ended: {}", process.said());
-            self.is_ready().then_some(())
-        });
+        process.wait_for("the first process to serve", || self.is_ready().then_some(()));
         process
     }
 
@@ -188,6 +181,18 @@ unmatched = "allow"
 }
 
 impl Process {
+    /// As [`wait_for`], and fails at once when the process ends meanwhile.
+    pub(crate) fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        wait_for(what, || {
+            let ended = self.child.try_wait().unwrap();
+            let found = look();
+            if let (None, Some(status)) = (&found, ended) {
+                panic!("waited for {what}, and the process ended with {status}: {}", self.said());
+            }
+            found
+        })
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -198,12 +203,11 @@ impl Process {
     }
 
     /// Waits until standard error holds this text.
-    pub(crate) fn wait_to_say(&self, text: &str) {
-        let started = Instant::now();
-        while !self.said().contains(text) {
-            assert!(started.elapsed() < Duration::from_secs(60), "never said {text:?}: {}", self.said());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+    pub(crate) fn wait_to_say(&mut self, text: &str) {
+        let log = self.log.clone();
+        self.wait_for(&format!("it to say {text:?}"), || {
+            fs::read_to_string(&log).unwrap().contains(text).then_some(())
+        });
     }
 
     /// Sends a signal, as `kill` names it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::free::free_address;
 use crate::service::{Process, Service, wait_for};
 use crate::wire::{answer, exchange};
 
@@ -54,19 +55,22 @@ fn under_load(service: &Service, during: impl FnOnce()) -> usize {
 /// The next attempt succeeds: what failed before it left nothing behind.
 fn is_followed(first: &mut Process, service: &Service) {
     assert!(first.runs());
-    let second = service.spawn(&["--upgrade"], "second.log");
-    serves_as(service, 2);
+    let mut second = service.spawn(&["--upgrade"], "second.log");
+    serves_as(service, 2, &mut second);
     assert_eq!(service.status().unwrap()["pid"], second.pid());
     assert_eq!(first.end().code(), Some(0), "{}", first.said());
 }
 
-/// Waits until the process of this generation serves alone.
-fn serves_as(service: &Service, generation: u64) {
-    wait_for("the successor", || {
-        let status = service.status()?;
-        // Until the other one knows, both of them answer.
-        (status["generation"] == generation && status["predecessor"]["state"] != "serving").then_some(())
-    });
+/// Whether the process of this generation serves alone.
+fn is_served_by(service: &Service, generation: u64) -> Option<()> {
+    let status = service.status()?;
+    // Until the other one knows, both of them answer.
+    (status["generation"] == generation && status["predecessor"]["state"] != "serving").then_some(())
+}
+
+/// Waits until this process, which has this generation, serves alone.
+fn serves_as(service: &Service, generation: u64, process: &mut Process) {
+    process.wait_for("the successor", || is_served_by(service, generation));
 }
 
 #[test]
@@ -79,8 +83,7 @@ fn a_successor_takes_over_under_load_and_no_request_fails() {
     assert_eq!(answer(&mut alive, false).status, 200);
     let mut second = None;
     let asked = under_load(&service, || {
-        second = Some(service.spawn(&["--upgrade"], "second.log"));
-        serves_as(&service, 2);
+        serves_as(&service, 2, second.insert(service.spawn(&["--upgrade"], "second.log")));
         first.wait_to_say("nothing new is taken");
     });
     println!("{asked} requests, 0 errors");
@@ -113,8 +116,7 @@ fn a_successor_takes_over_under_load_and_no_request_fails() {
     // And once more: the place where a successor asks was handed over, too.
     let mut third = None;
     under_load(&service, || {
-        third = Some(service.spawn(&["--upgrade"], "third.log"));
-        serves_as(&service, 3);
+        serves_as(&service, 3, third.insert(service.spawn(&["--upgrade"], "third.log")));
     });
     assert_eq!(second.end().code(), Some(0), "{}", second.said());
     let mut third = third.unwrap();
@@ -243,10 +245,7 @@ fn a_successor_that_is_killed_before_it_says_that_it_serves_cuts_nobody() {
     let service = Service::new("grace = \"60s\"");
     // The line that names the listeners that go is longer than the pipe to which the successor writes: it waits there,
     // with all sockets in its hands.
-    let held: Vec<_> = (0..300).map(|_| TcpListener::bind("127.0.0.2:0").unwrap()).collect();
-    let more: String =
-        held.iter().map(|one| format!(", {{ address = \"{}\" }}", one.local_addr().unwrap())).collect();
-    drop(held);
+    let more: String = (0..300).map(|_| format!(", {{ address = \"{}\" }}", free_address())).collect();
     service.configure(&more, "grace = \"60s\"");
     let mut first = service.start();
     service.configure("", "grace = \"60s\"");
@@ -281,10 +280,7 @@ fn a_successor_that_is_killed_before_it_says_that_it_serves_cuts_nobody() {
 #[test]
 fn any_number_of_listeners_is_handed_over_and_new_and_old_ones_come_and_go() {
     let service = Service::new("grace = \"60s\"");
-    // All at once, so that they differ.
-    let held: Vec<_> = (0..70).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let many: Vec<String> = held.iter().map(|one| one.local_addr().unwrap().to_string()).collect();
-    drop(held);
+    let many: Vec<String> = (0..70).map(|_| free_address().to_string()).collect();
     let listeners = |addresses: &[String]| {
         addresses.iter().map(|one| format!(", {{ address = \"{one}\" }}")).collect::<String>()
     };
@@ -296,8 +292,8 @@ fn any_number_of_listeners_is_handed_over_and_new_and_old_ones_come_and_go() {
     }
     // One goes, one is new.
     service.configure(&listeners(&many[1..]), "grace = \"60s\"");
-    let second = service.spawn(&["--upgrade"], "second.log");
-    serves_as(&service, 2);
+    let mut second = service.spawn(&["--upgrade"], "second.log");
+    serves_as(&service, 2, &mut second);
     assert_eq!(first.end().code(), Some(0), "{}", first.said());
     for address in &many[1..] {
         assert_eq!(exchange(address, &head).status, 200);
@@ -360,7 +356,7 @@ fn systemd_hears_of_start_reload_upgrade_and_stop_and_that_the_process_is_alive(
         first.signal("USR2");
         manager.hears("RELOADING=1");
         let main = manager.hears("MAINPID=");
-        serves_as(&service, 2);
+        wait_for("the successor", || is_served_by(&service, 2));
         let pid = service.status().unwrap()["pid"].to_string();
         assert!(main.lines().any(|line| line == format!("MAINPID={pid}")), "{main}");
         manager.hears("READY=1");

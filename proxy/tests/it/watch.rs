@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::free::free_address;
 use crate::running::Running;
 
 fn series(running: &Running) -> BTreeSet<String> {
@@ -90,7 +91,7 @@ fn an_app_that_does_not_answer_shows_as_the_app_and_not_as_a_policy() {
     let running = Running::start();
     let main = running.file("portcullis.toml");
     let text = fs::read_to_string(&main).unwrap();
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = free_address();
     let line = text.lines().find(|line| line.starts_with("upstreams = ")).unwrap();
     fs::write(&main, text.replace(line, &format!("upstreams = [\"http://{gone}\"]"))).unwrap();
     running.wait_for("the app to be gone", |running| running.ask("allowed", "/", "").status == 502);
@@ -166,8 +167,7 @@ fn what_was_let_in_is_logged_when_a_sample_is_asked_for_and_not_otherwise() {
     running.wait_for("the refusal behind it", |_| fs::read_to_string(&log).unwrap().contains("denied"));
     assert!(!fs::read_to_string(&log).unwrap().contains(&unsampled));
 
-    let [proxy, admin] =
-        [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string());
+    let [proxy, admin] = [(); 2].map(|()| free_address().to_string());
     let text = fs::read_to_string(running.file("portcullis.toml")).unwrap();
     let text = text
         .replace(&running.proxy, &proxy)
@@ -181,7 +181,7 @@ fn what_was_let_in_is_logged_when_a_sample_is_asked_for_and_not_otherwise() {
         .args(["run", "--config", second.to_str().unwrap()])
         .spawn()
         .unwrap();
-    running.wait_for("the second process to let somebody in", |_| {
+    running.wait_with(&mut child, "the second process to let somebody in", |_| {
         std::net::TcpStream::connect(&proxy).is_ok() && ask(&proxy).0 == 200
     });
     let (_, sampled) = ask(&proxy);
@@ -221,7 +221,7 @@ fn a_healthcheck_needs_no_other_program() {
         (out.status.code(), String::from_utf8(out.stderr).unwrap())
     };
     assert_eq!(ask(&["--admin", &running.admin]), (Some(0), String::new()));
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let gone = free_address().to_string();
     let (code, text) = ask(&["--admin", &gone]);
     assert_eq!(code, Some(1));
     assert!(text.contains("does not answer"), "{text}");

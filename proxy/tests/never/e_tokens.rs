@@ -267,7 +267,7 @@ grant = { controls = ["compliant-device"] }
 
 #[test]
 fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = crate::free::free_address();
     let second = format!(
         "[[issuer]]\nname = \"second\"\nissuer = \"https://second.test/\"\naudiences = [\"api\"]\nkeys = {{ url = \"http://{gone}/keys\" }}\n"
     );
@@ -393,7 +393,7 @@ fn never_n43_an_encrypted_token_is_accepted_or_costs_unbounded_work() {
 
 #[test]
 fn never_n44_a_crafted_token_panics_or_allocates_without_limit() {
-    let mut world = World::plain();
+    let world = World::plain();
     let payload = claims().to_string();
     let deep = format!("{{\"iss\":\"{}\",\"x\":{}{}}}", keys::ISSUER, "[".repeat(4000), "]".repeat(4000));
     refuses(

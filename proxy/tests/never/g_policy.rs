@@ -130,7 +130,7 @@ conditions = { claims = 'user.email -notEndsWith "@corp.example"' }
 
 /// `portcullis check` on these policies: whether it ended by itself with a plain yes or no.
 fn checked(policies: &str) -> (Option<i32>, String) {
-    let mut world = World::launch(Setup::default()).unwrap();
+    let world = World::launch(Setup::default()).unwrap();
     fs::write(world.file("policies.toml"), policies).unwrap();
     let done = Command::new(env!("CARGO_BIN_EXE_portcullis"))
         .args(["check", "--config"])
@@ -185,7 +185,7 @@ fn never_n56_an_odd_policy_ends_the_reload_or_the_process() {
         assert!(!said.contains("panicked"), "{text:.200}: {said:.400}");
     }
     // A reload meets the worst of them, one after the other, and the former rules go on.
-    let mut world = World::plain();
+    let world = World::plain();
     let failures = "portcullis_configuration_reloads_total{result=\"failure\"}";
     for text in [&odd[13], &odd[5], &odd[25]] {
         let before = world.metric(failures);

@@ -64,7 +64,7 @@ fn never_n59_a_token_travels_in_a_url_or_a_page() {
 
 #[test]
 fn never_n63_a_crafted_cookie_costs_unbounded_work_or_ends_the_process() {
-    let mut world = World::plain();
+    let world = World::plain();
     let ask =
         |cookie: &str| world.bare(&format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n\r\n"));
     let good = token();

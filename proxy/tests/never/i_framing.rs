@@ -68,7 +68,7 @@ fn never_n66_the_body_of_a_refused_request_is_read_as_the_next_one() {
 
 #[test]
 fn never_n67_what_follows_an_upgrade_passes_before_the_app_agreed() {
-    let mut world = World::start(Setup { server: "body-max = \"1KiB\"", ..Setup::default() });
+    let world = World::start(Setup { server: "body-max = \"1KiB\"", ..Setup::default() });
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
     let mut early = World::head("GET", "/ws-never", upgrade);
     early.extend_from_slice(SMUGGLED.as_bytes());
@@ -442,7 +442,7 @@ fn flood(world: &World, start: &[u8], more: impl Fn(u32) -> Vec<u8>, count: u32)
 
 #[test]
 fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limit() {
-    let mut world = World::start(Setup { server: "client-idle = \"1s\"", ..Setup::default() });
+    let world = World::start(Setup { server: "client-idle = \"1s\"", ..Setup::default() });
     let bearer = format!("Bearer {}", keys::token());
     let mut head = fields("GET", HOST, "/");
     head.push((b"authorization", bearer.as_bytes()));

@@ -536,7 +536,7 @@ fn never_n108_a_start_without_systemd_needs_folders_that_nobody_made() {
 
 #[test]
 fn never_n97_a_server_is_left_out_and_no_metric_names_it() {
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = crate::free::free_address();
     let live = Counter::start(|stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });

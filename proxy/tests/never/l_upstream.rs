@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::free::free_address;
 use crate::h2::{Connection, DATA, END_HEADERS, END_STREAM, HEADERS, block, fields, frame};
 use crate::keys;
 use crate::raw_app::{RawApp, Reply};
@@ -478,7 +479,7 @@ fn never_n91_a_connection_that_an_app_authenticated_serves_somebody_else() {
 
 /// A port where nobody listens.
 fn dead_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    free_address().port()
 }
 
 #[test]
@@ -509,9 +510,7 @@ fn never_n97_a_dead_server_is_asked_while_a_live_one_is_left() {
 
 #[test]
 fn never_n97_nobody_is_asked_because_all_failed_once() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = dead_port();
     let upstreams = format!("[\"http://127.0.0.1:{port}\", \"http://127.0.0.1:{}\"]", dead_port());
     let world = World::start(Setup { upstreams, ..Setup::default() });
     for _ in 0..5 {

@@ -33,6 +33,8 @@ mod n_limits;
 mod n_tls;
 mod o_process;
 
+#[path = "../it/free.rs"]
+mod free;
 mod h2;
 mod keys;
 mod origin;

@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, LazyLock};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::free::free_address;
 use crate::h2;
 use crate::keys;
 use crate::origin::Origin;
@@ -160,7 +161,7 @@ identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Grou
 
 /// The proxy before its app, until dropped.
 pub(crate) struct World {
-    child: Child,
+    child: Mutex<Child>,
     pub(crate) plain: String,
     pub(crate) tls: String,
     pub(crate) admin: String,
@@ -199,50 +200,40 @@ impl World {
     /// The same, after a last look at the folder with all files in place.
     pub(crate) fn launch_with(setup: Setup, tamper: impl Fn(&std::path::Path)) -> Result<Self, String> {
         let origin = Origin::start();
-        for _ in 0..5 {
-            let folder = tempfile::tempdir().unwrap();
-            let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-            let taken = [free(), free(), free()];
-            let ports = taken.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
-            drop(taken);
-            let file = |name: &str| folder.path().join(name);
-            fs::write(file("portcullis.toml"), setup.main_file(&ports, &origin.address)).unwrap();
-            fs::write(file("policies.toml"), &setup.policies).unwrap();
-            fs::write(file("keys.json"), keys::jwks()).unwrap();
-            fs::write(file("chain.pem"), &CERTIFICATE.0).unwrap();
-            fs::write(file("key.pem"), &CERTIFICATE.1).unwrap();
-            tamper(folder.path());
-            let errors = fs::File::create(file("stderr.log")).unwrap();
-            let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-                .args(["run", "--config"])
-                .arg(file("portcullis.toml"))
-                .envs(setup.environment.iter().map(|(name, value)| (*name, value.as_str())))
-                .stdout(Stdio::null())
-                .stderr(errors)
-                .spawn()
-                .unwrap();
-            let [plain, tls, admin] = ports;
-            let mut world = Self { child, plain, tls, admin, origin: origin.clone(), folder };
-            let started = Instant::now();
-            loop {
-                let up = [&world.plain, &world.tls, &world.admin];
-                if up.into_iter().all(|address| TcpStream::connect(address).is_ok()) {
-                    return Ok(world);
-                }
-                if let Some(status) = world.child.try_wait().unwrap() {
-                    let said = world.said();
-                    // Another process took one of the ports in between.
-                    if said.contains("cannot listen on") {
-                        break;
-                    }
-                    assert!(!status.success(), "it ended without serving and without an error: {said}");
-                    return Err(said);
-                }
-                assert!(started.elapsed() < Duration::from_secs(60), "it neither serves nor ends");
-                std::thread::sleep(Duration::from_millis(10));
+        let folder = tempfile::tempdir().unwrap();
+        let ports = [(); 3].map(|()| free_address().to_string());
+        let file = |name: &str| folder.path().join(name);
+        fs::write(file("portcullis.toml"), setup.main_file(&ports, &origin.address)).unwrap();
+        fs::write(file("policies.toml"), &setup.policies).unwrap();
+        fs::write(file("keys.json"), keys::jwks()).unwrap();
+        fs::write(file("chain.pem"), &CERTIFICATE.0).unwrap();
+        fs::write(file("key.pem"), &CERTIFICATE.1).unwrap();
+        tamper(folder.path());
+        let errors = fs::File::create(file("stderr.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["run", "--config"])
+            .arg(file("portcullis.toml"))
+            .envs(setup.environment.iter().map(|(name, value)| (*name, value.as_str())))
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        let [plain, tls, admin] = ports;
+        let world = Self { child: Mutex::new(child), plain, tls, admin, origin: origin.clone(), folder };
+        let started = Instant::now();
+        loop {
+            let up = [&world.plain, &world.tls, &world.admin];
+            if up.into_iter().all(|address| TcpStream::connect(address).is_ok()) {
+                return Ok(world);
             }
+            if let Some(status) = world.status() {
+                let said = world.said();
+                assert!(!status.success(), "it ended without serving and without an error: {said}");
+                return Err(said);
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "it neither serves nor ends");
+            std::thread::sleep(Duration::from_millis(10));
         }
-        Err("no free ports".to_owned())
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -259,14 +250,25 @@ impl World {
         fs::read_to_string(self.file("decisions.ndjson")).unwrap_or_default()
     }
 
-    pub(crate) fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+    /// How the process ended, if it has.
+    fn status(&self) -> Option<ExitStatus> {
+        self.child.lock().unwrap().try_wait().unwrap()
     }
 
-    /// Looks until `holds`, or fails after a generous time.
+    pub(crate) fn runs(&self) -> bool {
+        self.status().is_none()
+    }
+
+    /// Looks until `holds`; fails at once when the process has ended, and else after a generous time.
     pub(crate) fn wait_for(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let started = Instant::now();
-        while !holds(self) {
+        loop {
+            // What it did before its end counts.
+            let ended = self.status();
+            if holds(self) {
+                return;
+            }
+            assert_eq!(ended, None, "waited for {what}, and the process has ended: {}", self.said());
             assert!(
                 started.elapsed() < Duration::from_secs(60),
                 "waited in vain for {what}: {}",
@@ -412,7 +414,9 @@ pub(crate) fn client_config() -> ClientConfig {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Ok(child) = self.child.get_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
