@@ -23,6 +23,7 @@ pub mod own;
 pub mod pages;
 mod preflight;
 pub mod process_log;
+pub mod provider;
 pub mod record;
 pub mod refusal;
 pub mod route;

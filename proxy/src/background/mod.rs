@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub(crate) use low_priority::spawn_low_priority;
 
 use self::files::Files;
+use crate::provider::Provider;
 use crate::state::State;
 use crate::token::KeyStore;
 
@@ -103,8 +104,10 @@ impl Background {
         mut requests: mpsc::Receiver<ReloadRequest>,
         mut shutdown: watch::Receiver<bool>,
     ) {
-        let mut keys = KeyRefreshes { running: Vec::new(), shutdown: shutdown.clone() };
+        let mut keys = Refreshes::new(&shutdown, |store: Arc<KeyStore>, stop| tokio::spawn(store.run(stop)));
+        let mut metadata = Refreshes::new(&shutdown, |one: Arc<Provider>, stop| tokio::spawn(one.run(stop)));
         keys.follow(&self.state.snapshot().stores);
+        metadata.follow(&self.state.snapshot().providers);
         let mut known = self.look().await;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -126,6 +129,7 @@ impl Background {
             }
             let serves = self.reload().await;
             keys.follow(&self.state.snapshot().stores);
+            metadata.follow(&self.state.snapshot().providers);
             if let Some(asked) = asked {
                 // Whoever asked may have stopped waiting.
                 let _ = asked.send(serves);
@@ -136,26 +140,34 @@ impl Background {
     }
 }
 
-/// The tasks that keep each issuer's keys fresh.
-struct KeyRefreshes {
-    running: Vec<(Arc<KeyStore>, JoinHandle<()>)>,
+/// The tasks that keep each issuer's keys, or each provider's metadata, fresh.
+struct Refreshes<T> {
+    running: Vec<(Arc<T>, JoinHandle<()>)>,
+    start: fn(Arc<T>, watch::Receiver<bool>) -> JoinHandle<()>,
     shutdown: watch::Receiver<bool>,
 }
 
-impl KeyRefreshes {
-    /// Ends the tasks of stores that are gone, and starts those of new ones.
-    fn follow(&mut self, stores: &[Arc<KeyStore>]) {
-        self.running.retain(|(store, task)| {
-            let is_used = stores.iter().any(|other| Arc::ptr_eq(store, other));
+impl<T> Refreshes<T> {
+    fn new(
+        shutdown: &watch::Receiver<bool>,
+        start: fn(Arc<T>, watch::Receiver<bool>) -> JoinHandle<()>,
+    ) -> Self {
+        Self { running: Vec::new(), start, shutdown: shutdown.clone() }
+    }
+
+    /// Ends the tasks of those that are gone, and starts those of new ones.
+    fn follow(&mut self, serving: &[Arc<T>]) {
+        self.running.retain(|(known, task)| {
+            let is_used = serving.iter().any(|other| Arc::ptr_eq(known, other));
             if !is_used {
                 task.abort();
             }
             is_used
         });
-        for store in stores {
-            if !self.running.iter().any(|(other, _)| Arc::ptr_eq(store, other)) {
-                let task = tokio::spawn(Arc::clone(store).run(self.shutdown.clone()));
-                self.running.push((Arc::clone(store), task));
+        for one in serving {
+            if !self.running.iter().any(|(other, _)| Arc::ptr_eq(one, other)) {
+                let task = (self.start)(Arc::clone(one), self.shutdown.clone());
+                self.running.push((Arc::clone(one), task));
             }
         }
     }

@@ -21,9 +21,10 @@ use crate::denial::Denials;
 use crate::limit::Limits;
 use crate::pages::Pages;
 use crate::process_log;
+use crate::provider::Provider;
 use crate::record::{
     AppMetrics, DecisionLog, Format, IssuerReading, ListenerCounters, Metrics, PolicyCounters, PolicyReading,
-    Serving,
+    Serving, SignInMetrics,
 };
 use crate::route::Routes;
 use crate::tls::{self, Tls};
@@ -48,6 +49,8 @@ pub struct Snapshot {
     pub verifier: Arc<Verifier>,
     /// Keys of each issuer, by position.
     pub stores: Vec<Arc<KeyStore>>,
+    /// What we know of each provider, by position.
+    pub providers: Vec<Arc<Provider>>,
     /// Address to country.
     pub geo: GeoState,
     /// Refusals to answers.
@@ -227,6 +230,7 @@ fn build(
         routes: Routes::new(&config.apps),
         verifier,
         stores,
+        providers: providers(&config, former)?,
         geo: geo(&config)?,
         denials,
         pages,
@@ -246,6 +250,32 @@ fn build(
         config,
     };
     Ok((snapshot, compile))
+}
+
+/// The providers, handed on from the former snapshot where nothing of one changed.
+fn providers(config: &Config, former: Option<&Snapshot>) -> Result<Vec<Arc<Provider>>, StateError> {
+    let known = |name: &str| former?.providers.iter().find(|provider| provider.name() == name);
+    let make = |settings: &settings::Provider| {
+        let fault = || {
+            StateError::Configuration(format!(
+                "error[provider/issuer]: provider `{}` has no issuer\n",
+                settings.name
+            ))
+        };
+        let issuer = config.issuers.get(settings.issuer).ok_or_else(fault)?;
+        let known = known(&settings.name);
+        if let Some(same) = known.filter(|provider| provider.is_of(settings, issuer)) {
+            return Ok(Arc::clone(same));
+        }
+        let metrics = known.map_or_else(
+            || Arc::new(SignInMetrics::new(&settings.name)),
+            |former| Arc::clone(former.metrics()),
+        );
+        let made = Provider::new(settings, issuer, metrics);
+        made.map(Arc::new)
+            .map_err(|problem| StateError::Configuration(format!("error[provider/unusable]: {problem}\n")))
+    };
+    config.providers.iter().map(make).collect()
 }
 
 /// The counters of an app, handed on from the former snapshot if it had the app.
@@ -386,7 +416,7 @@ impl State {
             cached: self.cache.len(),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
-            sign_ins: Vec::new(),
+            sign_ins: snapshot.providers.iter().map(|provider| &**provider.metrics()).collect(),
             listeners: &self.listeners,
         };
         self.metrics.page(&serving, format)

@@ -37,6 +37,7 @@ mod outage;
 
 pub use cache::{Lookup, Presented, TokenCache, authenticate};
 pub use cached::{CachedPrincipal, RememberedRemedies};
+pub(crate) use fetch::{Discovered, Fetcher, body, client, unreachable};
 pub use fetch::{FetchError, keys_in_file};
 pub(crate) use find::bearer;
 pub use find::{TokenLocation, find_token};
@@ -45,6 +46,7 @@ pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};
 pub use keys::KeyStore;
 pub use logout_token::{LOGOUT_TOKEN_LIFE_SECS, LogoutToken};
 pub use session_claims::SessionClaims;
+pub(crate) use strict::{StrictObject, without_bom};
 pub use trial::{Trial, try_issuer};
 pub use verified::{Risks, VerifiedToken};
 pub use verify::{TOKEN_BYTES_MAX, TokenProblem, Verifier};

@@ -73,6 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 >>>>>>> 50b289f (seal, session, token, own: the types of signing in)
     ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
     ("proxy/preflight", &["record"]),
+    ("proxy/provider", &["clock", "failure", "record", "refusal", "token"]),
     (
         "proxy/state",
         &[
@@ -82,6 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "limit",
             "pages",
             "process_log",
+            "provider",
             "record",
             "route",
             "tls",
@@ -106,7 +108,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/background", &["state", "token"]),
+    ("proxy/background", &["provider", "state", "token"]),
     ("proxy/listener", &["admit", "limit", "record", "state", "tls"]),
     (
         "proxy/exchange",
