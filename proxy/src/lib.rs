@@ -6,6 +6,7 @@
 
 mod admin;
 pub mod admit;
+pub mod assertion;
 pub mod authorize;
 mod background;
 pub mod cli;

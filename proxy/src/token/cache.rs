@@ -220,6 +220,7 @@ pub fn authenticate(
     let scope_bytes = if cache.scopes.intern(&mut scope) { scope.heap_bytes() } else { 0 };
     let principal = Arc::new(CachedPrincipal {
         remedies: ArcSwapOption::empty(),
+        statements: ArcSwapOption::empty(),
         token: verified,
         scope,
         verified_at,

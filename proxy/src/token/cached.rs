@@ -6,10 +6,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use http::HeaderValue;
 use portcullis_policy::Scope;
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedies;
-use portcullis_policy::signals::{Fact, Signals, Target};
+use portcullis_policy::signals::{AppIndex, Fact, Signals, Target};
 
 use super::verified::{Believed, VerifiedToken};
 use super::verify::Verifier;
@@ -21,6 +22,8 @@ const LIFE_SECS: i64 = 5 * 60;
 #[derive(Debug)]
 pub struct CachedPrincipal {
     pub(super) remedies: ArcSwapOption<(Situation, Remedies)>,
+    /// What was signed about the holder, for each app the latest.
+    pub(super) statements: ArcSwapOption<Vec<SignedStatement>>,
     pub(super) token: VerifiedToken,
     pub(super) scope: Arc<Scope>,
     /// Unix seconds.
@@ -62,6 +65,28 @@ impl CachedPrincipal {
         RememberedRemedies(found)
     }
 
+    /// The signed statement that `is_such`, or the one that `sign` makes. A statement is signed twice where two requests
+    /// find none at the same moment.
+    pub(crate) fn signed_statement(
+        &self,
+        is_such: impl Fn(&SignedStatement) -> bool,
+        sign: impl FnOnce() -> Option<SignedStatement>,
+    ) -> Option<HeaderValue> {
+        let known = self.statements.load();
+        let mut all = known.iter().flat_map(|known| known.iter());
+        if let Some(known) = all.find(|known| is_such(known)) {
+            return Some(known.value.clone());
+        }
+        let signed = sign()?;
+        let value = signed.value.clone();
+        // Of the others those that serve still, the latest first.
+        let others = known.iter().flat_map(|known| known.iter());
+        let others = others.filter(|other| other.fresh_until > signed.signed_at && !signed.replaces(other));
+        let others: Vec<_> = others.take(STATEMENTS_MAX - 1).cloned().collect();
+        self.statements.store(Some(Arc::new([vec![signed], others].concat())));
+        Some(value)
+    }
+
     /// Whether the token is still as good as when it was verified, for an app that accepts these
     /// issuers.
     pub(super) fn holds(&self, verifier: &Verifier, accepted: &[usize], now: i64) -> bool {
@@ -79,6 +104,32 @@ impl CachedPrincipal {
                 Believed::ByKeys(generation) => verifier.usable_generation(issuer, now) == Some(generation),
                 Believed::BySession => true,
             }
+    }
+}
+
+/// How many statements are kept for one principal: one for each app that is open at once.
+const STATEMENTS_MAX: usize = 8;
+
+/// A statement about a principal that was signed for one app; a credential, so that its value is a sensitive one.
+#[derive(Clone, Debug)]
+pub struct SignedStatement {
+    /// The app that it is for.
+    pub app: AppIndex,
+    /// The URL of ours that it was signed under.
+    pub origin: String,
+    /// The session that it names, if any; not by its id.
+    pub session: Option<Box<str>>,
+    /// Unix seconds.
+    pub signed_at: i64,
+    /// Until when it serves further requests, in Unix seconds.
+    pub fresh_until: i64,
+    /// The header's value.
+    pub value: HeaderValue,
+}
+
+impl SignedStatement {
+    fn replaces(&self, other: &Self) -> bool {
+        self.app == other.app && self.origin == other.origin && self.session == other.session
     }
 }
 

@@ -12,9 +12,13 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_config::settings::{Claims, Issuer, KeySource};
+use portcullis_policy::decision::Generation;
 use portcullis_policy::signals::IssuerEvidence;
+use portcullis_policy::{CompiledPolicies, PolicySet};
 use serde_json::{Value, json};
 
+use super::cache::{Presented, TokenCache, authenticate};
+use super::cached::CachedPrincipal;
 use super::fetch::Document;
 use super::keys::KeyStore;
 use super::verified::VerifiedToken;
@@ -168,4 +172,12 @@ pub(super) fn verify(token: &str) -> Result<VerifiedToken, TokenProblem> {
 /// The verified good token with claims that `change` changed.
 pub(super) fn read(change: impl FnOnce(&mut Value)) -> VerifiedToken {
     verify(&token(change)).unwrap()
+}
+
+/// The holder of the good token with claims that `change` changed, as requests see him.
+pub(crate) fn caller(change: impl FnOnce(&mut Value)) -> Arc<CachedPrincipal> {
+    let policies = CompiledPolicies::compile(PolicySet::default(), Generation(1)).unwrap();
+    let (cache, token) = (TokenCache::new(1), token(change));
+    let presented = Presented { token: token.as_bytes(), accepted: &[0], now: now() };
+    authenticate(&verifier().0, &cache, &policies, presented, || true, |_| {}).unwrap()
 }

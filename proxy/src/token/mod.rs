@@ -29,14 +29,14 @@ mod attacks;
 #[cfg(test)]
 mod claim_values;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod key_sets;
 #[cfg(test)]
 mod outage;
 
 pub use cache::{Lookup, Presented, TokenCache, authenticate};
-pub use cached::{CachedPrincipal, RememberedRemedies};
+pub use cached::{CachedPrincipal, RememberedRemedies, SignedStatement};
 pub(crate) use fetch::{Discovered, Fetcher, body, client, unreachable};
 pub use fetch::{FetchError, keys_in_file};
 pub(crate) use find::bearer;

@@ -63,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/token", &["clock", "failure", "refusal"]),
     ("proxy/context", &["admit", "token"]),
     ("proxy/upstream", &["admit", "failure", "token"]),
+    ("proxy/assertion", &["admit", "token"]),
     ("proxy/limit", &[]),
     ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "refusal"]),
