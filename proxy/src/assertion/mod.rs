@@ -9,10 +9,9 @@ mod key;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use portcullis_config::settings::{self, Secret};
 use portcullis_policy::signals::{AppIndex, RequestId};
 
 pub use key::{AssertionKey, AssertionKeyFault};
@@ -67,23 +66,21 @@ pub enum AssertionFault {
 }
 
 impl Assertions {
-    /// Prepares the keys; each is the text of a PEM file, the first signs.
+    /// Prepares the keys.
     ///
     /// # Errors
     /// When a key is no P-256 key in PKCS#8, or there is none.
-    pub fn new<'p>(
-        pems: impl IntoIterator<Item = &'p [u8]>,
-        header: &str,
-        life: Duration,
-    ) -> Result<Self, AssertionFault> {
-        let read = |(at, pem)| AssertionKey::from_pem(pem).map_err(|fault| AssertionFault::Key(at, fault));
-        let keys = pems.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(settings: &settings::Assertion) -> Result<Self, AssertionFault> {
+        let read = |(at, pem): (usize, &Secret)| {
+            AssertionKey::from_pem(pem.expose().as_bytes()).map_err(|fault| AssertionFault::Key(at, fault))
+        };
+        let keys = settings.keys.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Err(AssertionFault::NoKey);
         }
         Ok(Self {
-            header: HeaderName::from_bytes(header.as_bytes()).map_err(|_| AssertionFault::Header)?,
-            life_secs: i64::try_from(life.as_secs()).unwrap_or(i64::MAX),
+            header: HeaderName::from_bytes(settings.header.as_bytes()).map_err(|_| AssertionFault::Header)?,
+            life_secs: i64::try_from(settings.life.as_secs()).unwrap_or(i64::MAX),
             key_set: Bytes::from(key::key_set(&keys)),
             keys,
         })

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
+use portcullis_config::settings::{self, Secret};
 use portcullis_policy::signals::{AppIndex, RequestId};
 use serde_json::{Value, json};
 
@@ -24,9 +25,16 @@ fn pem(curve: &'static rcgen::SignatureAlgorithm) -> String {
     rcgen::KeyPair::generate_for(curve).unwrap().serialize_pem()
 }
 
+fn try_assertions(pems: &[&str]) -> Result<Assertions, AssertionFault> {
+    Assertions::new(&settings::Assertion {
+        keys: pems.iter().map(|pem| Secret::new(*pem)).collect(),
+        header: "x-portcullis-assertion".into(),
+        life: Duration::from_secs(LIFE as u64),
+    })
+}
+
 fn assertions(pems: &[&str]) -> Assertions {
-    let pems = pems.iter().map(|pem| pem.as_bytes());
-    Assertions::new(pems, "X-Portcullis-Assertion", Duration::from_secs(LIFE as u64)).unwrap()
+    try_assertions(pems).unwrap()
 }
 
 fn signer() -> Assertions {
@@ -142,13 +150,11 @@ fn what_cannot_sign_by_es256_is_refused_and_shown_to_nobody() {
         (&*ed, AssertionKeyFault::Curve),
     ] {
         assert_eq!(AssertionKey::from_pem(bad.as_bytes()).unwrap_err(), fault, "{bad}");
-        let pems = [good.as_bytes(), bad.as_bytes()];
-        let refused = Assertions::new(pems, "x-assertion", Duration::from_secs(60)).unwrap_err();
+        let refused = try_assertions(&[&good, bad]).unwrap_err();
         assert_eq!(refused, AssertionFault::Key(1, fault));
         assert!(refused.to_string().starts_with("assertion key 2: it"), "{refused}");
     }
-    let none = Assertions::new(std::iter::empty(), "x-assertion", Duration::from_secs(60));
-    assert_eq!(none.unwrap_err(), AssertionFault::NoKey);
+    assert_eq!(try_assertions(&[]).unwrap_err(), AssertionFault::NoKey);
     let shown = format!("{:?}", assertions(&[&good]));
     assert!(!shown.contains(secret) && shown.contains("kid"), "{shown}");
 }

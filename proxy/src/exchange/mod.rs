@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
 use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderName, HeaderValue};
 use portcullis_config::settings::App;
 use portcullis_policy::signals::{AppIndex, RequestId};
 
 use crate::admit::{Connection, Head, Scheme};
+use crate::assertion::Statement;
 use crate::authorize::{Authorizer, RequestFacts, Verdict};
 use crate::clock;
 use crate::denial::Answer;
@@ -205,6 +206,23 @@ impl RequestContext {
     /// The app's settings.
     pub(crate) fn app(&self) -> Option<&App> {
         self.facts.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize))
+    }
+
+    /// The signed statement of who asks, for the app of the permit, and its header. `None` when none could be signed.
+    pub(crate) fn assertion(&self) -> Option<(HeaderName, HeaderValue)> {
+        let Progress::Permitted(permit) = &self.progress else { return None };
+        let signer = self.snapshot.assertions.as_ref()?;
+        let value = signer.value(&Statement {
+            caller: self.facts.caller.as_deref()?,
+            app: permit.app(),
+            app_id: &self.app()?.id,
+            host: self.facts.host.as_ref()?,
+            site: self.facts.site?,
+            session: None,
+            request_id: self.request_id,
+            now: self.now_unix_ms.div_euclid(1_000),
+        })?;
+        Some((signer.header().clone(), value))
     }
 
     /// The largest body that the request may have, in bytes.

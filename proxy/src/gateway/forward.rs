@@ -45,10 +45,11 @@ pub(super) fn set_upstream_headers(
     let request_id = ctx.id_value();
     let Progress::Permitted(permit) = &ctx.progress else { return Err(no_permit()) };
     let facts = &ctx.facts;
+    let app = ctx.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
     upstream::prepare(
         header,
         upstream::PermittedRequest {
-            app: ctx.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?,
+            app,
             plan: ctx.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
             caller: facts.caller.as_deref().ok_or_else(no_permit)?,
             forwarded_for: if facts.keep_forwarded_for {
@@ -61,6 +62,7 @@ pub(super) fn set_upstream_headers(
             site: facts.site.ok_or_else(no_permit)?,
             received,
             request_id,
+            assertion: if app.assertion { Some(ctx.assertion().ok_or_else(unsigned)?) } else { None },
         },
     );
     ctx.forwarding.asked_upgrade = facts.presence.upgrade && header.headers.contains_key(UPGRADE);
@@ -126,6 +128,11 @@ pub(super) fn set_upgrade(header: &mut RequestHeader, websocket: bool) -> Result
     header.remove_header(&UPGRADE);
     header.remove_header("http2-settings");
     if websocket { header.insert_header(UPGRADE, "websocket") } else { Ok(()) }
+}
+
+/// An app that asks for signed statements is not asked without one.
+fn unsigned() -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(500), "no assertion could be signed")
 }
 
 /// A fault of ours where a permit should be: never a way through.

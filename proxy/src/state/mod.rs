@@ -15,6 +15,7 @@ use portcullis_config::{Config, Loaded, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 
+use crate::assertion::Assertions;
 use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
@@ -59,6 +60,8 @@ pub struct Snapshot {
     pub pages: Pages,
     /// Addresses and connections of the apps.
     pub upstreams: Upstreams,
+    /// What signs statements to apps, where there is a key for it.
+    pub assertions: Option<Assertions>,
     /// Certificates of the listeners, and what clients are asked for.
     pub tls: Tls,
     /// Counters by app.
@@ -225,6 +228,12 @@ fn build(
         || Arc::new(Verifier::new(&config.issuers, stores.clone())),
         |former| Arc::clone(&former.verifier),
     );
+    let assertion = config.assertion.as_ref();
+    let assertions = assertion
+        .map(Assertions::new)
+        .transpose()
+        .map_err(|fault| StateError::Configuration(format!("error[assertion/key]: {fault}\n")))?;
+    let header = assertion.map(|assertion| assertion.header.as_str());
     let snapshot = Snapshot {
         generation,
         routes: Routes::new(&config.apps),
@@ -234,7 +243,8 @@ fn build(
         geo: geo(&config)?,
         denials,
         pages,
-        upstreams: Upstreams::new(generation, &config.apps).map_err(StateError::Configuration)?,
+        upstreams: Upstreams::new(generation, &config.apps, header).map_err(StateError::Configuration)?,
+        assertions,
         tls: Tls::new(&config, former.map(|former| &former.tls))
             .map_err(|problem| StateError::Configuration(format!("error[tls/unusable]: {problem}\n")))?,
         app_metrics: config.apps.iter().map(|app| app_metrics(&app.id, former)).collect(),

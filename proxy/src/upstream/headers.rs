@@ -27,7 +27,7 @@ static REPLACED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, X_REQUEST_ID];
 
 /// How many fields [`prepare`] adds at most, beside identity.
-const ADDED: usize = 7;
+const ADDED: usize = 8;
 
 /// What a permitted request is about.
 pub(crate) struct PermittedRequest<'r> {
@@ -49,6 +49,8 @@ pub(crate) struct PermittedRequest<'r> {
     pub(crate) received: Version,
     /// The request's id.
     pub(crate) request_id: HeaderValue,
+    /// The signed statement of who asks, where the app wants one, and its header.
+    pub(crate) assertion: Option<(HeaderName, HeaderValue)>,
 }
 
 /// Whether we write the client's address for the app.
@@ -98,16 +100,19 @@ pub(crate) struct HeadPlan {
 }
 
 impl HeadPlan {
-    pub(super) fn new(app: &settings::App) -> Self {
+    /// `assertion` is the header of assertions: an app that has none must not believe a client's.
+    pub(super) fn new(app: &settings::App, assertion: Option<&str>) -> Self {
         let named = |(name, value): &(String, IdentityValue)| {
             // INVARIANT: names were checked at load.
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value.clone()))
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
         let names = app.identity_headers.iter().map(|(name, _)| name.as_str());
-        let names = names.chain(app.token.header.as_deref());
+        let names = names.chain(app.token.header.as_deref()).chain(assertion);
         let replaced = REPLACED.iter().map(HeaderName::as_str);
-        let passed = app.allow_headers.iter().map(String::as_str).chain(replaced);
+        let allowed = app.allow_headers.iter().map(String::as_str);
+        let allowed = allowed.filter(|name| assertion.is_none_or(|own| !name.eq_ignore_ascii_case(own)));
+        let passed = allowed.chain(replaced);
         Self { forgeable: Forgeable::new(names, passed), identity }
     }
 }
@@ -203,6 +208,9 @@ pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>)
         if let Some(value) = identity_value(value, caller.token()) {
             headers.insert(name.clone(), value);
         }
+    }
+    if let Some((name, value)) = request.assertion {
+        headers.insert(name, value);
     }
     if let ForwardedFor::Set(client) = request.forwarded_for {
         headers.insert(X_FORWARDED_FOR, address(client));

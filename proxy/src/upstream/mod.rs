@@ -170,7 +170,7 @@ pub(crate) enum Chosen {
 }
 
 impl AppUpstreams {
-    fn new(app: &settings::App) -> Result<Self, String> {
+    fn new(app: &settings::App, assertion: Option<&str>) -> Result<Self, String> {
         let servers = app.upstreams.iter().map(|upstream| Server::new(app, upstream));
         let servers = servers.collect::<Result<Vec<Server>, String>>()?;
         let fixed: Option<Vec<_>> =
@@ -179,7 +179,8 @@ impl AppUpstreams {
             Some(fixed) => Endpoints::Fixed(fixed),
             None => Endpoints::Resolved(ArcSwap::default()),
         };
-        let made = Self { plan: HeadPlan::new(app), servers, endpoints, turn: AtomicUsize::new(0) };
+        let made =
+            Self { plan: HeadPlan::new(app, assertion), servers, endpoints, turn: AtomicUsize::new(0) };
         made.resolve();
         Ok(made)
     }
@@ -249,15 +250,19 @@ fn choose(turn: &AtomicUsize, endpoints: &[Arc<Endpoint>], tried: &[SocketAddr])
 
 impl Upstreams {
     /// Makes the upstreams and resolves their names once; blocks for that, so not on the request
-    /// path.
+    /// path. `assertion` is the header of assertions, if there are any.
     ///
     /// # Errors
     /// When an authority's certificate cannot be read.
-    pub fn new(generation: Generation, apps: &[settings::App]) -> Result<Self, String> {
+    pub fn new(
+        generation: Generation,
+        apps: &[settings::App],
+        assertion: Option<&str>,
+    ) -> Result<Self, String> {
         let cookies = apps.iter().filter_map(|app| app.token.cookie.as_deref());
         Ok(Self {
             generation,
-            apps: apps.iter().map(AppUpstreams::new).collect::<Result<_, _>>()?,
+            apps: apps.iter().map(|app| AppUpstreams::new(app, assertion)).collect::<Result<_, _>>()?,
             own_cookies: cookies.map(|name| answer::plain_cookie_name(name.as_bytes()).into()).collect(),
         })
     }

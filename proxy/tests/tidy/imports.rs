@@ -78,6 +78,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "proxy/state",
         &[
+            "assertion",
             "clock",
             "context",
             "denial",
@@ -115,6 +116,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "proxy/exchange",
         &[
             "admit",
+            "assertion",
             "authorize",
             "clock",
             "denial",
