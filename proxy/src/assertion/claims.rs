@@ -1,14 +1,35 @@
 //! What an assertion says.
 
 use http::HeaderValue;
-use portcullis_policy::signals::Fact;
+use portcullis_policy::signals::{AppIndex, Fact, RequestId};
 use serde::Serialize;
 
-use super::Statement;
 use crate::admit::Site;
+use crate::token::CachedPrincipal;
 
 /// The most that the groups of an assertion take together, in bytes: servers refuse heads of more than 8 KiB.
 const GROUPS_BYTES_MAX: usize = 3 * 1024;
+
+/// What an assertion is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement<'r> {
+    /// Who asks.
+    pub caller: &'r CachedPrincipal,
+    /// The app that receives it, as the permit names it.
+    pub app: AppIndex,
+    /// The app's id: the audience.
+    pub app_id: &'r str,
+    /// The host that was asked for, as decided on.
+    pub host: &'r HeaderValue,
+    /// Scheme and port under which the client asked.
+    pub site: Site,
+    /// What stands for the session in public, where there is one; never its id.
+    pub session: Option<&'r str>,
+    /// The request for which it is signed.
+    pub request_id: RequestId,
+    /// Unix seconds.
+    pub now: i64,
+}
 
 /// The claims of one assertion.
 pub(super) struct Claims<'r> {

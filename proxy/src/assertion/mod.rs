@@ -12,34 +12,12 @@ mod tests;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use portcullis_config::settings::{self, Secret};
-use portcullis_policy::signals::{AppIndex, RequestId};
 
+pub use claims::Statement;
 pub use key::{AssertionKey, AssertionKeyFault};
 
-use crate::admit::Site;
-use crate::token::{CachedPrincipal, SignedStatement};
+use crate::token::SignedStatement;
 use claims::Claims;
-
-/// What an assertion is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Statement<'r> {
-    /// Who asks.
-    pub caller: &'r CachedPrincipal,
-    /// The app that receives it, as the permit names it.
-    pub app: AppIndex,
-    /// The app's id: the audience.
-    pub app_id: &'r str,
-    /// The host that was asked for, as decided on.
-    pub host: &'r HeaderValue,
-    /// Scheme and port under which the client asked.
-    pub site: Site,
-    /// What stands for the session in public, where there is one; never its id.
-    pub session: Option<&'r str>,
-    /// The request for which it is signed.
-    pub request_id: RequestId,
-    /// Unix seconds.
-    pub now: i64,
-}
 
 /// Signs assertions with the keys of one configuration.
 #[derive(Debug)]
