@@ -67,11 +67,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/limit", &[]),
     ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "refusal"]),
-<<<<<<< HEAD
     ("proxy/pages", &["clock", "denial", "refusal"]),
-=======
     ("proxy/own", &["admit", "denial", "session"]),
->>>>>>> 50b289f (seal, session, token, own: the types of signing in)
     ("proxy/record", &["clock", "decision_record", "failure", "refusal", "token"]),
     ("proxy/preflight", &["record"]),
     ("proxy/provider", &["clock", "failure", "record", "refusal", "token"]),
