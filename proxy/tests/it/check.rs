@@ -215,9 +215,13 @@ fn server(
 ) -> (String, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let serving = listener.try_clone().unwrap();
+    serve(listener.try_clone().unwrap(), pages, date);
+    (address, listener)
+}
+
+fn serve(listener: TcpListener, pages: impl Fn(&str) -> Option<String> + Send + 'static, date: &'static str) {
     std::thread::spawn(move || {
-        for mut stream in serving.incoming().flatten() {
+        for mut stream in listener.incoming().flatten() {
             let mut head = Vec::new();
             let mut byte = [0];
             while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
@@ -232,7 +236,6 @@ fn server(
             let _ = stream.write_all(answer.as_bytes());
         }
     });
-    (address, listener)
 }
 
 /// What browsers sign in with, beside [`MAIN`].
@@ -375,4 +378,110 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
             .any(|(code, words)| code == "online/upstream" && words.contains("https://localhost")),
         "{diagnostics:#?}"
     );
+}
+
+/// The metadata of a provider, with these members in place of the usual ones.
+fn metadata(address: std::net::SocketAddr, changed: &Value) -> String {
+    let mut document = serde_json::json!({
+        "issuer": "https://id.test/tenant",
+        "jwks_uri": format!("http://{address}/keys"),
+        "authorization_endpoint": "https://id.test/authorize",
+        "token_endpoint": "https://id.test/token",
+        "end_session_endpoint": "https://id.test/logout",
+        "response_types_supported": ["code", "id_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
+        "scopes_supported": ["openid", "profile", "email"],
+        "pushed_authorization_request_endpoint": "https://id.test/par",
+        "authorization_response_iss_parameter_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+    });
+    for (name, value) in changed.as_object().unwrap() {
+        document[name] = value.clone();
+    }
+    document.to_string()
+}
+
+#[test]
+fn check_online_holds_a_providers_metadata_against_the_configuration() {
+    const DISCOVERY: &str = "/.well-known/openid-configuration";
+    let serving = |changed: Value| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = move |path: &str| match path {
+            "/keys" => Some(keys::jwks()),
+            DISCOVERY => Some(metadata(address, &changed)),
+            _ => None,
+        };
+        serve(listener, answer, "");
+        let setup = Setup::signing_in();
+        setup.change("file = \"keys.json\"", &format!("discovery = \"http://{address}{DISCOVERY}\""));
+        setup.change("http://127.0.0.1:9", &format!("http://{address}"));
+        setup
+    };
+    let setup = serving(serde_json::json!({}));
+    let done = setup.check(&["--online"]);
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
+    let line = "provider `main`: PKCE with S256, takes pushed authorization, names itself in answers, back-channel logout of \
+                one session, no front-channel logout\n";
+    assert!(text.contains(line), "{text}");
+
+    for (changed, is_fit, said) in [
+        (serde_json::json!({"token_endpoint": null}), false, "states no `token_endpoint`"),
+        (
+            serde_json::json!({"authorization_endpoint": "http://id.test/a"}),
+            false,
+            "states a `authorization_endpoint` that is not https",
+        ),
+        (
+            serde_json::json!({"response_types_supported": ["id_token"]}),
+            false,
+            "does not state `code` in `response_types_supported`",
+        ),
+        (serde_json::json!({"response_modes_supported": ["form_post"]}), false, "does not state `query`"),
+        (serde_json::json!({"code_challenge_methods_supported": ["plain"]}), false, "does not state `S256`"),
+        (
+            serde_json::json!({"token_endpoint_auth_methods_supported": ["private_key_jwt"]}),
+            true,
+            "does not take `none` from clients",
+        ),
+        (
+            serde_json::json!({"id_token_signing_alg_values_supported": ["HS256"]}),
+            false,
+            "signs ID tokens with none of RS256, ES256",
+        ),
+        (
+            serde_json::json!({"scopes_supported": ["openid", "profile"]}),
+            true,
+            "does not state the scope `email`",
+        ),
+        (serde_json::json!({"end_session_endpoint": null}), true, "states no `end_session_endpoint`"),
+    ] {
+        let (success, found) = serving(changed.clone()).diagnostics(&["--online"]);
+        let words: Vec<_> = found.iter().filter(|(code, _)| code == "online/provider").collect();
+        assert!(words.len() == 1 && words[0].1.contains(said), "{changed}: {found:#?}");
+        assert_eq!((success, found.len()), (is_fit, 1), "{changed}: {found:#?}");
+    }
+
+    // What the settings demand, and the provider has not.
+    let setup = serving(
+        serde_json::json!({"pushed_authorization_request_endpoint": null, "token_endpoint_auth_methods_supported": ["private_key_jwt"]}),
+    );
+    setup.put("client.secret", &uuid::Uuid::now_v7().to_string());
+    setup.mode("client.secret", 0o640);
+    setup.change(
+        "public-client = true",
+        "client-secret = { file = \"client.secret\" }\nuserinfo = true\npushed-authorization = \"required\"",
+    );
+    let (_, found) = setup.diagnostics(&["--online"]);
+    for said in [
+        "no `userinfo_endpoint`",
+        "no `pushed_authorization_request_endpoint`",
+        "does not take `client_secret_basic`",
+    ] {
+        assert!(found.iter().any(|(_, words)| words.contains(said)), "{said}: {found:#?}");
+    }
 }

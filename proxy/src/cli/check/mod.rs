@@ -3,6 +3,7 @@
 
 mod online;
 mod opened;
+mod provider;
 mod register;
 
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ pub(super) struct Arguments {
     /// For people, or for editors and CI.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Also ask every issuer for its keys and the time, and connect to every upstream. Takes seconds; without it
+    /// Also ask every issuer for its keys and the time, every provider for what it can do, and connect to every
+    /// upstream. Takes seconds; without it
     /// nothing leaves this machine.
     #[arg(long)]
     online: bool,

@@ -1,4 +1,4 @@
-//! What issuers and upstreams answer: asked as `run` asks them, each within a few seconds and all at once.
+//! What issuers, providers and upstreams answer: asked as `run` asks them, each within a few seconds and all at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::super::terminal;
+use super::provider::ask_provider;
 use crate::token::{FetchError, try_issuer};
 use crate::upstream::try_upstream;
 
@@ -21,7 +22,7 @@ const STEP: Duration = Duration::from_secs(3);
 const SKEW_SECS: i64 = 5;
 
 /// The answer to one question.
-struct Answer {
+pub(super) struct Answer {
     /// A line for people when all is well.
     line: Option<String>,
     /// What is wrong: severity, code, what, why, how to mend it.
@@ -31,30 +32,41 @@ struct Answer {
 }
 
 impl Answer {
-    fn good(asked: &str, line: String) -> Self {
+    pub(super) fn good(asked: &str, line: String) -> Self {
         Self { line: Some(line), problem: None, asked: asked.to_owned() }
     }
 
-    fn bad(asked: &str, code: &'static str, what: String, why: &'static str, help: &str) -> Self {
-        let problem = Some((Severity::Error, code, what, why, help.to_owned()));
-        Self { line: None, problem, asked: asked.to_owned() }
+    pub(super) fn bad(asked: &str, code: &'static str, what: String, why: &'static str, help: &str) -> Self {
+        Self::of(asked, Severity::Error, code, what, why, help.to_owned())
+    }
+
+    pub(super) fn of(
+        asked: &str,
+        severity: Severity,
+        code: &'static str,
+        what: String,
+        why: &'static str,
+        help: String,
+    ) -> Self {
+        Self { line: None, problem: Some((severity, code, what, why, help)), asked: asked.to_owned() }
     }
 }
 
-/// Asks every issuer and upstream. Returns lines for people, and what is wrong.
+/// Asks every issuer, provider and upstream. Returns lines for people, and what is wrong.
 pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<String>, Vec<Diagnostic>) {
     crate::server::prepare_process();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let Ok(runtime) = runtime else {
-        return (
-            vec!["no issuer or upstream was asked: this machine has no threads left".to_owned()],
-            Vec::new(),
-        );
+        return (vec!["nobody was asked: this machine has no threads left".to_owned()], Vec::new());
     };
     let mut answers = runtime.block_on(async {
         let mut asked = JoinSet::new();
         for (position, issuer) in config.issuers.iter().cloned().enumerate() {
             asked.spawn(async move { ((0, position), ask_issuer(&issuer, clock).await) });
+        }
+        for (position, provider) in config.providers.iter().cloned().enumerate() {
+            let Some(issuer) = config.issuers.get(provider.issuer).cloned() else { continue };
+            asked.spawn(async move { ((1, position), ask_provider(&provider, &issuer).await) });
         }
         // Apps may share an upstream.
         let mut upstreams = BTreeMap::new();
@@ -64,7 +76,7 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
             upstreams.entry(key).or_insert_with(|| upstream.clone());
         }
         for (position, upstream) in upstreams.into_values().enumerate() {
-            asked.spawn(async move { ((1, position), vec![ask_upstream(&upstream).await]) });
+            asked.spawn(async move { ((2, position), vec![ask_upstream(&upstream).await]) });
         }
         let mut answers = BTreeMap::new();
         while let Some(done) = asked.join_next().await {
@@ -140,8 +152,7 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
         let what = format!("the clock of issuer `{name}` is {} s {direction} this machine's", skew.abs());
         let why = "tokens would count as not yet valid, or as ended";
         let help = "synchronise this machine's clock; `leeway` is for small differences".to_owned();
-        let problem = Some((Severity::Warning, "online/clock", what, why, help));
-        answers.push(Answer { line: None, problem, asked: url.to_owned() });
+        answers.push(Answer::of(url, Severity::Warning, "online/clock", what, why, help));
     }
     answers
 }
