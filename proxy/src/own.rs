@@ -43,10 +43,10 @@ pub enum OwnPath {
     SignOut,
     /// `signed-out`: where a sign-out ends.
     SignedOut,
-    /// `logout/backchannel/PROVIDER`: a provider at this position says that a session ended.
-    BackChannelLogout(usize),
-    /// `logout/frontchannel/PROVIDER`: the same through the browser.
-    FrontChannelLogout(usize),
+    /// `logout/backchannel`: a provider says that a session ended.
+    BackChannelLogout,
+    /// `logout/frontchannel`: the same through the browser.
+    FrontChannelLogout,
     /// `me`: what is known of the user.
     Me,
     /// `keys`: the keys that sign assertions to apps.

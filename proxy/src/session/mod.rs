@@ -3,14 +3,19 @@
 
 mod batch;
 mod cookie;
+mod find;
 pub mod health;
 pub mod key;
 pub mod outage;
 mod record;
 mod remembered;
 pub mod revocation;
+mod sessions;
 pub mod store;
 
 pub use cookie::{CookieForm, VALUE_BYTES_MAX};
+pub use find::{Found, NoSession, Presented, Way};
 pub use record::{DemandDigest, Lasting, SecretText, SessionId, SessionRecord, StoredTokens};
 pub use remembered::Session;
+pub(crate) use sessions::entry;
+pub use sessions::{Keeping, NotOpened, Sessions};

@@ -98,6 +98,14 @@ pub struct StoredTokens {
     pub refresh_token: Option<SecretText>,
 }
 
+impl StoredTokens {
+    /// How long they are, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |text: &Option<SecretText>| text.as_ref().map_or(0, |text| text.0.len());
+        self.id_token.0.len() + of(&self.access_token) + of(&self.refresh_token)
+    }
+}
+
 /// A session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionRecord {

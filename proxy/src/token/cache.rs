@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::rand;
 use portcullis_policy::{CompiledPolicies, Scope};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::cached::CachedPrincipal;
+use super::fingerprint::{Fingerprint, Fingerprints};
 use super::intern::Interner;
-use super::verified::TokenInterners;
+use super::session_claims::SessionClaims;
+use super::verified::{TokenInterners, VerifiedToken};
 use super::verify::{TOKEN_BYTES_MAX, TokenProblem, Verifier};
 use crate::refusal::BadToken;
 
@@ -26,34 +26,6 @@ const STANDING_BYTES: usize = 576;
 const INTERNED_MAX: usize = 16 * 1024;
 /// The least that an entry counts as: that bounds how many there are.
 const ENTRY_BYTES_MIN: u64 = 2048;
-
-/// The key of a token in the cache: a part of it, or a digest that can be forged, would let one token answer for
-/// another.
-type Fingerprint = [u8; 16];
-
-/// Makes fingerprints: GMAC (NIST SP 800-38D) of the whole token, under a key of this process that is
-/// drawn at random and never leaves it.
-///
-/// A universal hash suffices, for no client ever sees a fingerprint: any two tokens that an attacker chooses
-/// share one with a chance of at most 2^-118 (section 5.2.1 of the same gives the bound, the token's
-/// blocks over 2^128). The constant nonce reveals the key's hash only to an attacker who has
-/// fingerprints. It costs a third of SHA-256 where processors help with that, and a tenth elsewhere.
-struct Fingerprints(Option<LessSafeKey>);
-
-impl Fingerprints {
-    fn new() -> Self {
-        let mut key = [0; 32];
-        let drawn = rand::fill(&mut key).and_then(|()| UnboundKey::new(&AES_256_GCM, &key));
-        Self(drawn.ok().map(LessSafeKey::new))
-    }
-
-    /// `None` when no key could be drawn, or the token is too long for GMAC: then nothing is cached.
-    fn of(&self, token: &[u8]) -> Option<Fingerprint> {
-        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-        let tag = self.0.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(token), &mut []).ok()?;
-        tag.as_ref().try_into().ok()
-    }
-}
 
 /// A bounded cache of [`CachedPrincipal`]s.
 pub struct TokenCache {
@@ -88,7 +60,7 @@ struct ByBytes;
 
 impl Weighter<Fingerprint, Arc<CachedPrincipal>> for ByBytes {
     fn weight(&self, _: &Fingerprint, principal: &Arc<CachedPrincipal>) -> u64 {
-        ((principal.token_bytes + principal.scope_bytes) as u64).max(ENTRY_BYTES_MIN)
+        (principal.own_bytes() as u64).max(ENTRY_BYTES_MIN)
     }
 }
 
@@ -216,22 +188,51 @@ pub fn authenticate(
             (verified, now, ENTRY_BYTES + if is_new { STANDING_BYTES + token.len() } else { 0 })
         }
     };
-    let mut scope = Arc::new(policies.bind(verified.principal()));
-    let scope_bytes = if cache.scopes.intern(&mut scope) { scope.heap_bytes() } else { 0 };
-    let principal = Arc::new(CachedPrincipal {
-        remedies: ArcSwapOption::empty(),
-        statements: ArcSwapOption::empty(),
-        token: verified,
-        scope,
-        verified_at,
-        verifier: verifier.instance(),
-        token_bytes,
-        scope_bytes,
-    });
+    let bound = Arc::new(cache.bind(verified, (verifier, policies), (verified_at, token_bytes)));
     if let Some(key) = key {
-        cache.entries.insert(key, Arc::clone(&principal));
+        cache.entries.insert(key, Arc::clone(&bound));
     }
-    Ok(principal)
+    Ok(bound)
+}
+
+/// The principal of a session, bound to these policies. It shares with those of tokens what is equal, and is not
+/// remembered here: sessions are remembered by their cookies.
+///
+/// # Errors
+/// As [`Verifier::read_session`].
+pub fn bind_session(
+    (verifier, cache, policies): (&Verifier, &TokenCache, &CompiledPolicies),
+    claims: &SessionClaims,
+    until: i64,
+    now: i64,
+) -> Result<Arc<CachedPrincipal>, TokenProblem> {
+    let mut verified = verifier.read_session(claims, until, now)?;
+    let is_new = verified.intern(&cache.tokens);
+    let token_bytes = ENTRY_BYTES + if is_new { STANDING_BYTES + claims.text_bytes() } else { 0 };
+    Ok(Arc::new(cache.bind(verified, (verifier, policies), (now, token_bytes))))
+}
+
+impl TokenCache {
+    /// A verified token, bound to these policies; with when it was verified, and its memory.
+    fn bind(
+        &self,
+        verified: VerifiedToken,
+        (verifier, policies): (&Verifier, &CompiledPolicies),
+        (verified_at, token_bytes): (i64, usize),
+    ) -> CachedPrincipal {
+        let mut scope = Arc::new(policies.bind(verified.principal()));
+        let scope_bytes = if self.scopes.intern(&mut scope) { scope.heap_bytes() } else { 0 };
+        CachedPrincipal {
+            remedies: ArcSwapOption::empty(),
+            statements: ArcSwapOption::empty(),
+            token: verified,
+            scope,
+            verified_at,
+            verifier: verifier.instance(),
+            token_bytes,
+            scope_bytes,
+        }
+    }
 }
 
 #[cfg(test)]

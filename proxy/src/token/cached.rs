@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
-use portcullis_policy::Scope;
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::{AppIndex, Fact, Signals, Target};
+use portcullis_policy::{CompiledPolicies, Scope};
 
 use super::verified::{Believed, VerifiedToken};
 use super::verify::Verifier;
@@ -47,6 +47,18 @@ impl CachedPrincipal {
     #[must_use]
     pub const fn scope(&self) -> &Arc<Scope> {
         &self.scope
+    }
+
+    /// Memory that no other entry shares; an estimate.
+    #[must_use]
+    pub const fn own_bytes(&self) -> usize {
+        self.token_bytes + self.scope_bytes
+    }
+
+    /// Whether it was read by this verifier and bound to these policies.
+    #[must_use]
+    pub fn is_by(&self, verifier: &Verifier, policies: &CompiledPolicies) -> bool {
+        self.verifier == verifier.instance() && self.scope.generation() == policies.generation()
     }
 
     /// The remedies that were found last, if the situation was the same and is at most five seconds old; otherwise

@@ -12,6 +12,7 @@ mod claims;
 mod discovery;
 mod fetch;
 mod find;
+mod fingerprint;
 mod id_token;
 mod intern;
 mod jwk;
@@ -35,12 +36,13 @@ mod key_sets;
 #[cfg(test)]
 mod outage;
 
-pub use cache::{Lookup, Presented, TokenCache, authenticate};
+pub use cache::{Lookup, Presented, TokenCache, authenticate, bind_session};
 pub use cached::{CachedPrincipal, RememberedRemedies, SignedStatement};
 pub(crate) use fetch::{Discovered, Fetcher, body, client, unreachable};
 pub use fetch::{FetchError, keys_in_file};
 pub(crate) use find::bearer;
 pub use find::{TokenLocation, find_token};
+pub(crate) use fingerprint::{Fingerprint, Fingerprints};
 pub use id_token::{ExpectedIdToken, IdToken, IdTokenProblem};
 pub use jwk::{KeyFault, KeySet, KeySetError, UnusedKey};
 pub use keys::KeyStore;

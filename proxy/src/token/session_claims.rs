@@ -77,6 +77,11 @@ impl SessionClaims {
         ClaimReader::new(&self.claims).get(name)
     }
 
+    /// About how long their text is, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        serde_json::to_vec(&self.claims).map_or(0, |text| text.len())
+    }
+
     /// Whether they are those of this issuer, and were kept by settings that read the same: a claim that is read since
     /// would seem to be missing, and who has no such group would be in none.
     pub(super) fn are_of(&self, settings: &Issuer) -> bool {

@@ -204,6 +204,12 @@ impl Verifier {
         self.issuers.get(issuer)?.store.usable_generation(now)
     }
 
+    /// The `iss` of the issuer of this name.
+    #[must_use]
+    pub fn iss_of(&self, name: &str) -> Option<&str> {
+        self.issuer_named(name).map(|(_, known)| known.settings.issuer.as_str())
+    }
+
     /// The clock difference forgiven to the issuer at this position, in seconds.
     pub(super) fn leeway(&self, issuer: usize) -> i64 {
         self.issuers.get(issuer).map_or(0, |known| leeway(&known.settings))

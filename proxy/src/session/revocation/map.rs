@@ -19,6 +19,18 @@ const ENTRIES_MAX: usize = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(u64);
 
+impl Version {
+    /// Its number, to be kept where many read it.
+    pub(in crate::session) const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The version of this number.
+    pub(in crate::session) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Whether sessions are stored, so that they can be looked up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Records {
