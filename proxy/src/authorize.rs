@@ -5,6 +5,9 @@
 //! source of a [`Permit`] is a decision that granted. Nothing here knows pingora: `gateway` judges what a client sent,
 //! and whoever is asked on behalf of another proxy judges what that describes.
 
+mod own_path;
+mod session;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +16,7 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
-use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
+use portcullis_policy::model::{AuthenticationContext, ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
@@ -23,9 +26,11 @@ use crate::context;
 use crate::decision_record::DecisionRecord;
 use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
 use crate::limit::{Kind, Quota};
+use crate::own::{Demand, Navigation, Own, OwnRequest, SignInCause};
 use crate::record::{DecisionCounter, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal, Sender};
 use crate::route::{Found, Route};
+use crate::session::{Session, SessionHandle};
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
 use crate::token::{self, CachedPrincipal, Presented, RememberedRemedies, TokenLocation, TokenProblem};
@@ -40,6 +45,37 @@ pub enum Verdict {
     Refusal(Refusal),
     /// It has an answer of our own, which is no refusal.
     Reply(Reply),
+    /// It is for a path of ours, or needs a sign-in first: what answers it may wait for others.
+    Own(Box<OwnRequest>),
+    /// The store has to be asked for its session ([`Sessions::load`](crate::session::Sessions::load)), and then it is
+    /// judged once more.
+    Load(Box<SessionHandle>),
+}
+
+/// Why a request is not let in at once.
+enum Stop {
+    Refusal(Refusal),
+    /// It is sent to sign in.
+    SignIn(Demand, SignInCause),
+    /// See [`Verdict::Load`].
+    Load(Box<SessionHandle>),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+/// Which time a request is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The first.
+    First,
+    /// The first, once more: its session was loaded meanwhile.
+    Loaded,
+    /// It was let in, and is looked at again: it is counted already.
+    Again,
 }
 
 /// An answer of our own that is no refusal.
@@ -47,12 +83,6 @@ pub enum Verdict {
 pub enum Reply {
     /// The client is sent to the same place by https (308).
     ToHttps(HeaderValue),
-}
-
-impl From<Result<Permit, Refusal>> for Verdict {
-    fn from(judged: Result<Permit, Refusal>) -> Self {
-        judged.map_or_else(Self::Refusal, Self::Permit)
-    }
 }
 
 /// What was learned of a request while it was judged; for page, log, metrics and the app. What a judgement did not
@@ -73,6 +103,12 @@ pub struct RequestFacts {
     pub(crate) caller: Option<Arc<CachedPrincipal>>,
     /// Whether the token that was verified is the one in `Authorization`.
     pub(crate) authorization_is_verified: bool,
+    /// The session that the request came on.
+    pub(crate) session: Option<Arc<Session>>,
+    /// Whether the session's last sign-in was asked for what policies ask for still.
+    pub(crate) step_up_not_delivered: bool,
+    /// The authentication context that the route asks for.
+    pub(crate) context: Option<AuthenticationContext>,
     pub(crate) country: Fact<CountryCode>,
     pub(crate) platform: Option<Platform>,
     pub(crate) client_app: Option<ClientAppType>,
@@ -137,12 +173,29 @@ pub struct Authorizer<'s> {
     pub arrival: &'s Arrival,
     /// Unix milliseconds.
     pub now_unix_ms: i64,
-    /// Whether this request was judged before; it is counted once.
-    pub is_repeated: bool,
+    /// Which time this request is judged; it is counted once.
+    pub turn: Turn,
 }
 
 /// Whose request it is, before it is known who asks, and what is left of the rates.
 type Sending<'q> = (IpAddr, &'q mut Quotas);
+
+/// What a request is let in by.
+#[derive(Debug)]
+enum Credential {
+    Token(TokenLocation),
+    Session(Arc<Session>),
+}
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other)) => one == other,
+            (Self::Session(one), Self::Session(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
 
 /// The question to the policies.
 struct AccessRequest<'r> {
@@ -163,10 +216,26 @@ impl Authorizer<'_> {
             let reply = self.enter(&request, head, (address, &mut facts.quotas))?;
             Ok((request, address, reply))
         });
-        match entered {
-            Ok((.., Some(reply))) => Verdict::Reply(reply),
-            Ok((request, address, None)) => self.judge(&request, address, facts).into(),
-            Err(refusal) => Verdict::Refusal(refusal),
+        let (request, address) = match entered {
+            Ok((.., Some(reply))) => return Verdict::Reply(reply),
+            Ok((request, address, None)) => (request, address),
+            Err(refusal) => return Verdict::Refusal(refusal),
+        };
+        let judged = match self.own_path(&request, head, address, facts) {
+            Ok(Some(own)) => return Verdict::Own(Box::new(own)),
+            Ok(None) => self.judge(&request, address, facts),
+            Err(stop) => Err(stop),
+        };
+        match (judged, facts.app) {
+            (Ok(permit), _) => Verdict::Permit(permit),
+            (Err(Stop::Refusal(refusal)), _) => Verdict::Refusal(refusal),
+            (Err(Stop::Load(key)), _) => Verdict::Load(key),
+            (Err(Stop::SignIn(demand, cause)), Some(app)) => {
+                let what = Own::SignIn { app, demand, cause };
+                let own = self.sign_in(what, app, (&request, head), address, facts);
+                own.map_or_else(Verdict::Refusal, |own| Verdict::Own(Box::new(own)))
+            }
+            (Err(Stop::SignIn(..)), None) => Verdict::Refusal(Refusal::Internal),
         }
     }
 
@@ -176,15 +245,18 @@ impl Authorizer<'_> {
         request: &AdmittedRequest<'_>,
         address: IpAddr,
         facts: &mut RequestFacts,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Permit, Stop> {
         let route = self.route(request, (address, &mut facts.quotas))?;
-        (facts.app, facts.host) = (Some(route.app), Some(route.host));
+        (facts.app, facts.host, facts.context) = (Some(route.app), Some(route.host), route.context);
         let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
         // Before anything is done for a token.
         self.count_address(app, address, &mut facts.quotas)?;
-        let (caller, place) = self.authenticate(request, app, (address, &mut facts.quotas))?;
-        facts.authorization_is_verified = place == TokenLocation::Authorization;
+        let (caller, credential) = self.authenticate(request, app, (address, &mut facts.quotas))?;
+        facts.authorization_is_verified = credential == Credential::Token(TokenLocation::Authorization);
+        if let Credential::Session(session) = credential {
+            facts.session = Some(session);
+        }
         let caller = &*facts.caller.insert(caller);
         // Before the policies, so that what they refuse counts too: a program in a loop is one, whatever it is answered.
         self.count_principal(app, caller, &mut facts.quotas)?;
@@ -212,7 +284,8 @@ impl Authorizer<'_> {
                 now: self.now(),
             },
         };
-        self.decide(&asked, &mut facts.decision)
+        let decided = self.decide(&asked, &mut facts.decision);
+        decided.map_err(|refusal| self.step_up(refusal, Navigation::of(request), facts))
     }
 
     const fn now(&self) -> i64 {
@@ -233,7 +306,7 @@ impl Authorizer<'_> {
         facts.presence = request.presence();
         facts.had_bearer = request.authorization().is_some();
         facts.content_length = request.content_length();
-        if !self.is_repeated {
+        if self.turn == Turn::First {
             if facts.presence.odd_names > 0 {
                 self.state.metrics.odd_headers(facts.presence.odd_names.into());
             }
@@ -326,7 +399,7 @@ impl Authorizer<'_> {
     /// Whether another token of this address may be verified.
     fn may_verify(&self, from: (IpAddr, Kind), quotas: &mut Quotas) -> bool {
         // What was let in goes on: whoever shares its address cannot end it.
-        if self.is_repeated {
+        if self.turn == Turn::Again {
             return true;
         }
         let rate = self.snapshot.config.server.limits.failed_verifications;
@@ -336,14 +409,14 @@ impl Authorizer<'_> {
     }
 
     fn count_failure(&self, from: (IpAddr, Kind)) {
-        if !self.is_repeated {
+        if self.turn != Turn::Again {
             let rate = self.snapshot.config.server.limits.failed_verifications;
             self.state.limits.count_failure(from, rate, self.now_unix_ms);
         }
     }
 
     fn count_address(&self, app: &App, address: IpAddr, quotas: &mut Quotas) -> Result<(), Refusal> {
-        let Some(rate) = app.rate.filter(|_| !self.is_repeated) else { return Ok(()) };
+        let Some(rate) = app.rate.filter(|_| self.turn == Turn::First) else { return Ok(()) };
         let quota = self.state.limits.count_address(&app.id, address, rate, self.now_unix_ms);
         quotas.address = Some(quota);
         if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Address)) } else { Ok(()) }
@@ -355,7 +428,7 @@ impl Authorizer<'_> {
         caller: &CachedPrincipal,
         quotas: &mut Quotas,
     ) -> Result<(), Refusal> {
-        let Some(rate) = app.rate_per_principal.filter(|_| !self.is_repeated) else { return Ok(()) };
+        let Some(rate) = app.rate_per_principal.filter(|_| self.turn != Turn::Again) else { return Ok(()) };
         let token = caller.token();
         let who = (token.issuer_index(), &*token.principal().id);
         let quota = self.state.limits.count_principal(&app.id, who, rate, self.now_unix_ms);
@@ -363,59 +436,66 @@ impl Authorizer<'_> {
         if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Principal)) } else { Ok(()) }
     }
 
-    /// The principal, and where its token was. A client without a valid token gets the same answer whatever the app,
+    /// The principal, and what it came with. A client without a valid token gets the same answer whatever the app,
     /// its issuers and the names of its cookies are: what it turns on is whether `Authorization` carries a `Bearer`
-    /// credential, and whether a signature was good once.
+    /// credential, and whether a signature was good once. A browser is sent to sign in where the app has a sign-in.
     fn authenticate(
         &self,
         request: &AdmittedRequest<'_>,
         app: &App,
         (address, quotas): Sending<'_>,
-    ) -> Result<(Arc<CachedPrincipal>, TokenLocation), Refusal> {
+    ) -> Result<(Arc<CachedPrincipal>, Credential), Stop> {
         let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
         let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
         let authorization = request.authorization();
         let found = token::find_token(&app.token, authorization, |_| cookie.ok().flatten(), by_header);
         let Some((token, place)) = found else {
-            return Err(match authorization.and_then(token::bearer) {
+            return match authorization.and_then(token::bearer) {
                 // Verified in vain, and answered as by an app that takes it: or the answers would tell this app from others.
                 Some(token) => {
                     let verified = self.verify(token, &app.issuers, Kind::Bearer, (address, quotas));
-                    verified.map_or_else(Refusal::from, |_| Refusal::BadToken(BadToken::Place))
+                    let place = |_| Refusal::BadToken(BadToken::Place);
+                    Err(verified.map_or_else(Refusal::from, place).into())
                 }
-                None if cookie.is_err() => Refusal::BadSession(BadToken::Malformed),
-                None => Refusal::NoToken,
-            });
+                None if cookie.is_err() => Err(Refusal::BadSession(BadToken::Malformed).into()),
+                None if app.sign_in.is_empty() => Err(Refusal::NoToken.into()),
+                None => self.authenticate_session(request, app),
+            };
         };
         let kind = if place == TokenLocation::Authorization { Kind::Bearer } else { Kind::Session };
         let caller = self
             .verify(token, &app.issuers, kind, (address, quotas))
             .map_err(|problem| bad_token(problem.into(), place))?;
         if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
-            return Err(bad_token(Refusal::BadToken(BadToken::Audience), place));
+            return Err(bad_token(Refusal::BadToken(BadToken::Audience), place).into());
         }
-        // From here on the user is known. A credential that was sent twice, or that nobody read, may name another user.
-        let is_unread =
-            place != TokenLocation::Authorization && authorization.is_some_and(|value| !value.is_ascii());
-        if cookie.is_err() || is_unread {
-            return Err(Refusal::BadRequest(BadRequest::Credential));
+        // From here on the user is known. A credential that was sent twice may name another user.
+        if cookie.is_err() {
+            return Err(Refusal::BadRequest(BadRequest::Credential).into());
         }
-        if app.forward_authorization && place != TokenLocation::Authorization && authorization.is_some() {
-            return Err(Refusal::BadRequest(BadRequest::SecondCredential));
-        }
-        // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
-        let is_foreign = || !request.is_from_own_page(&app.allowed_origins);
-        if place == TokenLocation::Cookie && request.is_websocket() && is_foreign() {
-            return Err(Refusal::BadRequest(BadRequest::Origin));
-        }
-        Ok((caller, place))
+        let credential = Credential::Token(place);
+        check_beside(request, app, &credential)?;
+        Ok((caller, credential))
+    }
+
+    /// The same by the session of a browser.
+    fn authenticate_session(
+        &self,
+        request: &AdmittedRequest<'_>,
+        app: &App,
+    ) -> Result<(Arc<CachedPrincipal>, Credential), Stop> {
+        let session = self.session(request)?.and_then(|session| self.session_of_app(session, app));
+        let session = session.map_err(|why| self.without_session(request, Navigation::of(request), why))?;
+        let (caller, credential) = (Arc::clone(session.caller()), Credential::Session(session));
+        check_beside(request, app, &credential)?;
+        Ok((caller, credential))
     }
 
     fn decide(&self, asked: &AccessRequest<'_>, facts: &mut DecisionFacts) -> Result<Permit, Refusal> {
         let Self { state, snapshot, .. } = self;
         let started = Instant::now();
         let mut observer = DecisionObserver {
-            counter: (!self.is_repeated).then(|| snapshot.policy_counters.begin()),
+            counter: (self.turn != Turn::Again).then(|| snapshot.policy_counters.begin()),
             noteworthy: &mut facts.applied,
         };
         let (signals, outcome) = snapshot.policies.decide_readings(
@@ -498,7 +578,7 @@ impl Authorizer<'_> {
                 .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
                 .map(|issuer| issuer.issuer.as_str()),
             follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
-            step_up_not_delivered: false,
+            step_up_not_delivered: facts.step_up_not_delivered,
             applied: &decision.applied,
             repeats: (decision.repeats > 0).then_some(decision.repeats),
             exceeded: facts.quotas.of(refusal),
@@ -508,6 +588,27 @@ impl Authorizer<'_> {
         facts.decision.repeats = answer.repeats;
         answer
     }
+}
+
+/// Whether nothing else of the request speaks for another user, and no foreign page for this one.
+fn check_beside(request: &AdmittedRequest<'_>, app: &App, credential: &Credential) -> Result<(), Refusal> {
+    if *credential == Credential::Token(TokenLocation::Authorization) {
+        return Ok(());
+    }
+    let authorization = request.authorization();
+    // A credential that nobody read may name another user.
+    if authorization.is_some_and(|value| !value.is_ascii()) {
+        return Err(Refusal::BadRequest(BadRequest::Credential));
+    }
+    if app.forward_authorization && authorization.is_some() {
+        return Err(Refusal::BadRequest(BadRequest::SecondCredential));
+    }
+    // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
+    let is_by_cookie = *credential != Credential::Token(TokenLocation::Header);
+    if is_by_cookie && request.is_websocket() && !request.is_from_own_page(&app.allowed_origins) {
+        return Err(Refusal::BadRequest(BadRequest::Origin));
+    }
+    Ok(())
 }
 
 /// A token's refusal as somebody may learn it who sent it in this place.
@@ -616,7 +717,7 @@ upstreams = ["http://127.0.0.1:9"]
             request_id: RequestId(7),
             arrival,
             now_unix_ms: 1_795_773_600_000,
-            is_repeated: false,
+            turn: Turn::First,
         };
         let line = |(name, value): &(&'static str, &str)| {
             (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())

@@ -1,13 +1,18 @@
 //! Requests that Portcullis answers itself: its own paths, and navigations that need a sign-in first.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use aws_lc_rs::digest::{Context, SHA256};
 use http::Method;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
+use portcullis_config::Config;
+use portcullis_config::settings::OWN_PATHS;
 use portcullis_policy::signals::{AppIndex, RequestId};
 
-use crate::admit::Site;
+use crate::admit::{AdmittedRequest, Site};
 use crate::denial::RequestHints;
 use crate::session::{DemandDigest, Session};
 
@@ -51,6 +56,99 @@ pub enum OwnPath {
     Me,
     /// `keys`: the keys that sign assertions to apps.
     Keys,
+}
+
+impl OwnPath {
+    /// The path that is written so, byte for byte; `provider` gives the position of one by its name.
+    #[must_use]
+    pub fn named(path: &str, provider: impl FnOnce(&str) -> Option<usize>) -> Option<Self> {
+        let name = path.strip_prefix(OWN_PATHS)?.strip_prefix('/')?;
+        Some(match name {
+            "sign-in" => Self::SignIn,
+            "hand-over" => Self::HandOver,
+            "sign-out" => Self::SignOut,
+            "signed-out" => Self::SignedOut,
+            "logout/backchannel" => Self::BackChannelLogout,
+            "logout/frontchannel" => Self::FrontChannelLogout,
+            "me" => Self::Me,
+            "keys" => Self::Keys,
+            _ => Self::Callback(provider(name.strip_prefix("callback/")?)?),
+        })
+    }
+
+    /// Whether it takes this method. No other is answered, `OPTIONS` neither.
+    #[must_use]
+    pub fn takes(self, method: &Method) -> bool {
+        match self {
+            Self::SignIn | Self::Callback(_) | Self::HandOver | Self::FrontChannelLogout => {
+                *method == Method::GET
+            }
+            Self::SignOut => *method == Method::GET || *method == Method::POST,
+            Self::BackChannelLogout => *method == Method::POST,
+            Self::SignedOut | Self::Me | Self::Keys => *method == Method::GET || *method == Method::HEAD,
+        }
+    }
+
+    /// Who may ask for it.
+    #[must_use]
+    pub const fn is_for(self) -> Askers {
+        match self {
+            Self::SignIn | Self::Callback(_) | Self::HandOver => Askers::Navigations,
+            Self::SignOut | Self::SignedOut | Self::Me => Askers::OwnPages,
+            Self::BackChannelLogout | Self::FrontChannelLogout | Self::Keys => Askers::Everybody,
+        }
+    }
+
+    /// Whether its answer depends on the session of the browser.
+    #[must_use]
+    pub const fn needs_session(self) -> bool {
+        match self {
+            Self::SignIn | Self::Callback(_) | Self::HandOver | Self::SignOut | Self::Me => true,
+            Self::SignedOut | Self::BackChannelLogout | Self::FrontChannelLogout | Self::Keys => false,
+        }
+    }
+}
+
+/// Who may ask for a path of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Askers {
+    /// A person who opens it in a window or tab, from wherever.
+    Navigations,
+    /// Pages of the same origin, and a person who opens it.
+    OwnPages,
+    /// Anybody: what it says or takes is public, or signed.
+    Everybody,
+}
+
+/// The hosts that have paths of ours.
+#[derive(Debug, Default)]
+pub struct OwnHosts(HashMap<String, Option<AppIndex>, RandomState>);
+
+impl OwnHosts {
+    /// Those of apps with a sign-in or an assertion, and the sign-in host.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let mut hosts: HashMap<String, Option<AppIndex>, RandomState> = HashMap::default();
+        for (app, position) in config.apps.iter().zip(0_u32..) {
+            if app.sign_in.is_empty() && !app.assertion {
+                continue;
+            }
+            for host in &app.hosts {
+                let is_only = config.apps.iter().filter(|other| other.hosts.contains(host)).count() == 1;
+                hosts.insert(host.clone(), is_only.then_some(AppIndex(position)));
+            }
+        }
+        if let Some(host) = &config.sign_in_host {
+            hosts.entry(host.clone()).or_insert(None);
+        }
+        Self(hosts)
+    }
+
+    /// Whether a host has them, and the app that has the host for itself.
+    #[must_use]
+    pub fn get(&self, host: &str) -> Option<Option<AppIndex>> {
+        self.0.get(host).copied()
+    }
 }
 
 /// Why a navigation needs a sign-in.
@@ -122,6 +220,48 @@ pub enum Navigation {
     Form,
     /// Anything else: a script, a part of a page, a frame, a program.
     None,
+}
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+impl Navigation {
+    /// What a request says of it (Fetch Metadata Request Headers, sections 2.1 and 2.2); browsers that do not say so
+    /// ask for `text/html`.
+    #[must_use]
+    pub fn of(request: &AdmittedRequest<'_>) -> Self {
+        let is = |name: &HeaderName, word: &str| {
+            request.header(name).is_some_and(|value| value.trim().eq_ignore_ascii_case(word))
+        };
+        let states_fetch = request.has(&SEC_FETCH_MODE) || request.has(&SEC_FETCH_DEST);
+        let is_page = if states_fetch {
+            is(&SEC_FETCH_MODE, "navigate") && is(&SEC_FETCH_DEST, "document")
+        } else {
+            request.header(&ACCEPT).is_some_and(names_html) && !request.has(&X_REQUESTED_WITH)
+        };
+        // What is fetched before anybody asked for it is no person's navigation.
+        let is_ahead = request.has(&SEC_PURPOSE) || request.has(&PURPOSE);
+        let is_scripted = request.has(&AUTHORIZATION) || request.is_websocket();
+        match request.method() {
+            _ if !is_page || is_ahead || is_scripted => Self::None,
+            "GET" => Self::Page,
+            "POST" => Self::Form,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Whether `Accept` names HTML, and wants it.
+fn names_html(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let is_none =
+            parameters.split(';').any(|one| matches!(one.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        kind.trim().eq_ignore_ascii_case("text/html") && !is_none
+    })
 }
 
 /// A request of ours to answer. It owns what it needs: what answers it may wait.

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use portcullis_config::settings::TrustedProxies;
+use portcullis_config::settings::{TrustedProxies, is_own_cookie};
 use portcullis_policy::path::{PathForms, ReadPath};
 
 use crate::refusal::BadRequest;
@@ -153,6 +153,26 @@ impl<'r> AdmittedRequest<'r> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
+    }
+
+    /// Whether a header was sent, with whatever in it.
+    #[must_use]
+    pub(crate) fn has(&self, name: &HeaderName) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// The cookies whose names we keep for ourselves, as text: name and value. One that is no text is none of ours.
+    pub(crate) fn own_cookies(&self) -> impl Iterator<Item = (&'r str, &'r str)> {
+        cookies(self.headers).filter_map(|cookie| {
+            let name = std::str::from_utf8(cookie.name).ok().filter(|name| is_own_cookie(name))?;
+            Some((name, std::str::from_utf8(cookie.value?).ok()?))
+        })
+    }
+
+    /// Whether the request has a body, or says that one comes.
+    #[must_use]
+    pub(crate) fn has_body(&self) -> bool {
+        self.fields.presence.chunked || self.fields.content_length.is_some_and(|length| length > 0)
     }
 
     /// The lines of `Via`, as received.

@@ -147,6 +147,7 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         | Refusal::NoToken
         | Refusal::ClientCertificate(_)
         | Refusal::KeysUnavailable
+        | Refusal::SessionsUnavailable
         | Refusal::Internal
         | Refusal::Upstream { .. }
         | Refusal::TooManyRequests(_)

@@ -141,6 +141,7 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
         | Refusal::BadSession(_)
         | Refusal::ClientCertificate(_)
         | Refusal::KeysUnavailable
+        | Refusal::SessionsUnavailable
         | Refusal::SignIn(_)
         | Refusal::TooManyRequests(_) => DENIED,
         Refusal::BadRequest(_) | Refusal::BodyTooLarge | Refusal::BodyTooSlow => "http_request_error",
@@ -214,6 +215,7 @@ fn challenge(
         | Refusal::BadSession(_)
         | Refusal::ClientCertificate(_)
         | Refusal::KeysUnavailable
+        | Refusal::SessionsUnavailable
         | Refusal::BadRequest(_)
         | Refusal::NoApp
         | Refusal::Internal

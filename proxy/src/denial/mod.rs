@@ -36,12 +36,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
 use portcullis_policy::PolicySet;
-use portcullis_policy::decision::PolicyResult;
-use portcullis_policy::signals::Signals;
+use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, Refused};
+use portcullis_policy::model::AuthenticationContext;
+use portcullis_policy::signals::{SignIn, Signals};
 
 pub use facts::{DeviceState, Facts};
 pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
+pub use step_up::StepUp;
 
 use crate::admit::Head;
 use crate::decision_record::{DecisionRecord, NamedIds};
@@ -50,7 +52,7 @@ use branding::Branding;
 use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
-use step_up::StepUps;
+use step_up::{Contexts, StepUps};
 use view::{RenderContext, View, is_verified};
 
 /// The longest support code that a denial carries, in characters.
@@ -200,6 +202,26 @@ impl Denials {
     #[must_use]
     pub fn wants_record(&self, refusal: &Refusal) -> bool {
         self.seal.seals() || refusal.info().status == 401
+    }
+
+    /// What a new sign-in must bring to satisfy the policies that refused: `applied` are all that applied, `asked` is
+    /// the context that the route asks for, `sign_in` the present one.
+    #[must_use]
+    pub fn step_up(
+        &self,
+        refused: Refused,
+        applied: &[(PolicyIndex, PolicyResult)],
+        asked: Option<AuthenticationContext>,
+        sign_in: &SignIn,
+    ) -> StepUp {
+        let contexts = Contexts { asked, held: sign_in.contexts.clone(), acr: sign_in.acr.clone() };
+        let mut step_up = self.step_ups.needed(refused, applied, &contexts);
+        let is_too_old =
+            refused.reasons.contains(ReasonCode::SignInTooOld) || refused.primary == ReasonCode::SignInTooOld;
+        if is_too_old && step_up.max_age_secs.is_none() {
+            step_up.max_age_secs = Some(0);
+        }
+        step_up
     }
 
     /// Writes down what a refusal was decided on, for [`Facts::record`] and the decision log. `app`

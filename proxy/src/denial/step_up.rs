@@ -52,13 +52,13 @@ impl Contexts {
 
 /// What a new sign-in must bring (RFC 9470, section 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct StepUp {
+pub struct StepUp {
     /// `acr` values of which one is enough, the preferred one first.
-    pub(super) acr_values: Vec<String>,
+    pub acr_values: Vec<String>,
     /// Authentication contexts of which one is enough, the preferred one first; none that the token holds.
-    pub(super) contexts: Vec<AuthenticationContext>,
+    pub contexts: Vec<AuthenticationContext>,
     /// How long ago the sign-in may be, in seconds.
-    pub(super) max_age_secs: Option<u64>,
+    pub max_age_secs: Option<u64>,
 }
 
 impl StepUps {

@@ -103,7 +103,9 @@ impl Headline {
                 ),
             },
             Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
-            Refusal::KeysUnavailable | Refusal::ClientCertificate(ClientCertificateProblem::Unverifiable) => {
+            Refusal::KeysUnavailable
+            | Refusal::SessionsUnavailable
+            | Refusal::ClientCertificate(ClientCertificateProblem::Unverifiable) => {
                 (unavailable, &texts.lead_unavailable, None)
             }
             Refusal::ClientCertificate(problem) => (
@@ -268,6 +270,7 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         | Refusal::BadToken(_)
         | Refusal::BadSession(_)
         | Refusal::KeysUnavailable
+        | Refusal::SessionsUnavailable
         | Refusal::Internal
         | Refusal::TooManyRequests(Sender::Address)
         | Refusal::BodyTooLarge

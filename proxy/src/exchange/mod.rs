@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderName, HeaderValue};
 use portcullis_config::settings::App;
+use portcullis_policy::model::Persistence;
 use portcullis_policy::signals::{AppIndex, RequestId};
 
 use crate::admit::{Connection, Head, Scheme};
 use crate::assertion::Statement;
-use crate::authorize::{Authorizer, RequestFacts, Verdict};
+use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
 use crate::clock;
 use crate::denial::Answer;
 use crate::failure::NetworkFailure;
@@ -23,6 +24,7 @@ use crate::limit::BodyPace;
 use crate::listener::Unsent;
 use crate::record::{AppMetrics, Outcome, Traffic};
 use crate::refusal::Refusal;
+use crate::session::{CookieForm, Keeping, Lasting};
 use crate::state::{Snapshot, State};
 use crate::tls::{Arrival, Origin};
 use crate::upstream;
@@ -51,7 +53,9 @@ pub struct RequestContext {
     pub(crate) forwarding: Forwarding,
     /// Bytes of a refusal that are sent beside the request.
     pub(crate) bytes_beside: u64,
-    is_judged: bool,
+    turn: Turn,
+    /// Since when a transfer waits for its session to be loaded, Unix milliseconds.
+    waits_since: Option<i64>,
     traffic: Traffic,
     is_recorded: bool,
 }
@@ -108,7 +112,8 @@ impl RequestContext {
             facts: RequestFacts::default(),
             forwarding: Forwarding::default(),
             bytes_beside: 0,
-            is_judged: false,
+            turn: Turn::First,
+            waits_since: None,
             traffic: Traffic::default(),
             is_recorded: false,
         }
@@ -119,8 +124,41 @@ impl RequestContext {
         let Some(connection) = self.connection else { return Verdict::Refusal(Refusal::Internal) };
         let (authorizer, facts) = self.authorizer();
         let verdict = authorizer.authorize(head, connection, facts);
-        self.is_judged = true;
+        self.turn = match (self.turn, &verdict) {
+            (Turn::First, Verdict::Load(_)) => Turn::Loaded,
+            _ => Turn::Again,
+        };
         verdict
+    }
+
+    /// Judges a request once more, whose session was loaded meanwhile.
+    pub(crate) fn authorize_loaded(&mut self, head: &Head<'_>) -> Verdict {
+        // What was learned is learned anew; it was counted when it came.
+        self.facts = RequestFacts { quotas: self.facts.quotas, ..RequestFacts::default() };
+        match self.authorize(head) {
+            // Asked once, and not answered.
+            Verdict::Load(_) => Verdict::Refusal(Refusal::SessionsUnavailable),
+            verdict => verdict,
+        }
+    }
+
+    /// The cookie of the session that the request came on, where the answer is to renew it.
+    pub(crate) fn renewed_cookie(&self) -> Option<HeaderValue> {
+        let (Some(session), Progress::Permitted(permit)) = (&self.facts.session, &self.progress) else {
+            return None;
+        };
+        let lasting = permit.session().persistent_browser.map(|persistence| match persistence {
+            Persistence::Always => Lasting::UntilItEnds,
+            Persistence::Never => Lasting::BrowserSession,
+        });
+        let keeping = Keeping {
+            seals: &self.snapshot.seals,
+            settings: self.snapshot.config.session.as_ref()?,
+            form: CookieForm::of(self.facts.site?, &session.record().host)?,
+            verifier: &self.snapshot.verifier,
+            now: self.now_unix_ms.div_euclid(1_000),
+        };
+        self.state.sessions()?.renewed(session, lasting, &keeping)
     }
 
     /// Judges anew a transfer that lasts, by the present configuration, keys and clock: a WebSocket, a stream or a long
@@ -141,20 +179,37 @@ impl RequestContext {
             app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
         };
         let app = id(&former, self.facts.app);
-        // It was counted when it began.
-        self.facts = RequestFacts { quotas: self.facts.quotas, ..RequestFacts::default() };
+        let facts = RequestFacts { quotas: self.facts.quotas, ..RequestFacts::default() };
+        let learned = std::mem::replace(&mut self.facts, facts);
         self.now_unix_ms = now_unix_ms;
         let refusal = match self.authorize(head) {
             Verdict::Permit(permit) if id(&self.snapshot, Some(permit.app())) == app => {
                 self.progress = Progress::Permitted(permit);
+                self.waits_since = None;
                 return Ok(());
             }
             // Another app, or none: what began it is over.
-            Verdict::Permit(_) | Verdict::Reply(_) => Refusal::NoApp,
+            Verdict::Permit(_) | Verdict::Reply(_) | Verdict::Own(_) => Refusal::NoApp,
+            // It goes on while the store is asked, for as long as that may take.
+            Verdict::Load(handle) if self.may_wait() => {
+                let state = self.state;
+                drop(tokio::spawn(async move { state.load_session(&handle).await }));
+                (self.facts, self.snapshot) = (learned, former);
+                return Ok(());
+            }
+            Verdict::Load(_) => Refusal::SessionsUnavailable,
             Verdict::Refusal(refusal) => refusal,
         };
         self.progress = Progress::Refused(refusal);
         Err(refusal)
+    }
+
+    /// Whether a transfer may go on while the store is asked for its session: not for longer than remembered sessions
+    /// serve without the store.
+    fn may_wait(&mut self) -> bool {
+        let Some(settings) = &self.snapshot.config.session else { return false };
+        let since = *self.waits_since.get_or_insert(self.now_unix_ms);
+        u128::from(self.now_unix_ms.abs_diff(since)) < settings.stale_max.as_millis()
     }
 
     /// The answer to this refusal.
@@ -175,7 +230,7 @@ impl RequestContext {
             request_id: self.request_id,
             arrival: &self.arrival,
             now_unix_ms: self.now_unix_ms,
-            is_repeated: self.is_judged,
+            turn: self.turn,
         };
         (authorizer, &mut self.facts)
     }

@@ -41,10 +41,27 @@ pub(super) fn connection(session: &Session, tls: &Tls, arrival: &mut Arrival) ->
     })
 }
 
-/// Judges a request that has come.
-pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict {
+/// Judges a request that has come. Waits only for a session that is not remembered, and only where a store has them.
+pub(super) async fn authorize(session: &mut Session, ctx: &mut RequestContext) -> Verdict {
+    let verdict = match authorize_at_once(session, ctx) {
+        Verdict::Load(handle) => {
+            ctx.state.load_session(&handle).await;
+            ctx.authorize_loaded(&head(session.req_header()))
+        }
+        verdict => verdict,
+    };
+    let limit = ctx.body_bytes_max();
+    match verdict {
+        Verdict::Permit(_) if ctx.facts.content_length.is_some_and(|length| length > limit) => {
+            Verdict::Refusal(Refusal::BodyTooLarge)
+        }
+        verdict => verdict,
+    }
+}
+
+fn authorize_at_once(session: &Session, ctx: &mut RequestContext) -> Verdict {
     let raw = session.as_http1().map(|http1| http1.get_headers_raw_bytes());
-    let verdict = match (&raw, Conn::of(session)) {
+    match (&raw, Conn::of(session)) {
         (Some(raw), Some(conn)) => {
             let verdict = conn.head(|received| {
                 ctx.authorize(&head(session.req_header()).with_raw(RawHead::beside(raw, received)))
@@ -56,20 +73,15 @@ pub(super) fn authorize(session: &Session, ctx: &mut RequestContext) -> Verdict 
             };
             let is_sound = conn.expect_body(raw.len(), framing);
             match verdict {
-                Verdict::Permit(_) if !is_sound => Verdict::Refusal(Refusal::BadRequest(BadRequest::Framing)),
+                Verdict::Permit(_) | Verdict::Own(_) | Verdict::Load(_) if !is_sound => {
+                    Verdict::Refusal(Refusal::BadRequest(BadRequest::Framing))
+                }
                 verdict => verdict,
             }
         }
         // HTTP/1 comes on no other connection than ours.
         (Some(_), None) => Verdict::Refusal(Refusal::Internal),
         (None, _) => ctx.authorize(&head(session.req_header())),
-    };
-    let limit = ctx.body_bytes_max();
-    match verdict {
-        Verdict::Permit(_) if ctx.facts.content_length.is_some_and(|length| length > limit) => {
-            Verdict::Refusal(Refusal::BodyTooLarge)
-        }
-        verdict => verdict,
     }
 }
 

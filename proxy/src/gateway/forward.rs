@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::Version;
-use http::header::{STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 
@@ -92,6 +92,11 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     }
     if is_final && let Some(endpoint) = ctx.endpoint() {
         endpoint.succeeded();
+    }
+    if is_final && let Some(cookie) = ctx.renewed_cookie() {
+        answer.append_header(SET_COOKIE, cookie)?;
+        // No cache between us and the browser may give it to another.
+        answer.append_header(CACHE_CONTROL, const { HeaderValue::from_static("private") })?;
     }
     if is_final && ctx.facts.quotas.is_counted() {
         for (name, value) in limit::fields(&ctx.facts.quotas.counted()) {

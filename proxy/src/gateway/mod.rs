@@ -3,6 +3,7 @@
 
 mod downstream;
 mod forward;
+mod own;
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestContext>) -> Result<bool> {
-        let verdict = authorize(session, ctx);
+        let verdict = authorize(session, ctx).await;
         if ctx.facts.presence.close {
             session.set_keepalive(None);
         }
@@ -98,7 +99,13 @@ impl ProxyHttp for Gateway {
                 write(session, answer_of(reply, ctx.id_value()), false).await?;
                 return Ok(true);
             }
+            Verdict::Own(own) => {
+                own::answer(session, ctx, &own).await?;
+                return Ok(true);
+            }
             Verdict::Refusal(refusal) => refusal,
+            // It was loaded, if it could be.
+            Verdict::Load(_) => Refusal::SessionsUnavailable,
         };
         let answer = ctx.denial(&refusal, &head(session.req_header()));
         let close = matches!(refusal, Refusal::BadRequest(_) | Refusal::BodyTooLarge);

@@ -9,6 +9,7 @@ use super::counters::{Counters, Timing};
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
 use super::{app_metrics, listeners, names, process, sign_in};
+use crate::session::{NoSession, Way};
 use crate::token::Lookup;
 
 /// From 250 ns to 10 ms: steps of ours.
@@ -23,6 +24,11 @@ const UNKNOWN_CLIENTS_AT: usize = UNFINISHED_AT + 1;
 const ODD_HEADERS_AT: usize = UNKNOWN_CLIENTS_AT + 1;
 const LOOKUPS_AT: usize = ODD_HEADERS_AT + 1;
 const LOOKUPS: [&str; 3] = ["hit", "rebound", "miss"];
+const SESSIONS_AT: usize = LOOKUPS_AT + LOOKUPS.len();
+/// Results of a look-up of a session that are no [`NoSession`].
+const SESSIONS: [&str; 3] = ["remembered", "read", "unavailable"];
+const NO_SESSIONS_AT: usize = SESSIONS_AT + SESSIONS.len();
+const COUNTERS: usize = NO_SESSIONS_AT + NoSession::ALL.len();
 
 /// What became of a hand-over of the listening sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +79,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            counters: Counters::new(LOOKUPS_AT + LOOKUPS.len()),
+            counters: Counters::new(COUNTERS),
             loads: AtomicU64::new(0),
             refused_loads: AtomicU64::new(0),
             last_refused: AtomicBool::new(false),
@@ -124,6 +130,25 @@ impl Metrics {
         }
     }
 
+    /// A session was found so.
+    pub fn session_found(&self, way: Way) {
+        let at = match way {
+            Way::Remembered => 0,
+            Way::Read => 1,
+        };
+        self.counters.add(SESSIONS_AT + at, 1);
+    }
+
+    /// Whether there is a session could not be known.
+    pub fn sessions_unavailable(&self) {
+        self.counters.add(SESSIONS_AT + 2, 1);
+    }
+
+    /// A cookie of a session was none.
+    pub fn no_session(&self, why: NoSession) {
+        self.counters.add(NO_SESSIONS_AT + why as usize, 1);
+    }
+
     /// A request was decided.
     pub fn decided(&self, took: Duration) {
         DECISION.observe(&self.counters, took);
@@ -172,6 +197,12 @@ impl Metrics {
             lookups.value(&[result], self.counters.sum(LOOKUPS_AT + at));
         }
         page.family(&names::CACHE_ENTRIES).value(&[], serving.cached);
+        let mut sessions = page.family(&names::SESSION_LOOKUPS);
+        let results = SESSIONS.into_iter().chain(NoSession::WORDS);
+        for (at, result) in results.enumerate() {
+            sessions.value(&[result], self.counters.sum(SESSIONS_AT + at));
+        }
+        page.family(&names::SESSIONS_REMEMBERED).value(&[], serving.sessions_remembered);
         scrape::write_issuers(&mut page, &serving.issuers);
         sign_in::write(&mut page, &serving.sign_ins);
         self.write_configuration(&mut page, serving);

@@ -95,6 +95,10 @@ families! {
         "Look-ups of tokens: hit, rebound (known, but bound anew to changed policies), miss.";
     CACHE_ENTRIES: Gauge "portcullis_token_cache_entries" []
         "Verified tokens in the cache.";
+    SESSION_LOOKUPS: Counter "portcullis_session_lookups_total" ["result"]
+        "Look-ups of a browser's session: remembered, read (from the cookie or the store), unavailable (the store does not answer), and why there is none: absent is not counted.";
+    SESSIONS_REMEMBERED: Gauge "portcullis_sessions_remembered" []
+        "Sessions in memory.";
     KEYS: Gauge "portcullis_issuer_keys" ["issuer"]
         "Keys held for an issuer.";
     KEYS_AGE: Gauge "portcullis_issuer_keys_age_seconds" ["issuer"]

@@ -38,7 +38,7 @@ impl Outcome {
             }
             Refusal::TooManyRequests(_) | Refusal::BadToken(BadToken::NotTried) => Self::Limited,
             Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
-            Refusal::KeysUnavailable => Self::Unavailable,
+            Refusal::KeysUnavailable | Refusal::SessionsUnavailable => Self::Unavailable,
             Refusal::ClientCertificate(problem) => match problem {
                 ClientCertificateProblem::Unverifiable => Self::Unavailable,
                 ClientCertificateProblem::Missing

@@ -31,6 +31,8 @@ pub struct Serving<'s> {
     pub geo_built: Option<u64>,
     /// Listeners with TLS, each name of their certificates, and when that expires, in Unix seconds.
     pub certificates: Vec<(String, &'s str, i64)>,
+    /// Sessions in memory.
+    pub sessions_remembered: usize,
     /// Verified tokens that are cached.
     pub cached: usize,
     /// Log entries: written, dropped, failed.

@@ -29,6 +29,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
         geo_built: Some(1_700_000_000),
         certificates: Vec::new(),
         cached: 0,
+        sessions_remembered: 0,
         log_entries: [0; 4],
         access_entries: [0; 3],
         sign_ins: Vec::new(),

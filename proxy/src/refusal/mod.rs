@@ -36,6 +36,8 @@ pub enum Refusal {
     ClientCertificate(ClientCertificateProblem),
     /// The keys to verify the token are not available: temporary (503).
     KeysUnavailable,
+    /// The store of sessions does not answer: temporary (503), and never a reason to sign in.
+    SessionsUnavailable,
     /// The policies refuse; the subcode narrows the code that is shown.
     Policy(Refused, Subcode),
     /// No permit, or one that does not fit, where one is needed: a fault of ours (500).
@@ -80,10 +82,11 @@ const SUBCODES: [(ReasonCode, Subcode); Subcode::ALL.len() - 1] = [
     (ReasonCode::FactUnavailable, Subcode::GroupsMissing),
 ];
 
-const OTHERS: [Refusal; 10] = [
+const OTHERS: [Refusal; 11] = [
     Refusal::NoApp,
     Refusal::NoToken,
     Refusal::KeysUnavailable,
+    Refusal::SessionsUnavailable,
     Refusal::Internal,
     Refusal::Upstream { status: 502 },
     Refusal::TooManyRequests(Sender::Address),
@@ -133,6 +136,7 @@ impl Refusal {
             Self::NoApp
             | Self::NoToken
             | Self::KeysUnavailable
+            | Self::SessionsUnavailable
             | Self::Internal
             | Self::TooManyRequests(_)
             | Self::BodyTooLarge
@@ -235,6 +239,14 @@ impl Refusal {
             Self::NoApp => ErrorInfo::new("no-app", "not_found", 0, Request, FixRequest, 404),
             Self::KeysUnavailable => ErrorInfo::new(
                 "keys-unavailable",
+                "temporarily_unavailable",
+                90033,
+                Unavailable,
+                RetryLater,
+                503,
+            ),
+            Self::SessionsUnavailable => ErrorInfo::new(
+                "sessions-unavailable",
                 "temporarily_unavailable",
                 90033,
                 Unavailable,

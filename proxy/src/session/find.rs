@@ -11,22 +11,14 @@ use super::key::StoreKey;
 use super::record::{SessionId, SessionRecord};
 use super::remembered::Session;
 use super::revocation::{Standing, Trust, Version};
-use super::sessions::{Loaded, Sessions};
+use super::sessions::{Answered, Sessions};
 use super::store::Stored;
 use crate::seal::{Purpose, Seals, UnsealError};
 use crate::token::{self, Fingerprint, TokenCache, Verifier};
 
-/// What a request brings, and what it is judged by.
+/// What sessions are read by.
 #[derive(Clone, Copy, Debug)]
-pub struct Presented<'r> {
-    /// The value of the session's cookie.
-    pub cookie: &'r str,
-    /// The host that was asked, lower case, without port.
-    pub host: &'r str,
-    /// Unix seconds.
-    pub now: i64,
-    /// Whether the request uses the session, or what was let in before is looked at again.
-    pub is_use: bool,
+pub struct By<'r> {
     /// How long sessions last.
     pub settings: &'r SessionSettings,
     /// What opens cookies and stored sessions.
@@ -39,6 +31,21 @@ pub struct Presented<'r> {
     pub policies: &'r CompiledPolicies,
 }
 
+/// What a request brings, and what it is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'r> {
+    /// The value of the session's cookie.
+    pub cookie: &'r str,
+    /// The host that was asked, lower case, without port.
+    pub host: &'r str,
+    /// Unix seconds.
+    pub now: i64,
+    /// Whether the request uses the session, or what was let in before is looked at again.
+    pub is_use: bool,
+    /// What it is read by.
+    pub by: By<'r>,
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub enum Found {
@@ -47,9 +54,18 @@ pub enum Found {
     /// None, and why.
     None(NoSession),
     /// The store has to be asked first: [`Sessions::load`], once, and then again.
-    MustLoad(StoreKey),
+    MustLoad(SessionHandle),
     /// It cannot be known: the store does not answer. Temporary, and no reason to sign in.
     Unavailable,
+}
+
+/// What a session is loaded by.
+#[derive(Clone, Debug)]
+pub struct SessionHandle {
+    key: StoreKey,
+    id: SessionId,
+    at: Option<Fingerprint>,
+    host: String,
 }
 
 words! {
@@ -92,6 +108,11 @@ impl From<UnsealError> for NoSession {
 }
 
 impl NoSession {
+    /// Whether it stays so: ids of sessions do not come back.
+    pub(super) const fn is_final(self) -> bool {
+        matches!(self, Self::Idle | Self::Expired | Self::Revoked | Self::Gone)
+    }
+
     /// Whether there was a session once, which is over.
     #[must_use]
     pub const fn is_over(self) -> bool {
@@ -117,10 +138,14 @@ pub enum Way {
     Read,
 }
 
-impl Presented<'_> {
+impl By<'_> {
     /// When a session ends at the latest.
     fn end_of(&self, record: &SessionRecord) -> i64 {
         record.ends_at.min(record.created_at.saturating_add(secs(self.settings.absolute)))
+    }
+
+    const fn tokens(&self) -> (&Verifier, &TokenCache, &CompiledPolicies) {
+        (self.verifier, self.cache, self.policies)
     }
 }
 
@@ -130,53 +155,87 @@ pub(super) fn secs(span: std::time::Duration) -> i64 {
 
 impl Sessions {
     /// The session of a cookie. Never waits; without allocation where it is remembered.
-    pub fn find(&self, presented: &Presented<'_>, mut observe: impl FnMut(Way)) -> Found {
+    pub fn find(&self, presented: &Presented<'_>, observe: impl FnOnce(Way)) -> Found {
         if presented.cookie.len() > VALUE_BYTES_MAX {
             return Found::None(NoSession::TooLong);
         }
-        let fingerprint = self.fingerprints.of(presented.cookie.as_bytes());
-        let known = fingerprint.as_ref().and_then(|fingerprint| self.remembered.get(fingerprint));
+        let at = self.fingerprints.of(presented.cookie.as_bytes());
+        let known = at.as_ref().and_then(|at| self.remembered.get(at));
         if let Some(known) = known {
-            if known.record().host != presented.host {
-                return Found::None(NoSession::OtherHost);
-            }
-            let found = self.stands(&known, presented);
-            if matches!(found, Found::Session(_)) {
-                observe(Way::Remembered);
-            }
-            return match found {
-                Found::Session(_) if !known.caller().is_by(presented.verifier, presented.policies) => {
-                    self.rebind(&known, presented, fingerprint)
+            return match self.remembered_stands(&known, presented) {
+                Found::Session(session) => {
+                    observe(Way::Remembered);
+                    self.bound(session, presented, at)
                 }
+                // What is remembered of it is out of date.
+                Found::MustLoad(_) => self.must_load(presented, at),
                 found => found,
             };
         }
-        let found = match self.store() {
-            None => self.read_cookie(presented),
-            Some(_) => self.read_stored(presented),
-        };
-        if let (Found::Session(session), Some(fingerprint)) = (&found, fingerprint) {
+        if self.store().is_some() {
+            return self.must_load(presented, at);
+        }
+        let found = self.read_cookie(presented);
+        if let Found::Session(session) = &found {
             observe(Way::Read);
-            self.remembered.insert(fingerprint, Arc::clone(session));
+            self.remember(at, session);
         }
         found
     }
 
-    /// Whether a session may still be used.
-    fn stands(&self, session: &Arc<Session>, presented: &Presented<'_>) -> Found {
-        let now = presented.now;
-        if now >= presented.end_of(session.record()) {
+    /// Asks the store for a session and takes it up, or keeps that there is none. Takes a second at most.
+    pub async fn load(&self, handle: &SessionHandle, by: &By<'_>, now: i64) {
+        let Some(store) = self.store() else { return };
+        // Read first: what changes while the store is asked is looked at again.
+        let version = self.revocations().version();
+        let found = match store.get(handle.key).await {
+            Ok(Some(stored)) => match opened(&stored, handle.id, by.seals) {
+                Some(record) => self.read(record, version, (&handle.host, by, now)),
+                None => Found::None(NoSession::OtherVersion),
+            },
+            Ok(None) => Found::None(NoSession::Gone),
+            Err(_) => Found::Unavailable,
+        };
+        match found {
+            Found::Session(session) => self.remember(handle.at, &session),
+            Found::None(why) => self.keep_answer(handle.key, Answered::None(why), now),
+            Found::Unavailable | Found::MustLoad(_) => {
+                self.keep_answer(handle.key, Answered::Unavailable, now);
+            }
+        }
+    }
+
+    fn remember(&self, at: Option<Fingerprint>, session: &Arc<Session>) {
+        if let Some(at) = at {
+            self.remembered.insert(at, Arc::clone(session));
+        }
+    }
+
+    fn remembered_stands(&self, session: &Arc<Session>, presented: &Presented<'_>) -> Found {
+        let stands = self.stands(session, (presented.host, &presented.by, presented.now), Read::Before);
+        if let (Found::Session(session), true) = (&stands, presented.is_use) {
+            session.use_.note(presented.now);
+        }
+        stands
+    }
+
+    /// Whether a session may still be used. [`Found::MustLoad`] comes without what it is loaded by.
+    fn stands(&self, session: &Arc<Session>, (host, by, now): Asked<'_>, read: Read) -> Found {
+        if session.record().host != host {
+            return Found::None(NoSession::OtherHost);
+        }
+        if now >= by.end_of(session.record()) {
             return Found::None(NoSession::Expired);
         }
         let revocations = self.revocations();
-        let trust = revocations.trust(presented.settings.stale_max);
+        let trust = revocations.trust(by.settings.stale_max);
+        let ask = || match (trust, read) {
+            (Trust::Current, Read::Before) => Found::MustLoad(SessionHandle::unknown(session)),
+            _ => Found::Unavailable,
+        };
         if trust == Trust::Expired {
             return Found::Unavailable;
         }
-        let ask = || match trust {
-            Trust::Current => Found::MustLoad(session.key()),
-            Trust::Stale | Trust::Expired => Found::Unavailable,
-        };
         let (version, seen) = (revocations.version(), session.looked_up_at.get());
         if version != seen {
             match revocations.standing(&session.marks, Some(seen)) {
@@ -185,97 +244,90 @@ impl Sessions {
                 Standing::LookAgain => return ask(),
             }
         }
-        if now >= session.seen_at().saturating_add(secs(presented.settings.idle)) {
+        if now >= session.seen_at().saturating_add(secs(by.settings.idle)) {
             // Another replica may have seen it since.
-            let is_fresh = self.store().is_none() || session.loaded_at == now;
-            return if is_fresh { Found::None(NoSession::Idle) } else { ask() };
-        }
-        if presented.is_use {
-            session.use_.note(now);
+            let is_known = self.store().is_none() || read == Read::Now;
+            return if is_known { Found::None(NoSession::Idle) } else { ask() };
         }
         Found::Session(Arc::clone(session))
     }
 
-    /// Reads a session's claims anew: by other policies, or by other settings of its issuer.
-    fn rebind(&self, known: &Session, presented: &Presented<'_>, at: Option<Fingerprint>) -> Found {
-        let by = (presented.verifier, presented.cache, presented.policies);
-        let until = presented.end_of(known.record());
-        let Ok(caller) = token::bind_session(by, &known.record().claims, until, presented.now) else {
-            return Found::None(NoSession::Outdated);
-        };
-        let session = Arc::new(known.rebound(caller));
-        if let Some(at) = at {
-            self.remembered.insert(at, Arc::clone(&session));
+    /// The session, read anew if policies or the settings of its issuer have changed.
+    fn bound(&self, session: Arc<Session>, presented: &Presented<'_>, at: Option<Fingerprint>) -> Found {
+        let by = &presented.by;
+        if session.caller().is_by(by.verifier, by.policies) {
+            return Found::Session(session);
         }
+        let until = by.end_of(session.record());
+        let bound = token::bind_session(by.tokens(), &session.record().claims, until, presented.now);
+        let Ok(caller) = bound else { return Found::None(NoSession::Outdated) };
+        let session = Arc::new(session.rebound(caller));
+        self.remember(at, &session);
         Found::Session(session)
     }
 
     /// The session that the cookie itself has.
     fn read_cookie(&self, presented: &Presented<'_>) -> Found {
         let version = self.revocations().version();
-        let bytes = match presented.seals.open(Purpose::Session, presented.cookie) {
+        let bytes = match presented.by.seals.open(Purpose::Session, presented.cookie) {
             Ok(bytes) => bytes,
             Err(why) => return Found::None(why.into()),
         };
         let Some(record) = SessionRecord::from_bytes(&bytes) else {
             return Found::None(NoSession::OtherVersion);
         };
-        self.read(record, (presented.now, version), presented)
+        self.read(record, version, (presented.host, &presented.by, presented.now))
     }
 
-    /// The session that the store has, if it was asked already.
-    fn read_stored(&self, presented: &Presented<'_>) -> Found {
-        let bytes = match presented.seals.open(Purpose::SessionId, presented.cookie) {
+    /// What the store is asked for, unless it said lately what it says.
+    fn must_load(&self, presented: &Presented<'_>, at: Option<Fingerprint>) -> Found {
+        let bytes = match presented.by.seals.open(Purpose::SessionId, presented.cookie) {
             Ok(bytes) => bytes,
             Err(why) => return Found::None(why.into()),
         };
         let Ok(id) = <[u8; 32]>::try_from(bytes) else { return Found::None(NoSession::OtherVersion) };
         let id = SessionId::of(id);
-        let Some(loaded) = self.loaded(id.key(), presented.now) else {
-            return Found::MustLoad(id.key());
-        };
-        match loaded {
-            Loaded::Unavailable => Found::Unavailable,
-            Loaded::None => Found::None(NoSession::Gone),
-            Loaded::Session(stored, version) => {
-                let Some(record) = opened(&stored, id, presented.seals) else {
-                    return Found::None(NoSession::OtherVersion);
-                };
-                self.read(record, (presented.now, version), presented)
-            }
+        match self.answer_of(id.key(), presented.now) {
+            Some(Answered::None(why)) => Found::None(why),
+            Some(Answered::Unavailable) => Found::Unavailable,
+            None => Found::MustLoad(SessionHandle { key: id.key(), id, at, host: presented.host.to_owned() }),
         }
     }
 
-    /// The session of a record that was just read.
-    fn read(
-        &self,
-        record: SessionRecord,
-        (loaded_at, version): (i64, Version),
-        presented: &Presented<'_>,
-    ) -> Found {
-        if record.host != presented.host {
-            return Found::None(NoSession::OtherHost);
-        }
-        let until = presented.end_of(&record);
-        if presented.now >= until {
-            return Found::None(NoSession::Expired);
-        }
-        let by = (presented.verifier, presented.cache, presented.policies);
+    /// The session of a record that was just read; `version` is older than it.
+    fn read(&self, record: SessionRecord, version: Version, asked: Asked<'_>) -> Found {
+        let (_, by, now) = asked;
+        let until = by.end_of(&record);
         let (Ok(caller), Some(iss)) = (
-            token::bind_session(by, &record.claims, until, presented.now),
-            presented.verifier.iss_of(record.claims.issuer()),
+            token::bind_session(by.tokens(), &record.claims, until, now),
+            by.verifier.iss_of(record.claims.issuer()),
         ) else {
             return Found::None(NoSession::Outdated);
         };
         let use_ = self.use_of(record.id.key());
         use_.learn(record.last_seen_at);
-        let session = Arc::new(Session::new(record, (caller, iss), use_, (loaded_at, version)));
-        // It was just asked for: by what was revoked before that, and not by what changed since.
+        let session = Arc::new(Session::new(record, (caller, iss), use_, version));
+        // What it was read from says nothing of what was revoked before.
         match self.revocations().standing(&session.marks, None) {
-            Standing::Ended => return Found::None(NoSession::Revoked),
-            Standing::Stands | Standing::LookAgain => {}
+            Standing::Ended => Found::None(NoSession::Revoked),
+            Standing::Stands | Standing::LookAgain => self.stands(&session, asked, Read::Now),
         }
-        self.stands(&session, presented)
+    }
+}
+
+/// The host that is asked, what sessions are read by, and the time.
+type Asked<'r> = (&'r str, &'r By<'r>, i64);
+
+/// When a session was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Before,
+    Now,
+}
+
+impl SessionHandle {
+    fn unknown(session: &Session) -> Self {
+        Self { key: session.key(), id: session.record().id, at: None, host: String::new() }
     }
 }
 

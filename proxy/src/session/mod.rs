@@ -14,8 +14,7 @@ mod sessions;
 pub mod store;
 
 pub use cookie::{CookieForm, VALUE_BYTES_MAX};
-pub use find::{Found, NoSession, Presented, Way};
+pub use find::{By, Found, NoSession, Presented, SessionHandle, Way};
 pub use record::{DemandDigest, Lasting, SecretText, SessionId, SessionRecord, StoredTokens};
 pub use remembered::Session;
-pub(crate) use sessions::entry;
 pub use sessions::{Keeping, NotOpened, Sessions};

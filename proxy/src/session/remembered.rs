@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use super::key::StoreKey;
-use super::record::SessionRecord;
+use super::record::{Lasting, SessionRecord};
 use super::revocation::{SessionMarks, Version};
 use crate::token::CachedPrincipal;
 
@@ -20,8 +20,6 @@ pub struct Session {
     caller: Arc<CachedPrincipal>,
     pub(super) marks: SessionMarks,
     pub(super) use_: Arc<Use>,
-    /// When its record was read, in Unix seconds.
-    pub(super) loaded_at: i64,
     /// [`Version`] of what was revoked when it was looked up last.
     pub(super) looked_up_at: LookedUp,
 }
@@ -34,6 +32,8 @@ pub(super) struct Use {
     renewed: AtomicI64,
     /// What the store knows of `seen`.
     flushed: AtomicI64,
+    /// What the browser was asked to do with its cookie since the record was made: nothing, or [`Lasting`] plus one.
+    lasting: AtomicU8,
 }
 
 /// A [`Version`] that many requests read and few write.
@@ -80,6 +80,20 @@ impl Use {
             && self.renewed.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// What the browser does with its cookie, which the record says otherwise.
+    pub(super) fn lasting(&self, record: Lasting) -> Lasting {
+        match self.lasting.load(Ordering::Relaxed) {
+            0 => record,
+            1 => Lasting::BrowserSession,
+            _ => Lasting::UntilItEnds,
+        }
+    }
+
+    /// The browser is asked to do this with its cookie.
+    pub(super) fn set_lasting(&self, lasting: Lasting) {
+        self.lasting.store(lasting as u8 + 1, Ordering::Relaxed);
+    }
+
     /// When it was used last, if the store does not know that yet; from now on it does.
     pub(super) fn take_unflushed(&self) -> Option<i64> {
         let seen = self.seen_at();
@@ -99,7 +113,7 @@ impl Session {
         record: SessionRecord,
         (caller, iss): (Arc<CachedPrincipal>, &str),
         use_: Arc<Use>,
-        (loaded_at, version): (i64, Version),
+        version: Version,
     ) -> Self {
         let key = record.id.key();
         Self {
@@ -110,7 +124,6 @@ impl Session {
             record,
             caller,
             use_,
-            loaded_at,
         }
     }
 
@@ -123,7 +136,6 @@ impl Session {
             caller,
             marks: self.marks,
             use_: Arc::clone(&self.use_),
-            loaded_at: self.loaded_at,
             looked_up_at: LookedUp::at(self.looked_up_at.get()),
         }
     }

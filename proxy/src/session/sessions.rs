@@ -10,24 +10,23 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::cookie::{CookieForm, VALUE_BYTES_MAX};
-use super::find::secs;
+use super::find::{NoSession, secs};
 use super::key::StoreKey;
 use super::outage::StoreUnavailable;
 use super::record::{Lasting, SessionRecord};
 use super::remembered::{Session, Use};
-use super::revocation::{Cause, Revocations, Revoked, SessionMarks, Version, Who};
-use super::store::{Entry, Seen, Store, Stored};
-use crate::clock::unix_now;
+use super::revocation::{Cause, Revocations, Revoked, SessionMarks, Who};
+use super::store::{Entry, Seen, Store};
 use crate::seal::{Purpose, Seals};
 use crate::token::{Fingerprint, Fingerprints, Verifier};
 
 /// Sessions remembered at most, and the least that one counts as, in bytes.
 const REMEMBERED_MAX: usize = 100_000;
 const BYTES_MIN: u64 = 2048;
-/// Answers of the store that are kept until the request that asked for them comes back.
-const LOADED_MAX: usize = 4_096;
-/// How long such an answer counts, in seconds: for requests that come together, and no longer.
-const LOADED_SECS: i64 = 2;
+/// Answers of the store without a session that are kept at most.
+const ANSWERS_MAX: usize = 4_096;
+/// How long an answer counts that may change, in seconds: for requests that come together, and no longer.
+const ANSWER_SECS: i64 = 2;
 /// A cookie is renewed after a tenth of the idle time, and not more often than this, in seconds.
 const RENEW_SECS_MIN: i64 = 30;
 /// How much later than its idle time a stored session is dropped, in seconds: its use is written once a minute.
@@ -66,13 +65,11 @@ pub enum NotOpened {
     Unsealable,
 }
 
-/// What the store said lately.
-#[derive(Clone, Debug)]
-pub(super) enum Loaded {
-    /// It has this; with the [`Version`] before it was asked.
-    Session(Arc<Stored>, Version),
-    /// It has none.
-    None,
+/// Why the store gave no session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answered {
+    /// It has none that may be used.
+    None(NoSession),
     /// It did not answer.
     Unavailable,
 }
@@ -84,7 +81,7 @@ pub struct Sessions {
     pub(super) fingerprints: Fingerprints,
     pub(super) remembered: Cache<Fingerprint, Arc<Session>, ByBytes>,
     uses: Cache<StoreKey, Arc<Use>>,
-    loaded: Cache<StoreKey, (i64, Loaded)>,
+    answers: Cache<StoreKey, (i64, Answered)>,
 }
 
 #[derive(Clone, Debug)]
@@ -113,7 +110,7 @@ impl Sessions {
             fingerprints: Fingerprints::new(),
             remembered: Cache::with_weighter(REMEMBERED_MAX, bytes, ByBytes),
             uses: Cache::new(REMEMBERED_MAX),
-            loaded: Cache::new(LOADED_MAX),
+            answers: Cache::new(ANSWERS_MAX),
         }
     }
 
@@ -182,28 +179,17 @@ impl Sessions {
         self.revocations.revoke(&revoked, now).await
     }
 
-    /// Asks the store for a session, and keeps its answer for the request that comes back for it.
-    pub async fn load(&self, key: StoreKey) {
-        let Some(store) = &self.store else { return };
-        // Read first: what changes while the store is asked is looked at again.
-        let version = self.revocations.version();
-        let loaded = match store.get(key).await {
-            Ok(Some(stored)) => Loaded::Session(Arc::new(stored), version),
-            Ok(None) => Loaded::None,
-            Err(_) => Loaded::Unavailable,
-        };
-        self.loaded.insert(key, (unix_now(), loaded));
+    /// Keeps what the store said of a session that it does not have.
+    pub(super) fn keep_answer(&self, key: StoreKey, answer: Answered, now: i64) {
+        self.answers.insert(key, (now, answer));
     }
 
-    /// What the store said of a session a moment ago.
-    pub(super) fn loaded(&self, key: StoreKey, now: i64) -> Option<Loaded> {
-        let (at, loaded) = self.loaded.get(&key)?;
-        let is_fresh = now.saturating_sub(at) <= LOADED_SECS;
-        let is_news = match &loaded {
-            Loaded::Session(_, version) => *version == self.revocations.version(),
-            Loaded::None | Loaded::Unavailable => true,
-        };
-        (is_fresh && is_news).then_some(loaded)
+    /// What the store said of a session that it does not have.
+    pub(super) fn answer_of(&self, key: StoreKey, now: i64) -> Option<Answered> {
+        let (at, answer) = self.answers.get(&key)?;
+        let is_final = matches!(answer, Answered::None(why) if why.is_final());
+        let is_fresh = (0..=ANSWER_SECS).contains(&now.saturating_sub(at));
+        (is_final || is_fresh).then_some(answer)
     }
 
     /// The one note of a session's use.
@@ -224,14 +210,15 @@ impl Sessions {
         keeping: &Keeping<'_>,
     ) -> Option<HeaderValue> {
         let record = session.record();
-        let lasting = lasting.unwrap_or(record.lasting);
+        let present = session.use_.lasting(record.lasting);
+        let lasting = lasting.unwrap_or(present);
         let pause = renew_after_secs(keeping.settings);
         let is_old = self.store.is_none() && keeping.now.saturating_sub(record.last_seen_at) >= pause;
-        if !(is_old || lasting != record.lasting) || !session.use_.takes_renewal(keeping.now, RENEW_SECS_MIN)
-        {
+        if !(is_old || lasting != present) || !session.use_.takes_renewal(keeping.now, RENEW_SECS_MIN) {
             return None;
         }
         let record = SessionRecord { last_seen_at: keeping.now, lasting, ..record.clone() };
+        session.use_.set_lasting(lasting);
         self.cookie(&record, keeping).ok()
     }
 
@@ -301,7 +288,7 @@ fn expires_at(record: &SessionRecord, seen_at: i64, settings: &SessionSettings) 
 }
 
 /// A session as a store keeps it; `None` is a fault of ours.
-pub(crate) fn entry(record: &SessionRecord, keeping: &Keeping<'_>) -> Option<Entry> {
+pub(super) fn entry(record: &SessionRecord, keeping: &Keeping<'_>) -> Option<Entry> {
     let value = keeping.seals.seal(Purpose::StoredSession, &record.to_bytes()?)?.into_bytes();
     let iss = keeping.verifier.iss_of(record.claims.issuer())?;
     let key = record.id.key();

@@ -20,6 +20,7 @@ use crate::clock::unix_now;
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::denial::Denials;
 use crate::limit::Limits;
+use crate::own::OwnHosts;
 use crate::pages::Pages;
 use crate::process_log;
 use crate::provider::Provider;
@@ -28,6 +29,10 @@ use crate::record::{
     Serving, SignInMetrics,
 };
 use crate::route::Routes;
+use crate::seal::Seals;
+use crate::session::health::Health;
+use crate::session::revocation::{Journal, Link, Records, RevocationMap, Revocations};
+use crate::session::{By, SessionHandle, Sessions};
 use crate::tls::{self, Tls};
 use crate::token::{KeyStore, TokenCache, Verifier};
 use crate::upstream::Upstreams;
@@ -64,6 +69,10 @@ pub struct Snapshot {
     pub assertions: Option<Assertions>,
     /// Certificates of the listeners, and what clients are asked for.
     pub tls: Tls,
+    /// What seals and opens what browsers keep for us.
+    pub seals: Seals,
+    /// The hosts that have paths of ours.
+    pub own_hosts: OwnHosts,
     /// Counters by app.
     pub app_metrics: Vec<Arc<AppMetrics>>,
     /// Counters for requests that reach no app.
@@ -87,6 +96,8 @@ pub struct State {
     current: ArcSwap<Snapshot>,
     /// Verified tokens; entries of former generations are not used.
     pub cache: TokenCache,
+    /// `None` while the configuration that the process started with has no sessions.
+    sessions: Option<Sessions>,
     /// What addresses and people have used of their limits.
     pub limits: Limits,
     /// All metrics.
@@ -112,6 +123,9 @@ pub enum StateError {
     /// The decision log cannot be opened.
     #[error("a log cannot be opened: {0}")]
     Log(std::io::Error),
+    /// No sessions can be kept.
+    #[error("sessions cannot be kept: {0}")]
+    Sessions(std::io::Error),
 }
 
 /// Reads a configuration and says everything that is wrong with it.
@@ -247,6 +261,8 @@ fn build(
         assertions,
         tls: Tls::new(&config, former.map(|former| &former.tls))
             .map_err(|problem| StateError::Configuration(format!("error[tls/unusable]: {problem}\n")))?,
+        seals: Seals::new(config.session.iter().flat_map(|session| &session.keys).map(|key| &key.0)),
+        own_hosts: OwnHosts::new(&config),
         app_metrics: config.apps.iter().map(|app| app_metrics(&app.id, former)).collect(),
         unknown_app_metrics: former.map_or_else(
             || Arc::new(AppMetrics::new(None)),
@@ -288,6 +304,15 @@ fn providers(config: &Config, former: Option<&Snapshot>) -> Result<Vec<Arc<Provi
     config.providers.iter().map(make).collect()
 }
 
+/// Sessions that are kept as the settings say.
+fn sessions(settings: &settings::SessionSettings) -> std::io::Result<Sessions> {
+    let (map, health) = (Arc::new(RevocationMap::new(Records::None)), Arc::new(Health::default()));
+    let journal = Journal::new(settings.journal.clone(), Arc::clone(&map), health)?;
+    let link = Arc::new(Link::alone());
+    let revocations = Revocations::new(map, link, Arc::new(journal), settings.absolute);
+    Ok(Sessions::new(None, Arc::new(revocations)))
+}
+
 /// The counters of an app, handed on from the former snapshot if it had the app.
 fn app_metrics(id: &str, former: Option<&Snapshot>) -> Arc<AppMetrics> {
     let known = former.and_then(|former| former.app_metrics.iter().find(|app| app.id() == Some(id)));
@@ -315,6 +340,7 @@ impl State {
         let listeners =
             listeners.map(|listener| ListenerCounters::new(listener.address.to_string())).collect();
         let started = config.restart_values();
+        let sessions = config.session.as_ref().map(sessions).transpose().map_err(StateError::Sessions)?;
         let (snapshot, compile) = build(config, Generation(1), None)?;
         metrics.reloaded(unix_now(), compile);
         Ok(Self {
@@ -323,6 +349,7 @@ impl State {
             path: path.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
+            sessions,
             limits: Limits::new(),
             metrics,
             log,
@@ -378,9 +405,38 @@ impl State {
         !self.retired.lock().is_empty()
     }
 
-    /// Removes tokens that are no longer valid. Called from the background.
+    /// Sessions, if there are any in the configuration that the process started with.
+    #[must_use]
+    pub const fn sessions(&self) -> Option<&Sessions> {
+        self.sessions.as_ref()
+    }
+
+    /// What sessions are read by.
+    #[must_use]
+    pub fn sessions_by<'s>(
+        &'s self,
+        snapshot: &'s Snapshot,
+        settings: &'s settings::SessionSettings,
+    ) -> By<'s> {
+        let Snapshot { seals, policies, .. } = snapshot;
+        By { settings, seals, verifier: &snapshot.verifier, cache: &self.cache, policies }
+    }
+
+    /// Loads a session from its store; see [`Sessions::load`].
+    pub async fn load_session(&self, handle: &SessionHandle) {
+        let snapshot = self.snapshot();
+        if let (Some(sessions), Some(settings)) = (&self.sessions, &snapshot.config.session) {
+            sessions.load(handle, &self.sessions_by(&snapshot, settings), unix_now()).await;
+        }
+    }
+
+    /// Removes tokens and sessions that are no longer valid. Called from the background.
     pub fn sweep(&self) {
-        self.cache.sweep(&self.snapshot().verifier, unix_now());
+        let (snapshot, now) = (self.snapshot(), unix_now());
+        self.cache.sweep(&snapshot.verifier, now);
+        if let (Some(sessions), Some(settings)) = (&self.sessions, &snapshot.config.session) {
+            sessions.sweep(settings, now);
+        }
     }
 
     /// The page of metrics.
@@ -424,6 +480,7 @@ impl State {
             geo_built: snapshot.geo.built(),
             certificates: snapshot.tls.expiries().collect(),
             cached: self.cache.len(),
+            sessions_remembered: self.sessions.as_ref().map_or(0, Sessions::len),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
             sign_ins: snapshot.providers.iter().map(|provider| &**provider.metrics()).collect(),

@@ -389,7 +389,9 @@ fn sets_one_of(set_cookie: &[u8], ours: &[Box<[u8]>]) -> bool {
     let begin = pair.iter().position(|byte| !blank(byte)).unwrap_or(pair.len());
     let pair = pair.get(begin..).unwrap_or_default();
     let name = plain_cookie_name(pair.split(|byte| *byte == b'=').next().unwrap_or_default());
-    ours.iter().any(|ours| **ours == *name)
+    // Those of sessions and sign-ins: `OWN_COOKIES` without what browsers give a meaning to.
+    let is_of_session = name.strip_prefix(NAME).is_some_and(|rest| matches!(rest.first(), None | Some(b'-')));
+    is_of_session || ours.iter().any(|ours| **ours == *name)
 }
 
 #[cfg(test)]

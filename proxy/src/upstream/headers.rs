@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderVa
 use http::{HeaderMap, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
-use portcullis_config::settings::{self, IdentityValue};
+use portcullis_config::settings::{self, IdentityValue, is_own_cookie};
 
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
@@ -117,9 +117,13 @@ impl HeadPlan {
     }
 }
 
-/// The client's cookies in one line, without ours. `None` when none is left.
-fn cookies_of_app(headers: &HeaderMap, ours: Option<&str>) -> Option<HeaderValue> {
-    let others = cookies(headers).filter(|cookie| Some(cookie.name) != ours.map(str::as_bytes));
+/// The client's cookies in one line, without the one that carries the app's token and without those of sessions and
+/// sign-ins. `None` when none is left.
+fn cookies_of_app(headers: &HeaderMap, token: Option<&str>) -> Option<HeaderValue> {
+    let is_ours = |name: &[u8]| {
+        Some(name) == token.map(str::as_bytes) || std::str::from_utf8(name).is_ok_and(is_own_cookie)
+    };
+    let others = cookies(headers).filter(|cookie| !is_ours(cookie.name));
     let pairs: Vec<&[u8]> = others.map(|cookie| cookie.pair).collect();
     if pairs.is_empty() { None } else { HeaderValue::from_bytes(&pairs.join(&b"; "[..])).ok() }
 }
@@ -288,5 +292,14 @@ mod tests {
         headers.append(COOKIE, HeaderValue::from_static("b=2"));
         assert_eq!(cookies_of_app(&headers, Some("portcullis")).unwrap(), "a=1; b=2");
         assert_eq!(cookies_of_app(&headers, None).unwrap(), "a=1; portcullis=secret; b=2");
+    }
+
+    #[test]
+    fn never_n102_cookies_of_sessions_and_sign_ins_reach_no_app_in_any_letter_case() {
+        let mut headers = HeaderMap::new();
+        headers
+            .append(COOKIE, HeaderValue::from_static("__Host-Http-portcullis=s; a=1; portcullis-session=s"));
+        headers.append(COOKIE, HeaderValue::from_static("__HOST-HTTP-Portcullis-attempt-1=s;b=2"));
+        assert_eq!(cookies_of_app(&headers, None).unwrap(), "a=1; b=2");
     }
 }
