@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use portcullis_config::settings::SessionSettings;
-use portcullis_policy::{CompiledPolicies, words};
+use portcullis_policy::CompiledPolicies;
 
 use super::cookie::VALUE_BYTES_MAX;
 use super::key::StoreKey;
+use super::no_session::{NoSession, Way};
 use super::record::{SessionId, SessionRecord};
 use super::remembered::Session;
 use super::revocation::{Standing, Trust, Version};
-use super::sessions::{Answered, Sessions};
+use super::sessions::{Answered, Sessions, secs};
 use super::store::Stored;
-use crate::seal::{Purpose, Seals, UnsealError};
+use crate::seal::{Purpose, Seals};
 use crate::token::{self, Fingerprint, TokenCache, Verifier};
 
 /// What sessions are read by.
@@ -68,76 +69,6 @@ pub struct SessionHandle {
     host: String,
 }
 
-words! {
-    /// Why a request has no session.
-    pub enum NoSession {
-        /// It has no cookie of ours.
-        Absent = "absent",
-        /// The cookie came twice, or is no text.
-        Doubled = "doubled",
-        /// The cookie is longer than any of ours.
-        TooLong = "too-long",
-        /// It is no seal of ours: altered, invented, or sealed with a key that is gone.
-        Unsealed = "unsealed",
-        /// It was sealed by another version.
-        OtherVersion = "other-version",
-        /// It is of another host.
-        OtherHost = "other-host",
-        /// It was not used for too long.
-        Idle = "idle",
-        /// Its time is over.
-        Expired = "expired",
-        /// It was ended: by a sign-out, by its provider, by an administrator.
-        Revoked = "revoked",
-        /// The store has none: it was ended, or is long over.
-        Gone = "gone",
-        /// The configuration reads claims that it does not have, or has its issuer no more.
-        Outdated = "outdated",
-        /// It was signed in at a provider that the app does not take.
-        OtherProvider = "other-provider",
-    }
-}
-
-impl From<UnsealError> for NoSession {
-    fn from(why: UnsealError) -> Self {
-        match why {
-            UnsealError::OtherVersion => Self::OtherVersion,
-            UnsealError::Malformed | UnsealError::UnknownKey | UnsealError::Altered => Self::Unsealed,
-        }
-    }
-}
-
-impl NoSession {
-    /// Whether it stays so: ids of sessions do not come back.
-    pub(super) const fn is_final(self) -> bool {
-        matches!(self, Self::Idle | Self::Expired | Self::Revoked | Self::Gone)
-    }
-
-    /// Whether there was a session once, which is over.
-    #[must_use]
-    pub const fn is_over(self) -> bool {
-        match self {
-            Self::Idle | Self::Expired | Self::Revoked | Self::Gone | Self::Outdated => true,
-            Self::Absent
-            | Self::Doubled
-            | Self::TooLong
-            | Self::Unsealed
-            | Self::OtherVersion
-            | Self::OtherHost
-            | Self::OtherProvider => false,
-        }
-    }
-}
-
-/// How a session was found, for counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// It was remembered.
-    Remembered,
-    /// It was read from the cookie or from what the store gave.
-    Read,
-}
-
 impl By<'_> {
     /// When a session ends at the latest.
     fn end_of(&self, record: &SessionRecord) -> i64 {
@@ -147,10 +78,6 @@ impl By<'_> {
     const fn tokens(&self) -> (&Verifier, &TokenCache, &CompiledPolicies) {
         (self.verifier, self.cache, self.policies)
     }
-}
-
-pub(super) fn secs(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl Sessions {

@@ -6,6 +6,7 @@ mod cookie;
 mod find;
 pub mod health;
 pub mod key;
+mod no_session;
 pub mod outage;
 mod record;
 mod remembered;
@@ -14,7 +15,8 @@ mod sessions;
 pub mod store;
 
 pub use cookie::{CookieForm, VALUE_BYTES_MAX};
-pub use find::{By, Found, NoSession, Presented, SessionHandle, Way};
+pub use find::{By, Found, Presented, SessionHandle};
+pub use no_session::{NoSession, Way};
 pub use record::{DemandDigest, Lasting, SecretText, SessionId, SessionRecord, StoredTokens};
 pub use remembered::Session;
 pub use sessions::{Keeping, NotOpened, Sessions};

@@ -10,8 +10,8 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::cookie::{CookieForm, VALUE_BYTES_MAX};
-use super::find::{NoSession, secs};
 use super::key::StoreKey;
+use super::no_session::NoSession;
 use super::outage::StoreUnavailable;
 use super::record::{Lasting, SessionRecord};
 use super::remembered::{Session, Use};
@@ -298,4 +298,8 @@ pub(super) fn entry(record: &SessionRecord, keeping: &Keeping<'_>) -> Option<Ent
         expires_at: expires_at(record, record.last_seen_at, keeping.settings),
         marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in_at),
     })
+}
+
+pub(super) fn secs(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }
