@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use portcullis_config::Config;
 use portcullis_config::diagnose::render_text;
 use portcullis_config::load::load;
 use portcullis_config::settings::{ClientAuthentication, SessionAuthorization, SessionStore};
+use portcullis_config::{Config, Loaded};
 
 /// Runs `openssl`, which makes keys as the comments of the files say.
 fn openssl(arguments: &[&str]) {
@@ -53,8 +53,8 @@ fn make(file: &Path) {
     }
 }
 
-/// A configuration beside the secrets that it names as `secrets/…`, without a word about it.
-fn loaded(text: &str) -> Config {
+/// A configuration beside the secrets that it names as `secrets/…`.
+fn load_beside_secrets(text: &str) -> Loaded {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
     let main = folder.path().join("portcullis.toml");
@@ -65,7 +65,12 @@ fn loaded(text: &str) -> Config {
     for name in names {
         make(&folder.path().join("secrets").join(name));
     }
-    let loaded = load(&main);
+    load(&main)
+}
+
+/// The same, without a word about it.
+fn loaded(text: &str) -> Config {
+    let loaded = load_beside_secrets(text);
     let said = render_text(&loaded.diagnostics, &loaded.sources);
     assert!(said.is_empty(), "{said}");
     loaded.config.unwrap()
@@ -84,4 +89,61 @@ fn the_example_with_sign_in_loads_without_a_word_and_says_what_it_says() {
     assert!(wiki.assertion && !payroll.assertion && payroll.keep_fragment);
     assert_eq!(payroll.session_authorization, SessionAuthorization::AccessToken);
     assert_eq!(config.sign_in_host.as_deref(), Some("auth.corp.example"));
+}
+
+/// The fenced TOML of the recipes, each with the name of its provider.
+fn recipes() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string("../deploy/providers/README.md").unwrap();
+    let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0.to_owned());
+    let name = |block: &str| {
+        let (_, provider) = block.split_once("[[provider]]\nname = \"").unwrap();
+        provider.split_once('"').unwrap().0.to_owned()
+    };
+    blocks.map(|block| (name(&block), block)).collect()
+}
+
+/// A recipe with an app that signs people in there, and a policy that asks for this.
+fn around(name: &str, recipe: &str, grant: &str) -> String {
+    format!(
+        r#"{recipe}
+[server]
+listeners = [{{ address = "127.0.0.1:8443", tls = {{ certificate = "secrets/corp.pem", key = "secrets/corp.key" }} }}]
+[session]
+keys = ["secrets/session-1.key"]
+store = {{ redb = "sessions.redb" }}
+refresh = {}
+[[app]]
+id = "wiki"
+hosts = ["wiki.corp.example"]
+upstreams = ["http://10.0.0.5:3000"]
+sign-in = "{name}"
+[[policy]]
+id = "asked"
+users = {{ include = ["all"] }}
+apps = {{ include = ["all"] }}
+{grant}
+"#,
+        recipe.contains("offline_access")
+    )
+}
+
+#[test]
+fn each_recipe_for_a_provider_loads_and_proves_what_its_page_says() {
+    let recipes = recipes();
+    let names: Vec<&str> = recipes.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["entra", "okta", "keycloak", "google"]);
+    for (name, recipe) in &recipes {
+        // Where something proves a second factor, nothing is said about a policy that asks for it.
+        let grant = match name.as_str() {
+            "google" => r#"session = { persistent-browser = "never" }"#,
+            _ => r#"grant = { controls = ["mfa"] }"#,
+        };
+        let config = loaded(&around(name, recipe, grant));
+        let [provider] = &config.providers[..] else { panic!("{name}") };
+        let issuer = &config.issuers[provider.issuer];
+        assert_eq!((provider.name.as_str(), issuer.name.as_str()), (name.as_str(), name.as_str()));
+        assert!(issuer.audiences.is_empty(), "{name}: no access token is accepted");
+        let signs = matches!(provider.client_authentication, ClientAuthentication::PrivateKey(_));
+        assert_eq!(signs, name != "google", "{name}");
+    }
 }

@@ -32,16 +32,27 @@ const HAVE_KEYS: [DeviceAttribute; 5] = [
     DeviceAttribute::OperatingSystemVersion,
 ];
 
-/// `contexts_satisfy`: what `[evidence]` says of every issuer, if it does.
+/// `contexts_satisfy`: what `[evidence]` says of every issuer, if it does. Browsers sign in at the issuers in
+/// `of_providers`.
 pub(super) fn issuer(
     cx: &mut Context<'_>,
     view: View<'_>,
     names: &mut Names,
-    contexts_satisfy: Option<bool>,
+    (contexts_satisfy, of_providers): (Option<bool>, &[&str]),
 ) -> Option<Issuer> {
     let name = cx.parse_key(view, "name", values::id);
     if let Some(name) = &name {
         names.define(cx, "issuer", name.as_str(), view.at_key("name"));
+    }
+    if view.get("audiences").is_none() && !view.text("name").is_some_and(|name| of_providers.contains(&name))
+    {
+        cx.push(
+            Diagnostic::error("key/missing", view.at(), "`audiences` is missing in [[issuer]]")
+                .why("it says for whom the tokens must be made that are accepted")
+                .help(
+                    "add it; only where browsers sign in at a `[[provider]]` of this issuer it may be absent",
+                ),
+        );
     }
     cx.not_empty(view, "audiences", "tokens made for other services would have to be accepted, or none");
     for key in ["issuer", "audiences"] {

@@ -44,6 +44,7 @@ use sign_in::SignIns;
 
 use crate::diagnose::{At, Diagnostic, Severity, Sources};
 use crate::schema::policy_tables::POLICY;
+use crate::schema::sign_in_tables::PROVIDER;
 use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SERVER, TRUSTED_PROXIES};
 use crate::schema::tree::{Node, View};
 use crate::settings::{App, Config, Denial, Geo, Issuer, PolicyDenial, Server, TrustedProxies};
@@ -224,8 +225,10 @@ fn settings(
     let mut issuers = Vec::new();
     let evidence = main.table_or_default("evidence", &EVIDENCE);
     let contexts_satisfy = evidence.get("contexts-satisfy").and_then(Node::boolean);
+    let of_providers: Vec<&str> =
+        main.tables("provider", &PROVIDER).filter_map(|provider| provider.text("issuer")).collect();
     for view in main.tables("issuer", &ISSUER) {
-        if let Some(issuer) = issuer::issuer(cx, view, &mut issuer_names, contexts_satisfy) {
+        if let Some(issuer) = issuer::issuer(cx, view, &mut issuer_names, (contexts_satisfy, &of_providers)) {
             known.proofs.issuers.push(proof::IssuerProofs::of(view, &issuer));
             issuers.push(issuer);
         }

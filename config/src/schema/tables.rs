@@ -394,7 +394,11 @@ pub(crate) static ISSUER: Table = Table {
     keys: &[
         required("name", Shape::Text(Form::Id), "Short name in metrics and logs."),
         required("issuer", TEXT, "The exact `iss` of its tokens."),
-        required("audiences", TEXTS, "Accepted `aud` values."),
+        optional(
+            "audiences",
+            TEXTS,
+            "Accepted `aud` values of access tokens; only where a `[[provider]]` names the issuer it may be absent, and then none is accepted.",
+        ),
         default(
             "algorithms",
             Literal::Texts(&["RS256", "ES256"]),

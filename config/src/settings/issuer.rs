@@ -15,7 +15,8 @@ pub struct Issuer {
     pub name: String,
     /// The exact `iss`.
     pub issuer: String,
-    /// Accepted `aud` values; at least one.
+    /// Accepted `aud` values of access tokens. Empty: none is accepted, and browsers sign in at a provider of this
+    /// issuer.
     pub audiences: Vec<String>,
     /// Accepted signature algorithms (`RS256`, `ES256`, …); asymmetric only; at least one.
     pub algorithms: Vec<String>,
