@@ -31,6 +31,7 @@ pub mod route;
 pub mod seal;
 pub mod server;
 pub mod session;
+pub mod sign_in;
 pub mod state;
 pub mod tls;
 pub mod token;

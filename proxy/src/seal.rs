@@ -45,6 +45,8 @@ words! {
         State = "state",
         /// How often a browser was sent to sign in lately.
         Turns = "turns",
+        /// What the hosts of a sign-in pass to each other through the browser.
+        HandOverLink = "hand-over-link",
     }
 }
 

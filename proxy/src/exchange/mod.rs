@@ -25,6 +25,7 @@ use crate::listener::Unsent;
 use crate::record::{AppMetrics, Outcome, Traffic};
 use crate::refusal::Refusal;
 use crate::session::{CookieForm, Keeping, Lasting};
+use crate::sign_in::SignInContext;
 use crate::state::{Snapshot, State};
 use crate::tls::{Arrival, Origin};
 use crate::upstream;
@@ -210,6 +211,11 @@ impl RequestContext {
         let Some(settings) = &self.snapshot.config.session else { return false };
         let since = *self.waits_since.get_or_insert(self.now_unix_ms);
         u128::from(self.now_unix_ms.abs_diff(since)) < settings.stale_max.as_millis()
+    }
+
+    /// What an answer of our own is made with.
+    pub(crate) fn sign_in(&self) -> SignInContext<'_> {
+        SignInContext { state: self.state, snapshot: &self.snapshot }
     }
 
     /// The answer to this refusal.

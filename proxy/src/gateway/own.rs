@@ -10,6 +10,7 @@ use super::downstream::{head, write};
 use crate::exchange::{Progress, RequestContext};
 use crate::own::{OWN_BODY_BYTES_MAX, OwnRequest};
 use crate::refusal::Refusal;
+use crate::sign_in;
 
 /// How long a body of ours may take: a form, or a token of a provider.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -18,7 +19,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 pub(super) async fn answer(session: &mut Session, ctx: &mut RequestContext, own: &OwnRequest) -> Result<()> {
     let body = if own.method == Method::POST { body(session).await? } else { Ok(Bytes::new()) };
     let answer = match body {
-        Ok(_body) => ctx.denial(&Refusal::Internal, &head(session.req_header())),
+        Ok(body) => sign_in::answer(ctx.sign_in(), own, body).await,
         Err(refusal) => ctx.denial(&refusal, &head(session.req_header())),
     };
     ctx.progress = answer.refusal.map_or(Progress::Replied, Progress::Refused);

@@ -19,6 +19,9 @@ use crate::refusal::SignInFault;
 const ASSERTION_SECS: i64 = 60;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// The names and values of a form.
+pub(super) type Form = Vec<(String, String)>;
+
 /// Who we are at a provider, and how we show it.
 pub(super) struct Credentials {
     client_id: String,
@@ -63,7 +66,7 @@ impl Credentials {
     pub(super) fn add_to(
         &self,
         request: RequestBuilder,
-        form: &mut Vec<(&'static str, String)>,
+        form: &mut Form,
         audience: &str,
     ) -> Result<RequestBuilder, ProviderProblem> {
         match &self.method {
@@ -75,17 +78,17 @@ impl Credentials {
                 return Ok(request.header("authorization", format!("Basic {}", STANDARD.encode(pair))));
             }
             Method::Secret(secret, SecretMethod::Post) => {
-                form.push(("client_secret", secret.expose().to_owned()));
+                form.push(("client_secret".to_owned(), secret.expose().to_owned()));
             }
             Method::Public => {}
             Method::PrivateKey { header, key } => {
-                form.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
-                form.push(("client_assertion", self.assertion(header, key, audience)?));
+                form.push(("client_assertion_type".to_owned(), ASSERTION_TYPE.to_owned()));
+                form.push(("client_assertion".to_owned(), self.assertion(header, key, audience)?));
             }
         }
         // An authorization request has it already.
-        if !form.iter().any(|(name, _)| *name == "client_id") {
-            form.push(("client_id", self.client_id.clone()));
+        if !form.iter().any(|(name, _)| name == "client_id") {
+            form.push(("client_id".to_owned(), self.client_id.clone()));
         }
         Ok(request)
     }

@@ -6,7 +6,7 @@ use portcullis_config::settings::Secret;
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
-use super::authentication::audience;
+use super::authentication::{Form, audience};
 use super::endpoint::{JsonAnswer, send};
 use super::{Metadata, Provider, ProviderProblem};
 use crate::record::field::{VALUE_MAX, field};
@@ -58,7 +58,7 @@ impl Provider {
     pub(crate) async fn push(
         &self,
         metadata: &Metadata,
-        parameters: &[(&'static str, String)],
+        parameters: &[(String, String)],
     ) -> Result<String, ProviderProblem> {
         let missing =
             || ProviderProblem::new(SignInFault::MetadataUnusable, "no endpoint for pushed requests");
@@ -83,21 +83,21 @@ impl Provider {
     ) -> Result<TokenAnswer, ProviderProblem> {
         let (secrets, form) = match grant {
             Grant::Code { code, verifier, redirect_uri } => {
-                let form = vec![
-                    ("grant_type", "authorization_code".to_owned()),
-                    ("code", code.to_owned()),
-                    ("code_verifier", verifier.to_owned()),
-                    ("redirect_uri", redirect_uri.to_owned()),
+                let form = [
+                    ("grant_type", "authorization_code"),
+                    ("code", code),
+                    ("code_verifier", verifier),
+                    ("redirect_uri", redirect_uri),
                 ];
-                ([code, verifier], form)
+                ([code, verifier], form.to_vec())
             }
             Grant::RefreshToken(token) => {
-                let form =
-                    vec![("grant_type", "refresh_token".to_owned()), ("refresh_token", token.to_owned())];
+                let form = vec![("grant_type", "refresh_token"), ("refresh_token", token)];
                 ([token, token], form)
             }
         };
-        let JsonAnswer { status, members, .. } = self.post(metadata, &metadata.token_endpoint, form).await?;
+        let JsonAnswer { status, members, .. } =
+            self.post(metadata, &metadata.token_endpoint, form_of(&form)).await?;
         if status != StatusCode::OK {
             return Err(refused(status, &members).without(&secrets));
         }
@@ -136,7 +136,7 @@ impl Provider {
         &self,
         metadata: &Metadata,
         url: &reqwest::Url,
-        mut form: Vec<(&'static str, String)>,
+        mut form: Form,
     ) -> Result<JsonAnswer, ProviderProblem> {
         let audience = audience(&self.issuer, &metadata.token_endpoint);
         let request = self.credentials.add_to(self.endpoints.post(url)?, &mut form, audience)?;
@@ -167,6 +167,10 @@ impl TokenAnswer {
         let has_kind = members.get("token_type").is_some_and(is_bearer);
         (has_kind || answer.access_token.is_none()).then_some(answer)
     }
+}
+
+fn form_of(pairs: &[(&str, &str)]) -> Form {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// What an error of the provider means (RFC 6749, section 5.2; RFC 9126, section 2.3; RFC 6750, section 3.1).

@@ -11,6 +11,7 @@
 
 mod admin;
 mod ask;
+mod browser;
 mod check;
 mod demo;
 mod denial;
@@ -18,10 +19,13 @@ mod drain;
 mod entra;
 mod free;
 mod import;
+mod openid;
 mod readme;
 mod reload;
 mod running;
 mod service;
+mod sign_in;
+mod signing_in;
 mod staged;
 mod status;
 mod upgrade;

@@ -115,6 +115,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/background", &["provider", "state", "token"]),
     ("proxy/listener", &["admit", "limit", "record", "state", "tls"]),
     (
+        "proxy/sign_in",
+        &[
+            "admit", "clock", "denial", "own", "pages", "provider", "record", "refusal", "route", "seal",
+            "session", "state", "token",
+        ],
+    ),
+    (
         "proxy/exchange",
         &[
             "admit",
@@ -128,6 +135,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "record",
             "refusal",
             "session",
+            "sign_in",
             "state",
             "tls",
             "upstream",
@@ -146,6 +154,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "own",
             "record",
             "refusal",
+            "sign_in",
             "state",
             "tls",
             "upstream",

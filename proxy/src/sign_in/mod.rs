@@ -1,0 +1,46 @@
+//! Signing in with an OpenID provider, and everything else that we answer ourselves below `/.portcullis/`: the relying party.
+//!
+//! `start` begins, `authorization` sends a browser to a provider, `callback` takes it back, `complete` opens its session, and
+//! `hand_over` does all that for an app at the sign-in host. `lost` is for answers that belong to nothing. What a provider is asked is in `provider`, how an ID token is verified in `token`, and what a
+//! session is in `session`.
+
+mod answer;
+mod attempt;
+mod authorization;
+mod callback;
+mod chooser;
+mod complete;
+mod context;
+mod cookie;
+mod hand_over;
+mod lost;
+mod parameters;
+mod start;
+mod target;
+mod turns;
+
+use bytes::Bytes;
+
+pub use context::SignInContext;
+
+use answer::Failure;
+use context::SignIn;
+
+use crate::denial::Answer;
+use crate::own::{Own, OwnPath, OwnRequest};
+use crate::refusal::SignInFault;
+
+/// Answers a request of our own; `body` is what it carried, where its path takes one.
+pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, _body: Bytes) -> Answer {
+    let Some(it) = SignIn::of(ctx, request) else {
+        let detail = "there are no sessions, or the host is reached by plain http".to_owned();
+        return answer::fail(ctx, request, None, Failure { detail, ..Failure::of(SignInFault::Internal) });
+    };
+    match &request.what {
+        Own::SignIn { app, demand, .. } => start::of_navigation(it, *app, demand).await,
+        Own::Path(OwnPath::SignIn) => start::of_link(it).await,
+        Own::Path(OwnPath::Callback(provider)) => callback::answer(it, *provider).await,
+        Own::Path(OwnPath::HandOver) => hand_over::answer(it).await,
+        Own::Path(_) => answer::fail(ctx, request, None, Failure::of(SignInFault::Internal)),
+    }
+}
