@@ -201,6 +201,15 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
                     ),
             );
         }
+        // What is on this machine is the operator's own.
+        let is_wide = network.prefix_len() < if network.addr().is_ipv4() { 24 } else { 56 };
+        if is_wide && !reported && !everybody && !network.network().is_loopback() {
+            cx.push(
+                Diagnostic::warning("trusted-proxies/wide", at, format!("`{network}` trusts many addresses"))
+                    .why("whoever has one of them can claim any address, and may hold any number of connections (`connections-per-address` does not count there)")
+                    .help("name the addresses of your proxies, or networks of /24 (/56 of IPv6) and narrower in which nobody else is"),
+            );
+        }
         reported |= everybody;
     }
     Some(TrustedProxies { networks, header: view.word("header", ForwardedHeader::from_word)? })

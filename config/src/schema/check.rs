@@ -5,6 +5,9 @@ use super::tree::{Kind, Node};
 use super::{Form, Need, Shape, Table};
 use crate::diagnose::Diagnostic;
 
+/// A key that more tables have says nothing of where it belongs.
+const HOMES_MAX: usize = 3;
+
 /// Longer words are not compared with others: nobody mistypes a novel.
 const WORD_LEN_MAX: usize = 64;
 
@@ -17,7 +20,10 @@ pub(crate) fn table(table: &Table, node: &Node, found: &mut Vec<Diagnostic>) {
                 let names = table.keys.iter().map(|key| key.name);
                 let help = match nearest(&entry.key, names.clone()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("known keys are {}", listed(names)),
+                    None => match homes(&entry.key) {
+                        titles if titles.is_empty() => format!("known keys are {}", listed(names)),
+                        titles => format!("`{}` is a key of {}", entry.key, titles.join(", ")),
+                    },
                 };
                 found.push(
                     Diagnostic::error("key/unknown", entry.at, format!("unknown key `{}`", entry.key))
@@ -108,8 +114,45 @@ fn value(shape: &Shape, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
                     .help(format!("begin it with one pair: `{}`", table.title)),
             );
         }
+        (Shape::Table(table), _) => {
+            let what = format!("{name} is {}, not a table", node.type_name());
+            let required: Vec<_> = table.keys.iter().filter(|key| key.need == Need::Required).collect();
+            let keys: Vec<_> = required.iter().map(|key| format!("{} = …", key.name)).collect();
+            let docs: Vec<_> =
+                required.iter().map(|key| format!("; `{}` is: {}", key.name, key.doc)).collect();
+            let help = match keys.is_empty() {
+                true => {
+                    format!("write a table; its keys are {}", listed(table.keys.iter().map(|key| key.name)))
+                }
+                false => format!("write {name} as a table: `{{ {} }}`{}", keys.join(", "), docs.concat()),
+            };
+            found.push(Diagnostic::error("value/type", node.at, what).label("expected a table").help(help));
+        }
         _ => wrong_type(&expected(shape), name, node, found),
     }
+}
+
+/// The tables of the main file that have a key of this name; none if they are many.
+fn homes(key: &str) -> Vec<&'static str> {
+    fn look(table: &'static Table, key: &str, found: &mut Vec<&'static str>) {
+        for one in table.keys {
+            if one.name == key && !found.contains(&table.title) {
+                found.push(table.title);
+            }
+            inside(&one.shape, key, found);
+        }
+    }
+    fn inside(shape: &'static Shape, key: &str, found: &mut Vec<&'static str>) {
+        match shape {
+            Shape::Table(table) => look(table, key, found),
+            Shape::List(inner) | Shape::Map(inner) => inside(inner, key, found),
+            Shape::Either(shapes) => shapes.iter().for_each(|shape| inside(shape, key, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    look(&super::tables::MAIN, key, &mut found);
+    if found.len() > HOMES_MAX { Vec::new() } else { found }
 }
 
 fn either(shapes: &[Shape], name: &str, node: &Node, found: &mut Vec<Diagnostic>) {

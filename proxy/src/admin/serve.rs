@@ -19,9 +19,8 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::Admin;
+use super::status::ADMIN_CONNECTIONS_MAX;
 
-/// Connections at once. One more takes the place of the oldest: who holds connections keeps nobody out.
-const CONNECTIONS_MAX: usize = 32;
 /// For a whole head, and for which a connection may ask nothing.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// For a connection as a whole; a scrape of ten thousand policies takes a second.
@@ -55,7 +54,7 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 open.retain(|task| !task.is_finished());
-                if open.len() >= CONNECTIONS_MAX
+                if open.len() >= ADMIN_CONNECTIONS_MAX
                     && let Some(oldest) = open.pop_front()
                 {
                     oldest.abort();
@@ -89,6 +88,7 @@ fn is_out_of_descriptors(problem: &io::Error) -> bool {
 /// Answers what is asked on one connection.
 async fn answer(stream: TcpStream, admin: Arc<Admin>) {
     let local = stream.local_addr().ok().map(|address| address.ip());
+    let _counted = admin.status.admin_connection();
     let service = service_fn(move |request| {
         let admin = Arc::clone(&admin);
         async move { Ok::<_, Infallible>(admin.respond(&request, local).await) }

@@ -1,19 +1,23 @@
 //! What the process is doing, for `/status`: written by the server, read by people and by scripts.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use portcullis_config::settings::Limits;
+use portcullis_config::settings::{Limits, Rate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::unix_now;
-use crate::listener::{SeatCounts, Seats};
-use crate::record::ListenerReading;
+use crate::listener::{CONTROL_FRAMES_GRANTED, CONTROL_FRAMES_MAX, SeatCounts, Seats};
+use crate::record::{ListenerReading, WAITING_BYTES_MAX};
 use crate::state::{CACHED_TOKENS, State};
+
+/// Connections of the admin listener at once. One more takes the place of the oldest: who holds connections keeps nobody
+/// out.
+pub(super) const ADMIN_CONNECTIONS_MAX: usize = 32;
 
 /// How far the process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +147,8 @@ pub(crate) struct Status {
     /// Which process since the first start this is: one more with each hand-over.
     generation: AtomicU64,
     phase: AtomicU8,
+    /// Connections of the admin listener.
+    admin: AtomicUsize,
     predecessor: Mutex<Option<Neighbour>>,
     successor: Mutex<Option<Next>>,
 }
@@ -155,9 +161,16 @@ impl Status {
             connected: OnceLock::new(),
             generation: AtomicU64::new(1),
             phase: AtomicU8::new(0),
+            admin: AtomicUsize::new(0),
             predecessor: Mutex::new(None),
             successor: Mutex::new(None),
         }
+    }
+
+    /// A connection of the admin listener begins; it ends when the guard is dropped.
+    pub(super) fn admin_connection(&self) -> AdminConnection<'_> {
+        self.admin.fetch_add(1, Ordering::Relaxed);
+        AdminConnection(self)
     }
 
     /// How far it is.
@@ -235,12 +248,21 @@ impl Status {
             "state": self.phase().as_str(),
             "listeners": listeners,
             "certificates": certificates,
-            "budgets": connected.map(|connected| budgets(connected, &snapshot.config.server.limits, state)),
+            "budgets": connected.map(|connected| budgets(connected, &snapshot.config.server.limits, state, self.admin.load(Ordering::Relaxed))),
             "left": left,
             "predecessor": predecessor,
             "successor": successor,
         });
         format!("{page:#}\n")
+    }
+}
+
+/// A connection of the admin listener.
+pub(super) struct AdminConnection<'a>(&'a Status);
+
+impl Drop for AdminConnection<'_> {
+    fn drop(&mut self) {
+        self.0.admin.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -263,11 +285,25 @@ fn listener(address: SocketAddr, tls: bool, counted: &ListenerReading<'_>) -> Va
 }
 
 /// Each budget and how much of it is used: by the process, or by whoever uses most of it.
-fn budgets(connected: &Connected, limits: &Limits, state: &State) -> Value {
+fn budgets(connected: &Connected, limits: &Limits, state: &State, admin: usize) -> Value {
     let used = connected.seats.counts().connections;
     let most = connected.seats.most();
     let bytes = |total: &AtomicU64| total.load(Ordering::Relaxed);
+    let failures: Rate = limits.failed_verifications;
+    let now_ms = Timestamp::now().as_millisecond();
+    let log =
+        |waiting: Option<usize>| waiting.map(|used| json!({ "limit": WAITING_BYTES_MAX, "used": used }));
+    let [decision_log, access_log] = state.log.waiting_bytes().map(log);
     json!({
+        "adminConnections": { "limit": ADMIN_CONNECTIONS_MAX, "used": admin },
+        "controlFrames": {
+            "limit": CONTROL_FRAMES_MAX,
+            "limitAfterGrant": CONTROL_FRAMES_MAX * CONTROL_FRAMES_GRANTED,
+            "used": most.control_frames,
+        },
+        "decisionLog": decision_log,
+        "accessLog": access_log,
+        "failedVerifications": { "limit": failures.burst, "used": state.limits.most_failures(failures, now_ms) },
         "connections": { "limit": connected.limit, "used": used },
         "connectionsPerAddress": { "limit": limits.connections_per_address, "used": most.connections_of_address },
         "streams": { "limit": limits.streams, "used": most.streams },

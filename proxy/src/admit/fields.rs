@@ -157,7 +157,11 @@ impl<'r> Fields<'r> {
         match name {
             "host" => once(&mut self.host, text(value, BadRequest::Host)?, BadRequest::Host),
             "content-length" => {
-                let is_number = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+                // Some read `010` as eight.
+                let is_number = match value.as_bytes() {
+                    [b'0', _, ..] => false,
+                    digits => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+                };
                 let length = text(value, BadRequest::Framing)?.parse().ok().filter(|_| is_number);
                 once(&mut self.content_length, length.ok_or(BadRequest::Framing)?, BadRequest::Framing)
             }

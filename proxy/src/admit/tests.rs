@@ -309,6 +309,8 @@ fn ambiguous_framing_credentials_and_look_alikes_are_refused() {
         (&[("content-length", "3, 3")], Framing),
         (&[("content-length", "+3")], Framing),
         (&[("content-length", "")], Framing),
+        (&[("content-length", "05")], Framing),
+        (&[("content-length", "00")], Framing),
         (&[("transfer-encoding", "gzip, chunked")], Framing),
         (&[("transfer-encoding", "chunked"), ("content-length", "3")], Framing),
         (&[("connection", "x-user")], Header),

@@ -101,6 +101,15 @@ impl Buckets {
         self.at(key, Steps::of(rate), now_unix_ms, false)
     }
 
+    /// How many the bucket has counted that is farthest from full.
+    pub(super) fn most(&self, rate: Rate, now_unix_ms: i64) -> u64 {
+        let steps = Steps::of(rate);
+        let now = now_unix_ms.cast_unsigned().wrapping_mul(1_000) & TIME_MASK;
+        let words = self.lines.iter().flat_map(|line| &line.0);
+        let spent = words.map(|word| debt(word.load(Ordering::Relaxed), now, steps.all)).max();
+        spent.unwrap_or_default().div_ceil(steps.one)
+    }
+
     fn at(&self, key: &impl Hash, steps: Steps, now_unix_ms: i64, counts: bool) -> Quota {
         let hash = self.hasher.hash_one(key);
         let tag = hash >> TIME_BITS;

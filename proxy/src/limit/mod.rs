@@ -6,6 +6,7 @@
 
 mod body;
 mod buckets;
+mod descriptors;
 mod quota;
 
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ use portcullis_config::settings::Rate;
 
 pub use body::{BodyPace, DRAIN_MAX};
 use buckets::Buckets;
+pub use descriptors::connections_max;
+pub(crate) use descriptors::{MORE_DESCRIPTORS, raise_descriptors, too_many};
 pub use quota::{Quota, fields, retry_after_secs};
 
 /// All token buckets of the process. They outlive reloads: a limit is not lifted by one.
@@ -61,6 +64,12 @@ impl Limits {
     /// Counts a token of this address and kind that failed to verify.
     pub fn count_failure(&self, from: (IpAddr, Kind), rate: Rate, now_unix_ms: i64) {
         self.failures.take(&(network(from.0), from.1), rate, now_unix_ms);
+    }
+
+    /// How much of its burst the address has spent that has spent most. Takes a look at all of them.
+    #[must_use]
+    pub fn most_failures(&self, rate: Rate, now_unix_ms: i64) -> u64 {
+        self.failures.most(rate, now_unix_ms)
     }
 
     /// Counts a request of this address for an app.

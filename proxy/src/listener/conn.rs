@@ -198,7 +198,9 @@ impl Conn {
         ready!(self.io.poll_read(cx, buf))?;
         let Some(control) = &mut self.control else { return Poll::Ready(Ok(())) };
         let received = buf.filled().get(before..).unwrap_or_default();
-        if control.receive(received, self.connection.is_granted()) {
+        let is_within = control.receive(received, self.connection.is_granted());
+        self.connection.signal.control.store(control.spent(), Ordering::Relaxed);
+        if is_within {
             return Poll::Ready(Ok(()));
         }
         self.connection.signal.ends_for(Closed::ControlFrames);

@@ -13,10 +13,10 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 
 /// Control frames at once, and in a second, of a connection on which no request was let in.
-const AT_ONCE: u64 = 1_000;
+pub(crate) const AT_ONCE: u64 = 1_000;
 const IN_A_SECOND: u64 = 100;
 /// How many times as many they are once one was.
-const GRANTED_TIMES: u64 = 10;
+pub(crate) const GRANTED_TIMES: u64 = 10;
 /// Bytes that are sent to the client pay for a frame: whoever takes a download says so with a frame for each few KiB.
 const BYTES_PAY: u64 = 1 << 10;
 
@@ -71,6 +71,12 @@ impl ControlFrames {
         let has_left = frames <= self.left;
         self.left = self.left.saturating_sub(frames);
         has_left
+    }
+
+    /// How many of those that may come at once are spent.
+    pub(super) const fn spent(&self) -> u64 {
+        let all = if self.is_granted { AT_ONCE * GRANTED_TIMES } else { AT_ONCE };
+        all.saturating_sub(self.left)
     }
 
     /// So many bytes were sent to the client.

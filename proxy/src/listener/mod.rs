@@ -26,5 +26,6 @@ pub use accept::{Door, serve};
 pub(crate) use budget::Unsent;
 pub(crate) use conn::Conn;
 pub(crate) use connection::Connection;
+pub(crate) use control::{AT_ONCE as CONTROL_FRAMES_MAX, GRANTED_TIMES as CONTROL_FRAMES_GRANTED};
 pub(crate) use inspection::Framing;
-pub use seats::{Most, SeatCounts, Seats, connections_max};
+pub use seats::{Most, SeatCounts, Seats};

@@ -12,18 +12,6 @@ use super::signal::{Kind, Signal};
 use crate::limit::network;
 use crate::record::{Closed, ListenerCounters};
 
-/// Descriptors that are left for everything else: upstreams, the admin listener, keys, files.
-const DESCRIPTORS_LEFT: usize = 64;
-
-/// How many connections the process may have: as configured, or 80 % of its descriptors.
-#[must_use]
-pub fn connections_max(configured: Option<usize>) -> usize {
-    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let descriptors = descriptors.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
-    let by_descriptors = (descriptors / 5 * 4).min(descriptors.saturating_sub(DESCRIPTORS_LEFT)).max(1);
-    configured.unwrap_or(by_descriptors)
-}
-
 /// The seats of the process.
 #[derive(Debug)]
 pub struct Seats {
@@ -60,6 +48,9 @@ pub struct Most {
     pub streams_before_grant: u32,
     /// Bytes that the client of one connection leaves unread.
     pub unsent: u64,
+    /// Frames of HTTP/2 that carry nothing of a request, of one connection; those that were earned back since are counted
+    /// until it needs them.
+    pub control_frames: u64,
 }
 
 impl Seats {
@@ -154,6 +145,7 @@ impl Seats {
         let mut most = Most { connections_of_address, ..Most::default() };
         for signal in self.taken.lock().values() {
             most.unsent = most.unsent.max(signal.unsent.load(Ordering::Relaxed));
+            most.control_frames = most.control_frames.max(signal.control.load(Ordering::Relaxed));
             if signal.kind() == Kind::Http2 {
                 let of_kind =
                     if signal.is_granted() { &mut most.streams } else { &mut most.streams_before_grant };

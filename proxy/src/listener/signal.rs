@@ -24,6 +24,8 @@ pub(super) struct Signal {
     pub(super) held: AtomicU64,
     /// Bytes of a head that is not complete.
     pub(super) head: AtomicU64,
+    /// Frames of HTTP/2 that carry nothing of a request, of those that it may send at once.
+    pub(super) control: AtomicU64,
     /// Requests under way on it.
     requests: AtomicU32,
     kind: AtomicU8,

@@ -13,7 +13,7 @@ use super::sink::Sink;
 /// Lines that may wait for the sink.
 pub(super) const LINES_MAX: usize = 8_192;
 /// Bytes that the waiting lines may take, all together.
-pub(super) const BYTES_MAX: usize = 16 << 20;
+pub(crate) const BYTES_MAX: usize = 16 << 20;
 /// Lines between two looks at whether the file is still in its place.
 const BATCH_MAX: usize = 1_024;
 /// How long the thread lets lines gather before it looks again. It is woken by the first line after a silence
@@ -75,6 +75,11 @@ impl<L: Line> Lines<L> {
             .name(name.to_owned())
             .spawn(move || write(&messages, sink, &counting, name))?;
         Ok(Some(Self { queue, counts }))
+    }
+
+    /// Bytes of the lines that wait.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.counts.waiting.load(Ordering::Relaxed)
     }
 
     pub(super) fn counts(&self) -> [u64; 3] {

@@ -9,6 +9,7 @@ use portcullis_policy::words;
 
 use super::exposition::Page;
 use super::names;
+use crate::limit::network;
 
 words! {
     /// Why a connection ended.
@@ -91,22 +92,30 @@ impl Closed {
 /// Between two lines of one listener about one limit.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// When a line was written last, and what happened since.
+/// Addresses, or networks of 64 bits, that are named until then.
+const NAMED_MAX: usize = 8;
+
+/// Who was named since when, and what happened since the last line.
 #[derive(Debug, Default)]
 struct Notice {
-    written: Mutex<Option<Instant>>,
+    named: Mutex<(Option<Instant>, Vec<u64>)>,
     since: AtomicU64,
 }
 
 impl Notice {
-    /// How often it happened since the last line, if it is time for another: whoever fills the log fills no disk.
-    fn due(&self) -> Option<u64> {
+    /// How often it happened since the last line, if this one is to be named: whoever fills the log fills no disk.
+    fn due(&self, who: u64) -> Option<u64> {
         self.since.fetch_add(1, Ordering::Relaxed);
-        let mut written = self.written.lock();
-        if written.is_some_and(|written| written.elapsed() < QUIET) {
+        let mut named = self.named.lock();
+        let (began, who_was) = &mut *named;
+        if began.is_none_or(|began| began.elapsed() >= QUIET) {
+            *began = Some(Instant::now());
+            who_was.clear();
+        }
+        if who_was.len() >= NAMED_MAX || who_was.contains(&who) {
             return None;
         }
-        *written = Some(Instant::now());
+        who_was.push(who);
         Some(self.since.swap(0, Ordering::Relaxed))
     }
 }
@@ -177,12 +186,14 @@ impl ListenerCounters {
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection of this address ended. Where a limit closed it, a line says so, once a minute for each limit.
+    /// A connection of this address ended. Where a limit closed it, a line says so, in a minute for at most eight addresses
+    /// of each limit.
     pub fn closed(&self, why: Closed, address: IpAddr) {
         self.open.fetch_sub(1, Ordering::Relaxed);
         add(&self.closed, why as usize);
         if why.is_limit()
-            && let Some(times) = self.closed_notices.get(why as usize).and_then(Notice::due)
+            && let Some(times) =
+                self.closed_notices.get(why as usize).and_then(|notice| notice.due(network(address)))
         {
             let (listener, reason) = (&self.name, why.as_str());
             tracing::warn!(listener, reason, %address, times, "a limit closed a connection");
@@ -197,7 +208,7 @@ impl ListenerCounters {
     /// Nothing is accepted for a while.
     pub fn paused(&self, why: Pause) {
         add(&self.pauses, why as usize);
-        if let Some(times) = self.pause_notices.get(why as usize).and_then(Notice::due) {
+        if let Some(times) = self.pause_notices.get(why as usize).and_then(|notice| notice.due(0)) {
             let (listener, reason, open) = (&self.name, why.as_str(), self.open.load(Ordering::Relaxed));
             tracing::warn!(listener, reason, open, times, "no connection is accepted for a while");
         }
@@ -277,11 +288,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_minute_says_how_often() {
+    fn eight_addresses_a_minute_are_named_and_how_often_it_happened() {
         let notice = Notice::default();
-        assert_eq!(notice.due(), Some(1));
-        assert_eq!((notice.due(), notice.due()), (None, None));
-        *notice.written.lock() = Instant::now().checked_sub(QUIET);
-        assert_eq!(notice.due(), Some(3));
+        assert_eq!(notice.due(7), Some(1));
+        assert_eq!((notice.due(7), notice.due(7)), (None, None));
+        assert_eq!(notice.due(8), Some(3), "another address");
+        let named = (9..100).filter(|who| notice.due(*who).is_some()).count();
+        assert_eq!(named, NAMED_MAX - 2);
+        notice.named.lock().0 = Instant::now().checked_sub(QUIET);
+        assert_eq!(notice.due(7), Some(86));
     }
 }

@@ -254,6 +254,15 @@ impl DecisionLog {
         [written, dropped, failed, self.sampled.load(Ordering::Relaxed)]
     }
 
+    /// Bytes of lines that wait to be written, of the decision log and of the access log; `None` where there is none.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> [Option<usize>; 2] {
+        [
+            self.entries.as_ref().map(Lines::waiting_bytes),
+            self.access.as_ref().map(|(lines, _)| lines.waiting_bytes()),
+        ]
+    }
+
     /// Lines of the access log so far: written, dropped, failed.
     #[must_use]
     pub fn access_counts(&self) -> [u64; 3] {

@@ -66,6 +66,10 @@ pub struct Metrics {
     /// How long the last page was: the next one will be about as long.
     page_bytes: AtomicUsize,
     handovers: [AtomicU64; HANDOVERS.len()],
+    /// Connections that the process may have.
+    pub connections_max: AtomicU64,
+    cut_by_predecessor: AtomicU64,
+    worker_stalls: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -89,6 +93,9 @@ impl Metrics {
             unfinished_heads: AtomicU64::new(0),
             page_bytes: AtomicUsize::new(0),
             handovers: Default::default(),
+            connections_max: AtomicU64::new(0),
+            cut_by_predecessor: AtomicU64::new(0),
+            worker_stalls: AtomicU64::new(0),
         }
     }
 
@@ -168,6 +175,16 @@ impl Metrics {
         self.last_refused.store(true, Ordering::Relaxed);
     }
 
+    /// The process before this one has cut so many requests.
+    pub fn cut_by_predecessor(&self, requests: u64) {
+        self.cut_by_predecessor.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// A worker took up no task.
+    pub fn worker_stalled(&self) {
+        self.worker_stalls.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A hand-over of the listening sockets ended so.
     pub fn handover(&self, handover: Handover) {
         for ((one, _), count) in HANDOVERS.iter().zip(&self.handovers) {
@@ -213,6 +230,7 @@ impl Metrics {
         for (listener, name, not_after) in &serving.certificates {
             certificates.value(&[listener, name], *not_after);
         }
+        page.family(&names::CONNECTIONS_MAX).value(&[], self.connections_max.load(Ordering::Relaxed));
         listeners::write(&mut page, serving.listeners);
         page.family(&names::UNFINISHED_HEADS).value(&[], self.unfinished_heads.load(Ordering::Relaxed));
         page.family(&names::UNSENT).value(&[], self.unsent.load(Ordering::Relaxed));
@@ -230,6 +248,8 @@ impl Metrics {
         for ((_, result), count) in HANDOVERS.iter().zip(&self.handovers) {
             handovers.value(&[result], count.load(Ordering::Relaxed));
         }
+        page.family(&names::CUT_BY_PREDECESSOR).value(&[], self.cut_by_predecessor.load(Ordering::Relaxed));
+        page.family(&names::WORKER_STALLS).value(&[], self.worker_stalls.load(Ordering::Relaxed));
         page.family(&names::BUILD_INFO).value(&[env!("CARGO_PKG_VERSION")], 1_u64);
         process::write(&mut page);
         let text = page.end();

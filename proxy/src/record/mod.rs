@@ -31,6 +31,7 @@ pub use app_metrics::{AppMetrics, Ended};
 pub use challenges::UserHash;
 pub use event::{Stage, Traffic};
 pub use exposition::Format;
+pub(crate) use lines::BYTES_MAX as WAITING_BYTES_MAX;
 pub use listeners::{Closed, HandshakeFailure, ListenerCounters, ListenerReading, Pause};
 pub use log::{AppliedPolicy, DecisionLog, Entry, is_logged};
 pub use metrics::{Handover, Metrics};

@@ -139,6 +139,8 @@ families! {
         "When the country database was built by its maker; absent without one.";
     CERTIFICATE: Gauge "portcullis_tls_certificate_not_after_timestamp_seconds" ["listener", "name"]
         "When the certificate expires that a listener serves now, by each name of it.";
+    CONNECTIONS_MAX: Gauge "portcullis_connections_max" []
+        "Connections that the process may have, on all listeners; 0 until it serves.";
     CONNECTIONS: Gauge "portcullis_connections" ["listener"]
         "Open connections of clients.";
     ACCEPTED: Counter "portcullis_connections_accepted_total" ["listener"]
@@ -163,6 +165,10 @@ families! {
         "Lines for the access log: written, dropped (the queue was full), failed (the sink did not take them).";
     HANDOVERS: Counter "portcullis_handovers_total" ["result"]
         "Hand-overs of the listening sockets by `run --upgrade`: taken (this process took over), foreign (a process of another user asked), refused (of another protocol or unit), abandoned (the successor left or was silent before it served; this process goes on).";
+    CUT_BY_PREDECESSOR: Counter "portcullis_requests_cut_by_predecessor_total" []
+        "Requests and WebSockets that the process before this one cut when its `grace` was over. What a process cuts that nobody follows is in its log, and its exit status is 3.";
+    WORKER_STALLS: Counter "portcullis_worker_stalls_total" []
+        "Times when a worker thread took up no task for a quarter of systemd's `WatchdogSec`, or for 5 s.";
     BUILD_INFO: Gauge "portcullis_build_info" ["version"]
         "Always 1; the label has the version.";
     CPU: Counter "process_cpu_seconds_total" []

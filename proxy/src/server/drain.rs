@@ -75,11 +75,11 @@ pub(super) async fn drain(cause: &Cause, grace: Duration, open: &mut Open, signa
             }
         }
     };
-    cut(why, seats)
+    cut(why, cause, seats).await
 }
 
 /// Ends what is unfinished, and says what it was.
-pub(super) fn cut(why: &str, seats: &Seats) -> End {
+pub(super) async fn cut(why: &str, cause: &Cause, seats: &Seats) -> End {
     let left = Left::of(seats);
     seats.cut();
     if left.requests() == 0 {
@@ -87,13 +87,20 @@ pub(super) fn cut(why: &str, seats: &Seats) -> End {
         return End::Finished;
     }
     tracing::warn!("{why}, and this is cut: {}", in_words(left));
+    if let Cause::Succeeded(successor) = cause {
+        successor.cut(left).await;
+    }
     End::Cut
 }
 
 /// What is left, for people.
 fn in_words(left: Left) -> String {
     let Left { connections, http1_requests, http2_requests, websockets } = left;
+    let counted = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     format!(
-        "{http1_requests} requests by HTTP/1, {http2_requests} by HTTP/2, {websockets} WebSockets, on {connections} open connections"
+        "{} by HTTP/1, {http2_requests} by HTTP/2, {}, on {}",
+        counted(http1_requests, "request"),
+        counted(websockets, "WebSocket"),
+        counted(connections, "open connection"),
     )
 }

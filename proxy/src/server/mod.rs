@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pingora::proxy::http_proxy;
@@ -35,7 +36,7 @@ pub use process::{Process, prepare_process};
 pub(crate) use sockets::bind;
 
 use self::drain::{Cause, Open, drain};
-use self::handover::{Given, Predecessor, Taken, UpgradeSocket, wait_for_successor};
+use self::handover::{Given, Predecessor, Progress, Taken, UpgradeSocket, wait_for_successor};
 use self::pid_file::PidFile;
 use self::runtimes::Runtimes;
 use self::signals::{Signals, Wish};
@@ -44,6 +45,7 @@ use self::spawn::Spawned;
 use crate::admin::{self, Admin, Connected, Neighbour, NeighbourState, Next, NextState, Phase, Status};
 use crate::background::{Background, ReloadRequest, spawn_low_priority};
 use crate::gateway::Gateway;
+use crate::limit::{self, MORE_DESCRIPTORS};
 use crate::listener::{self, Door, Seats};
 use crate::preflight;
 use crate::record::Handover;
@@ -53,6 +55,8 @@ use crate::state::State;
 const KEYS_TIME: Duration = Duration::from_secs(20);
 /// How often it looks.
 const KEYS_LOOK: Duration = Duration::from_millis(20);
+/// How long it waits until its predecessor drains.
+const FOLLOW_TIME: Duration = Duration::from_secs(20);
 /// How long it waits for the addresses of upstreams.
 const NAMES_TIME: Duration = Duration::from_secs(5);
 
@@ -94,6 +98,12 @@ pub fn serve(process: Process, state: &'static State, start: Start) -> Result<En
     }
     let settings = snapshot.config.server.clone();
     drop(snapshot);
+    if let Some(connections) = settings.limits.connections {
+        limit::raise_descriptors(connections);
+        if let Some(problem) = limit::too_many(connections) {
+            tracing::warn!("{problem}; {MORE_DESCRIPTORS}");
+        }
+    }
     let status: &'static Status = Box::leak(Box::new(Status::new()));
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let runtimes = Runtimes::start(settings.threads.unwrap_or_else(cores))?;
@@ -193,7 +203,8 @@ impl Begin<'_> {
         if let Some(companion) = companion {
             self.runtimes.beside().spawn(companion(self.ending.clone()));
         }
-        let limit = listener::connections_max(self.settings.limits.connections);
+        let limit = limit::connections_max(self.settings.limits.connections);
+        self.state.metrics.connections_max.store(limit as u64, Ordering::Relaxed);
         let seats = Seats::new(limit);
         let (drain, accepting) = self.listen(sockets, &seats);
         let listeners = &self.settings.listeners;
@@ -304,30 +315,34 @@ async fn live(
     let Prepared { mut pid_file, upgrade_socket, given, predecessor, sockets, admin, companion, reloads } =
         prepared;
     let (state, status, settings) = (begin.state, begin.status, begin.settings);
-    if let Some(mut predecessor) = predecessor {
-        // Nothing is accepted here before the other one knows: a process that dies until then has cut nobody. The kernel
-        // holds connections for the moment between.
-        predecessor.serving().await?;
-        state.metrics.handover(Handover::Taken);
-        status.predecessor_is(NeighbourState::Draining, None);
-        begin.runtimes.beside().spawn(async move {
-            while let Some(left) = predecessor.left().await {
-                status.predecessor_is(NeighbourState::Draining, Some(left));
+    let mut predecessor = predecessor;
+    if let Some(predecessor) = &mut predecessor {
+        // Nothing is accepted here before the other one knows: it may have given this process up.
+        tokio::select! {
+            may = predecessor.serving() => may?,
+            () = asked_to_stop(signals) => {
+                tracing::info!("asked to stop before it serves; process {} goes on", predecessor.pid());
+                return Ok(End::Finished);
             }
-            status.predecessor_is(NeighbourState::Ended, None);
-        });
+        }
     }
     let (mut open, admin_end, admin_ended) = begin.open(sockets, admin, companion);
+    if let Some(predecessor) = predecessor {
+        tokio::select! {
+            () = follow(predecessor, begin) => {}
+            // The other one sees that this one has left.
+            () = asked_to_stop(signals) => return Ok(drain(&Cause::Asked, settings.grace, &mut open, signals).await),
+        }
+    }
     if let Some(pid_file) = &mut pid_file
         && let Err(problem) = pid_file.publish()
     {
         tracing::error!(%problem, "the process id is not written");
     }
     notify::ready("serving");
-    let alive = notify::watchdog_time().map(|time| {
-        let workers = begin.runtimes.workers().to_vec();
-        begin.runtimes.beside().spawn(async move { notify::keep_alive(&workers, time).await })
-    });
+    let workers = begin.runtimes.workers().to_vec();
+    let alive =
+        begin.runtimes.beside().spawn(notify::keep_alive(workers, notify::watchdog_time(), &state.metrics));
     let cause = match until_the_end(begin, signals, upgrade_socket.as_ref(), &given, &reloads, program).await
     {
         Some(cause) => cause,
@@ -346,15 +361,12 @@ async fn live(
             if let Some(pid_file) = pid_file.take() {
                 pid_file.leave();
             }
-            if let Some(alive) = alive {
-                alive.abort();
-            }
+            alive.abort();
             notify::successor(successor.pid);
-            // Nobody answers at the admin listener for the moment between: the kernel holds connections. Whoever has seen
-            // the successor answer there must not find this process again.
+            // Before the successor hears that this process drains: whoever has seen it answer there as the only one must
+            // not find this process again.
             admin_end.send_replace(true);
             let _ = admin_ended.await;
-            successor.handed().await;
         }
         Cause::Asked => {
             notify::stopping("leaving");
@@ -365,7 +377,7 @@ async fn live(
             if !settings.pre_stop_delay.is_zero() {
                 tracing::info!(delay = ?settings.pre_stop_delay, "SIGTERM: `/readyz` says no; connections are still taken");
                 if delay(settings.pre_stop_delay, signals).await {
-                    return Ok(drain::cut("a second signal", &open.seats));
+                    return Ok(drain::cut("a second signal", &cause, &open.seats).await);
                 }
             }
         }
@@ -373,6 +385,30 @@ async fn live(
     status.enter(Phase::Draining);
     tracing::info!(grace = ?settings.grace, "nothing new is taken; what is under way may finish");
     Ok(drain(&cause, settings.grace, &mut open, signals).await)
+}
+
+/// Waits until the predecessor accepts nothing any more. From then on its state is heard beside requests.
+async fn follow(mut predecessor: Predecessor, begin: &Begin<'_>) {
+    let status = begin.status;
+    begin.state.metrics.handover(Handover::Taken);
+    let metrics = &begin.state.metrics;
+    let Ok(mut heard) = timeout(FOLLOW_TIME, predecessor.accepting()).await else {
+        tracing::warn!("process {} does not say that it drains; this process serves, too", predecessor.pid());
+        return;
+    };
+    let show = |heard: &Option<Progress>| match heard {
+        Some(Progress::Draining(left)) => status.predecessor_is(NeighbourState::Draining, Some(*left)),
+        Some(Progress::Cut(left)) => metrics.cut_by_predecessor(left.requests()),
+        Some(Progress::Handed) => {}
+        None => status.predecessor_is(NeighbourState::Ended, None),
+    };
+    show(&heard);
+    begin.runtimes.beside().spawn(async move {
+        while heard.is_some() {
+            heard = predecessor.hear().await;
+            show(&heard);
+        }
+    });
 }
 
 /// Whether a second signal ended the wait.

@@ -7,6 +7,11 @@ use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::record::Metrics;
+
+/// Between two looks at the workers where no watchdog asks for them.
+const LOOK: Duration = Duration::from_secs(10);
+
 fn send(states: &[NotifyState<'_>]) {
     if let Err(problem) = sd_notify::notify(states) {
         tracing::warn!(%problem, "systemd cannot be notified");
@@ -52,16 +57,23 @@ pub(super) fn watchdog_time() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|time| !time.is_zero())
 }
 
-/// Says twice in `time` that the process is alive, as long as every worker takes up a task within a quarter of it.
-pub(super) async fn keep_alive(workers: &[Handle], time: Duration) {
-    let mut ticks = interval(time / 2);
+/// Looks whether every worker takes up a task, and counts when one does not: within a quarter of systemd's `time`, and
+/// twice in it, for systemd is to hear so. Without systemd every ten seconds.
+pub(super) async fn keep_alive(workers: Vec<Handle>, time: Option<Duration>, metrics: &Metrics) {
+    let mut ticks = interval(time.map_or(LOOK, |time| time / 2));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if are_alive(workers, time / 4).await {
-            send(&[NotifyState::Watchdog]);
+        if are_alive(&workers, time.map_or(LOOK / 2, |time| time / 4)).await {
+            if time.is_some() {
+                send(&[NotifyState::Watchdog]);
+            }
         } else {
-            tracing::error!("a worker takes up no task: systemd's watchdog is not answered");
+            metrics.worker_stalled();
+            tracing::error!(
+                "a worker takes up no task{}",
+                if time.is_some() { ": systemd's watchdog is not answered" } else { "" }
+            );
         }
     }
 }

@@ -234,7 +234,7 @@ fn what_lasts_longer_than_grace_is_cut_counted_and_shown_in_the_exit_status() {
     assert_eq!(answer(&mut idle, false).status, 200);
     service.app.wait_for("/slow", 1);
     process.signal("TERM");
-    has_ended(&mut process, 3, "`grace` is over, and this is cut: 1 requests by HTTP/1, 0 by HTTP/2");
+    has_ended(&mut process, 3, "`grace` is over, and this is cut: 1 request by HTTP/1, 0 by HTTP/2");
     assert!(rest(&mut slow).is_empty());
 }
 
@@ -248,7 +248,7 @@ fn a_second_signal_during_the_drain_ends_it() {
         process.signal("TERM");
         process.wait_to_say("what is under way may finish");
         process.signal(second);
-        has_ended(&mut process, 3, &format!("{second}, and this is cut: 1 requests"));
+        has_ended(&mut process, 3, &format!("{second}, and this is cut: 1 request by"));
     }
 }
 

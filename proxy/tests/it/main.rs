@@ -15,6 +15,7 @@ mod browser;
 mod check;
 mod demo;
 mod denial;
+mod descriptors;
 mod drain;
 mod entra;
 mod free;

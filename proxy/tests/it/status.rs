@@ -105,6 +105,10 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
     assert_eq!(budget("unsent"), (1 << 20, 0), "{budgets:#}");
     assert_eq!(budget("unsentPerConnection"), (1 << 20, 0), "{budgets:#}");
     assert_eq!(budget("verifiedTokens").1, 5, "{budgets:#}");
+    assert_eq!(budget("adminConnections"), (32, 1), "the one that asks: {budgets:#}");
+    assert_eq!(budget("failedVerifications"), (100, 0), "{budgets:#}");
+    assert_eq!(budget("controlFrames").0, 1_000, "{budgets:#}");
+    assert_eq!((&budgets["decisionLog"], &budgets["accessLog"]), (&Value::Null, &Value::Null));
     assert_eq!(
         status["certificates"],
         json!([{ "listener": service.tls, "name": HOST, "notAfter": "4096-01-01T00:00:00Z" }])

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -190,17 +191,25 @@ fn a_successor_that_fails_changes_nothing() {
     }
 }
 
+/// The next line of a hand-over that says something; the empty ones carry sockets.
+fn line(wire: &mut UnixStream) -> String {
+    let mut line = Vec::new();
+    loop {
+        let mut byte = [0];
+        wire.read_exact(&mut byte).unwrap();
+        match byte {
+            [b'\n'] if line.is_empty() => {}
+            [b'\n'] => return String::from_utf8(line).unwrap(),
+            _ => line.extend(byte),
+        }
+    }
+}
+
 /// A successor that stops half-way: it says hello, takes the offer, and goes no further.
 fn takes_the_offer(service: &Service) -> UnixStream {
     let mut wire = UnixStream::connect(service.file("up.sock")).unwrap();
-    wire.write_all(b"{\"protocol\":1,\"version\":\"0.0.0\"}\n").unwrap();
-    let mut byte = [0];
-    let mut offer = Vec::new();
-    while byte != *b"\n" {
-        wire.read_exact(&mut byte).unwrap();
-        offer.extend(byte);
-    }
-    let offer = String::from_utf8(offer).unwrap();
+    wire.write_all(b"{\"protocol\":2,\"version\":\"0.0.0\"}\n").unwrap();
+    let offer = line(&mut wire);
     assert!(offer.contains("\"offer\"") && offer.contains("\"main\""), "{offer}");
     wire
 }
@@ -229,15 +238,49 @@ fn a_successor_that_is_killed_or_silent_half_way_changes_nothing_and_the_next_on
         let mut said = String::new();
         wire.read_to_string(&mut said).unwrap();
         assert!(said.contains("refused") && !said.contains("offer"), "{said}");
+        // One that dies when it may accept connections, and has accepted none.
+        let mut wire = takes_the_offer(&service);
+        wire.write_all(b"\"serving\"\n").unwrap();
+        assert_eq!(line(&mut wire), "\"handed\"");
+        assert_eq!(service.status().unwrap()["state"], "serving");
+        drop(wire);
+        wait_for("its end to be seen", || (abandoned() >= 3.0).then_some(()));
         let mut silent = takes_the_offer(&service);
         silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut rest = Vec::new();
         silent.read_to_end(&mut rest).unwrap();
-        wait_for("the silence to be seen", || (abandoned() >= 3.0).then_some(()));
+        wait_for("the silence to be seen", || (abandoned() >= 4.0).then_some(()));
     });
     println!("{asked} requests, 0 errors");
     assert_eq!(service.metric("portcullis_handovers_total{result=\"refused\"}"), 1.0);
     is_followed(&mut first, &service);
+}
+
+#[test]
+fn a_successor_that_waits_for_its_predecessor_hears_that_it_shall_stop() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let service = Service::new("");
+    // A predecessor that offers no socket but the one of the hand-over, and then falls silent.
+    fs::set_permissions(service.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let asked = UnixListener::bind(service.file("up.sock")).unwrap();
+    let mut second = service.spawn(&["--upgrade"], "second.log");
+    let (mut wire, _) = asked.accept().unwrap();
+    wire.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert!(line(&mut wire).contains("\"protocol\":2"));
+    let offer = json!({ "offer": {
+        "protocol": 2, "version": "0", "pid": std::process::id(), "generation": 1, "sockets": 1, "issuers": [],
+    } });
+    wire.write_all(format!("{offer}\n").as_bytes()).unwrap();
+    let sockets = [asked.as_fd()];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&sockets)));
+    sendmsg(&wire, &[std::io::IoSlice::new(b"\n")], &mut control, SendFlags::empty()).unwrap();
+    assert_eq!(line(&mut wire), "\"serving\"");
+    second.signal("TERM");
+    assert_eq!(second.end().code(), Some(0), "{}", second.said());
+    assert!(second.said().contains("asked to stop before it serves"), "{}", second.said());
+    assert!(service.file("up.sock").exists(), "the other one can be asked again");
 }
 
 #[test]
@@ -411,4 +454,55 @@ fn sockets_of_systemd_are_used_and_one_that_nobody_wants_is_an_error() {
     let mut process = start(&[&plain, &stranger], "second.log");
     assert!(!process.end().success());
     assert!(process.said().contains(&format!("systemd listens on {address}")), "{}", process.said());
+}
+
+#[test]
+fn status_shows_a_successor_that_starts_and_one_that_serves() {
+    let service = Service::new("grace = \"60s\"");
+    let mut first = service.start();
+    // A key server that does not answer: a successor waits for it before it asks for anything.
+    let good = fs::read_to_string(service.file("portcullis.toml")).unwrap();
+    let silent = format!(
+        "{good}\n[[issuer]]\nname = \"silent\"\nissuer = \"https://silent.test/\"\naudiences = [\"a\"]\nkeys = {{ url = \"http://{}/keys\" }}\n",
+        free_address()
+    );
+    fs::write(service.file("portcullis.toml"), silent).unwrap();
+    first.signal("USR2");
+    let pid = first.wait_for("the successor to start", || {
+        let status = service.status()?;
+        (status["successor"]["state"] == "starting").then(|| status["successor"]["pid"].to_string())
+    });
+    assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    first.wait_for("its end to be seen", || (service.status()?["successor"] == Value::Null).then_some(()));
+    fs::write(service.file("portcullis.toml"), good).unwrap();
+    // Who asks on a connection that was open before hears the first process.
+    let mut admin = TcpStream::connect(&service.admin).unwrap();
+    admin.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut ask = || {
+        admin.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(&answer(&mut admin, false).body).unwrap()
+    };
+    assert_eq!(ask()["pid"], first.pid());
+    let _slow = service.send(&Service::head("GET", "/slow", ""));
+    service.app.wait_for("/slow", 1);
+    let mut second = service.spawn(&["--upgrade"], "second.log");
+    serves_as(&service, 2, &mut second);
+    let status = ask();
+    assert_eq!((&status["pid"], &status["state"]), (&json!(first.pid()), &json!("draining")), "{status:#}");
+    assert_eq!(
+        status["successor"],
+        json!({ "pid": second.pid(), "version": env!("CARGO_PKG_VERSION"), "state": "serving" })
+    );
+    // What is cut is counted by whoever is still there.
+    first.signal("INT");
+    assert_eq!(first.end().code(), Some(3), "{}", first.said());
+    assert!(
+        first
+            .said()
+            .contains("this is cut: 1 request by HTTP/1, 0 by HTTP/2, 0 WebSockets, on 1 open connection"),
+        "{}",
+        first.said()
+    );
+    let cut = || service.metric("portcullis_requests_cut_by_predecessor_total");
+    wait_for("it to be counted", || (cut() == 1.0).then_some(()));
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::h2::{Connection, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, block, fields, frame};
 use crate::wire::answer;
-use crate::world::{HOST, Setup, World};
+use crate::world::{HOST, Setup, TRUSTED, World};
 
 fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
@@ -321,7 +321,11 @@ fn a_plain_request_to_a_tls_port_is_answered_once() {
 
 /// A world whose listeners demand a PROXY header of these networks.
 fn behind_balancers(from: &'static str) -> World {
-    let world = World::launch_with(Setup::default(), |folder| {
+    behind_balancers_with(from, Setup::default())
+}
+
+fn behind_balancers_with(from: &'static str, setup: Setup) -> World {
+    let world = World::launch_with(setup, |folder| {
         let path = folder.join("portcullis.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         let demand = format!(", proxy-protocol = {{ from = [\"{from}\"] }} }}");
@@ -429,4 +433,70 @@ fn never_n95_frames_without_a_request_take_the_processor() {
         assert!(counterpart.send(&frame(PING, 0, 0, &[0; 8])));
     }
     assert_eq!(counterpart.ask(&fields("GET", HOST, "/"), None, &[]).status(), 401, "the counterpart");
+}
+
+#[test]
+fn never_n95_a_client_with_a_network_of_its_own_is_many_addresses() {
+    let setup = Setup { server: "limits = { connections-per-address = 2 }", ..Setup::default() };
+    let world = behind_balancers_with("127.0.0.0/8", setup);
+    let from = |client: &str| {
+        let mut stream = connect(&world.plain);
+        let (family, own) = if client.contains(':') { ("TCP6", "::1") } else { ("TCP4", "127.0.0.1") };
+        stream.write_all(format!("PROXY {family} {client} {own} 4660 80\r\n").as_bytes()).unwrap();
+        let sent = stream.write_all(&World::head("GET", "/", ""));
+        let is_served = sent.is_ok() && stream.read_exact(&mut [0; 12]).is_ok();
+        is_served.then_some(stream)
+    };
+    let one = ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2"].map(from);
+    assert!(one.iter().all(Option::is_some));
+    assert!(from("2001:db8:0:1::3").is_none(), "a third of the same /64");
+    assert!(from("2001:db8:0:2::1").is_some(), "another network");
+    // The balancer has no such limit, however many clients come by it.
+    let many: Vec<_> = (1..=9).map(|last| from(&format!("198.51.100.{last}"))).collect();
+    assert!(many.iter().all(Option::is_some));
+    let mapped = from("::ffff:198.51.100.1");
+    assert!(mapped.is_some() && from("198.51.100.1").is_none(), "an IPv4 address in IPv6 is that address");
+}
+
+#[test]
+fn a_trusted_proxy_may_hold_more_connections_than_an_address() {
+    let setup = Setup {
+        server: "limits = { connections-per-address = 2 }",
+        top: TRUSTED.to_owned(),
+        ..Setup::default()
+    };
+    let world = World::start(setup);
+    let held: Vec<_> = (0..6).map(|_| connect(&world.plain)).collect();
+    for mut stream in held {
+        stream.write_all(&World::head("GET", "/", "")).unwrap();
+        assert_eq!(answer(&mut stream, false).status, 200);
+    }
+}
+
+#[test]
+fn never_n95_a_refusal_over_http1_that_nobody_reads_holds_a_connection() {
+    let world = started("limits = { stall = \"1s\" }\nclient-idle = \"1h\"");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: std::net::SocketAddr = world.plain.parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    // More than the kernel takes for a client that reads nothing.
+    let asks = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAccept: text/html\r\n\r\n").repeat(4_000);
+    stream.set_nonblocking(true).unwrap();
+    let mut rest = asks.as_bytes();
+    let open = format!("portcullis_connections{{listener=\"{}\"}}", world.plain);
+    let closed =
+        format!("portcullis_connections_closed_total{{listener=\"{}\",reason=\"ended\"}}", world.plain);
+    let before = world.metric(&closed);
+    let sending = std::sync::Mutex::new((&mut stream, &mut rest));
+    world.wait_for("it to be given up", |world| {
+        let mut sending = sending.lock().unwrap();
+        let (stream, rest) = &mut *sending;
+        if let Ok(count) = stream.write(rest) {
+            **rest = &rest[count..];
+        }
+        world.metric(&open) == 0.0 && world.metric(&closed) > before
+    });
+    assert_eq!(world.get("/", "").status, 200, "the counterpart");
 }

@@ -90,7 +90,7 @@ try:
 except OSError as problem:
     sys.exit(print(type(problem).__name__))
 try:
-    s.sendall(b'{"protocol":1,"version":"0"}\n')
+    s.sendall(b'{"protocol":2,"version":"0"}\n')
     data, control, flags, peer = s.recvmsg(65536, 65536)
     print(len(data), "bytes", len(control), "messages of control")
 except (ConnectionError, BrokenPipeError):

@@ -11,6 +11,7 @@ use portcullis_config::settings::KeySource;
 use portcullis_config::{Config, Loaded};
 
 use crate::context::geo::GeoDatabase;
+use crate::limit::{self, MORE_DESCRIPTORS};
 use crate::preflight::{self, Obstacle};
 use crate::tls::inspect as tls_inspect;
 use crate::token::keys_in_file;
@@ -93,6 +94,16 @@ impl Look<'_> {
 
     /// Where the process writes: what `run` looks at before it begins.
     fn places(&mut self, config: &Config) {
+        if let Some(what) = config.server.limits.connections.and_then(limit::too_many) {
+            let problem = Problem {
+                code: "limits/descriptors",
+                severity: Severity::Warning,
+                what,
+                why: "without a descriptor no connection is accepted, and apps, keys and logs cannot be reached",
+                help: MORE_DESCRIPTORS.to_owned(),
+            };
+            self.report(Path::new(""), problem);
+        }
         for Obstacle { path, what } in preflight::problems(config) {
             let help = "make the folder for the user that runs the proxy (`install -d -m 0750 -o USER FOLDER`; under \
                         systemd `RuntimeDirectory=` and `LogsDirectory=` do), or name another";

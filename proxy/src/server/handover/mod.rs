@@ -7,13 +7,16 @@
 //!   Hello           ------------------------->
 //!                   <-------------------------  Offer, with all listening sockets
 //!   binds what is new, starts everything
-//!   Serving         ------------------------->  (until then it serves as if nothing had happened)
-//!                   <-------------------------  Handed
-//!                   <-------------------------  Draining, again and again; the end of the stream is its end
+//!   Serving         ------------------------->
+//!                   <-------------------------  Handed: no time limit counts any more
+//!   accepts connections
+//!   Accepting       ------------------------->  (until then it serves as if nothing had happened)
+//!                   <-------------------------  Draining, again and again; Cut, if it is; the end of the stream is its end
 //! ```
 //!
 //! The messages are lines of JSON on a unix socket; sockets go with empty lines. The socket by which a successor asks
-//! is handed over too, so its file stays. Whoever fails, leaves or is silent before `Serving` changes nothing.
+//! is handed over too, so its file stays. A successor that fails or leaves before `Accepting`, or is silent before
+//! `Serving`, changes nothing. After `Handed` both accept for a moment, so that there is none in which nobody does.
 
 mod predecessor;
 mod successor;
@@ -29,7 +32,7 @@ pub(super) use successor::{Predecessor, Taken, ask};
 use crate::admin::Left;
 
 /// Both must speak the same. It changes when a message changes so that an older process would misread it.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// How long one successor may take from its connection to `Serving`.
 pub(super) const HANDOVER_TIME: Duration = Duration::from_secs(15);
@@ -66,19 +69,24 @@ struct Offer {
     issuers: Vec<String>,
 }
 
-/// What the successor says once it serves.
+/// How far the successor is.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Ready {
+    /// Nothing can fail any more: it can serve.
     Serving,
+    /// It accepts connections.
+    Accepting,
 }
 
 /// What the predecessor says then.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Progress {
-    /// The successor is the one that serves.
+pub(super) enum Progress {
+    /// The successor may accept connections.
     Handed,
     /// What is left to be finished.
     Draining(Left),
+    /// What was cut, for it took longer than `grace`.
+    Cut(Left),
 }

@@ -140,7 +140,7 @@ pub(in crate::server) struct Given {
     pub(in crate::server) sockets: Vec<OwnedFd>,
 }
 
-/// A successor that serves.
+/// A successor that accepts connections.
 #[derive(Debug)]
 pub(in crate::server) struct Successor {
     wire: Wire,
@@ -151,15 +151,15 @@ pub(in crate::server) struct Successor {
 }
 
 impl Successor {
-    /// It is the one that serves. Nothing can go wrong here any more: whether it hears it or not, it serves.
-    pub(in crate::server) async fn handed(&self) {
-        let _ = self.wire.send(&Progress::Handed).await;
-    }
-
     /// Says what is left to be finished here.
     pub(in crate::server) async fn draining(&self, left: Left) {
         // Nobody may be there to hear it: then nobody asks.
         let _ = timeout(PAUSE, self.wire.send(&Progress::Draining(left))).await;
+    }
+
+    /// Says what was cut here.
+    pub(in crate::server) async fn cut(&self, left: Left) {
+        let _ = timeout(PAUSE, self.wire.send(&Progress::Cut(left))).await;
     }
 }
 
@@ -175,7 +175,7 @@ enum Failure {
     Abandoned(io::Error),
 }
 
-/// Waits until a successor serves. Whoever does not get so far changes nothing.
+/// Waits until a successor accepts connections. Whoever does not get so far changes nothing.
 pub(in crate::server) async fn wait_for_successor(
     socket: &UpgradeSocket,
     given: &Given,
@@ -255,23 +255,38 @@ async fn converse(
         status.successor_is(Next { pid, version, state: NextState::TakingOver });
         wire.send(&Reply::Offer(offer)).await.map_err(Failure::Abandoned)?;
         wire.send_sockets(&sockets).await.map_err(Failure::Abandoned)?;
-        let Ready::Serving = wire.receive().await.map_err(Failure::Abandoned)?;
-        Ok(hello.version)
+        match wire.receive().await.map_err(Failure::Abandoned)? {
+            Ready::Serving => Ok(hello.version),
+            Ready::Accepting => Err(Failure::Abandoned(io::ErrorKind::InvalidData.into())),
+        }
     };
     let failure = match timeout(time, talk).await {
         // A process that was stopped for a while reads its answer before it sees that it is late, and the other one may
         // have given up: it waits a little longer than this.
         Ok(Ok(_)) if begun.elapsed() > time => Failure::Abandoned(io::ErrorKind::TimedOut.into()),
-        Ok(Ok(version)) => {
-            let state = NextState::Serving;
-            status.successor_is(Next { pid, version: Some(version.clone()), state });
-            return Ok(Successor { wire, pid, version });
-        }
+        Ok(Ok(version)) => match handed(&mut wire).await {
+            Ok(()) => {
+                let state = NextState::Serving;
+                status.successor_is(Next { pid, version: Some(version.clone()), state });
+                return Ok(Successor { wire, pid, version });
+            }
+            Err(problem) => Failure::Abandoned(problem),
+        },
         Ok(Err(failure)) => failure,
         Err(_) => Failure::Abandoned(io::ErrorKind::TimedOut.into()),
     };
     status.successor_failed(pid);
     Err(failure)
+}
+
+/// Lets the successor accept connections, and waits until it does. As long as it lives it may begin to, however late it
+/// is; this process serves meanwhile.
+async fn handed(wire: &mut Wire) -> io::Result<()> {
+    wire.send(&Progress::Handed).await?;
+    match wire.receive().await? {
+        Ready::Accepting => Ok(()),
+        Ready::Serving => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 /// Whether the end of this process, and the life of that one, would be the service's.
@@ -320,6 +335,7 @@ mod tests {
             let other = Wire::new(other, false);
             other.send(&Hello { protocol: PROTOCOL, version: "2".to_owned() }).await.unwrap();
             other.send(&Ready::Serving).await.unwrap();
+            other.send(&Ready::Accepting).await.unwrap();
             // As a process that is stopped: nothing of it runs, and the other one has said everything meanwhile.
             let stop = || {
                 std::thread::sleep(stopped);

@@ -14,7 +14,6 @@ use tokio::time::{sleep, timeout};
 use super::predecessor::{UpgradeSocket, judge, peer};
 use super::wire::Wire;
 use super::{ANSWER_TIME, Hello, Offer, PROTOCOL, Progress, Ready, Reply};
-use crate::admin::Left;
 use crate::preflight;
 use crate::server::error::ServeError;
 use crate::server::sockets::Inherited;
@@ -103,7 +102,7 @@ impl Predecessor {
         &self.offer.issuers
     }
 
-    /// Says that this process serves, and waits until the other one knows.
+    /// Says that this process can serve, and waits until it may.
     ///
     /// # Errors
     /// When it no longer wants to hand over, and goes on serving.
@@ -128,15 +127,16 @@ impl Predecessor {
         Err(ServeError::Predecessor(format!("process {} goes on serving: {problem}", self.offer.pid)))
     }
 
-    /// What is left there, whenever it says so; `None` once it has ended.
-    pub(in crate::server) async fn left(&mut self) -> Option<Left> {
-        loop {
-            match self.wire.receive().await {
-                Ok(Progress::Draining(left)) => return Some(left),
-                Ok(Progress::Handed) => {}
-                Err(_) => return None,
-            }
-        }
+    /// Says that this process accepts connections, and waits until the other one accepts none: what it says then, or
+    /// `None` if it has ended.
+    pub(in crate::server) async fn accepting(&mut self) -> Option<Progress> {
+        self.wire.send(&Ready::Accepting).await.ok()?;
+        self.hear().await
+    }
+
+    /// How far it is, whenever it says so; `None` once it has ended.
+    pub(in crate::server) async fn hear(&mut self) -> Option<Progress> {
+        self.wire.receive().await.ok()
     }
 
     /// The kernel closes what a process had open a moment before the process has ended.
