@@ -273,6 +273,8 @@ fn balancers_have_time_to_look_elsewhere_before_connections_are_refused() {
         (answer.status == 503 && answer.body.starts_with("leaving\n")).then_some(())
     });
     assert_eq!(service.get("/").status, 200, "and it still serves");
+    // Its client has the answer a moment before the request has ended here.
+    wait_for("the request to end", || (service.status()?["left"]["http1Requests"] == 0).then_some(()));
     process.signal("TERM");
     has_ended(&mut process, 0, "no request is under way");
     // A short one ends by itself.
