@@ -147,3 +147,26 @@ fn each_recipe_for_a_provider_loads_and_proves_what_its_page_says() {
         assert_eq!(signs, name != "google", "{name}");
     }
 }
+
+#[test]
+fn the_first_lines_of_the_chapter_on_signing_in_load() {
+    let chapter = std::fs::read_to_string("../proxy/SIGN-IN.md").unwrap();
+    let (_, rest) = chapter.split_once("```toml\n").unwrap();
+    let (block, _) = rest.split_once("```").unwrap();
+    let around = r#"
+[server]
+listeners = [{ address = "127.0.0.1:8443", tls = { certificate = "secrets/corp.pem", key = "secrets/corp.key" } }]
+[[issuer]]
+name = "staff"
+issuer = "https://id.corp.example"
+keys = { discovery = "https://id.corp.example/.well-known/openid-configuration" }
+[[policy]]
+id = "mfa"
+users = { include = ["all"] }
+apps = { include = ["all"] }
+grant = { controls = ["mfa"] }
+"#;
+    let config = loaded(&format!("{block}{around}"));
+    assert_eq!(config.apps[0].sign_in, [0]);
+    assert!(config.session.unwrap().journal.is_some());
+}

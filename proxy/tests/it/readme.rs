@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use portcullis::refusal::SignInFault;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
@@ -222,4 +223,16 @@ fn the_first_configuration_of_the_readme_does_what_its_comments_say() {
         assert_eq!(first.ask(address, Some(with_mfa(emergency.clone()))).status, 200, "{address}");
     }
     assert!(first.log().contains("managed-device-or-office"), "{}", first.log());
+}
+
+/// The chapter on signing in has a line for each reason of a failed sign-in, with its code and whose fault it is.
+#[test]
+fn every_reason_of_a_failed_sign_in_is_explained() {
+    let chapter = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SIGN-IN.md")).unwrap();
+    let lines: Vec<&str> = chapter.lines().filter(|line| line.starts_with("| 8803")).collect();
+    for fault in SignInFault::ALL {
+        let begin = format!("| {} | `{}` | {} |", fault.code(), fault.as_str(), fault.blame().as_str());
+        assert!(lines.iter().any(|line| line.starts_with(&begin)), "SIGN-IN.md has no line `{begin}`");
+    }
+    assert_eq!(lines.len(), SignInFault::ALL.len(), "a line is about no reason");
 }
