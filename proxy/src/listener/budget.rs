@@ -41,12 +41,26 @@ impl Unsent {
 
     /// So many they are now, and more of the answer is read ahead behind them, or not.
     pub(crate) fn set(&mut self, bytes: u64, is_read_ahead: bool) {
-        let ahead = if is_read_ahead { READ_AHEAD } else { 0 };
+        self.change_to(bytes, if is_read_ahead { READ_AHEAD } else { 0 });
+    }
+
+    /// So much memory they take, and none of it is of an answer: streams that wait for their turn. They do not count as what
+    /// the connection leaves unread, or they would wait for themselves.
+    pub(super) fn hold(&mut self, bytes: u64) {
+        self.change_to(0, bytes);
+    }
+
+    fn change_to(&mut self, bytes: u64, ahead: u64) {
         let before = self.bytes + self.ahead;
+        let was_over = self.budget.is_over(&self.signal);
         change(&self.signal.unsent, self.bytes, bytes);
         change(&self.signal.held, before, bytes + ahead);
         let total = change(self.budget.total, before, bytes + ahead);
         (self.bytes, self.ahead) = (bytes, ahead);
+        if was_over && !self.budget.is_over(&self.signal) {
+            // Streams of the connection may wait for that.
+            self.signal.wake();
+        }
         if bytes + ahead > before && total > self.budget.of_process {
             self.budget.seats.cut_largest(self.budget.of_process);
         }

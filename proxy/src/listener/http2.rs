@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use pingora::apps::HttpServerApp;
@@ -30,6 +31,15 @@ const WAITING_BYTES: u64 = 4 << 10;
 /// Bytes of an answer that are gathered for one stream beyond what its client takes.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 
+/// Ends when another stream may begin. Awake on every poll of the connection's task, it needs no waker.
+async fn room(connection: &Connection, max: u32) {
+    std::future::poll_fn(|_| {
+        let has_room = connection.streams.open() < max && !connection.is_over_budget();
+        if has_room { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// Serves a connection; its preface must be there by `deadline`.
 pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
     conn: Conn,
@@ -54,7 +64,7 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
         Err(_) => return connection.signal.ends_for(Closed::HandshakeTime),
     };
     let streams = &connection.streams;
-    // What was opened beyond the limits waits here, and is counted as if it were unsent: it takes memory, too.
+    // What was opened beyond the limits waits here, and its memory is counted with what is unsent.
     let mut waiting = VecDeque::new();
     let mut waits = connection.nothing_unsent();
     let mut idle_timer = std::pin::pin!(sleep(idle));
@@ -73,7 +83,7 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
                 drop(stream);
             });
         }
-        waits.set(waiting.len() as u64 * WAITING_BYTES, false);
+        waits.hold(waiting.len() as u64 * WAITING_BYTES);
         let is_idle = streams.open() == 0 && waiting.is_empty();
         let accepted = tokio::select! {
             biased;
@@ -84,6 +94,8 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut http2, Arc::clone(&digest)) => accepted,
+            // What was unread was taken, and nothing ended.
+            () = room(connection, max), if !waiting.is_empty() => continue,
             () = streams.changed() => {
                 let time = if is_draining { idle.min(GOODBYE) } else { idle };
                 idle_timer.as_mut().reset(Instant::now() + time);

@@ -116,7 +116,8 @@ impl Signal {
         UnderWay(self)
     }
 
-    fn wake(&self) {
+    /// The connection's task looks again at what it waits for.
+    pub(super) fn wake(&self) {
         if let Some(task) = &*self.task.lock() {
             task.wake_by_ref();
         }

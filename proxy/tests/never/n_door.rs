@@ -500,3 +500,56 @@ fn never_n95_a_refusal_over_http1_that_nobody_reads_holds_a_connection() {
     });
     assert_eq!(world.get("/", "").status, 200, "the counterpart");
 }
+
+#[test]
+fn never_n95_malformed_streams_are_reset_without_end() {
+    let world = World::plain();
+    let mut stream = connect(&world.plain);
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    let head = block(&fields("GET", "user@wiki.test", "/"));
+    for number in 0..32_u32 {
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &head));
+    }
+    stream.write_all(&bytes).unwrap();
+    let reason = format!(
+        "portcullis_connections_closed_total{{listener=\"{}\",reason=\"malformed-streams\"}}",
+        world.plain
+    );
+    world.wait_for("it to be closed", |world| world.metric(&reason) == 1.0);
+    assert_eq!(world.origin.hits(), 0);
+    let mut counterpart = Connection::open(world.connect(HOST, &[b"h2"]));
+    assert!(counterpart.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head)));
+    assert_eq!(counterpart.answer(1).status(), 400);
+    let good = block(&fields("GET", HOST, "/"));
+    assert!(counterpart.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &good)));
+    assert_eq!(counterpart.answer(3).status(), 401, "one such stream is nothing");
+}
+
+#[test]
+fn never_n95_a_connection_that_leaves_much_unread_is_given_more() {
+    let world = started("limits = { unsent-per-connection = \"1KiB\" }");
+    let mut stream = Connection::open(world.connect(HOST, &[b"h2"]));
+    let token = format!("Bearer {}", crate::keys::token());
+    let with_token = |path: &'static str| {
+        let mut all = fields("GET", HOST, path);
+        all.push((b"authorization", token.as_bytes()));
+        block(&all)
+    };
+    // The client's window for a stream is 65,535 bytes, and it opens it no further.
+    assert!(stream.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &with_token("/large"))));
+    world.wait_for("something to be unread", |world| world.metric("portcullis_unsent_bytes") > 1_024.0);
+    assert!(stream.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &with_token("/second"))));
+    // What waits for its turn is counted as unsent, too.
+    let unread = world.metric("portcullis_unsent_bytes");
+    world.wait_for("the second to wait", |world| world.metric("portcullis_unsent_bytes") >= unread);
+    assert_eq!(world.get("/other", "").status, 200, "others are served");
+    assert_eq!(world.origin.hits(), 2, "the second one waits");
+    // The client takes some of the first, which goes on; then the second one's turn has come.
+    for of in [0, 1] {
+        assert!(stream.send(&frame(8, 0, of, &(1_u32 << 30).to_be_bytes())));
+    }
+    let second = stream.answer(3);
+    assert_eq!(second.status(), 200, "{second:?}");
+    assert_eq!(world.origin.hits(), 3);
+}
