@@ -122,3 +122,6 @@ impl Authorizer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,12 @@ pub(crate) use strict::{StrictObject, without_bom};
 pub use trial::{Trial, try_issuer};
 pub use verified::{Risks, VerifiedToken};
 pub use verify::{TOKEN_BYTES_MAX, TokenProblem, Verifier};
+
+/// Claims of a session, as a sign-in would keep them: for tests of what uses sessions.
+#[cfg(test)]
+pub(crate) fn session_claims(
+    claims: &serde_json::Value,
+    settings: &portcullis_config::settings::Issuer,
+) -> SessionClaims {
+    SessionClaims::of(claims.as_object().unwrap(), settings)
+}
