@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
+use http::header::STRICT_TRANSPORT_SECURITY;
 use pingora::prelude::{Result, Session};
 
 use super::downstream::{head, write};
@@ -18,10 +19,13 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// Answers a request of ours.
 pub(super) async fn answer(session: &mut Session, ctx: &mut RequestContext, own: &OwnRequest) -> Result<()> {
     let body = if own.method == Method::POST { body(session).await? } else { Ok(Bytes::new()) };
-    let answer = match body {
+    let mut answer = match body {
         Ok(body) => sign_in::answer(ctx.sign_in(), own, body).await,
         Err(refusal) => ctx.denial(&refusal, &head(session.req_header())),
     };
+    if let Some((value, _)) = ctx.hsts() {
+        answer.headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
+    }
     ctx.progress = answer.refusal.map_or(Progress::Replied, Progress::Refused);
     ctx.bytes_beside = write(session, answer, body_is_left(&ctx.progress)).await?;
     Ok(())

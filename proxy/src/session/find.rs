@@ -106,6 +106,9 @@ impl Sessions {
         if let Found::Session(session) = &found {
             observe(Way::Read);
             self.remember(at, session);
+            if presented.is_use {
+                session.use_.note(presented.now);
+            }
         }
         found
     }

@@ -24,7 +24,6 @@ const NAVIGATE: &[(&str, &str)] =
     &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "text/html")];
 const CONFIG: &str = r#"
 policies = ["policies.toml"]
-unmatched = "allow"
 
 [server]
 listeners = [{ address = "127.0.0.1:8080" }]
@@ -62,6 +61,7 @@ public-client = true
 id = "wiki"
 hosts = ["wiki.test", "localhost"]
 upstreams = ["http://127.0.0.1:9"]
+unmatched = "allow"
 token = { bearer = true, cookie = "own-token" }
 sign-in = "main"
 allow-paths = ["double-slash", "path-parameters", "encoded-slash"]
@@ -70,6 +70,7 @@ allow-paths = ["double-slash", "path-parameters", "encoded-slash"]
 id = "api"
 hosts = ["api.test"]
 upstreams = ["http://127.0.0.1:9"]
+unmatched = "allow"
 "#;
 const POLICIES: &str = r#"
 [[policy]]
