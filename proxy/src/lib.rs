@@ -17,6 +17,7 @@ pub mod demo;
 pub mod denial;
 pub mod exchange;
 pub mod failure;
+pub mod forward_auth;
 pub mod gateway;
 pub mod limit;
 pub mod listener;

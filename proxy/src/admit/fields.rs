@@ -136,6 +136,15 @@ pub(super) fn check<'r>(head: &Head<'r>, forwarded: ForwardedHeader) -> Result<F
     fault.map_or(Ok(fields), Err)
 }
 
+/// The length of the body of a request that is not judged itself; `None` for one in chunks.
+///
+/// # Errors
+/// What is wrong with its head.
+pub(crate) fn own_framing(head: &Head<'_>) -> Result<Option<u64>, BadRequest> {
+    let fields = check(head, ForwardedHeader::XForwardedFor)?;
+    Ok(if fields.presence.chunked { None } else { Some(fields.content_length.unwrap_or(0)) })
+}
+
 /// Browsers send each cookie in a field of its own over HTTP/2, which are one field (RFC 9113, section 8.2.3).
 fn has_too_many_fields(head: &Head<'_>) -> bool {
     let count = head.headers.len();
@@ -269,6 +278,14 @@ fn is_name(name: &str) -> bool {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// The port beside a host's name.
+///
+/// # Errors
+/// When it is no host.
+pub(crate) fn port_of(stated: &str) -> Result<Option<u16>, BadRequest> {
+    host_and_port(stated).map(|(_, port)| port)
 }
 
 /// A host's name, and the port beside it.

@@ -126,6 +126,17 @@ fn walk<'l>(
     Ok(Hop::Known(leftmost))
 }
 
+/// The last hop of a line of `X-Forwarded-For`, and the hops before it. The hop is `None` inside when whoever added it
+/// does not know the address; the whole is `None` when it cannot be read.
+pub(crate) fn last_hop(line: &HeaderValue) -> Option<(Option<IpAddr>, Option<&str>)> {
+    let line = line.to_str().ok()?.trim_end_matches([',', ' ', '\t']);
+    let (before, last) = line.rsplit_once(',').map_or((None, line), |(before, last)| (Some(before), last));
+    match hop_of(unquoted(last.trim()))? {
+        Hop::Known(address) => Some((Some(address.to_canonical()), before)),
+        Hop::Unknown => Some((None, before)),
+    }
+}
+
 /// An address between quotes, as some write IPv6 addresses. A quote within is left, and is no address.
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)

@@ -39,6 +39,12 @@ impl<'r> Head<'r> {
         Self { target: raw.target(), raw: Some(raw), ..self }
     }
 
+    /// `:authority` of an HTTP/2 request.
+    #[must_use]
+    pub const fn authority(&self) -> Option<&'r str> {
+        self.authority
+    }
+
     /// What follows the path in the target, if it is text.
     #[must_use]
     pub fn query(&self) -> Option<&'r str> {

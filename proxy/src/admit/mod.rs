@@ -25,10 +25,11 @@ pub(crate) use chunks::ChunkLines;
 pub(crate) use cookie::cookies;
 pub(crate) use fault::at_fault;
 use fields::Fields;
-pub(crate) use fields::{HeaderPresence, is_plain_name};
+pub(crate) use fields::{HeaderPresence, is_plain_name, own_framing, port_of};
 use forwarded::Client;
+pub(crate) use forwarded::last_hop;
 pub use head::Head;
-pub(crate) use query::QueryEncoder;
+pub(crate) use query::{QueryEncoder, encode_query};
 pub use raw::RawHead;
 pub use site::{Connection, Scheme, Site};
 

@@ -10,6 +10,17 @@ use percent_encoding::{AsciiSet, percent_encode};
 /// What is encoded beside everything outside ASCII. Controls, spaces and `#` end a target or are refused.
 const ENCODED: &AsciiSet = &AsciiSet::EMPTY.add(b'"').add(b'<').add(b'>');
 
+/// A target as it would have reached us in a head of its own: its query is encoded.
+pub(crate) fn encode_query(target: &[u8]) -> Cow<'_, [u8]> {
+    let path = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let (path, query) = target.split_at_checked(path).unwrap_or((target, &[]));
+    let encoded = Cow::from(percent_encode(query, ENCODED));
+    if encoded.len() == query.len() {
+        return Cow::Borrowed(target);
+    }
+    Cow::Owned([path, encoded.as_bytes()].concat())
+}
+
 /// The position within a head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum QueryEncoder {

@@ -51,7 +51,7 @@ impl Scheme {
 
     /// Exactly `http` or `https`; of a WebSocket some proxies say `ws` or `wss`, which run over these (RFC
     /// 6455, section 3).
-    fn named(text: &str) -> Option<Self> {
+    pub(crate) fn named(text: &str) -> Option<Self> {
         match text {
             "http" | "ws" => Some(Self::Http),
             "https" | "wss" => Some(Self::Https),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::Version;
+use http::{HeaderName, Version};
 use portcullis_config::settings::AccessFormat;
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::{ClientAppType, Platform};
@@ -12,8 +12,8 @@ use super::progress::{CLIENT_CLOSED_REQUEST, Progress};
 use crate::admit::{self, Head};
 use crate::clock;
 use crate::record::field::{self, NAME_MAX, VALUE_MAX, field, short};
-use crate::record::{Access, AppliedPolicy, Ended, Entry, Outcome, Traffic, UserHash, is_logged};
-use crate::refusal::Refusal;
+use crate::record::{Access, AppliedPolicy, Ended, Entry, FrontProxy, Outcome, Traffic, UserHash, is_logged};
+use crate::refusal::{BadRequest, Refusal};
 
 impl RequestContext {
     /// Reports to metrics and logs how the request ended; once.
@@ -121,6 +121,11 @@ impl RequestContext {
         i64::try_from(self.request_id.0 >> 80).unwrap_or(0)
     }
 
+    /// The field for which a request is refused that another proxy would have let in with it.
+    fn passes_on(&self) -> Option<&HeaderName> {
+        self.asked.as_ref()?.passes_on.get()
+    }
+
     /// The request's line in the decision log. Takes the record, which is not needed after that.
     fn entry(&mut self, outcome: Outcome, refusal: Option<&Refusal>, head: Option<&Head<'_>>) -> Entry {
         let record = self.facts.decision.record.take();
@@ -171,7 +176,18 @@ impl RequestContext {
                 .and_then(|handshake| handshake.serial())
                 .map(|serial| short(serial, VALUE_MAX)),
             device_compliant: device.and_then(|device| device.compliant),
+            forward_auth: self.asked.as_ref().map(|asked| FrontProxy {
+                protocol: asked.protocol.as_str(),
+                proxy: asked.peer.map(|peer| peer.to_string()),
+            }),
             at_fault: match (refusal, head) {
+                (Some(Refusal::BadRequest(BadRequest::Description)), _) => {
+                    let bad = self.asked.as_ref().and_then(|asked| asked.described.as_ref().err());
+                    bad.map(|bad| bad.field.to_owned())
+                }
+                (Some(Refusal::BadRequest(BadRequest::Header)), _) if self.passes_on().is_some() => {
+                    self.passes_on().map(|name| field(name.as_str().as_bytes(), NAME_MAX))
+                }
                 (Some(Refusal::BadRequest(bad)), Some(head)) => {
                     let header = self.snapshot.config.trusted_proxies.header;
                     let name = admit::at_fault(*bad, head, header);

@@ -20,6 +20,7 @@ use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
 use crate::clock;
 use crate::denial::Answer;
 use crate::failure::NetworkFailure;
+use crate::forward_auth::{Asked, Described};
 use crate::limit::BodyPace;
 use crate::listener::Unsent;
 use crate::record::{AppMetrics, Outcome, Traffic};
@@ -49,6 +50,8 @@ pub struct RequestContext {
     /// `None` when its other end has no address.
     pub(crate) connection: Option<Connection>,
     pub(crate) arrival: Arrival,
+    /// What another proxy asks about, where it is not the client itself that asks.
+    pub(crate) asked: Option<Arc<Asked>>,
     pub(crate) progress: Progress,
     pub(crate) facts: RequestFacts,
     pub(crate) forwarding: Forwarding,
@@ -109,6 +112,7 @@ impl RequestContext {
             now_unix_ms: clock::millis(since),
             connection: None,
             arrival: Arrival::default(),
+            asked: None,
             progress: Progress::Received,
             facts: RequestFacts::default(),
             forwarding: Forwarding::default(),
@@ -255,6 +259,9 @@ impl RequestContext {
     /// The request's end, reported to metrics and logs once.
     pub(crate) fn end(&mut self, traffic: Traffic, head: &Head<'_>) {
         self.traffic = traffic;
+        let asked = self.asked.clone();
+        let described = asked.as_ref().and_then(|asked| asked.described.as_ref().ok()).map(Described::head);
+        let head = described.as_ref().unwrap_or(head);
         match self.progress {
             Progress::Refused(refusal) => self.record(Outcome::of(&refusal), Some(&refusal), Some(head)),
             Progress::Replied => self.record(Outcome::Replied, None, Some(head)),

@@ -3,6 +3,7 @@
 
 mod downstream;
 mod forward;
+mod forward_auth;
 mod own;
 
 use std::time::Duration;
@@ -76,6 +77,10 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestContext>) -> Result<bool> {
+        if let Some(protocol) = forward_auth::protocol(ctx) {
+            forward_auth::answer(session, ctx, protocol).await?;
+            return Ok(true);
+        }
         let verdict = authorize(session, ctx).await;
         if ctx.facts.presence.close {
             session.set_keepalive(None);

@@ -80,8 +80,10 @@ where
             networks.iter().any(|network| network.contains(&address))
         };
         let has_header = is_in(from);
+        let asks = listener.and_then(|listener| listener.forward_auth.as_ref());
+        let asks_from = asks.map_or(&[][..], |asks| &asks.peers);
         // Many clients come by one balancer or proxy: a limit of its address would be one of all of them.
-        let is_shared = has_header || is_in(&snapshot.config.trusted_proxies.networks);
+        let is_shared = has_header || is_in(&snapshot.config.trusted_proxies.networks) || is_in(asks_from);
         if !is_shared && !seat.count(peer.ip(), server.limits.connections_per_address) {
             seat.signal.ends_for(Closed::Address);
             return;

@@ -76,6 +76,9 @@ pub struct Entry {
     /// Of a request that was rejected for its form: which header, or which part, was at fault. Never its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_fault: Option<String>,
+    /// Of a request about which another proxy asked: which, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_auth: Option<FrontProxy>,
     /// The host that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -97,6 +100,16 @@ pub struct Entry {
     pub facts: Option<Box<DecisionRecord>>,
     /// Policies that applied, with their results.
     pub applied_conditional_access_policies: Vec<AppliedPolicy>,
+}
+
+/// A proxy that asks whether to let a request in.
+#[derive(Clone, Debug, Serialize)]
+pub struct FrontProxy {
+    /// How it asks.
+    pub protocol: &'static str,
+    /// Its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
 }
 
 /// One policy's part in a decision.

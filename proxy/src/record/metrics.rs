@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use portcullis_config::settings::ForwardAuthProtocol;
 use portcullis_policy::model::PolicyState;
+use portcullis_policy::words;
 
 use super::counters::{Counters, Timing};
 use super::exposition::{Format, Page};
@@ -28,7 +30,8 @@ const SESSIONS_AT: usize = LOOKUPS_AT + LOOKUPS.len();
 /// Results of a look-up of a session that are no [`NoSession`].
 const SESSIONS: [&str; 3] = ["remembered", "read", "unavailable"];
 const NO_SESSIONS_AT: usize = SESSIONS_AT + SESSIONS.len();
-const COUNTERS: usize = NO_SESSIONS_AT + NoSession::ALL.len();
+const FORWARD_AUTH_AT: usize = NO_SESSIONS_AT + NoSession::ALL.len();
+const COUNTERS: usize = FORWARD_AUTH_AT + ForwardAuthProtocol::ALL.len() * ForwardAuthAnswer::ALL.len();
 
 /// What became of a hand-over of the listening sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,22 @@ const HANDOVERS: [(Handover, &str); 4] = [
     (Handover::Abandoned, "abandoned"),
 ];
 
+words! {
+    /// What a proxy that asks about a request is answered.
+    pub enum ForwardAuthAnswer {
+        /// It may let it in.
+        Allowed = "allowed",
+        /// It may not.
+        Refused = "refused",
+        /// It is to pass on an answer of ours that is no refusal.
+        Replied = "replied",
+        /// The request is not described as it must be.
+        BadDescription = "bad-description",
+        /// It may not ask.
+        NotAPeer = "not-a-peer",
+    }
+}
+
 /// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
 pub struct Metrics {
@@ -70,6 +89,10 @@ pub struct Metrics {
     pub connections_max: AtomicU64,
     cut_by_predecessor: AtomicU64,
     worker_stalls: AtomicU64,
+}
+
+const fn forward_auth_at(protocol: ForwardAuthProtocol, answer: ForwardAuthAnswer) -> usize {
+    FORWARD_AUTH_AT + protocol as usize * ForwardAuthAnswer::ALL.len() + answer as usize
 }
 
 impl Default for Metrics {
@@ -154,6 +177,11 @@ impl Metrics {
     /// A cookie of a session was none.
     pub fn no_session(&self, why: NoSession) {
         self.counters.add(NO_SESSIONS_AT + why as usize, 1);
+    }
+
+    /// A proxy that asks about a request was answered.
+    pub fn forward_auth_answered(&self, protocol: ForwardAuthProtocol, answer: ForwardAuthAnswer) {
+        self.counters.add(forward_auth_at(protocol, answer), 1);
     }
 
     /// A request was decided.
@@ -243,6 +271,13 @@ impl Metrics {
         let mut lines = page.family(&names::ACCESS_ENTRIES);
         for (result, count) in ["written", "dropped", "failed"].into_iter().zip(serving.access_entries) {
             lines.value(&[result], count);
+        }
+        let mut answers = page.family(&names::FORWARD_AUTH);
+        for protocol in ForwardAuthProtocol::ALL {
+            for answer in ForwardAuthAnswer::ALL {
+                let count = self.counters.sum(forward_auth_at(protocol, answer));
+                answers.value(&[protocol.as_str(), answer.as_str()], count);
+            }
         }
         let mut handovers = page.family(&names::HANDOVERS);
         for ((_, result), count) in HANDOVERS.iter().zip(&self.handovers) {

@@ -163,6 +163,8 @@ families! {
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]
         "Lines for the access log: written, dropped (the queue was full), failed (the sink did not take them).";
+    FORWARD_AUTH: Counter "portcullis_forward_auth_answers_total" ["protocol", "answer"]
+        "Answers to other proxies that ask whether to let a request in: allowed, refused, replied (sent elsewhere, to sign in for instance), bad-description (what they ask about is not described), not-a-peer (they may not ask).";
     HANDOVERS: Counter "portcullis_handovers_total" ["result"]
         "Hand-overs of the listening sockets by `run --upgrade`: taken (this process took over), foreign (a process of another user asked), refused (of another protocol or unit), abandoned (the successor left or was silent before it served; this process goes on).";
     CUT_BY_PREDECESSOR: Counter "portcullis_requests_cut_by_predecessor_total" []

@@ -56,6 +56,10 @@ words! {
         PathDecomposed = "path-decomposed",
         /// It is for another host than its connection was opened for (421).
         Misdirected = "misdirected",
+        /// Another proxy asks about a request that it does not describe as it must.
+        Description = "bad-description",
+        /// Whoever asks on behalf of others is none of the proxies that may (403).
+        FrontProxy = "not-a-front-proxy",
     }
 }
 

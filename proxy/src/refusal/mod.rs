@@ -183,7 +183,7 @@ impl Refusal {
             Self::BadRequest(bad) => {
                 let status = match bad {
                     // RFC 6455, section 4.2.2.
-                    BadRequest::Origin => 403,
+                    BadRequest::Origin | BadRequest::FrontProxy => 403,
                     BadRequest::MethodNotAllowed => 405,
                     // RFC 9110, section 15.5.20.
                     BadRequest::Misdirected => 421,

