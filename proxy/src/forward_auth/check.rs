@@ -2,7 +2,8 @@
 //! carries out.
 //!
 //! What counts is what Envoy knows itself. The client is the other end of Envoy's connection (`source.address`), and
-//! `X-Forwarded-For` says more only where that end is a trusted proxy. It came by https if there is a TLS session.
+//! `X-Forwarded-For` says more only where that end is a trusted proxy. It came by https if its scheme
+//! says so, or a TLS session has a server name.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -54,7 +55,8 @@ pub fn described(call: &[u8]) -> Result<Described, BadDescription> {
     }
     let host = HeaderValue::from_str(&http.host).map_err(|_| malformed("attributes.request.http.host"))?;
     let target = encode_query(http.path.as_bytes()).into_owned();
-    let tls = tls_session.is_some() || http.scheme == "https";
+    // A session without a name is said of plain connections, too.
+    let tls = tls_session.is_some_and(|session| !session.sni.is_empty()) || http.scheme == "https";
     let mut headers = fields(http).ok_or(malformed("attributes.request.http.headers"))?;
     set_own_fields(&mut headers, host);
     let port = socket(destination).and_then(|(_, port)| port);

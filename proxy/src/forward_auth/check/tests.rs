@@ -57,12 +57,18 @@ fn the_attributes_are_the_request_and_its_connection() {
 }
 
 #[test]
-fn a_request_came_by_https_if_there_is_a_tls_session_or_its_scheme_says_so() {
-    for (has_session, scheme, tls) in [(true, "http", true), (false, "https", true), (false, "http", false)] {
+fn a_request_came_by_https_if_its_scheme_or_a_named_tls_session_says_so() {
+    for (sni, scheme, tls) in [
+        (Some("wiki.test"), "http", true),
+        (Some(""), "https", true),
+        (None, "https", true),
+        (Some(""), "http", false),
+        (None, "http", false),
+    ] {
         let mut context = context();
-        context.tls_session = context.tls_session.filter(|_| has_session);
+        context.tls_session = sni.map(|sni| TlsSession { sni: sni.to_owned() });
         scheme.clone_into(&mut http(&mut context).scheme);
-        assert_eq!(described(&call(context)).unwrap().connection.tls, tls);
+        assert_eq!(described(&call(context)).unwrap().connection.tls, tls, "{sni:?} {scheme}");
     }
 }
 
