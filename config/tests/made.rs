@@ -6,7 +6,9 @@ use std::process::Command;
 
 use portcullis_config::diagnose::render_text;
 use portcullis_config::load::load;
-use portcullis_config::settings::{ClientAuthentication, SessionAuthorization, SessionStore};
+use portcullis_config::settings::{
+    ClientAuthentication, SealKey, SessionAuthorization, SessionSettings, SessionStore,
+};
 use portcullis_config::{Config, Loaded};
 
 /// Runs `openssl`, which makes keys as the comments of the files say.
@@ -169,4 +171,23 @@ grant = { controls = ["mfa"] }
     let config = loaded(&format!("{block}{around}"));
     assert_eq!(config.apps[0].sign_in, [0]);
     assert!(config.session.unwrap().journal.is_some());
+}
+
+/// Sealing keys and times serve at once; where sessions are is opened once.
+#[test]
+fn where_sessions_are_takes_a_restart_and_nothing_else_of_them_does() {
+    let config = loaded(&std::fs::read_to_string("examples/sign-in/portcullis.toml").unwrap());
+    let differing = |change: fn(&mut SessionSettings)| {
+        let mut changed = config.clone();
+        change(changed.session.as_mut().unwrap());
+        changed.restart_values().differing(&config.restart_values())
+    };
+    assert_eq!(differing(|session| session.keys.push(SealKey([1; 32]))), [""; 0]);
+    assert_eq!(differing(|session| session.idle *= 2), [""; 0]);
+    assert_eq!(differing(|session| session.refresh = false), [""; 0]);
+    assert_eq!(differing(|session| session.store = SessionStore::Cookie), ["session.store"]);
+    assert_eq!(differing(|session| session.journal = Some("other".into())), ["session.journal"]);
+    let mut without = config.clone();
+    without.session = None;
+    assert_eq!(without.restart_values().differing(&config.restart_values()), ["session.store"]);
 }

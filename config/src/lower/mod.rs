@@ -238,6 +238,9 @@ fn settings(
     let sign_ins =
         SignIns::of(cx, main, (&issuers, &issuer_names), (server.as_ref(), trusted_proxies.as_ref()));
     sign_ins.unused(cx, main);
+    if let (Some(server), Some(proxies)) = (&server, &trusted_proxies) {
+        sign_ins.plain_listeners(cx, main, server, proxies);
+    }
 
     known.has_geo = main.get("geo").is_some();
     known.claims = issuers.iter().map(|issuer| issuer.claims.clone()).collect();

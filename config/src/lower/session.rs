@@ -247,6 +247,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn trap_31_times_are_whole_seconds_in_64_bits_and_bounded() {
+        for text in
+            ["1e300s", "99999999999999999999d", "18446744073709551615d", "-1s", "0s", "NaNs", "4294967296d"]
+        {
+            assert!(values::duration(text).is_err(), "{text}");
+        }
+        // Beyond what 32 bits hold in milliseconds, and what a session may last.
+        assert_eq!(values::duration("399d").map(|time| time.as_millis()).ok(), Some(34_473_600_000));
+        assert!(values::duration("400d").is_ok_and(|time| time <= ABSOLUTE_MAX));
+        assert!(values::duration("401d").is_ok_and(|time| time > ABSOLUTE_MAX));
+    }
+
+    #[test]
     fn a_store_on_another_machine_is_reached_by_tls_alone() {
         for good in [
             "rediss://valkey.corp.example:6380/1",

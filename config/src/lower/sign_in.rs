@@ -8,7 +8,7 @@ use crate::diagnose::{At, Diagnostic};
 use crate::reserved::fold;
 use crate::schema::check::shortened;
 use crate::schema::sign_in_tables::{ASSERTION, PROVIDER, SESSION, SIGN_IN};
-use crate::schema::tables::APP;
+use crate::schema::tables::{APP, LISTENER, SERVER};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
     Assertion, Issuer, OWN_PATHS, Provider, Server, SessionAuthorization, SessionSettings, TokenPlaces,
@@ -242,6 +242,44 @@ impl SignIns {
                 )
                 .why("no client sends it to an app, and nothing else stands in it")
                 .help("take another name here, or for `header` of `[assertion]`"),
+            );
+        }
+    }
+
+    /// Listeners by which browsers come that could not sign in there, beside those with TLS.
+    pub(super) fn plain_listeners(
+        &self,
+        cx: &mut Context<'_>,
+        main: View<'_>,
+        server: &Server,
+        proxies: &TrustedProxies,
+    ) {
+        let signs_in = |app: View<'_>| {
+            app.get("sign-in").is_some()
+                && app
+                    .texts("hosts")
+                    .any(|(host, _)| values::host(host).is_ok_and(|host| !is_loopback(&host)))
+        };
+        let has_tls = server.listeners.iter().any(|one| one.tls.is_some() && one.forward_auth.is_none());
+        if !has_tls || !proxies.networks.is_empty() || !main.tables("app", &APP).any(signs_in) {
+            return;
+        }
+        let view = main.table("server", &SERVER);
+        let listeners = view.iter().flat_map(|view| view.tables("listeners", &LISTENER));
+        let is_plain = |view: &View<'_>| {
+            view.get("tls").is_none()
+                && view.get("forward-auth").is_none()
+                && !view.is_on("redirect-to-https")
+        };
+        for view in listeners.filter(is_plain) {
+            cx.push(
+                Diagnostic::warning(
+                    "listener/sign-in",
+                    view.at_key("address"),
+                    "browsers that come here cannot sign in",
+                )
+                .why("the session cookie is for https alone; a navigation by plain HTTP gets 401")
+                .help("write `redirect-to-https = true` into this listener, or give it `tls`"),
             );
         }
     }
