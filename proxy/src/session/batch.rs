@@ -13,7 +13,7 @@ const QUEUE_MAX: usize = 4096;
 /// What is written together at most.
 pub(super) const BATCH_MAX: usize = 256;
 /// How long anybody waits for an answer.
-const ANSWER_TIME: Duration = Duration::from_secs(1);
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// Sends work to the thread. The thread ends when this is dropped.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl<W: Send + 'static> Worker<W> {
         })?;
         match timeout(ANSWER_TIME, answered).await {
             Ok(Ok(answer)) => answer.map_err(fail),
-            // The thread has ended in a panic, which has been logged.
-            Ok(Err(_)) => Err(fail(StoreFault::NotOpen)),
+            // It was not answered: the batch failed.
+            Ok(Err(_)) => Err(fail(StoreFault::Disk)),
             Err(_) => Err(fail(StoreFault::Timeout)),
         }
     }

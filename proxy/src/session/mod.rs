@@ -2,6 +2,8 @@
 //! and to the policies it is what a bearer token is.
 
 mod batch;
+#[cfg(test)]
+mod contract;
 mod cookie;
 mod find;
 pub mod health;
@@ -12,6 +14,7 @@ mod record;
 mod remembered;
 pub mod revocation;
 mod sessions;
+pub mod storage;
 pub mod store;
 
 pub use cookie::{CookieForm, VALUE_BYTES_MAX};

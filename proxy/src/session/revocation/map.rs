@@ -3,7 +3,8 @@
 //! Each change has a number. A session that was looked up at the present number need not be looked up again; one that
 //! was looked up earlier asks for its marks, and usually finds nothing.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ahash::AHashMap;
 use parking_lot::RwLock;
@@ -14,6 +15,8 @@ use crate::session::outage::{Operation, StoreFault, StoreUnavailable};
 
 /// Entries at most, of about 80 bytes each.
 const ENTRIES_MAX: usize = 1_000_000;
+/// How much longer than any session a revocation is kept: clocks of replicas differ.
+const SLACK_SECS: i64 = 60 * 60;
 
 /// Which change was the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,13 +75,38 @@ pub struct RevocationMap {
     records: Records,
     entries: RwLock<Entries>,
     version: AtomicU64,
+    /// How long a session lives at most.
+    absolute_secs: AtomicI64,
 }
 
 impl RevocationMap {
     /// None yet.
     #[must_use]
     pub fn new(records: Records) -> Self {
-        Self { records, entries: RwLock::default(), version: AtomicU64::new(0) }
+        Self {
+            records,
+            entries: RwLock::default(),
+            version: AtomicU64::new(0),
+            absolute_secs: AtomicI64::new(0),
+        }
+    }
+
+    /// Sessions may live for `absolute` from now on. Never shortens: older ones may have been allowed more.
+    pub fn sessions_live(&self, absolute: Duration) {
+        let secs = i64::try_from(absolute.as_secs()).unwrap_or(i64::MAX);
+        self.absolute_secs.fetch_max(secs, Ordering::AcqRel);
+    }
+
+    /// For how long a revocation matters, in seconds.
+    #[must_use]
+    pub fn kept_secs(&self) -> i64 {
+        self.absolute_secs.load(Ordering::Acquire).saturating_add(SLACK_SECS)
+    }
+
+    /// Until when one of this moment matters, Unix seconds.
+    #[must_use]
+    pub fn kept_until(&self, now: i64) -> i64 {
+        now.saturating_add(self.kept_secs())
     }
 
     /// Takes one up. The same one again changes nothing but the version.

@@ -58,20 +58,19 @@ pub struct Revocations {
     map: Arc<RevocationMap>,
     link: Arc<Link>,
     log: Arc<dyn RevocationLog>,
-    /// How long a session lives at most.
-    absolute: Duration,
 }
 
 impl Revocations {
     /// Those of one store.
     #[must_use]
-    pub fn new(
-        map: Arc<RevocationMap>,
-        link: Arc<Link>,
-        log: Arc<dyn RevocationLog>,
-        absolute: Duration,
-    ) -> Self {
-        Self { map, link, log, absolute }
+    pub fn new(map: Arc<RevocationMap>, link: Arc<Link>, log: Arc<dyn RevocationLog>) -> Self {
+        Self { map, link, log }
+    }
+
+    /// Sessions may live for `absolute` from now on; what ends them is kept for so long. Called at each load of the
+    /// configuration.
+    pub fn sessions_live(&self, absolute: Duration) {
+        self.map.sessions_live(absolute);
     }
 
     /// Ends sessions: here at once, elsewhere and after a restart as soon as the log has it.
@@ -80,7 +79,7 @@ impl Revocations {
     /// When it may not outlive this process or reach other replicas. Whoever asked must ask again: a provider is
     /// answered with an error, a user sees that the sign-out did not work everywhere. Here they have ended nevertheless.
     pub async fn revoke(&self, revoked: &Revoked, now: i64) -> Result<(), StoreUnavailable> {
-        let notice = revoked.notice(now, self.absolute);
+        let notice = revoked.notice(now, self.map.kept_until(now));
         self.map.apply(&notice)?;
         self.log.revoke(notice, None).await.map(drop)
     }
@@ -96,7 +95,7 @@ impl Revocations {
         revoked: &Revoked,
         now: i64,
     ) -> Result<Use, StoreUnavailable> {
-        self.log.revoke(revoked.notice(now, self.absolute), Some(once)).await
+        self.log.revoke(revoked.notice(now, self.map.kept_until(now)), Some(once)).await
     }
 
     /// Whether a session still stands that was last looked up when [`version`](Self::version) was `seen`.
@@ -135,10 +134,5 @@ impl Revocations {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Forgets those whose sessions have all expired. Called from the background.
-    pub fn sweep(&self, now: i64) {
-        self.map.sweep(now);
     }
 }

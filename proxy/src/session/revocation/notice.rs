@@ -1,13 +1,8 @@
 //! What ends sessions, as it is asked for and as it is kept.
 
-use std::time::Duration;
-
 use portcullis_policy::words;
 
 use crate::session::key::{Mark, StoreKey};
-
-/// How much longer than any of its sessions a revocation is kept: clocks of replicas differ.
-const SLACK_SECS: i64 = 60 * 60;
 
 words! {
     /// Why sessions end; for logs and metrics.
@@ -51,31 +46,23 @@ pub enum Who {
 /// A request to end sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// Whose.
+    /// Whose: those that are signed in at this moment end.
     pub who: Who,
-    /// Sessions that were signed in at this time or before it end, Unix seconds of this machine's clock. A session
-    /// that is named by its key ends whatever this says.
-    pub not_before: i64,
     /// Why.
     pub cause: Cause,
 }
 
 impl Revoked {
-    /// What is kept of it, as long as a session may live.
-    pub(super) fn notice(&self, now: i64, absolute: Duration) -> Notice {
+    /// What is kept of it, until `until`.
+    pub(super) fn notice(&self, now: i64, until: i64) -> Notice {
+        // Our own clock, by which sessions say when they were signed in: a provider's may be behind.
         let (mark, not_before) = match &self.who {
-            Who::Here(key) => (Mark::of_key(*key), i64::MAX),
-            Who::Session { issuer, sid } => (Mark::of_session(issuer, sid), self.not_before),
-            Who::Subject { issuer, sub } => (Mark::of_subject(issuer, sub), self.not_before),
+            Who::Here(key) => return Notice::ended(*key, until),
+            Who::Session { issuer, sid } => (Mark::of_session(issuer, sid), now),
+            Who::Subject { issuer, sub } => (Mark::of_subject(issuer, sub), now),
         };
-        Notice { mark, not_before, until: kept_until(now, absolute) }
+        Notice { mark, not_before, until }
     }
-}
-
-/// Until when a revocation of this moment counts.
-pub(crate) fn kept_until(now: i64, absolute: Duration) -> i64 {
-    let absolute = i64::try_from(absolute.as_secs()).unwrap_or(i64::MAX);
-    now.saturating_add(absolute).saturating_add(SLACK_SECS)
 }
 
 /// What is kept and sent of a revocation: nothing that names anybody.
@@ -88,6 +75,18 @@ pub struct Notice {
     pub not_before: i64,
     /// When it no longer matters: no session is so old. Unix seconds.
     pub until: i64,
+}
+
+impl Notice {
+    /// One session has ended.
+    pub(crate) fn ended(key: StoreKey, until: i64) -> Self {
+        Self { mark: Mark::of_key(key), not_before: i64::MAX, until }
+    }
+
+    /// One stored session has changed: it is to be looked up again.
+    pub(crate) fn changed(key: StoreKey, until: i64) -> Self {
+        Self { mark: Mark::of_key(key), not_before: i64::MIN, until }
+    }
 }
 
 /// What of a session a revocation may name. Made once, when the session is looked up.

@@ -3,7 +3,13 @@
 //! A store sees sealed bytes under digests: who reads it learns no id, no token and no name. What has an index is
 //! digested too.
 
+mod redb;
+mod redis;
+
 use std::time::Duration;
+
+pub use self::redb::{FileProblem, RedbStore};
+pub use self::redis::{RedisStore, Target};
 
 use super::key::StoreKey;
 use super::outage::Answer;

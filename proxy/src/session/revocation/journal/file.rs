@@ -89,6 +89,12 @@ impl JournalFile {
         }
     }
 
+    /// From now on writes fail, until it is written anew.
+    #[cfg(test)]
+    pub(super) fn fill_disk(&mut self) {
+        self.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    }
+
     fn write_new(&self, new: &Path, records: &[Record]) -> io::Result<File> {
         let mut bytes = HEADER.to_vec();
         records.iter().for_each(|record| record.write(&mut bytes));

@@ -5,6 +5,8 @@
 
 mod file;
 mod format;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use super::notice::Notice;
 use super::{Once, RevocationLog, Use};
 use crate::clock::unix_now;
 use crate::session::batch::Worker;
-use crate::session::health::Health;
+use crate::session::health::{Condition, Health};
 use crate::session::key::OnceKey;
 use crate::session::outage::{Answer, Operation, StoreFault, StoreUnavailable};
 
@@ -38,8 +40,12 @@ pub struct Journal {
 enum Work {
     Open(oneshot::Sender<Result<(), JournalProblem>>),
     Note(Option<Notice>, Option<Once>, oneshot::Sender<Result<Use, StoreFault>>),
-    Sweep,
+    LookAfter {
+        sweeps: bool,
+    },
     Release(oneshot::Sender<()>),
+    #[cfg(test)]
+    Break(oneshot::Sender<()>),
 }
 
 impl Journal {
@@ -52,7 +58,14 @@ impl Journal {
         map: Arc<RevocationMap>,
         health: Arc<Health>,
     ) -> std::io::Result<Self> {
-        let mut keeper = Keeper { place, file: State::NotOpen, used: AHashMap::new(), map };
+        let mut keeper = Keeper {
+            place,
+            file: State::NotOpen,
+            used: AHashMap::new(),
+            map,
+            health: Arc::clone(&health),
+            is_wanted: false,
+        };
         Ok(Self { worker: Worker::start("journal", move |batch| keeper.work(batch))?, health })
     }
 
@@ -74,9 +87,12 @@ impl Journal {
         answered.await.unwrap_or_else(|_| Err(std::io::Error::other("its thread has ended").into()))
     }
 
-    /// Forgets what no longer matters, and writes the file anew where that saves much.
-    pub fn sweep(&self) {
-        self.worker.tell(Work::Sweep);
+    /// Opens the file again where it failed; forgets what no longer matters, and writes the file anew where that saves
+    /// much.
+    pub(crate) fn look_after(&self, sweeps: bool) {
+        if sweeps || self.health.condition() != Condition::Works {
+            self.worker.tell(Work::LookAfter { sweeps });
+        }
     }
 
     /// Leaves the file to another process.
@@ -84,6 +100,14 @@ impl Journal {
         let (answer, answered) = oneshot::channel();
         self.worker.tell(Work::Release(answer));
         let _ = answered.await;
+    }
+
+    /// From now on writes fail as on a full disk.
+    #[cfg(test)]
+    async fn break_file(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.worker.tell(Work::Break(answer));
+        answered.await.unwrap();
     }
 
     async fn note(
@@ -125,6 +149,9 @@ struct Keeper {
     file: State,
     used: AHashMap<OnceKey, i64>,
     map: Arc<RevocationMap>,
+    health: Arc<Health>,
+    /// Whether the file has been asked for.
+    is_wanted: bool,
 }
 
 /// Who waits for what.
@@ -140,10 +167,13 @@ impl Keeper {
                     waiting.push((self.take(notice, once, now, &mut records), answer));
                 }
                 Work::Open(answer) => drop(answer.send(self.open(now))),
-                Work::Sweep => {
-                    self.map.sweep(now);
-                    self.used.retain(|_, until| *until > now);
-                    self.shrink(now);
+                Work::LookAfter { sweeps } => self.look_after(sweeps, now),
+                #[cfg(test)]
+                Work::Break(answer) => {
+                    if let State::Open(file) = &mut self.file {
+                        file.fill_disk();
+                    }
+                    answer.send(()).unwrap();
                 }
                 Work::Release(answer) => {
                     self.write(&mut records, &mut waiting, now);
@@ -227,6 +257,7 @@ impl Keeper {
     }
 
     fn open(&mut self, now: i64) -> Result<(), JournalProblem> {
+        self.is_wanted = true;
         let Some(place) = &self.place else {
             self.file = State::Without;
             return Ok(());
@@ -254,6 +285,22 @@ impl Keeper {
         self.file = State::Open(file);
         self.shrink(now);
         Ok(())
+    }
+
+    fn look_after(&mut self, sweeps: bool, now: i64) {
+        if sweeps {
+            self.map.sweep(now);
+            self.used.retain(|_, until| *until > now);
+            self.shrink(now);
+        }
+        let mended = match &self.file {
+            State::Broken(_) => self.store(&[], now).is_ok(),
+            State::NotOpen if self.is_wanted => self.open(now).is_ok(),
+            _ => return,
+        };
+        if mended {
+            self.health.works();
+        }
     }
 
     /// Writes the journal anew where most of it no longer matters.

@@ -1,0 +1,156 @@
+//! What other replicas end, as it happens: a stream that is read with a wait, on a connection of its own.
+//!
+//! A new connection reads the whole stream again, so nothing is missed across a break, a restart or a failover. While there
+//! is no such connection, the one of requests is asked every half second. Each time everything has been read, the link is
+//! confirmed; what is not confirmed is not relied on.
+
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionLike, MultiplexedConnection};
+use ::redis::{RedisResult, cmd};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::{RedisStore, connect, fault, scripts};
+use crate::session::key::Mark;
+use crate::session::outage::{Operation, StoreUnavailable};
+use crate::session::revocation::Notice;
+
+/// How long the server waits for news before it says that there are none.
+const WAIT: Duration = Duration::from_millis(500);
+/// Read at once.
+const COUNT: usize = 1000;
+/// The id before the first.
+const START: &str = "0";
+
+/// An entry: its id, and names and values.
+type Row = (String, Vec<(String, String)>);
+type Rows = Option<Vec<(String, Vec<Row>)>>;
+
+/// Where reading stands.
+struct Reader<'s> {
+    store: &'s RedisStore,
+    last: String,
+}
+
+pub(super) async fn run(store: &RedisStore, mut shutdown: watch::Receiver<bool>) {
+    let mut reader = Reader { store, last: START.to_owned() };
+    tokio::select! {
+        () = reader.follow() => {}
+        _ = shutdown.wait_for(|ends| *ends) => {}
+    }
+}
+
+impl Reader<'_> {
+    async fn follow(&mut self) {
+        loop {
+            match connect::follower(&self.store.client, WAIT).await {
+                Ok(connection) => {
+                    self.last = START.to_owned();
+                    self.listen(connection).await;
+                }
+                Err(problem) => self.failed(&problem),
+            }
+            self.poll().await;
+            sleep(WAIT).await;
+        }
+    }
+
+    /// Reads until the connection breaks.
+    async fn listen(&mut self, mut connection: MultiplexedConnection) {
+        loop {
+            if let Err(problem) = self.read(&mut connection, Some(WAIT)).await {
+                return self.failed(&problem);
+            }
+        }
+    }
+
+    /// Reads through the connection of requests.
+    async fn poll(&mut self) {
+        let Ok(mut connection) = self.store.connected() else { return };
+        // It may lead to another server than before.
+        self.last = START.to_owned();
+        if let Err(problem) = self.read(&mut connection, None).await {
+            self.failed(&problem);
+        }
+    }
+
+    fn failed(&self, problem: &::redis::RedisError) {
+        self.store.health.fails(StoreUnavailable { operation: Operation::Follow, fault: fault(problem) });
+    }
+
+    /// Reads what is new, and waits for it for a while.
+    async fn read(
+        &mut self,
+        connection: &mut impl ConnectionLike,
+        wait: Option<Duration>,
+    ) -> RedisResult<()> {
+        loop {
+            let mut command = cmd("XREAD");
+            command.arg("COUNT").arg(COUNT);
+            if let Some(wait) = wait {
+                command.arg("BLOCK").arg(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            }
+            command.arg("STREAMS").arg(scripts::STREAM).arg(&self.last);
+            let rows: Rows = command.query_async(connection).await?;
+            let rows = rows.into_iter().flatten().flat_map(|(_, rows)| rows);
+            let mut count = 0;
+            for (id, fields) in rows {
+                count += 1;
+                match notice(&fields) {
+                    Some(notice) => self.store.taken_up(&notice),
+                    None => tracing::warn!("an entry of the stream of revocations is not understood"),
+                }
+                self.last = id;
+            }
+            if count < COUNT {
+                self.store.link.confirm();
+                self.store.health.works();
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn notice(fields: &[(String, String)]) -> Option<Notice> {
+    let value = |name| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    Some(Notice {
+        mark: Mark(digest(value("m")?)?),
+        not_before: value("n")?.parse().ok()?,
+        until: value("u")?.parse().ok()?,
+    })
+}
+
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() || pairs.len() != digest.len() {
+        return None;
+    }
+    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+        let (high, low) = (char::from(*high).to_digit(16)?, char::from(*low).to_digit(16)?);
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::store::redis::hex;
+
+    #[test]
+    fn a_notice_is_read_and_nonsense_is_not() {
+        let fields = |mark: &str, n: &str| {
+            [("m", mark), ("n", n), ("u", "9")].map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+        let mark = hex(&[0xab; 32]);
+        let expected = Notice { mark: Mark([0xab; 32]), not_before: i64::MAX, until: 9 };
+        assert_eq!(notice(&fields(&mark, &i64::MAX.to_string())), Some(expected));
+        for bad in ["", "ab", &mark[1..], &format!("{mark}a"), &format!("{mark}ab"), &mark.replace('a', "ä")]
+        {
+            assert_eq!(notice(&fields(bad, "1")), None, "{bad}");
+        }
+        assert_eq!(notice(&fields(&mark, "soon")), None);
+    }
+}
