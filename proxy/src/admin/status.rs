@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::clock::unix_now;
 use crate::listener::{CONTROL_FRAMES_GRANTED, CONTROL_FRAMES_MAX, SeatCounts, Seats};
 use crate::record::{ListenerReading, WAITING_BYTES_MAX};
+use crate::session::health::Condition;
+use crate::session::storage::Storage;
 use crate::state::{CACHED_TOKENS, State};
 
 /// Connections of the admin listener at once. One more takes the place of the oldest: who holds connections keeps nobody
@@ -250,6 +252,7 @@ impl Status {
             "certificates": certificates,
             "budgets": connected.map(|connected| budgets(connected, &snapshot.config.server.limits, state, self.admin.load(Ordering::Relaxed))),
             "left": left,
+            "sessionStore": state.storage().map(session_store),
             "predecessor": predecessor,
             "successor": successor,
         });
@@ -281,6 +284,22 @@ fn listener(address: SocketAddr, tls: bool, counted: &ListenerReading<'_>) -> Va
         "acceptPauses": by_word(&counted.pauses),
         "http2StreamsRefused": counted.streams_refused,
         "answersUnread": counted.answers_unread,
+    })
+}
+
+/// The session store: its kind, and since when it fails.
+fn session_store(store: &Storage) -> Value {
+    let (state, since, fault) = match store.condition() {
+        Condition::Works => ("connected", None, None),
+        Condition::Failing(since, fault) => ("failing", Some(since), Some(fault.as_str())),
+    };
+    let since = since.and_then(|since| Timestamp::from_second(since).ok());
+    json!({
+        "kind": store.kind(),
+        "state": state,
+        "failingSince": since.map(|since| since.to_string()),
+        "fault": fault,
+        "revocations": store.revocations.len(),
     })
 }
 

@@ -56,6 +56,7 @@ impl Background {
         }
         if tick.is_multiple_of(SWEEP_EVERY_TICKS) {
             start(State::sweep);
+            drop(tokio::spawn(self.state.flush_uses()));
         }
     }
 
@@ -108,6 +109,9 @@ impl Background {
         let mut metadata = Refreshes::new(&shutdown, |one: Arc<Provider>, stop| tokio::spawn(one.run(stop)));
         keys.follow(&self.state.snapshot().stores);
         metadata.follow(&self.state.snapshot().providers);
+        if let Some(storage) = self.state.storage() {
+            drop(tokio::spawn(storage.run(shutdown.clone())));
+        }
         let mut known = self.look().await;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -248,6 +248,7 @@ impl Metrics {
             sessions.value(&[result], self.counters.sum(SESSIONS_AT + at));
         }
         page.family(&names::SESSIONS_REMEMBERED).value(&[], serving.sessions_remembered);
+        scrape::write_session_store(&mut page, serving.session_store);
         scrape::write_issuers(&mut page, &serving.issuers);
         sign_in::write(&mut page, &serving.sign_ins);
         self.write_configuration(&mut page, serving);

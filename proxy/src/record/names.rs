@@ -99,6 +99,12 @@ families! {
         "Look-ups of a browser's session: remembered, read (from the cookie or the store), unavailable (the store does not answer), and why there is none: absent is not counted.";
     SESSIONS_REMEMBERED: Gauge "portcullis_sessions_remembered" []
         "Sessions in memory.";
+    SESSION_STORE_UP: Gauge "portcullis_session_store_up" ["store"]
+        "1 while the session store answers, 0 while it fails; of the cookie store, its journal of sign-outs.";
+    SESSION_STORE_FAILURES: Counter "portcullis_session_store_failures_total" ["operation"]
+        "What the session store was asked for and did not do: open, get, put, remove, seen, lock, revoke, first-use (of a token that counts once), follow (what other replicas ended), sweep.";
+    REVOCATIONS: Gauge "portcullis_revocations_remembered" []
+        "Sign-outs, logouts and other ends of sessions that are remembered until no session is so old.";
     KEYS: Gauge "portcullis_issuer_keys" ["issuer"]
         "Keys held for an issuer.";
     KEYS_AGE: Gauge "portcullis_issuer_keys_age_seconds" ["issuer"]

@@ -11,6 +11,8 @@ use super::listeners::ListenerCounters;
 use super::names;
 use super::policy_counters::{RESULTS, cell_of};
 use super::sign_in::SignInMetrics;
+use crate::session::health::Condition;
+use crate::session::storage::Storage;
 
 /// What serves at the moment of a scrape.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Serving<'s> {
     pub certificates: Vec<(String, &'s str, i64)>,
     /// Sessions in memory.
     pub sessions_remembered: usize,
+    /// The session store, if there is one.
+    pub session_store: Option<&'s Storage>,
     /// Verified tokens that are cached.
     pub cached: usize,
     /// Log entries: written, dropped, failed.
@@ -75,6 +79,17 @@ pub struct IssuerReading<'s> {
     pub interval_secs: u64,
     /// Keys of the set that verify nothing, by fault.
     pub unused: Vec<(&'static str, usize)>,
+}
+
+pub(super) fn write_session_store(page: &mut Page, store: Option<&Storage>) {
+    let Some(store) = store else { return };
+    let is_up = store.condition() == Condition::Works;
+    page.family(&names::SESSION_STORE_UP).value(&[store.kind()], u8::from(is_up));
+    let mut failures = page.family(&names::SESSION_STORE_FAILURES);
+    for (operation, count) in store.failures() {
+        failures.value(&[operation.as_str()], count);
+    }
+    page.family(&names::REVOCATIONS).value(&[], store.revocations.len());
 }
 
 pub(super) fn write_policies(page: &mut Page, policies: &[PolicyReading<'_>]) {

@@ -30,6 +30,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
         certificates: Vec::new(),
         cached: 0,
         sessions_remembered: 0,
+        session_store: None,
         log_entries: [0; 4],
         access_entries: [0; 3],
         sign_ins: Vec::new(),

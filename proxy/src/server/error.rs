@@ -1,5 +1,7 @@
 //! How a process ends, and why it could not serve.
 
+use crate::session::storage::StorageProblem;
+
 /// How the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -21,6 +23,9 @@ pub enum ServeError {
     /// The system refuses threads or signals.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+    /// The session store cannot be used.
+    #[error("{0}")]
+    Sessions(#[from] StorageProblem),
     /// A socket that was handed over cannot be used.
     #[error("{0}")]
     Inherited(String),

@@ -49,6 +49,7 @@ use crate::limit::{self, MORE_DESCRIPTORS};
 use crate::listener::{self, Door, Seats};
 use crate::preflight;
 use crate::record::Handover;
+use crate::session::storage::StorageProblem;
 use crate::state::State;
 
 /// How long a successor waits for the keys of every issuer before it asks for the sockets.
@@ -120,7 +121,9 @@ pub fn serve(process: Process, state: &'static State, start: Start) -> Result<En
             prepared = begin.prepare(inherited, upgrade, companion) => prepared?,
             () = asked_to_stop(&mut signals) => return Ok(End::Finished),
         };
-        live(prepared, &begin, &mut signals, program.as_ref()).await
+        let ended = live(prepared, &begin, &mut signals, program.as_ref()).await;
+        state.flush_uses().await;
+        ended
     });
     end.send_replace(true);
     runtimes.end();
@@ -142,6 +145,15 @@ struct Begin<'s> {
 }
 
 impl Begin<'_> {
+    /// Opens the session store. A predecessor may have its file: it leaves it when this process serves.
+    async fn open_sessions(&self, upgrade: bool) -> Result<(), ServeError> {
+        let Some(storage) = self.state.storage() else { return Ok(()) };
+        match storage.open().await {
+            Err(StorageProblem::Held(_)) if upgrade => Ok(()),
+            opened => Ok(opened?),
+        }
+    }
+
     /// Does everything that can fail.
     async fn prepare(
         &self,
@@ -149,6 +161,7 @@ impl Begin<'_> {
         upgrade: bool,
         companion: Option<Companion>,
     ) -> Result<Prepared, ServeError> {
+        self.open_sessions(upgrade).await?;
         let user_folder = preflight::user_folder();
         let pid_file = preflight::runtime_file(&self.settings.pid_file, user_folder.as_deref());
         let upgrade_socket = preflight::upgrade_socket(&self.settings.upgrade_socket, user_folder.as_deref());
@@ -326,6 +339,12 @@ async fn live(
             }
         }
     }
+    if predecessor.is_some()
+        && let Some(storage) = state.storage()
+    {
+        // The other one leaves its file when it hears that this one accepts: whoever asks until then waits.
+        begin.runtimes.beside().spawn(storage.take_over());
+    }
     let (mut open, admin_end, admin_ended) = begin.open(sockets, admin, companion);
     if let Some(predecessor) = predecessor {
         tokio::select! {
@@ -363,6 +382,10 @@ async fn live(
             }
             alive.abort();
             notify::successor(successor.pid);
+            if let Some(storage) = state.storage() {
+                state.flush_uses().await;
+                storage.release().await;
+            }
             // Before the successor hears that this process drains: whoever has seen it answer there as the only one must
             // not find this process again.
             admin_end.send_replace(true);

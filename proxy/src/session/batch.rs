@@ -1,10 +1,11 @@
 //! A thread that writes for everybody: what waits is written together, with one flush to disk.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::outage::{Operation, StoreFault, StoreUnavailable};
 
@@ -12,6 +13,8 @@ use super::outage::{Operation, StoreFault, StoreUnavailable};
 const QUEUE_MAX: usize = 4096;
 /// What is written together at most.
 pub(super) const BATCH_MAX: usize = 256;
+/// How often it is looked whether a file has changed hands.
+const GATE_LOOK: Duration = Duration::from_millis(5);
 /// How long anybody waits for an answer.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(1);
 
@@ -19,6 +22,26 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Worker<W> {
     sender: SyncSender<W>,
+    gate: Gate,
+}
+
+/// Holds those who ask back while a file changes hands: for a moment, not for long.
+#[derive(Debug, Default)]
+pub(super) struct Gate(AtomicBool);
+
+impl Gate {
+    /// Nobody passes from now on, or everybody does again.
+    pub(super) fn close(&self, is_closed: bool) {
+        self.0.store(is_closed, Ordering::Release);
+    }
+
+    /// Waits until it is open, or for as long as an answer may take.
+    pub(super) async fn passed(&self) {
+        let end = Instant::now() + ANSWER_TIME;
+        while self.0.load(Ordering::Acquire) && Instant::now() < end {
+            sleep(GATE_LOOK).await;
+        }
+    }
 }
 
 impl<W: Send + 'static> Worker<W> {
@@ -31,7 +54,12 @@ impl<W: Send + 'static> Worker<W> {
             }
         };
         std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
-        Ok(Self { sender })
+        Ok(Self { sender, gate: Gate::default() })
+    }
+
+    /// What holds those who ask back.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Asks for what is answered when it is done, however long that takes; the queue is no bound.
@@ -46,6 +74,7 @@ impl<W: Send + 'static> Worker<W> {
         operation: Operation,
         make: impl FnOnce(oneshot::Sender<Result<T, StoreFault>>) -> W,
     ) -> Result<T, StoreUnavailable> {
+        self.gate.passed().await;
         let fail = |fault| StoreUnavailable { operation, fault };
         let (answer, answered) = oneshot::channel();
         self.sender.try_send(make(answer)).map_err(|problem| {

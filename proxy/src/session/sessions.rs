@@ -175,7 +175,7 @@ impl Sessions {
     }
 
     async fn end(&self, key: StoreKey, cause: Cause, now: i64) -> Result<(), StoreUnavailable> {
-        let revoked = Revoked { who: Who::Here(key), not_before: now, cause };
+        let revoked = Revoked { who: Who::Here(key), cause };
         self.revocations.revoke(&revoked, now).await
     }
 

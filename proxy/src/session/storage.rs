@@ -158,17 +158,30 @@ impl Storage {
         opened
     }
 
-    /// Opens it when the predecessor has left it.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open). It is tried again in the background.
-    pub async fn take_over(&self) -> Result<(), StorageProblem> {
-        let end = Instant::now() + TAKE_OVER_TIME;
-        loop {
-            match self.open().await {
-                Err(StorageProblem::Held(_)) if Instant::now() < end => sleep(TAKE_OVER_LOOK).await,
-                other => return other,
+    /// Opens it when the predecessor has left it. From this call on whoever asks waits for that, for a second at most.
+    /// What cannot be opened in time is tried again in the background.
+    pub fn take_over(&'static self) -> impl Future<Output = ()> {
+        self.hold_back(true);
+        async move {
+            let end = Instant::now() + TAKE_OVER_TIME;
+            let opened = loop {
+                match self.open().await {
+                    Err(StorageProblem::Held(_)) if Instant::now() < end => sleep(TAKE_OVER_LOOK).await,
+                    other => break other,
+                }
+            };
+            self.hold_back(false);
+            if let Err(problem) = opened {
+                tracing::error!("the session store cannot be opened; it is tried again\n{problem}");
             }
+        }
+    }
+
+    fn hold_back(&self, is_held: bool) {
+        match &self.kind {
+            Kind::Cookie(journal, _) => journal.gate().close(is_held),
+            Kind::Redb(store, _) => store.gate().close(is_held),
+            Kind::Redis(_) => {}
         }
     }
 

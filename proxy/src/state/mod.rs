@@ -30,8 +30,7 @@ use crate::record::{
 };
 use crate::route::Routes;
 use crate::seal::Seals;
-use crate::session::health::Health;
-use crate::session::revocation::{Journal, Link, Records, RevocationMap, Revocations};
+use crate::session::storage::{Storage, StorageProblem};
 use crate::session::{By, SessionHandle, Sessions};
 use crate::tls::{self, Tls};
 use crate::token::{KeyStore, TokenCache, Verifier};
@@ -98,6 +97,8 @@ pub struct State {
     pub cache: TokenCache,
     /// `None` while the configuration that the process started with has no sessions.
     sessions: Option<Sessions>,
+    /// Where they are.
+    storage: Option<Storage>,
     /// What addresses and people have used of their limits.
     pub limits: Limits,
     /// All metrics.
@@ -123,9 +124,9 @@ pub enum StateError {
     /// The decision log cannot be opened.
     #[error("a log cannot be opened: {0}")]
     Log(std::io::Error),
-    /// No sessions can be kept.
-    #[error("sessions cannot be kept: {0}")]
-    Sessions(std::io::Error),
+    /// The session store cannot be used.
+    #[error(transparent)]
+    Sessions(#[from] StorageProblem),
 }
 
 /// Reads a configuration and says everything that is wrong with it.
@@ -304,15 +305,6 @@ fn providers(config: &Config, former: Option<&Snapshot>) -> Result<Vec<Arc<Provi
     config.providers.iter().map(make).collect()
 }
 
-/// Sessions that are kept as the settings say.
-fn sessions(settings: &settings::SessionSettings) -> std::io::Result<Sessions> {
-    let (map, health) = (Arc::new(RevocationMap::new(Records::None)), Arc::new(Health::default()));
-    let journal = Journal::new(settings.journal.clone(), Arc::clone(&map), health)?;
-    let link = Arc::new(Link::alone());
-    let revocations = Revocations::new(map, link, Arc::new(journal), settings.absolute);
-    Ok(Sessions::new(None, Arc::new(revocations)))
-}
-
 /// The counters of an app, handed on from the former snapshot if it had the app.
 fn app_metrics(id: &str, former: Option<&Snapshot>) -> Arc<AppMetrics> {
     let known = former.and_then(|former| former.app_metrics.iter().find(|app| app.id() == Some(id)));
@@ -340,7 +332,10 @@ impl State {
         let listeners =
             listeners.map(|listener| ListenerCounters::new(listener.address.to_string())).collect();
         let started = config.restart_values();
-        let sessions = config.session.as_ref().map(sessions).transpose().map_err(StateError::Sessions)?;
+        let storage = config.session.as_ref().map(Storage::new).transpose()?;
+        let sessions = storage
+            .as_ref()
+            .map(|storage| Sessions::new(storage.store.clone(), Arc::clone(&storage.revocations)));
         let (snapshot, compile) = build(config, Generation(1), None)?;
         metrics.reloaded(unix_now(), compile);
         Ok(Self {
@@ -350,6 +345,7 @@ impl State {
             current: ArcSwap::from_pointee(snapshot),
             cache: TokenCache::new(CACHED_TOKENS),
             sessions,
+            storage,
             limits: Limits::new(),
             metrics,
             log,
@@ -383,6 +379,9 @@ impl State {
                 "what has changed in these serves after a restart or `portcullis run --upgrade`; the rest serves now"
             );
         }
+        if let (Some(storage), Some(settings)) = (&self.storage, &snapshot.config.session) {
+            storage.revocations.sessions_live(settings.absolute);
+        }
         let snapshot = Arc::new(snapshot);
         self.metrics.reloaded(unix_now(), compile);
         self.current.store(Arc::clone(&snapshot));
@@ -409,6 +408,20 @@ impl State {
     #[must_use]
     pub const fn sessions(&self) -> Option<&Sessions> {
         self.sessions.as_ref()
+    }
+
+    /// Where sessions are, if there are any.
+    #[must_use]
+    pub const fn storage(&self) -> Option<&Storage> {
+        self.storage.as_ref()
+    }
+
+    /// Tells the store when sessions were last used. Called from the background, and when this process leaves the store.
+    pub async fn flush_uses(&self) {
+        if let (Some(sessions), Some(settings)) = (&self.sessions, &self.snapshot().config.session) {
+            // A failure is counted and logged where it happens; what is still known is told the next time.
+            let _ = sessions.flush_uses(settings).await;
+        }
     }
 
     /// What sessions are read by.
@@ -481,6 +494,7 @@ impl State {
             certificates: snapshot.tls.expiries().collect(),
             cached: self.cache.len(),
             sessions_remembered: self.sessions.as_ref().map_or(0, Sessions::len),
+            session_store: self.storage.as_ref(),
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
             sign_ins: snapshot.providers.iter().map(|provider| &**provider.metrics()).collect(),

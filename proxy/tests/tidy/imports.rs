@@ -163,7 +163,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/admin", &["background", "clock", "listener", "record", "state"]),
+    ("proxy/admin", &["background", "clock", "listener", "record", "session", "state"]),
     (
         "proxy/server",
         &[
@@ -175,6 +175,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "preflight",
             "process_log",
             "record",
+            "session",
             "state",
             "upstream",
         ],

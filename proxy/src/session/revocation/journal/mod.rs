@@ -21,7 +21,7 @@ use super::map::RevocationMap;
 use super::notice::Notice;
 use super::{Once, RevocationLog, Use};
 use crate::clock::unix_now;
-use crate::session::batch::Worker;
+use crate::session::batch::{Gate, Worker};
 use crate::session::health::{Condition, Health};
 use crate::session::key::OnceKey;
 use crate::session::outage::{Answer, Operation, StoreFault, StoreUnavailable};
@@ -93,6 +93,11 @@ impl Journal {
         if sweeps || self.health.condition() != Condition::Works {
             self.worker.tell(Work::LookAfter { sweeps });
         }
+    }
+
+    /// What holds those who ask back.
+    pub(crate) fn gate(&self) -> &Gate {
+        self.worker.gate()
     }
 
     /// Leaves the file to another process.

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub use self::file::FileProblem;
 use self::keeper::{Keeper, Work, Write};
 use crate::clock::unix_now;
-use crate::session::batch::{ANSWER_TIME, Worker};
+use crate::session::batch::{ANSWER_TIME, Gate, Worker};
 use crate::session::health::{Condition, Health};
 use crate::session::key::StoreKey;
 use crate::session::outage::{Answer, Operation, StoreFault, StoreUnavailable};
@@ -84,6 +84,11 @@ impl RedbStore {
         answered.await.unwrap_or_else(|_| Err(FileProblem::Io("its thread has ended".to_owned())))
     }
 
+    /// What holds those who ask back.
+    pub(crate) fn gate(&self) -> &Gate {
+        self.worker.gate()
+    }
+
     /// Leaves the file to another process, once nobody holds a lock here, or after three seconds.
     pub async fn release(&self) {
         self.locks.lock().is_leaving = true;
@@ -113,6 +118,7 @@ impl RedbStore {
     }
 
     async fn read(&self, key: StoreKey) -> Result<Option<Stored>, StoreFault> {
+        self.gate().passed().await;
         let Some(database) = self.database.load_full() else { return Err(StoreFault::NotOpen) };
         let look = move || {
             let answer = keeper::guarded(|| tables::get(&database, key, unix_now()));
