@@ -300,6 +300,6 @@ pub(super) fn entry(record: &SessionRecord, keeping: &Keeping<'_>) -> Option<Ent
     })
 }
 
-pub(super) fn secs(span: std::time::Duration) -> i64 {
+pub(super) fn secs(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }

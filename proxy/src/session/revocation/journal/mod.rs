@@ -96,7 +96,7 @@ impl Journal {
     }
 
     /// What holds those who ask back.
-    pub(crate) fn gate(&self) -> &Gate {
+    pub(in crate::session) fn gate(&self) -> &Gate {
         self.worker.gate()
     }
 

@@ -85,7 +85,7 @@ impl RedbStore {
     }
 
     /// What holds those who ask back.
-    pub(crate) fn gate(&self) -> &Gate {
+    pub(in crate::session) fn gate(&self) -> &Gate {
         self.worker.gate()
     }
 
