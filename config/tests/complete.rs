@@ -123,6 +123,7 @@ fn every_key_of_signing_in_arrives() {
     assert_eq!(three.parameters, [("domain_hint".to_owned(), "example.com".to_owned())]);
     assert_eq!(three.pushed_authorization, PushedAuthorization::Required);
     assert!(three.userinfo && three.ca.is_some() && !two.userinfo && two.ca.is_none());
+
     let ClientAuthentication::PrivateKey(keys) = &two.client_authentication else { panic!() };
     let algorithms: Vec<_> = keys.iter().map(|key| (key.algorithm.as_str(), key.kid.as_deref())).collect();
     assert_eq!(algorithms, [("PS256", None), ("ES256", Some("ec-1"))]);

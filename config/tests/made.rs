@@ -191,3 +191,17 @@ fn where_sessions_are_takes_a_restart_and_nothing_else_of_them_does() {
     without.session = None;
     assert_eq!(without.restart_values().differing(&config.restart_values()), ["session.store"]);
 }
+
+#[test]
+fn a_provider_has_the_authorities_of_its_issuer_unless_it_names_its_own() {
+    let text = std::fs::read_to_string("examples/sign-in/portcullis.toml").unwrap();
+    let file =
+        |config: &Config| config.providers[0].ca.as_ref().map(|ca| ca.file.file_name().unwrap().to_owned());
+    assert_eq!(file(&loaded(&text)), None);
+    let keys = "keys = { discovery = \"https://sso.corp.example";
+    assert_eq!(text.matches(keys).count(), 1);
+    let of_issuer = text.replace(keys, &format!("ca = \"secrets/corp-ca.pem\"\n{keys}"));
+    assert_eq!(file(&loaded(&of_issuer)), Some("corp-ca.pem".into()));
+    let own = of_issuer.replace("issuer = \"keycloak\"", "issuer = \"keycloak\"\nca = \"secrets/corp.pem\"");
+    assert_eq!(file(&loaded(&own)), Some("corp.pem".into()));
+}

@@ -68,7 +68,9 @@ pub(super) fn provider(
     let client_authentication = client_authentication(cx, view);
     let scopes = scopes(cx, view);
     let parameters = parameters(cx, view);
-    let ca = authorities(cx, view, "ca");
+    // The same servers, as a rule.
+    let of_issuer = issuer.and_then(|issuer| issuers.get(issuer)?.ca.clone());
+    let ca = if view.get("ca").is_some() { authorities(cx, view, "ca") } else { of_issuer };
     let name = name?;
     Some(Provider {
         display_name: display_name.unwrap_or_else(|| name.clone()),

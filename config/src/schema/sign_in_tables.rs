@@ -59,7 +59,7 @@ pub(crate) static PROVIDER: Table = Table {
         optional(
             "ca",
             Shape::Text(Form::Path),
-            "A PEM file with the authorities that its certificate must come from; the system's if absent.",
+            "A PEM file with the authorities that its certificate must come from; the issuer's if absent, or else the system's.",
         ),
     ],
 };

@@ -26,7 +26,8 @@ pub struct Provider {
     pub pushed_authorization: PushedAuthorization,
     /// Whether claims of the userinfo endpoint are added to those of the ID token.
     pub userinfo: bool,
-    /// Whose certificates count for its endpoints; the system's authorities if `None`.
+    /// Whose certificates count for its endpoints, those of its issuer where nothing is said; the system's authorities
+    /// if `None`.
     pub ca: Option<Authorities>,
 }
 

@@ -18,7 +18,7 @@ pub(super) async fn ask_provider(provider: &Provider, issuer: &Issuer) -> Vec<An
         KeySource::Discovery(base) => base,
         KeySource::File(_) | KeySource::Url(_) => &issuer.issuer,
     };
-    let mut fetcher = Fetcher::new(issuer.issuer.clone(), provider.ca.clone().or_else(|| issuer.ca.clone()));
+    let mut fetcher = Fetcher::new(issuer.issuer.clone(), provider.ca.clone());
     match fetcher.discover(base).await {
         Ok(found) => Found { provider, issuer, found: &found }.answers(),
         // What keeps its keys away was reported with the issuer.
