@@ -57,6 +57,8 @@ enum Stop {
     Refusal(Refusal),
     /// It is sent to sign in.
     SignIn(Demand, SignInCause),
+    /// It is a form, which would be lost on the way to a sign-in.
+    FormNotSent,
     /// See [`Verdict::Load`].
     Load(Box<SessionHandle>),
 }
@@ -226,17 +228,16 @@ impl Authorizer<'_> {
             Ok(None) => self.judge(&request, address, facts),
             Err(stop) => Err(stop),
         };
-        match (judged, facts.app) {
-            (Ok(permit), _) => Verdict::Permit(permit),
-            (Err(Stop::Refusal(refusal)), _) => Verdict::Refusal(refusal),
-            (Err(Stop::Load(key)), _) => Verdict::Load(key),
-            (Err(Stop::SignIn(demand, cause)), Some(app)) => {
-                let what = Own::SignIn { app, demand, cause };
-                let own = self.sign_in(what, app, (&request, head), address, facts);
-                own.map_or_else(Verdict::Refusal, |own| Verdict::Own(Box::new(own)))
-            }
-            (Err(Stop::SignIn(..)), None) => Verdict::Refusal(Refusal::Internal),
-        }
+        let what = match (judged, facts.app) {
+            (Ok(permit), _) => return Verdict::Permit(permit),
+            (Err(Stop::Refusal(refusal)), _) => return Verdict::Refusal(refusal),
+            (Err(Stop::Load(handle)), _) => return Verdict::Load(handle),
+            (Err(Stop::SignIn(demand, cause)), Some(app)) => Own::SignIn { app, demand, cause },
+            (Err(Stop::FormNotSent), Some(app)) => Own::FormNotSent { app },
+            (Err(Stop::SignIn(..) | Stop::FormNotSent), None) => return Verdict::Refusal(Refusal::Internal),
+        };
+        let own = self.own_of_app(what, (&request, head), address, facts);
+        own.map_or_else(Verdict::Refusal, |own| Verdict::Own(Box::new(own)))
     }
 
     /// Route, authenticate, gather, decide: in this order, each from the former's result.

@@ -33,6 +33,11 @@ pub enum Own {
         /// Why.
         cause: SignInCause,
     },
+    /// A form that a browser sent to an app without a session. It is never kept, and never sent again.
+    FormNotSent {
+        /// The app.
+        app: AppIndex,
+    },
 }
 
 /// A path of ours. Each has its own methods; see [`OwnPath::takes`].

@@ -63,17 +63,16 @@ impl Authorizer<'_> {
         Ok(Some(own))
     }
 
-    /// A sign-in of a navigation to an app.
-    pub(super) fn sign_in(
+    /// What is answered instead of an app.
+    pub(super) fn own_of_app(
         &self,
         what: Own,
-        app: AppIndex,
         (request, head): (&AdmittedRequest<'_>, &Head<'_>),
         address: IpAddr,
         facts: &RequestFacts,
     ) -> Result<OwnRequest, Refusal> {
         self.count_own(address)?;
-        let mut own = self.own_request(what, Some(app), request, head)?;
+        let mut own = self.own_request(what, facts.app, request, head)?;
         own.session.clone_from(&facts.session);
         Ok(own)
     }

@@ -80,8 +80,13 @@ impl Authorizer<'_> {
         why: NoSession,
     ) -> Stop {
         let can_keep_one = CookieForm::of(request.site(), request.host()).is_some();
-        if self.turn == Turn::Again || navigation != Navigation::Page || !can_keep_one {
+        if self.turn == Turn::Again || !can_keep_one {
             return Refusal::NoToken.into();
+        }
+        match navigation {
+            Navigation::Page => {}
+            Navigation::Form => return Stop::FormNotSent,
+            Navigation::None => return Refusal::NoToken.into(),
         }
         let cause = if why.is_over() { SignInCause::Expired } else { SignInCause::NoSession };
         Stop::SignIn(Demand::default(), cause)

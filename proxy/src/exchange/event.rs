@@ -175,6 +175,11 @@ impl RequestContext {
                 .as_ref()
                 .and_then(|handshake| handshake.serial())
                 .map(|serial| short(serial, VALUE_MAX)),
+            carrier: facts.caller.as_ref().map(|_| match &facts.session {
+                Some(_) => "session",
+                None => "token",
+            }),
+            session_id: facts.session.as_ref().map(|session| session.public_id().to_owned()),
             device_compliant: device.and_then(|device| device.compliant),
             forward_auth: self.asked.as_ref().map(|asked| FrontProxy {
                 protocol: asked.protocol.as_str(),

@@ -9,7 +9,7 @@ use pingora::prelude::{Result, Session};
 
 use super::downstream::{head, write};
 use crate::exchange::{Progress, RequestContext};
-use crate::own::{OWN_BODY_BYTES_MAX, OwnRequest};
+use crate::own::{OWN_BODY_BYTES_MAX, Own, OwnRequest};
 use crate::refusal::Refusal;
 use crate::sign_in;
 
@@ -18,7 +18,9 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Answers a request of ours.
 pub(super) async fn answer(session: &mut Session, ctx: &mut RequestContext, own: &OwnRequest) -> Result<()> {
-    let body = if own.method == Method::POST { body(session).await? } else { Ok(Bytes::new()) };
+    // What was meant for an app is not read.
+    let is_ours = matches!(own.what, Own::Path(_)) && own.method == Method::POST;
+    let body = if is_ours { body(session).await? } else { Ok(Bytes::new()) };
     let mut answer = match body {
         Ok(body) => sign_in::answer(ctx.sign_in(), own, body).await,
         Err(refusal) => ctx.denial(&refusal, &head(session.req_header())),

@@ -73,6 +73,12 @@ pub struct Entry {
     /// The serial number of the client's certificate, where one was shown, good or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<String>,
+    /// What a known user or program was known by: `session`, or `token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<&'static str>,
+    /// The session, by a name that says nothing of its cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
     /// Of a request that was rejected for its form: which header, or which part, was at fault. Never its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_fault: Option<String>,
@@ -158,6 +164,7 @@ impl Line for Entry {
             &self.country,
             &self.device_id,
             &self.client_certificate,
+            &self.session_id,
             &self.host,
             &self.method,
             &self.path,

@@ -28,6 +28,7 @@ use context::SignIn;
 
 use crate::denial::Answer;
 use crate::own::{Own, OwnPath, OwnRequest};
+use crate::pages::OwnPage;
 use crate::refusal::SignInFault;
 
 /// Answers a request of our own; `body` is what it carried, where its path takes one.
@@ -38,6 +39,11 @@ pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, _body: 
     };
     match &request.what {
         Own::SignIn { app, demand, .. } => start::of_navigation(it, *app, demand).await,
+        Own::FormNotSent { app } => {
+            let to = it.app(*app).map_or("/", |app| app.path_prefix.as_str());
+            let page = OwnPage::FormNotSent { sign_in: chooser::link(to, None) };
+            answer::page(ctx, request, &page, answer::Lines::new())
+        }
         Own::Path(OwnPath::SignIn) => start::of_link(it).await,
         Own::Path(OwnPath::Callback(provider)) => callback::answer(it, *provider).await,
         Own::Path(OwnPath::HandOver) => hand_over::answer(it).await,

@@ -8,7 +8,7 @@ const LEDGER: &str = include_str!("ledger.txt");
 /// Rows of the project's page of public failures, `N01` and on.
 const ROWS: u16 = 108;
 /// Rows that cannot apply may not grow unseen.
-const WITHOUT_TEST: usize = 5;
+const WITHOUT_TEST: usize = 4;
 
 /// What the ledger says of a row.
 #[derive(Debug, Default)]

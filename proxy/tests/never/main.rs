@@ -33,16 +33,26 @@ mod n_door;
 mod n_limits;
 mod n_tls;
 mod o_process;
+mod p_sessions;
 
+#[path = "../it/browser.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod browser;
 #[path = "../it/free.rs"]
 mod free;
 mod h2;
 mod keys;
+#[path = "../it/openid.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod openid;
 mod origin;
 mod raw_app;
 #[path = "../it/service.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod service;
+#[path = "../it/signing_in.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod signing_in;
 #[path = "../it/staged.rs"]
 mod staged;
 #[path = "../it/wire.rs"]

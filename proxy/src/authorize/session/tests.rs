@@ -276,7 +276,6 @@ fn trap_02_nothing_but_a_navigation_starts_a_sign_in() {
             &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch")],
             false,
         ),
-        (Method::POST, NAVIGATE, false),
         (Method::HEAD, NAVIGATE, false),
         (Method::PUT, &[html], false),
     ] {
@@ -287,6 +286,9 @@ fn trap_02_nothing_but_a_navigation_starts_a_sign_in() {
             assert_eq!(refusal(verdict), Refusal::NoToken, "{method} {lines:?}");
         }
     }
+    let form = world.verdict(&Asked { method: Method::POST, ..Asked::default() });
+    let Verdict::Own(form) = form else { panic!("{form:?}") };
+    assert!(matches!(form.what, Own::FormNotSent { .. }), "a form that a person sent: {form:?}");
     let bearer = [NAVIGATE, &[("authorization", "Bearer x")]].concat();
     assert!(matches!(
         refusal(world.verdict(&Asked { lines: &bearer, ..Asked::default() })),
