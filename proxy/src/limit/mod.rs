@@ -77,6 +77,11 @@ impl Limits {
         self.addresses.take(&(app, network(address)), rate, now_unix_ms)
     }
 
+    /// Counts a front-channel logout, of all browsers together.
+    pub fn front_channel_logout(&self, rate: Rate, now_unix_ms: i64) -> Quota {
+        self.failures.take(&"front-channel logout", rate, now_unix_ms)
+    }
+
     /// Counts a request of this person or program, of the issuer at this position, for an app.
     pub fn count_principal(
         &self,

@@ -10,6 +10,7 @@ use portcullis_policy::words;
 use super::counters::{Counters, Timing};
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
+use super::sign_in::{Logout, Logouts};
 use super::{app_metrics, listeners, names, process, sign_in};
 use crate::session::{NoSession, Way};
 use crate::token::Lookup;
@@ -89,6 +90,7 @@ pub struct Metrics {
     pub connections_max: AtomicU64,
     cut_by_predecessor: AtomicU64,
     worker_stalls: AtomicU64,
+    logouts: Logouts,
 }
 
 const fn forward_auth_at(protocol: ForwardAuthProtocol, answer: ForwardAuthAnswer) -> usize {
@@ -119,6 +121,7 @@ impl Metrics {
             connections_max: AtomicU64::new(0),
             cut_by_predecessor: AtomicU64::new(0),
             worker_stalls: AtomicU64::new(0),
+            logouts: Logouts::default(),
         }
     }
 
@@ -145,6 +148,11 @@ impl Metrics {
     /// So many fields of a request are left out for their names.
     pub fn odd_headers(&self, count: u64) {
         self.counters.add(ODD_HEADERS_AT, count);
+    }
+
+    /// Sessions were ended.
+    pub fn logged_out(&self, what: Logout) {
+        self.logouts.count(what);
     }
 
     /// A token was looked up in the cache, and verified if it was not there.
@@ -251,6 +259,7 @@ impl Metrics {
         scrape::write_session_store(&mut page, serving.session_store);
         scrape::write_issuers(&mut page, &serving.issuers);
         sign_in::write(&mut page, &serving.sign_ins);
+        self.logouts.write(&mut page);
         self.write_configuration(&mut page, serving);
         if let Some(built) = serving.geo_built {
             page.family(&names::GEO_BUILT).value(&[], built);

@@ -38,5 +38,5 @@ pub use metrics::{ForwardAuthAnswer, Handover, Metrics};
 pub use outcome::Outcome;
 pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};
-pub use sign_in::SignInMetrics;
+pub use sign_in::{Logout, Refresh, SignInMetrics};
 pub use sink::can_log_to;

@@ -127,6 +127,10 @@ families! {
         "Sign-ins that ended without a session, by the reason in the decision log; a reason that never occurred is absent.";
     SIGN_IN_LOOPS: Counter "portcullis_sign_in_loops_broken_total" ["provider"]
         "Browsers that went round between an app and a provider, and were shown a page instead of a third turn.";
+    SESSION_REFRESHES: Counter "portcullis_session_refreshes_total" ["provider", "result"]
+        "Sessions that were to get fresh tokens: refreshed, elsewhere (another replica did it), ended (the provider says that the grant is over), failed (tried again after half a minute).";
+    LOGOUTS: Counter "portcullis_logouts_total" ["kind"]
+        "What ended sessions: here (a user signed out), provider (the user was sent on to sign out there too), back-channel and front-channel (a provider said so).";
     GENERATION: Gauge "portcullis_configuration_generation" []
         "Number of the configuration that serves.";
     RELOADS: Counter "portcullis_configuration_reloads_total" ["result"]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claims::ClaimReader;
+use super::verify::Verifier;
 
 /// The claims that [`ClaimReader`] reads whatever the settings say.
 const ALWAYS: [&str; 15] = [
@@ -98,6 +99,31 @@ impl SessionClaims {
                 self.claims.insert(name, value);
             }
         }
+    }
+}
+
+impl SessionClaims {
+    /// Takes over how and when the user signed in, where these claims say nothing of it: they are of a token that was
+    /// refreshed, for which nobody signed in anew (OpenID Connect Core 1.0, section 12.2).
+    fn keep_sign_in_of(&mut self, former: &Self, settings: &Issuer) {
+        let names = &settings.claims;
+        for name in [&names.methods, &names.acr, &names.contexts, &names.auth_time] {
+            let is_said = ClaimReader::new(&self.claims).raw(name).is_some();
+            if let (false, Some(value)) = (is_said, ClaimReader::new(&former.claims).raw(name)) {
+                put(&mut self.claims, &former.claims, name, value);
+            }
+        }
+    }
+}
+
+impl Verifier {
+    /// The claims of a refreshed ID token, for a session that had the `former` ones.
+    #[must_use]
+    pub fn with_sign_in_of(&self, mut claims: SessionClaims, former: &SessionClaims) -> SessionClaims {
+        if let Some((_, known)) = self.issuer_named(&claims.issuer) {
+            claims.keep_sign_in_of(former, &known.settings);
+        }
+        claims
     }
 }
 
@@ -266,6 +292,23 @@ mod tests {
                 "{extra:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_refreshed_token_that_says_nothing_of_the_sign_in_leaves_it_as_it_was() {
+        let settings = issuer("main", ISSUER, unused_source());
+        let of = |claims: Value| SessionClaims::of(claims.as_object().unwrap(), &settings);
+        let former =
+            of(json!({"sub": "anna", "auth_time": 7, "amr": ["mfa"], "acr": "gold", "groups": ["g1"]}));
+        let mut silent = of(json!({"sub": "anna", "groups": ["g2"]}));
+        silent.keep_sign_in_of(&former, &settings);
+        let kept = json!({"sub": "anna", "auth_time": 7, "amr": ["mfa"], "acr": "gold", "groups": ["g2"]});
+        assert_eq!(Value::Object(silent.claims), kept);
+        let mut says = of(json!({"sub": "anna", "auth_time": 8, "amr": ["pwd"], "acr": "lead"}));
+        says.keep_sign_in_of(&former, &settings);
+        // Groups that it does not name are left.
+        let said = json!({"sub": "anna", "auth_time": 8, "amr": ["pwd"], "acr": "lead"});
+        assert_eq!(Value::Object(says.claims), said);
     }
 
     #[test]
