@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderName, HeaderValue};
-use portcullis_config::settings::App;
+use portcullis_config::settings::{App, SessionAuthorization};
 use portcullis_policy::model::Persistence;
 use portcullis_policy::signals::{AppIndex, RequestId};
 
@@ -286,11 +286,25 @@ impl RequestContext {
             app_id: &self.app()?.id,
             host: self.facts.host.as_ref()?,
             site: self.facts.site?,
-            session: None,
+            session: self.facts.session.as_ref().map(|session| session.public_id()),
             request_id: self.request_id,
             now: self.now_unix_ms.div_euclid(1_000),
         })?;
         Some((signer.header().clone(), value))
+    }
+
+    /// The access token of the session that the request came on, for an app that asks for it. One that is over is not
+    /// sent: the app would take it for a fault of the user's.
+    pub(crate) fn session_authorization(&self) -> Option<HeaderValue> {
+        if self.app()?.session_authorization != SessionAuthorization::AccessToken {
+            return None;
+        }
+        let tokens = self.facts.session.as_ref()?.record().tokens.as_ref()?;
+        let is_over = tokens.access_expires_at.is_some_and(|at| self.now_unix_ms >= at.saturating_mul(1_000));
+        let token = tokens.access_token.as_ref().filter(|_| !is_over)?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.0)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 
     /// The largest body that the request may have, in bytes.

@@ -62,6 +62,7 @@ pub(super) fn set_upstream_headers(
             site: facts.site.ok_or_else(no_permit)?,
             received,
             request_id,
+            session_authorization: ctx.session_authorization(),
             assertion: if app.assertion { Some(ctx.assertion().ok_or_else(unsigned)?) } else { None },
         },
     );

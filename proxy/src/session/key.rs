@@ -44,6 +44,12 @@ impl Mark {
     pub fn of_session(issuer: &str, sid: &str) -> Self {
         Self(sha256("session there", &[issuer.as_bytes(), sid.as_bytes()]))
     }
+
+    /// The sessions of one person whose ID tokens named no session at the provider.
+    #[must_use]
+    pub fn of_unnamed(issuer: &str, sub: &str) -> Self {
+        Self(sha256("session there without a name", &[issuer.as_bytes(), sub.as_bytes()]))
+    }
 }
 
 impl std::fmt::Debug for Mark {

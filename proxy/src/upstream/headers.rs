@@ -27,7 +27,7 @@ static REPLACED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, X_REQUEST_ID];
 
 /// How many fields [`prepare`] adds at most, beside identity.
-const ADDED: usize = 8;
+const ADDED: usize = 9;
 
 /// What a permitted request is about.
 pub(crate) struct PermittedRequest<'r> {
@@ -49,6 +49,8 @@ pub(crate) struct PermittedRequest<'r> {
     pub(crate) received: Version,
     /// The request's id.
     pub(crate) request_id: HeaderValue,
+    /// What the app receives as `Authorization` of a session, where it asks for that.
+    pub(crate) session_authorization: Option<HeaderValue>,
     /// The signed statement of who asks, where the app wants one, and its header.
     pub(crate) assertion: Option<(HeaderName, HeaderValue)>,
 }
@@ -212,6 +214,9 @@ pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>)
         if let Some(value) = identity_value(value, caller.token()) {
             headers.insert(name.clone(), value);
         }
+    }
+    if let Some(value) = request.session_authorization {
+        headers.insert(AUTHORIZATION, value);
     }
     if let Some((name, value)) = request.assertion {
         headers.insert(name, value);

@@ -34,6 +34,13 @@ pub enum Who {
         /// Its `sid`.
         sid: String,
     },
+    /// Of one person, by `sub`, those whose ID tokens named no session at the provider: they may rest on any.
+    Unnamed {
+        /// `iss` of the ID token.
+        issuer: String,
+        /// Its `sub`.
+        sub: String,
+    },
     /// All of one person, by `sub`.
     Subject {
         /// `iss` of the ID token.
@@ -59,6 +66,7 @@ impl Revoked {
         let (mark, not_before) = match &self.who {
             Who::Here(key) => return Notice::ended(*key, until),
             Who::Session { issuer, sid } => (Mark::of_session(issuer, sid), now),
+            Who::Unnamed { issuer, sub } => (Mark::of_unnamed(issuer, sub), now),
             Who::Subject { issuer, sub } => (Mark::of_subject(issuer, sub), now),
         };
         Notice { mark, not_before, until }
@@ -96,7 +104,7 @@ pub struct SessionMarks {
     pub here: Mark,
     /// Its person.
     pub subject: Mark,
-    /// Its session at the provider.
+    /// Its session at the provider, or that its ID token named none.
     pub session: Option<Mark>,
     /// When it was signed in, Unix seconds of our clock.
     pub signed_in_at: i64,
@@ -109,7 +117,10 @@ impl SessionMarks {
         Self {
             here: Mark::of_key(key),
             subject: Mark::of_subject(issuer, sub),
-            session: sid.map(|sid| Mark::of_session(issuer, sid)),
+            session: Some(match sid {
+                Some(sid) => Mark::of_session(issuer, sid),
+                None => Mark::of_unnamed(issuer, sub),
+            }),
             signed_in_at,
         }
     }
