@@ -157,6 +157,17 @@ impl Verifier {
     }
 }
 
+impl Verifier {
+    /// The claims of a refreshed ID token, for a session that had the `former` ones.
+    #[must_use]
+    pub fn with_sign_in_of(&self, mut claims: SessionClaims, former: &SessionClaims) -> SessionClaims {
+        if let Some((_, known)) = self.issuer_named(&claims.issuer) {
+            claims.keep_sign_in_of(former, &known.settings);
+        }
+        claims
+    }
+}
+
 /// `aud` and `azp`: of several audiences the others are strangers, so the token must have been issued to us.
 fn check_audience(claims: &Map<String, Value>, client_id: &str) -> Result<(), IdTokenProblem> {
     let audiences = audiences(claims)?;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::claims::ClaimReader;
-use super::verify::Verifier;
 
 /// The claims that [`ClaimReader`] reads whatever the settings say.
 const ALWAYS: [&str; 15] = [
@@ -105,7 +104,7 @@ impl SessionClaims {
 impl SessionClaims {
     /// Takes over how and when the user signed in, where these claims say nothing of it: they are of a token that was
     /// refreshed, for which nobody signed in anew (OpenID Connect Core 1.0, section 12.2).
-    fn keep_sign_in_of(&mut self, former: &Self, settings: &Issuer) {
+    pub(super) fn keep_sign_in_of(&mut self, former: &Self, settings: &Issuer) {
         let names = &settings.claims;
         for name in [&names.methods, &names.acr, &names.contexts, &names.auth_time] {
             let is_said = ClaimReader::new(&self.claims).raw(name).is_some();
@@ -113,17 +112,6 @@ impl SessionClaims {
                 put(&mut self.claims, &former.claims, name, value);
             }
         }
-    }
-}
-
-impl Verifier {
-    /// The claims of a refreshed ID token, for a session that had the `former` ones.
-    #[must_use]
-    pub fn with_sign_in_of(&self, mut claims: SessionClaims, former: &SessionClaims) -> SessionClaims {
-        if let Some((_, known)) = self.issuer_named(&claims.issuer) {
-            claims.keep_sign_in_of(former, &known.settings);
-        }
-        claims
     }
 }
 

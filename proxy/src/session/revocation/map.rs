@@ -214,6 +214,20 @@ mod tests {
         SessionMarks::new(StoreKey::of(&[1; 32]), "https://issuer", sub, sid, signed_in_at)
     }
 
+    #[test]
+    fn a_session_whose_token_named_no_session_ends_with_those_of_its_person_that_named_none() {
+        let map = RevocationMap::new(Records::None);
+        let mark = Mark::of_unnamed("https://issuer", "anna");
+        map.apply(&Notice { mark, not_before: 10, until: 1_000 }).unwrap();
+        for (sub, sid, standing) in [
+            ("anna", None, Standing::Ended),
+            ("anna", Some("s1"), Standing::Stands),
+            ("bert", None, Standing::Stands),
+        ] {
+            assert_eq!(map.standing(&marks(sub, sid, 5), None), standing, "{sub} {sid:?}");
+        }
+    }
+
     fn of_subject(sub: &str, not_before: i64) -> Notice {
         Notice { mark: Mark::of_subject("https://issuer", sub), not_before, until: 1_000 }
     }
