@@ -50,6 +50,7 @@ use crate::listener::{self, Door, Seats};
 use crate::preflight;
 use crate::record::Handover;
 use crate::session::storage::StorageProblem;
+use crate::sign_in::refresh;
 use crate::state::State;
 
 /// How long a successor waits for the keys of every issuer before it asks for the sockets.
@@ -168,6 +169,7 @@ impl Begin<'_> {
         let pid_file = pid_file.as_deref().map(prepare_pid_file).transpose()?;
         let (reloads, requests) = mpsc::channel(1);
         self.runtimes.beside().spawn(Background::new(self.state).run(requests, self.ending.clone()));
+        self.runtimes.beside().spawn(refresh::run(self.state, self.ending.clone()));
         let (mut inherited, predecessor, upgrade_socket) = if upgrade {
             let place = upgrade_socket.ok_or_else(|| {
                 ServeError::Predecessor("this user has no folder with an upgrade socket".to_owned())

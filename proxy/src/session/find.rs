@@ -262,7 +262,7 @@ impl SessionHandle {
 }
 
 /// The record that a store had under the key of this id.
-fn opened(stored: &Stored, id: SessionId, seals: &Seals) -> Option<SessionRecord> {
+pub(super) fn opened(stored: &Stored, id: SessionId, seals: &Seals) -> Option<SessionRecord> {
     let text = std::str::from_utf8(&stored.value).ok()?;
     let bytes = seals.open(Purpose::StoredSession, text).ok()?;
     let mut record = SessionRecord::from_bytes(&bytes)?;

@@ -7,6 +7,7 @@ mod contract;
 mod cookie;
 mod find;
 pub mod health;
+mod in_use;
 pub mod key;
 mod no_session;
 pub mod outage;

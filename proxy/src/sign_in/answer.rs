@@ -5,7 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION, REFERRER_POLICY, SET
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::context::SignInContext;
-use crate::denial::Answer;
+use crate::denial::{Answer, Facts};
 use crate::own::OwnRequest;
 use crate::pages::{OwnPage, PageRequest, ProviderError};
 use crate::provider::{Provider, ProviderProblem};
@@ -46,6 +46,14 @@ pub(super) fn page(ctx: SignInContext<'_>, request: &OwnRequest, page: &OwnPage,
         answer.headers.append(SET_COOKIE, line);
     }
     answer
+}
+
+/// A request of ours that is refused, as any other is.
+pub(super) fn refuse(ctx: SignInContext<'_>, request: &OwnRequest, refusal: Refusal) -> Answer {
+    let facts =
+        Facts { client: request.client, ..Facts::of_request(request.request_id.0, request.now_unix_ms) };
+    let answer = ctx.snapshot.denials.render(&refusal, &facts, &request.hints());
+    Answer { refusal: Some(refusal), ..answer }
 }
 
 /// The request's id, as it is written.

@@ -1,8 +1,9 @@
 //! Signing in with an OpenID provider, and everything else that we answer ourselves below `/.portcullis/`: the relying party.
 //!
 //! `start` begins, `authorization` sends a browser to a provider, `callback` takes it back, `complete` opens its session, and
-//! `hand_over` does all that for an app at the sign-in host. `lost` is for answers that belong to nothing. What a provider is asked is in `provider`, how an ID token is verified in `token`, and what a
-//! session is in `session`.
+//! `hand_over` does all that for an app at the sign-in host. `lost` is for answers that belong to nothing. `logout` ends
+//! sessions, `refresh` keeps their tokens fresh, `me` says who is signed in. What a provider is asked is in `provider`, how an
+//! ID token is verified in `token`, and what a session is in `session`.
 
 mod answer;
 mod attempt;
@@ -13,8 +14,12 @@ mod complete;
 mod context;
 mod cookie;
 mod hand_over;
+mod keys;
+mod logout;
 mod lost;
+mod me;
 mod parameters;
+pub(crate) mod refresh;
 mod start;
 mod target;
 mod turns;
@@ -32,7 +37,16 @@ use crate::pages::OwnPage;
 use crate::refusal::SignInFault;
 
 /// Answers a request of our own; `body` is what it carried, where its path takes one.
-pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, _body: Bytes) -> Answer {
+pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, body: Bytes) -> Answer {
+    match &request.what {
+        Own::Path(OwnPath::SignOut) => return logout::sign_out(ctx, request).await,
+        Own::Path(OwnPath::SignedOut) => return logout::signed_out(ctx, request),
+        Own::Path(OwnPath::BackChannelLogout) => return logout::back_channel(ctx, request, &body).await,
+        Own::Path(OwnPath::FrontChannelLogout) => return logout::front_channel(ctx, request).await,
+        Own::Path(OwnPath::Me) => return me::me(ctx, request),
+        Own::Path(OwnPath::Keys) => return keys::keys(ctx),
+        Own::Path(OwnPath::SignIn | OwnPath::Callback(_) | OwnPath::HandOver) | Own::SignIn { .. } => {}
+    }
     let Some(it) = SignIn::of(ctx, request) else {
         let detail = "there are no sessions, or the host is reached by plain http".to_owned();
         return answer::fail(ctx, request, None, Failure { detail, ..Failure::of(SignInFault::Internal) });

@@ -71,10 +71,25 @@ impl Browser {
 
     /// One request with these lines.
     pub(crate) fn send(&mut self, method: &str, url: &str, lines: &str) -> Page {
+        self.send_with(method, url, lines, "")
+    }
+
+    /// Sends a form of a page of this origin.
+    pub(crate) fn submit(&mut self, url: &str, origin: &str, form: &str) -> Page {
+        let length = form.len();
+        let lines = format!(
+            "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n{origin}Content-Type: \
+             application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n"
+        );
+        self.send_with("POST", url, &lines, form)
+    }
+
+    fn send_with(&mut self, method: &str, url: &str, lines: &str, body: &str) -> Page {
         let (host, target) = parts(url);
         let cookie = self.header(&name_of(host));
-        let head =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{lines}{cookie}Connection: close\r\n\r\n");
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\n{lines}{cookie}Connection: close\r\n\r\n{body}"
+        );
         let answer = exchange(&address(host), head.as_bytes());
         let page = Page { url: url.to_owned(), answer };
         if !self.blocks_cookies {

@@ -27,6 +27,7 @@ mod running;
 mod service;
 mod sign_in;
 mod signing_in;
+mod signing_out;
 mod staged;
 mod status;
 mod upgrade;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -86,6 +87,8 @@ pub(crate) struct OpenId {
     pub(crate) manners: Arc<Mutex<Manners>>,
     codes: Arc<Mutex<BTreeMap<String, Given>>>,
     pushed: Arc<Mutex<BTreeMap<String, BTreeMap<String, String>>>>,
+    /// Which refresh token counts.
+    pub(crate) refreshes: Arc<AtomicU32>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -97,6 +100,7 @@ impl OpenId {
             manners: Arc::default(),
             codes: Arc::default(),
             pushed: Arc::default(),
+            refreshes: Arc::default(),
             asked: Arc::default(),
         };
         let serving = provider.clone();
@@ -141,6 +145,7 @@ impl OpenId {
             "/keys" => answer(&mut stream, 200, &keys::jwks()),
             "/authorize" => self.authorize(&mut stream, &asked, &manners),
             "/par" => self.push(&mut stream, &asked),
+            "/end" => end(&mut stream, &asked),
             "/token" => self.token(&mut stream, &asked, &manners),
             "/userinfo" => {
                 let mut claims = json!({ "sub": "anna", "department": "research" });
@@ -158,6 +163,7 @@ impl OpenId {
             "authorization_endpoint": format!("{issuer}/authorize"),
             "token_endpoint": format!("{issuer}/token"),
             "userinfo_endpoint": format!("{issuer}/userinfo"),
+            "end_session_endpoint": format!("{issuer}/end?tenant=7"),
             "jwks_uri": format!("{issuer}/keys"),
             "response_types_supported": ["code"],
             "authorization_response_iss_parameter_supported": true,
@@ -253,6 +259,9 @@ impl OpenId {
             return Err("invalid_client");
         }
         let get = |name: &str| asked.parameters.get(name).cloned().unwrap_or_default();
+        if get("grant_type") == "refresh_token" {
+            return self.refreshed(&get("refresh_token"), manners);
+        }
         let mut codes = self.codes.lock().unwrap();
         let given = codes.get_mut(&get("code")).ok_or("invalid_grant")?;
         let is_over = std::mem::replace(&mut given.is_used, true) && !manners.forgets_codes;
@@ -260,17 +269,35 @@ impl OpenId {
         if is_over || challenge != given.challenge || get("redirect_uri") != given.redirect_uri {
             return Err("invalid_grant");
         }
-        let access_token = "access-token-of-anna";
+        Ok(self.token_answer("access-token-of-anna", manners, |claims| {
+            claims["nonce"] = json!(given.nonce);
+            if given.max_age {
+                claims["auth_time"] = json!(keys::now());
+            }
+        }))
+    }
+
+    /// What a refresh brings: each refresh token counts once, and its number is in the tokens that come of it.
+    fn refreshed(&self, token: &str, manners: &Manners) -> Result<String, &'static str> {
+        let latest = self.refreshes.load(Ordering::SeqCst);
+        let is_first =
+            || self.refreshes.compare_exchange(latest, latest + 1, Ordering::SeqCst, Ordering::SeqCst);
+        if token != format!("refresh-token-{latest}") || is_first().is_err() {
+            return Err("invalid_grant");
+        }
+        Ok(self.token_answer(&format!("access-token-{}", latest + 1), manners, |_| {}))
+    }
+
+    /// The answer with these tokens; with a refresh token where manners give one out.
+    fn token_answer(&self, access_token: &str, manners: &Manners, change: impl FnOnce(&mut Value)) -> String {
         let half = b64(&digest(&SHA256, access_token.as_bytes()).as_ref()[..16]);
         let now = keys::now();
         let mut claims = json!({
-            "iss": self.issuer(), "aud": CLIENT, "sub": "anna", "nonce": given.nonce, "iat": now, "exp": now + 300,
+            "iss": self.issuer(), "aud": CLIENT, "sub": "anna", "iat": now, "exp": now + 300,
             "auth_time": now - 100, "at_hash": half, "preferred_username": "anna@corp.example", "groups": ["staff"],
             "amr": ["pwd"],
         });
-        if given.max_age {
-            claims["auth_time"] = json!(now);
-        }
+        change(&mut claims);
         manners.claims.iter().for_each(|change| change(&mut claims));
         let id_token = match manners.sign {
             Some(sign) => sign(&claims),
@@ -281,8 +308,35 @@ impl OpenId {
         })
         .to_string();
         manners.tokens.iter().for_each(|change| change(&mut text));
-        Ok(text)
+        text
     }
+
+    /// A logout token whose claims `change` changed.
+    pub(crate) fn logout_token(&self, change: impl FnOnce(&mut Value)) -> String {
+        let now = keys::now();
+        let mut claims = json!({
+            "iss": self.issuer(), "aud": CLIENT, "iat": now, "exp": now + 120, "jti": format!("jti-{}", random()),
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        change(&mut claims);
+        keys::sign(&keys::EC, r#"{"alg":"ES256","typ":"logout+jwt","kid":"ec"}"#, &claims.to_string())
+    }
+}
+
+/// Ends its session, and sends the browser back.
+fn end(stream: &mut TcpStream, asked: &Asked) {
+    let get = |name: &str| asked.parameters.get(name).cloned().unwrap_or_default();
+    let location = format!("{}?state={}", get("post_logout_redirect_uri"), encode(&get("state")));
+    let head = format!(
+        "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let _ = stream.write_all(head.as_bytes());
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes)
 }
 
 /// By the head (RFC 6749, section 2.3.1).

@@ -149,6 +149,8 @@ fn random() -> [u8; 32] {
 
 fn configuration(setup: &Setup, [proxy, admin]: [&str; 2], app: &str, [issuer, other]: [&str; 2]) -> String {
     let Setup { provider, wiki, sign_in, more, session, has_other } = setup;
+    // A store holds itself what was signed out.
+    let journal = if session.contains("store") { "" } else { "journal = \"revocations.journal\"" };
     let sign_in = if sign_in.is_empty() { "\"idp\"" } else { sign_in };
     let second = if *has_other {
         format!(
@@ -197,7 +199,7 @@ client-secret = {{ file = "client.secret" }}
 
 [session]
 keys = ["session.key"]
-journal = "revocations.journal"
+{journal}
 {session}
 
 [[app]]
