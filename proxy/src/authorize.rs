@@ -12,9 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::{CONTROLS, percent_encode};
-use portcullis_config::settings::App;
+use portcullis_config::settings::{App, OWN_PATHS};
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
 use portcullis_policy::model::{AuthenticationContext, ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy;
@@ -24,9 +24,10 @@ use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
 use crate::decision_record::DecisionRecord;
-use crate::denial::{Answer, DeviceState, Facts, RequestHints, trace_id};
+use crate::denial::{Answer, DeviceState, Facts, OwnSignIn, RequestHints, trace_id};
 use crate::limit::{Kind, Quota};
 use crate::own::{Demand, Navigation, Own, OwnRequest, SignInCause};
+use crate::pages::{OwnPage, PageRequest};
 use crate::record::{DecisionCounter, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal, Sender};
 use crate::route::{Found, Route};
@@ -557,6 +558,19 @@ impl Authorizer<'_> {
             had_bearer: facts.had_bearer,
             ..RequestHints::read(head)
         };
+        let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
+        let is_signed_out = matches!(
+            refusal,
+            Refusal::NoToken
+                | Refusal::BadSession(_)
+                | Refusal::BadToken(BadToken::Expired | BadToken::Revoked)
+        );
+        if signs_in && is_signed_out && hints.is_form() {
+            // It is not kept: whoever can open a form in somebody's name would have it sent after the sign-in.
+            let page = OwnPage::FormNotSent { sign_in: format!("{OWN_PATHS}/sign-in") };
+            let at = PageRequest { request_id: self.request_id.0, now_unix_ms: self.now_unix_ms };
+            return snapshot.pages.answer(&hints, at, &page);
+        }
         let decision = &facts.decision;
         let shown = Facts {
             request_id: self.request_id.0,
@@ -575,6 +589,10 @@ impl Authorizer<'_> {
             os_version: device.as_ref().and_then(|device| device.operating_system_version),
             remedies: decision.remedies.as_ref().map_or(&[], |found| &found.alternatives),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+            own_sign_in: signs_in.then(|| OwnSignIn {
+                return_to: (head.method == Method::GET).then_some(head.target),
+                has_session: facts.session.is_some(),
+            }),
             issuer: token
                 .and_then(|token| snapshot.config.issuers.get(token.issuer_index()))
                 .map(|issuer| issuer.issuer.as_str()),

@@ -1,14 +1,17 @@
 //! The demo's configuration, written to disk so that a newcomer can edit it and watch.
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_config::output;
 
 use super::issuer::AUDIENCE;
+use super::provider::{CLIENT_ID, NAME};
 
 /// Invented countries of documentation's networks; SOURCE.md says how it was made.
 const COUNTRIES: &[u8] = include_bytes!("country.mmdb");
@@ -21,19 +24,34 @@ pub(super) struct Addresses {
     pub(super) wiki: SocketAddr,
 }
 
+/// The main file, in the demo's folder.
+pub(super) const MAIN: &str = "portcullis.toml";
+/// A policy file to edit, in the demo's folder.
+pub(super) const EDITED: &str = "policies/require-compliant-device.toml";
+/// The decision log, in the demo's folder.
+pub(super) const DECISION_LOG: &str = "decisions.ndjson";
+
 /// Writes everything into `folder`.
-pub(super) fn write(folder: &Path, addresses: Addresses, issuer: &str) -> io::Result<()> {
+pub(super) fn write(
+    folder: &Path,
+    addresses: Addresses,
+    issuer: &str,
+    client_secret: &str,
+) -> io::Result<()> {
     fs::create_dir_all(folder.join("policies"))?;
     output::write(&folder.join("country.mmdb"), COUNTRIES)?;
-    let mut key = [0; 32];
-    aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no random bytes"))?;
-    output::write(&folder.join("support.key"), STANDARD.encode(key))?;
+    for name in ["support.key", "session.key"] {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no random bytes"))?;
+        secret(&folder.join(name), &STANDARD.encode(key))?;
+    }
+    secret(&folder.join("client.secret"), client_secret)?;
     output::write(&folder.join("locations.toml"), LOCATIONS)?;
     output::write(&folder.join("policies/block-other-countries.toml"), BLOCK)?;
-    output::write(&folder.join("policies/require-compliant-device.toml"), DEVICE)?;
+    output::write(&folder.join(EDITED), DEVICE)?;
     output::write(&folder.join("policies/watch-mfa.toml"), WATCH)?;
     // Last, so that a folder with a main file is whole.
-    output::write(&folder.join("portcullis.toml"), main_file(addresses, issuer))
+    output::write(&folder.join(MAIN), main_file(addresses, issuer))
 }
 
 fn main_file(Addresses { proxy, admin, wiki }: Addresses, issuer: &str) -> String {
@@ -45,7 +63,8 @@ locations = ["locations.toml"]
 [server]
 listeners = [{{ address = "{proxy}" }}]
 admin = "{admin}"
-decision-log = {{ file = "decisions.ndjson" }}
+# Every request that is let in is logged too: the wiki shows why. In earnest, refusals and a sample are enough.
+decision-log = {{ file = "{DECISION_LOG}", grants-one-in = 1 }}
 pid-file = "portcullis.pid"
 upgrade-socket = "upgrade.sock"
 
@@ -58,17 +77,32 @@ name = "demo"
 issuer = "{issuer}"
 audiences = ["{AUDIENCE}"]
 algorithms = ["ES256"]
-keys = {{ url = "{issuer}/jwks.json" }}
+keys = {{ discovery = "{issuer}/.well-known/openid-configuration" }}
+
+# Where browsers sign in. Its ID tokens are verified as the issuer above says.
+[[provider]]
+name = "{NAME}"
+display-name = "Demo sign-in service"
+issuer = "demo"
+client-id = "{CLIENT_ID}"
+client-secret = {{ file = "client.secret" }}
+scopes = ["openid", "profile"]
+
+[session]
+keys = ["session.key"]
+store = "cookie"
+journal = "revocations.journal"
+idle = "1h"
+absolute = "8h"
 
 [[app]]
 id = "wiki"
 name = "Internal wiki"
-hosts = ["wiki.localhost", "localhost", "127.0.0.1"]
+hosts = ["wiki.localhost", "localhost"]
 upstreams = ["http://{wiki}"]
 assigned = {{ groups = ["engineering", "sales"] }}
 unmatched = "deny"
-token = {{ bearer = true, cookie = "portcullis_demo_token" }}
-sign-in-url = "{issuer}/demo/"
+sign-in = "{NAME}"
 identity-headers = {{ "X-User" = "user-id", "X-User-Name" = "user-name", "X-Groups" = "groups", "X-Device" = "device-id" }}
 
 [geo]
@@ -115,8 +149,8 @@ apps = { include = ["all"] }
 grant = { operator = "and", controls = ["compliant-device"] }
 "#;
 
-const WATCH: &str = r#"# Report-only: counted in portcullis_policy_results_total, never enforced. Bob has no MFA: see what
-# would happen to him before you enable it.
+const WATCH: &str = r#"# Report-only: counted in portcullis_policy_results_total, never enforced. Sign in with a password
+# only: the wiki shows what it would have asked for. Enable it, and it asks.
 [[policy]]
 id = "watch-mfa"
 name = "Multifactor authentication for everybody"
@@ -125,6 +159,12 @@ users = { include = ["all"] }
 apps = { include = ["all"] }
 grant = { operator = "and", controls = ["mfa"] }
 "#;
+
+/// Writes a file that nobody else may read.
+fn secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,14 @@
-//! Everything that `portcullis demo` needs beside the proxy: an identity issuer to play with, a front
+//! Everything that `portcullis demo` needs beside the proxy: an OpenID provider to play with, a front
 //! door that plays the company's border, an internal wiki, a small country database, sample policies.
 //! All of it on loopback; nothing of it is used when a configuration is served.
 
+mod decision;
 mod files;
+mod form;
 mod issuer;
 mod pages;
 mod places;
+mod provider;
 mod servers;
 
 use std::fs;
@@ -18,7 +21,9 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::watch;
 
-use issuer::Issuer;
+use issuer::{Issuer, SignIn};
+use provider::Provider;
+use servers::FrontDoor;
 
 /// The demo app's host.
 const APP_HOST: &str = "wiki.localhost";
@@ -78,7 +83,7 @@ pub struct Demo {
     folder: PathBuf,
     front: TcpListener,
     wiki: TcpListener,
-    issuer: Arc<Issuer>,
+    door: Arc<FrontDoor>,
 }
 
 impl Demo {
@@ -92,7 +97,9 @@ impl Demo {
         let wiki = TcpListener::bind("127.0.0.1:0")?;
         front.set_nonblocking(true)?;
         wiki.set_nonblocking(true)?;
-        let issuer = Arc::new(Issuer::new(format!("http://{}", front.local_addr()?)).ok_or(DemoError::Key)?);
+        let own = front.local_addr()?;
+        let issuer = Issuer::new(format!("http://{own}")).ok_or(DemoError::Key)?;
+        let client_secret = provider::random().ok_or(DemoError::Key)?;
         let (folder, guard) = match options.folder.clone() {
             Some(folder) => (folder, FolderGuard(None)),
             None => {
@@ -107,20 +114,27 @@ impl Demo {
                 (folder.clone(), FolderGuard(Some(folder)))
             }
         };
-        let demo = Self { options, folder, front, wiki, issuer };
-        if demo.config().exists() {
-            return Err(DemoError::Exists(demo.config()));
+        let config = folder.join(files::MAIN);
+        if config.exists() {
+            return Err(DemoError::Exists(config));
         }
-        let Options { proxy, admin, .. } = demo.options;
-        let addresses = files::Addresses { proxy, admin, wiki: demo.wiki.local_addr()? };
-        files::write(&demo.folder, addresses, demo.issuer.url())?;
-        Ok((demo, guard))
+        let Options { proxy, admin, .. } = options;
+        let addresses = files::Addresses { proxy, admin, wiki: wiki.local_addr()? };
+        files::write(&folder, addresses, issuer.url(), &client_secret)?;
+        let apps = [APP_HOST, "localhost"].map(|host| format!("http://{host}:{}", own.port()));
+        let door = Arc::new(FrontDoor {
+            provider: Provider::new(issuer, client_secret, apps.into()),
+            proxy,
+            own: own.to_string(),
+            log: folder.join(files::DECISION_LOG),
+        });
+        Ok((Self { options, folder, front, wiki, door }, guard))
     }
 
     /// The main configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.folder.join("portcullis.toml")
+        self.folder.join(files::MAIN)
     }
 
     /// Serves issuer, front door and app until asked to stop.
@@ -133,15 +147,15 @@ impl Demo {
             }
         };
         tokio::join!(
-            servers::front_door(front, Arc::clone(&self.issuer), self.options.proxy, shutdown.clone()),
-            servers::wiki(wiki, shutdown),
+            servers::front_door(front, Arc::clone(&self.door), shutdown.clone()),
+            servers::wiki(wiki, self.folder.clone(), shutdown),
         );
     }
 
     fn samples(&self) -> [Sample; 3] {
         let now = crate::clock::unix_now();
         let sample = |name, what, device, address, status, code| {
-            let token = self.issuer.sign("alice", device, now);
+            let token = self.issuer().access_token(&SignIn::new("alice", "mfa", device), now);
             Sample { name, what, token, address, status, code }
         };
         let (office, abroad) = ("203.0.113.10", "192.0.2.10");
@@ -171,7 +185,8 @@ impl Demo {
             "proxy": format!("http://{}", self.options.proxy),
             "admin": format!("http://{}", self.options.admin),
             "app_host": APP_HOST,
-            "front_door": self.issuer.url(),
+            "front_door": self.issuer().url(),
+            "url": self.door.provider.app(),
             "config": self.config(),
             "requests": requests,
         })
@@ -182,8 +197,8 @@ impl Demo {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "Portcullis demo\n\n  Open {}/ in a browser: pick a person, a device and a place.\n  Proxy: http://{}\n  Metrics: http://{}/metrics\n  Policies: {} (edit one, save, try again)\n\nOr by curl:\n",
-            self.issuer.url(),
+            "Portcullis demo\n\n  Open {}/ in a browser: sign in as somebody, on some device, at some place.\n  Proxy: http://{}\n  Metrics: http://{}/metrics\n  Policies: {} (edit one, save, try again)\n\nOr by curl:\n",
+            self.door.provider.app(),
             self.options.proxy,
             self.options.admin,
             self.policies().display(),
@@ -200,6 +215,10 @@ impl Demo {
             None => "\nCtrl-C ends it and removes its files; with `--dir FOLDER` they stay.\n",
         });
         text
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.door.provider.issuer
     }
 
     fn policies(&self) -> PathBuf {

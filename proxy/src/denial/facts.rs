@@ -48,6 +48,8 @@ pub struct Facts<'r> {
     /// Where to sign in: a path on this host, or an address that the configuration of an app names,
     /// with or without a query of ours. Anything else is left out.
     pub sign_in_url: Option<&'r str>,
+    /// Where the app signs people in by us.
+    pub own_sign_in: Option<OwnSignIn<'r>>,
     /// The exact `iss` of the token's issuer.
     pub issuer: Option<&'r str>,
     /// Whether the client that the token was issued to follows Microsoft's claims challenges.
@@ -88,6 +90,7 @@ impl Facts<'_> {
             os_version: None,
             remedies: &[],
             sign_in_url: None,
+            own_sign_in: None,
             issuer: None,
             follows_claims_challenges: false,
             step_up_not_delivered: false,
@@ -101,6 +104,16 @@ impl Facts<'_> {
     pub(super) fn shown_country(&self) -> Option<&str> {
         self.country.as_ref().filter(|_| !self.country_unavailable).map(CountryCode::as_str)
     }
+}
+
+/// How the user of an app gets on that signs people in by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnSignIn<'r> {
+    /// What was asked for, as received, where it may be asked for again. The page shows it percent-encoded, in links to
+    /// our own sign-in alone, which lead nowhere but to an app of this host.
+    pub return_to: Option<&'r [u8]>,
+    /// Whether there is a session that can be ended.
+    pub has_session: bool,
 }
 
 /// What is known of the device, in the words of Entra's panel.

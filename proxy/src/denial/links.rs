@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use portcullis_config::settings::OWN_PATHS;
 use portcullis_policy::decision::{ReasonCode, Refused};
 
-use super::escape::{Plain, is_own_path, is_web_link};
+use super::escape::{Plain, is_own_path, is_web_link, push_percent};
+use super::facts::OwnSignIn;
 use super::texts::{Hole, Message};
 use super::view::View;
 use crate::refusal::Resolution;
@@ -21,7 +23,7 @@ pub(super) struct Action<'v> {
 impl<'v> View<'v> {
     pub(super) fn actions(&self) -> Vec<Action<'v>> {
         let (texts, branding) = (self.context.texts, self.context.branding);
-        let mut list = Vec::with_capacity(5);
+        let mut list = Vec::with_capacity(6);
         let mut push = |text: &'v Message, href: Cow<'v, str>, is_primary| {
             list.push(Action { text: Cow::Borrowed(text.as_str()), href, is_primary });
         };
@@ -29,20 +31,28 @@ impl<'v> View<'v> {
         if self.is_temporary && self.context.can_repeat {
             push(&texts.action_try_again, Cow::Borrowed(""), true);
         }
-        let sign_in = self
-            .sign_in_url
-            .filter(|url| is_own_path(url) || (is_web_link(url) && branding.knows_sign_in(url)))
-            .map(Cow::Borrowed);
+        let own = self.own_sign_in.as_ref();
+        let sign_in = match own {
+            Some(own) => Some(Cow::Owned(own.href(Account::Any))),
+            None => self
+                .sign_in_url
+                .filter(|url| is_own_path(url) || (is_web_link(url) && branding.knows_sign_in(url)))
+                .map(Cow::Borrowed),
+        };
         if let Some(url) = sign_in {
             match self.info.resolution {
                 Resolution::SignIn if self.info.code == 50058 => push(&texts.action_sign_in, url, true),
                 Resolution::SignIn | Resolution::Reauthenticate => {
-                    push(&texts.action_sign_in_again, url, true);
+                    push(&texts.action_sign_in_again, url, !self.not_delivered);
+                    if let (Some(own), Some(_)) = (own, self.refused) {
+                        push(&texts.action_other_account, Cow::Owned(own.href(Account::Another)), false);
+                    }
                 }
                 Resolution::ChangeContext | Resolution::Remediate | Resolution::ContactAdmin
                     if self.refused.is_some() =>
                 {
-                    push(&texts.action_other_account, url, false);
+                    let other = own.map(|own| Cow::Owned(own.href(Account::Another)));
+                    push(&texts.action_other_account, other.unwrap_or(url), false);
                 }
                 Resolution::ChangeContext
                 | Resolution::Remediate
@@ -50,6 +60,9 @@ impl<'v> View<'v> {
                 | Resolution::RetryLater
                 | Resolution::FixRequest => {}
             }
+        }
+        if own.is_some_and(|own| own.has_session) && self.refused.is_some() {
+            push(&texts.action_sign_out, Cow::Owned(format!("{OWN_PATHS}/sign-out")), false);
         }
         let mendable = [ReasonCode::DeviceNotCompliant, ReasonCode::DeviceNotJoined];
         let is_mendable = |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
@@ -74,5 +87,32 @@ impl<'v> View<'v> {
             list.push(Action { text: Cow::Owned(text), href, is_primary: false });
         }
         list
+    }
+}
+
+/// Whose account a new sign-in is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Account {
+    Any,
+    Another,
+}
+
+/// The longest target that a link leads back to, in bytes: pages stay small.
+const RETURN_BYTES_MAX: usize = 256;
+
+impl OwnSignIn<'_> {
+    /// A link that signs in anew. What the policies ask of it is worked out when the browser is back, never read of a link.
+    fn href(&self, account: Account) -> String {
+        let mut href = format!("{OWN_PATHS}/sign-in");
+        let target = self.return_to.and_then(|target| std::str::from_utf8(target).ok());
+        if let Some(target) = target.filter(|target| target.len() <= RETURN_BYTES_MAX) {
+            href.push_str("?return=");
+            push_percent(&mut href, target, b"/");
+        }
+        if account == Account::Another {
+            href.push(if href.contains('?') { '&' } else { '?' });
+            href.push_str("prompt=select_account");
+        }
+        href
     }
 }

@@ -4,7 +4,8 @@
 //! waiting help, and what to send to whom. An attacker learns no rule from it:
 //! - without a verified token nothing of app, address, device or policy is shown;
 //! - what passed is never listed, a risk is never named, a policy never appears;
-//! - nothing of path, query, header or token is ever reflected.
+//! - nothing of path, query, header or token is ever reflected, but for the target, percent-encoded, in a link to our own
+//!   sign-in that leads back to it.
 
 pub(crate) mod branding;
 mod details;
@@ -40,7 +41,7 @@ use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, Refused
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::signals::{SignIn, Signals};
 
-pub use facts::{DeviceState, Facts};
+pub use facts::{DeviceState, Facts, OwnSignIn};
 pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
 pub use step_up::StepUp;

@@ -6,7 +6,7 @@ use portcullis_policy::decision::{ReasonCode, Refused};
 
 use super::branding::Branding;
 use super::escape::Escaper;
-use super::facts::Facts;
+use super::facts::{Facts, OwnSignIn};
 use super::repeats::REPEATS_SHOWN_MAX;
 use super::texts::{Hole, Message, Texts};
 use crate::clock;
@@ -54,6 +54,9 @@ pub(super) struct View<'v> {
     /// Whether the decision turned on groups that the token does not list.
     pub(super) groups_missing: bool,
     pub(super) sign_in_url: Option<&'v str>,
+    pub(super) own_sign_in: Option<OwnSignIn<'v>>,
+    /// Whether a new sign-in for this very demand did not bring what it asked for.
+    pub(super) not_delivered: bool,
     headline: Headline,
     pub(super) context: RenderContext<'v>,
 }
@@ -176,6 +179,8 @@ impl<'v> View<'v> {
             refused,
             groups_missing: matches!(refusal, Refusal::Policy(_, Subcode::GroupsMissing)),
             sign_in_url: facts.sign_in_url,
+            own_sign_in: facts.own_sign_in,
+            not_delivered: facts.step_up_not_delivered,
             headline: Headline::of(refusal, info.resolution, facts.step_up_not_delivered, context.texts),
             context,
         }

@@ -103,6 +103,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "denial",
             "limit",
             "own",
+            "pages",
             "record",
             "refusal",
             "route",

@@ -1,5 +1,6 @@
 //! What a denial promises, over every refusal, form and disclosure.
 
+mod actions;
 mod challenges;
 mod disclosure;
 mod form;
