@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, SET_COOKIE};
 use http::{HeaderMap, Method};
 use prost::Message as _;
 
@@ -167,10 +167,10 @@ fn options(headers: &HeaderMap) -> Vec<HeaderValueOption> {
 }
 
 fn option(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
-    let action = if *name == SET_COOKIE {
-        AppendAction::AppendIfExistsOrAdd
-    } else {
-        AppendAction::OverwriteIfExistsOrAdd
+    // What an app says beside ours stays.
+    let action = match *name {
+        SET_COOKIE | CACHE_CONTROL => AppendAction::AppendIfExistsOrAdd,
+        _ => AppendAction::OverwriteIfExistsOrAdd,
     };
     // All that we write is visible ASCII; a cookie of somebody else's may hold other bytes, which protobuf does not carry.
     let value = String::from_utf8_lossy(value.as_bytes()).into_owned();

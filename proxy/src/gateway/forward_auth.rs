@@ -303,6 +303,8 @@ fn to_client(ctx: &RequestContext) -> HeaderMap {
     }
     if let Some(cookie) = ctx.renewed_cookie() {
         headers.append(SET_COOKIE, cookie);
+        // No cache between us and the browser may give it to another.
+        headers.append(CACHE_CONTROL, const { HeaderValue::from_static("private") });
     }
     for (name, value) in limit::fields(&ctx.facts.quotas.counted()) {
         headers.append(name, value);

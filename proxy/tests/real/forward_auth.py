@@ -374,6 +374,14 @@ def strangers(world):
         answer.begin()
         text = answer.read().decode()
     check(answer.status == 400 and "X-Forwarded-Method is missing" in text, "a description that is none names what is missing")
+    for path in ("/.portcullis/me", "/.Portcullis/me", "/.portcullis%2Fme", "//.portcullis/me"):
+        with socket.create_connection(("127.0.0.1", world.ports["4181"]), 10) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: auth\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: {path}\r\nX-Forwarded-Host: {HOST}\r\nX-Forwarded-Proto: https\r\n"
+                               f"X-Forwarded-For: {OFFICE}\r\nAuthorization: Bearer {world.alice}\r\nConnection: close\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            text = answer.read().decode()
+        check(answer.status in (400, 404), f"{path} is never let in to the app ({answer.status})")
 
 
 def main():

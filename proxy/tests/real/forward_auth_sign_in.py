@@ -17,7 +17,7 @@ import urllib.parse
 
 import forward_auth
 from forward_auth import FRONTS, Front, Server, World, values
-from stage import b64, check
+from stage import b64, check, wait_for
 
 # Browsers take cookies that are not sent by https from names of loopback alone.
 HOST = "wiki.localhost"
@@ -92,6 +92,7 @@ client-secret = {{ file = "secret" }}
 
 [session]
 keys = ["session-key"]
+idle = "2m"
 journal = "revocations.journal"
 """
 
@@ -99,7 +100,8 @@ journal = "revocations.journal"
         return super().token(**{"iss": self.provider.issuer, **claims})
 
     def file(self, path, port):
-        return super().file(path, port).replace("wiki.corp.example", HOST)
+        # Without https the cookie has another name, which Traefik wants to know.
+        return super().file(path, port).replace("wiki.corp.example", HOST).replace("__Host-Http-portcullis", "portcullis-session")
 
 
 def cookies_of(answer, jar):
@@ -150,13 +152,26 @@ def signs_in(world, front):
         with front.send("/ws", more=[*websocket, *lines, f"Origin: {origin}"], token="") as connection:
             head = connection.recv(4096)
         front.check(status in head.split(b"\r\n")[0], f"a WebSocket of a page of {origin}:{status.decode()}", head[:200])
+    return lines
+
+
+def renews(front, lines):
+    """A session in use is renewed: its new cookie comes with the app's own answer."""
+    def renewed():
+        answer, _, received = front.ask("/", more=[*BROWSER, *lines], token="")
+        front.check(answer.status == 200 and received is not None, "the session still lets in", answer.status)
+        return [line for line in answer.headers.get_all("Set-Cookie") or [] if "portcullis" in line and line.split(";")[0] != lines[0]]
+    cookie = wait_for(f"{front.name} to pass a renewed session on", renewed, every=3)
+    front.check(len(cookie) == 1 and "HttpOnly" in cookie[0], "a renewed session reaches the browser", cookie)
 
 
 def main():
     forward_auth.HOST = HOST
     with SignInWorld() as world:
-        for name in sys.argv[1:] or list(FRONTS):
-            signs_in(world, Front(world, name))
+        fronts = [Front(world, name) for name in sys.argv[1:] or list(FRONTS)]
+        sessions = [(front, signs_in(world, front)) for front in fronts]
+        for front, lines in sessions:
+            renews(front, lines)
     check(True, "sign-in works through each of them")
 
 
