@@ -38,6 +38,7 @@ use crate::refusal::SignInFault;
 
 /// Answers a request of our own; `body` is what it carried, where its path takes one.
 pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, body: Bytes) -> Answer {
+    // What needs no cookie of ours to be answered.
     match &request.what {
         Own::Path(OwnPath::SignOut) => return logout::sign_out(ctx, request).await,
         Own::Path(OwnPath::SignedOut) => return logout::signed_out(ctx, request),
@@ -45,7 +46,9 @@ pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, body: B
         Own::Path(OwnPath::FrontChannelLogout) => return logout::front_channel(ctx, request).await,
         Own::Path(OwnPath::Me) => return me::me(ctx, request),
         Own::Path(OwnPath::Keys) => return keys::keys(ctx),
-        Own::Path(OwnPath::SignIn | OwnPath::Callback(_) | OwnPath::HandOver) | Own::SignIn { .. } => {}
+        Own::Path(OwnPath::SignIn | OwnPath::Callback(_) | OwnPath::HandOver)
+        | Own::SignIn { .. }
+        | Own::FormNotSent { .. } => {}
     }
     let Some(it) = SignIn::of(ctx, request) else {
         let detail = "there are no sessions, or the host is reached by plain http".to_owned();
