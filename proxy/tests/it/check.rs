@@ -485,3 +485,23 @@ fn check_online_holds_a_providers_metadata_against_the_configuration() {
         assert!(found.iter().any(|(_, words)| words.contains(said)), "{said}: {found:#?}");
     }
 }
+
+#[test]
+fn check_says_whether_the_session_store_could_be_used() {
+    // A file that is no journal.
+    let setup = Setup::signing_in();
+    setup.put("run/journal", "something else");
+    let done = setup.check(&[]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains("error[session/store-unreadable]"), "{said}");
+
+    // A server that is not there; nobody is asked without `--online`.
+    let setup = Setup::signing_in();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    setup.change("journal = \"run/journal\"", &format!("store = {{ redis = \"redis://{closed}\" }}"));
+    setup.change("upstreams = [\"http://127.0.0.1:9\"]", &format!("upstreams = [\"http://{closed}\"]"));
+    assert_eq!(setup.diagnostics(&[]), (true, Vec::new()));
+    let (success, found) = setup.diagnostics(&["--online"]);
+    let of_store = found.iter().find(|(code, _)| code == "online/session-store");
+    assert!(!success && of_store.is_some_and(|(_, words)| words.contains("unreachable")), "{found:#?}");
+}

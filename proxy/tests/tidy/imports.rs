@@ -207,6 +207,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "preflight",
             "refusal",
             "server",
+            "session",
             "state",
             "tls",
             "token",

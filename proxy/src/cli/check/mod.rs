@@ -1,10 +1,12 @@
 //! `portcullis check`: every problem at once, each with its place and its mend; with `--online` also what issuers
 //! and upstreams answer.
 
+mod answer;
 mod online;
 mod opened;
 mod provider;
 mod register;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,8 +29,8 @@ pub(super) struct Arguments {
     /// For people, or for editors and CI.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Also ask every issuer for its keys and the time, every provider for what it can do, and connect to every
-    /// upstream. Takes seconds; without it
+    /// Also ask every issuer for its keys and the time, every provider for what it can do, the session store, and
+    /// connect to every upstream. Takes seconds; without it
     /// nothing leaves this machine.
     #[arg(long)]
     online: bool,
@@ -60,6 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             diagnostics.extend(found);
         }
         unreadable = crate::upstream::unreadable_authorities(config);
+        unreadable.extend(store::unusable(config));
         uncompiled =
             CompiledPolicies::compile(config.policies.clone(), Generation(1)).err().unwrap_or_default();
     }

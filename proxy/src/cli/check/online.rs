@@ -12,7 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::super::terminal;
+use super::answer::Answer;
 use super::provider::ask_provider;
+use super::store::ask_store;
 use crate::token::{FetchError, try_issuer};
 use crate::upstream::try_upstream;
 
@@ -21,38 +23,7 @@ const STEP: Duration = Duration::from_secs(3);
 /// How far a clock may be off before we warn: the header has whole seconds, and an answer takes time.
 const SKEW_SECS: i64 = 5;
 
-/// The answer to one question.
-pub(super) struct Answer {
-    /// A line for people when all is well.
-    line: Option<String>,
-    /// What is wrong: severity, code, what, why, how to mend it.
-    problem: Option<(Severity, &'static str, String, &'static str, String)>,
-    /// What stands in the file.
-    asked: String,
-}
-
-impl Answer {
-    pub(super) fn good(asked: &str, line: String) -> Self {
-        Self { line: Some(line), problem: None, asked: asked.to_owned() }
-    }
-
-    pub(super) fn bad(asked: &str, code: &'static str, what: String, why: &'static str, help: &str) -> Self {
-        Self::of(asked, Severity::Error, code, what, why, help.to_owned())
-    }
-
-    pub(super) fn of(
-        asked: &str,
-        severity: Severity,
-        code: &'static str,
-        what: String,
-        why: &'static str,
-        help: String,
-    ) -> Self {
-        Self { line: None, problem: Some((severity, code, what, why, help)), asked: asked.to_owned() }
-    }
-}
-
-/// Asks every issuer, provider and upstream. Returns lines for people, and what is wrong.
+/// Asks every issuer, provider and upstream, and the session store. Returns lines for people, and what is wrong.
 pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<String>, Vec<Diagnostic>) {
     crate::server::prepare_process();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -68,6 +39,9 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
             let Some(issuer) = config.issuers.get(provider.issuer).cloned() else { continue };
             asked.spawn(async move { ((1, position), ask_provider(&provider, &issuer).await) });
         }
+        if let Some(session) = config.session.clone() {
+            asked.spawn(async move { ((2, 0), ask_store(&session).await.into_iter().collect()) });
+        }
         // Apps may share an upstream.
         let mut upstreams = BTreeMap::new();
         for upstream in config.apps.iter().flat_map(|app| &app.upstreams) {
@@ -76,7 +50,7 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
             upstreams.entry(key).or_insert_with(|| upstream.clone());
         }
         for (position, upstream) in upstreams.into_values().enumerate() {
-            asked.spawn(async move { ((2, position), vec![ask_upstream(&upstream).await]) });
+            asked.spawn(async move { ((3, position), vec![ask_upstream(&upstream).await]) });
         }
         let mut answers = BTreeMap::new();
         while let Some(done) = asked.join_next().await {

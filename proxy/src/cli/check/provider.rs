@@ -6,7 +6,7 @@ use portcullis_config::settings::{
     ClientAuthentication, Issuer, KeySource, Provider, PushedAuthorization, SecretMethod,
 };
 
-use super::online::Answer;
+use super::answer::Answer;
 use crate::token::{Discovered, Fetcher};
 
 const CODE: &str = "online/provider";

@@ -1,0 +1,34 @@
+//! What came of one question of `check --online`.
+
+use portcullis_config::diagnose::Severity;
+
+/// The answer to one question.
+pub(super) struct Answer {
+    /// A line for people when all is well.
+    pub(super) line: Option<String>,
+    /// What is wrong: severity, code, what, why, how to mend it.
+    pub(super) problem: Option<(Severity, &'static str, String, &'static str, String)>,
+    /// What stands in the file.
+    pub(super) asked: String,
+}
+
+impl Answer {
+    pub(super) fn good(asked: &str, line: String) -> Self {
+        Self { line: Some(line), problem: None, asked: asked.to_owned() }
+    }
+
+    pub(super) fn bad(asked: &str, code: &'static str, what: String, why: &'static str, help: &str) -> Self {
+        Self::of(asked, Severity::Error, code, what, why, help.to_owned())
+    }
+
+    pub(super) fn of(
+        asked: &str,
+        severity: Severity,
+        code: &'static str,
+        what: String,
+        why: &'static str,
+        help: String,
+    ) -> Self {
+        Self { line: None, problem: Some((severity, code, what, why, help)), asked: asked.to_owned() }
+    }
+}
