@@ -24,9 +24,10 @@ use crate::pages::{FragmentStep, OwnPage};
 use crate::provider::Provider;
 use crate::refusal::SignInFault;
 use crate::seal::Purpose;
-use crate::session::SessionRecord;
-use crate::session::key::OnceKey;
-use crate::session::revocation::{Once, Use};
+use crate::session::key::{OnceKey, StoreKey};
+use crate::session::revocation::{Once, SessionMarks, Use};
+use crate::session::store::Entry;
+use crate::session::{SessionId, SessionRecord};
 
 /// How long a request to the sign-in host is good, in seconds.
 const REQUEST_SECS: i64 = 60;
@@ -58,9 +59,20 @@ struct Code {
     at: i64,
     /// Counts once.
     id: String,
+    /// The host that it is for.
+    host: String,
     to: HandOverTo,
     provider: String,
-    record: Vec<u8>,
+    session: Kept,
+}
+
+/// Where the session is that a code stands for.
+#[derive(Serialize, Deserialize)]
+enum Kept {
+    /// In the code itself, sealed with it. It holds no tokens.
+    Here(Vec<u8>),
+    /// In the store, under the digest of this.
+    InStore([u8; 32]),
 }
 
 /// What the app's host remembers of a request, in the browser.
@@ -161,7 +173,7 @@ pub(super) async fn send(
     lines: Lines,
 ) -> Answer {
     let SignIn { ctx, request, .. } = it;
-    match code(it, provider, attempt, signed_in) {
+    match code(it, provider, attempt, signed_in).await {
         Ok(sealed) => {
             let location =
                 format!("{}{HAND_OVER}?{}", attempt.goal.origin, query([("code", sealed.as_str())]));
@@ -175,7 +187,7 @@ pub(super) async fn send(
     }
 }
 
-fn code(
+async fn code(
     it: SignIn<'_>,
     provider: &Provider,
     attempt: &Attempt,
@@ -187,13 +199,51 @@ fn code(
     let code = Code {
         at: unix_now(),
         id: random().ok_or(SignInFault::Internal)?,
+        host: host.to_owned(),
         to: goal.hand_over.clone().ok_or(SignInFault::Internal)?,
         provider: provider.name().to_owned(),
-        record: record.to_bytes().ok_or(SignInFault::Internal)?,
+        session: keep_session(it, &record).await?,
     };
     let plain = postcard::to_stdvec(&Passed::Code(Box::new(code))).map_err(|_| SignInFault::Internal)?;
     let sealed = it.seals.seal(Purpose::HandOverLink, &plain).ok_or(SignInFault::Internal)?;
     if sealed.len() > CODE_CHARS_MAX { Err(SignInFault::SessionTooLarge) } else { Ok(sealed) }
+}
+
+/// Keeps a session until its browser comes for it: tokens are in no address, sealed or not.
+async fn keep_session(it: SignIn<'_>, record: &SessionRecord) -> Result<Kept, SignInFault> {
+    let bytes = record.to_bytes().ok_or(SignInFault::Internal)?;
+    let Some(store) = it.sessions.store() else { return Ok(Kept::Here(bytes)) };
+    let name = *SessionId::draw().ok_or(SignInFault::Internal)?.bytes();
+    let key = StoreKey::of(&name);
+    let iss = it.ctx.snapshot.verifier.iss_of(record.claims.issuer()).ok_or(SignInFault::Internal)?;
+    let entry = Entry {
+        key,
+        value: it.seals.seal(Purpose::HandOver, &bytes).ok_or(SignInFault::Internal)?.into_bytes(),
+        expires_at: record.signed_in_at.saturating_add(CODE_SECS).saturating_add(SKEW_SECS),
+        // Who is signed out meanwhile is signed out here too.
+        marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in_at),
+    };
+    store.put(entry, None).await.map_err(|_| SignInFault::StoreUnavailable)?;
+    Ok(Kept::InStore(name))
+}
+
+/// The session that a code stands for.
+async fn kept_session(it: SignIn<'_>, kept: &Kept) -> Result<SessionRecord, SignInFault> {
+    let record = match kept {
+        Kept::Here(bytes) => SessionRecord::from_bytes(bytes),
+        Kept::InStore(name) => {
+            let (store, key) = (it.sessions.store().ok_or(SignInFault::Internal)?, StoreKey::of(name));
+            let stored = store.get(key).await.map_err(|_| SignInFault::StoreUnavailable)?;
+            let sealed = stored.ok_or(SignInFault::StaleLink)?.value;
+            // It expires by itself where that fails.
+            let _ = store.remove(key).await;
+            let sealed = std::str::from_utf8(&sealed).map_err(|_| SignInFault::Internal)?;
+            let bytes = it.seals.open(Purpose::HandOver, sealed).map_err(|_| SignInFault::Internal)?;
+            SessionRecord::from_bytes(&bytes)
+        }
+    };
+    let record = record.ok_or(SignInFault::Internal)?;
+    if record.host == it.request.host { Ok(record) } else { Err(SignInFault::OtherAttempt) }
 }
 
 /// The host of an origin that we made.
@@ -217,18 +267,18 @@ pub(super) async fn answer(it: SignIn<'_>) -> Answer {
     let pending = it.cookies.get(Kind::HandOver, &code.to.tag).and_then(|sealed| open_pending(it, sealed));
     let is_bound =
         |pending: &Pending| verify_slices_are_equal(&binding_of(&pending.secret), &code.to.binding).is_ok();
-    // The wrong browser, or one that has used it.
-    let Some(pending) = pending.filter(|pending| is_recent && is_bound(pending)) else {
+    // The wrong browser or host, or a browser that has used it. Not before all this is certain does the code count as used.
+    let is_here = is_recent && code.host == request.host;
+    let Some(pending) = pending.filter(|pending| is_here && is_bound(pending)) else {
         return without_attempt(it, is_recent);
     };
-    let record = SessionRecord::from_bytes(&code.record).filter(|record| record.host == request.host);
     let provider = ctx.snapshot.providers.iter().find(|provider| provider.name() == code.provider);
-    let (Some(record), Some(provider)) = (record, provider) else { return malformed() };
+    let Some(provider) = provider else { return malformed() };
     let lines: Lines = it.cookies.delete(Kind::HandOver, &code.to.tag).into_iter().collect();
     let arrival =
         Arrival { app: &pending.app, asked: &pending.asked, target: &pending.target, tag: &code.to.tag };
     let opened = match use_once(it, &code).await {
-        Ok(()) => complete::open(it, provider, record, arrival, &lines).await,
+        Ok(record) => complete::open(it, provider, record, arrival, &lines).await,
         Err(fault) => Err(fault.into()),
     };
     opened.unwrap_or_else(|failure| {
@@ -237,12 +287,12 @@ pub(super) async fn answer(it: SignIn<'_>) -> Answer {
     })
 }
 
-/// A code counts once; where that cannot be known, it does not count.
-async fn use_once(it: SignIn<'_>, code: &Code) -> Result<(), SignInFault> {
+/// The session of a code. A code counts once; where that cannot be known, it does not count.
+async fn use_once(it: SignIn<'_>, code: &Code) -> Result<SessionRecord, SignInFault> {
     let until = code.at.saturating_add(CODE_SECS).saturating_add(SKEW_SECS);
     let once = Once { key: OnceKey::of("hand-over", "", &code.id), until };
     match it.sessions.revocations().first_use(once).await {
-        Ok(Use::First) => Ok(()),
+        Ok(Use::First) => kept_session(it, &code.session).await,
         Ok(Use::Again) => Err(SignInFault::StaleLink),
         Err(_) => Err(SignInFault::StoreUnavailable),
     }

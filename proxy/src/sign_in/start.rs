@@ -57,9 +57,8 @@ pub(super) async fn of_link(it: SignIn<'_>) -> Answer {
     if let Some(sealed) = parameters.get("request") {
         return hand_over::begin_here(it, sealed).await;
     }
-    let routes = &ctx.snapshot.routes;
     let found = match parameters.get("return") {
-        Some(text) => read_target(routes, &request.host, text),
+        Some(text) => read_target(ctx.snapshot, &request.host, text),
         None => front_page(ctx.snapshot, &request.host),
     };
     let Some(ReturnTarget { app, text: target }) = found else {
@@ -106,8 +105,8 @@ async fn begin(it: SignIn<'_>, beginning: Beginning<'_>, lines: Lines) -> Answer
 
 /// Where the user wanted to go, as far as it can be remembered.
 fn target_of(it: SignIn<'_>, app: AppIndex, settings: &App) -> String {
-    let (routes, host) = (&it.ctx.snapshot.routes, it.request.host.as_str());
+    let (snapshot, host) = (it.ctx.snapshot, it.request.host.as_str());
     let texts = [it.request.target.as_str(), it.request.path(), settings.path_prefix.as_str()];
-    let leads = |text: &&str| read_target(routes, host, text).is_some_and(|found| found.app == app);
+    let leads = |text: &&str| read_target(snapshot, host, text).is_some_and(|found| found.app == app);
     texts.into_iter().find(leads).unwrap_or("/").to_owned()
 }

@@ -6,7 +6,7 @@ use portcullis_policy::path::{Compare, is_below, read};
 use portcullis_policy::signals::AppIndex;
 
 use crate::admit::Site;
-use crate::route::{Found, Routes};
+use crate::route::Found;
 use crate::state::Snapshot;
 
 /// The longest that is remembered, in bytes: it goes into a cookie.
@@ -21,7 +21,7 @@ pub(super) struct ReturnTarget {
 }
 
 /// Reads a target; `None` when it leads anywhere but to one app of ours on this host.
-pub(super) fn read_target(routes: &Routes, host: &str, text: &str) -> Option<ReturnTarget> {
+pub(super) fn read_target(snapshot: &Snapshot, host: &str, text: &str) -> Option<ReturnTarget> {
     let is_plain = text
         .bytes()
         .all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>'));
@@ -34,10 +34,12 @@ pub(super) fn read_target(routes: &Routes, host: &str, text: &str) -> Option<Ret
     if is_ours(path.written()) || path.others().iter().any(|other| is_ours(other)) {
         return None;
     }
-    match routes.find(host, path.written(), path.others().iter().map(String::as_str)) {
-        Found::App(route) => Some(ReturnTarget { app: route.app, text: text.to_owned() }),
-        Found::None | Found::Several => None,
-    }
+    let found = snapshot.routes.find(host, path.written(), path.others().iter().map(String::as_str));
+    let Found::App(route) = found else { return None };
+    // What the app would be refused is no place to go to.
+    let app = snapshot.config.apps.get(route.app.0 as usize)?;
+    let is_allowed = path.forms().beyond(app.allow_paths).is_none();
+    is_allowed.then(|| ReturnTarget { app: route.app, text: text.to_owned() })
 }
 
 /// Where a browser goes that wanted nothing in particular.
@@ -45,7 +47,7 @@ pub(super) fn front_page(snapshot: &Snapshot, host: &str) -> Option<ReturnTarget
     let apps = snapshot.config.apps.iter().filter(|app| app.hosts.iter().any(|own| own == host));
     let prefixes = apps.filter(|app| !app.sign_in.is_empty()).map(|app| app.path_prefix.as_str());
     std::iter::once("/").chain(prefixes).find_map(|text| {
-        let found = read_target(&snapshot.routes, host, text)?;
+        let found = read_target(snapshot, host, text)?;
         let app = snapshot.config.apps.get(found.app.0 as usize)?;
         (!app.sign_in.is_empty()).then_some(found)
     })

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::keys::{self, b64};
@@ -39,6 +42,10 @@ pub(crate) struct Manners {
     pub(crate) token_endpoint: Option<Breakdown>,
     /// Whether codes count as often as they are sent.
     pub(crate) forgets_codes: bool,
+    /// Whether its keys have a new one.
+    pub(crate) has_new_key: bool,
+    /// How the client shows who it is; by the head where nothing else is said.
+    pub(crate) client: Option<Client>,
 }
 
 /// What an endpoint does in place of an answer.
@@ -60,6 +67,15 @@ pub(crate) enum Breakdown {
     ContentType,
 }
 
+/// How a client shows who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Client {
+    /// By the secret in the form.
+    Post,
+    /// By an assertion that this public key verifies.
+    Key(&'static dyn VerificationAlgorithm, Vec<u8>),
+}
+
 /// A code that was given out.
 #[derive(Clone, Debug)]
 struct Given {
@@ -67,6 +83,7 @@ struct Given {
     challenge: String,
     redirect_uri: String,
     max_age: bool,
+    contexts: bool,
     is_used: bool,
 }
 
@@ -142,9 +159,15 @@ impl OpenId {
             "/.well-known/openid-configuration" => {
                 answer(&mut stream, 200, &self.metadata(&manners).to_string())
             }
-            "/keys" => answer(&mut stream, 200, &keys::jwks()),
+            "/keys" => {
+                let mut keys: Value = serde_json::from_str(&keys::jwks()).unwrap();
+                if manners.has_new_key {
+                    keys["keys"].as_array_mut().unwrap().push(keys::ec_jwk(&keys::STRANGER, "new"));
+                }
+                answer(&mut stream, 200, &keys.to_string());
+            }
             "/authorize" => self.authorize(&mut stream, &asked, &manners),
-            "/par" => self.push(&mut stream, &asked),
+            "/par" => self.push(&mut stream, &asked, &manners),
             "/end" => end(&mut stream, &asked),
             "/token" => self.token(&mut stream, &asked, &manners),
             "/userinfo" => {
@@ -172,8 +195,8 @@ impl OpenId {
         metadata
     }
 
-    fn push(&self, stream: &mut TcpStream, asked: &Asked) {
-        if !is_authenticated(asked) {
+    fn push(&self, stream: &mut TcpStream, asked: &Asked, manners: &Manners) {
+        if !self.is_authenticated(asked, manners) {
             return answer(stream, 401, r#"{"error":"invalid_client"}"#);
         }
         let name = format!("urn:ietf:params:oauth:request_uri:{}", self.pushed.lock().unwrap().len());
@@ -195,6 +218,7 @@ impl OpenId {
             challenge: get("code_challenge"),
             redirect_uri: get("redirect_uri"),
             max_age: parameters.contains_key("max_age"),
+            contexts: get("claims").contains(r#""acrs":{"essential":true,"value":"c1"}"#),
             is_used: false,
         };
         self.codes.lock().unwrap().insert(code.clone(), given);
@@ -212,6 +236,36 @@ impl OpenId {
             "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
         let _ = stream.write_all(head.as_bytes());
+    }
+
+    /// RFC 6749, section 2.3.1; RFC 7523, section 3.
+    fn is_authenticated(&self, asked: &Asked, manners: &Manners) -> bool {
+        let get = |name: &str| asked.parameters.get(name).map_or("", String::as_str);
+        match &manners.client {
+            None => {
+                let pair = format!("{}:{}", encode(CLIENT), encode(SECRET));
+                asked.authorization == format!("Basic {}", STANDARD.encode(pair))
+                    && get("client_secret").is_empty()
+            }
+            Some(Client::Post) => {
+                (get("client_id"), get("client_secret")) == (CLIENT, SECRET) && asked.authorization.is_empty()
+            }
+            Some(Client::Key(algorithm, key)) => {
+                let (message, signature) = get("client_assertion").rsplit_once('.').unwrap_or_default();
+                let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+                let is_signed =
+                    UnparsedPublicKey::new(*algorithm, key).verify(message.as_bytes(), &signature).is_ok();
+                let claims = message.split('.').nth(1).unwrap_or_default();
+                let claims = URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
+                let claims: Value = serde_json::from_slice(&claims).unwrap_or_default();
+                let is_ours = claims["iss"] == CLIENT && claims["sub"] == CLIENT && claims["jti"].is_string();
+                let is_meant = claims["aud"] == format!("{}/token", self.issuer());
+                let lasts =
+                    claims["exp"].as_i64().is_some_and(|exp| exp > keys::now() && exp < keys::now() + 120);
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                is_signed && is_ours && is_meant && lasts && get("client_assertion_type") == kind
+            }
+        }
     }
 
     fn token(&self, stream: &mut TcpStream, asked: &Asked, manners: &Manners) {
@@ -255,7 +309,7 @@ impl OpenId {
 
     /// What the token endpoint answers, or the error that it names.
     fn tokens(&self, asked: &Asked, manners: &Manners) -> Result<String, &'static str> {
-        if !is_authenticated(asked) {
+        if !self.is_authenticated(asked, manners) {
             return Err("invalid_client");
         }
         let get = |name: &str| asked.parameters.get(name).cloned().unwrap_or_default();
@@ -273,6 +327,9 @@ impl OpenId {
             claims["nonce"] = json!(given.nonce);
             if given.max_age {
                 claims["auth_time"] = json!(keys::now());
+            }
+            if given.contexts {
+                claims["acrs"] = json!(["c1"]);
             }
         }))
     }
@@ -337,14 +394,6 @@ fn random() -> u64 {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     u64::from_le_bytes(bytes)
-}
-
-/// By the head (RFC 6749, section 2.3.1).
-fn is_authenticated(asked: &Asked) -> bool {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    let pair = format!("{}:{}", encode(CLIENT), encode(SECRET));
-    asked.authorization == format!("Basic {}", STANDARD.encode(pair))
 }
 
 /// As in a form.

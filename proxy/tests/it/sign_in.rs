@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, KeyPair as _, RSA_PSS_2048_8192_SHA256};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, NAVIGATION, Page};
 use crate::keys;
-use crate::openid::{Breakdown, Manners, OpenId, parameters};
+use crate::openid::{Breakdown, Client, Manners, OpenId, parameters};
 use crate::origin::{BODY, Origin};
 use crate::service::wait_for;
 use crate::signing_in::{AUTH, SHOP, Setup, WIKI, World};
@@ -210,6 +212,105 @@ fn a_request_is_pushed_where_the_provider_offers_it_and_nothing_of_it_is_in_the_
     let page = browser.follow(&browser.next(&first));
     assert_eq!((page.status(), page.url.as_str()), (200, world.url(WIKI, "/deep").as_str()), "{page:?}");
     assert!(world.openid.asked("/par")[0].parameters.contains_key("code_challenge"));
+}
+
+#[test]
+fn the_client_shows_who_it_is_by_secret_or_by_key_and_by_another_nobody_is_signed_in() {
+    let ec = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let ec_key = Client::Key(&ECDSA_P256_SHA256_FIXED, ec.public_key_raw().to_vec());
+    let rsa: &aws_lc_rs::encoding::Pkcs8V1Der<'_> = &keys::RSA.as_der().unwrap();
+    let rsa_pem = pem(rsa.as_ref());
+    let rsa_key = Client::Key(&RSA_PSS_2048_8192_SHA256, keys::RSA.public_key().as_ref().to_vec());
+    let by_key = "private-key = [{ file = \"client.pem\", algorithm = \"ES256\", kid = \"one\" }]";
+    let by_rsa = "private-key = [{ file = \"client.pem\", algorithm = \"PS256\" }]";
+    let by_form = "client-secret = { file = \"client.secret\" }\nclient-secret-method = \"post\"";
+    for (lines, key, client) in [
+        (by_form, String::new(), Client::Post),
+        (by_key, ec.serialize_pem(), ec_key),
+        (by_rsa, rsa_pem, rsa_key),
+    ] {
+        let world = World::start(Setup { client: lines, key, ..Setup::default() });
+        world.openid.behave(|manners| manners.client = Some(client.clone()));
+        world.signed_in();
+        world.openid.behave(|_| {});
+        let page = Browser::default().follow(&world.url(WIKI, "/"));
+        assert_eq!((page.status(), world.failed("client-refused")), (502, 1.0), "{client:?}: {page:?}");
+    }
+}
+
+/// PKCS#8 as PEM (RFC 7468, section 10).
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+}
+
+/// A policy, by its lines.
+fn policy(lines: &str) -> String {
+    format!("[[policy]]\nid = \"more\"\nusers = {{ include = [\"all\"] }}\n{lines}\n")
+}
+
+#[test]
+fn a_sign_in_that_is_too_old_is_asked_for_anew_and_only_a_fresh_one_counts() {
+    let more = policy("apps = { include = [\"wiki\"] }\nsession = { sign-in-frequency = \"1h\" }");
+    let world = World::start(Setup { more, ..Setup::default() });
+    let is_old = |claims: &mut Value| claims["auth_time"] = json!(keys::now() - 7_200);
+    world.openid.behave(|manners| manners.claims = Some(Arc::new(is_old)));
+    let mut browser = Browser::default();
+    let first = browser.open(&world.url(WIKI, "/deep"));
+    let back = browser.open(&first.location());
+    assert_eq!(browser.open(&back.location()).status(), 303, "signed in, once");
+    let before = browser.cookies(WIKI, "portcullis-session");
+    let again = browser.open(&world.url(WIKI, "/deep"));
+    assert_eq!(query_of(&again.location())["max_age"], "3600", "{again:?}");
+    // It says that it did, and did not.
+    let page = browser.follow(&again.location());
+    assert_eq!((page.status(), world.failed("not-fresh")), (403, 1.0), "{page:?}");
+    assert_eq!(browser.cookies(WIKI, "portcullis-session"), before, "the former session stays");
+    world.openid.behave(|_| {});
+    let page = browser.follow(&world.url(WIKI, "/deep"));
+    assert_eq!((page.status(), page.url.as_str()), (200, world.url(WIKI, "/deep").as_str()), "{page:?}");
+    assert_ne!(browser.cookies(WIKI, "portcullis-session"), before, "with another id");
+}
+
+#[test]
+fn a_context_that_a_page_needs_is_asked_for_by_claims_and_only_a_token_that_names_it_counts() {
+    let more = format!(
+        "[[strength]]\nname = \"strong\"\ncombinations = [[\"hwk\"]]\n\n{}",
+        policy("authentication-contexts = [\"c1\"]\ngrant = { controls = [\"strength:strong\"] }")
+    );
+    let world = World::start(Setup {
+        more,
+        issuer: "contexts-satisfy = true",
+        wiki: "contexts = [{ path = \"/vault\", context = \"c1\" }]",
+        ..Setup::default()
+    });
+    let mut browser = world.signed_in();
+    let without = |claims: &mut Value| drop(claims.as_object_mut().unwrap().remove("acrs"));
+    world.openid.behave(|manners| manners.claims = Some(Arc::new(without)));
+    let asked = browser.open(&world.url(WIKI, "/vault/1"));
+    let claims = &query_of(&asked.location())["claims"];
+    assert_eq!(claims, r#"{"id_token":{"acrs":{"essential":true,"value":"c1"}}}"#, "{asked:?}");
+    let page = browser.follow(&asked.location());
+    assert_eq!((page.status(), world.failed("context-missing")), (403, 1.0), "{page:?}");
+    assert_eq!(browser.open(&world.url(WIKI, "/")).status(), 200, "the former session is good for the rest");
+    world.openid.behave(|_| {});
+    let page = browser.follow(&world.url(WIKI, "/vault/1"));
+    assert_eq!((page.status(), page.url.as_str()), (200, world.url(WIKI, "/vault/1").as_str()), "{page:?}");
+}
+
+#[test]
+fn a_key_that_the_provider_has_only_begun_to_use_signs_in() {
+    let world = World::start(Setup { issuer: "refresh-min = \"1s\"", ..Setup::default() });
+    world.signed_in();
+    let signs_anew: fn(&Value) -> String = |claims| {
+        let header = keys::HEADER.replace("\"ec\"", "\"new\"");
+        keys::sign(&keys::STRANGER, &header, &claims.to_string())
+    };
+    world.openid.behave(|manners| (manners.sign, manners.has_new_key) = (Some(signs_anew), true));
+    let page = Browser::default().follow(&world.url(WIKI, "/"));
+    assert_eq!(page.status(), 200, "{page:?}\n{}", world.said());
 }
 
 #[test]

@@ -19,6 +19,12 @@ pub(crate) const AUTH: &str = "auth.localhost";
 /// The parts of a configuration that tests change.
 #[derive(Clone, Default)]
 pub(crate) struct Setup {
+    /// How the provider knows us; by a secret if empty.
+    pub(crate) client: &'static str,
+    /// Further lines of the issuer.
+    pub(crate) issuer: &'static str,
+    /// A private key, which is in `client.pem`.
+    pub(crate) key: String,
     /// Further lines of the provider.
     pub(crate) provider: &'static str,
     /// Further lines of the app `wiki`.
@@ -60,6 +66,7 @@ impl World {
         let file = |name: &str| folder.path().join(name);
         fs::write(file("session.key"), random()).unwrap();
         fs::write(file("client.secret"), SECRET).unwrap();
+        fs::write(file("client.pem"), &setup.key).unwrap();
         let text = configuration(&setup, [&proxy, &admin], &app.address, [&openid.issuer(), &other.issuer()]);
         fs::write(file("portcullis.toml"), text).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -148,7 +155,8 @@ fn random() -> [u8; 32] {
 }
 
 fn configuration(setup: &Setup, [proxy, admin]: [&str; 2], app: &str, [issuer, other]: [&str; 2]) -> String {
-    let Setup { provider, wiki, sign_in, more, session, has_other } = setup;
+    let Setup { client, issuer: issuer_lines, provider, wiki, sign_in, more, session, has_other, .. } = setup;
+    let client = if client.is_empty() { "client-secret = { file = \"client.secret\" }" } else { client };
     // A store holds itself what was signed out.
     let journal = if session.contains("store") { "" } else { "journal = \"revocations.journal\"" };
     let sign_in = if sign_in.is_empty() { "\"idp\"" } else { sign_in };
@@ -187,13 +195,14 @@ issuer = "{issuer}"
 audiences = ["api://wiki"]
 algorithms = ["ES256", "RS256"]
 keys = {{ discovery = "{issuer}/.well-known/openid-configuration" }}
+{issuer_lines}
 
 [[provider]]
 name = "idp"
 display-name = "Contoso"
 issuer = "idp"
 client-id = "{CLIENT}"
-client-secret = {{ file = "client.secret" }}
+{client}
 {provider}
 {second}
 

@@ -34,6 +34,7 @@ mod n_limits;
 mod n_tls;
 mod o_process;
 mod p_sessions;
+mod q_sign_in;
 
 #[path = "../it/browser.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
