@@ -145,6 +145,8 @@ def signs_in(world, front):
     front.check(cookies == "theme=dark", "and the app sees its own cookies alone", received)
     answer, _, received = front.ask("/secret/x", more=[*BROWSER, *lines], token="")
     front.check(answer.status == 403 and received is None, "policies are asked about sessions, too", answer.status)
+    answer, text, received = front.ask("/.portcullis/me", more=[*lines, "Accept: application/json"], token="")
+    front.check(answer.status == 200 and received is None and "alice" in text, "/.portcullis/me is answered by Portcullis", answer.status, text[:300])
     answer, _, received = front.ask("/", more=[*BROWSER, f"Cookie: {lines[0].split(': ')[1]}x"], token="")
     front.check(answer.status == 303 and received is None, "a session that was changed is none", answer.status)
     websocket = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
