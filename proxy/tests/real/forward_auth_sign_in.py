@@ -167,6 +167,17 @@ def renews(front, lines):
     front.check(len(cookie) == 1 and "HttpOnly" in cookie[0], "a renewed session reaches the browser", cookie)
 
 
+def signs_out(front, lines):
+    """The session ends where the proxy asks, too."""
+    own = f"http://{HOST}:{front.port}"
+    form = ["Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"]
+    for origin, status in (("http://evil.example", (400, 403)), (own, (200, 303))):
+        answer, text, received = front.ask("/.portcullis/sign-out", "POST", [*form, *lines, f"Origin: {origin}"], b"a=b", token="")
+        front.check(answer.status in status and received is None, f"sign-out by a page of {origin}", answer.status, text[:300])
+    answer, _, received = front.ask("/", more=[*BROWSER, *lines], token="")
+    front.check(answer.status == 303 and received is None, "what was signed out is no session any more", answer.status)
+
+
 def main():
     forward_auth.HOST = HOST
     with SignInWorld() as world:
@@ -174,6 +185,7 @@ def main():
         sessions = [(front, signs_in(world, front)) for front in fronts]
         for front, lines in sessions:
             renews(front, lines)
+            signs_out(front, lines)
     check(True, "sign-in works through each of them")
 
 
