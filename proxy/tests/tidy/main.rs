@@ -9,6 +9,7 @@
 
 mod graph;
 mod imports;
+mod traps;
 
 use std::collections::BTreeSet;
 use std::fs;
