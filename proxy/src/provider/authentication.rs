@@ -11,7 +11,7 @@ use reqwest::{RequestBuilder, Url};
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::ProviderProblem;
+use super::problem::ProviderProblem;
 use crate::clock::unix_now;
 use crate::refusal::SignInFault;
 

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde_json::{Map, Value};
 
-use super::ProviderProblem;
+use super::problem::ProviderProblem;
 use crate::failure::NetworkFailure;
 use crate::refusal::SignInFault;
 use crate::token::{FetchError, StrictObject, body, client, unreachable, without_bom};

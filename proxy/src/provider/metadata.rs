@@ -8,7 +8,7 @@ use reqwest::Url;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ProviderProblem;
+use super::problem::ProviderProblem;
 use crate::failure::NetworkFailure;
 use crate::refusal::SignInFault;
 use crate::token::{Discovered, FetchError, Fetcher};

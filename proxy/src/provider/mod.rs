@@ -6,9 +6,9 @@
 mod authentication;
 mod endpoint;
 mod metadata;
+mod problem;
 mod requests;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use authentication::Credentials;
 use endpoint::Endpoints;
 pub use metadata::Metadata;
 use metadata::MetadataStore;
+pub use problem::ProviderProblem;
 pub use requests::{Grant, TokenAnswer};
 
 use crate::record::SignInMetrics;
-use crate::refusal::SignInFault;
 
 /// How long a sign-in waits for the provider's metadata, where none were fetched yet.
 const FIRST_METADATA: Duration = Duration::from_secs(5);
@@ -36,42 +36,6 @@ pub struct Provider {
     endpoints: Endpoints,
     credentials: Credentials,
     metrics: Arc<SignInMetrics>,
-}
-
-/// Why a request to a provider brought nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderProblem {
-    /// In one word.
-    pub fault: SignInFault,
-    /// What the operator can look for: a status, or the error that the provider named. Fit for a log.
-    pub detail: String,
-}
-
-impl ProviderProblem {
-    pub(crate) fn new(fault: SignInFault, detail: impl Into<String>) -> Self {
-        Self { fault, detail: detail.into() }
-    }
-
-    /// The same without what the provider may have repeated of a secret.
-    fn without(mut self, secrets: &[&str]) -> Self {
-        if secrets.iter().any(|secret| self.detail.contains(secret)) {
-            self.detail = "the text repeats a secret".to_owned();
-        }
-        self
-    }
-
-    /// Whether the provider says that the grant is over: no later attempt with it can succeed (RFC 6749, section 5.2,
-    /// `invalid_grant`).
-    #[must_use]
-    pub fn is_grant_over(&self) -> bool {
-        self.fault == SignInFault::CodeRefused
-    }
-}
-
-impl fmt::Display for ProviderProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.fault.as_str(), self.detail)
-    }
 }
 
 impl Provider {

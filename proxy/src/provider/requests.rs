@@ -6,9 +6,11 @@ use portcullis_config::settings::Secret;
 use reqwest::StatusCode;
 use serde_json::{Map, Value};
 
+use super::Provider;
 use super::authentication::{Form, audience};
 use super::endpoint::{JsonAnswer, send};
-use super::{Metadata, Provider, ProviderProblem};
+use super::metadata::Metadata;
+use super::problem::ProviderProblem;
 use crate::record::field::{VALUE_MAX, field};
 use crate::refusal::SignInFault;
 
