@@ -22,6 +22,8 @@ mod free;
 mod import;
 mod openid;
 mod readme;
+mod redis;
+mod refreshing;
 mod reload;
 mod running;
 mod service;

@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) session: &'static str,
     /// Whether a second provider is there, `other`.
     pub(crate) has_other: bool,
+    /// The key that seals sessions; a random one if `None`.
+    pub(crate) session_key: Option<[u8; 32]>,
 }
 
 /// The proxy with all around it, until dropped.
@@ -64,7 +66,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let [proxy, admin] = [(); 2].map(|()| free_address().to_string());
         let file = |name: &str| folder.path().join(name);
-        fs::write(file("session.key"), random()).unwrap();
+        fs::write(file("session.key"), setup.session_key.unwrap_or_else(random)).unwrap();
         fs::write(file("client.secret"), SECRET).unwrap();
         fs::write(file("client.pem"), &setup.key).unwrap();
         let text = configuration(&setup, [&proxy, &admin], &app.address, [&openid.issuer(), &other.issuer()]);
@@ -132,6 +134,15 @@ impl World {
         format!("http://{host}:{port}{target}")
     }
 
+    /// Waits until sessions can be kept: a store may be reached a moment after the proxy is.
+    pub(crate) fn wait_for_store(&self) {
+        let started = Instant::now();
+        while Browser::default().follow(&self.url(WIKI, "/")).status() != 200 {
+            assert!(started.elapsed() < Duration::from_secs(20), "nobody can sign in: {}", self.said());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// A browser that has signed in to the wiki.
     pub(crate) fn signed_in(&self) -> Browser {
         let mut browser = Browser::default();
@@ -148,7 +159,7 @@ impl Drop for World {
     }
 }
 
-fn random() -> [u8; 32] {
+pub(crate) fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).unwrap();
     bytes

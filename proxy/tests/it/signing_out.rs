@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, NAVIGATION, Page};
 use crate::keys;
+use crate::redis::Redis;
 use crate::signing_in::{SHOP, Setup, WIKI, World};
 use crate::wire::{Answer, exchange};
 
@@ -239,6 +240,80 @@ fn traps_23_25_26_27_what_is_no_logout_token_ends_nothing() {
     assert_eq!(world.logouts("back-channel"), 1.0);
     let said = world.said();
     assert!(!said.contains("eyJ") && !said.contains("anna"), "{said}");
+}
+
+/// What ends a session of `anna` at the provider's session `s1`.
+type End = fn(&World, &mut Browser);
+
+const ENDS: [(&str, End); 4] = [
+    ("here", |world, browser| assert_eq!(world.sign_out(browser, WIKI).status(), 303)),
+    ("back-channel by sid", |world, _| {
+        assert_eq!(world.log_out(|claims| claims["sid"] = json!("s1")), 200, "{}", world.said());
+    }),
+    ("back-channel by sub", |world, _| {
+        assert_eq!(world.log_out(|claims| claims["sub"] = json!("anna")), 200, "{}", world.said());
+    }),
+    ("front-channel", |world, _| {
+        let query = format!("?iss={}&sid=s1", world.openid.issuer());
+        let url = world.url(WIKI, &format!("/.portcullis/logout/frontchannel{query}"));
+        assert_eq!(Browser::default().send("GET", &url, "").status(), 200);
+    }),
+];
+
+#[test]
+fn a_session_that_ended_is_refused_by_every_replica_whatever_ended_it_and_wherever_it_is_stored() {
+    let redis = Redis::start();
+    let of_redis = redis.as_ref().map(Redis::store);
+    let stores = [Some(("cookie", "", 1)), Some(("redb", "store = { redb = \"sessions.redb\" }", 1))];
+    let stores = stores.into_iter().chain([of_redis.map(|lines| ("redis", lines, 2))]).flatten();
+    for (store, session, count) in stores {
+        let setup = Setup { session, session_key: Some(crate::signing_in::random()), ..Setup::default() };
+        let first = World::start(setup.clone());
+        let start = |_| {
+            let (app, openid, other) = (first.app.clone(), first.openid.clone(), first.other.clone());
+            World::start_with(setup.clone(), app, openid, other)
+        };
+        let others: Vec<World> = (1..count).map(start).collect();
+        first.wait_for_store();
+        others.iter().for_each(World::wait_for_store);
+        for (what, end) in ENDS {
+            first.signs_in_as("anna", Some("s1"));
+            let mut browser = first.signed_in();
+            let stolen = browser.clone();
+            let replicas = || std::iter::once(&first).chain(&others);
+            for world in replicas() {
+                assert!(world.is_signed_in(&stolen, WIKI), "{store}, {what}: {}", world.said());
+            }
+            end(&first, &mut browser);
+            assert!(!first.is_signed_in(&stolen, WIKI), "{store}, {what}: the next request");
+            for world in &others {
+                let started = Instant::now();
+                while world.is_signed_in(&stolen, WIKI) {
+                    assert!(started.elapsed() < Duration::from_secs(10), "{store}, {what}: {}", world.said());
+                }
+                eprintln!("{store}, {what}: refused elsewhere after {:?}", started.elapsed());
+            }
+            // A sign-in of the same second would be over as well.
+            std::thread::sleep(Duration::from_millis(1_100));
+        }
+    }
+}
+
+#[test]
+fn trap_34_signing_out_changes_a_cookie_that_no_script_reads_and_empties_caches() {
+    let world = World::plain();
+    let mut browser = world.signed_in();
+    let page = world.sign_out(&mut browser, WIKI);
+    let of_session = |line: &&str| line.starts_with("portcullis-session=");
+    let [line] = page.set_cookies().into_iter().filter(of_session).collect::<Vec<_>>()[..] else {
+        panic!("{page:?}");
+    };
+    assert!(line.contains("HttpOnly") && line.contains("Max-Age=0"), "{line}");
+    let end = browser.open(&world.url(WIKI, "/.portcullis/signed-out"));
+    for answer in [&page.answer, &end.answer] {
+        assert_eq!(answer.header("clear-site-data"), Some("\"cache\""));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
 }
 
 #[test]
