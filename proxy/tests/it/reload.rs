@@ -110,6 +110,8 @@ fn sigint_ends_the_process_at_once_however_many_threads_it_has() {
             .replace(&running.admin, &admin)
             .replace("[server]\n", "[server]\nthreads = 32\n")
             .replace("portcullis.pid", "second.pid")
+            // A journal of sign-outs belongs to one process.
+            .replace("revocations.journal", "second.journal")
             .replace("upgrade.sock", "second.sock");
         assert!(text.contains("threads = 32"), "{text}");
         let file = running.file("second.toml");

@@ -151,30 +151,37 @@ fn counts_survive_a_reload_and_go_with_their_policy() {
 #[test]
 fn what_was_let_in_is_logged_when_a_sample_is_asked_for_and_not_otherwise() {
     let running = Running::start();
-    let ask = |address: &str| {
+    let ask = |address: &str, request: &str| {
         let head = format!(
             "GET / HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nX-Forwarded-For: 203.0.113.10\r\n\r\n",
             running.app_host,
-            running.token("allowed")
+            running.token(request)
         );
         let answer = crate::wire::exchange(address, head.as_bytes());
         (answer.status, answer.header("x-request-id").unwrap_or_default().to_owned())
     };
-    let (status, unsampled) = ask(&running.proxy);
+    // The demo asks for each.
+    let (status, sampled) = ask(&running.proxy, "allowed");
     assert_eq!(status, 200);
-    running.ask("blocked-device", "/", "");
     let log = running.file("decisions.ndjson");
-    running.wait_for("the refusal behind it", |_| fs::read_to_string(&log).unwrap().contains("denied"));
-    assert!(!fs::read_to_string(&log).unwrap().contains(&unsampled));
+    running.wait_for("it to be logged", |_| {
+        fs::read_to_string(&log).is_ok_and(|text| {
+            text.lines().any(|line| line.contains(&sampled) && line.contains("\"outcome\":\"granted\""))
+        })
+    });
 
     let [proxy, admin] = [(); 2].map(|()| free_address().to_string());
     let text = fs::read_to_string(running.file("portcullis.toml")).unwrap();
+    let asked = "{ file = \"decisions.ndjson\", grants-one-in = 1 }";
+    assert!(text.contains(asked), "{text}");
     let text = text
         .replace(&running.proxy, &proxy)
         .replace(&running.admin, &admin)
-        .replace("{ file = \"decisions.ndjson\" }", "{ file = \"all.ndjson\", grants-one-in = 1 }")
+        .replace(asked, "{ file = \"refusals.ndjson\" }")
         .replace("portcullis.pid", "second.pid")
-        .replace("upgrade.sock", "second.sock");
+        .replace("upgrade.sock", "second.sock")
+        // A journal of sign-outs belongs to one process.
+        .replace("revocations.journal", "second.journal");
     let second = running.file("second.toml");
     fs::write(&second, text).unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -182,15 +189,16 @@ fn what_was_let_in_is_logged_when_a_sample_is_asked_for_and_not_otherwise() {
         .spawn()
         .unwrap();
     running.wait_with(&mut child, "the second process to let somebody in", |_| {
-        std::net::TcpStream::connect(&proxy).is_ok() && ask(&proxy).0 == 200
+        std::net::TcpStream::connect(&proxy).is_ok() && ask(&proxy, "allowed").0 == 200
     });
-    let (_, sampled) = ask(&proxy);
-    let log = running.file("all.ndjson");
-    running.wait_for("it to be logged", |_| {
-        fs::read_to_string(&log).is_ok_and(|text| {
-            text.lines().any(|line| line.contains(&sampled) && line.contains("\"outcome\":\"granted\""))
-        })
+    let (_, unsampled) = ask(&proxy, "allowed");
+    let (status, refused) = ask(&proxy, "blocked-device");
+    assert_eq!(status, 403);
+    let log = running.file("refusals.ndjson");
+    running.wait_for("the refusal behind it", |_| {
+        fs::read_to_string(&log).is_ok_and(|text| text.contains(&refused))
     });
+    assert!(!fs::read_to_string(&log).unwrap().contains(&unsampled));
     child.kill().unwrap();
     child.wait().unwrap();
 }
