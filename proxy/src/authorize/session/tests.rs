@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::admit::{Connection, Head};
 use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
+use crate::clock::unix_now;
 use crate::own::{Own, OwnPath, OwnRequest, Prompt, SignInCause};
 use crate::refusal::{BadRequest, Refusal, Sender};
 use crate::seal::{Purpose, Seals};
@@ -92,6 +93,7 @@ session = { sign-in-frequency = "1h", persistent-browser = "always" }
 struct World {
     state: &'static State,
     snapshot: Arc<Snapshot>,
+    _folder: tempfile::TempDir,
 }
 
 fn key(seed: u8) -> [u8; 32] {
@@ -113,7 +115,7 @@ impl World {
         write("portcullis.toml", config.as_bytes());
         let state =
             State::start(&folder.path().join("portcullis.toml")).unwrap_or_else(|why| panic!("{why}"));
-        Self { state, snapshot: state.snapshot() }
+        Self { state, snapshot: state.snapshot(), _folder: folder }
     }
 
     fn record(&self, change: impl FnOnce(&mut SessionRecord)) -> SessionRecord {
@@ -338,7 +340,7 @@ fn a_cookie_that_is_not_ours_of_this_host_and_of_now_is_no_session() {
     let world = World::new();
     let good = world.cookie(|_| {});
     let (begin, end) = good.split_at(good.len() - 20);
-    let altered = format!("{begin}{}{}", if end.starts_with('A') { "B" } else { "A" }, &end[1..]);
+    let altered = format!("{begin}{}{}", if end.starts_with('A') { "B" } else { "A" }, end.split_at(1).1);
     let foreign = Seals::new([&key(9)]);
     let sealed = |seals: &Seals, purpose, record: &SessionRecord| {
         format!("__Host-Http-portcullis={}", seals.seal(purpose, &record.to_bytes().unwrap()).unwrap())
@@ -709,5 +711,56 @@ fn no_session_is_shown_by_debug() {
     let cookie = world.cookie(|_| {});
     let (_, facts) = world.judge(&Asked { cookie: Some(&cookie), ..Asked::default() });
     let shown = format!("{:?} {:?} {:?}", facts.session, record.id, world.state.sessions());
-    assert!(!shown.contains("anna") && !shown.contains(&cookie[30..60]), "{shown}");
+    assert!(!shown.contains("anna") && !shown.contains(cookie.split_at(30).1), "{shown}");
+}
+
+/// What comes of a request with this session of a store, once that was asked.
+fn loaded(world: &World, id: SessionId) -> (Verdict, RequestFacts) {
+    let sealed = world.snapshot.seals.seal(Purpose::SessionId, id.bytes()).unwrap();
+    let cookie = format!("__Host-Http-portcullis={sealed}");
+    let asked = Asked { cookie: Some(&cookie), now: unix_now(), ..Asked::default() };
+    match world.judge(&asked) {
+        (Verdict::Load(handle), _) => {
+            futures_block_on(world.state.load_session(&handle));
+            world.judge(&Asked { turn: Turn::Loaded, ..asked })
+        }
+        known => known,
+    }
+}
+
+#[test]
+fn trap_32_a_store_that_does_not_answer_sends_nobody_to_sign_in() {
+    let world =
+        World::with(&CONFIG.replace("idle = \"1h\"", "store = { redb = \"sessions.redb\" }\nidle = \"1h\""));
+    let sessions = world.state.sessions().unwrap();
+    let id = SessionId::draw().unwrap();
+    // Nobody has opened it yet.
+    assert_eq!(refusal(loaded(&world, id).0), Refusal::SessionsUnavailable);
+    assert_eq!(refusal(loaded(&world, id).0), Refusal::SessionsUnavailable, "nor is it asked each time");
+    assert_eq!(Refusal::SessionsUnavailable.info().status, 503);
+    let absent = world.verdict(&Asked { now: unix_now(), ..Asked::default() });
+    assert_eq!(cause(absent), SignInCause::NoSession, "who has no cookie is no matter of the store");
+
+    futures_block_on(world.state.storage().unwrap().open()).unwrap();
+    let now = unix_now();
+    let record = world.record(|record| {
+        (record.created_at, record.signed_in_at, record.last_seen_at) = (now, now, now);
+        record.ends_at = now + 40_000;
+    });
+    let keeping = Keeping {
+        seals: &world.snapshot.seals,
+        settings: world.snapshot.config.session.as_ref().unwrap(),
+        form: CookieForm::Secure,
+        verifier: &world.snapshot.verifier,
+        now,
+    };
+    let set = futures_block_on(sessions.open(&record, None, &keeping)).unwrap();
+    assert!(set.len() < 300, "the cookie has the id alone: {set:?}");
+    assert!(is_let_in(&loaded(&world, record.id).0), "the counterpart");
+    let former = loaded(&world, record.id).1.session.unwrap();
+    // The next sign-in of the same browser takes its place.
+    let next = SessionRecord { id: SessionId::draw().unwrap(), ..record.clone() };
+    futures_block_on(sessions.open(&next, Some(&former), &keeping)).unwrap();
+    assert!(is_let_in(&loaded(&world, next.id).0));
+    assert_eq!(cause(loaded(&world, record.id).0), SignInCause::Expired, "trap 9: the former one is dead");
 }
