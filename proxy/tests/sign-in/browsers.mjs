@@ -1,5 +1,5 @@
 // A person with a real browser (Chromium), a real provider and Portcullis between them.
-// needs: apt:chromium apt:openssl npm:oidc-provider@9 npm:playwright-core@1
+// needs: apt:chromium apt:openssl apt:redis-server npm:oidc-provider@9 npm:playwright-core@1
 import { check, run, seen, signIn, sleep, waitFor } from './stage.mjs';
 import { metric, world } from './world.mjs';
 
@@ -21,15 +21,12 @@ async function inWorld(settings, scenario) {
   }
 }
 
-const stores = () => {
-  const all = { cookie: '"cookie"', redb: '{ redb = "sessions.redb" }' };
-  return process.env.REDIS ? { ...all, redis: `{ redis = "${process.env.REDIS}" }` } : all;
-};
+const stores = { cookie: '"cookie"', redb: '{ redb = "sessions.redb" }', redis: 'redis' };
 
 const scenarios = {
   // The morning: a deep link, one sign-in, and one is where one wanted to be.
   'a deep link survives the sign-in': async () => {
-    for (const [name, store] of Object.entries(stores())) {
+    for (const [name, store] of Object.entries(stores)) {
       await inWorld({ store }, async (all) => {
         const person = await all.stage.person();
         const page = await person.newPage();
@@ -191,7 +188,7 @@ const scenarios = {
   }),
 
   'signing out': async () => {
-    for (const [name, store] of Object.entries(stores())) {
+    for (const [name, store] of Object.entries(stores)) {
       await inWorld({ store }, async (all) => {
         const person = await all.stage.person();
         const page = await person.newPage();
@@ -224,7 +221,7 @@ const scenarios = {
   },
 
   'the provider signs out by the back channel': async () => {
-    for (const [name, store] of Object.entries(stores())) {
+    for (const [name, store] of Object.entries(stores)) {
       await inWorld({ store }, async (all) => {
         const person = await all.stage.person();
         const page = await person.newPage();

@@ -103,6 +103,14 @@ export class Stage {
     return { port, child, issuer: `http://localhost:${port}` };
   }
 
+  // A Redis of this stage alone; its URL.
+  async redis() {
+    const port = await freePort();
+    const child = this.start('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', this.folder]);
+    await waitFor('Redis', () => child.log.includes('Ready to accept connections'));
+    return { url: `redis://127.0.0.1:${port}`, child };
+  }
+
   certificate(names) {
     const [chain, key] = [this.file('chain.pem'), this.file('key.pem')];
     execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=test', '-addext',

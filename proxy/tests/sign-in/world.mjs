@@ -32,7 +32,7 @@ grant = "block"
 conditions = { request = { paths = ["/cellar/**"] } }
 `;
 
-// `settings`: store (TOML of `[session] store`), signInHost, providers (1 or 2), scopes, accessTokenSecs, app (more TOML
+// `settings`: store (TOML of `[session] store`, or `redis` for one of its own), signInHost, providers (1 or 2), scopes, accessTokenSecs, app (more TOML
 // of the wiki), session (more TOML of `[session]`), plain: without TLS, on a host below localhost.
 export async function world(settings = {}) {
   const stage = new Stage();
@@ -41,6 +41,7 @@ export async function world(settings = {}) {
   const scheme = plain ? 'http' : 'https';
   const hosts = plain ? { wiki: 'wiki.localhost', chat: 'chat.localhost' } : { wiki: 'wiki.corp.test', chat: 'chat.corp.test' };
   const origin = (host) => `${scheme}://${host}:${port}`;
+  const store = settings.store === 'redis' ? `{ redis = "${(await stage.redis()).url}" }` : settings.store ?? '"cookie"';
   const own = Object.values(hosts).concat(settings.signInHost ?? []).map(origin);
   const secret = crypto.randomBytes(24).toString('hex');
   stage.file('client-secret', secret);
@@ -100,7 +101,7 @@ decision-log = { file = "${stage.folder}/decisions.ndjson" }
 
 [session]
 keys = ["${key}"]
-store = ${settings.store ?? '"cookie"'}
+store = ${store}
 ${settings.session ?? ''}
 ${settings.signInHost ? `[sign-in]\nhost = "${settings.signInHost}"\n` : ''}
 ${tables}
