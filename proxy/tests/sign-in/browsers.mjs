@@ -72,7 +72,7 @@ const scenarios = {
       await page.waitForURL(`${all.wiki}/tab/${index}`);
       check((await seen(page)).headers['x-user'] === 'alice', `tab ${index} is where it wanted to be`);
     }
-    check((await cookies(person, all.wiki)).length === 1, 'one cookie is left', (await cookies(person, all.wiki)).map((one) => one.name));
+    check((await cookies(person, all.wiki)).filter((one) => !/turns/.test(one.name)).length === 1, 'one cookie is left', (await cookies(person, all.wiki)).map((one) => one.name));
   }),
 
   'many abandoned attempts do not pile up': async () => inWorld({}, async (all) => {
@@ -297,15 +297,20 @@ const scenarios = {
   }),
 
   'a callback of somebody else': async () => inWorld({}, async (all) => {
-    const mallory = await all.stage.person();
-    const theirs = await mallory.newPage();
+    // Mallory's own browser stops before it follows the provider's answer.
+    const mallory = (await all.stage.person()).request;
+    let [url, form] = [`${all.wiki}/one`, null];
+    const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
     let callback;
-    await mallory.route(/\.portcullis\/callback/, (route) => { callback = route.request().url(); return route.abort(); });
-    await theirs.goto(`${all.wiki}/one`);
-    await theirs.waitForURL(/interaction/);
-    await theirs.fill('input[name=login]', 'mallory');
-    await theirs.click('button[value=sign-in]').catch(() => {});
-    await waitFor('the callback', () => callback, 10);
+    for (let hop = 0; hop < 10 && !callback; hop += 1) {
+      const options = { maxRedirects: 0, headers: navigation };
+      const answer = form ? await mallory.post(url, { ...options, form }) : await mallory.get(url, options);
+      const next = answer.headers().location;
+      form = next ? null : { login: 'mallory', do: 'sign-in' };
+      url = next ? new URL(next, url).href : url;
+      if (/\.portcullis\/callback/.test(url)) callback = url;
+    }
+    check(/code=/.test(callback ?? ''), 'a callback that nobody followed', url);
     const alice = await all.stage.person();
     const page = await alice.newPage();
     await page.goto(callback);

@@ -111,6 +111,7 @@ name = "Internal wiki"
 hosts = ["${hosts.wiki}"]
 upstreams = ["http://127.0.0.1:${app}"]
 sign-in = ${JSON.stringify(names.length === 1 ? names[0] : names)}
+unmatched = "allow"
 identity-headers = { x-user = "user-id", x-user-name = "user-name", x-groups = "groups" }
 ${settings.app ?? ''}
 [[app]]
@@ -119,6 +120,7 @@ name = "Chat"
 hosts = ["${hosts.chat}"]
 upstreams = ["http://127.0.0.1:${app}"]
 sign-in = ["${names[0]}"]
+unmatched = "allow"
 identity-headers = { x-user = "user-id" }
 `;
   const child = await stage.portcullis(config, admin).catch(async (problem) => { await stage.end(); throw problem; });
