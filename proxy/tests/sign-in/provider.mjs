@@ -1,21 +1,14 @@
 // A real OpenID provider (`oidc-provider`, certified) for the sign-in tests: people sign in by name, with or without a
 // second factor. Settings come as one argument of JSON: { port, clients, accessTokenSecs }. Loopback only.
-import dns from 'node:dns';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
+import './names.mjs';
+
 const settings = JSON.parse(process.argv[2]);
 const require = createRequire(`${process.env.PACKAGES}/package.json`);
 const { Provider, interactionPolicy } = await import(pathToFileURL(require.resolve('oidc-provider')));
-
-// The apps' hosts exist in these tests alone.
-const lookup = dns.lookup;
-dns.lookup = (host, options, done) => {
-  if (!host.endsWith('.test')) return lookup(host, options, done);
-  const answer = { address: '127.0.0.1', family: 4 };
-  return options.all ? done(null, [answer]) : done(null, answer.address, answer.family);
-};
 
 const { Check, base } = interactionPolicy;
 const policy = base();
