@@ -104,7 +104,9 @@ impl Authorizer<'_> {
         let demand = self.demand(refused, session.caller(), facts);
         let record = session.record();
         let is_recent = self.now().saturating_sub(record.signed_in_at) < ANSWERED_SECS;
-        if record.answered == Some(demand.digest()) && is_recent {
+        let auth_time = session.caller().token().principal().auth_time;
+        let was_delivered = was_fresh(&demand, auth_time, record.signed_in_at);
+        if record.answered == Some(demand.digest()) && is_recent && !was_delivered {
             facts.step_up_not_delivered = true;
             return refusal.into();
         }
@@ -126,6 +128,16 @@ impl Authorizer<'_> {
             contexts: step_up.contexts.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// Whether a sign-in brought what is asked for, and has aged since: nothing but its age is asked for, and it was young
+/// enough when it came.
+fn was_fresh(demand: &Demand, auth_time: Option<i64>, signed_in_at: i64) -> bool {
+    let asks_age_alone = demand.acr_values.is_empty() && demand.contexts.is_empty();
+    let (Some(max_age), Some(auth_time), true) = (demand.max_age_secs, auth_time, asks_age_alone) else {
+        return false;
+    };
+    auth_time.saturating_add_unsigned(max_age) >= signed_in_at
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const settings = JSON.parse(process.argv[2]);
 const require = createRequire(`${process.env.PACKAGES}/package.json`);
 const { Provider, interactionPolicy } = await import(pathToFileURL(require.resolve('oidc-provider')));
 
-const { Check, base } = interactionPolicy;
+const { Check, Prompt, base } = interactionPolicy;
 const policy = base();
 // `acr_values` is only a wish; this provider takes it seriously, as long as the person does what it asks.
 policy.get('login').checks.add(
@@ -21,6 +21,8 @@ policy.get('login').checks.add(
   }),
 );
 
+policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
+
 const groups = { alice: ['staff', 'admins'], bob: ['staff'] };
 const issuer = `http://localhost:${settings.port}`;
 const provider = new Provider(issuer, {
@@ -29,6 +31,8 @@ const provider = new Provider(issuer, {
   claims: { openid: ['sub'], profile: ['name'], email: ['email'], groups: ['groups'], acr: null, amr: null, auth_time: null, sid: null },
   scopes: ['openid', 'offline_access', 'profile', 'email', 'groups'],
   conformIdTokenClaims: false,
+  // Its own refuses loopback.
+  fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
   cookies: { keys: ['of this test alone'] },
   features: {
     backchannelLogout: { enabled: true },
@@ -75,7 +79,7 @@ http.createServer(async (request, response) => {
     const amr = fields.get('mfa') ? ['pwd', 'mfa'] : ['pwd'];
     const result = fields.get('do') === 'cancel'
       ? { error: 'access_denied', error_description: 'cancelled <b>by the person</b>' }
-      : { login: { accountId: fields.get('login'), acr: amr.at(-1), amr, remember: true } };
+      : { login: { accountId: fields.get('login'), acr: amr.at(-1), amr, remember: true }, select_account: {} };
     return await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   } catch (problem) {
     response.statusCode = 400;

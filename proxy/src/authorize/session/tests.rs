@@ -469,6 +469,19 @@ fn a_sign_in_that_is_too_old_leads_to_a_fresh_one() {
     let fresh = Asked { target: "/fresh/1", cookie: Some(&old), ..Asked::default() };
     let Own::SignIn { demand, .. } = sign_in(world.verdict(&fresh)).what else { unreachable!() };
     assert_eq!((demand.max_age_secs, demand.prompt), (Some(3_600), None::<Prompt>));
+    let asked_for = |auth_time: i64| {
+        let claims = json!({"sub": "anna", "auth_time": auth_time});
+        let record = world.record_of(&claims, |record| {
+            record.answered = Some(demand.digest());
+            record.signed_in_at = NOW - 10;
+        });
+        let cookie = format!("__Host-Http-portcullis={}", world.sealed(&record));
+        world.judge(&Asked { cookie: Some(&cookie), ..fresh.clone() })
+    };
+    let (verdict, _) = asked_for(NOW - 3_605);
+    assert!(matches!(sign_in(verdict).what, Own::SignIn { .. }), "it was fresh, and has aged since");
+    let (verdict, facts) = asked_for(NOW - 7_200);
+    assert!(matches!(refusal(verdict), Refusal::Policy(..)) && facts.step_up_not_delivered);
 }
 
 #[test]
