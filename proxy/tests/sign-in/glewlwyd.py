@@ -160,6 +160,7 @@ hosts = ["{HOST}"]
 issuers = ["glewlwyd"]
 upstreams = ["http://127.0.0.1:{app}"]
 sign-in = "glewlwyd"
+unmatched = "allow"
 identity-headers = {{ x-user = "user-id", x-user-name = "user-name" }}
 """, "", more=f"""
 [[issuer]]
