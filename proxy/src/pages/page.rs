@@ -46,7 +46,7 @@ pub enum OwnPage {
     LoopBroken {
         /// The provider's display name.
         provider: String,
-        /// Why the last one did not last, where it is known; [`SignInFault::Loop`] otherwise.
+        /// Why the last one did not last, where it is known; [`SignInFault::SessionNotKept`] otherwise.
         fault: SignInFault,
         /// Starts the sign-in again.
         retry: String,

@@ -111,7 +111,7 @@ impl Provider {
     /// Asks for tokens with a refresh token.
     ///
     /// # Errors
-    /// As [`tokens`](Self::tokens).
+    /// As for the tokens of a code.
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, ProviderProblem> {
         let metadata = self.ready().await?;
         self.tokens(&metadata, Grant::RefreshToken(refresh_token.expose())).await

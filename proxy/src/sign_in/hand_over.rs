@@ -40,7 +40,7 @@ const HAND_OVER: &str = "/.portcullis/hand-over";
 /// What passes from host to host, sealed.
 #[derive(Serialize, Deserialize)]
 enum Passed {
-    Request(Request),
+    Request(Box<Request>),
     Code(Box<Code>),
 }
 
@@ -127,7 +127,7 @@ fn ask(
         is_within(pending.started_at, ATTEMPT_SECS, now).then_some(pending.started_at)
     };
     let lines = keep(&cookies, (Kind::HandOver, &tag), &sealed, live)?;
-    let passed = Passed::Request(Request { at: now, provider: provider.to_owned(), asked, goal });
+    let passed = Passed::Request(Box::new(Request { at: now, provider: provider.to_owned(), asked, goal }));
     let sealed = seals.seal(Purpose::HandOverLink, &postcard::to_stdvec(&passed).ok()?)?;
     let link = format!("{}{SIGN_IN}?{}", origin(request.site, host), query([("request", sealed.as_str())]));
     Some((tag, link, lines))
@@ -161,7 +161,8 @@ pub(super) async fn begin_here(it: SignIn<'_>, sealed: &str) -> Answer {
     let Some((_, provider)) = provider else {
         return fail(ctx, request, None, SignInFault::MalformedLink.into());
     };
-    authorization::send(it, provider, asked.asked, asked.goal, false, Lines::new()).await
+    let Request { asked, goal, .. } = *asked;
+    authorization::send(it, provider, asked, goal, false, Lines::new()).await
 }
 
 /// At the sign-in host: sends the browser back to the app's host.
