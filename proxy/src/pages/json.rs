@@ -65,7 +65,7 @@ fn me_members<R>(me: &MePage, mut put: impl FnMut(&str, Value) -> R) {
     put("auth_time", me.auth_time.map(time).into());
     let id = me.device.id().map(|id| one_line(id, cap::DEVICE_ID));
     put("device", json!({ "id": id, "state": me.device.state() }));
-    put("client", json!({ "ip": me.address.to_string(), "country": me.country }));
+    put("client", json!({ "ip": me.address.map(|address| address.to_string()), "country": me.country }));
     put("session", json!({ "idle_until": time(me.idle_until), "until": time(me.until) }));
     put("sign_out", me.sign_out.as_str().into());
 }

@@ -135,8 +135,8 @@ pub struct MePage {
     pub auth_time: Option<i64>,
     /// The device that the sign-in named: id and state in the words of Entra's panel.
     pub device: MeDevice,
-    /// The client's address.
-    pub address: IpAddr,
+    /// The client's address; `None` when the trusted proxies do not know it.
+    pub address: Option<IpAddr>,
     /// The country of that address.
     pub country: Option<String>,
     /// When the session ends if it is not used any more, Unix seconds.

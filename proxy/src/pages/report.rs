@@ -71,7 +71,7 @@ fn of_session(me: &MePage, line: &mut impl FnMut(&str, &str)) {
     line(label::AUTH_TIME, &me.auth_time.map_or_else(absent, |at| Cow::Owned(clock::minute(at))));
     line(label::DEVICE_ID, &me.device.id().map_or_else(absent, |id| one_line(id, cap::DEVICE_ID)));
     line(label::DEVICE_STATE, me.device.state());
-    line(label::ADDRESS, &me.address.to_string());
+    line(label::ADDRESS, &me.address.map_or_else(absent, |address| Cow::Owned(address.to_string())));
     let place = me.country.as_deref().map(|country| Cow::Owned(format!("{country} (approximate)")));
     line(label::LOCATION, &place.unwrap_or_else(absent));
     line(label::IDLE_UNTIL, &clock::minute(me.idle_until));

@@ -53,7 +53,7 @@ fn me(foreign: &str) -> OwnPage {
         methods: vec![foreign.into()],
         auth_time: Some(1_795_487_000),
         device: MeDevice::of(&DeviceState::Compliant { id: foreign }),
-        address: IpAddr::from([198, 51, 100, 20]),
+        address: Some(IpAddr::from([198, 51, 100, 20])),
         country: Some("US".into()),
         idle_until: 1_795_490_000,
         until: 1_795_530_000,

@@ -40,7 +40,7 @@ fn shown(ctx: SignInContext<'_>, request: &OwnRequest, session: &Session) -> Opt
         methods: token.principal().standing.sign_in.methods.clone(),
         auth_time: token.principal().auth_time,
         device: MeDevice::of(&DeviceState::of(token.device().as_ref())),
-        address: request.client?,
+        address: request.client,
         country: country.known().map(|country| country.as_str().to_owned()),
         idle_until: session.seen_at().saturating_add(secs(settings.idle)).min(until),
         until,

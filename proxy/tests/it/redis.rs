@@ -10,6 +10,7 @@ use crate::free::free_address;
 pub(crate) struct Redis(Child, String);
 
 impl Redis {
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     pub(crate) fn start() -> Option<Self> {
         let address = free_address();
         let port = address.port().to_string();

@@ -291,7 +291,6 @@ fn a_session_that_ended_is_refused_by_every_replica_whatever_ended_it_and_wherev
                 while world.is_signed_in(&stolen, WIKI) {
                     assert!(started.elapsed() < Duration::from_secs(10), "{store}, {what}: {}", world.said());
                 }
-                eprintln!("{store}, {what}: refused elsewhere after {:?}", started.elapsed());
             }
             // A sign-in of the same second would be over as well.
             std::thread::sleep(Duration::from_millis(1_100));
