@@ -58,12 +58,17 @@ impl Health {
         }
     }
 
-    /// It does not.
-    pub(super) fn fails(&self, failure: StoreUnavailable) {
-        let StoreUnavailable { operation, fault } = failure;
-        if let Some(count) = self.failures.get(operation as usize) {
+    /// Something did not work that has a substitute.
+    pub(super) fn count(&self, failure: StoreUnavailable) {
+        if let Some(count) = self.failures.get(failure.operation as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// It does not.
+    pub(super) fn fails(&self, failure: StoreUnavailable) {
+        self.count(failure);
+        let StoreUnavailable { operation, fault } = failure;
         let mut condition = self.condition.lock();
         let since = match *condition {
             Condition::Failing(since, former) if former == fault => since,

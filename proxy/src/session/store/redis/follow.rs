@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
-use ::redis::{RedisResult, cmd};
+use ::redis::{RedisError, RedisResult, cmd};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -49,7 +49,7 @@ impl Reader<'_> {
                     self.last = START.to_owned();
                     self.listen(connection).await;
                 }
-                Err(problem) => self.failed(&problem),
+                Err(problem) => self.store.health.count(failure(&problem)),
             }
             self.poll().await;
             sleep(WAIT).await;
@@ -60,7 +60,7 @@ impl Reader<'_> {
     async fn listen(&mut self, mut connection: MultiplexedConnection) {
         loop {
             if let Err(problem) = self.read(&mut connection, Some(WAIT)).await {
-                return self.failed(&problem);
+                return self.store.health.count(failure(&problem));
             }
         }
     }
@@ -71,12 +71,8 @@ impl Reader<'_> {
         // It may lead to another server than before.
         self.last = START.to_owned();
         if let Err(problem) = self.read(&mut connection, None).await {
-            self.failed(&problem);
+            self.store.health.fails(failure(&problem));
         }
-    }
-
-    fn failed(&self, problem: &::redis::RedisError) {
-        self.store.health.fails(StoreUnavailable { operation: Operation::Follow, fault: fault(problem) });
     }
 
     /// Reads what is new, and waits for it for a while.
@@ -110,6 +106,10 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+fn failure(problem: &RedisError) -> StoreUnavailable {
+    StoreUnavailable { operation: Operation::Follow, fault: fault(problem) }
 }
 
 fn notice(fields: &[(String, String)]) -> Option<Notice> {

@@ -147,6 +147,7 @@ return 1
     )
 });
 
+/// To end sessions is never refused: the first command makes room, and after it a full server refuses nothing.
 /// what is used once or nothing, seconds; a mark, `not_before`, ends, kept. 0: used before
 pub(super) static REVOKE: LazyLock<Script> = LazyLock::new(|| {
     script(
