@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use super::health::{Condition, Health};
 use super::outage::{Operation, StoreFault, StoreUnavailable};
 use super::revocation::{Journal, JournalProblem, Link, Records, RevocationLog, RevocationMap, Revocations};
-use super::store::{FileProblem, RedbStore, RedisStore, Store, Target};
+use super::store::{FileProblem, RedbStore, RedisStore, Store, Target, follow};
 
 /// How often a store that failed is looked after.
 const TICK: Duration = Duration::from_secs(1);
@@ -199,7 +199,7 @@ impl Storage {
     /// Looks after it until `shutdown` turns true: drops what has expired, follows other replicas, opens anew what failed.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         if let Kind::Redis(store) = &self.kind {
-            store.follow(shutdown).await;
+            follow(store, shutdown).await;
             return;
         }
         let mut ending = shutdown;

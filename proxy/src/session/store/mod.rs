@@ -9,6 +9,7 @@ mod redis;
 use std::time::Duration;
 
 pub use self::redb::{FileProblem, RedbStore};
+pub(crate) use self::redis::follow;
 pub use self::redis::{RedisStore, Target};
 
 use super::key::StoreKey;

@@ -4,11 +4,16 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use ::redb::{Builder, Database, DatabaseError, StorageError};
+use arc_swap::ArcSwapOption;
 
 use super::tables::{self, Unusable};
 use crate::session::revocation::Notice;
+
+/// The database while it is open.
+pub(super) type Shared = Arc<ArcSwapOption<Database>>;
 
 /// Memory for pages of the file.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use ::redb::{Database, StorageError};
 use tokio::sync::oneshot::Sender;
 
-use super::Shared;
-use super::file::{self, FileProblem};
+use super::file::{self, FileProblem, Shared};
 use super::tables::Tables;
 use crate::clock::{millis, unix_now, unix_time};
 use crate::session::health::Health;

@@ -14,14 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redb::Database;
 use ahash::AHashMap;
-use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::file::FileProblem;
+use self::file::Shared;
 use self::keeper::{Keeper, Work, Write};
 use crate::clock::unix_now;
 use crate::session::batch::{ANSWER_TIME, Gate, Worker};
@@ -34,9 +33,6 @@ use crate::session::store::{Entry, Fence, Fenced, Seen, Store, Stored};
 /// How long a hand-over waits for those who hold a lock.
 const RELEASE_TIME: Duration = Duration::from_secs(3);
 const RELEASE_LOOK: Duration = Duration::from_millis(10);
-
-/// The database while it is open.
-type Shared = Arc<ArcSwapOption<Database>>;
 
 /// The store of one machine.
 #[derive(Debug)]

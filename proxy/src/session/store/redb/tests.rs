@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use ::redb::Database;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::*;
@@ -314,6 +315,6 @@ async fn what_has_expired_is_dropped_and_its_place_used_again() {
         fixture.store.put(entry(9999, "bob", None), None).await.unwrap();
         sizes.push(std::fs::metadata(&place).unwrap().len());
     }
-    assert_eq!(sizes[1], sizes[3], "the file does not grow: {sizes:?}");
+    assert!(sizes[3] <= sizes[0], "the file does not grow: {sizes:?}");
     assert_eq!(fixture.store.get(key(1)).await, Ok(None));
 }

@@ -11,7 +11,8 @@ use ::redis::{RedisError, RedisResult, cmd};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{RedisStore, connect, fault, scripts};
+use super::requests::{RedisStore, fault};
+use super::{connect, scripts};
 use crate::session::key::Mark;
 use crate::session::outage::{Operation, StoreUnavailable};
 use crate::session::revocation::Notice;
@@ -33,7 +34,8 @@ struct Reader<'s> {
     last: String,
 }
 
-pub(super) async fn run(store: &RedisStore, mut shutdown: watch::Receiver<bool>) {
+/// Follows what other replicas end, until `shutdown` turns true.
+pub(crate) async fn follow(store: &RedisStore, mut shutdown: watch::Receiver<bool>) {
     let mut reader = Reader { store, last: START.to_owned() };
     tokio::select! {
         () = reader.follow() => {}
@@ -137,7 +139,7 @@ fn digest(hex: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::store::redis::hex;
+    use crate::session::store::redis::requests::hex;
 
     #[test]
     fn a_notice_is_read_and_nonsense_is_not() {

@@ -3,17 +3,24 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::*;
+use ::redis::{Client, cmd};
+use tokio::sync::watch;
+
+use super::requests::RedisStore;
+use super::{Target, follow, scripts};
 use crate::session::contract::{self, entry, key, of_subject, once};
 use crate::session::health::Condition;
-use crate::session::revocation::{Records, Standing, Trust};
+use crate::session::outage::{Operation, StoreFault};
+use crate::session::revocation::{Link, Records, RevocationMap, Standing, Trust, Use};
+use crate::session::store::{Entry, Store};
 
 const LOOK: Duration = Duration::from_millis(5);
 const STALE_MAX: Duration = Duration::from_secs(300);
@@ -115,7 +122,7 @@ fn replica(server: &Server) -> Replica {
     let (end, ending) = watch::channel(false);
     let follows = tokio::spawn({
         let redis = Arc::clone(&redis);
-        async move { redis.follow(ending).await }
+        async move { follow(&redis, ending).await }
     });
     Replica { store: Arc::clone(&redis) as _, redis, follows, end }
 }
@@ -286,7 +293,7 @@ async fn without_a_subscription_the_connection_of_requests_is_asked() {
     let (_end, ending) = watch::channel(false);
     let follows = tokio::spawn({
         let other = Arc::clone(&other);
-        async move { other.follow(ending).await }
+        async move { follow(&other, ending).await }
     });
     for number in 0..3 {
         let user = format!("user {number}");
