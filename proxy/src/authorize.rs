@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::{CONTROLS, percent_encode};
-use portcullis_config::settings::{App, OWN_PATHS};
+use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
 use portcullis_policy::model::{AuthenticationContext, ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy;
@@ -27,7 +27,6 @@ use crate::decision_record::DecisionRecord;
 use crate::denial::{Answer, DeviceState, Facts, OwnSignIn, RequestHints, trace_id};
 use crate::limit::{Kind, Quota};
 use crate::own::{Demand, Navigation, Own, OwnRequest, SignInCause};
-use crate::pages::{OwnPage, PageRequest};
 use crate::record::{DecisionCounter, is_logged};
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal, Sender};
 use crate::route::{Found, Route};
@@ -559,18 +558,6 @@ impl Authorizer<'_> {
             ..RequestHints::read(head)
         };
         let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
-        let is_signed_out = matches!(
-            refusal,
-            Refusal::NoToken
-                | Refusal::BadSession(_)
-                | Refusal::BadToken(BadToken::Expired | BadToken::Revoked)
-        );
-        if signs_in && is_signed_out && hints.is_form() {
-            // It is not kept: whoever can open a form in somebody's name would have it sent after the sign-in.
-            let page = OwnPage::FormNotSent { sign_in: format!("{OWN_PATHS}/sign-in") };
-            let at = PageRequest { request_id: self.request_id.0, now_unix_ms: self.now_unix_ms };
-            return snapshot.pages.answer(&hints, at, &page);
-        }
         let decision = &facts.decision;
         let shown = Facts {
             request_id: self.request_id.0,

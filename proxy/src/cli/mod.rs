@@ -9,6 +9,7 @@ mod explain;
 mod healthcheck;
 mod import;
 mod kinds;
+mod own_pages;
 mod page;
 mod run;
 mod schema;

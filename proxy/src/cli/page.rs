@@ -1,4 +1,4 @@
-//! `portcullis page`: every denial page of a configuration as files, to look at and to check before
+//! `portcullis page`: every denial page of a configuration, and those around signing in, as files, to look at and to check before
 //! any user meets them.
 
 use std::fs;
@@ -14,9 +14,11 @@ use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
 use portcullis_policy::remedy::Remedy;
 use portcullis_policy::signals::AppIndex;
 
+use super::own_pages;
 use super::terminal::{self, Failure};
 use crate::decision_record::DecisionRecord;
 use crate::denial::{Denials, DeviceState, Facts, RequestHints};
+use crate::pages::{PageRequest, Pages};
 use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 /// What to render, and where to.
@@ -41,6 +43,8 @@ fn language(text: &str) -> Result<&'static str, String> {
     known.ok_or_else(|| format!("there are {}", LANGUAGES.join(", ")))
 }
 
+/// The request that previews are about.
+const REQUEST_ID: u128 = 0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6;
 /// The time that previews show, Unix milliseconds: the same in each, so that they can be compared.
 const NOW_UNIX_MS: i64 = 1_795_487_466_123;
 
@@ -86,15 +90,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             applied: &applied,
             repeats: Some(1),
             record: Some(&record),
-            ..Facts::of_request(0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, NOW_UNIX_MS)
+            ..Facts::of_request(REQUEST_ID, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
-            let hints = RequestHints {
-                method: "GET",
-                accept_language: Some(lang),
-                sec_fetch_mode: Some("navigate"),
-                ..RequestHints::default()
-            };
+            let hints = hints(lang);
             for (shown, disclosure) in [
                 ("minimal", Disclosure::Minimal),
                 ("standard", Disclosure::Standard),
@@ -113,6 +112,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
+    if arguments.code.is_none() {
+        let pages = Pages::new(&config);
+        let at = PageRequest { request_id: REQUEST_ID, now_unix_ms: NOW_UNIX_MS };
+        for (name, page) in own_pages::all() {
+            for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
+                let answer = pages.answer(&hints(lang), at, &page);
+                // Each has its own, for what it runs and where its form leads.
+                if let Some(policy) = answer.headers.get(CONTENT_SECURITY_POLICY) {
+                    output::write(&arguments.out.join(format!("own-{name}.policy.txt")), policy.as_bytes())?;
+                }
+                let file = format!("own-{name}.{lang}.html");
+                output::write(&arguments.out.join(&file), &answer.body)?;
+                index.push_str(&format!("<li><a href=\"{file}\">{file}</a></li>\n"));
+                count += 1;
+            }
+        }
+    }
     if count == 0 {
         return Err("no page has this code".into());
     }
@@ -120,6 +136,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     output::write(&arguments.out.join("index.html"), index)?;
     terminal::print(&format!("{count} pages in {}", terminal::shown(&arguments.out)));
     Ok(())
+}
+
+const fn hints(lang: &str) -> RequestHints<'_> {
+    RequestHints {
+        method: "GET",
+        is_upgrade: false,
+        accept: None,
+        query: None,
+        accept_language: Some(lang),
+        sec_fetch_mode: Some("navigate"),
+        sec_fetch_dest: None,
+        x_requested_with: None,
+        hx_request: false,
+        content_type: None,
+        user_agent: None,
+        had_bearer: false,
+    }
 }
 
 /// One scene for each refusal whose page is another.

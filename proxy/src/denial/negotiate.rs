@@ -118,11 +118,6 @@ impl<'r> RequestHints<'r> {
         }
     }
 
-    /// Whether a person sent a form, whose answer would be a page.
-    pub(crate) fn is_form(&self) -> bool {
-        self.method == "POST" && !self.had_bearer && !self.hx_request && self.negotiate() == Negotiated::Html
-    }
-
     /// Whether a person can simply ask again: a read, which is safe to repeat.
     pub(super) fn is_get(&self) -> bool {
         self.method == "GET"

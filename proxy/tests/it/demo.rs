@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::browser::Browser;
 use crate::running::Running;
 use crate::wire::exchange;
 
@@ -90,6 +91,107 @@ fn without_a_valid_token_every_caller_gets_the_same_401() {
     let forged = ask("Authorization: Bearer eyJhbGciOiJub25lIn0.e30.x\r\n");
     assert_eq!(forged.status, 401);
     assert!(forged.header("www-authenticate").unwrap().contains("invalid_token"));
+}
+
+/// Signs in at the demo's provider, and goes where that leads.
+fn sign_in(browser: &mut Browser, at: &str, picked: &str) -> crate::browser::Page {
+    let (url, query) = at.split_once('?').unwrap();
+    let origin = url.strip_suffix("/authorize").unwrap();
+    let back = browser.submit(url, &format!("Origin: {origin}\r\n"), &format!("{query}&{picked}"));
+    assert_eq!(back.status(), 303, "{}", back.answer.body);
+    browser.follow(&back.location())
+}
+
+#[test]
+fn a_browser_signs_in_sees_the_wiki_and_why_and_is_refused_where_it_may_not_be() {
+    let running = Running::start();
+    let mut browser = Browser::default();
+    let deep = format!("{}/deep/link?a=b", running.url);
+    let asked = browser.follow(&deep);
+    assert_eq!(asked.status(), 200, "{}", asked.answer.body);
+    assert!(asked.answer.body.contains("Who are you today?"), "{}", asked.answer.body);
+
+    let alice = "person=alice&method=password&device=compliant&place=office";
+    let wiki = sign_in(&mut browser, &asked.url, alice);
+    assert_eq!((wiki.status(), &wiki.url), (200, &deep));
+    assert!(wiki.answer.body.contains("You are in, alice@example.com"), "{}", wiki.answer.body);
+    assert!(!wiki.answer.body.contains("portcullis-session"), "{}", wiki.answer.body);
+    let id = wiki.answer.header("x-request-id").unwrap();
+    let why = browser.open(&format!("{}/demo/decision/{id}", running.url)).answer.body;
+    for wanted in
+        ["require-compliant-device</code></dt><dd>applied, and was satisfied", "would have asked for more"]
+    {
+        assert!(why.contains(wanted), "{wanted}: {why}");
+    }
+
+    let abroad = browser.follow(&format!("{}/demo/place/abroad", running.url));
+    assert_eq!(abroad.status(), 403);
+    assert!(
+        abroad.answer.body.contains("53003") && abroad.answer.body.contains("192.0.2.10"),
+        "{}",
+        abroad.answer.body
+    );
+    let other = format!("{}/.portcullis/sign-in?return=/&prompt=select_account", running.url);
+    assert!(
+        abroad.answer.body.contains("/.portcullis/sign-in?return=/&amp;prompt=select_account"),
+        "{}",
+        abroad.answer.body
+    );
+    let asked = browser.follow(&other);
+    assert!(asked.answer.body.contains("prompt=select_account"), "{}", asked.answer.body);
+    let cancelled = sign_in(&mut browser, &asked.url, "cancel=yes");
+    assert_eq!(cancelled.status(), 403);
+    assert!(cancelled.answer.body.contains("The sign-in was not completed"), "{}", cancelled.answer.body);
+    let asked = browser.follow(&other);
+    let gina = sign_in(&mut browser, &asked.url, "person=gina&method=mfa&device=compliant&place=home");
+    assert_eq!(gina.status(), 403);
+    assert!(
+        gina.answer.body.contains("50105") && gina.answer.body.contains("198.51.100.20"),
+        "{}",
+        gina.answer.body
+    );
+}
+
+#[test]
+fn trap_18_a_form_that_comes_without_a_session_is_in_no_page_and_is_not_sent() {
+    let running = Running::start();
+    let mut browser = Browser::default();
+    let page =
+        browser.submit(&format!("{}/edit", running.url), &format!("Origin: {}\r\n", running.url), "text=x");
+    assert_eq!(page.status(), 401);
+    assert!(
+        page.answer.body.contains("Your form was not sent") && page.answer.body.contains("target=\"_blank\""),
+        "{}",
+        page.answer.body
+    );
+    assert_eq!(page.answer.header("www-authenticate"), Some("Bearer"));
+    assert!(
+        !page.answer.body.contains("<form") && !page.answer.body.contains("<input"),
+        "{}",
+        page.answer.body
+    );
+}
+
+#[test]
+fn trap_17_no_page_of_ours_comes_with_content_of_the_app() {
+    let running = Running::start();
+    let mut browser = Browser::default();
+    let asked = browser.follow(&running.url);
+    let abroad = sign_in(&mut browser, &asked.url, "person=alice&method=mfa&device=compliant&place=abroad");
+    assert_eq!(abroad.status(), 403);
+    let ours = [
+        "/",
+        "/.portcullis/me",
+        "/.portcullis/sign-out",
+        "/.portcullis/sign-in?return=//x",
+        "/.portcullis/callback/demo",
+    ];
+    for path in ours {
+        let page = browser.open(&format!("{}{path}", running.url));
+        let length: usize = page.answer.header("content-length").unwrap().parse().unwrap();
+        assert_eq!(page.answer.body.len(), length, "{path}");
+        assert!(!page.answer.body.contains("What the app received"), "{path}: {}", page.answer.body);
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Running {
     pub(crate) proxy: String,
     pub(crate) admin: String,
     pub(crate) app_host: String,
+    /// Where a browser begins.
+    pub(crate) url: String,
     pub(crate) requests: BTreeMap<String, Vec<(String, String)>>,
     /// How each request is answered, as the demo says: status, and code of a denial.
     pub(crate) answers: BTreeMap<String, (u16, Option<u64>)>,
@@ -59,6 +61,7 @@ impl Running {
             proxy: address(word("proxy")),
             admin: address(word("admin")),
             app_host: word("app_host"),
+            url: word("url"),
             requests,
             answers,
             folder,

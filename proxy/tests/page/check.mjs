@@ -6,7 +6,7 @@
 //   PORTCULLIS=… CHROMIUM=… npm run check
 import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,6 +22,11 @@ const shots = process.argv.includes("--shots") ? process.argv[process.argv.index
 const folder = mkdtempSync(join(tmpdir(), "portcullis-pages-"));
 console.log(execFileSync(binary, ["page", "--config", join(here, "denial.toml"), "--out", folder], { encoding: "utf8" }).trim());
 const policy = readFileSync(join(folder, "content-security-policy.txt"), "utf8");
+// Pages around signing in have each a policy of their own.
+const policyOf = (name) => {
+  const own = join(folder, `${name.split(".")[0]}.policy.txt`);
+  return existsSync(own) ? readFileSync(own, "utf8") : policy;
+};
 const files = readdirSync(folder).filter((name) => name.endsWith(".html") && name !== "index.html").sort();
 const problems = [];
 
@@ -54,7 +59,7 @@ const server = createServer((request, response) => {
     response.writeHead(404).end();
     return;
   }
-  response.writeHead(403, { "content-type": "text/html; charset=utf-8", "content-security-policy": policy });
+  response.writeHead(403, { "content-type": "text/html; charset=utf-8", "content-security-policy": policyOf(name) });
   response.end(readFileSync(join(folder, name)));
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -70,9 +75,11 @@ const looks = {
   desktop: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
   forced: { viewport: { width: 1280, height: 900 }, colorScheme: "dark", forcedColors: "active", reducedMotion: "reduce" },
 };
-const english = files.filter((name) => name.includes(".en.standard."));
+// One page goes on by itself.
+const own = files.filter((name) => /^own-[^.]*\.(en|ar|ja|de)\.html$/.test(name) && !name.includes("keep-fragment"));
+const english = files.filter((name) => name.includes(".en.standard.") || (own.includes(name) && name.includes(".en.")));
 const spoken = files.filter((name) => /^blocked-location-\d+\.[^.]+\.full\.|^device-not-compliant-\d+\.(ar|ja|de)\.(standard|minimal)\./.test(name));
-const looked = { phone: [...new Set([...english, ...spoken])], desktop: english, forced: english.filter((name) => name.startsWith("blocked-")) };
+const looked = { phone: [...new Set([...english, ...spoken, ...own])], desktop: english, forced: english.filter((name) => name.startsWith("blocked-")) };
 
 let checks = 0;
 for (const [look, options] of Object.entries(looks)) {
