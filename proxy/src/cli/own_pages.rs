@@ -73,7 +73,7 @@ fn me() -> MePage {
         methods: vec!["pwd".to_owned(), "mfa".to_owned()],
         auth_time: Some(1_795_487_000),
         device: MeDevice::of(&DeviceState::Compliant { id: "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f" }),
-        address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
+        address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
         country: Some("NO".to_owned()),
         idle_until: 1_795_490_600,
         until: 1_795_530_200,
