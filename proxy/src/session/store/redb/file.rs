@@ -93,7 +93,8 @@ pub(super) fn inspect(place: &Path) -> Result<(), FileProblem> {
     }
 }
 
-/// Opens it, or makes a new one; says what has ended. Every page is checked: it takes a second for a million sessions.
+/// Opens it, or makes a new one; says what has ended. Every page is checked, which takes a while that grows with the file:
+/// a debug build took 2.7 s for 300 MiB, 100,000 sessions of 1,500 bytes.
 pub(super) fn open(place: &Path) -> Result<(Database, Vec<Notice>), FileProblem> {
     inspect(place)?;
     // For this user alone: it says who signed in when, if only in digests, and holds sealed tokens.

@@ -318,3 +318,51 @@ async fn what_has_expired_is_dropped_and_its_place_used_again() {
     assert!(sizes[3] <= sizes[0], "the file does not grow: {sizes:?}");
     assert_eq!(fixture.store.get(key(1)).await, Ok(None));
 }
+
+/// Figures, where `PORTCULLIS_TEST_FIGURES` is set: what 100,000 sessions take on disk, and to open again.
+#[tokio::test]
+async fn figures_of_many_sessions() {
+    if std::env::var_os("PORTCULLIS_TEST_FIGURES").is_none() {
+        println!("skipped: PORTCULLIS_TEST_FIGURES is not set");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("sessions.redb");
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned()
+    };
+    let before = opened(&place).await;
+    println!("before: {}", resident());
+    let start = std::time::Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..100_000 {
+        let store = Arc::clone(&before.store);
+        let sized = Entry { value: vec![7; 1500], ..entry(number, &format!("user {number}"), Some("s")) };
+        tasks.spawn(async move { store.put(sized, None).await });
+        if tasks.len() == 250 {
+            tasks.join_next().await.unwrap().unwrap().unwrap();
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap().unwrap();
+    }
+    println!("100,000 sessions of 1,500 bytes stored in {:?}; {}", start.elapsed(), resident());
+    let start = std::time::Instant::now();
+    let now = unix_now();
+    for numbers in (0..100_000).collect::<Vec<_>>().chunks(10_000) {
+        let seen = |number: &u32| Seen { key: key(*number), at: now + 60, expires_at: now + 3600 };
+        before.store.seen(numbers.iter().map(seen).collect()).await.unwrap();
+    }
+    println!("100,000 last-seen times in {:?}", start.elapsed());
+    before.redb.release().await;
+    let bytes = std::fs::metadata(&place).unwrap().len();
+    let start = std::time::Instant::now();
+    let after = opened(&place).await;
+    println!("file of {} MiB opened and checked in {:?}; {}", bytes >> 20, start.elapsed(), resident());
+    let start = std::time::Instant::now();
+    for number in 0..10_000 {
+        assert!(after.store.get(key(number * 7 % 100_000)).await.unwrap().is_some());
+    }
+    println!("10,000 look-ups one by one in {:?}; {}", start.elapsed(), resident());
+}
