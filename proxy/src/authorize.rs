@@ -5,6 +5,7 @@
 //! source of a [`Permit`] is a decision that granted. Nothing here knows pingora: `gateway` judges what a client sent,
 //! and whoever is asked on behalf of another proxy judges what that describes.
 
+mod credential;
 mod own_path;
 mod session;
 
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
@@ -33,7 +34,7 @@ use crate::route::{Found, Route};
 use crate::session::{Session, SessionHandle};
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
-use crate::token::{self, CachedPrincipal, Presented, RememberedRemedies, TokenLocation, TokenProblem};
+use crate::token::{self, CachedPrincipal, RememberedRemedies, TokenLocation};
 use crate::upstream;
 
 /// Whether a request may pass.
@@ -372,50 +373,6 @@ impl Authorizer<'_> {
         self.verify(token, &issuers, Kind::Bearer, sender).map_or_else(Refusal::from, |_| refusal)
     }
 
-    /// A token that is remembered is looked at always; any other only while few tokens of its address failed.
-    fn verify(
-        &self,
-        token: &[u8],
-        accepted: &[usize],
-        kind: Kind,
-        (address, quotas): Sending<'_>,
-    ) -> Result<Arc<CachedPrincipal>, TokenProblem> {
-        let presented = Presented { token, accepted, now: self.now() };
-        let observe = |lookup| self.state.metrics.token_looked_up(lookup);
-        let (verifier, policies) = (&self.snapshot.verifier, &self.snapshot.policies);
-        let may_verify = || self.may_verify((address, kind), quotas);
-        let found =
-            token::authenticate(verifier, &self.state.cache, policies, presented, may_verify, observe);
-        match found {
-            // Good once: not an attack, but a page that was left open; and it is remembered.
-            Err(
-                TokenProblem::Bad(BadToken::Expired | BadToken::NotTried) | TokenProblem::KeysUnavailable,
-            )
-            | Ok(_) => {}
-            Err(TokenProblem::Bad(_)) => self.count_failure((address, kind)),
-        }
-        found
-    }
-
-    /// Whether another token of this address may be verified.
-    fn may_verify(&self, from: (IpAddr, Kind), quotas: &mut Quotas) -> bool {
-        // What was let in goes on: whoever shares its address cannot end it.
-        if self.turn == Turn::Again {
-            return true;
-        }
-        let rate = self.snapshot.config.server.limits.failed_verifications;
-        let quota = self.state.limits.failures(from, rate, self.now_unix_ms);
-        quotas.failures = Some(quota).filter(|quota| quota.is_exceeded);
-        !quota.is_exceeded
-    }
-
-    fn count_failure(&self, from: (IpAddr, Kind)) {
-        if self.turn != Turn::Again {
-            let rate = self.snapshot.config.server.limits.failed_verifications;
-            self.state.limits.count_failure(from, rate, self.now_unix_ms);
-        }
-    }
-
     fn count_address(&self, app: &App, address: IpAddr, quotas: &mut Quotas) -> Result<(), Refusal> {
         let Some(rate) = app.rate.filter(|_| self.turn == Turn::First) else { return Ok(()) };
         let quota = self.state.limits.count_address(&app.id, address, rate, self.now_unix_ms);
@@ -435,61 +392,6 @@ impl Authorizer<'_> {
         let quota = self.state.limits.count_principal(&app.id, who, rate, self.now_unix_ms);
         quotas.principal = Some(quota);
         if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Principal)) } else { Ok(()) }
-    }
-
-    /// The principal, and what it came with. A client without a valid token gets the same answer whatever the app,
-    /// its issuers and the names of its cookies are: what it turns on is whether `Authorization` carries a `Bearer`
-    /// credential, and whether a signature was good once. A browser is sent to sign in where the app has a sign-in.
-    fn authenticate(
-        &self,
-        request: &AdmittedRequest<'_>,
-        app: &App,
-        (address, quotas): Sending<'_>,
-    ) -> Result<(Arc<CachedPrincipal>, Credential), Stop> {
-        let cookie = app.token.cookie.as_deref().map_or(Ok(None), |name| request.cookie(name));
-        let by_header = |name: &str| request.header(&HeaderName::from_bytes(name.as_bytes()).ok()?);
-        let authorization = request.authorization();
-        let found = token::find_token(&app.token, authorization, |_| cookie.ok().flatten(), by_header);
-        let Some((token, place)) = found else {
-            return match authorization.and_then(token::bearer) {
-                // Verified in vain, and answered as by an app that takes it: or the answers would tell this app from others.
-                Some(token) => {
-                    let verified = self.verify(token, &app.issuers, Kind::Bearer, (address, quotas));
-                    let place = |_| Refusal::BadToken(BadToken::Place);
-                    Err(verified.map_or_else(Refusal::from, place).into())
-                }
-                None if cookie.is_err() => Err(Refusal::BadSession(BadToken::Malformed).into()),
-                None if app.sign_in.is_empty() => Err(Refusal::NoToken.into()),
-                None => self.authenticate_session(request, app),
-            };
-        };
-        let kind = if place == TokenLocation::Authorization { Kind::Bearer } else { Kind::Session };
-        let caller = self
-            .verify(token, &app.issuers, kind, (address, quotas))
-            .map_err(|problem| bad_token(problem.into(), place))?;
-        if app.audiences.as_ref().is_some_and(|audiences| !caller.token().is_meant_for(audiences)) {
-            return Err(bad_token(Refusal::BadToken(BadToken::Audience), place).into());
-        }
-        // From here on the user is known. A credential that was sent twice may name another user.
-        if cookie.is_err() {
-            return Err(Refusal::BadRequest(BadRequest::Credential).into());
-        }
-        let credential = Credential::Token(place);
-        check_beside(request, app, &credential)?;
-        Ok((caller, credential))
-    }
-
-    /// The same by the session of a browser.
-    fn authenticate_session(
-        &self,
-        request: &AdmittedRequest<'_>,
-        app: &App,
-    ) -> Result<(Arc<CachedPrincipal>, Credential), Stop> {
-        let session = self.session(request)?.and_then(|session| self.session_of_app(session, app));
-        let session = session.map_err(|why| self.without_session(request, Navigation::of(request), why))?;
-        let (caller, credential) = (Arc::clone(session.caller()), Credential::Session(session));
-        check_beside(request, app, &credential)?;
-        Ok((caller, credential))
     }
 
     fn decide(&self, asked: &AccessRequest<'_>, facts: &mut DecisionFacts) -> Result<Permit, Refusal> {
@@ -596,38 +498,6 @@ impl Authorizer<'_> {
     }
 }
 
-/// Whether nothing else of the request speaks for another user, and no foreign page for this one.
-fn check_beside(request: &AdmittedRequest<'_>, app: &App, credential: &Credential) -> Result<(), Refusal> {
-    if *credential == Credential::Token(TokenLocation::Authorization) {
-        return Ok(());
-    }
-    let authorization = request.authorization();
-    // A credential that nobody read may name another user.
-    if authorization.is_some_and(|value| !value.is_ascii()) {
-        return Err(Refusal::BadRequest(BadRequest::Credential));
-    }
-    if app.forward_authorization && authorization.is_some() {
-        return Err(Refusal::BadRequest(BadRequest::SecondCredential));
-    }
-    // Browsers send cookies with a WebSocket of any page, and no CORS stands before it.
-    let is_by_cookie = *credential != Credential::Token(TokenLocation::Header);
-    if is_by_cookie && request.is_websocket() && !request.is_from_own_page(&app.allowed_origins) {
-        return Err(Refusal::BadRequest(BadRequest::Origin));
-    }
-    Ok(())
-}
-
-/// A token's refusal as somebody may learn it who sent it in this place.
-const fn bad_token(refusal: Refusal, place: TokenLocation) -> Refusal {
-    match (refusal, place) {
-        // The signature was good: its holder was somebody once, and knows the cookie.
-        (Refusal::BadToken(bad @ (BadToken::Expired | BadToken::Revoked)), _)
-        | (Refusal::BadToken(bad), TokenLocation::Authorization) => Refusal::BadToken(bad),
-        (Refusal::BadToken(bad), TokenLocation::Cookie | TokenLocation::Header) => Refusal::BadSession(bad),
-        (other, _) => other,
-    }
-}
-
 /// The same target by https. It was admitted as an absolute path, and the rest of it can say what it likes.
 fn https_location(host: &str, port: u16, target: &[u8]) -> Option<HeaderValue> {
     let port = if port == Scheme::Https.port() { String::new() } else { format!(":{port}") };
@@ -675,120 +545,4 @@ impl Observer for DecisionObserver<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::{HeaderMap, Method, Version};
-
-    use super::*;
-
-    const CONFIG: &str = r#"
-[server]
-listeners = [{ address = "127.0.0.1:8080" }]
-
-[[issuer]]
-name = "main"
-issuer = "https://id.test/tenant"
-audiences = ["api://wiki"]
-keys = { file = "keys.json" }
-
-[[app]]
-id = "wiki"
-hosts = ["wiki.test"]
-upstreams = ["http://127.0.0.1:9"]
-"#;
-
-    /// Judges a request as somebody asks who describes it: no session of pingora, no connection of a client.
-    fn judge(host: &str, target: &str) -> (Verdict, RequestFacts, Answer) {
-        let connection =
-            Connection { peer: "192.0.2.7".parse().unwrap(), is_unknown: false, tls: true, port: Some(443) };
-        judge_by(CONFIG, &Arrival::default(), connection, &[("host", host)], target)
-    }
-
-    /// The same by another configuration, on a connection that arrived so.
-    fn judge_by(
-        config: &str,
-        arrival: &Arrival,
-        connection: Connection,
-        lines: &[(&'static str, &str)],
-        target: &str,
-    ) -> (Verdict, RequestFacts, Answer) {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("portcullis.toml");
-        std::fs::write(folder.path().join("keys.json"), r#"{"keys": []}"#).unwrap();
-        std::fs::write(&file, config).unwrap();
-        let state = State::start(&file).unwrap();
-        let snapshot = state.snapshot();
-        let authorizer = Authorizer {
-            state,
-            snapshot: &snapshot,
-            request_id: RequestId(7),
-            arrival,
-            now_unix_ms: 1_795_773_600_000,
-            turn: Turn::First,
-        };
-        let line = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
-        };
-        let headers: HeaderMap = lines.iter().map(line).collect();
-        let head = Head::new(&Method::GET, target.as_bytes(), Version::HTTP_11, &headers, None);
-        let mut facts = RequestFacts::default();
-        let verdict = authorizer.authorize(&head, connection, &mut facts);
-        let answer = authorizer.denial(&Refusal::NoToken, &head, &mut facts);
-        (verdict, facts, answer)
-    }
-
-    #[test]
-    fn a_described_request_is_judged_without_a_session() {
-        let (verdict, facts, answer) = judge("wiki.test", "/page");
-        assert!(matches!(verdict, Verdict::Refusal(Refusal::NoToken)), "{verdict:?}");
-        assert_eq!((facts.app, facts.client), (Some(AppIndex(0)), Some("192.0.2.7".parse().unwrap())));
-        assert_eq!(answer.status, 401);
-    }
-
-    #[test]
-    fn a_stranger_gets_the_same_refusal_where_there_is_no_app() {
-        let (verdict, facts, _) = judge("other.test", "/page");
-        assert!(matches!(verdict, Verdict::Refusal(Refusal::NoToken)), "{verdict:?}");
-        assert_eq!(facts.app, None);
-    }
-
-    #[test]
-    fn of_a_request_that_is_not_admitted_nothing_was_learned() {
-        let (verdict, facts, _) = judge("wiki.test", "/a%00b");
-        assert!(matches!(verdict, Verdict::Refusal(Refusal::BadRequest(_))), "{verdict:?}");
-        assert_eq!((facts.app, facts.client, facts.site), (None, None, None));
-    }
-
-    #[test]
-    fn a_listener_that_redirects_sends_hosts_of_apps_to_https_where_a_balancer_has_the_certificates() {
-        let config = CONFIG.replace("8080\" }", "8080\", redirect-to-https = true }")
-            + "\n[trusted-proxies]\nnetworks = [\"10.0.0.0/8\"]\n";
-        let arrival = Arrival { listener: Some(0), handshake: None };
-        let judge = |peer: &str, lines: &[(&'static str, &str)], target: &str| {
-            let connection =
-                Connection { peer: peer.parse().unwrap(), is_unknown: false, tls: false, port: Some(8080) };
-            judge_by(&config, &arrival, connection, lines, target).0
-        };
-        let (client, balancer) = ("192.0.2.7", "10.0.0.1");
-        let proto = ("x-forwarded-proto", "https");
-        for (peer, lines, target, to) in [
-            (client, vec![("host", "wiki.test")], "/a?b=1", Some("https://wiki.test/a?b=1")),
-            (client, vec![("host", "WIKI.test:8080")], "/?\u{e4}", Some("https://wiki.test/?%C3%A4")),
-            // A client's word for its scheme is none; a trusted proxy's is.
-            (client, vec![("host", "wiki.test"), proto], "/", Some("https://wiki.test/")),
-            (
-                balancer,
-                vec![("host", "wiki.test"), ("x-forwarded-for", client)],
-                "/",
-                Some("https://wiki.test/"),
-            ),
-            (balancer, vec![("host", "wiki.test"), ("x-forwarded-for", client), proto], "/", None),
-            (client, vec![("host", "other.test")], "/", None),
-        ] {
-            match (judge(peer, &lines, target), to) {
-                (Verdict::Reply(Reply::ToHttps(found)), Some(to)) => assert_eq!(found, to, "{lines:?}"),
-                (Verdict::Refusal(Refusal::NoToken), None) => {}
-                (verdict, _) => panic!("{peer} {lines:?}: {verdict:?}"),
-            }
-        }
-    }
-}
+mod tests;
