@@ -47,11 +47,13 @@ pub(super) struct SignIn {
     pub(super) device: String,
     /// The provider's session.
     pub(super) sid: Option<String>,
+    /// How long ago it was, in seconds.
+    pub(super) age_secs: i64,
 }
 
 impl SignIn {
     pub(super) fn new(person: &str, method: &str, device: &str) -> Self {
-        Self { person: person.into(), method: method.into(), device: device.into(), sid: None }
+        Self { person: person.into(), method: method.into(), device: device.into(), ..Self::default() }
     }
 }
 
@@ -112,7 +114,7 @@ impl Issuer {
             METHODS.iter().find(|(id, ..)| *id == sign_in.method).map_or(&[][..], |(_, _, amr)| amr);
         let mut claims = json!({
             "iss": self.url, "aud": audience, "sub": id, "preferred_username": format!("{id}@example.com"), "name": name,
-            "groups": groups, "amr": methods, "auth_time": now, "iat": now, "nbf": now, "exp": now + LIFETIME_SECS,
+            "groups": groups, "amr": methods, "auth_time": now - sign_in.age_secs, "iat": now, "nbf": now, "exp": now + LIFETIME_SECS,
         });
         let state = match sign_in.device.as_str() {
             "compliant" => Some(true),

@@ -155,7 +155,9 @@ impl Demo {
     fn samples(&self) -> [Sample; 3] {
         let now = crate::clock::unix_now();
         let sample = |name, what, device, address, status, code| {
-            let token = self.issuer().access_token(&SignIn::new("alice", "mfa", device), now);
+            let token = self
+                .issuer()
+                .access_token(&SignIn { age_secs: 60, ..SignIn::new("alice", "mfa", device) }, now);
             Sample { name, what, token, address, status, code }
         };
         let (office, abroad) = ("203.0.113.10", "192.0.2.10");
