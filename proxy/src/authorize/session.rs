@@ -102,6 +102,11 @@ impl Authorizer<'_> {
             return refusal.into();
         }
         let demand = self.demand(refused, session.caller(), facts);
+        // Nothing that could be asked for proves what is missing: the next sign-in would be as this one.
+        if demand == Demand::default() {
+            facts.step_up_not_delivered = true;
+            return refusal.into();
+        }
         let record = session.record();
         let is_recent = self.now().saturating_sub(record.signed_in_at) < ANSWERED_SECS;
         let auth_time = session.caller().token().principal().auth_time;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY, UPGRADE,
+    STRICT_TRANSPORT_SECURITY, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -47,7 +47,28 @@ enum Directive {
     /// Let it in, with these changes.
     Allow(Box<Allowed>),
     /// Answer it so.
-    Answer(Answer),
+    Answer(Denying),
+}
+
+/// An answer that no proxy takes for leave to let its request in, as each takes every status of 2xx: a page of ours
+/// that is no refusal, the choice of a provider for instance, is sent with 401.
+struct Denying(Answer);
+
+impl From<Answer> for Denying {
+    fn from(mut answer: Answer) -> Self {
+        if answer.status < 300 {
+            answer.status = 401;
+            // RFC 9110, section 15.5.2.
+            answer.headers.entry(WWW_AUTHENTICATE).or_insert(const { HeaderValue::from_static("Bearer") });
+        }
+        Self(answer)
+    }
+}
+
+impl Directive {
+    fn answer(answer: Answer) -> Self {
+        Self::Answer(answer.into())
+    }
 }
 
 /// Answers what another proxy asks.
@@ -65,21 +86,21 @@ pub(super) async fn answer(
             Err(refusal) => {
                 let answer = ctx.denial(&refusal, &head(session.req_header()));
                 ctx.progress = Progress::Refused(refusal);
-                (Directive::Answer(answer), ForwardAuthAnswer::Refused)
+                (Directive::answer(answer), ForwardAuthAnswer::Refused)
             }
         }
     } else {
         ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::FrontProxy));
         let text =
             "this listener answers the proxies that `peers` of its `forward-auth` names, and no other client";
-        (Directive::Answer(plain(403, text)), ForwardAuthAnswer::NotAPeer)
+        (Directive::answer(plain(403, text)), ForwardAuthAnswer::NotAPeer)
     };
     ctx.state.metrics.forward_auth_answered(protocol, said);
     match (protocol, directive) {
         (ForwardAuthProtocol::ExtAuthzGrpc, directive) if session.as_http2().is_some() => {
             write_call(session, ctx, directive).await
         }
-        (_, Directive::Answer(mut answer)) => {
+        (_, Directive::Answer(Denying(mut answer))) => {
             answer.headers.insert(REQUEST_ID, ctx.id_value());
             ctx.bytes_beside = write(session, answer, false).await?;
             Ok(())
@@ -198,7 +219,7 @@ async fn judge(
         Err(bad) => {
             ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Description));
             let text = format!("the request to judge is not described: {bad}");
-            return (Directive::Answer(plain(400, &text)), ForwardAuthAnswer::BadDescription);
+            return (Directive::answer(plain(400, &text)), ForwardAuthAnswer::BadDescription);
         }
     };
     ctx.connection = Some(described.connection);
@@ -219,7 +240,7 @@ async fn judge(
                     ctx.progress = Progress::Replied;
                     let mut answer = plain(503, "what was refused a moment ago is let in now: load it again");
                     answer.headers.insert(RETRY_AFTER, const { HeaderValue::from_static("1") });
-                    return (Directive::Answer(answer), ForwardAuthAnswer::Replied);
+                    return (Directive::answer(answer), ForwardAuthAnswer::Replied);
                 }
                 Ok(allowed) => return (Directive::Allow(Box::new(allowed)), ForwardAuthAnswer::Allowed),
                 Err(refusal) => refusal,
@@ -227,7 +248,7 @@ async fn judge(
         }
         Verdict::Reply(reply) => {
             ctx.progress = Progress::Replied;
-            return (Directive::Answer(answer_of(reply, ctx.id_value())), ForwardAuthAnswer::Replied);
+            return (Directive::answer(answer_of(reply, ctx.id_value())), ForwardAuthAnswer::Replied);
         }
         Verdict::Own(own) => return own_answer(ctx, &own).await,
         Verdict::Refusal(refusal) => refusal,
@@ -236,7 +257,7 @@ async fn judge(
     };
     let answer = ctx.denial(&refusal, &described.head());
     ctx.progress = Progress::Refused(refusal);
-    (Directive::Answer(answer), ForwardAuthAnswer::Refused)
+    (Directive::answer(answer), ForwardAuthAnswer::Refused)
 }
 
 /// The answer to a request that we answer ourselves. Paths of ours are not answered here: an answer of 200 would let them
@@ -245,12 +266,12 @@ async fn own_answer(ctx: &mut RequestContext, own: &OwnRequest) -> (Directive, F
     if let Own::Path(_) = own.what {
         ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Description));
         let text = "`/.portcullis/` is to be sent to an ordinary listener of Portcullis, without asking";
-        return (Directive::Answer(plain(404, text)), ForwardAuthAnswer::BadDescription);
+        return (Directive::answer(plain(404, text)), ForwardAuthAnswer::BadDescription);
     }
     let answer = sign_in::answer(ctx.sign_in(), own, Bytes::new()).await;
     ctx.progress = answer.refusal.map_or(Progress::Replied, Progress::Refused);
     let said = if answer.refusal.is_some() { ForwardAuthAnswer::Refused } else { ForwardAuthAnswer::Replied };
-    (Directive::Answer(answer), said)
+    (Directive::answer(answer), said)
 }
 
 /// What the proxy has to change in a request that is let in, so that its app receives what it would from us. What we
@@ -329,7 +350,7 @@ async fn write_call(session: &mut Session, ctx: &RequestContext, directive: Dire
     let results = results(ctx);
     let message = match directive {
         Directive::Allow(allowed) => check::allow(&allowed, &to_client(ctx), results),
-        Directive::Answer(mut answer) => {
+        Directive::Answer(Denying(mut answer)) => {
             answer.headers.insert(REQUEST_ID, ctx.id_value());
             check::deny(&answer, results)
         }

@@ -9,11 +9,13 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, KeyPair as _, RSA_PSS_2048_8
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, NAVIGATION, Page};
+use crate::free::free_address;
 use crate::keys;
 use crate::openid::{Breakdown, Client, Manners, OpenId, parameters};
 use crate::origin::{BODY, Origin};
 use crate::service::wait_for;
 use crate::signing_in::{AUTH, SHOP, Setup, WIKI, World};
+use crate::wire::exchange;
 
 /// The query of an address.
 fn query_of(url: &str) -> std::collections::BTreeMap<String, String> {
@@ -559,6 +561,28 @@ fn an_answer_counts_for_the_provider_and_the_host_that_it_was_asked_for() {
     assert_eq!(page.status(), 400, "{page:?}");
     assert!(world.openid.asked("/token").is_empty() && world.other.asked("/token").is_empty());
     assert_eq!(browser.follow(&back.location()).status(), 200, "the counterpart");
+}
+
+/// To every proxy that asks, 2xx is leave to let its request in.
+#[test]
+fn a_page_that_leads_to_a_sign_in_lets_nobody_in_where_another_proxy_asks() {
+    let choice = Setup { sign_in: "[\"idp\", \"other\"]", has_other: true, ..Setup::default() };
+    let fragment = Setup { wiki: "keep-fragment = true", ..Setup::default() };
+    for (setup, text) in [(choice, "Partners"), (fragment, "sessionStorage")] {
+        let asking = free_address().to_string();
+        let _world = World::start(Setup { asking: Some(asking.clone()), ..setup });
+        for more in ["", "X-Portcullis-Answer: page\r\n"] {
+            let question = format!(
+                "GET / HTTP/1.1\r\nHost: auth.internal\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: http\r\n\
+                 X-Forwarded-Host: {WIKI}\r\nX-Forwarded-Uri: /deep\r\nX-Forwarded-For: 127.0.0.1\r\n\
+                 {NAVIGATION}{more}\r\n"
+            );
+            let answer = exchange(&asking, question.as_bytes());
+            assert_eq!(answer.status, 401, "{text}: {}", answer.body);
+            assert!(answer.body.contains(text), "the person still sees it: {}", answer.body);
+            assert!(answer.header("www-authenticate").is_some(), "RFC 9110, section 15.5.2");
+        }
+    }
 }
 
 #[test]

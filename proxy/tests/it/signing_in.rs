@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) session: &'static str,
     /// Whether a second provider is there, `other`.
     pub(crate) has_other: bool,
+    /// Where other proxies ask whether to let a request in.
+    pub(crate) asking: Option<String>,
     /// The key that seals sessions; a random one if `None`.
     pub(crate) session_key: Option<[u8; 32]>,
 }
@@ -166,6 +168,12 @@ pub(crate) fn random() -> [u8; 32] {
 }
 
 fn configuration(setup: &Setup, [proxy, admin]: [&str; 2], app: &str, [issuer, other]: [&str; 2]) -> String {
+    let asking = setup.asking.as_ref().map(|address| {
+        format!(
+            ", {{ address = \"{address}\", forward-auth = {{ protocol = \"http\", peers = [\"127.0.0.1\"] }} }}"
+        )
+    });
+    let asking = asking.unwrap_or_default();
     let Setup { client, issuer: issuer_lines, provider, wiki, sign_in, more, session, has_other, .. } = setup;
     let client = if client.is_empty() { "client-secret = { file = \"client.secret\" }" } else { client };
     // A store holds itself what was signed out.
@@ -194,7 +202,7 @@ client-secret = {{ file = "client.secret" }}
     };
     format!(
         r#"[server]
-listeners = [{{ address = "{proxy}" }}]
+listeners = [{{ address = "{proxy}" }}{asking}]
 admin = "{admin}"
 threads = 2
 decision-log = {{ file = "decisions.ndjson" }}

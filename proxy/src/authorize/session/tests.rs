@@ -462,6 +462,15 @@ fn policies_that_ask_for_more_lead_to_a_sign_in_that_asks_for_it_and_never_twice
 }
 
 #[test]
+fn nobody_is_sent_to_a_sign_in_that_nothing_could_be_asked_for() {
+    let world = World::with(&CONFIG.replace("mfa-acrs = [\"gold\"]", ""));
+    let cookie = world.cookie(|_| {});
+    let asked = Asked { target: "/pay/1", cookie: Some(&cookie), lines: NAVIGATE, ..Asked::default() };
+    let (verdict, facts) = world.judge(&asked);
+    assert!(matches!(refusal(verdict), Refusal::Policy(..)) && facts.step_up_not_delivered);
+}
+
+#[test]
 fn a_sign_in_that_is_too_old_leads_to_a_fresh_one() {
     let world = World::new();
     let old = world.record_of(&json!({"sub": "anna", "auth_time": NOW - 7_200}), |_| {});
