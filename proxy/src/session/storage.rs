@@ -139,23 +139,11 @@ impl Storage {
     /// # Errors
     /// When another process has its file, or the file is damaged or not ours.
     pub async fn open(&self) -> Result<(), StorageProblem> {
-        let opened = match &self.kind {
+        match &self.kind {
             Kind::Cookie(journal, file) => journal.open().await.map_err(|problem| of_journal(file, problem)),
             Kind::Redb(store, file) => store.open().await.map_err(|problem| of_file(file, problem)),
-            Kind::Redis(store) => return store.open().map_err(StorageProblem::Address),
-        };
-        match &opened {
-            Ok(()) => self.health.works(),
-            Err(problem) => {
-                let fault = match problem {
-                    StorageProblem::Held(_) => StoreFault::NotOpen,
-                    StorageProblem::Unreadable { .. } => StoreFault::Unreadable,
-                    StorageProblem::Io(..) | StorageProblem::Address(_) => StoreFault::Disk,
-                };
-                self.health.fails(StoreUnavailable { operation: Operation::Open, fault });
-            }
+            Kind::Redis(store) => store.open().map_err(StorageProblem::Address),
         }
-        opened
     }
 
     /// Opens it when the predecessor has left it. From this call on whoever asks waits for that, for a second at most.
@@ -172,6 +160,12 @@ impl Storage {
             };
             self.hold_back(false);
             if let Err(problem) = opened {
+                let fault = match problem {
+                    StorageProblem::Held(_) => StoreFault::NotOpen,
+                    StorageProblem::Unreadable { .. } => StoreFault::Unreadable,
+                    StorageProblem::Io(..) | StorageProblem::Address(_) => StoreFault::Disk,
+                };
+                self.health.fails(StoreUnavailable { operation: Operation::Open, fault });
                 tracing::error!("the session store cannot be opened; it is tried again\n{problem}");
             }
         }
