@@ -18,6 +18,10 @@ use crate::refusal::{BadRequest, Refusal, Sender};
 /// How often one address may ask for paths of ours or be sent to sign in: an office behind one address signs in at
 /// nine, and each sign-in takes four.
 const RATE: Rate = Rate { count: 50, per: Duration::from_secs(1), burst: 500 };
+/// How often an address may send logout tokens: a provider ends many sessions at once. Apart from the rest, or whoever
+/// shares its address could keep them out with anything.
+const LOGOUT_RATE: Rate = Rate { count: 200, per: Duration::from_secs(1), burst: 5_000 };
+const LOGOUTS: &str = "/.portcullis/logout/backchannel";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What forms of ours, and providers, send.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -43,8 +47,10 @@ impl Authorizer<'_> {
         let Some(app) = host else {
             return Err(self.unknown_app(request, (address, &mut facts.quotas), Refusal::NoApp).into());
         };
-        self.count_own(address)?;
         let target = head.target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let (budget, rate) =
+            if target == LOGOUTS.as_bytes() { (LOGOUTS, LOGOUT_RATE) } else { (OWN_PATHS, RATE) };
+        self.count_own(address, budget, rate)?;
         let written = std::str::from_utf8(target).map_err(|_| Refusal::BadRequest(BadRequest::Target))?;
         if !written.starts_with(OWN_PATHS) {
             return Err(Refusal::BadRequest(BadRequest::Target).into());
@@ -71,17 +77,17 @@ impl Authorizer<'_> {
         address: IpAddr,
         facts: &RequestFacts,
     ) -> Result<OwnRequest, Refusal> {
-        self.count_own(address)?;
+        self.count_own(address, OWN_PATHS, RATE)?;
         let mut own = self.own_request(what, facts.app, request, head)?;
         own.session.clone_from(&facts.session);
         Ok(own)
     }
 
-    fn count_own(&self, address: IpAddr) -> Result<(), Refusal> {
+    fn count_own(&self, address: IpAddr, budget: &str, rate: Rate) -> Result<(), Refusal> {
         if self.turn != Turn::First {
             return Ok(());
         }
-        let quota = self.state.limits.count_address(OWN_PATHS, address, RATE, self.now_unix_ms);
+        let quota = self.state.limits.count_address(budget, address, rate, self.now_unix_ms);
         if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Address)) } else { Ok(()) }
     }
 

@@ -90,7 +90,6 @@ struct Given {
 /// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub(crate) method: String,
     pub(crate) path: String,
     /// Of the query and of a form.
     pub(crate) parameters: BTreeMap<String, String>,
@@ -455,11 +454,11 @@ fn request(stream: &mut TcpStream) -> Option<Asked> {
         body.push_str(&String::from_utf8_lossy(&chunk[..read]));
     }
     let mut words = head.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let target = words.nth(1)?.to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let mut found = parameters(query);
     found.extend(parameters(&body));
-    Some(Asked { method, path: path.to_owned(), parameters: found, authorization: field("authorization") })
+    Some(Asked { path: path.to_owned(), parameters: found, authorization: field("authorization") })
 }
 
 fn answer(stream: &mut TcpStream, status: u16, body: &str) {

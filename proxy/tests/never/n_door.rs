@@ -145,7 +145,7 @@ fn never_n25_a_client_that_its_balancer_cannot_name_has_the_balancers_address_or
     );
     let top = format!(
         "{}\n[[location]]\nname = \"inside\"\nnetworks = [\"127.0.0.0/8\", \"198.51.100.0/24\"]\n",
-        crate::world::TRUSTED
+        TRUSTED
     );
     let world = World::start(Setup { plain, policies, top, ..Setup::default() });
     let says = "X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n";

@@ -659,6 +659,14 @@ fn trap_29_sign_ins_are_limited_by_a_configuration_that_says_nothing_of_limits()
         is_let_in(&world.verdict(&Asked { cookie: Some(&cookie), ..Asked::default() })),
         "who is in goes on"
     );
+    // Nor does it keep out what a provider says behind the same address.
+    let logout = Asked {
+        target: "/.portcullis/logout/backchannel",
+        method: Method::POST,
+        lines: &[("content-type", "application/x-www-form-urlencoded")],
+        ..Asked::default()
+    };
+    assert!(matches!(world.verdict(&logout), Verdict::Own(_)));
 }
 
 #[test]

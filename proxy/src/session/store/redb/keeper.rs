@@ -27,7 +27,7 @@ type To<T> = Sender<Result<T, StoreFault>>;
 #[derive(Debug)]
 pub(super) enum Work {
     Open(Sender<Result<(), FileProblem>>),
-    Write(Write),
+    Write(Box<Write>),
     LookAfter { sweeps: bool },
     Release(Sender<()>),
 }
@@ -91,7 +91,7 @@ impl Keeper {
         let mut writes = Vec::new();
         for work in batch {
             match work {
-                Work::Write(write) => writes.push(write),
+                Work::Write(write) => writes.push(*write),
                 Work::Open(answer) => drop(answer.send(self.open())),
                 Work::LookAfter { sweeps } => self.look_after(sweeps),
                 Work::Release(answer) => {

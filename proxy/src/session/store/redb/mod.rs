@@ -109,7 +109,7 @@ impl RedbStore {
         operation: Operation,
         make: impl FnOnce(oneshot::Sender<Result<T, StoreFault>>) -> Write + Send,
     ) -> Result<T, StoreUnavailable> {
-        let answer = self.worker.ask(operation, |answer| Work::Write(make(answer))).await;
+        let answer = self.worker.ask(operation, |answer| Work::Write(Box::new(make(answer)))).await;
         self.health.note(answer)
     }
 

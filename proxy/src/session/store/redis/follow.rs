@@ -149,8 +149,14 @@ mod tests {
         let mark = hex(&[0xab; 32]);
         let expected = Notice { mark: Mark([0xab; 32]), not_before: i64::MAX, until: 9 };
         assert_eq!(notice(&fields(&mark, &i64::MAX.to_string())), Some(expected));
-        for bad in ["", "ab", &mark[1..], &format!("{mark}a"), &format!("{mark}ab"), &mark.replace('a', "ä")]
-        {
+        for bad in [
+            "",
+            "ab",
+            mark.get(1..).unwrap(),
+            &format!("{mark}a"),
+            &format!("{mark}ab"),
+            &mark.replace('a', "ä"),
+        ] {
             assert_eq!(notice(&fields(bad, "1")), None, "{bad}");
         }
         assert_eq!(notice(&fields(&mark, "soon")), None);
