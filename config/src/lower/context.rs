@@ -112,6 +112,11 @@ impl Context<'_> {
 
     /// The same for a path at a place of its own.
     pub(crate) fn readable_at(&mut self, text: &str, at: At) -> Option<PathBuf> {
+        self.readable_or_made(text, at, None)
+    }
+
+    /// The same for a file that its owner makes, with the command that does.
+    pub(crate) fn readable_or_made(&mut self, text: &str, at: At, made_by: Option<&str>) -> Option<PathBuf> {
         let path = self.path(text);
         // Asked before opening: to open a pipe would wait for its writer.
         let checked = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
@@ -128,10 +133,14 @@ impl Context<'_> {
             Err(error) => error.to_string(),
         };
         let what = format!("cannot read `{}`: {problem}", path.display());
+        let mut help = "paths are relative to the folder of the main file".to_owned();
+        if let Some(command) = made_by {
+            help.push_str(&format!("; `{command}` makes one there"));
+        }
         self.push(
             Diagnostic::error("file/unreadable", at, what)
                 .why("it would be missed only when the first request needs it")
-                .help("paths are relative to the folder of the main file"),
+                .help(help),
         );
         None
     }

@@ -260,7 +260,7 @@ fn settings(
         {
             known.contexts.extend(settings.contexts.iter().map(|(_, context)| *context));
             known.upstreams.push(view.at_key("upstreams"));
-            known.proofs.apps.push(proof::AppProofs::of(&settings));
+            known.proofs.apps.push(proof::AppProofs::of(&settings, &sign_ins.providers));
             apps.push(settings);
             app_denials.push(denial::of_app(view));
             set.apps.push(model);

@@ -13,10 +13,12 @@ use crate::diagnose::{At, Diagnostic};
 use crate::schema::check::shortened;
 use crate::schema::policy_tables::GRANT;
 use crate::schema::tree::View;
-use crate::settings::{App, Issuer};
+use crate::settings::{App, Issuer, Provider};
 
 /// Apps that are named in one warning at most.
 const APPS_NAMED_MAX: usize = 3;
+
+const CODE: &str = "policy/no-evidence";
 
 /// What tokens can prove, and what policies ask them to.
 #[derive(Debug, Default)]
@@ -42,6 +44,8 @@ pub(super) struct IssuerProofs {
 pub(super) struct AppProofs {
     issuers: Vec<usize>,
     contexts: Vec<AuthenticationContext>,
+    /// The issuers of the providers at which its browsers sign in.
+    of_sign_in: Vec<usize>,
 }
 
 /// What one enabled policy asks.
@@ -67,8 +71,10 @@ impl IssuerProofs {
 }
 
 impl AppProofs {
-    pub(super) fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App, providers: &[Provider]) -> Self {
+        let providers = app.sign_in.iter().filter_map(|position| providers.get(*position));
         Self {
+            of_sign_in: providers.map(|provider| provider.issuer).collect(),
             issuers: app.issuers.clone(),
             contexts: app.contexts.iter().map(|(_, context)| *context).collect(),
         }
@@ -117,9 +123,10 @@ impl Proofs {
         });
     }
 
-    /// Warns of what no token could prove.
+    /// Warns of what no token could prove, and of what no sign-in could be asked for.
     pub(super) fn report(&self, cx: &mut Context<'_>, set: &PolicySet) {
         for asked in &self.asked {
+            self.report_step_up(cx, set, asked);
             let fails = |control: &Control, app: usize| !self.is_provable(set, control, app, asked);
             // Of alternatives one is enough.
             let all_fail = |app: usize| asked.controls.iter().all(|(control, ..)| fails(control, app));
@@ -134,6 +141,48 @@ impl Proofs {
                 }
             }
         }
+    }
+
+    /// Warns of apps whose browsers sign in at a provider that could not be asked for what a policy wants: a session that
+    /// lacks it would be refused again and again. What no token can prove is left to the other warning.
+    fn report_step_up(&self, cx: &mut Context<'_>, set: &PolicySet, asked: &Asked) {
+        // The context itself is asked for.
+        if asked.by_context {
+            return;
+        }
+        let is_mute = |control: &Control, app: usize| {
+            let providers = self.apps.get(app).map_or(&[][..], |app| app.of_sign_in.as_slice());
+            !providers.is_empty()
+                && self.is_provable(set, control, app, asked)
+                && !providers.iter().any(|position| self.is_asked_of(set, control, *position))
+        };
+        let of_sign_in =
+            |control: &&(Control, String, At)| matches!(control.0, Control::Mfa | Control::Strength(_));
+        let steps: Vec<_> = asked.controls.iter().filter(of_sign_in).collect();
+        for (control, text, at) in &steps {
+            let failing = asked.apps.iter().filter(|(app, _)| match asked.operator {
+                Operator::And => is_mute(control, *app),
+                Operator::Or => steps.iter().all(|(control, ..)| is_mute(control, *app)),
+            });
+            let apps: Vec<&str> = failing.map(|(_, id)| id.as_str()).collect();
+            if !apps.is_empty() {
+                cx.push(step_up_warning(control, text, *at, &apps));
+            }
+        }
+    }
+
+    /// Whether a provider of this issuer can be asked for it: by `acr_values`, or by a context in `claims`.
+    fn is_asked_of(&self, set: &PolicySet, control: &Control, issuer: usize) -> bool {
+        let (acrs, contexts) = match control {
+            Control::Mfa => (&set.evidence.mfa_acrs, &set.evidence.mfa_contexts),
+            Control::Strength(name) => match set.strengths.iter().find(|strength| strength.name == *name) {
+                Some(strength) => (&strength.acrs, &strength.contexts),
+                None => return true,
+            },
+            _ => return true,
+        };
+        let asserts_acr = self.issuers.get(issuer).is_some_and(|issuer| issuer.evidence.asserts_acr);
+        (asserts_acr && !acrs.is_empty()) || !contexts.is_empty()
     }
 
     fn accepted(&self, app: usize) -> impl Iterator<Item = &IssuerProofs> {
@@ -162,12 +211,7 @@ impl Proofs {
     }
 
     fn warning(&self, control: &Control, text: &str, at: At, apps: &[&str], asked: &Asked) -> Diagnostic {
-        let more = apps.len().saturating_sub(APPS_NAMED_MAX);
-        let mut names =
-            apps.iter().take(APPS_NAMED_MAX).map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
-        if more > 0 {
-            names.push_str(&format!(" and {more} more"));
-        }
+        let names = named(apps);
         let (text, is_one) = (shortened(text), apps.len() == 1);
         let what = if is_one {
             format!("no token that app {names} accepts can prove `{text}`")
@@ -211,8 +255,37 @@ impl Proofs {
                 _ => {}
             }
         }
-        let mut warning = Diagnostic::warning("policy/no-evidence", at, what).help(help);
+        let mut warning = Diagnostic::warning(CODE, at, what).help(help);
         warning.why = Some(why);
         warning
     }
+}
+
+fn step_up_warning(control: &Control, text: &str, at: At, apps: &[&str]) -> Diagnostic {
+    let (text, names) = (shortened(text), named(apps));
+    let plural = if apps.len() == 1 { "" } else { "s" };
+    let help = match control {
+        Control::Strength(_) => {
+            "give the strength the values that the provider takes and gives: a `[[strength]]` of this name with \
+             `acrs = [\"…\"]`, or with `contexts` (deploy/providers/README.md)"
+        }
+        _ => {
+            "name the value that the provider takes and gives: `[evidence]` `mfa-acrs = [\"…\"]`, or `mfa-contexts` \
+             (deploy/providers/README.md)"
+        }
+    };
+    Diagnostic::warning(CODE, at, format!("no sign-in of app{plural} {names} can be asked for `{text}`"))
+        .why("who signed in without it is refused, and is not sent to the provider for it: nothing says what to ask for")
+        .help(help)
+}
+
+/// The names of apps, as far as a line takes them.
+fn named(apps: &[&str]) -> String {
+    let more = apps.len().saturating_sub(APPS_NAMED_MAX);
+    let mut names =
+        apps.iter().take(APPS_NAMED_MAX).map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        names.push_str(&format!(" and {more} more"));
+    }
+    names
 }

@@ -24,6 +24,9 @@ const MODULUS_BYTES_MIN: usize = 2_048 / 8;
 /// Fewer different bytes than this among 32 do not come from a random generator: not once in 10^12 keys.
 const DIFFERENT_BYTES_MIN: usize = 17;
 const TEXT_CHARS_MIN: usize = 16;
+/// What makes a first session key, and a folder for it.
+pub(super) const MAKES_SEAL_KEY: &str =
+    "install -d -m 0700 secrets; (umask 027; openssl rand 32 > secrets/session-1.key)";
 /// Fewer different characters than this in a secret were typed, not drawn.
 const DIFFERENT_CHARS_MIN: usize = 6;
 /// What deploy scripts and documentation write where a secret belongs.
@@ -70,7 +73,7 @@ pub(super) fn guessable(secret: &Secret) -> Option<&'static str> {
 
 /// A file that only the proxy may read, as text, and the place that names it.
 fn secret_file(cx: &mut Context<'_>, name: &str, at: At, code: &'static str) -> Option<(String, At)> {
-    let bytes = secret_bytes(cx, name, at)?;
+    let bytes = secret_bytes(cx, name, at, None)?;
     let Ok(text) = String::from_utf8(bytes) else {
         cx.push(
             Diagnostic::error(code, at, "this file holds no text")
@@ -81,8 +84,8 @@ fn secret_file(cx: &mut Context<'_>, name: &str, at: At, code: &'static str) -> 
     Some((text, at))
 }
 
-fn secret_bytes(cx: &mut Context<'_>, name: &str, at: At) -> Option<Vec<u8>> {
-    let path = cx.readable_at(name, at)?;
+fn secret_bytes(cx: &mut Context<'_>, name: &str, at: At, made_by: Option<&str>) -> Option<Vec<u8>> {
+    let path = cx.readable_or_made(name, at, made_by)?;
     cx.is_secret(&path);
     match file::read(&path, SECRET_BYTES_MAX) {
         Ok(bytes) => Some(bytes),
@@ -108,7 +111,7 @@ pub(super) fn seal_keys(cx: &mut Context<'_>, view: View<'_>) -> Option<Vec<Seal
     let mut keys: Vec<SealKey> = Vec::new();
     let mut is_whole = view.items("keys").iter().all(|node| Node::text(node).is_some());
     for (text, at) in view.texts("keys") {
-        let key = secret_bytes(cx, text, at).map(|bytes| seal_key(&bytes));
+        let key = secret_bytes(cx, text, at, Some(MAKES_SEAL_KEY)).map(|bytes| seal_key(&bytes));
         let what = match key {
             Some(Some(key)) if keys.contains(&key) => "this key is in the list already".to_owned(),
             Some(Some(key)) => match weakness(&key.0) {

@@ -40,7 +40,7 @@ pub(super) fn session(cx: &mut Context<'_>, view: View<'_>) -> Option<SessionSet
         (Some(SessionStore::Cookie), None) => cx.push(
             Diagnostic::warning("session/no-journal", view.at(), "sign-outs do not outlive a restart")
                 .why("with the cookie store, a cookie that was copied before its sign-out is good again after one")
-                .help("add `journal = \"revocations.journal\"`, a file that the proxy may write, or use a store"),
+                .help("add `journal = \"/var/lib/portcullis/sign-outs.journal\"`, a file that the proxy may write, or use a store"),
         ),
         (Some(store), Some(_)) if store.holds_tokens() => cx.push(
             Diagnostic::error("session/journal", view.at_key("journal"), "`journal` beside a store")

@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::names::Names;
+use super::secrets::MAKES_SEAL_KEY;
 use super::{provider, session, values};
 use crate::diagnose::{At, Diagnostic};
 use crate::reserved::fold;
@@ -184,7 +185,9 @@ impl SignIns {
             cx.push(
                 Diagnostic::error("session/missing", view.at_key("sign-in"), "`sign-in` without `[session]`")
                     .why("there is no key that could seal the session of who signed in")
-                    .help("write `[session]` with `keys = [\"session-1.key\"]`; `openssl rand 32 > session-1.key` makes one"),
+                    .help(format!(
+                        "write `[session]` with `keys = [\"secrets/session-1.key\"]`; `{MAKES_SEAL_KEY}` makes one"
+                    )),
             );
         }
     }
