@@ -209,6 +209,20 @@ def stopping():
     must(unready < delay, f"Kubernetes: not ready is seen after {unready} s, and connections are refused after {delay}")
 
 
+def state():
+    """The unit has the folder in which the documentation puts the journal of sign-outs."""
+    unit = (DEPLOY / "systemd/portcullis.service").read_text()
+    folder = re.search(r"^StateDirectory=(\S+)", unit, re.M)
+    must(folder, "systemd: no StateDirectory for the journal of sign-outs")
+    journals = {
+        path: set(re.findall(r'journal = \\?"([^"\\]+)\\?"', (DEPLOY.parent / path).read_text()))
+        for path in ("proxy/SIGN-IN.md", "config/src/lower/session.rs")
+    }
+    wanted = {f"/var/lib/{folder[1]}/sign-outs.journal"} if folder else set()
+    for path, named in journals.items():
+        must(named == wanted, f"{path} names {named} as the journal, not {wanted}")
+
+
 def main():
     configurations(sys.argv[1])
     used = names_and_labels()
@@ -218,6 +232,7 @@ def main():
     compose()
     kubernetes()
     stopping()
+    state()
     if problems:
         sys.exit("\n".join(problems))
     print(f"the files fit each other; queries use {used} metrics, all of them known")
