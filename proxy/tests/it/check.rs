@@ -240,6 +240,9 @@ fn serve(listener: TcpListener, pages: impl Fn(&str) -> Option<String> + Send + 
 
 /// What browsers sign in with, beside [`MAIN`].
 const SIGN_IN: &str = r#"
+[evidence]
+mfa-acrs = ["gold"]
+
 [[provider]]
 name = "main"
 issuer = "main"
