@@ -500,7 +500,7 @@ fn check_says_whether_the_session_store_could_be_used() {
 
     // A server that is not there; nobody is asked without `--online`.
     let setup = Setup::signing_in();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = crate::free::free_address();
     setup.change("journal = \"run/journal\"", &format!("store = {{ redis = \"redis://{closed}\" }}"));
     setup.change("upstreams = [\"http://127.0.0.1:9\"]", &format!("upstreams = [\"http://{closed}\"]"));
     assert_eq!(setup.diagnostics(&[]), (true, Vec::new()));
