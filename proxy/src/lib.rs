@@ -27,6 +27,7 @@ mod preflight;
 pub mod process_log;
 pub mod provider;
 pub mod record;
+pub mod reference;
 pub mod refusal;
 pub mod route;
 pub mod seal;
