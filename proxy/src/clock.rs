@@ -29,7 +29,7 @@ pub(crate) fn millis(since_epoch: Duration) -> i64 {
 }
 
 /// The moment in UTC. The calendar has the years 0 to 9999; a moment outside of it is the epoch.
-fn utc(since_epoch: SignedDuration) -> DateTime {
+pub(crate) fn utc(since_epoch: SignedDuration) -> DateTime {
     EPOCH.checked_add(since_epoch).ok().filter(|moment| moment.year() >= 0).unwrap_or(EPOCH)
 }
 

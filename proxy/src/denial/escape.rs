@@ -8,8 +8,10 @@ pub(crate) mod cap {
     pub(crate) const USER: usize = 80;
     /// A mail address; an IP address is shorter.
     pub(crate) const ADDRESS: usize = 254;
-    /// A country, a platform, a time.
+    /// A platform, the code of a country.
     pub(crate) const WORD: usize = 32;
+    /// A country, a time, in the words of a language.
+    pub(crate) const PHRASE: usize = 64;
     pub(crate) const APP_NAME: usize = 80;
     /// In headline and title, where a longer name would push everything else off the screen.
     pub(crate) const APP_NAME_HEADLINE: usize = 48;

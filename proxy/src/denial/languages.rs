@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use arrayvec::ArrayVec;
 use portcullis_config::settings::LANGUAGES;
 
+use super::cldr;
 use super::texts::{Resolver, Texts};
 
 /// One language, ready to be shown.
@@ -37,14 +38,19 @@ const SOURCES: [(&str, &str, &str); 11] = [
 
 /// Every language, in the order of [`LANGUAGES`].
 pub(crate) static ALL: LazyLock<Vec<Language>> =
-    LazyLock::new(|| SOURCES.iter().map(|(tag, name, source)| language(tag, name, source).0).collect());
+    // INVARIANT: there is a locale for each of them.
+    LazyLock::new(|| {
+        let languages = SOURCES.iter().filter_map(|(tag, name, source)| language(tag, name, source));
+        languages.map(|(language, _)| language).collect()
+    });
 
-fn language(tag: &'static str, name: &'static str, source: &str) -> (Language, Vec<String>) {
+/// The language, and what is wrong with its file.
+fn language(tag: &'static str, name: &'static str, source: &str) -> Option<(Language, Vec<String>)> {
     let dir = if tag == "ar" { "rtl" } else { "ltr" };
     let mut resolver = Resolver::new(tag, source, dir == "rtl");
     let space = if matches!(tag, "ja" | "zh-Hans") { "" } else { " " };
-    let texts = Texts::resolve(&mut resolver, space);
-    (Language { tag, dir, name, texts }, resolver.problems)
+    let texts = Texts::resolve(&mut resolver, space, cldr::locale(tag)?);
+    Some((Language { tag, dir, name, texts }, resolver.problems))
 }
 
 /// The position of a tag in [`ALL`].
@@ -220,7 +226,7 @@ mod tests {
         let english = written(SOURCES[0].2);
         let known = ids();
         for (tag, name, source) in SOURCES {
-            let (_, problems) = language(tag, name, source);
+            let (_, problems) = language(tag, name, source).unwrap();
             assert!(problems.is_empty(), "{tag}: {problems:?}");
             let texts = written(source);
             for (id, _) in &known {
@@ -260,7 +266,7 @@ mod tests {
                 assert!(!source.contains(bad), "{tag}: {bad}");
             }
             // What is said is written into every form as it stands.
-            let (language, _) = language(tag, "", source);
+            let (language, _) = language(tag, "", source).unwrap();
             for text in language.texts.all() {
                 assert!(!text.contains(['<', '>', '&', '"', '\'', '\\', '\n', '\t']), "{tag}: {text}");
             }

@@ -8,6 +8,7 @@
 //!   sign-in that leads back to it.
 
 pub(crate) mod branding;
+pub(crate) mod cldr;
 mod details;
 pub(crate) mod escape;
 mod facts;

@@ -10,7 +10,6 @@ use super::escape::Escaper;
 use super::facts::{DeviceState, Facts};
 use super::texts::{Hole, Message, Texts};
 use super::view::View;
-use crate::clock;
 use crate::refusal::Resolution;
 
 /// Alternatives shown at most, and parts of one.
@@ -98,7 +97,8 @@ impl<'v> View<'v> {
                 let Some(address) = self.address.as_deref() else { return };
                 out.literal(texts.space);
                 match own.shown_country() {
-                    Some(country) => {
+                    Some(code) => {
+                        let country = texts.locale.country(code).unwrap_or(code);
                         let values = [(Hole::Address, address), (Hole::Country, country)];
                         texts.seen_at_country.write(out, &values);
                     }
@@ -107,7 +107,7 @@ impl<'v> View<'v> {
                 return;
             }
             Remedy::LaterTime { at } => {
-                return texts.remedy_later.write(out, &[(Hole::Time, &clock::minute(at))]);
+                return texts.remedy_later.write(out, &[(Hole::Time, &texts.locale.moment(at))]);
             }
             Remedy::NewerOs => match (own.platform, own.os_version) {
                 (Some(platform), Some(version)) => {

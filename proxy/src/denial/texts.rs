@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
+use super::cldr::Locale;
 use super::escape::{Escaper, cap};
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
 use crate::refusal::{ErrorInfo, RETRY_AFTER, Refusal};
@@ -59,7 +60,8 @@ impl Hole {
             Self::Address => cap::ADDRESS,
             Self::Version => cap::OS_VERSION,
             Self::Provider => cap::PROVIDER,
-            Self::Country | Self::Platform | Self::Time => cap::WORD,
+            Self::Country | Self::Time => cap::PHRASE,
+            Self::Platform => cap::WORD,
         }
     }
 }
@@ -162,6 +164,8 @@ macro_rules! texts {
         pub(crate) struct Texts {
             /// What stands between two sentences.
             pub(crate) space: &'static str,
+            /// How countries and dates are written.
+            pub(crate) locale: &'static Locale,
             $(pub(crate) $name: Message,)*
             /// For two refusals and more, up to [`REPEATS_SHOWN_MAX`].
             pub(crate) verdict_repeated: Vec<Message>,
@@ -171,7 +175,7 @@ macro_rules! texts {
 
         impl Texts {
             /// Resolves every text.
-            pub(crate) fn resolve(resolver: &mut Resolver, space: &'static str) -> Self {
+            pub(crate) fn resolve(resolver: &mut Resolver, space: &'static str, locale: &'static Locale) -> Self {
                 let window = ("window", WINDOW.as_secs() / 60);
                 let minutes = ("minutes", RETRY_AFTER.as_secs().div_ceil(60));
                 let most = ("count", u64::from(REPEATS_SHOWN_MAX));
@@ -181,6 +185,7 @@ macro_rules! texts {
                 };
                 Self {
                     space,
+                    locale,
                     verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
                     reasons: reasons().map(|name| (name, resolver.resolve(name, &[], &[]))).collect(),
                     $($name: resolver.resolve(&stringify!($name).replace('_', "-"), &[$(Hole::$hole),*], &[minutes, window, most]),)*

@@ -194,7 +194,7 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
     for shown in [
         "You can’t open Payroll from here right now",
         "You are signed in as kari@northwind.example.",
-        "We see you at 203.0.113.7, NO (approximate).",
+        "We see you at 203.0.113.7, Norway (approximate).",
         "<dt>Device state</dt><dd>Not compliant</dd>",
         "<dt>Decision by</dt><dd>Northwind access</dd>",
         "Fix this device",

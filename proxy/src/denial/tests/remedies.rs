@@ -144,7 +144,7 @@ fn a_version_and_a_time_are_shown_and_no_threshold() {
     assert_eq!(problem["remedies"][1]["kind"], "later_time+browser");
     assert_eq!(
         problem["remedies"][1]["text"],
-        "All of this together: You may open this app again from 2026-11-24 09:00 UTC. \
+        "All of this together: You may open this app again from 24 November 2026, 09:00 UTC. \
          Open it in a browser instead of this app."
     );
 }
