@@ -25,10 +25,10 @@ use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
 use crate::decision_record::DecisionRecord;
-use crate::denial::{Answer, DeviceState, Facts, OwnSignIn, RequestHints, trace_id};
+use crate::denial::{Answer, Counted, DeviceState, Facts, OwnSignIn, Repetition, RequestHints, trace_id};
 use crate::limit::{Kind, Quota};
 use crate::own::{Demand, Navigation, Own, OwnRequest, SignInCause};
-use crate::record::{DecisionCounter, is_logged};
+use crate::record::DecisionCounter;
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal, Sender};
 use crate::route::{Found, Route};
 use crate::session::{Session, SessionHandle};
@@ -159,8 +159,8 @@ pub(crate) struct DecisionFacts {
     pub(crate) remedies: Option<RememberedRemedies>,
     /// What was decided on, where somebody wants it.
     pub(crate) record: Option<Box<DecisionRecord>>,
-    /// How many such refusals there were lately, this one included; 0 for none.
-    pub(crate) repeats: u32,
+    /// Once a refusal was counted.
+    pub(crate) repetition: Option<Repetition>,
 }
 
 /// Judges one request, by one snapshot and at one time.
@@ -204,6 +204,9 @@ impl PartialEq for Credential {
 struct AccessRequest<'r> {
     caller: &'r CachedPrincipal,
     app: &'r App,
+    /// How it is answered depends on this, and nothing else.
+    head: &'r Head<'r>,
+    is_upgrade: bool,
     /// Everything that the request may be about, if that is more than one path with one context.
     readings: &'r [Reading<'r>],
     carrier: Carrier,
@@ -226,7 +229,7 @@ impl Authorizer<'_> {
         };
         let judged = match self.own_path(&request, head, address, facts) {
             Ok(Some(own)) => return Verdict::Own(Box::new(own)),
-            Ok(None) => self.judge(&request, address, facts),
+            Ok(None) => self.judge(&request, head, address, facts),
             Err(stop) => Err(stop),
         };
         let what = match (judged, facts.app) {
@@ -245,6 +248,7 @@ impl Authorizer<'_> {
     fn judge(
         &self,
         request: &AdmittedRequest<'_>,
+        head: &Head<'_>,
         address: IpAddr,
         facts: &mut RequestFacts,
     ) -> Result<Permit, Stop> {
@@ -275,6 +279,8 @@ impl Authorizer<'_> {
         let asked = AccessRequest {
             caller,
             app,
+            head,
+            is_upgrade: facts.presence.websocket,
             readings: &route.readings,
             carrier: if facts.had_bearer { Carrier::Bearer } else { Carrier::BrowserSession },
             signals: Signals {
@@ -435,13 +441,43 @@ impl Authorizer<'_> {
         }
         let evidence = &policies.set().evidence;
         let refusal = Refusal::by_policies(refused, signals.principal, evidence, *carrier);
-        // Counted first: of a storm of refusals most are not written down.
-        facts.repeats = denials.count(&refusal, &signals.principal.id, &app.id, self.now_unix_ms);
-        let logs = self.state.log.is_on() && is_logged(facts.repeats);
+        // Counted first: of a storm of refusals most are not written down. A transfer that is cut was written down by
+        // nobody yet, and its app knows its id.
+        let repetition = (self.turn != Turn::Again).then(|| {
+            let hints = RequestHints {
+                is_upgrade: asked.is_upgrade,
+                had_bearer: *carrier == Carrier::Bearer,
+                ..RequestHints::read(asked.head)
+            };
+            let counted = self.to_count(&app.id, &hints);
+            denials.count(&refusal, &signals.principal.id, &facts.applied, counted)
+        });
+        facts.repetition = repetition;
+        let logs = self.state.log.is_on() && repetition.is_none_or(|repetition| repetition.same_as.is_none());
         if logs || denials.wants_record(&refusal) {
             facts.record = Some(self.record(asked));
         }
         refusal
+    }
+
+    fn to_count<'r>(&self, app: &'r str, hints: &RequestHints<'_>) -> Counted<'r> {
+        Counted {
+            app,
+            is_page: hints.negotiate().is_page(),
+            request_id: self.request_id.0,
+            now_unix_ms: self.now_unix_ms,
+        }
+    }
+
+    /// Counts a refusal that was not counted while it was decided.
+    pub(crate) fn count_refusal(&self, refusal: &Refusal, head: &Head<'_>, facts: &mut RequestFacts) {
+        if facts.decision.repetition.is_some() {
+            return;
+        }
+        let app = facts.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
+        let counted = self.to_count(app.map_or("", |app| &app.id), &hints_of(head, facts));
+        let repetition = self.snapshot.denials.count_by_address(refusal, facts.client, counted);
+        facts.decision.repetition = Some(repetition);
     }
 
     fn record(&self, asked: &AccessRequest<'_>) -> Box<DecisionRecord> {
@@ -449,16 +485,13 @@ impl Authorizer<'_> {
     }
 
     /// The answer to a request that was refused.
-    pub fn denial(&self, refusal: &Refusal, head: &Head<'_>, facts: &mut RequestFacts) -> Answer {
+    #[must_use]
+    pub fn denial(&self, refusal: &Refusal, head: &Head<'_>, facts: &RequestFacts) -> Answer {
         let snapshot = self.snapshot;
         let app = facts.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
         let token = facts.caller.as_ref().map(|caller| caller.token());
         let device = token.and_then(|token| token.device());
-        let hints = RequestHints {
-            is_upgrade: facts.presence.websocket,
-            had_bearer: facts.had_bearer,
-            ..RequestHints::read(head)
-        };
+        let hints = hints_of(head, facts);
         let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
         let decision = &facts.decision;
         let shown = Facts {
@@ -488,13 +521,20 @@ impl Authorizer<'_> {
             follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
             step_up_not_delivered: facts.step_up_not_delivered,
             applied: &decision.applied,
-            repeats: (decision.repeats > 0).then_some(decision.repeats),
+            repeats: decision.repetition.as_ref().and_then(Repetition::shown),
             exceeded: facts.quotas.of(refusal),
             record: decision.record.as_deref(),
         };
-        let answer = snapshot.denials.render(refusal, &shown, &hints);
-        facts.decision.repeats = answer.repeats;
-        answer
+        snapshot.denials.render(refusal, &shown, &hints)
+    }
+}
+
+/// What decides the form of a request's answer.
+fn hints_of<'r>(head: &Head<'r>, facts: &RequestFacts) -> RequestHints<'r> {
+    RequestHints {
+        is_upgrade: facts.presence.websocket,
+        had_bearer: facts.had_bearer,
+        ..RequestHints::read(head)
     }
 }
 

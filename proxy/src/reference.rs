@@ -14,7 +14,9 @@ pub const REFERENCE_CHARS: usize = 8;
 /// The shortest beginning that is looked for: with fewer, half a log would match.
 pub const PREFIX_CHARS_MIN: usize = 4;
 const BITS_PER_CHAR: usize = 5;
-const MASK: u64 = (1 << (REFERENCE_CHARS * BITS_PER_CHAR)) - 1;
+/// Bits of a reference.
+pub(crate) const REFERENCE_BITS: usize = REFERENCE_CHARS * BITS_PER_CHAR;
+const MASK: u64 = (1 << REFERENCE_BITS) - 1;
 
 /// The reference of one request.
 ///
@@ -35,6 +37,21 @@ impl Reference {
     pub const fn of(request_id: u128) -> Self {
         // What is cut off is what the mask would take away.
         Self(request_id as u64 & MASK)
+    }
+
+    /// Of the last 40 bits of a number.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits & MASK)
+    }
+
+    /// As a number of 40 bits.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The id with this reference instead of its own. It is still one of its own moment.
+    pub(crate) const fn put_into(self, request_id: u128) -> u128 {
+        request_id & !(MASK as u128) | self.0 as u128
     }
 }
 

@@ -175,4 +175,41 @@ impl DecisionRecord {
             };
         }
     }
+
+    /// What fits wherever it has to: who, where, by what, and the risks.
+    #[must_use]
+    pub fn core(&self) -> Self {
+        /// Bytes of a text; there are at most six.
+        const LONGEST: usize = 48;
+        let cut = |text: &str| {
+            let mut end = text.len().min(LONGEST);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.get(..end).unwrap_or_default().to_owned()
+        };
+        Self {
+            truncated: true,
+            app: cut(&self.app),
+            path: cut(&self.path),
+            user: self.user.as_deref().map(cut),
+            home_tenant: None,
+            groups: None,
+            roles: None,
+            methods: Vec::new(),
+            acr: None,
+            contexts: Vec::new(),
+            client_id: self.client_id.as_deref().map(cut),
+            terms: Vec::new(),
+            custom_controls: Vec::new(),
+            claims: Vec::new(),
+            method: cut(&self.method),
+            device: self.device.as_ref().map(|device| RecordedDevice {
+                device_id: device.device_id.as_deref().map(cut),
+                compliant: device.compliant,
+                ..RecordedDevice::default()
+            }),
+            ..self.clone()
+        }
+    }
 }

@@ -59,8 +59,7 @@ pub struct Facts<'r> {
     pub step_up_not_delivered: bool,
     /// Policies that applied, with their results.
     pub applied: &'r [(PolicyIndex, PolicyResult)],
-    /// How many such refusals there were within the last minutes, this one included, where that was
-    /// counted already; see `Denials::count`.
+    /// How many such pages there were within the last minutes, this one included; see `Denials::count`.
     pub repeats: Option<u32>,
     /// Everything that was decided on, where `Denials::wants_record`: for the support code and for
     /// challenges.

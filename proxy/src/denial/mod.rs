@@ -25,12 +25,15 @@ mod repeats;
 mod seal;
 mod step_up;
 pub(crate) mod texts;
+mod thinning;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt::{self, Write as _};
+use std::hash::Hash;
+use std::net::IpAddr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -39,26 +42,27 @@ use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
 use portcullis_policy::PolicySet;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, Refused};
-use portcullis_policy::model::AuthenticationContext;
+use portcullis_policy::model::{AuthenticationContext, Policy};
 use portcullis_policy::signals::{SignIn, Signals};
 
 pub use facts::{DeviceState, Facts, OwnSignIn};
 pub use negotiate::{Negotiated, RequestHints};
-pub use seal::{CODE_LIFE_SECS, SealedDecision, UnsealError};
+pub use seal::{CODE_LIFE_SECS, SealedDecision, SealedPolicy, UnsealError};
 pub use step_up::StepUp;
+pub use thinning::Repetition;
 
 use crate::admit::Head;
 use crate::decision_record::{DecisionRecord, NamedIds};
+use crate::reference::Reference;
 use crate::refusal::{Carrier, Refusal};
 use branding::Branding;
 use page::{Frame, Page};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::{Contexts, StepUps};
+use thinning::Thinning;
 use view::{RenderContext, View, is_verified};
 
-/// The longest support code that a denial carries, in characters.
-const SUPPORT_CODE_CHARS_MAX: usize = 900;
 /// Refusing policies named in a support code at most.
 const SEALED_POLICIES_MAX: usize = 8;
 
@@ -78,9 +82,11 @@ pub struct Denials {
     language: usize,
     apps: Vec<AppDenial>,
     policies: Vec<PolicyDenial>,
-    policy_ids: Vec<String>,
+    /// Id and digest of each policy.
+    policy_ids: Vec<(String, [u8; 4])>,
     step_ups: StepUps,
     repeats: Repeats,
+    thinning: Thinning,
     seal: Seal,
     named: NamedIds,
     policies_digest: [u8; 8],
@@ -96,11 +102,21 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body; the caller leaves it out where the request was `HEAD`.
     pub body: Bytes,
-    /// How many such refusals there were within the last minutes, this one included: of this user,
-    /// or of this address where nobody is known. The log leaves repetitions out by it.
-    pub repeats: u32,
     /// Why the request counts as refused; `None` where the answer is no refusal.
     pub refusal: Option<Refusal>,
+}
+
+/// A refusal that is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'r> {
+    /// The app's id; empty for none.
+    pub app: &'r str,
+    /// Whether it is answered as a page.
+    pub is_page: bool,
+    /// The request.
+    pub request_id: u128,
+    /// Unix milliseconds.
+    pub now_unix_ms: i64,
 }
 
 impl Denials {
@@ -122,9 +138,15 @@ impl Denials {
             language: languages::position(settings.language).unwrap_or(0),
             apps: settings.apps.clone(),
             policies: settings.policies.clone(),
-            policy_ids: config.policies.policies.iter().map(|policy| policy.id.to_string()).collect(),
+            policy_ids: config
+                .policies
+                .policies
+                .iter()
+                .map(|policy| (policy.id.to_string(), policy_digest(policy)))
+                .collect(),
             step_ups: StepUps::of(&config.policies),
             repeats: Repeats::new(),
+            thinning: Thinning::new(),
             seal: Seal::new(&settings.support_keys),
             named: NamedIds::of(&config.policies),
             policies_digest: policies_digest(&config.policies),
@@ -161,19 +183,17 @@ impl Denials {
                 status: 500,
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
-                repeats: 1,
                 refusal: Some(*refusal),
             };
         };
         let (form, info, texts) = (hints.negotiate(), refusal.info(), &language.texts);
-        let repeats = facts.repeats.unwrap_or_else(|| self.count_by_address(facts, info.code));
         let shows_code = !matches!(form, Negotiated::Grpc(_));
         let context = RenderContext {
             branding: &self.branding,
             texts,
             disclosure,
             messages: self.messages(facts),
-            repeats,
+            repeats: facts.repeats.unwrap_or(1),
             support_code: if shows_code { self.support_code(refusal, facts, info.code) } else { None },
             can_repeat: hints.is_get(),
         };
@@ -182,22 +202,64 @@ impl Denials {
         let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
                 headers::grpc(&mut headers, kind, &view);
-                return Answer { status: 200, headers, body: Bytes::new(), repeats, refusal: Some(*refusal) };
+                return Answer { status: 200, headers, body: Bytes::new(), refusal: Some(*refusal) };
             }
             Negotiated::Html => (headers::HTML, page.render(&view, hints.is_get())),
             Negotiated::Json => (headers::JSON, problem::json(&view, &self.branding, texts)),
             Negotiated::Plain => (headers::PLAIN, plain::text(&view, &self.branding, texts)),
         };
         headers::body(&mut headers, content_type, body.len());
-        Answer { status: info.status, headers, body: Bytes::from(body), repeats, refusal: Some(*refusal) }
+        Answer { status: info.status, headers, body: Bytes::from(body), refusal: Some(*refusal) }
     }
 
-    /// Counts a refusal by policies, of the user or program with this id: how many such there were
-    /// within the last minutes, this one included. For [`Facts::repeats`]; what is not counted so is
-    /// counted by address.
+    /// Counts a refusal by policies, of the user or program with this id; `applied` are all that applied.
     #[must_use]
-    pub fn count(&self, refusal: &Refusal, user: &str, app: &str, now_unix_ms: i64) -> u32 {
-        self.repeats.count(user, app, refusal.info().code, now_unix_ms.div_euclid(1_000))
+    pub fn count(
+        &self,
+        refusal: &Refusal,
+        user: &str,
+        applied: &[(PolicyIndex, PolicyResult)],
+        asked: Counted<'_>,
+    ) -> Repetition {
+        let code = refusal.info().code;
+        if asked.is_page {
+            return self.count_page(user, code, asked);
+        }
+        // The one line that is written for several has the policies and the reasons of each of them.
+        let reasons = match refusal {
+            Refusal::Policy(refused, _) => Some(refused.reasons),
+            _ => None,
+        };
+        let reasons: Vec<&str> =
+            reasons.iter().flat_map(|reasons| reasons.iter()).map(|one| one.as_str()).collect();
+        let applied: Vec<(u32, &str)> = applied.iter().map(|(at, result)| (at.0, result.as_str())).collect();
+        self.thin((user, asked.app, code, reasons, applied), asked)
+    }
+
+    /// Counts a refusal of somebody who is known by an address at most.
+    #[must_use]
+    pub fn count_by_address(
+        &self,
+        refusal: &Refusal,
+        address: Option<IpAddr>,
+        asked: Counted<'_>,
+    ) -> Repetition {
+        let code = refusal.info().code;
+        let who = address.map(|address| address.to_string()).unwrap_or_default();
+        if asked.is_page {
+            return self.count_page(&who, code, asked);
+        }
+        self.thin((who, asked.app, code, refusal.reason()), asked)
+    }
+
+    fn count_page(&self, who: &str, code: u32, asked: Counted<'_>) -> Repetition {
+        let repeats = self.repeats.count(who, asked.app, code, asked.now_unix_ms.div_euclid(1_000));
+        Repetition { repeats, is_page: true, same_as: None }
+    }
+
+    fn thin(&self, situation: impl Hash, asked: Counted<'_>) -> Repetition {
+        let now = asked.now_unix_ms.div_euclid(1_000);
+        self.thinning.count(situation, now, Reference::of(asked.request_id))
     }
 
     /// Whether the answer is made with the whole [`DecisionRecord`]: to seal it, or to challenge by its claims.
@@ -301,18 +363,13 @@ impl Denials {
         languages::choose(hints.query, hints.accept_language, default)
     }
 
-    fn count_by_address(&self, facts: &Facts<'_>, code: u32) -> u32 {
-        let who = facts.client.map(|client| client.to_string()).unwrap_or_default();
-        let app = facts.app.map_or("", |(id, _)| id);
-        self.repeats.count(&who, app, code, facts.now_unix_ms.div_euclid(1_000))
-    }
-
     fn support_code(&self, refusal: &Refusal, facts: &Facts<'_>, code: u32) -> Option<String> {
         let (Refusal::Policy(..), Some(record), true) = (refusal, facts.record, self.seal.seals()) else {
             return None;
         };
         let refusing = self.refusing(facts).filter_map(|(policy, result)| {
-            Some((self.policy_ids.get(policy)?.clone(), result.as_str().to_owned()))
+            let (id, digest) = self.policy_ids.get(policy)?.clone();
+            Some(SealedPolicy { id, result: result.as_str().to_owned(), digest })
         });
         let decision = SealedDecision {
             request_id: facts.request_id,
@@ -323,18 +380,33 @@ impl Denials {
             refusing: refusing.take(SEALED_POLICIES_MAX).collect(),
             record,
         };
-        let fits = |code: &String| code.len() <= SUPPORT_CODE_CHARS_MAX;
-        self.seal.seal(&decision).filter(fits).or_else(|| {
+        // All codes have one length. So what does not fit is cut, and never left without a code: that would tell, too.
+        self.seal.seal(&decision).or_else(|| {
             let mut reduced = record.clone();
             reduced.reduce();
-            self.seal.seal(&SealedDecision { record: &reduced, ..decision }).filter(fits)
+            let mut decision = SealedDecision { record: &reduced, ..decision };
+            self.seal.seal(&decision).or_else(|| {
+                decision.refusing.truncate(1);
+                let core = reduced.core();
+                self.seal.seal(&SealedDecision { record: &core, ..decision })
+            })
         })
     }
+}
+
+/// What distinguishes a policy from what its text was before.
+#[must_use]
+pub fn policy_digest(policy: &Policy) -> [u8; 4] {
+    digest(policy).first_chunk().copied().unwrap_or_default()
 }
 
 /// What distinguishes one set of policies from another. The set's own `Debug` form is hashed as it is
 /// written: it has every field, and no order but the files'.
 fn policies_digest(set: &PolicySet) -> [u8; 8] {
+    digest(set)
+}
+
+fn digest(what: &impl fmt::Debug) -> [u8; 8] {
     struct Hashing(Context);
     impl fmt::Write for Hashing {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -344,7 +416,7 @@ fn policies_digest(set: &PolicySet) -> [u8; 8] {
     }
     let mut hashing = Hashing(Context::new(&SHA256));
     // INVARIANT: writing to a digest cannot fail.
-    let _ = write!(hashing, "{set:?}");
+    let _ = write!(hashing, "{what:?}");
     hashing.0.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 

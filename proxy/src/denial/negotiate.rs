@@ -54,6 +54,17 @@ pub enum Negotiated {
     Grpc(&'static str),
 }
 
+impl Negotiated {
+    /// Whether a person sees it.
+    #[must_use]
+    pub const fn is_page(self) -> bool {
+        match self {
+            Self::Html => true,
+            Self::Json | Self::Plain | Self::Grpc(_) => false,
+        }
+    }
+}
+
 /// Longest `Accept` that is read, in bytes, and the most ranges of it. What is beyond is ignored:
 /// a form is always found.
 const ACCEPT_BYTES_MAX: usize = 2048;

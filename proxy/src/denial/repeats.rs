@@ -3,10 +3,11 @@
 //!
 //! A table of fixed size without locks: an entry is one word that threads exchange whole. An entry has
 //! its place in one of eight words, which share a cache line; where all eight are taken, the one with
-//! the fewest refusals makes room. Whoever is pushed out begins anew, which costs a sentence on a page
-//! and some lines in the log.
+//! the fewest refusals makes room. Whoever is pushed out begins anew, which costs a sentence on a page,
+//! or some lines in the log (`thinning`).
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -58,7 +59,16 @@ impl Repeats {
     /// Counts a refusal at `now` (Unix seconds): how many there were within the window, this one
     /// included.
     pub(super) fn count(&self, user: &str, app: &str, code: u32, now: i64) -> u32 {
-        let hash = self.hasher.hash_one((user, app, code));
+        self.count_hashed(self.hash((user, app, code)), now)
+    }
+
+    /// What is counted, as a number.
+    pub(super) fn hash(&self, what: impl Hash) -> u64 {
+        self.hasher.hash_one(what)
+    }
+
+    /// Counts what has this [`hash`](Self::hash).
+    pub(super) fn count_hashed(&self, hash: u64, now: i64) -> u32 {
         let tag = hash >> (64 - 24);
         let now = now.cast_unsigned() & SECS_MASK;
         let Some(line) = self.lines.get(usize::try_from(hash).unwrap_or(0) % LINES) else { return 1 };

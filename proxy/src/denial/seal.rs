@@ -4,6 +4,9 @@
 //! `version (1) | key id (4) | nonce (12) | AES-256-GCM ciphertext and tag`, as base64url. Version
 //! and key id are authenticated too. The key's id is the start of its digest, so that several keys
 //! can be held while codes of the former one are still about.
+//!
+//! Every code has the same length: how many groups, which policies, or whether a risk stands in it cannot be told from
+//! outside. A decision that is too long for it is cut, and says so.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
@@ -18,15 +21,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision_record::DecisionRecord;
 
-const VERSION: u8 = 1;
+/// What a code of another version holds is not known.
+const VERSION: u8 = 2;
 const KEY_ID_LEN: usize = 4;
 const HEAD_LEN: usize = 1 + KEY_ID_LEN;
 /// How long a code is answered, in seconds: 72 hours.
 pub const CODE_LIFE_SECS: i64 = 72 * 3_600;
-/// Room for a decision before it is sealed; a longer one grows its buffer.
-const CODE_BYTES: usize = 512;
-/// The longest code that is read, in characters.
-const CODE_CHARS_MAX: usize = 8_192;
+/// Bytes of a code: three times 192, so that it is written without padding.
+const CODE_BYTES: usize = 576;
+/// Of those, bytes for the decision.
+const TEXT_BYTES: usize = CODE_BYTES - HEAD_LEN - NONCE_LEN - TAG_LEN;
+const TAG_LEN: usize = 16;
+/// The longest text that is read as a code; mail programs add line ends and spaces.
+const READ_CHARS_MAX: usize = 8_192;
 
 /// What a support code holds; sealed from a record that is lent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,18 +48,32 @@ pub struct SealedDecision<C = DecisionRecord> {
     pub generation: u64,
     /// The digest of its policies.
     pub policies_digest: [u8; 8],
-    /// Ids of policies that refused or asked for more, with their results in Entra's words.
-    pub refusing: Vec<(String, String)>,
+    /// Policies that refused or asked for more.
+    pub refusing: Vec<SealedPolicy>,
     /// The facts.
     pub record: C,
+}
+
+/// A policy's part in a sealed decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedPolicy {
+    /// Its id.
+    pub id: String,
+    /// Its result, in Entra's words.
+    pub result: String,
+    /// The digest of its text.
+    pub digest: [u8; 4],
 }
 
 /// Why a code cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnsealError {
-    /// No base64url, too short, or of another version.
+    /// No base64url, or of another length.
     #[error("this is no support code; copy it whole")]
     Malformed,
+    /// Another version sealed it.
+    #[error("the code is of another version of Portcullis; explain it with that one")]
+    OtherVersion,
     /// Sealed with a key that the configuration does not name.
     #[error("the code was sealed with a key that this configuration does not name")]
     UnknownKey,
@@ -90,14 +111,19 @@ impl Seal {
         !self.keys.is_empty()
     }
 
-    /// Seals with the first key; `None` without one.
+    /// Seals with the first key; `None` without one, or when the decision is too long.
     pub(super) fn seal(&self, decision: &SealedDecision<&DecisionRecord>) -> Option<String> {
         let (id, key) = self.keys.first()?;
         let mut text = postcard::to_extend(decision, Vec::with_capacity(CODE_BYTES)).ok()?;
+        if text.len() > TEXT_BYTES {
+            return None;
+        }
+        // Whoever reads it stops where the decision ends.
+        text.resize(TEXT_BYTES, 0);
         let mut head = [VERSION; HEAD_LEN];
         head.get_mut(1..)?.copy_from_slice(id);
         let nonce = key.seal_in_place_append_tag(Aad::from(head), &mut text).ok()?;
-        let mut code = Vec::with_capacity(HEAD_LEN + NONCE_LEN + text.len());
+        let mut code = Vec::with_capacity(CODE_BYTES);
         code.extend_from_slice(&head);
         code.extend_from_slice(nonce.as_ref());
         code.extend_from_slice(&text);
@@ -107,13 +133,18 @@ impl Seal {
     /// Opens a code with whichever key sealed it. Its age is for the caller to judge.
     pub(super) fn open(&self, code: &str) -> Result<SealedDecision, UnsealError> {
         let joined: String = code.split_ascii_whitespace().collect();
-        if joined.len() > CODE_CHARS_MAX {
+        if joined.len() > READ_CHARS_MAX {
             return Err(UnsealError::Malformed);
         }
         let bytes = URL_SAFE_NO_PAD.decode(joined).map_err(|_| UnsealError::Malformed)?;
+        match bytes.first() {
+            Some(&VERSION) if bytes.len() == CODE_BYTES => {}
+            Some(version) if (1..VERSION).contains(version) => return Err(UnsealError::OtherVersion),
+            Some(_) | None => return Err(UnsealError::Malformed),
+        }
         let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or(UnsealError::Malformed)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(UnsealError::Malformed)?;
-        let Some((&VERSION, id)) = head.split_first() else { return Err(UnsealError::Malformed) };
+        let Some((_, id)) = head.split_first() else { return Err(UnsealError::Malformed) };
         let known = self.keys.iter().find(|(known, _)| known == id);
         let (_, key) = known.ok_or(UnsealError::UnknownKey)?;
         let mut text = sealed.to_vec();
@@ -164,7 +195,7 @@ fn passing_key() -> &'static hmac::Key {
 mod tests {
     use portcullis_config::settings::{Subject, SupportKey};
 
-    use super::{Seal, SealedDecision, UnsealError};
+    use super::{CODE_BYTES, Seal, SealedDecision, SealedPolicy, UnsealError};
     use crate::decision_record::DecisionRecord;
 
     fn decision_on<C>(record: C) -> SealedDecision<C> {
@@ -174,7 +205,11 @@ mod tests {
             code: 53003,
             generation: 3,
             policies_digest: [9; 8],
-            refusing: vec![("block-abroad".into(), "failure".into())],
+            refusing: vec![SealedPolicy {
+                id: "block-abroad".into(),
+                result: "failure".into(),
+                digest: [1, 2, 3, 4],
+            }],
             record,
         }
     }
@@ -204,7 +239,32 @@ mod tests {
         for secret in ["block-abroad", "kari", "payroll"] {
             assert!(!raw.windows(secret.len()).any(|window| window == secret.as_bytes()));
         }
-        assert!(code.len() < 300, "{}", code.len());
+        assert_eq!(raw.len() % 192, 0);
+    }
+
+    #[test]
+    fn every_code_has_the_same_length_whatever_is_in_it() {
+        let risk = DecisionRecord {
+            sign_in_risk: Some("high".into()),
+            groups: Some(vec!["a".repeat(36); 5]),
+            ..record()
+        };
+        for record in [&record(), &DecisionRecord::default(), &risk] {
+            assert_eq!(seal(&[1]).seal(&decision_on(record)).unwrap().len(), CODE_BYTES / 3 * 4);
+        }
+        let long = DecisionRecord { path: "x".repeat(600), ..record() };
+        assert_eq!(seal(&[1]).seal(&decision_on(&long)), None, "it is cut before it is sealed");
+    }
+
+    #[test]
+    fn a_code_of_the_former_version_is_told_from_a_broken_one() {
+        let mut raw = base64::Engine::decode(&super::URL_SAFE_NO_PAD, sealed(&[1]).unwrap()).unwrap();
+        raw[0] = 1;
+        let former = base64::Engine::encode(&super::URL_SAFE_NO_PAD, &raw);
+        assert_eq!(seal(&[1]).open(&former), Err(UnsealError::OtherVersion));
+        raw[0] = 3;
+        let other = base64::Engine::encode(&super::URL_SAFE_NO_PAD, &raw);
+        assert_eq!(seal(&[1]).open(&other), Err(UnsealError::Malformed));
     }
 
     #[test]

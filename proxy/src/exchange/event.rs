@@ -12,7 +12,7 @@ use super::progress::{CLIENT_CLOSED_REQUEST, Progress};
 use crate::admit::{self, Head};
 use crate::clock;
 use crate::record::field::{self, NAME_MAX, VALUE_MAX, field, short};
-use crate::record::{Access, AppliedPolicy, Ended, Entry, FrontProxy, Outcome, Traffic, UserHash, is_logged};
+use crate::record::{Access, AppliedPolicy, Ended, Entry, FrontProxy, Outcome, Traffic, UserHash};
 use crate::refusal::{BadRequest, Refusal};
 
 impl RequestContext {
@@ -46,7 +46,8 @@ impl RequestContext {
             || self.facts.decision.applied.iter().any(|(_, result)| {
                 matches!(result, PolicyResult::ReportOnlyFailure | PolicyResult::ReportOnlyInterrupted)
             });
-        if noteworthy && !is_logged(self.facts.decision.repeats) {
+        let repetition = self.facts.decision.repetition.unwrap_or_default();
+        if noteworthy && repetition.same_as.is_some() {
             log.skip();
         } else if noteworthy && log.is_on() {
             log.push(self.entry(outcome, refusal, head));
@@ -205,7 +206,7 @@ impl RequestContext {
             path: head.map(|head| field::path(head.target)),
             policy_generation: self.snapshot.generation.0,
             policies_digest: hex(self.snapshot.denials.policies_digest()),
-            repeats: facts.decision.repeats,
+            repeats: facts.decision.repetition.unwrap_or_default().repeats,
             facts: record,
             applied_conditional_access_policies: applied.collect(),
         }

@@ -225,6 +225,13 @@ impl RequestContext {
     /// The answer to this refusal.
     pub(crate) fn denial(&mut self, refusal: &Refusal, head: &Head<'_>) -> Answer {
         let (authorizer, facts) = self.authorizer();
+        authorizer.count_refusal(refusal, head, facts);
+        // A request that the log leaves out is found there by the reference of the line that stands for it.
+        if let Some(line) = facts.decision.repetition.and_then(|repetition| repetition.same_as) {
+            self.request_id = RequestId(line.put_into(self.request_id.0));
+            self.id_value = OnceLock::new();
+        }
+        let (authorizer, facts) = self.authorizer();
         let mut answer = authorizer.denial(refusal, head, facts);
         if let Some((value, _)) = self.hsts() {
             answer.headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());

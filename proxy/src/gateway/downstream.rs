@@ -232,7 +232,7 @@ pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
         (CONTENT_LENGTH, const { HeaderValue::from_static("0") }),
         (HeaderName::from_static("x-request-id"), request_id),
     ]);
-    Answer { status: 308, headers, body: Bytes::new(), repeats: 0, refusal: None }
+    Answer { status: 308, headers, body: Bytes::new(), refusal: None }
 }
 
 /// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.

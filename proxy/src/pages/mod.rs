@@ -59,13 +59,7 @@ impl Pages {
         // INVARIANT: `choose` gives a position of `ALL`, which is not empty.
         let Some(language) = languages::ALL.get(position).or_else(|| languages::ALL.first()) else {
             let refusal = Some(Refusal::Internal);
-            return Answer {
-                status: 500,
-                headers: HeaderMap::new(),
-                body: Bytes::new(),
-                repeats: 1,
-                refusal,
-            };
+            return Answer { status: 500, headers: HeaderMap::new(), body: Bytes::new(), refusal };
         };
         let texts = &language.texts;
         let content = Content::of(page, texts);
@@ -102,7 +96,7 @@ impl Pages {
             (OwnPage::FormNotSent { .. }, _) => Some(Refusal::NoToken),
             (_, fault) => fault.map(Refusal::SignIn),
         };
-        Answer { status: content.status, headers: fields, body: Bytes::from(body), repeats: 1, refusal }
+        Answer { status: content.status, headers: fields, body: Bytes::from(body), refusal }
     }
 }
 

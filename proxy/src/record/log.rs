@@ -98,8 +98,8 @@ pub struct Entry {
     pub policy_generation: u64,
     /// The digest of its policies.
     pub policies_digest: String,
-    /// How many such refusals there were within ten minutes, this one included; see [`is_logged`].
-    /// 0 for a request that was let in.
+    /// How many such refusals there were within ten minutes, this one included: of pages those that were shown, of answers
+    /// to programs those of the same situation, most of which are left out. 0 for a request that was let in.
     pub repeats: u32,
     /// Everything that the decision rested on, so that it can be decided again.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_absent")]
@@ -125,17 +125,6 @@ pub struct AppliedPolicy {
     pub id: String,
     /// Entra's word for the result.
     pub result: &'static str,
-}
-
-/// Refusals of one user, app and code that are written one by one.
-const REPEATS_LOGGED: u32 = 10;
-
-/// Whether the nth of the same refusals within ten minutes is written. A flood of them is thinned
-/// to its powers of two, so that the last line shows how many there were to within a half; metrics
-/// count each.
-#[must_use]
-pub const fn is_logged(repeats: u32) -> bool {
-    repeats <= REPEATS_LOGGED || (repeats.is_power_of_two() && repeats < 4_096)
 }
 
 /// A record without what is absent or empty, as most is of most requests. Support codes hold every field by its
@@ -235,7 +224,7 @@ impl DecisionLog {
         }
     }
 
-    /// Counts a refusal that is left out on purpose, for it was repeated often; see [`is_logged`].
+    /// Counts a refusal that is left out on purpose, for a line that was written stands for it.
     pub fn skip(&self) {
         if self.is_on() {
             self.sampled.fetch_add(1, Ordering::Relaxed);

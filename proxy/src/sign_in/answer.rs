@@ -35,7 +35,7 @@ pub(super) fn redirect(ctx: SignInContext<'_>, request: &OwnRequest, to: &str, l
     for line in lines {
         headers.append(SET_COOKIE, line);
     }
-    Answer { status: 303, headers, body: Bytes::new(), repeats: 0, refusal: None }
+    Answer { status: 303, headers, body: Bytes::new(), refusal: None }
 }
 
 /// A page of ours.

@@ -105,7 +105,7 @@ fn sealed(denials: &Denials, code: &str) -> Result<Found, Failure> {
         stated: Vec::new(),
         generation: decision.generation,
         policies_digest: hex(decision.policies_digest),
-        applied: decision.refusing,
+        applied: decision.refusing.into_iter().map(|policy| (policy.id, policy.result)).collect(),
         record: Some(decision.record),
     })
 }

@@ -24,7 +24,8 @@ fn a_support_code_is_there_when_there_is_a_key_and_opens_to_the_whole_decision()
     let problem = json(&denials.render(&refusal, &facts, &SCRIPT));
     let opened = denials.open(problem["support"]["code"].as_str().unwrap()).unwrap();
     assert_eq!((opened.request_id, opened.now_unix_ms, opened.generation), (ID, NOW, 7));
-    assert_eq!(opened.refusing, [("secret-one".to_owned(), "interrupted".to_owned())]);
+    let refusing: Vec<(&str, &str)> = opened.refusing.iter().map(|one| (&*one.id, &*one.result)).collect();
+    assert_eq!(refusing, [("secret-one", "interrupted")]);
     assert_eq!((opened.code, &opened.record), (50074, &record));
     assert_eq!(opened.policies_digest, denials.policies_digest());
     assert!(json(&denials.render(&Refusal::NoToken, &facts, &SCRIPT))["support"]["code"].is_null());

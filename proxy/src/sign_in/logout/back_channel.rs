@@ -146,7 +146,7 @@ fn answer(status: u16, body: Bytes) -> Answer {
         (CACHE_CONTROL, const { HeaderValue::from_static("no-store") }),
         (CONTENT_LENGTH, HeaderValue::from(body.len())),
     ]);
-    Answer { status, headers, body, repeats: 0, refusal: None }
+    Answer { status, headers, body, refusal: None }
 }
 
 #[cfg(test)]

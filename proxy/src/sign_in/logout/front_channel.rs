@@ -66,7 +66,7 @@ fn frame(provider: &Provider) -> Answer {
         (CONTENT_LENGTH, HeaderValue::from(BODY.len())),
         (CONTENT_SECURITY_POLICY, policy),
     ]);
-    Answer { status: 200, headers, body: Bytes::from_static(BODY.as_bytes()), repeats: 0, refusal: None }
+    Answer { status: 200, headers, body: Bytes::from_static(BODY.as_bytes()), refusal: None }
 }
 
 /// Where the provider's pages are: its issuer, and its end-session endpoint where that is elsewhere.
