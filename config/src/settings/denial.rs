@@ -75,7 +75,10 @@ words! {
 }
 
 /// Languages of the denial page, as BCP 47 tags.
-pub const LANGUAGES: &[&str] = &["en", "ar", "de", "es", "fr", "it", "ja", "ko", "nl", "pt-BR", "zh-Hans"];
+pub const LANGUAGES: &[&str] = &[
+    "en", "ar", "cs", "de", "es", "fr", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt-BR", "sv", "tr", "uk",
+    "vi", "zh-Hans", "zh-Hant",
+];
 
 /// Holes of the denial page's template, and whether a template must have it.
 ///
