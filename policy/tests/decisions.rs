@@ -7,7 +7,7 @@ use std::time::Duration;
 use portcullis_policy::decision::{Generation, PolicyResult, ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::*;
 use portcullis_policy::path::PathCase;
-use portcullis_policy::remedy::{self, Remedy};
+use portcullis_policy::remedy::{self, Candidates, Installation, Remedy, StrongerMethod};
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, NoObserver, Outcome, PolicySet, Reading, Signals};
@@ -322,19 +322,28 @@ fn weekly_windows_follow_the_wall_clock_of_their_zone() {
     assert!(!open(1_784_527_199), "Monday 2026-07-20 07:59:59 in summer time");
 }
 
+/// What would let a request in, where every address lies in the country that it came from.
+fn remedies(compiled: &CompiledPolicies, signals: &Signals<'_>) -> Vec<Vec<Remedy>> {
+    let country_of = |_| signals.context.country;
+    let candidates = Candidates::new(compiled, Some(&country_of));
+    let installation =
+        Installation { candidates: &candidates, tells_sign_in: true, steps_max: remedy::STEPS_MAX };
+    let found = remedy::find(compiled, &compiled.bind(signals.principal), signals, &[], &installation);
+    found.alternatives.into_iter().map(|one| one.changes).collect()
+}
+
 #[test]
 fn only_what_would_really_be_let_in_is_suggested() {
     let find = |policies: Vec<Policy>, context: ClientContext<'_>| {
         let compiled = CompiledPolicies::compile(set(policies), Generation(1)).unwrap();
         let person = alice();
-        let scope = compiled.bind(&person);
-        remedy::find(&compiled, &scope, &signals(&person, &context)).alternatives
+        remedies(&compiled, &signals(&person, &context))
     };
     let abroad = || vec![abroad_is_blocked(), ask_nothing()];
-    assert_eq!(find(abroad(), at("192.0.2.1")), [vec![Remedy::OtherNetwork]]);
+    assert_eq!(find(abroad(), at("192.0.2.1")), [vec![Remedy::LeaveNetwork]]);
     let device = policy("device", require(Operator::And, &[Control::CompliantDevice]));
     let both = find([abroad(), vec![device]].concat(), ClientContext { ..at("192.0.2.1") });
-    assert_eq!(both, [vec![Remedy::OtherNetwork, Remedy::CompliantDevice]]);
+    assert_eq!(both, [vec![Remedy::LeaveNetwork, Remedy::CompliantDevice]]);
     assert!(find(vec![policy("stop", Grant::Block)], at("192.0.2.1")).is_empty());
 }
 
@@ -1275,9 +1284,9 @@ fn a_stronger_sign_in_is_offered_only_where_its_token_would_be_believed() {
         let compiled = CompiledPolicies::compile(set, Generation(1)).unwrap();
         let mut signals = signals(principal, &ClientContext::UNKNOWN);
         signals.target.context = asked.map(context);
-        remedy::find(&compiled, &compiled.bind(principal), &signals).alternatives
+        remedies(&compiled, &signals)
     };
-    let stronger = vec![vec![Remedy::StrongerSignIn]];
+    let stronger = vec![vec![Remedy::StrongerSignIn { method: StrongerMethod::Several }]];
     let app = || set(vec![policy("a", mfa())]);
     assert_eq!(alternatives(app(), &by_version_2(&[]), None), Vec::<Vec<Remedy>>::new());
     assert_eq!(alternatives(app(), &alice(), None), stronger);

@@ -436,7 +436,8 @@ impl Authorizer<'_> {
         let AccessRequest { caller, signals, carrier, app, .. } = asked;
         let Snapshot { policies, denials, .. } = self.snapshot;
         if !refused.temporary {
-            let search = || remedy::find(policies, caller.scope(), signals);
+            let installation = self.snapshot.installation();
+            let search = || remedy::find(policies, caller.scope(), signals, asked.readings, &installation);
             facts.remedies = Some(caller.remembered_remedies(signals, search));
         }
         let evidence = &policies.set().evidence;
@@ -509,7 +510,7 @@ impl Authorizer<'_> {
             client_app: facts.client_app,
             device: token.map_or(DeviceState::NotAvailable, |_| DeviceState::of(device.as_ref())),
             os_version: device.as_ref().and_then(|device| device.operating_system_version),
-            remedies: decision.remedies.as_ref().map_or(&[], |found| &found.alternatives),
+            remedies: decision.remedies.as_deref(),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             own_sign_in: signs_in.then(|| OwnSignIn {
                 return_to: (head.method == Method::GET).then_some(head.target),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis_policy::model::*;
 use portcullis_policy::reference::evaluate;
-use portcullis_policy::remedy::{self, Remedy};
+use portcullis_policy::remedy::{self, Candidates, Installation, Remedy};
 use portcullis_policy::rule::Rule;
 use portcullis_policy::signals::*;
 use portcullis_policy::{CompiledPolicies, PolicySet};
@@ -33,7 +33,7 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
         Remedy::SignInAgain => vec![with(&|changed| {
             changed.principal.auth_time = Some(changed.now);
         })],
-        Remedy::StrongerSignIn => vec![with(&|changed| {
+        Remedy::StrongerSignIn { .. } => vec![with(&|changed| {
             changed.principal.auth_time = Some(changed.now);
             let sign_in = &mut changed.principal.standing_mut().sign_in;
             // A token brings what its issuer asserts: methods perhaps, and any context.
@@ -43,7 +43,7 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
             sign_in.contexts =
                 ["c1", "c2", "c99"].map(|name| AuthenticationContext::new(name).unwrap()).to_vec();
         })],
-        Remedy::OtherNetwork => {
+        Remedy::LeaveNetwork | Remedy::OtherCountry | Remedy::ApprovedNetwork => {
             let networks = set.locations.iter().flat_map(|location| match &location.place {
                 Place::Networks { networks, .. } => networks.clone(),
                 Place::Countries { .. } => vec![],
@@ -60,12 +60,13 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
                 })
                 .collect()
         }
-        Remedy::DesktopOrMobileApp => vec![with(&|changed| {
-            changed.context.client_app = Fact::Known(ClientAppType::MobileAndDesktop);
-        })],
-        Remedy::Browser => vec![with(&|changed| {
-            changed.context.client_app = Fact::Known(ClientAppType::Browser);
-        })],
+        Remedy::AcceptTerms
+        | Remedy::ExternalControl
+        | Remedy::ChangePassword
+        | Remedy::OtherSignInFlow
+        | Remedy::ApprovedClientApp
+        | Remedy::ProtectedClientApp
+        | Remedy::OtherDevice => vec![],
         Remedy::NewerOs => {
             ["9.9", "9.9.1", "10", "10.1", "10.0.22631", "10.0.22631.0", "10.0.22631.0.1", "10.0.22631.1"]
                 .into_iter()
@@ -86,7 +87,13 @@ fn carried_out(set: &PolicySet, question: &Question, remedy: Remedy) -> Vec<Ques
 }
 
 fn find(compiled: &CompiledPolicies, question: &Question) -> Vec<Vec<Remedy>> {
-    remedy::find(compiled, &compiled.bind(&question.principal), &question.signals()).alternatives
+    let country_of = |_| question.context.country;
+    let candidates = Candidates::new(compiled, Some(&country_of));
+    let installation =
+        Installation { candidates: &candidates, tells_sign_in: true, steps_max: remedy::STEPS_MAX };
+    let scope = compiled.bind(&question.principal);
+    let found = remedy::find(compiled, &scope, &question.signals(), &[], &installation);
+    found.alternatives.into_iter().map(|one| one.changes).collect()
 }
 
 fn is_in(compiled: &CompiledPolicies, question: &Question) -> bool {
@@ -120,15 +127,14 @@ proptest! {
             let context = &question.context;
             for remedy in alternative {
                 let stands_in = match remedy {
-                    Remedy::OtherNetwork => {
+                    Remedy::LeaveNetwork | Remedy::OtherCountry | Remedy::ApprovedNetwork => {
                         context.address == Fact::Unavailable || context.country == Fact::Unavailable
                     }
-                    Remedy::DesktopOrMobileApp | Remedy::Browser => context.client_app == Fact::Unavailable,
                     Remedy::NewerOs
                     | Remedy::RegisteredDevice
                     | Remedy::CompliantDevice
                     | Remedy::HybridJoinedDevice => context.device == Fact::Unavailable,
-                    Remedy::SignInAgain | Remedy::StrongerSignIn | Remedy::LaterTime { .. } => false,
+                    _ => false,
                 };
                 prop_assert!(!stands_in, "{:?} replaces a fact that is unavailable", alternative);
             }
@@ -147,11 +153,9 @@ proptest! {
             Some(refused) => refused.temporary,
         };
         let alternatives = find(&compiled, &question);
-        for remedy in [Remedy::SignInAgain, Remedy::DesktopOrMobileApp, Remedy::Browser] {
-            let unavailable =
-                remedy != Remedy::SignInAgain && question.context.client_app == Fact::Unavailable;
+        for remedy in [Remedy::SignInAgain] {
             let helps = carried_out(&set, &question, remedy).iter().any(|form| is_in(&compiled, form));
-            if !helpless && !unavailable && helps {
+            if !helpless && helps {
                 prop_assert!(alternatives.contains(&vec![remedy]), "{:?} {:?}\n{:#?}", remedy, alternatives, set);
             }
         }

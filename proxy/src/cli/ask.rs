@@ -9,13 +9,14 @@ use portcullis_config::{Config, load};
 use portcullis_policy::decision::Generation;
 use portcullis_policy::explain::{Explanation, explain};
 use portcullis_policy::reference::Conclusion;
-use portcullis_policy::remedy::{self, Remedies};
+use portcullis_policy::remedy::{self, Installation, Remedies};
 use portcullis_policy::signals::Fact;
 use portcullis_policy::{CompiledPolicies, NoObserver, Outcome};
 
 use super::terminal::{self, Failure};
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::refusal::{Carrier, Refusal};
+use crate::state::candidates;
 
 /// A configuration that questions can be put to.
 pub(super) struct Subject {
@@ -111,8 +112,14 @@ impl Subject {
         let info = refusal.map(|refusal| refusal.info());
         let code = info.map(|info| (info.code, info.reason));
         let is_temporary = info.is_some_and(|info| info.is_temporary());
-        let remedies =
-            if with_remedies { remedy::find(&self.policies, &scope, &signals) } else { Remedies::default() };
+        let remedies = if with_remedies {
+            let candidates = candidates(&self.policies, &self.geo);
+            let steps_max = remedy::STEPS_MAX;
+            let installation = Installation { candidates: &candidates, tells_sign_in: true, steps_max };
+            remedy::find(&self.policies, &scope, &signals, &readings, &installation)
+        } else {
+            Remedies::default()
+        };
         Ok(Answered { explanation, remedies, code, is_temporary })
     }
 }

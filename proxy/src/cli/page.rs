@@ -11,7 +11,7 @@ use portcullis_config::output;
 use portcullis_config::settings::{Disclosure, LANGUAGES};
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::{Remedies, Remedy, StrongerMethod};
 use portcullis_policy::signals::AppIndex;
 
 use super::own_pages;
@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut count = 0_u32;
     let wanted = |refusal: &&Refusal| arguments.code.is_none_or(|code| code == refusal.info().code);
     for scene in Refusal::all().iter().filter(wanted).filter_map(scene) {
-        let remedies: Vec<_> = scene.remedies.iter().map(|remedies| remedies.to_vec()).collect();
+        let remedies = Remedies::example(scene.remedies.iter().map(|remedies| remedies.to_vec()));
         let facts = Facts {
             app_index: Some(AppIndex(0)),
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             client_app: Some(ClientAppType::Browser),
             device: scene.device,
             os_version: Some("10.0.22631"),
-            remedies: &remedies,
+            remedies: Some(&remedies),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             applied: &applied,
             repeats: Some(1),
@@ -200,20 +200,22 @@ const fn example(reason: ReasonCode) -> (&'static [&'static [Remedy]], DeviceSta
     let compliant = DeviceState::Compliant { id: ID };
     let lacking = DeviceState::NotCompliant { id: ID };
     match reason {
-        ReasonCode::BlockedByLocation => (&[&[Do::OtherNetwork], &[Do::CompliantDevice]], lacking),
+        ReasonCode::BlockedByLocation => (&[&[Do::LeaveNetwork], &[Do::CompliantDevice]], lacking),
         ReasonCode::BlockedByPlatform => (&[&[Do::NewerOs]], compliant),
-        ReasonCode::BlockedByClientApp => (&[&[Do::DesktopOrMobileApp]], compliant),
+        ReasonCode::BlockedByClientApp => (&[], compliant),
         ReasonCode::BlockedByDevice => {
-            (&[&[Do::OtherNetwork, Do::RegisteredDevice]], DeviceState::Unregistered)
+            (&[&[Do::ApprovedNetwork, Do::RegisteredDevice]], DeviceState::Unregistered)
         }
         ReasonCode::BlockedByRequest => (&[&[Do::LaterTime { at: 1_795_510_800 }]], compliant),
         ReasonCode::DeviceNotCompliant => (&[&[Do::CompliantDevice]], lacking),
         ReasonCode::DeviceUnknown => (&[&[Do::CompliantDevice]], DeviceState::NotAvailable),
         ReasonCode::DeviceNotJoined => (&[&[Do::HybridJoinedDevice]], DeviceState::Registered { id: ID }),
         ReasonCode::ClientNotApproved | ReasonCode::ClientNotProtected => {
-            (&[&[Do::DesktopOrMobileApp], &[Do::Browser]], compliant)
+            (&[&[Do::ApprovedClientApp]], compliant)
         }
-        ReasonCode::MfaRequired | ReasonCode::StrengthRequired => (&[&[Do::StrongerSignIn]], compliant),
+        ReasonCode::MfaRequired | ReasonCode::StrengthRequired => {
+            (&[&[Do::StrongerSignIn { method: StrongerMethod::Mfa }]], compliant)
+        }
         ReasonCode::SignInTooOld => (&[&[Do::SignInAgain]], compliant),
         ReasonCode::NotAssigned
         | ReasonCode::BlockedByFlow

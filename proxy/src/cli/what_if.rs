@@ -253,8 +253,8 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
         if answered.remedies.alternatives.is_empty() {
             out.push_str(" nothing within the user's reach");
         }
-        for remedies in &answered.remedies.alternatives {
-            let _ = write!(out, "\n  {}", remedy_text(remedies));
+        for one in &answered.remedies.alternatives {
+            let _ = write!(out, "\n  {}", remedy_text(&one.changes));
         }
     }
     out
@@ -305,8 +305,8 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
         })
     });
     let refused = answered.explanation.conclusion.refused();
-    let remedies = answered.remedies.alternatives.iter().map(|remedies| {
-        let parts = remedies.iter().map(|remedy| match remedy {
+    let remedies = answered.remedies.alternatives.iter().map(|one| {
+        let parts = one.changes.iter().map(|remedy| match remedy {
             Remedy::LaterTime { at } => json!({ "kind": remedy.as_str(), "at": at }),
             other => json!({ "kind": other.as_str() }),
         });

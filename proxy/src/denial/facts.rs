@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::{AppIndex, Device};
 
 use crate::decision_record::DecisionRecord;
@@ -42,9 +42,8 @@ pub struct Facts<'r> {
     pub device: DeviceState<'r>,
     /// The version that the device reports.
     pub os_version: Option<&'r str>,
-    /// What would let this in, each verified against the policies, most likely first. Parts of one
-    /// are needed together.
-    pub remedies: &'r [Vec<Remedy>],
+    /// What would let this in, each verified against the policies; `None` where nobody looked.
+    pub remedies: Option<&'r Remedies>,
     /// Where to sign in: a path on this host, or an address that the configuration of an app names,
     /// with or without a query of ours. Anything else is left out.
     pub sign_in_url: Option<&'r str>,
@@ -87,7 +86,7 @@ impl Facts<'_> {
             client_app: None,
             device: DeviceState::NotAvailable,
             os_version: None,
-            remedies: &[],
+            remedies: None,
             sign_in_url: None,
             own_sign_in: None,
             issuer: None,

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::model::ClientAppType;
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::{Alternative, Remedy};
 
 use super::details::platform_name;
 use super::escape::Escaper;
@@ -14,7 +14,7 @@ use crate::refusal::Resolution;
 
 /// Alternatives shown at most, and parts of one.
 const REMEDIES_MAX: usize = 3;
-const REMEDY_PARTS_MAX: usize = 2;
+const REMEDY_PARTS_MAX: usize = 3;
 
 /// Something that the user can do.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +46,12 @@ impl<'v> View<'v> {
             // What would help was just tried.
             return ArrayVec::new();
         }
-        let verified = own.remedies.iter().filter(|parts| !parts.is_empty()).take(REMEDIES_MAX);
+        let verified = own.remedies.map_or(&[][..], |found| &found.alternatives).iter();
+        let is_shown = |one: &&Alternative| (1..=REMEDY_PARTS_MAX).contains(&one.changes.len());
         let verified: ArrayVec<_, REMEDIES_MAX> = verified
-            .map(|parts| RemedyView::Verified(parts.get(..REMEDY_PARTS_MAX).unwrap_or(parts)))
+            .filter(is_shown)
+            .take(REMEDIES_MAX)
+            .map(|one| RemedyView::Verified(&one.changes))
             .collect();
         if !verified.is_empty() {
             return verified;
@@ -92,7 +95,7 @@ impl<'v> View<'v> {
     fn remedy_part(&self, remedy: Remedy, out: &mut impl Escaper) {
         let (texts, Some(own)) = (self.context.texts, self.own) else { return };
         let message = match remedy {
-            Remedy::OtherNetwork => {
+            Remedy::LeaveNetwork | Remedy::OtherCountry | Remedy::ApprovedNetwork => {
                 out.literal(texts.remedy_other_network.as_str());
                 let Some(address) = self.address.as_deref() else { return };
                 out.literal(texts.space);
@@ -116,9 +119,12 @@ impl<'v> View<'v> {
                 }
                 (Some(_) | None, _) => &texts.remedy_update_os,
             },
-            Remedy::DesktopOrMobileApp => &texts.remedy_desktop_or_mobile,
-            Remedy::Browser => &texts.remedy_browser,
-            Remedy::StrongerSignIn => &texts.remedy_stronger,
+            Remedy::ApprovedClientApp | Remedy::ProtectedClientApp => &texts.remedy_desktop_or_mobile,
+            Remedy::StrongerSignIn { .. } => &texts.remedy_stronger,
+            Remedy::AcceptTerms | Remedy::ExternalControl => &texts.remedy_interaction,
+            Remedy::ChangePassword => &texts.remedy_password,
+            Remedy::OtherSignInFlow => &texts.remedy_other_flow,
+            Remedy::OtherDevice => &texts.remedy_registered_device,
             Remedy::SignInAgain => &texts.remedy_sign_in_again,
             Remedy::CompliantDevice => &texts.remedy_compliant_device,
             Remedy::HybridJoinedDevice => &texts.remedy_hybrid_device,

@@ -292,7 +292,6 @@ texts! {
     remedy_update_named_os(Platform, Version);
     remedy_later(Time);
     remedy_desktop_or_mobile();
-    remedy_browser();
     remedy_stronger();
     remedy_sign_in_again();
     remedy_password();

@@ -14,6 +14,7 @@ use portcullis_config::diagnose::{Diagnostic, Severity, render_text};
 use portcullis_config::{Config, Loaded, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
+use portcullis_policy::remedy::{self, Candidates, Installation};
 
 use crate::assertion::Assertions;
 use crate::clock::unix_now;
@@ -78,6 +79,8 @@ pub struct Snapshot {
     pub unknown_app_metrics: Arc<AppMetrics>,
     /// Counters by policy.
     pub policy_counters: PolicyCounters,
+    /// What users could change to.
+    pub candidates: Candidates,
 }
 
 impl Snapshot {
@@ -85,6 +88,12 @@ impl Snapshot {
     #[must_use]
     pub fn metrics_of(&self, app: Option<u32>) -> &AppMetrics {
         app.and_then(|app| self.app_metrics.get(app as usize)).unwrap_or(&self.unknown_app_metrics)
+    }
+
+    /// What a search for remedies knows of the installation.
+    #[must_use]
+    pub const fn installation(&self) -> Installation<'_> {
+        Installation { candidates: &self.candidates, tells_sign_in: true, steps_max: remedy::STEPS_MAX }
     }
 }
 
@@ -249,13 +258,15 @@ fn build(
         .transpose()
         .map_err(|fault| StateError::Configuration(format!("error[assertion/key]: {fault}\n")))?;
     let header = assertion.map(|assertion| assertion.header.as_str());
+    let geo = geo(&config)?;
     let snapshot = Snapshot {
         generation,
         routes: Routes::new(&config.apps),
         verifier,
         stores,
         providers: providers(&config, former)?,
-        geo: geo(&config)?,
+        candidates: candidates(&policies, &geo),
+        geo,
         denials,
         pages,
         upstreams: Upstreams::new(generation, &config.apps, header).map_err(StateError::Configuration)?,
@@ -277,6 +288,17 @@ fn build(
         config,
     };
     Ok((snapshot, compile))
+}
+
+/// What users could change to, each address with its country.
+#[must_use]
+pub fn candidates(policies: &CompiledPolicies, geo: &GeoState) -> Candidates {
+    match geo {
+        GeoState::NotConfigured => Candidates::new(policies, None),
+        GeoState::Missing | GeoState::Ready(_) => {
+            Candidates::new(policies, Some(&|address| geo.country(address)))
+        }
+    }
 }
 
 /// The providers, handed on from the former snapshot where nothing of one changed.

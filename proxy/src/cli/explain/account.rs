@@ -11,7 +11,7 @@ use portcullis_policy::model::{
     Conditions, Control, FilterMode, Grant, LocationSelector, Operator, Policy, PolicySet, PolicyState,
     SignInFrequency, Subjects, Unmatched, UserSelector, WorkloadSelector,
 };
-use portcullis_policy::remedy;
+use portcullis_policy::remedy::{self, Candidates, Installation};
 use portcullis_policy::signals::{Fact, Signals};
 use portcullis_policy::{CompiledPolicies, Outcome};
 
@@ -379,11 +379,14 @@ fn again(out: &mut String, record: &DecisionRecord, set: PolicySet) -> Result<()
                         "  It depends on a fact whose source did not answer: with the fact it may be let in.",
                     );
                 }
-                let remedies = remedy::find(compiled, scope, signals).alternatives;
+                let candidates = Candidates::new(compiled, None);
+                let steps_max = remedy::STEPS_MAX;
+                let installation = Installation { candidates: &candidates, tells_sign_in: true, steps_max };
+                let remedies = remedy::find(compiled, scope, signals, &[], &installation).alternatives;
                 line(out, "\nWhat would let this request in");
                 for remedy in &remedies {
                     let words: Vec<_> =
-                        remedy.iter().map(|change| change.as_str().replace('_', " ")).collect();
+                        remedy.changes.iter().map(|change| change.as_str().replace('_', " ")).collect();
                     line(out, &format!("  {}", words.join(" and ")));
                 }
                 if remedies.is_empty() {

@@ -92,7 +92,6 @@ remedy-update-os = حدِّث نظام تشغيل هذا الجهاز.
 remedy-update-named-os = حدِّث { $platform }. يبلغ هذا الجهاز عن الإصدار { $version }.
 remedy-later = يمكنك فتح هذا التطبيق مرة أخرى ابتداءً من { $time }.
 remedy-desktop-or-mobile = افتحه في تطبيق سطح المكتب أو الهاتف بدلًا من المتصفح.
-remedy-browser = افتحه في متصفح بدلًا من هذا البرنامج.
 remedy-stronger = سجِّل الدخول مرة أخرى بطريقة أقوى.
 remedy-sign-in-again = سجِّل الدخول مرة أخرى.
 remedy-password = غيِّر كلمة المرور، ثم سجِّل الدخول مرة أخرى.

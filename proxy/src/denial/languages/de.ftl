@@ -77,7 +77,6 @@ remedy-update-os = Aktualisieren Sie das Betriebssystem dieses Geräts.
 remedy-update-named-os = Aktualisieren Sie { $platform }. Dieses Gerät meldet { $version }.
 remedy-later = Sie können diese App wieder öffnen ab { $time }.
 remedy-desktop-or-mobile = Öffnen Sie sie in der Desktop-App oder mobilen App statt im Browser.
-remedy-browser = Öffnen Sie sie in einem Browser statt in diesem Programm.
 remedy-stronger = Melden Sie sich mit einer stärkeren Methode erneut an.
 remedy-sign-in-again = Melden Sie sich erneut an.
 remedy-password = Ändern Sie Ihr Kennwort und melden Sie sich dann erneut an.

@@ -77,7 +77,6 @@ remedy-update-os = Update the operating system of this device.
 remedy-update-named-os = Update { $platform }. This device reports { $version }.
 remedy-later = You may open this app again from { $time }.
 remedy-desktop-or-mobile = Open it in the desktop or mobile app instead of the browser.
-remedy-browser = Open it in a browser instead of this app.
 remedy-stronger = Sign in again with a stronger method.
 remedy-sign-in-again = Sign in again.
 remedy-password = Change your password, then sign in again.

@@ -77,7 +77,6 @@ remedy-update-os = Actualice el sistema operativo de este dispositivo.
 remedy-update-named-os = Actualice { $platform }. Este dispositivo indica { $version }.
 remedy-later = Podrá volver a abrir esta aplicación a partir de { $time }.
 remedy-desktop-or-mobile = Ábrala en la aplicación de escritorio o móvil en lugar del navegador.
-remedy-browser = Ábrala en un navegador en lugar de este programa.
 remedy-stronger = Vuelva a iniciar sesión con un método más seguro.
 remedy-sign-in-again = Vuelva a iniciar sesión.
 remedy-password = Cambie su contraseña y vuelva a iniciar sesión.

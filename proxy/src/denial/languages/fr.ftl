@@ -77,7 +77,6 @@ remedy-update-os = Mettez à jour le système d’exploitation de cet appareil.
 remedy-update-named-os = Mettez à jour { $platform }. Cet appareil indique { $version }.
 remedy-later = Vous pourrez de nouveau ouvrir cette application à partir de { $time }.
 remedy-desktop-or-mobile = Ouvrez-la dans l’application de bureau ou mobile plutôt que dans le navigateur.
-remedy-browser = Ouvrez-la dans un navigateur plutôt que dans ce programme.
 remedy-stronger = Reconnectez-vous avec une méthode plus forte.
 remedy-sign-in-again = Reconnectez-vous.
 remedy-password = Changez votre mot de passe, puis reconnectez-vous.

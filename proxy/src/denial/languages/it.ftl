@@ -77,7 +77,6 @@ remedy-update-os = Aggiorna il sistema operativo di questo dispositivo.
 remedy-update-named-os = Aggiorna { $platform }. Questo dispositivo indica { $version }.
 remedy-later = Potrai aprire di nuovo questa app a partire da { $time }.
 remedy-desktop-or-mobile = Aprila nell’app desktop o mobile anziché nel browser.
-remedy-browser = Aprila in un browser anziché in questo programma.
 remedy-stronger = Accedi di nuovo con un metodo più sicuro.
 remedy-sign-in-again = Accedi di nuovo.
 remedy-password = Cambia la password, poi accedi di nuovo.

@@ -74,7 +74,6 @@ remedy-update-os = このデバイスのオペレーティング システムを
 remedy-update-named-os = { $platform } を更新してください。このデバイスのバージョンは { $version } です。
 remedy-later = このアプリは { $time } から再び開くことができます。
 remedy-desktop-or-mobile = ブラウザーではなく、デスクトップ アプリまたはモバイル アプリで開いてください。
-remedy-browser = このプログラムではなく、ブラウザーで開いてください。
 remedy-stronger = より強力な方法でもう一度サインインしてください。
 remedy-sign-in-again = もう一度サインインしてください。
 remedy-password = パスワードを変更してから、もう一度サインインしてください。

@@ -74,7 +74,6 @@ remedy-update-os = 이 디바이스의 운영 체제를 업데이트하세요.
 remedy-update-named-os = { $platform }을(를) 업데이트하세요. 이 디바이스의 버전은 { $version }입니다.
 remedy-later = 이 앱은 { $time }부터 다시 열 수 있습니다.
 remedy-desktop-or-mobile = 브라우저 대신 데스크톱 앱이나 모바일 앱에서 여세요.
-remedy-browser = 이 프로그램 대신 브라우저에서 여세요.
 remedy-stronger = 더 강력한 방법으로 다시 로그인하세요.
 remedy-sign-in-again = 다시 로그인하세요.
 remedy-password = 암호를 변경한 다음 다시 로그인하세요.

@@ -77,7 +77,6 @@ remedy-update-os = Werk het besturingssysteem van dit apparaat bij.
 remedy-update-named-os = Werk { $platform } bij. Dit apparaat meldt { $version }.
 remedy-later = U kunt deze app weer openen vanaf { $time }.
 remedy-desktop-or-mobile = Open de app in de desktop- of mobiele app in plaats van in de browser.
-remedy-browser = Open de app in een browser in plaats van in dit programma.
 remedy-stronger = Meld u opnieuw aan met een sterkere methode.
 remedy-sign-in-again = Meld u opnieuw aan.
 remedy-password = Wijzig uw wachtwoord en meld u daarna opnieuw aan.

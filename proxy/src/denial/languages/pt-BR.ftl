@@ -77,7 +77,6 @@ remedy-update-os = Atualize o sistema operacional deste dispositivo.
 remedy-update-named-os = Atualize { $platform }. Este dispositivo informa { $version }.
 remedy-later = Você poderá abrir este aplicativo novamente a partir de { $time }.
 remedy-desktop-or-mobile = Abra-o no aplicativo para computador ou celular em vez do navegador.
-remedy-browser = Abra-o em um navegador em vez deste programa.
 remedy-stronger = Entre novamente com um método mais forte.
 remedy-sign-in-again = Entre novamente.
 remedy-password = Altere a sua senha e entre novamente.

@@ -74,7 +74,6 @@ remedy-update-os = 请更新此设备的操作系统。
 remedy-update-named-os = 请更新 { $platform }。此设备报告的版本是 { $version }。
 remedy-later = 从 { $time } 起可以再次打开此应用。
 remedy-desktop-or-mobile = 请在桌面或移动应用中打开，而不是在浏览器中打开。
-remedy-browser = 请在浏览器中打开，而不是在此程序中打开。
 remedy-stronger = 请使用更强的方法重新登录。
 remedy-sign-in-again = 请重新登录。
 remedy-password = 请更改密码，然后重新登录。

@@ -2,7 +2,7 @@
 
 use portcullis_config::settings::{self, AppDenial, Disclosure, FullTo, PolicyDenial, SupportKey};
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::AppIndex;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -182,7 +182,7 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
     assert_eq!(problem["reasons"][0]["class"], "location");
     assert_eq!(problem["reasons"][1]["class"], "device");
     assert_eq!(problem["reasons"][1]["code"], 53000);
-    assert_eq!(problem["remedies"][0]["kind"], "other_network");
+    assert_eq!(problem["remedies"][0]["kind"], "leave_network");
     assert_eq!(problem["app"]["id"], "payroll");
     assert_eq!(problem["client"]["ip"], "203.0.113.7");
     assert_eq!(problem["client"]["country"], "NO");
@@ -316,7 +316,7 @@ proptest! {
         failing in proptest::collection::vec(0_u32..3, 0..4),
         language in 0_usize..11,
         form in 0_usize..3,
-        remedies in proptest::collection::vec(proptest::collection::vec(0_usize..10, 1..3), 0..4),
+        remedies in proptest::collection::vec(proptest::collection::vec(0_usize..17, 1..4), 0..4),
     ) {
         let level = |at: usize| [None, Some(Disclosure::Minimal), Some(Disclosure::Standard), Some(Disclosure::Full)][at];
         let policies = step_up_policies();
@@ -332,8 +332,8 @@ proptest! {
         let reasons = reasons.fold(ReasonSet::EMPTY.with(primary), ReasonSet::with);
         let refusal = Refusal::Policy(Refused { primary, reasons, temporary }, Subcode::ALL[subcode]);
         let applied: Vec<_> = failing.iter().map(|at| (PolicyIndex(*at), PolicyResult::Failure)).collect();
-        let remedies: Vec<Vec<Remedy>> =
-            remedies.iter().map(|parts| parts.iter().map(|at| REMEDIES[*at]).collect()).collect();
+        let remedies =
+            Remedies::example(remedies.iter().map(|parts| parts.iter().map(|at| REMEDIES[*at]).collect()));
         let record = DecisionRecord {
             user: Some("SUBJECTID".into()),
             groups: Some(vec!["GROUPID".into()]),
@@ -342,7 +342,7 @@ proptest! {
             path: "/SECRETPATH".into(),
             ..DecisionRecord::default()
         };
-        let facts = Facts { applied: &applied, remedies: &remedies, record: Some(&record), ..facts() };
+        let facts = Facts { applied: &applied, remedies: Some(&remedies), record: Some(&record), ..facts() };
         let hints = RequestHints { accept_language: Some(languages::ALL[language].tag), ..[BROWSER, SCRIPT, TERMINAL][form] };
         let answer = denials.render(&refusal, &facts, &hints);
         let page = text(&answer).to_owned() + &format!("{:?}", answer.headers);

@@ -2,6 +2,7 @@
 
 use portcullis_config::settings::{self, Disclosure, SupportKey};
 use portcullis_policy::decision::ReasonCode;
+use portcullis_policy::remedy::Remedies;
 
 use super::{
     BLOCKED, BROWSER, REMEDIES, SCRIPT, branding, denials, denials_of, every_answer, every_refusal, facts,
@@ -15,7 +16,7 @@ use crate::refusal::Refusal;
 fn the_page_stays_below_14_kb_whatever_is_put_into_it() {
     for long in ["\"".repeat(5000), "𝔘".repeat(5000)] {
         let link = format!("/sign-in?rd={}", "a".repeat(400));
-        let alternatives = vec![REMEDIES.to_vec(); 50];
+        let alternatives = Remedies::example(vec![REMEDIES[..3].to_vec(); 50]);
         let claims = vec![("claim".into(), ClaimValue::Text(long.chars().take(400).collect())); 64];
         let record = DecisionRecord { user: Some(long.clone()), claims, ..DecisionRecord::default() };
         let facts = Facts {
@@ -25,7 +26,7 @@ fn the_page_stays_below_14_kb_whatever_is_put_into_it() {
             user: Some(&long),
             device: DeviceState::NotCompliant { id: &long },
             os_version: Some(&long),
-            remedies: &alternatives,
+            remedies: Some(&alternatives),
             sign_in_url: Some(&link),
             ..facts()
         };

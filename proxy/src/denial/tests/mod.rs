@@ -21,7 +21,7 @@ use portcullis_policy::model::{
     AuthenticationStrength, ClientAppType, Conditions, Control, CountryCode, Evidence, Grant, Operator,
     Platform, Policy, PolicyId, PolicyState, SessionControls, SignInFrequency, Subjects, Targets, Users,
 };
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::{Remedies, Remedy, StrongerMethod};
 use serde_json::Value;
 
 use super::{Answer, Denials, DeviceState, Facts, RequestHints};
@@ -135,18 +135,25 @@ fn render(
     denials.render_at(refusal, facts, hints, shown)
 }
 
-static REMEDIES_FOUND: LazyLock<Vec<Vec<Remedy>>> =
-    LazyLock::new(|| vec![vec![Remedy::OtherNetwork], vec![Remedy::CompliantDevice]]);
+static REMEDIES_FOUND: LazyLock<Remedies> =
+    LazyLock::new(|| Remedies::example([vec![Remedy::LeaveNetwork], vec![Remedy::CompliantDevice]]));
 
 /// One remedy of each kind.
-const REMEDIES: [Remedy; 10] = [
-    Remedy::OtherNetwork,
+const REMEDIES: [Remedy; 17] = [
+    Remedy::LeaveNetwork,
     Remedy::CompliantDevice,
     Remedy::HybridJoinedDevice,
     Remedy::RegisteredDevice,
-    Remedy::DesktopOrMobileApp,
-    Remedy::Browser,
-    Remedy::StrongerSignIn,
+    Remedy::OtherDevice,
+    Remedy::OtherCountry,
+    Remedy::ApprovedNetwork,
+    Remedy::ApprovedClientApp,
+    Remedy::ProtectedClientApp,
+    Remedy::OtherSignInFlow,
+    Remedy::ChangePassword,
+    Remedy::AcceptTerms,
+    Remedy::ExternalControl,
+    Remedy::StrongerSignIn { method: StrongerMethod::Mfa },
     Remedy::SignInAgain,
     Remedy::NewerOs,
     Remedy::LaterTime { at: 0 },
@@ -162,7 +169,7 @@ fn facts() -> Facts<'static> {
         client_app: Some(ClientAppType::Browser),
         device: DeviceState::NotCompliant { id: "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f" },
         os_version: Some("10.0.22631"),
-        remedies: &REMEDIES_FOUND,
+        remedies: Some(&REMEDIES_FOUND),
         sign_in_url: Some("/sign-in"),
         ..Facts::of_request(ID, NOW)
     }

@@ -3,7 +3,7 @@
 use portcullis_config::settings::{Disclosure, Rate};
 use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
 use portcullis_policy::model::ClientAppType;
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::{Remedies, Remedy};
 
 use super::{
     BLOCKED, BROWSER, ID, NOW, SCRIPT, TERMINAL, denials, every_answer, facts, header, json, refused, render,
@@ -142,12 +142,13 @@ fn a_structural_refusal_that_comes_again_says_how_often_and_a_temporary_one_does
 
 #[test]
 fn a_version_and_a_time_are_shown_and_no_threshold() {
-    let remedies = [vec![Remedy::NewerOs], vec![Remedy::LaterTime { at: 1_795_510_800 }, Remedy::Browser]];
-    let facts = Facts { remedies: &remedies, ..facts() };
+    let later = vec![Remedy::OtherSignInFlow, Remedy::LaterTime { at: 1_795_510_800 }];
+    let remedies = Remedies::example([vec![Remedy::NewerOs], later]);
+    let facts = Facts { remedies: Some(&remedies), ..facts() };
     let problem = json(&render(&denials(), &BLOCKED, &facts, &SCRIPT, Disclosure::Standard));
     assert_eq!(problem["remedies"][0]["kind"], "update_os");
     assert_eq!(problem["remedies"][0]["text"], "Update Windows. This device reports 10.0.22631.");
-    assert_eq!(problem["remedies"][1]["kind"], "later_time+browser");
+    assert_eq!(problem["remedies"][1]["kind"], "other_sign_in+later_time");
     assert_eq!(
         problem["remedies"][1]["text"],
         "All of this together: You may open this app again from 24 November 2026, 09:00 UTC. \
@@ -157,13 +158,13 @@ fn a_version_and_a_time_are_shown_and_no_threshold() {
 
 #[test]
 fn a_program_and_a_browser_without_device_identity_read_different_texts() {
-    let remedies = [vec![Remedy::CompliantDevice]];
+    let remedies = Remedies::example([vec![Remedy::CompliantDevice]]);
     let of = |client_app, subcode| {
         let primary = ReasonCode::DeviceUnknown;
         let reasons = ReasonSet::EMPTY.with(primary);
         let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, subcode);
         let facts = Facts {
-            remedies: &remedies,
+            remedies: Some(&remedies),
             device: DeviceState::NotAvailable,
             client_app: Some(client_app),
             ..facts()

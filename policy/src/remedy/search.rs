@@ -1,24 +1,21 @@
-//! What the user could change, each verified by deciding again. Nothing is suggested that would not be
-//! let in; nothing rests on the platform that a user agent claims, for it can be forged; and no change
-//! stands in for a fact that is unavailable, for then waiting is the answer.
+//! Single changes, and pairs of them when none is enough.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::{Finding, Installation, Remedies, Remedy, StrongerMethod};
 use crate::compile::CompiledPolicies;
-use crate::decide::AHEAD_MAX_SECS;
+use crate::decide::{AHEAD_MAX_SECS, Reading};
 use crate::decision::Outcome;
-use crate::model::{
-    ClientAppType, Conditions, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition,
-};
+use crate::model::{Conditions, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition};
 use crate::rule::Rule;
 use crate::scope::Scope;
 use crate::signals::{ClientContext, Device, Fact, Principal, Signals};
 
 /// The most decisions that one search takes: a denial is not the place for a long one.
-pub const DECISIONS_MAX: usize = 512;
+const DECISIONS_MAX: usize = 512;
 /// The most networks and countries that are tried.
 const PLACES_MAX: usize = 24;
 /// The most versions that are tried.
@@ -28,73 +25,23 @@ const MOMENTS_MAX: usize = 32;
 /// How far ahead a later time is looked for, in seconds.
 const AHEAD_SECS: i64 = 7 * 86_400;
 
-/// A change within the user's reach. The order is that of ease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Remedy {
-    /// Sign in again.
-    SignInAgain,
-    /// Sign in with a stronger method.
-    StrongerSignIn,
-    /// Come from another network, or turn a VPN off.
-    OtherNetwork,
-    /// Use the desktop or mobile app.
-    DesktopOrMobileApp,
-    /// Use a browser.
-    Browser,
-    /// Update the operating system of this device.
-    NewerOs,
-    /// Use a device that is registered.
-    RegisteredDevice,
-    /// Use a device that is compliant.
-    CompliantDevice,
-    /// Use a device that is hybrid joined.
-    HybridJoinedDevice,
-    /// Come back later.
-    LaterTime {
-        /// The first moment at which it would be let in, Unix seconds; at most seven days ahead.
-        at: i64,
-    },
-}
-
-impl Remedy {
-    /// The word in JSON and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignInAgain => "sign_in_again",
-            Self::StrongerSignIn => "stronger_sign_in",
-            Self::OtherNetwork => "other_network",
-            Self::DesktopOrMobileApp => "desktop_or_mobile_app",
-            Self::Browser => "browser",
-            Self::NewerOs => "newer_os",
-            Self::RegisteredDevice => "registered_device",
-            Self::CompliantDevice => "compliant_device",
-            Self::HybridJoinedDevice => "hybrid_joined_device",
-            Self::LaterTime { .. } => "later_time",
-        }
-    }
-}
-
-/// Remedies that were verified, each a change or two changes together, the easiest first. Empty: only an
-/// administrator can change it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remedies {
-    /// Each alternative.
-    pub alternatives: Vec<Vec<Remedy>>,
-}
-
-/// Finds what would let this request in, through all policies at once: single changes, and pairs of
-/// them when none is enough. Nothing, when an unavailable fact decided.
-///
-/// # Cost
-/// Decides at most [`DECISIONS_MAX`] times, binds twice and allocates; for refused requests only.
+/// Finds what would let this request in, through all policies at once, for each of its readings; without any, its path is
+/// taken as it stands.
 #[must_use]
-pub fn find(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>) -> Remedies {
-    match policies.decide(scope, signals).outcome {
-        Outcome::Grant(_) => return Remedies::default(),
+pub fn find(
+    policies: &CompiledPolicies,
+    scope: &Scope,
+    signals: &Signals<'_>,
+    readings: &[Reading<'_>],
+    installation: &Installation<'_>,
+) -> Remedies {
+    let valid_until = signals.now.saturating_add(5);
+    let nothing = |finding, is_exhaustive| Remedies { finding, is_exhaustive, valid_until, ..Remedies::NONE };
+    match policies.decide_readings(scope, signals, readings, &mut crate::decide::NoObserver).1 {
+        Outcome::Grant(_) => return nothing(Finding::LetIn, true),
         Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
             if refused.temporary {
-                return Remedies::default();
+                return nothing(Finding::Waiting, true);
             }
         }
     }
@@ -111,6 +58,14 @@ pub fn find(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>) -
     if alternatives.is_empty() {
         alternatives = search.pairs();
     }
+    let is_sign_in = |remedy: &Remedy| matches!(remedy, Remedy::SignInAgain | Remedy::StrongerSignIn { .. });
+    let found = alternatives.len();
+    if !installation.tells_sign_in {
+        alternatives.retain(|changes| !changes.iter().any(is_sign_in));
+    }
+    if alternatives.is_empty() {
+        return nothing(if found > 0 { Finding::SignInNotTold } else { Finding::NotFound }, false);
+    }
     // A stronger device helps wherever a weaker one does; one suggestion is enough.
     let registered = alternatives.iter().any(|alternative| alternative == &[Remedy::RegisteredDevice]);
     let compliant = alternatives.iter().any(|alternative| alternative == &[Remedy::CompliantDevice]);
@@ -120,7 +75,8 @@ pub fn find(policies: &CompiledPolicies, scope: &Scope, signals: &Signals<'_>) -
         _ => true,
     });
     alternatives.sort();
-    Remedies { alternatives }
+    alternatives.dedup();
+    Remedies { valid_until, ..Remedies::example(alternatives) }
 }
 
 /// One exact form of a change, to be tried.
@@ -129,7 +85,6 @@ enum Trial {
     Again,
     Stronger,
     Place(Fact<IpAddr>, Fact<CountryCode>),
-    Client(ClientAppType),
     Version(Box<str>),
     Registered,
     Compliant,
@@ -141,10 +96,9 @@ impl Trial {
     const fn remedy(&self) -> Remedy {
         match self {
             Self::Again => Remedy::SignInAgain,
-            Self::Stronger => Remedy::StrongerSignIn,
-            Self::Place(..) => Remedy::OtherNetwork,
-            Self::Client(ClientAppType::Browser) => Remedy::Browser,
-            Self::Client(_) => Remedy::DesktopOrMobileApp,
+            Self::Stronger => Remedy::StrongerSignIn { method: StrongerMethod::Several },
+            Self::Place(Fact::Known(_), _) => Remedy::ApprovedNetwork,
+            Self::Place(Fact::Unknown | Fact::Unavailable, _) => Remedy::LeaveNetwork,
             Self::Version(_) => Remedy::NewerOs,
             Self::Registered => Remedy::RegisteredDevice,
             Self::Compliant => Remedy::CompliantDevice,
@@ -204,11 +158,6 @@ impl Search<'_, '_> {
         let mut all = Vec::from([Vec::from([Trial::Again]), Vec::from([Trial::Stronger])]);
         if context.address != Fact::Unavailable && context.country != Fact::Unavailable {
             all.push(places(self.policies, context));
-        }
-        for kind in [ClientAppType::MobileAndDesktop, ClientAppType::Browser] {
-            if context.client_app != Fact::Unavailable && context.client_app != Fact::Known(kind) {
-                all.push(Vec::from([Trial::Client(kind)]));
-            }
         }
         match &context.device {
             Fact::Unavailable => {}
@@ -296,7 +245,6 @@ impl Search<'_, '_> {
                 Trial::Again => (scope, principal) = (&self.again.0, self.again.1),
                 Trial::Stronger => (scope, principal) = (&self.stronger.0, self.stronger.1),
                 Trial::Place(address, country) => (context.address, context.country) = (*address, *country),
-                Trial::Client(kind) => context.client_app = Fact::Known(*kind),
                 Trial::Version(version) => {
                     let device = context.device.known().unwrap_or_default();
                     context.device =
