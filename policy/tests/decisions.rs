@@ -340,10 +340,10 @@ fn only_what_would_really_be_let_in_is_suggested() {
         remedies(&compiled, &signals(&person, &context))
     };
     let abroad = || vec![abroad_is_blocked(), ask_nothing()];
-    assert_eq!(find(abroad(), at("192.0.2.1")), [vec![Remedy::LeaveNetwork]]);
+    assert_eq!(find(abroad(), at("192.0.2.1")), [vec![Remedy::ApprovedNetwork]]);
     let device = policy("device", require(Operator::And, &[Control::CompliantDevice]));
     let both = find([abroad(), vec![device]].concat(), ClientContext { ..at("192.0.2.1") });
-    assert_eq!(both, [vec![Remedy::LeaveNetwork, Remedy::CompliantDevice]]);
+    assert_eq!(both, [vec![Remedy::ApprovedNetwork, Remedy::CompliantDevice]]);
     assert!(find(vec![policy("stop", Grant::Block)], at("192.0.2.1")).is_empty());
 }
 

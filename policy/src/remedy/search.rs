@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::{Finding, Installation, Remedies, Remedy, StrongerMethod};
+use super::candidates::Installation;
+use super::found::{Finding, Remedies, Remedy, StrongerMethod};
 use crate::compile::CompiledPolicies;
 use crate::decide::{AHEAD_MAX_SECS, Reading};
 use crate::decision::Outcome;

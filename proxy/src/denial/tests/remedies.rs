@@ -151,8 +151,8 @@ fn a_version_and_a_time_are_shown_and_no_threshold() {
     assert_eq!(problem["remedies"][1]["kind"], "other_sign_in+later_time");
     assert_eq!(
         problem["remedies"][1]["text"],
-        "All of this together: You may open this app again from 24 November 2026, 09:00 UTC. \
-         Open it in a browser instead of this app."
+        "All of this together: Sign in directly on this device, not with a code and not by transfer from another device. \
+         You may open this app again from 24 November 2026, 09:00 UTC."
     );
 }
 
