@@ -60,6 +60,7 @@ fn every_key_of_settings_arrives() {
     let limits = Limits {
         connections: Some(1_000),
         connections_per_address: 11,
+        connections_per_proxy: Some(900),
         head_bytes_max: 8 << 10,
         head_time: secs(3),
         handshake_time: secs(4),

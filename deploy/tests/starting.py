@@ -67,8 +67,9 @@ def by_systemd(stage):
             connection = http.client.HTTPConnection(listen, timeout=20)
             try:
                 connection.request("GET", "/", headers={**stage.headers(), "Connection": "close"})
-                if connection.getresponse().status != 200:
-                    lost.append("status")
+                answer = connection.getresponse()
+                if answer.status != 200:
+                    lost.append(f"status {answer.status}: {answer.read()[:300]}")
             except (OSError, http.client.HTTPException) as problem:
                 lost.append(repr(problem))
             finally:

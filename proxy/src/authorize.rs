@@ -257,7 +257,7 @@ impl Authorizer<'_> {
         let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
         // Before anything is done for a token.
-        self.count_address(app, address, &mut facts.quotas)?;
+        self.count_address((route.app, app), address, &mut facts.quotas)?;
         let (caller, credential) = self.authenticate(request, app, (address, &mut facts.quotas))?;
         facts.authorization_is_verified = credential == Credential::Token(TokenLocation::Authorization);
         if let Credential::Session(session) = credential {
@@ -265,7 +265,7 @@ impl Authorizer<'_> {
         }
         let caller = &*facts.caller.insert(caller);
         // Before the policies, so that what they refuse counts too: a program in a loop is one, whatever it is answered.
-        self.count_principal(app, caller, &mut facts.quotas)?;
+        self.count_principal((route.app, app), caller, &mut facts.quotas)?;
         // Not before: what an app asks for, and what it allows, is nothing for strangers to find out.
         let handshake = self.arrival.handshake.as_deref();
         let client = self.snapshot.tls.authenticate_client(route.app.0, handshake, self.now());
@@ -379,16 +379,22 @@ impl Authorizer<'_> {
         self.verify(token, &issuers, Kind::Bearer, sender).map_or_else(Refusal::from, |_| refusal)
     }
 
-    fn count_address(&self, app: &App, address: IpAddr, quotas: &mut Quotas) -> Result<(), Refusal> {
+    fn count_address(
+        &self,
+        (index, app): (AppIndex, &App),
+        address: IpAddr,
+        quotas: &mut Quotas,
+    ) -> Result<(), Refusal> {
         let Some(rate) = app.rate.filter(|_| self.turn == Turn::First) else { return Ok(()) };
         let quota = self.state.limits.count_address(&app.id, address, rate, self.now_unix_ms);
+        self.snapshot.metrics_of(Some(index.0)).rate.counted(&quota, self.now_unix_ms);
         quotas.address = Some(quota);
         if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Address)) } else { Ok(()) }
     }
 
     fn count_principal(
         &self,
-        app: &App,
+        (index, app): (AppIndex, &App),
         caller: &CachedPrincipal,
         quotas: &mut Quotas,
     ) -> Result<(), Refusal> {
@@ -396,6 +402,7 @@ impl Authorizer<'_> {
         let token = caller.token();
         let who = (token.issuer_index(), &*token.principal().id);
         let quota = self.state.limits.count_principal(&app.id, who, rate, self.now_unix_ms);
+        self.snapshot.metrics_of(Some(index.0)).rate_per_principal.counted(&quota, self.now_unix_ms);
         quotas.principal = Some(quota);
         if quota.is_exceeded { Err(Refusal::TooManyRequests(Sender::Principal)) } else { Ok(()) }
     }

@@ -102,6 +102,7 @@ fn limits(cx: &mut Context<'_>, view: View<'_>) -> Option<Limits> {
     Some(Limits {
         connections: view.integer("connections"),
         connections_per_address: view.integer("connections-per-address")?,
+        connections_per_proxy: view.integer("connections-per-proxy"),
         head_bytes_max: usize::try_from(head_bytes_max).unwrap_or(usize::MAX),
         head_time: cx.parse_key(view, "head-time", values::duration)?,
         handshake_time: cx.parse_key(view, "handshake-time", values::duration)?,
@@ -206,7 +207,7 @@ pub(super) fn trusted_proxies(cx: &mut Context<'_>, view: View<'_>, any: bool) -
         if is_wide && !reported && !everybody && !network.network().is_loopback() {
             cx.push(
                 Diagnostic::warning("trusted-proxies/wide", at, format!("`{network}` trusts many addresses"))
-                    .why("whoever has one of them can claim any address, and may hold any number of connections (`connections-per-address` does not count there)")
+                    .why("whoever has one of them can claim any address, and as many connections as a proxy (`connections-per-proxy`, not `connections-per-address`)")
                     .help("name the addresses of your proxies, or networks of /24 (/56 of IPv6) and narrower in which nobody else is"),
             );
         }

@@ -155,7 +155,12 @@ pub(crate) static LIMITS: Table = Table {
             "connections-per-address",
             Literal::Integer(512),
             Shape::Integer { min: 1, max: 10_000_000 },
-            "Connections of one address at once, or of one /64 of IPv6; further ones are closed. Trusted proxies and sources of PROXY headers have no such limit.",
+            "Connections of one address at once, or of one /64 of IPv6; further ones are closed. Trusted proxies, those who may ask about requests, and sources of PROXY headers have `connections-per-proxy` instead.",
+        ),
+        optional(
+            "connections-per-proxy",
+            Shape::Integer { min: 1, max: 10_000_000 },
+            "Connections at once of one address in `[trusted-proxies]`, in `proxy-protocol.from` or in `peers` of `forward-auth`; further ones are closed. If absent, nine tenths of all connections.",
         ),
         default(
             "head-max",

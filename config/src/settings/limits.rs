@@ -20,6 +20,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Connections of one address, or of one /64 of IPv6.
     pub connections_per_address: u32,
+    /// Connections of one trusted proxy or source of PROXY headers; `None` is nine tenths of all.
+    pub connections_per_proxy: Option<u32>,
     /// Bytes that are read of a head.
     pub head_bytes_max: usize,
     /// How long a head may take.

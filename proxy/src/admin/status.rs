@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::unix_now;
+use crate::limit::Busiest;
 use crate::listener::{CONTROL_FRAMES_GRANTED, CONTROL_FRAMES_MAX, SeatCounts, Seats};
 use crate::record::{ListenerReading, WAITING_BYTES_MAX};
 use crate::session::health::Condition;
 use crate::session::storage::Storage;
-use crate::state::{CACHED_TOKENS, State};
+use crate::state::{CACHED_TOKENS, Snapshot, State};
 
 /// Connections of the admin listener at once. One more takes the place of the oldest: who holds connections keeps nobody
 /// out.
@@ -251,6 +252,7 @@ impl Status {
             "listeners": listeners,
             "certificates": certificates,
             "budgets": connected.map(|connected| budgets(connected, &snapshot.config.server.limits, state, self.admin.load(Ordering::Relaxed))),
+            "apps": apps(&snapshot),
             "left": left,
             "sessionStore": state.storage().map(session_store),
             "predecessor": predecessor,
@@ -285,6 +287,28 @@ fn listener(address: SocketAddr, tls: bool, counted: &ListenerReading<'_>) -> Va
         "http2StreamsRefused": counted.streams_refused,
         "answersUnread": counted.answers_unread,
     })
+}
+
+/// What the requests of each app may be, and how much of its rates is spent by whoever spent most.
+fn apps(snapshot: &Snapshot) -> Vec<Value> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let spent = |rate: Option<Rate>, busiest: &Busiest| {
+        rate.map(|rate| {
+            let (used, per) = (busiest.spent(rate, now_ms), rate.per.as_secs());
+            json!({ "limit": rate.burst, "used": used, "count": rate.count, "perSeconds": per })
+        })
+    };
+    let apps = snapshot.config.apps.iter().zip(&snapshot.app_metrics);
+    apps.map(|(app, metrics)| {
+        json!({
+            "id": app.id,
+            "bodyMax": app.body_bytes_max.unwrap_or(snapshot.config.server.body_bytes_max),
+            "bodyRateMin": app.body_rate_min,
+            "rate": spent(app.rate, &metrics.rate),
+            "ratePerPrincipal": spent(app.rate_per_principal, &metrics.rate_per_principal),
+        })
+    })
+    .collect()
 }
 
 /// The session store: its kind, and since when it fails.
@@ -324,6 +348,7 @@ fn budgets(connected: &Connected, limits: &Limits, state: &State, admin: usize) 
         "accessLog": access_log,
         "failedVerifications": { "limit": failures.burst, "used": state.limits.most_failures(failures, now_ms) },
         "connections": { "limit": connected.limit, "used": used },
+        "connectionsPerProxy": { "limit": connected.seats.proxy_max(limits.connections_per_proxy), "used": most.connections_of_proxy },
         "connectionsPerAddress": { "limit": limits.connections_per_address, "used": most.connections_of_address },
         "streams": { "limit": limits.streams, "used": most.streams },
         "streamsBeforeGrant": { "limit": limits.streams_before_grant, "used": most.streams_before_grant },

@@ -25,6 +25,7 @@ impl RequestContext {
             Progress::Aborted(_, stage) => Some(stage),
             Progress::Received | Progress::Refused(_) | Progress::Replied | Progress::Permitted(_) => None,
         };
+        self.state.metrics.cut.ended(self.app().map(|app| &*app.id));
         self.app_metrics().ended(Ended {
             outcome,
             refusal,

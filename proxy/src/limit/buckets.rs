@@ -47,16 +47,16 @@ impl fmt::Debug for Buckets {
 
 /// A rate in microseconds.
 #[derive(Clone, Copy)]
-struct Steps {
+pub(super) struct Steps {
     rate: Rate,
     /// For one; rounded up, so that never more are let in than is written.
-    one: u64,
+    pub(super) one: u64,
     /// For all that may come at once.
-    all: u64,
+    pub(super) all: u64,
 }
 
 impl Steps {
-    fn of(rate: Rate) -> Self {
+    pub(super) fn of(rate: Rate) -> Self {
         let per = u64::try_from(rate.per.as_micros()).unwrap_or(REFILL_MAX);
         let one = per.div_ceil(u64::from(rate.count.max(1))).max(1);
         Self { rate, one, all: one.saturating_mul(u64::from(rate.burst.max(1))) }
@@ -73,6 +73,7 @@ impl Steps {
             rate: self.rate,
             left: u32::try_from(left).unwrap_or(u32::MAX),
             wait: Duration::from_micros(wait),
+            until_full: Duration::from_micros(debt),
             is_exceeded,
         };
         (quota, debt)

@@ -6,6 +6,7 @@
 
 mod body;
 mod buckets;
+mod busiest;
 mod descriptors;
 mod quota;
 
@@ -16,6 +17,7 @@ use portcullis_config::settings::Rate;
 
 pub use body::{BodyPace, DRAIN_MAX};
 use buckets::Buckets;
+pub use busiest::Busiest;
 pub use descriptors::connections_max;
 pub(crate) use descriptors::{MORE_DESCRIPTORS, raise_descriptors, too_many};
 pub use quota::{Quota, fields, retry_after_secs};

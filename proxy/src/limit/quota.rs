@@ -19,6 +19,8 @@ pub struct Quota {
     pub left: u32,
     /// How long until one more is let in; zero while some are left.
     pub wait: Duration,
+    /// How long until all are let in again that may come at once.
+    pub until_full: Duration,
     /// Whether this one was too many.
     pub is_exceeded: bool,
 }
@@ -64,7 +66,8 @@ mod tests {
 
     fn quota(count: u32, secs: u64, burst: u32, left: u32, wait_ms: u64) -> Quota {
         let rate = Rate { count, per: Duration::from_secs(secs), burst };
-        Quota { rate, left, wait: Duration::from_millis(wait_ms), is_exceeded: false }
+        let wait = Duration::from_millis(wait_ms);
+        Quota { rate, left, wait, until_full: wait, is_exceeded: false }
     }
 
     #[test]

@@ -75,17 +75,20 @@ where
         // A reload may have put the listeners into another order, or left this one out.
         let listener = snapshot.tls.listener(door.index);
         let from = listener.map_or(&[][..], |listener| &listener.proxy_protocol_from);
-        let is_in = |networks: &[IpNet]| {
-            let address = peer.ip().to_canonical();
-            networks.iter().any(|network| network.contains(&address))
-        };
+        let address = peer.ip().to_canonical();
+        let is_in = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
         let has_header = is_in(from);
         let asks = listener.and_then(|listener| listener.forward_auth.as_ref());
         let asks_from = asks.map_or(&[][..], |asks| &asks.peers);
-        // Many clients come by one balancer or proxy: a limit of its address would be one of all of them.
+        // Many clients come by one balancer or proxy: the limit of a client would be one of all of them.
         let is_shared = has_header || is_in(&snapshot.config.trusted_proxies.networks) || is_in(asks_from);
-        if !is_shared && !seat.count(peer.ip(), server.limits.connections_per_address) {
-            seat.signal.ends_for(Closed::Address);
+        let (has_room, limit) = if is_shared {
+            (seat.count_proxy(address, server.limits.connections_per_proxy), Closed::Proxy)
+        } else {
+            (seat.count_client(address, server.limits.connections_per_address), Closed::Address)
+        };
+        if !has_room {
+            seat.signal.ends_for(limit);
             return;
         }
         drop(snapshot);
@@ -266,7 +269,7 @@ async fn arrive<P>(
             Client::Named(client, destination) => {
                 (peer, local) = (client, destination);
                 let max = door.state.snapshot().config.server.limits.connections_per_address;
-                if !seat.count(peer.ip(), max) {
+                if !seat.count_client(peer.ip(), max) {
                     return Err(Failed::AddressIsFull);
                 }
             }

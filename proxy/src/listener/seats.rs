@@ -1,5 +1,6 @@
 //! Who is connected: a seat for each connection, from accept until its socket is closed.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,12 +17,50 @@ use crate::record::{Closed, ListenerCounters};
 #[derive(Debug)]
 pub struct Seats {
     permits: Arc<Semaphore>,
-    /// Connections by [`network`].
-    addresses: Mutex<AHashMap<u64, u32>>,
+    /// How many connections of a proxy there may be, where no configuration says so: a tenth is left to others.
+    proxy_max: u32,
+    /// Connections of clients, by [`network`].
+    clients: Counts<u64>,
+    /// Connections of those by whom many clients come.
+    proxies: Counts<IpAddr>,
     taken: Mutex<AHashMap<u64, Arc<Signal>>>,
     next: AtomicU64,
     draining: AtomicBool,
     emptied: Notify,
+}
+
+/// Connections by whose they are.
+#[derive(Debug)]
+struct Counts<K>(Mutex<AHashMap<K, u32>>);
+
+impl<K: Eq + Hash> Counts<K> {
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// Counts one more; `false` when there are `max` already.
+    fn enter(&self, whose: K, max: u32) -> bool {
+        let mut counts = self.0.lock();
+        let count = counts.entry(whose).or_default();
+        let has_room = *count < max;
+        *count += u32::from(has_room);
+        has_room
+    }
+
+    fn leave(&self, whose: &K) {
+        let mut counts = self.0.lock();
+        if let Some(count) = counts.get_mut(whose) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(whose);
+            }
+        }
+    }
+
+    /// Those of whoever has most.
+    fn most(&self) -> u32 {
+        self.0.lock().values().copied().max().unwrap_or_default()
+    }
 }
 
 /// How many connections there are, by what they do.
@@ -42,6 +81,8 @@ pub struct SeatCounts {
 pub struct Most {
     /// Connections of one address.
     pub connections_of_address: u32,
+    /// Connections of one proxy or balancer.
+    pub connections_of_proxy: u32,
     /// Streams of a connection of HTTP/2 on which a request was let in.
     pub streams: u32,
     /// Streams of one on which none was.
@@ -59,7 +100,9 @@ impl Seats {
     pub fn new(connections_max: usize) -> Arc<Self> {
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
-            addresses: Mutex::default(),
+            proxy_max: u32::try_from(connections_max - connections_max / 10).unwrap_or(u32::MAX),
+            clients: Counts::new(),
+            proxies: Counts::new(),
             taken: Mutex::default(),
             next: AtomicU64::new(0),
             draining: AtomicBool::new(false),
@@ -92,7 +135,22 @@ impl Seats {
         if self.draining.load(Ordering::SeqCst) {
             signal.drain();
         }
-        Seat { seats: Arc::clone(self), number, signal, peer, network: None, counters, _permit: permit }
+        Seat {
+            seats: Arc::clone(self),
+            number,
+            signal,
+            peer,
+            client: None,
+            proxy: None,
+            counters,
+            _permit: permit,
+        }
+    }
+
+    /// How many connections of a proxy there may be, as configured.
+    #[must_use]
+    pub fn proxy_max(&self, configured: Option<u32>) -> u32 {
+        configured.unwrap_or(self.proxy_max)
     }
 
     /// Says to all connections that the process ends.
@@ -141,8 +199,11 @@ impl Seats {
     /// Who uses most of what each may use.
     #[must_use]
     pub fn most(&self) -> Most {
-        let connections_of_address = self.addresses.lock().values().copied().max().unwrap_or_default();
-        let mut most = Most { connections_of_address, ..Most::default() };
+        let mut most = Most {
+            connections_of_address: self.clients.most(),
+            connections_of_proxy: self.proxies.most(),
+            ..Most::default()
+        };
         for signal in self.taken.lock().values() {
             most.unsent = most.unsent.max(signal.unsent.load(Ordering::Relaxed));
             most.control_frames = most.control_frames.max(signal.control.load(Ordering::Relaxed));
@@ -197,38 +258,37 @@ pub(super) struct Seat {
     pub(super) signal: Arc<Signal>,
     /// Who is there, for the log.
     peer: IpAddr,
-    network: Option<u64>,
+    client: Option<u64>,
+    proxy: Option<IpAddr>,
     counters: &'static ListenerCounters,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Seat {
-    /// Counts the connection as one of this address; `false` when it has `max` already.
-    pub(super) fn count(&mut self, address: IpAddr, max: u32) -> bool {
+    /// Counts the connection as one of this client; `false` when it has `max` already.
+    pub(super) fn count_client(&mut self, address: IpAddr, max: u32) -> bool {
         self.peer = address;
         let network = network(address);
-        let mut addresses = self.seats.addresses.lock();
-        let count = addresses.entry(network).or_default();
-        if *count >= max {
-            return false;
-        }
-        *count += 1;
-        drop(addresses);
-        self.network = Some(network);
-        true
+        let has_room = self.seats.clients.enter(network, max);
+        self.client = has_room.then_some(network);
+        has_room
+    }
+
+    /// Counts the connection as one of this proxy, by whom many clients come; `false` when it has all that it may.
+    pub(super) fn count_proxy(&mut self, address: IpAddr, configured: Option<u32>) -> bool {
+        let has_room = self.seats.proxies.enter(address, self.seats.proxy_max(configured));
+        self.proxy = has_room.then_some(address);
+        has_room
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(network) = self.network {
-            let mut addresses = self.seats.addresses.lock();
-            if let Some(count) = addresses.get_mut(&network) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    addresses.remove(&network);
-                }
-            }
+        if let Some(client) = &self.client {
+            self.seats.clients.leave(client);
+        }
+        if let Some(proxy) = &self.proxy {
+            self.seats.proxies.leave(proxy);
         }
         self.counters.closed(self.signal.why(), self.peer);
         self.seats.leave(self.number);

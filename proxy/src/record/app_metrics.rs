@@ -16,6 +16,7 @@ use super::exposition::{Exemplar, Page};
 use super::names;
 use super::outcome::Outcome;
 use crate::failure::NetworkFailure;
+use crate::limit::Busiest;
 use crate::refusal::Refusal;
 
 /// From 100 µs to 30 s: whole requests and the app's part of them.
@@ -100,6 +101,10 @@ pub struct AppMetrics {
     by_duration: Exemplars,
     by_refusal: Exemplars,
     challenges: Challenges,
+    /// How much is spent of its `rate`.
+    pub rate: Busiest,
+    /// How much is spent of its `rate-per-principal`.
+    pub rate_per_principal: Busiest,
 }
 
 impl AppMetrics {
@@ -112,6 +117,8 @@ impl AppMetrics {
             by_duration: Exemplars::new(REQUEST_BOUNDS.len() + 1),
             by_refusal: Exemplars::new(Refusal::COUNT),
             challenges: Challenges::new(),
+            rate: Busiest::default(),
+            rate_per_principal: Busiest::default(),
         }
     }
 

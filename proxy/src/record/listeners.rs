@@ -20,6 +20,8 @@ words! {
         Idle = "idle",
         /// Its address had as many as it may.
         Address = "address-limit",
+        /// The proxy or balancer that it came by had as many as it may.
+        Proxy = "proxy-limit",
         /// It had not come as far as a request within `handshake-time`.
         HandshakeTime = "handshake-time",
         /// Its PROXY header was missing or malformed.
@@ -77,6 +79,7 @@ impl Closed {
         match self {
             Self::Ended | Self::Idle | Self::Handshake | Self::Drain => false,
             Self::Address
+            | Self::Proxy
             | Self::HandshakeTime
             | Self::ProxyHeader
             | Self::HeadMax

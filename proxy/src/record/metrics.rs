@@ -8,6 +8,7 @@ use portcullis_policy::model::PolicyState;
 use portcullis_policy::words;
 
 use super::counters::{Counters, Timing};
+use super::cut::CutRequests;
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
 use super::sign_in::{Logout, Logouts};
@@ -91,6 +92,8 @@ pub struct Metrics {
     cut_by_predecessor: AtomicU64,
     worker_stalls: AtomicU64,
     logouts: Logouts,
+    /// What is cut, once the process cuts it.
+    pub cut: CutRequests,
 }
 
 const fn forward_auth_at(protocol: ForwardAuthProtocol, answer: ForwardAuthAnswer) -> usize {
@@ -122,6 +125,7 @@ impl Metrics {
             cut_by_predecessor: AtomicU64::new(0),
             worker_stalls: AtomicU64::new(0),
             logouts: Logouts::default(),
+            cut: CutRequests::default(),
         }
     }
 
@@ -133,6 +137,12 @@ impl Metrics {
     /// A request has ended.
     pub fn gone(&self) {
         self.counters.subtract(IN_FLIGHT_AT);
+    }
+
+    /// How many have begun and not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> i64 {
+        self.counters.sum(IN_FLIGHT_AT).cast_signed().max(0)
     }
 
     /// A request ended without an answer.
@@ -237,7 +247,7 @@ impl Metrics {
         let last = self.page_bytes.load(Ordering::Relaxed);
         let mut page = Page::new(format, last + last / 64);
         app_metrics::write(&mut page, &serving.apps, &serving.servers, serving.now);
-        page.family(&names::IN_FLIGHT).value(&[], self.counters.sum(IN_FLIGHT_AT).cast_signed().max(0));
+        page.family(&names::IN_FLIGHT).value(&[], self.in_flight());
         page.family(&names::UNFINISHED).value(&[], self.counters.sum(UNFINISHED_AT));
         page.family(&names::UNKNOWN_CLIENTS).value(&[], self.counters.sum(UNKNOWN_CLIENTS_AT));
         page.family(&names::ODD_HEADERS).value(&[], self.counters.sum(ODD_HEADERS_AT));

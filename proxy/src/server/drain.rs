@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 
 use super::error::End;
 use super::handover::Successor;
@@ -14,9 +14,13 @@ use super::notify;
 use super::signals::{Signals, Wish};
 use crate::admin::Left;
 use crate::listener::Seats;
+use crate::record::Metrics;
 
 /// How often the successor hears what is left.
 const REPORT: Duration = Duration::from_millis(250);
+/// How long what is cut has to say for which app it was, and how often it is asked.
+const CUT_TIME: Duration = Duration::from_secs(1);
+const CUT_LOOK: Duration = Duration::from_millis(5);
 
 /// Why the process ends.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) enum Cause {
 pub(super) struct Open {
     /// Who is connected.
     pub(super) seats: Arc<Seats>,
+    /// What is under way.
+    pub(super) metrics: &'static Metrics,
     /// Turns true when nothing is accepted any more.
     pub(super) drain: watch::Sender<bool>,
     /// The listeners; each ends when it has taken in whom the kernel had accepted.
@@ -40,7 +46,7 @@ pub(super) struct Open {
 
 /// Accepts nothing any more, and waits until nothing is left, or `grace` is over, or somebody has no more patience.
 pub(super) async fn drain(cause: &Cause, grace: Duration, open: &mut Open, signals: &mut Signals) -> End {
-    let Open { seats, drain, accepting } = open;
+    let Open { seats, metrics, drain, accepting } = open;
     drain.send_replace(true);
     let end = Instant::now() + grace;
     let mut reports = interval(REPORT);
@@ -75,18 +81,27 @@ pub(super) async fn drain(cause: &Cause, grace: Duration, open: &mut Open, signa
             }
         }
     };
-    cut(why, cause, seats).await
+    cut(why, cause, seats, metrics).await
 }
 
 /// Ends what is unfinished, and says what it was.
-pub(super) async fn cut(why: &str, cause: &Cause, seats: &Seats) -> End {
+pub(super) async fn cut(why: &str, cause: &Cause, seats: &Seats, metrics: &Metrics) -> End {
     let left = Left::of(seats);
+    metrics.cut.begin();
     seats.cut();
     if left.requests() == 0 {
         tracing::info!("{why}; no request is under way: {}", in_words(left));
         return End::Finished;
     }
-    tracing::warn!("{why}, and this is cut: {}", in_words(left));
+    // A request says for which app it was when its task ends.
+    let ended = async {
+        while metrics.in_flight() > 0 {
+            sleep(CUT_LOOK).await;
+        }
+    };
+    // A thread that does not get so far is not waited for.
+    let _ = timeout(CUT_TIME, ended).await;
+    tracing::warn!("{why}, and this is cut: {}; by app: {}", in_words(left), metrics.cut.in_words());
     if let Cause::Succeeded(successor) = cause {
         successor.cut(left).await;
     }

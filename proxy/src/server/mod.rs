@@ -57,6 +57,8 @@ use crate::state::State;
 const KEYS_TIME: Duration = Duration::from_secs(20);
 /// How often it looks.
 const KEYS_LOOK: Duration = Duration::from_millis(20);
+/// How long a start waits for the first answers about keys and names.
+const FIRST_TIME: Duration = Duration::from_secs(3);
 /// How long it waits until its predecessor drains.
 const FOLLOW_TIME: Duration = Duration::from_secs(20);
 /// How long it waits for the addresses of upstreams.
@@ -200,6 +202,10 @@ impl Begin<'_> {
             }
             _ => {}
         }
+        // A companion may be the issuer, and answers later.
+        if predecessor.is_none() && companion.is_none() {
+            self.first_answers().await;
+        }
         let given = Given { generation: self.status.generation(), sockets: duplicates(&sockets, &admin)? };
         Ok(Prepared { pid_file, upgrade_socket, given, predecessor, sockets, admin, companion, reloads })
     }
@@ -233,7 +239,20 @@ impl Begin<'_> {
             tracing::info!(address = %listener.address, tls, "listening");
         }
         tracing::info!(address = %self.settings.admin, "the admin listener answers");
-        (Open { seats, drain, accepting }, admin_end, admin_ended)
+        (Open { seats, metrics: &self.state.metrics, drain, accepting }, admin_end, admin_ended)
+    }
+
+    /// Waits until every issuer's keys were asked for and every upstream's name was looked up. Who connects meanwhile, or
+    /// has waited in a socket that systemd holds, is served and not refused. What does not answer holds up no start.
+    async fn first_answers(&self) {
+        let state = self.state;
+        let names = spawn_low_priority(move || state.snapshot().upstreams.resolve());
+        let keys = async {
+            while !state.has_asked_for_keys() {
+                sleep(KEYS_LOOK).await;
+            }
+        };
+        let _ = timeout(FIRST_TIME, async { tokio::join!(names, keys) }).await;
     }
 
     /// Asks for the sockets once this process can do what the other one can.
@@ -402,7 +421,7 @@ async fn live(
             if !settings.pre_stop_delay.is_zero() {
                 tracing::info!(delay = ?settings.pre_stop_delay, "SIGTERM: `/readyz` says no; connections are still taken");
                 if delay(settings.pre_stop_delay, signals).await {
-                    return Ok(drain::cut("a second signal", &cause, &open.seats).await);
+                    return Ok(drain::cut("a second signal", &cause, &open.seats, open.metrics).await);
                 }
             }
         }

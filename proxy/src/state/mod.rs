@@ -542,6 +542,13 @@ impl State {
         usable.map(|store| store.name().to_owned()).collect()
     }
 
+    /// Whether the keys of every issuer are there, or were asked for in vain.
+    #[must_use]
+    pub fn has_asked_for_keys(&self) -> bool {
+        let now = unix_now();
+        self.snapshot().stores.iter().all(|store| store.available(now) || store.is_failing())
+    }
+
     /// What is known of each issuer's keys, a line each.
     #[must_use]
     pub fn issuers(&self) -> String {

@@ -232,9 +232,14 @@ fn what_lasts_longer_than_grace_is_cut_counted_and_shown_in_the_exit_status() {
     let mut slow = service.send(&Service::head("GET", "/slow", ""));
     let mut idle = service.send(&Service::head("GET", "/", ""));
     assert_eq!(answer(&mut idle, false).status, 200);
-    service.app.wait_for("/slow", 1);
+    let mut streams = over_tls(&service);
+    begin(&mut streams, 1, "/slow");
+    begin(&mut streams, 3, "/slow");
+    let _websocket = websocket(&service);
+    service.app.wait_for("/slow", 3);
     process.signal("TERM");
-    has_ended(&mut process, 3, "`grace` is over, and this is cut: 1 request by HTTP/1, 0 by HTTP/2");
+    let last = "`grace` is over, and this is cut: 1 request by HTTP/1, 2 by HTTP/2, 1 WebSocket, on 3 open connections; by app: wiki 4";
+    has_ended(&mut process, 3, last);
     assert!(rest(&mut slow).is_empty());
 }
 

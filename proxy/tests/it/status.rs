@@ -1,5 +1,6 @@
 //! What `/status` says is what the metrics say, and what is served.
 
+use std::fs;
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::time::Duration;
@@ -23,6 +24,9 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
     let service = Service::new(
         "limits = { connections = 100, connections-per-address = 5, head-max = \"1KiB\", unsent = \"1MiB\" }",
     );
+    let main = service.file("portcullis.toml");
+    let rates = "body-max = \"3MiB\"\nrate = \"4/h burst 50\"\nrate-per-principal = \"2/h burst 20\"\n";
+    fs::write(&main, fs::read_to_string(&main).unwrap() + rates).unwrap();
     let _process = service.start();
     let mut held: Vec<TcpStream> =
         (0..3).map(|_| service.send(&Service::head("GET", "/", "Connection: keep-alive\r\n"))).collect();
@@ -99,6 +103,7 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
         |name: &str| (budgets[name]["limit"].as_u64().unwrap(), budgets[name]["used"].as_u64().unwrap());
     assert_eq!(budget("connections"), (100, 5), "{budgets:#}");
     assert_eq!(budget("connectionsPerAddress"), (5, 5), "{budgets:#}");
+    assert_eq!(budget("connectionsPerProxy"), (90, 0), "{budgets:#}");
     assert_eq!(budget("streams"), (100, 1), "{budgets:#}");
     assert_eq!(budget("streamsBeforeGrant"), (16, 0), "{budgets:#}");
     assert_eq!(budget("unfinishedHeads"), (64 << 20, half.len() as u64), "{budgets:#}");
@@ -109,6 +114,17 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
     assert_eq!(budget("failedVerifications"), (100, 0), "{budgets:#}");
     assert_eq!(budget("controlFrames").0, 1_000, "{budgets:#}");
     assert_eq!((&budgets["decisionLog"], &budgets["accessLog"]), (&Value::Null, &Value::Null));
+    // Five were asked, by one person at one address; the hour gives little back while a test runs.
+    assert_eq!(
+        status["apps"],
+        json!([{
+            "id": "wiki",
+            "bodyMax": 3 << 20,
+            "bodyRateMin": 1 << 10,
+            "rate": { "limit": 50, "used": 5, "count": 4, "perSeconds": 3_600 },
+            "ratePerPrincipal": { "limit": 20, "used": 5, "count": 2, "perSeconds": 3_600 },
+        }])
+    );
     assert_eq!(
         status["certificates"],
         json!([{ "listener": service.tls, "name": HOST, "notAfter": "4096-01-01T00:00:00Z" }])

@@ -451,7 +451,7 @@ fn never_n95_a_client_with_a_network_of_its_own_is_many_addresses() {
     assert!(one.iter().all(Option::is_some));
     assert!(from("2001:db8:0:1::3").is_none(), "a third of the same /64");
     assert!(from("2001:db8:0:2::1").is_some(), "another network");
-    // The balancer has no such limit, however many clients come by it.
+    // The balancer has a limit of its own, however many clients come by it.
     let many: Vec<_> = (1..=9).map(|last| from(&format!("198.51.100.{last}"))).collect();
     assert!(many.iter().all(Option::is_some));
     let mapped = from("::ffff:198.51.100.1");
@@ -470,6 +470,40 @@ fn a_trusted_proxy_may_hold_more_connections_than_an_address() {
     for mut stream in held {
         stream.write_all(&World::head("GET", "/", "")).unwrap();
         assert_eq!(answer(&mut stream, false).status, 200);
+    }
+}
+
+#[test]
+fn never_n95_a_trusted_proxy_or_a_balancer_holds_all_connections() {
+    let trusted = Setup {
+        server: "limits = { connections-per-address = 2, connections-per-proxy = 6 }",
+        top: TRUSTED.to_owned(),
+        ..Setup::default()
+    };
+    // Nine tenths of all, where nobody says how many.
+    let balancers = Setup { server: "limits = { connections = 20 }", ..Setup::default() };
+    for (world, begin, most) in [
+        (World::start(trusted), "", 6),
+        (behind_balancers_with("127.0.0.0/8", balancers), "PROXY TCP4 192.0.2.9 127.0.0.1 4660 80\r\n", 18),
+    ] {
+        let ask = || {
+            let mut stream = connect(&world.plain);
+            let sent = stream.write_all(&[begin.as_bytes(), &World::head("GET", "/", "")].concat());
+            (sent.is_ok() && stream.read_exact(&mut [0; 12]).is_ok()).then_some(stream)
+        };
+        world.wait_for("nothing to be open that a readiness check left", |world| {
+            world.metric(&format!("portcullis_connections{{listener=\"{}\"}}", world.plain)) == 0.0
+        });
+        let held: Vec<_> = (0..most).map(|_| ask()).collect();
+        assert!(held.iter().all(Option::is_some), "{begin}");
+        assert!(ask().is_none(), "{begin}");
+        let closed = format!(
+            "portcullis_connections_closed_total{{listener=\"{}\",reason=\"proxy-limit\"}}",
+            world.plain
+        );
+        world.wait_for("it to be counted", |world| world.metric(&closed) >= 1.0);
+        drop(held);
+        world.wait_for("room again", |_| ask().is_some());
     }
 }
 

@@ -6,7 +6,8 @@ below 200 MiB, no request of the other user fails, the p99 of the other user sta
 on a machine that has other work; `--floor 0.05` on a quiet one; judged in runs of 20 s and more), `/healthz` answers, the log does not grow with the attack, and all is as
 before within 5 s.
 
-usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--out FILE.json] [--report-only] [--all | NAME...]
+usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--apart] [--out FILE.json] [--report-only] [--all | NAME...]
+With `--apart` who attacks has a processor core alone, as if on another machine, and everybody else the others.
 Without names it is those of `USUAL`, five seconds each; `--all` takes twice as long.
 """
 # needs: apt:nginx
@@ -174,7 +175,7 @@ def quantile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
-def attack(name, seconds, addresses, floor, environment):
+def attack(name, seconds, addresses, floor, environment, core=None):
     """One attack on a process of its own; gives what was seen."""
     calm_seconds = max(3.0, seconds / 4)
     with Stage() as stage:
@@ -206,7 +207,8 @@ def attack(name, seconds, addresses, floor, environment):
         calm_rss, before, written = watcher.rss, watcher.processor(), log_size(folder)
         begun = watcher.begun = time.monotonic()
         hostile_token = ["--token", folder / "token"] if name in WITH_TOKEN else []
-        attacker = stage.start(["nice", "-n", "5", sys.executable, pathlib.Path(hostile.__file__), name, "--port", port, "--tls", stage.tls, "--seconds", seconds,
+        apart = ["taskset", "-c", str(core)] if core is not None else ["nice", "-n", "5"]
+        attacker = stage.start([*apart, sys.executable, pathlib.Path(hostile.__file__), name, "--port", port, "--tls", stage.tls, "--seconds", seconds,
                                 "--addresses", addresses, *hostile_token], stdout=subprocess.PIPE)
         told, _ = attacker.communicate(timeout=seconds + 60)
         ended = time.monotonic()
@@ -285,14 +287,20 @@ def main():
     options.add_argument("--seconds", type=float, default=5)
     options.add_argument("--addresses", type=int, default=1)
     options.add_argument("--floor", type=float, default=1.0)
+    options.add_argument("--apart", action="store_true")
     options.add_argument("--all", action="store_true")
     options.add_argument("--out", type=pathlib.Path)
     options.add_argument("--report-only", action="store_true")
     chosen = options.parse_args()
     print(f"{binary()}, {chosen.seconds:g} s each, from {chosen.addresses} addresses")
+    core = None
+    if chosen.apart:
+        *others, core = sorted(os.sched_getaffinity(0))
+        # What is started here inherits it.
+        os.sched_setaffinity(0, others)
     failed = []
     for name in chosen.names or (list(hostile.ATTACKS) if chosen.all else USUAL):
-        seen = attack(name, min(chosen.seconds, 60), chosen.addresses, chosen.floor, {"MIMALLOC_PURGE_DELAY": "10"})
+        seen = attack(name, min(chosen.seconds, 60), chosen.addresses, chosen.floor, {"MIMALLOC_PURGE_DELAY": "10"}, core)
         wrong = judged(seen, chosen.floor)
         if wrong:
             failed.append(name)

@@ -176,7 +176,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    ("proxy/admin", &["background", "clock", "listener", "record", "session", "state"]),
+    ("proxy/admin", &["background", "clock", "limit", "listener", "record", "session", "state"]),
     (
         "proxy/server",
         &[

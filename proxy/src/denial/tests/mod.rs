@@ -82,6 +82,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
             limits: settings::Limits {
                 connections: None,
                 connections_per_address: 512,
+                connections_per_proxy: None,
                 head_bytes_max: 48 << 10,
                 head_time: std::time::Duration::from_secs(15),
                 handshake_time: std::time::Duration::from_secs(10),

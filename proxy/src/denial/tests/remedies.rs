@@ -33,7 +33,7 @@ fn a_structural_refusal_never_asks_to_wait_and_a_temporary_one_always_says_when(
 fn who_asks_too_often_is_answered_how_long_to_wait_and_a_stranger_nothing_else() {
     let rate = Rate { count: 10, per: std::time::Duration::from_secs(60), burst: 10 };
     let wait = std::time::Duration::from_millis(6_100);
-    let quota = Quota { rate, left: 0, wait, is_exceeded: true };
+    let quota = Quota { rate, left: 0, wait, until_full: wait, is_exceeded: true };
     let of = |refusal: Refusal, name| {
         let facts = Facts { exceeded: Some((name, quota)), ..facts() };
         let answer = render(&denials(), &refusal, &facts, &SCRIPT, Disclosure::Standard);
