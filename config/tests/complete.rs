@@ -144,9 +144,9 @@ fn every_key_of_signing_in_arrives() {
     assert_eq!(assertion.life, secs(60));
     let (portal, wiki) = (&config.apps[0], &config.apps[1]);
     assert_eq!(portal.sign_in, [0, 1]);
-    assert!(portal.keep_fragment && portal.assertion);
+    assert!(portal.keep_fragment && portal.clears_cookies && portal.assertion);
     assert_eq!(portal.session_authorization, SessionAuthorization::AccessToken);
-    assert!(wiki.sign_in.is_empty() && !wiki.keep_fragment && !wiki.assertion);
+    assert!(wiki.sign_in.is_empty() && !wiki.keep_fragment && !wiki.clears_cookies && !wiki.assertion);
     assert_eq!(wiki.session_authorization, SessionAuthorization::None);
     let asking = config.server.listeners[3].forward_auth.as_ref().unwrap();
     assert_eq!(asking.protocol, ForwardAuthProtocol::ExtAuthzGrpc);

@@ -1,5 +1,6 @@
 //! The time of day: where the proxy reads it, and how it is written and read as text.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::civil::{DateTime, date};
@@ -7,6 +8,7 @@ use jiff::fmt::rfc2822;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 const MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
@@ -21,6 +23,41 @@ pub(crate) fn unix_time() -> Duration {
 /// [`unix_time`] in whole seconds.
 pub(crate) fn unix_now() -> i64 {
     i64::try_from(unix_time().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// When something happened, where it matters what was first: Unix microseconds, of which this process gives each once, and
+/// each greater than the one before, whatever becomes of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moment(pub i64);
+
+impl Moment {
+    /// Before all others.
+    pub const FIRST: Self = Self(i64::MIN);
+    /// After all others.
+    pub const LAST: Self = Self(i64::MAX);
+
+    /// This one.
+    #[must_use]
+    pub fn now() -> Self {
+        static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
+        let time = clock_gettime(ClockId::Realtime);
+        let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000);
+        let after = |latest: i64| micros.max(latest.saturating_add(1));
+        let before = LATEST.fetch_update(Ordering::AcqRel, Ordering::Acquire, |latest| Some(after(latest)));
+        Self(after(before.unwrap_or_else(|latest| latest)))
+    }
+
+    /// The first one of a second.
+    #[must_use]
+    pub const fn of_secs(unix_secs: i64) -> Self {
+        Self(unix_secs.saturating_mul(1_000_000))
+    }
+
+    /// Its second, Unix time.
+    #[must_use]
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
 }
 
 /// A time since 1970 in whole milliseconds.
@@ -81,6 +118,23 @@ mod tests {
         }
         assert_eq!(minute(1_795_487_466), "2026-11-24 02:31 UTC");
         assert_eq!(common_log(1_795_487_466), "24/Nov/2026:02:31:06 +0000");
+    }
+
+    #[test]
+    fn no_moment_comes_twice() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| (0..10_000).map(|_| Moment::now()).collect::<Vec<_>>()))
+            .collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            let some = thread.join().unwrap();
+            assert!(some.is_sorted(), "each is later than the one before");
+            all.extend(some);
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 40_000);
+        assert_eq!((Moment::of_secs(7).secs(), Moment(-1).secs()), (7, -1));
     }
 
     #[test]

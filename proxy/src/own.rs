@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName};
 use portcullis_config::Config;
-use portcullis_config::settings::OWN_PATHS;
+use portcullis_config::settings::{OWN_PATHS, is_provider_name};
 use portcullis_policy::signals::{AppIndex, RequestId};
 
 use crate::admit::{AdmittedRequest, Site};
@@ -45,8 +45,9 @@ pub enum Own {
 pub enum OwnPath {
     /// `sign-in`: begins a sign-in.
     SignIn,
-    /// `callback/PROVIDER`: where the provider at this position sends the browser back to.
-    Callback(usize),
+    /// `callback/NAME`: where the provider at this position sends the browser back to; a name that no provider has is
+    /// answered as one that has, or strangers would learn which there are.
+    Callback(Option<usize>),
     /// `hand-over`: where the sign-in host sends the browser back to.
     HandOver,
     /// `sign-out`: asks, and with POST ends the session.
@@ -77,7 +78,10 @@ impl OwnPath {
             "logout/frontchannel" => Self::FrontChannelLogout,
             "me" => Self::Me,
             "keys" => Self::Keys,
-            _ => Self::Callback(provider(name.strip_prefix("callback/")?)?),
+            _ => {
+                let name = name.strip_prefix("callback/").filter(|name| is_provider_name(name))?;
+                Self::Callback(provider(name))
+            }
         })
     }
 

@@ -99,6 +99,7 @@ pub(super) fn app(
         sign_in_url,
         sign_in: providers,
         keep_fragment,
+        clears_cookies: view.is_on("clears-cookies"),
         assertion,
         session_authorization,
         identity_headers,

@@ -11,6 +11,7 @@ use crate::schema::sign_in_tables::PRIVATE_KEY;
 use crate::schema::tree::{Kind, Node, View};
 use crate::settings::{
     ClientAuthentication, Issuer, KeySource, Provider, PushedAuthorization, SecretMethod, SigningKey,
+    is_provider_name,
 };
 
 /// Parameters of authorization requests that we set, or that would change what comes back. Sources: OpenID Connect
@@ -88,8 +89,7 @@ pub(super) fn provider(
 
 /// A name that stands in paths.
 fn name(text: &str) -> Result<String, Flaw> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.is_empty() || text.len() > 32 || !text.bytes().all(fits) {
+    if !is_provider_name(text) {
         return Err(Flaw::new(
             "provider/name",
             format!("`{}` cannot be the name of a provider", shortened(text)),

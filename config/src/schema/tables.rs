@@ -601,6 +601,12 @@ pub(crate) static APP: Table = Table {
             "Whether what stands behind `#` in a link outlives a sign-in, at the price of one more page.",
         ),
         default(
+            "clears-cookies",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether its `Clear-Site-Data` may clear cookies: those of its whole domain, sign-ins at all apps among them.",
+        ),
+        default(
             "assertion",
             Literal::Bool(false),
             Shape::Bool,

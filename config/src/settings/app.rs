@@ -40,6 +40,8 @@ pub struct App {
     pub sign_in: Vec<usize>,
     /// Whether the fragment of a link outlives a sign-in.
     pub keep_fragment: bool,
+    /// Whether its `Clear-Site-Data` may clear the cookies of its whole domain.
+    pub clears_cookies: bool,
     /// Whether it receives a signed assertion of who asks.
     pub assertion: bool,
     /// What it receives as `Authorization` with requests on a session.

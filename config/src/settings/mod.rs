@@ -37,6 +37,7 @@ pub use secret::{SealKey, Secret, SigningKey};
 pub use server::{ForwardedHeader, Server, TrustedProxies};
 pub use session::{
     Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
+    is_provider_name,
 };
 pub use upstream::{Timeouts, Upstream};
 

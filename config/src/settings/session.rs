@@ -15,6 +15,13 @@ pub const OWN_COOKIES: [&str; 3] = ["__host-http-portcullis", "__host-portcullis
 /// Paths of ours on each host: this and all below it. No app has them.
 pub const OWN_PATHS: &str = "/.portcullis";
 
+/// Whether a provider may have this name, which stands in paths.
+#[must_use]
+pub fn is_provider_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(fits)
+}
+
 /// How sessions are sealed, where they are stored, and how long they last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSettings {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::denial::DeviceState;
-use crate::pages::{Choice, FragmentStep, MeDevice, MePage, OwnPage, ProviderError};
+use crate::pages::{Choice, FragmentStep, MeDevice, MePage, OwnPage, ProviderError, SignedOutThere};
 use crate::refusal::SignInFault;
 
 const PROVIDER: &str = "Northwind staff";
@@ -28,7 +28,10 @@ pub(super) fn all() -> Vec<(String, OwnPage)> {
     };
     let mut all: Vec<_> = SignInFault::ALL.map(failed).into();
     all.extend([
-        ("chooser".to_owned(), OwnPage::Chooser { choices: [PROVIDER, "Partners"].map(choice).into() }),
+        (
+            "chooser".to_owned(),
+            OwnPage::Chooser { choices: [PROVIDER, "Partners"].map(choice).into(), keeps_fragment: false },
+        ),
         (
             "loop-broken".to_owned(),
             OwnPage::LoopBroken {
@@ -46,7 +49,18 @@ pub(super) fn all() -> Vec<(String, OwnPage)> {
                 leads_to: None,
             },
         ),
-        ("signed-out".to_owned(), OwnPage::SignedOut { sign_in: SIGN_IN.to_owned(), at_provider: true }),
+        ("not-signed-in".to_owned(), OwnPage::NotSignedIn { sign_in: SIGN_IN.to_owned() }),
+        (
+            "signed-out".to_owned(),
+            OwnPage::SignedOut { sign_in: SIGN_IN.to_owned(), there: SignedOutThere::Ended },
+        ),
+        (
+            "signed-out-here".to_owned(),
+            OwnPage::SignedOut {
+                sign_in: SIGN_IN.to_owned(),
+                there: SignedOutThere::Unreached(PROVIDER.to_owned()),
+            },
+        ),
         ("me".to_owned(), OwnPage::Me(Box::new(me()))),
         (
             "keep-fragment".to_owned(),

@@ -334,6 +334,7 @@ texts! {
     lead_sign_out();
     headline_signed_out();
     lead_signed_out();
+    lead_signed_out_here(Provider);
     verdict_signed_out();
     verdict_signed_out_everywhere();
     headline_me();

@@ -187,6 +187,7 @@ impl RequestContext {
                 protocol: asked.protocol.as_str(),
                 proxy: asked.peer.map(|peer| peer.to_string()),
             }),
+            sign_in_failure: self.sign_in_failure.get().cloned(),
             at_fault: match (refusal, head) {
                 (Some(Refusal::BadRequest(BadRequest::Description)), _) => {
                     let bad = self.asked.as_ref().and_then(|asked| asked.described.as_ref().err());

@@ -23,7 +23,7 @@ use crate::failure::NetworkFailure;
 use crate::forward_auth::{Asked, Described};
 use crate::limit::BodyPace;
 use crate::listener::Unsent;
-use crate::record::{AppMetrics, Outcome, Traffic};
+use crate::record::{AppMetrics, Outcome, SignInFailure, Traffic};
 use crate::refusal::Refusal;
 use crate::session::{CookieForm, Keeping, Lasting};
 use crate::sign_in::SignInContext;
@@ -60,6 +60,8 @@ pub struct RequestContext {
     turn: Turn,
     /// Since when a transfer waits for its session to be loaded, Unix milliseconds.
     waits_since: Option<i64>,
+    /// Why a sign-in failed, where this request was to complete one.
+    sign_in_failure: OnceLock<SignInFailure>,
     traffic: Traffic,
     is_recorded: bool,
 }
@@ -118,6 +120,7 @@ impl RequestContext {
             forwarding: Forwarding::default(),
             bytes_beside: 0,
             turn: Turn::First,
+            sign_in_failure: OnceLock::new(),
             waits_since: None,
             traffic: Traffic::default(),
             is_recorded: false,
@@ -219,7 +222,7 @@ impl RequestContext {
 
     /// What an answer of our own is made with.
     pub(crate) fn sign_in(&self) -> SignInContext<'_> {
-        SignInContext { state: self.state, snapshot: &self.snapshot }
+        SignInContext { state: self.state, snapshot: &self.snapshot, failure: &self.sign_in_failure }
     }
 
     /// The answer to this refusal.

@@ -80,6 +80,8 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
         authorization: ctx.app().is_some_and(|app| app.forward_authorization),
         upgrade: ctx.forwarding.asked_upgrade,
         own_cookies: ctx.snapshot.upstreams.own_cookies(),
+        keeps_cookies: ctx.snapshot.config.session.is_some()
+            && ctx.app().is_none_or(|app| !app.clears_cookies),
     };
     let cleaned = upstream::clean(answer, expected, &mut ctx.forwarding.interim, request_id)
         .map_err(|odd| Error::explain(ErrorType::InvalidHTTPHeader, odd.as_str()))?;
@@ -106,7 +108,12 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     }
     if cleaned != upstream::Cleaned::default() {
         ctx.forwarding.drops_body = cleaned.is_empty;
-        ctx.app_metrics().answer_cleaned(cleaned.cookies, cleaned.words, cleaned.challenges);
+        ctx.app_metrics().answer_cleaned([
+            cleaned.cookies,
+            cleaned.words,
+            cleaned.challenges,
+            cleaned.clearings,
+        ]);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::denial::escape::{is_own_address, is_web_address};
 use crate::denial::texts::{Hole, Message, Texts};
 use crate::refusal::{Blame, SignInFault};
 
-use super::page::{Choice, FragmentStep, MePage, OwnPage, ProviderError};
+use super::page::{Choice, FragmentStep, MePage, OwnPage, ProviderError, SignedOutThere};
 
 /// Everything that one page may say.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ pub(super) struct Content<'p> {
 #[derive(Debug)]
 pub(super) enum Body<'p> {
     Nothing,
-    Choices(&'p [Choice]),
+    /// And whether the fragment goes with the choice.
+    Choices(&'p [Choice], bool),
     SignOut(Form<'p>),
     Me(&'p MePage, Form<'p>),
     Fragment(Fragment<'p>),
@@ -98,8 +99,8 @@ impl<'p> Content<'p> {
 
     pub(super) fn of(page: &'p OwnPage, texts: &'static Texts) -> Self {
         match page {
-            OwnPage::Chooser { choices } => Self {
-                body: Body::Choices(choices),
+            OwnPage::Chooser { choices, keeps_fragment } => Self {
+                body: Body::Choices(choices, *keeps_fragment),
                 can_be_asked_again: true,
                 ..Self::plain(200, "choose_provider", &texts.headline_choose, &texts.lead_choose, Vec::new())
             },
@@ -131,26 +132,38 @@ impl<'p> Content<'p> {
                 actions.iter_mut().for_each(|action| action.tab = Tab::New);
                 Self::plain(401, "sign_in_required", &texts.headline_form, &texts.lead_form, actions)
             }
+            OwnPage::NotSignedIn { sign_in } => Self::plain(
+                401,
+                "sign_in_required",
+                &texts.headline_sign_in,
+                &texts.lead_sign_in,
+                link(&texts.action_sign_in, sign_in),
+            ),
             OwnPage::SignOut { action, user, leads_to } => Self {
                 user: Some(user),
                 body: Body::SignOut(Form { action, leads_to: leads_to.as_deref() }),
                 can_be_asked_again: true,
                 ..Self::plain(200, "sign_out", &texts.headline_sign_out, &texts.lead_sign_out, Vec::new())
             },
-            OwnPage::SignedOut { sign_in, at_provider } => {
-                let verdict = if *at_provider {
-                    &texts.verdict_signed_out_everywhere
-                } else {
-                    &texts.verdict_signed_out
+            OwnPage::SignedOut { sign_in, there } => {
+                let (verdict, lead, provider) = match there {
+                    SignedOutThere::NotAsked => (&texts.verdict_signed_out, &texts.lead_signed_out, ""),
+                    SignedOutThere::Ended => {
+                        (&texts.verdict_signed_out_everywhere, &texts.lead_signed_out, "")
+                    }
+                    SignedOutThere::Unreached(provider) => {
+                        (&texts.verdict_signed_out, &texts.lead_signed_out_here, provider.as_str())
+                    }
                 };
                 Self {
                     verdict: Some(verdict),
+                    provider,
                     can_be_asked_again: true,
                     ..Self::plain(
                         200,
                         "signed_out",
                         &texts.headline_signed_out,
-                        &texts.lead_signed_out,
+                        lead,
                         link(&texts.action_sign_in_again, sign_in),
                     )
                 }

@@ -12,6 +12,8 @@ use super::report::Report;
 
 const STYLE: &str = include_str!("pages.css");
 const FRAGMENT_SCRIPT: &str = include_str!("fragment.js");
+/// Links do not inherit a fragment, as redirects do.
+const CHOOSER_SCRIPT: &str = include_str!("chooser.js");
 
 /// What is the same on every page of an installation.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ impl Frame {
     pub(super) fn content_policy(&self, content: &Content<'_>) -> String {
         let script = match content.body {
             Body::Fragment(_) => format!(" script-src {};", hash(FRAGMENT_SCRIPT.trim_end())),
+            Body::Choices(_, true) => format!(" script-src {};", hash(CHOOSER_SCRIPT.trim_end())),
             _ if content.fault.is_some() => format!(" script-src {};", hash(script())),
             _ => String::new(),
         };
@@ -107,6 +110,7 @@ impl Frame {
         out.push_str("</main>\n");
         match content.body {
             Body::Fragment(_) => script_element(&mut out, FRAGMENT_SCRIPT.trim_end()),
+            Body::Choices(_, true) => script_element(&mut out, CHOOSER_SCRIPT.trim_end()),
             _ if content.fault.is_some() => script_element(&mut out, script()),
             _ => {}
         }
@@ -118,7 +122,7 @@ impl Frame {
 fn form<'c>(body: &'c Body<'_>) -> Option<&'c Form<'c>> {
     match body {
         Body::SignOut(form) | Body::Me(_, form) => Some(form),
-        Body::Nothing | Body::Choices(_) | Body::Fragment(_) => None,
+        Body::Nothing | Body::Choices(..) | Body::Fragment(_) => None,
     }
 }
 
@@ -168,7 +172,7 @@ fn said(out: &mut String, content: &Content<'_>, texts: &'static Texts) {
 fn body(out: &mut String, body: &Body<'_>, report: &Report<'_>, texts: &'static Texts) {
     match body {
         Body::Nothing | Body::Fragment(_) => {}
-        Body::Choices(choices) => self::choices(out, choices),
+        Body::Choices(choices, _) => self::choices(out, choices),
         Body::SignOut(form) => sign_out(out, form, texts),
         Body::Me(..) => {
             out.push_str("<dl lang=\"en\" dir=\"ltr\">\n");

@@ -39,7 +39,7 @@ pub(super) fn json(content: &Content<'_>, report: &Report<'_>, texts: &'static T
         );
     }
     match &content.body {
-        Body::Choices(choices) => {
+        Body::Choices(choices, _) => {
             let choices = choices.iter().filter(|choice| Action::is_link(&choice.href));
             let choice = |choice: &Choice| json!({ "name": one_line(&choice.name, cap::PROVIDER), "href": choice.href });
             put("choices", choices.map(choice).collect());

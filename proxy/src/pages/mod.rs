@@ -26,7 +26,7 @@ use content::{Body, Content};
 use html::Frame;
 use report::Report;
 
-pub use page::{Choice, FragmentStep, MeDevice, MePage, OwnPage, PageRequest, ProviderError};
+pub use page::{Choice, FragmentStep, MeDevice, MePage, OwnPage, PageRequest, ProviderError, SignedOutThere};
 
 /// The pages of one configuration: what does not change between two of them.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Pages {
         }
         headers::body(&mut fields, kind, body.len());
         let refusal = match (page, content.fault) {
-            (OwnPage::FormNotSent { .. }, _) => Some(Refusal::NoToken),
+            (OwnPage::FormNotSent { .. } | OwnPage::NotSignedIn { .. }, _) => Some(Refusal::NoToken),
             (_, fault) => fault.map(Refusal::SignIn),
         };
         Answer { status: content.status, headers: fields, body: Bytes::from(body), refusal }

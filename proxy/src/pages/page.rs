@@ -23,6 +23,8 @@ pub enum OwnPage {
     Chooser {
         /// At least two.
         choices: Vec<Choice>,
+        /// Whether the part of the address after `#` goes with the choice.
+        keeps_fragment: bool,
     },
     /// A sign-in was not completed.
     SignInFailed {
@@ -56,6 +58,11 @@ pub enum OwnPage {
         /// Starts the sign-in; opened in a tab of its own, so that the form stays.
         sign_in: String,
     },
+    /// Somebody opened a page of ours that says who is signed in, and nobody is.
+    NotSignedIn {
+        /// Starts the sign-in.
+        sign_in: String,
+    },
     /// Asks before it signs out.
     SignOut {
         /// Where the form is posted.
@@ -70,8 +77,8 @@ pub enum OwnPage {
     SignedOut {
         /// Starts a new sign-in.
         sign_in: String,
-        /// Whether the provider confirmed that it ended its session too.
-        at_provider: bool,
+        /// What is known of the session at the provider.
+        there: SignedOutThere,
     },
     /// Who is signed in, and how.
     Me(Box<MePage>),
@@ -89,6 +96,17 @@ pub enum OwnPage {
         /// Where the page goes by itself: the provider before, a path on this host after. Without a fragment.
         next: String,
     },
+}
+
+/// What a sign-out here came to at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedOutThere {
+    /// Nobody asked it.
+    NotAsked,
+    /// The browser came back from it.
+    Ended,
+    /// It did not answer, by this display name: its session may live on, and signs in without a question.
+    Unreached(String),
 }
 
 /// A provider on the chooser.

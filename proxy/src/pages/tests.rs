@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use portcullis_config::settings;
 use serde_json::Value;
 
-use super::{Choice, FragmentStep, MeDevice, MePage, OwnPage, PageRequest, Pages, ProviderError};
+use super::{
+    Choice, FragmentStep, MeDevice, MePage, OwnPage, PageRequest, Pages, ProviderError, SignedOutThere,
+};
 use crate::denial::branding::Branding;
 use crate::denial::page::hash;
 use crate::denial::{Answer, DeviceState, RequestHints, languages};
@@ -85,14 +87,17 @@ fn every_page(foreign: &str) -> Vec<OwnPage> {
                     href: format!("/.portcullis/sign-in?provider={provider}"),
                 })
                 .into(),
+            keeps_fragment: false,
         },
         OwnPage::CookiesBlocked { retry: retry() },
         OwnPage::LoopBroken { provider: foreign.into(), fault: SignInFault::SessionNotKept, retry: retry() },
         OwnPage::LoopBroken { provider: foreign.into(), fault: SignInFault::CookiesBlocked, retry: retry() },
         OwnPage::FormNotSent { sign_in: retry() },
         OwnPage::SignOut { action: "/.portcullis/sign-out".into(), user: foreign.into(), leads_to: None },
-        OwnPage::SignedOut { sign_in: retry(), at_provider: true },
-        OwnPage::SignedOut { sign_in: retry(), at_provider: false },
+        OwnPage::NotSignedIn { sign_in: retry() },
+        OwnPage::SignedOut { sign_in: retry(), there: SignedOutThere::Ended },
+        OwnPage::SignedOut { sign_in: retry(), there: SignedOutThere::NotAsked },
+        OwnPage::SignedOut { sign_in: retry(), there: SignedOutThere::Unreached(foreign.into()) },
         me(foreign),
         OwnPage::StaleLink { retry: retry() },
         fragment("abc_-9", FragmentStep::Save, "https://id.example/authorize?client_id=a&state=b"),
@@ -159,7 +164,10 @@ fn a_link_that_is_none_is_left_out() {
         ["javascript:alert(1)", "//evil.example", "/\\evil.example", "data:text/html,x", "/a\"b", "/a\nb"]
     {
         for page in [
-            OwnPage::Chooser { choices: vec![Choice { name: "a".into(), href: bad.into() }] },
+            OwnPage::Chooser {
+                choices: vec![Choice { name: "a".into(), href: bad.into() }],
+                keeps_fragment: false,
+            },
             OwnPage::SignInFailed {
                 provider: "a".into(),
                 fault: SignInFault::AccessDenied,
@@ -169,7 +177,7 @@ fn a_link_that_is_none_is_left_out() {
             },
             OwnPage::CookiesBlocked { retry: bad.into() },
             OwnPage::FormNotSent { sign_in: bad.into() },
-            OwnPage::SignedOut { sign_in: bad.into(), at_provider: false },
+            OwnPage::SignedOut { sign_in: bad.into(), there: SignedOutThere::NotAsked },
             OwnPage::SignOut { action: bad.into(), user: "a".into(), leads_to: None },
             OwnPage::StaleLink { retry: bad.into() },
             fragment("a", FragmentStep::Save, bad),
@@ -316,6 +324,7 @@ fn before_a_sign_in_a_chooser_names_providers_and_nothing_else() {
         choices: ["Contoso", "Fabrikam"]
             .map(|name| Choice { name: name.into(), href: format!("/.portcullis/sign-in?provider={name}") })
             .into(),
+        keeps_fragment: true,
     };
     let answer = pages().answer(&PROGRAM, REQUEST, &page);
     let json: Value = serde_json::from_str(text(&answer)).unwrap();
@@ -351,11 +360,26 @@ fn links_to_other_languages_keep_the_query_and_are_absent_where_the_page_cannot_
         let hints = RequestHints { query: Some(query), ..BROWSER };
         text(&pages().answer(&hints, REQUEST, page)).to_owned()
     };
-    let chooser = OwnPage::Chooser { choices: Vec::new() };
+    let chooser = OwnPage::Chooser { choices: Vec::new(), keeps_fragment: true };
     assert!(with("return=%2Fa&lang=de&x", &chooser).contains("<a href=\"?return=%2Fa&amp;x&amp;lang=ja\""));
     assert!(!with("return=\"><script>", &chooser).contains("?return"));
     let html = with("code=secret&state=s", &failed(SignInFault::CodeRefused, "a"));
     assert!(!html.contains("secret") && !html.contains("lang=ja\""), "{html}");
+}
+
+#[test]
+fn a_choice_of_who_keeps_a_fragment_takes_it_along_by_a_script_of_ours_alone() {
+    let chooser = |keeps_fragment| {
+        let choices = vec![Choice { name: "Contoso".into(), href: "/.portcullis/sign-in?provider=a".into() }];
+        pages().answer(&BROWSER, REQUEST, &OwnPage::Chooser { choices, keeps_fragment })
+    };
+    let (with, without) = (chooser(true), chooser(false));
+    let script = text(&with).split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+    assert!(script.contains("location.hash"), "{script}");
+    let policy = header(&with, "content-security-policy").unwrap();
+    assert!(policy.contains(&format!("script-src {};", hash(script))), "{policy}");
+    assert!(!text(&without).contains("<script>"));
+    assert!(!header(&without, "content-security-policy").unwrap().contains("script-src"));
 }
 
 #[test]

@@ -15,6 +15,8 @@ use crate::token::{Discovered, FetchError, Fetcher};
 
 /// Between attempts while the source fails: doubled from the first to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long a source that answered is taken to answer.
+const ANSWERS_FOR: Duration = Duration::from_secs(1);
 /// How long metadata are good, where their source does not say a shorter time.
 const REFRESH: Duration = Duration::from_secs(60 * 60);
 
@@ -68,6 +70,8 @@ struct Known {
     problem: Option<FetchError>,
     /// How often it was tried.
     attempts: u64,
+    /// When it answered last.
+    answered_at: Option<Instant>,
 }
 
 /// A provider's metadata.
@@ -119,6 +123,22 @@ impl MetadataStore {
         found.metadata.ok_or_else(|| problem(found.problem))
     }
 
+    /// Whether the source answers: it did lately, or does now.
+    pub(super) async fn answers(&self, longest: Duration) -> bool {
+        let mut known = self.known.subscribe();
+        let (before, is_recent) = {
+            let known = known.borrow();
+            let is_recent = known.answered_at.is_some_and(|at| at.elapsed() < ANSWERS_FOR);
+            (known.attempts, is_recent && known.problem.is_none())
+        };
+        if is_recent {
+            return true;
+        }
+        self.wanted.notify_one();
+        let next = known.wait_for(|known| known.attempts > before);
+        matches!(timeout(longest, next).await, Ok(Ok(known)) if known.problem.is_none())
+    }
+
     pub(super) async fn run(&self, mut shutdown: watch::Receiver<bool>) {
         let mut fetcher = Fetcher::new(self.issuer.clone(), self.ca.clone());
         let mut backoff = RETRY.0;
@@ -168,6 +188,7 @@ impl MetadataStore {
             }
             known.problem = None;
             known.attempts += 1;
+            known.answered_at = Some(Instant::now());
         });
     }
 }

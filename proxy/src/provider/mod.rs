@@ -27,6 +27,9 @@ use crate::record::SignInMetrics;
 /// How long a sign-in waits for the provider's metadata, where none were fetched yet.
 const FIRST_METADATA: Duration = Duration::from_secs(5);
 
+/// How long a sign-out waits to learn whether the provider answers.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// A configured provider.
 #[derive(Debug)]
 pub struct Provider {
@@ -108,6 +111,12 @@ impl Provider {
     /// Why there is none.
     pub async fn ready(&self) -> Result<Arc<Metadata>, ProviderProblem> {
         self.metadata.wait(FIRST_METADATA).await
+    }
+
+    /// Whether it answers now, as far as its metadata can tell: a browser that is sent to one that does not ends with an
+    /// error of its own. Waits for at most two seconds.
+    pub async fn answers(&self) -> bool {
+        self.metadata.answers(LOOK).await
     }
 
     /// Keeps the metadata fresh until shutdown is signalled, or its sender is gone.

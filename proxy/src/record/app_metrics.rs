@@ -52,7 +52,7 @@ const STREAM_BOUNDS: &[u64] = &[
 ];
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 const CONNECTION_KINDS: [&str; 2] = ["new", "reused"];
-const CLEANED_KINDS: [&str; 3] = ["cookie", "word", "challenge"];
+const CLEANED_KINDS: [&str; 4] = ["cookie", "word", "challenge", "clear-cookies"];
 const DIRECTIONS: [&str; 2] = ["in", "out"];
 
 // Where an app's counters lie within its group.
@@ -195,11 +195,9 @@ impl AppMetrics {
     }
 
     /// Counts what was taken out of an answer: cookies of ours, words of ours, challenges that no client
-    /// could meet.
-    pub fn answer_cleaned(&self, cookies: u16, words: u16, challenges: u16) {
-        for (at, count) in
-            [cookies, words, challenges].into_iter().enumerate().filter(|(_, count)| *count > 0)
-        {
+    /// could meet, and wishes to clear cookies.
+    pub fn answer_cleaned(&self, counts: [u16; CLEANED_KINDS.len()]) {
+        for (at, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
             self.counters.add(CLEANED_AT + at, u64::from(count));
         }
     }

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::access::Access;
+use super::field::{NAME_MAX, field};
 use super::lines::{Line, Lines};
 use crate::decision_record::DecisionRecord;
 
@@ -85,6 +86,9 @@ pub struct Entry {
     /// Of a request about which another proxy asked: which, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_auth: Option<FrontProxy>,
+    /// Of a sign-in that failed: what is known of it beside the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_failure: Option<SignInFailure>,
     /// The host that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -106,6 +110,49 @@ pub struct Entry {
     pub facts: Option<Box<DecisionRecord>>,
     /// Policies that applied, with their results.
     pub applied_conditional_access_policies: Vec<AppliedPolicy>,
+}
+
+/// The longest description of what went wrong, in bytes.
+const DESCRIPTION_MAX: usize = 512;
+
+/// What is known of a sign-in that failed: the provider's own words (RFC 6749, section 4.1.2.1), and ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInFailure {
+    /// The provider's name.
+    pub provider: String,
+    /// `error`, where it is certain that the provider said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// `error_description`, the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_description: Option<String>,
+    /// What the operator can look for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl SignInFailure {
+    /// Printable and bounded, whatever the provider wrote.
+    #[must_use]
+    pub fn new(provider: &str, said: Option<(&str, Option<&str>)>, detail: &str) -> Self {
+        let kept =
+            |text: &str, most: usize| Some(field(text.as_bytes(), most)).filter(|text| !text.is_empty());
+        Self {
+            provider: provider.to_owned(),
+            error: said.and_then(|(error, _)| kept(error, NAME_MAX)),
+            error_description: said.and_then(|(_, text)| kept(text?, DESCRIPTION_MAX)),
+            detail: kept(detail, DESCRIPTION_MAX),
+        }
+    }
+}
+
+impl SignInFailure {
+    fn weight(&self) -> usize {
+        let maybe = [&self.error, &self.error_description, &self.detail];
+        let texts = maybe.into_iter().filter_map(|text| text.as_ref()).map(String::capacity);
+        self.provider.capacity() + texts.sum::<usize>()
+    }
 }
 
 /// A proxy that asks whether to let a request in.
@@ -165,6 +212,7 @@ impl Line for Entry {
             + maybe.iter().filter_map(|text| text.as_ref()).map(String::capacity).sum::<usize>()
             + applied.map(|one| size_of::<AppliedPolicy>() + one.id.capacity()).sum::<usize>()
             + self.facts.as_ref().map_or(0, |record| record.weight())
+            + self.sign_in_failure.as_ref().map_or(0, SignInFailure::weight)
     }
 
     fn write(&self, line: &mut Vec<u8>) -> std::io::Result<()> {

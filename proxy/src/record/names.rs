@@ -86,7 +86,7 @@ families! {
     UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["app", "kind"]
         "Connections to an app by whether they were new or reused.";
     ANSWER_FIELDS: Counter "portcullis_answer_fields_dropped_total" ["app", "kind"]
-        "Fields taken out of an app's answers: cookie (it would have set one that carries tokens), word (only Portcullis says it), challenge (no client could meet it).";
+        "Fields taken out of an app's answers: cookie (it would have set one that carries tokens), word (only Portcullis says it), challenge (no client could meet it), clear-cookies (browsers would have forgotten their sign-ins).";
     TOKEN_DURATION: Histogram "portcullis_token_verification_duration_seconds" []
         "Time to verify a token that was not cached.";
     DECISION_DURATION: Histogram "portcullis_decision_duration_seconds" []

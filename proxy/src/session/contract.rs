@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::unix_now;
+use crate::clock::{Moment, unix_now};
 use crate::session::key::{Mark, OnceKey, StoreKey};
 use crate::session::revocation::{
-    Notice, Once, RevocationLog, RevocationMap, SessionMarks, Standing, Use, Version,
+    By, Notice, Once, RevocationLog, RevocationMap, SessionMarks, Standing, Use, Version,
 };
 use crate::session::store::{Entry, Fence, Fenced, Seen, Store};
 
@@ -22,15 +22,19 @@ pub(super) fn key(number: u32) -> StoreKey {
     StoreKey::of(&id)
 }
 
+/// A session that was signed in before everything that ends it here.
 pub(super) fn entry(number: u32, sub: &str, sid: Option<&str>) -> Entry {
     let now = unix_now();
-    let marks = SessionMarks::new(key(number), ISSUER, sub, sid, now);
+    let marks = SessionMarks::new(key(number), ISSUER, sub, sid, Moment::of_secs(now - 60));
     Entry { key: key(number), value: format!("sealed {number}").into_bytes(), expires_at: now + 3600, marks }
 }
 
 pub(super) fn of_subject(sub: &str) -> Notice {
-    let now = unix_now();
-    Notice { mark: Mark::of_subject(ISSUER, sub), not_before: now, until: now + 3600 }
+    of(Mark::of_subject(ISSUER, sub))
+}
+
+fn of(mark: Mark) -> Notice {
+    Notice { mark, not_before: Moment::now(), until: unix_now() + 3600, by: By::Known }
 }
 
 pub(super) fn once(jti: &str) -> Once {
@@ -70,6 +74,7 @@ pub(super) async fn store(store: &Arc<dyn Store>, map: &RevocationMap) {
     finds_what_it_keeps(&**store, map).await;
     notes_when_sessions_were_used(&**store).await;
     ends_all_of_a_mark(&**store, map).await;
+    keeps_nothing_of_what_is_invented(&**store, map).await;
     locks_and_fences(&**store, map).await;
     lets_one_of_many_refresh(store).await;
 }
@@ -137,20 +142,34 @@ async fn ends_all_of_a_mark(store: &dyn Store, map: &RevocationMap) {
         alive
     };
     assert_eq!(alive().await.len(), 5);
-    let now = unix_now();
-    let mark = Mark::of_session(ISSUER, "1");
-    store.revoke(Notice { mark, not_before: now, until: now + 3600 }, None).await.unwrap();
+    store.revoke(of(Mark::of_session(ISSUER, "1")), None).await.unwrap();
     assert_eq!(alive().await, BTreeSet::from([32, 33, 34]), "those of one session at the provider");
     assert_eq!(standing(map, &entry(30, "erin", Some("1")), None), Standing::Ended);
     store.revoke(of_subject("erin"), None).await.unwrap();
     assert_eq!(alive().await, BTreeSet::from([34]), "trap 24: all of a person");
-    let again = Entry {
-        marks: SessionMarks { signed_in_at: now + 1, ..entry(35, "erin", None).marks },
-        ..entry(35, "erin", None)
-    };
+    let again = entry(35, "erin", None);
+    let again = Entry { marks: SessionMarks { signed_in: Moment::now(), ..again.marks }, ..again };
     store.put(again.clone(), None).await.unwrap();
     assert!(value(store, 35).await.is_some(), "who signs in again is signed in");
     assert_eq!(standing(map, &again, None), Standing::Stands);
+}
+
+async fn keeps_nothing_of_what_is_invented(store: &dyn Store, map: &RevocationMap) {
+    let (kept, version) = (map.len(), map.version());
+    for number in 0..100 {
+        let invented = of(Mark::of_session(ISSUER, &format!("invented {number}")));
+        assert_eq!(store.revoke_stored(invented).await, Ok(false));
+    }
+    assert_eq!((map.len(), map.version()), (kept, version), "strangers fill nothing");
+    let (ends, stands) = (entry(60, "ivan", Some("there")), entry(61, "ivan", Some("elsewhere")));
+    for session in [&ends, &stands] {
+        store.put(session.clone(), None).await.unwrap();
+    }
+    assert_eq!(store.revoke_stored(of(Mark::of_session(ISSUER, "there"))).await, Ok(true));
+    assert_eq!((value(store, 60).await, standing(map, &ends, None)), (None, Standing::Ended));
+    assert_eq!(standing(map, &stands, None), Standing::Stands);
+    assert!(value(store, 61).await.is_some());
+    assert_eq!(store.revoke_stored(of(Mark::of_session(ISSUER, "there"))).await, Ok(false), "again");
 }
 
 async fn locks_and_fences(store: &dyn Store, map: &RevocationMap) {

@@ -136,6 +136,7 @@ impl Sessions {
     }
 
     fn remember(&self, at: Option<Fingerprint>, session: &Arc<Session>) {
+        self.know(&session.marks);
         if let Some(at) = at {
             self.remembered.insert(at, Arc::clone(session));
         }

@@ -9,10 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::key::StoreKey;
+use crate::clock::Moment;
 use crate::token::SessionClaims;
 
 /// The layout of [`SessionRecord`], before it is sealed. One of another version is no session.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The id of a session: 256 random bits, new at every sign-in and step-up. Who knows it has the session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -128,6 +129,9 @@ pub struct SessionRecord {
     pub ends_at: i64,
     /// When the user came back from the provider last.
     pub signed_in_at: i64,
+    /// The same, to compare with what ends sessions. Drawn before the provider was asked for tokens: what ended sessions
+    /// while it answered ends this one.
+    pub signed_in: Moment,
     /// When it was used last, as far as this record knows.
     pub last_seen_at: i64,
     /// Whether the browser keeps the cookie when it ends.

@@ -117,7 +117,7 @@ impl Session {
     ) -> Self {
         let key = record.id.key();
         Self {
-            marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in_at),
+            marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in),
             public_id: record.id.public_id(),
             looked_up_at: LookedUp::at(version),
             key,

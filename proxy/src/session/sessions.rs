@@ -10,13 +10,14 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::cookie::{CookieForm, VALUE_BYTES_MAX};
-use super::key::StoreKey;
+use super::key::{Mark, StoreKey};
 use super::no_session::NoSession;
 use super::outage::StoreUnavailable;
 use super::record::{Lasting, SessionRecord};
 use super::remembered::{Session, Use};
 use super::revocation::{Cause, Revocations, Revoked, SessionMarks, Who};
 use super::store::{Entry, Seen, Store};
+use crate::clock::Moment;
 use crate::seal::{Purpose, Seals};
 use crate::token::{Fingerprint, Fingerprints, Verifier};
 
@@ -82,6 +83,8 @@ pub struct Sessions {
     pub(super) remembered: Cache<Fingerprint, Arc<Session>, ByBytes>,
     uses: Cache<StoreKey, Arc<Use>>,
     answers: Cache<StoreKey, (i64, Answered)>,
+    /// The sessions at providers on which sessions rest that were seen here. Where a store has sessions, it knows.
+    known: Cache<Mark, ()>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +114,7 @@ impl Sessions {
             remembered: Cache::with_weighter(REMEMBERED_MAX, bytes, ByBytes),
             uses: Cache::new(REMEMBERED_MAX),
             answers: Cache::new(ANSWERS_MAX),
+            known: Cache::new(REMEMBERED_MAX),
         }
     }
 
@@ -155,8 +159,10 @@ impl Sessions {
                 store.put(entry, replaced.map(Session::key)).await?;
             }
             None => {
+                let iss = keeping.verifier.iss_of(record.claims.issuer()).ok_or(NotOpened::Unsealable)?;
+                self.know(&marks(record, iss));
                 if let Some(replaced) = replaced {
-                    self.end(replaced.key(), Cause::Replaced, keeping.now).await?;
+                    self.end(replaced.key(), Cause::Replaced).await?;
                 }
             }
         }
@@ -167,16 +173,45 @@ impl Sessions {
     ///
     /// # Errors
     /// When it may live on elsewhere, or after a restart; here it has ended nevertheless.
-    pub async fn close(&self, session: &Session, now: i64) -> Result<(), StoreUnavailable> {
+    pub async fn close(&self, session: &Session) -> Result<(), StoreUnavailable> {
         match &self.store {
             Some(store) => store.remove(session.key()).await,
-            None => self.end(session.key(), Cause::SignOut, now).await,
+            None => self.end(session.key(), Cause::SignOut).await,
         }
     }
 
-    async fn end(&self, key: StoreKey, cause: Cause, now: i64) -> Result<(), StoreUnavailable> {
+    async fn end(&self, key: StoreKey, cause: Cause) -> Result<(), StoreUnavailable> {
         let revoked = Revoked { who: Who::Here(key), cause };
-        self.revocations.revoke(&revoked, now).await
+        self.revocations.revoke(&revoked, Moment::now()).await
+    }
+
+    /// Whether sessions are known of which somebody says that they have ended; then [`end_named`](Self::end_named) is
+    /// no guess. `None`: the store knows, and is asked there.
+    pub fn knows(&self, revoked: &Revoked) -> Option<bool> {
+        let mark = self.revocations.notice(revoked, Moment::FIRST).mark;
+        self.store.is_none().then(|| self.known.get(&mark).is_some())
+    }
+
+    /// Ends sessions on the word of anybody, who may have invented it. What names no session that is known is kept by no
+    /// store; where sessions are in cookies alone, one may be of before this process, and it is kept while there is room
+    /// for such. Whether it named any that is known.
+    ///
+    /// # Errors
+    /// As [`Revocations::revoke`].
+    pub async fn end_named(&self, revoked: &Revoked) -> Result<bool, StoreUnavailable> {
+        let (revocations, at) = (&self.revocations, Moment::now());
+        match (&self.store, self.knows(revoked)) {
+            (Some(store), _) => store.revoke_stored(revocations.notice(revoked, at)).await,
+            (None, Some(true)) => revocations.revoke(revoked, at).await.map(|()| true),
+            (None, _) => revocations.revoke_by_anybody(revoked, at).await.map(|()| false),
+        }
+    }
+
+    /// Takes note that a session is of ours.
+    pub(super) fn know(&self, marks: &SessionMarks) {
+        if let (None, Some(mark)) = (&self.store, marks.session) {
+            self.known.insert(mark, ());
+        }
     }
 
     /// Keeps what the store said of a session that it does not have.
@@ -296,8 +331,12 @@ pub(super) fn entry(record: &SessionRecord, keeping: &Keeping<'_>) -> Option<Ent
         key,
         value,
         expires_at: expires_at(record, record.last_seen_at, keeping.settings),
-        marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in_at),
+        marks: marks(record, iss),
     })
+}
+
+fn marks(record: &SessionRecord, iss: &str) -> SessionMarks {
+    SessionMarks::new(record.id.key(), iss, &record.sub, record.sid.as_deref(), record.signed_in)
 }
 
 pub(super) fn secs(span: Duration) -> i64 {

@@ -19,6 +19,8 @@ use super::store::{FileProblem, RedbStore, RedisStore, Store, Target, follow};
 /// How often a store that failed is looked after.
 const TICK: Duration = Duration::from_secs(1);
 const SWEEP_EVERY_TICKS: u32 = 60;
+/// How long a start waits for a server's first answer.
+const START_TIME: Duration = Duration::from_secs(2);
 /// How long a successor waits for its predecessor to leave the file.
 const TAKE_OVER_TIME: Duration = Duration::from_secs(8);
 const TAKE_OVER_LOOK: Duration = Duration::from_millis(20);
@@ -134,7 +136,7 @@ impl Storage {
         Ok(Self { store: kind.store(), revocations, link, health, kind })
     }
 
-    /// Opens it. Redis is not waited for: until it answers, no session is known and none can begin.
+    /// Opens it. Redis is waited for, but not for long: until it answers, no session is known and none can begin.
     ///
     /// # Errors
     /// When another process has its file, or the file is damaged or not ours.
@@ -142,7 +144,11 @@ impl Storage {
         match &self.kind {
             Kind::Cookie(journal, file) => journal.open().await.map_err(|problem| of_journal(file, problem)),
             Kind::Redb(store, file) => store.open().await.map_err(|problem| of_file(file, problem)),
-            Kind::Redis(store) => store.open().map_err(StorageProblem::Address),
+            Kind::Redis(store) => {
+                store.open().map_err(StorageProblem::Address)?;
+                store.first_news(START_TIME).await;
+                Ok(())
+            }
         }
     }
 
@@ -193,9 +199,13 @@ impl Storage {
     /// Looks after it until `shutdown` turns true: drops what has expired, follows other replicas, opens anew what failed.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         if let Kind::Redis(store) = &self.kind {
-            follow(store, shutdown).await;
-            return;
+            tokio::join!(follow(store, shutdown.clone()), self.tick(shutdown));
+        } else {
+            self.tick(shutdown).await;
         }
+    }
+
+    async fn tick(&self, shutdown: watch::Receiver<bool>) {
         let mut ending = shutdown;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -210,8 +220,10 @@ impl Storage {
             match &self.kind {
                 Kind::Cookie(journal, _) => journal.look_after(sweeps),
                 Kind::Redb(store, _) => store.look_after(sweeps),
-                Kind::Redis(_) => return,
+                Kind::Redis(_) => {}
             }
+            // It fails where the store does, which is said there.
+            let _ = self.revocations.keep_all().await;
         }
     }
 

@@ -9,6 +9,7 @@ use crate::denial::{Answer, Facts};
 use crate::own::OwnRequest;
 use crate::pages::{OwnPage, PageRequest, ProviderError};
 use crate::provider::{Provider, ProviderProblem};
+use crate::record::SignInFailure;
 use crate::refusal::{Refusal, SignInFault};
 use crate::session::NotOpened;
 
@@ -57,7 +58,7 @@ pub(super) fn refuse(ctx: SignInContext<'_>, request: &OwnRequest, refusal: Refu
 }
 
 /// The request's id, as it is written.
-pub(super) fn id_of(request: &OwnRequest) -> String {
+pub(in crate::sign_in) fn id_of(request: &OwnRequest) -> String {
     uuid::Uuid::from_u128(request.request_id.0).to_string()
 }
 
@@ -128,7 +129,20 @@ pub(super) fn fail(
     match provider {
         Some(provider) => {
             provider.metrics().failed(fault);
-            tracing::warn!(request_id, provider = provider.name(), reason, detail, "a sign-in failed");
+            let said = said.as_ref().map(|said| (said.error.as_str(), said.description.as_deref()));
+            let known = SignInFailure::new(provider.name(), said, &detail);
+            let (error, description) = (known.error.as_deref(), known.error_description.as_deref());
+            tracing::warn!(
+                request_id,
+                provider = provider.name(),
+                reason,
+                detail,
+                error,
+                description,
+                "a sign-in failed"
+            );
+            // The first is the cause.
+            let _ = ctx.failure.set(known);
         }
         None => tracing::debug!(request_id, reason, detail, "a sign-in was not begun"),
     }

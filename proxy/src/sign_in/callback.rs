@@ -13,7 +13,7 @@ use super::context::SignIn;
 use super::lost::without_attempt;
 use super::parameters::Parameters;
 use super::{chooser, complete, hand_over};
-use crate::clock::unix_now;
+use crate::clock::{Moment, unix_now};
 use crate::denial::Answer;
 use crate::pages::ProviderError;
 use crate::provider::{Grant, Metadata, Provider, TokenAnswer};
@@ -27,13 +27,11 @@ const CLOCKS_SECS: i64 = 30;
 const KEYS_TIME: Duration = Duration::from_secs(3);
 const KEYS_LOOK: Duration = Duration::from_millis(50);
 
-/// Takes a browser back from the provider at this position.
-pub(super) async fn answer(it: SignIn<'_>, provider: usize) -> Answer {
+/// Takes a browser back from the provider at this position. What it is answered with turns on its attempt alone: whether
+/// there is a provider of the path's name is nobody's business.
+pub(super) async fn answer(it: SignIn<'_>, position: Option<usize>) -> Answer {
     let SignIn { ctx, request, .. } = it;
     let refuse = |failure| fail(ctx, request, None, failure);
-    let Some(provider) = ctx.snapshot.providers.get(provider) else {
-        return refuse(SignInFault::MalformedLink.into());
-    };
     let Some(parameters) = Parameters::read(&request.target) else {
         return refuse(Failure {
             detail: "a parameter is doubled".into(),
@@ -44,9 +42,19 @@ pub(super) async fn answer(it: SignIn<'_>, provider: usize) -> Answer {
     let Some(attempt) = Attempt::find(&it.cookies, it.seals, state, request.now()) else {
         return without_attempt(it, is_recent(it.seals, state, request.now()));
     };
+    let providers = &ctx.snapshot.providers;
+    let of_attempt = providers.iter().enumerate().find(|(_, known)| known.name() == attempt.provider);
+    let Some((at, provider)) = of_attempt else {
+        return refuse(SignInFault::StaleLink.into());
+    };
     // From here on the attempt is used, whatever comes of it.
     let ended: Lines = attempt.end(&it.cookies).into_iter().collect();
-    match take(it, provider, &attempt, &parameters).await {
+    // Mix-up (RFC 9700, section 4.4): each provider has a path of its own, and each attempt knows its provider.
+    let taken = match position == Some(at) && attempt.host == request.host {
+        true => take(it, provider, &attempt, &parameters).await,
+        false => Err(SignInFault::OtherAttempt.into()),
+    };
+    match taken {
         Ok(signed_in) if attempt.goal.hand_over.is_some() => {
             hand_over::send(it, provider, &attempt, &signed_in, ended).await
         }
@@ -66,10 +74,8 @@ async fn take(
     attempt: &Attempt,
     parameters: &Parameters,
 ) -> Result<SignedIn, Failure> {
-    // Mix-up (RFC 9700, section 4.4): each provider has a path of its own, and each attempt knows its provider.
-    if attempt.provider != provider.name() || attempt.host != it.request.host {
-        return Err(SignInFault::OtherAttempt.into());
-    }
+    // What ends sessions from now on ends this one.
+    let at = Moment::now();
     let metadata = provider.ready().await?;
     let is_named = check_issuer(provider, &metadata, parameters)?;
     if ["id_token", "access_token", "response"].iter().any(|name| parameters.has(name)) {
@@ -86,7 +92,7 @@ async fn take(
     let id_token = verify(it, provider, attempt, &tokens).await?;
     let id_token = with_userinfo(it, provider, &metadata, id_token, &tokens).await?;
     check_freshness(&id_token, attempt)?;
-    Ok(SignedIn { id_token, tokens })
+    Ok(SignedIn { at, id_token, tokens })
 }
 
 /// RFC 9207, section 2.4: whether the answer names its issuer. It must name the right one, and name one at all where the
@@ -231,7 +237,7 @@ fn failure_of(problem: IdTokenProblem) -> Failure {
         IdTokenProblem::Nonce => SignInFault::IdTokenNonce,
         IdTokenProblem::AccessTokenHash => SignInFault::IdTokenAccessToken,
         IdTokenProblem::Subject | IdTokenProblem::NoLogout => SignInFault::IdTokenClaims,
-        IdTokenProblem::Userinfo => SignInFault::UserinfoSubject,
+        IdTokenProblem::Userinfo | IdTokenProblem::UserinfoSubject => SignInFault::UserinfoSubject,
     };
     Failure { detail: problem.to_string(), ..fault.into() }
 }

@@ -44,7 +44,7 @@ pub(super) fn forget(it: SignIn<'_>) -> Lines {
 }
 
 /// Asks the user; what was chosen last comes first.
-pub(super) fn ask(it: SignIn<'_>, providers: &[&Provider], target: &str) -> Answer {
+pub(super) fn ask(it: SignIn<'_>, (app, providers): (&App, &[&Provider]), target: &str) -> Answer {
     let last = it.cookies.get(Kind::Choice, "");
     let mut providers = providers.to_vec();
     providers.sort_by_key(|provider| Some(provider.name()) != last);
@@ -52,7 +52,8 @@ pub(super) fn ask(it: SignIn<'_>, providers: &[&Provider], target: &str) -> Answ
         name: provider.settings().display_name.clone(),
         href: link(target, Some(provider.name())),
     });
-    page(it.ctx, it.request, &OwnPage::Chooser { choices: choices.collect() }, Lines::new())
+    let shown = OwnPage::Chooser { choices: choices.collect(), keeps_fragment: app.keep_fragment };
+    page(it.ctx, it.request, &shown, Lines::new())
 }
 
 /// A link of this host that begins a sign-in.

@@ -5,7 +5,7 @@ use super::attempt::{Asked, Attempt, tag_of};
 use super::authorization::ways_on;
 use super::context::SignIn;
 use super::turns::{self, Turns};
-use crate::clock::unix_now;
+use crate::clock::{Moment, unix_now};
 use crate::denial::Answer;
 use crate::pages::{FragmentStep, OwnPage};
 use crate::provider::{Provider, TokenAnswer};
@@ -18,6 +18,8 @@ use crate::token::IdToken;
 /// What a provider's answer came to.
 #[derive(Debug)]
 pub(super) struct SignedIn {
+    /// Before the provider was asked for it.
+    pub(super) at: Moment,
     pub(super) id_token: IdToken,
     pub(super) tokens: TokenAnswer,
 }
@@ -59,7 +61,7 @@ pub(super) fn record(
     it: SignIn<'_>,
     provider: &Provider,
     asked: &Asked,
-    SignedIn { id_token, tokens }: &SignedIn,
+    SignedIn { at, id_token, tokens }: &SignedIn,
     host: &str,
 ) -> Option<SessionRecord> {
     let now = unix_now();
@@ -86,6 +88,7 @@ pub(super) fn record(
         created_at: now,
         ends_at: now.saturating_add(absolute),
         signed_in_at: now,
+        signed_in: *at,
         last_seen_at: now,
         lasting: Lasting::default(),
         answered: asked.digest.map(DemandDigest),

@@ -1,10 +1,13 @@
 //! What signing in works with: the state, one snapshot, the request, and what the configuration has for sessions.
 
+use std::sync::OnceLock;
+
 use portcullis_config::settings::{App, SessionSettings};
 use portcullis_policy::signals::AppIndex;
 
 use super::cookie::Cookies;
 use crate::own::OwnRequest;
+use crate::record::SignInFailure;
 use crate::seal::Seals;
 use crate::session::Sessions;
 use crate::state::{Snapshot, State};
@@ -16,6 +19,8 @@ pub struct SignInContext<'s> {
     pub state: &'static State,
     /// What the request is answered by.
     pub snapshot: &'s Snapshot,
+    /// What the request's line in the decision log says of a sign-in that failed.
+    pub failure: &'s OnceLock<SignInFailure>,
 }
 
 /// A request that signing in answers, with what that needs.

@@ -222,7 +222,7 @@ async fn keep_session(it: SignIn<'_>, record: &SessionRecord) -> Result<Kept, Si
         value: it.seals.seal(Purpose::HandOver, &bytes).ok_or(SignInFault::Internal)?.into_bytes(),
         expires_at: record.signed_in_at.saturating_add(CODE_SECS).saturating_add(SKEW_SECS),
         // Who is signed out meanwhile is signed out here too.
-        marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in_at),
+        marks: SessionMarks::new(key, iss, &record.sub, record.sid.as_deref(), record.signed_in),
     };
     store.put(entry, None).await.map_err(|_| SignInFault::StoreUnavailable)?;
     Ok(Kept::InStore(name))

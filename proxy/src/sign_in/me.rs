@@ -6,9 +6,11 @@ use portcullis_policy::signals::Fact;
 
 use super::SignInContext;
 use super::answer::{Lines, page, refuse};
+use super::chooser::link;
 use super::logout::end_session_origin;
+use super::target::front_page;
 use crate::denial::{Answer, DeviceState};
-use crate::own::OwnRequest;
+use crate::own::{Navigation, OwnRequest};
 use crate::pages::{MeDevice, MePage, OwnPage};
 use crate::refusal::Refusal;
 use crate::session::Session;
@@ -17,7 +19,13 @@ use crate::session::Session;
 pub(super) fn me(ctx: SignInContext<'_>, request: &OwnRequest) -> Answer {
     match request.session.as_deref().and_then(|session| shown(ctx, request, session)) {
         Some(shown) => page(ctx, request, &OwnPage::Me(Box::new(shown)), Lines::new()),
-        None => refuse(ctx, request, Refusal::NoToken),
+        None => match (request.navigation, front_page(ctx.snapshot, &request.host)) {
+            (Navigation::Page, Some(front)) => {
+                let page_of = OwnPage::NotSignedIn { sign_in: link(&front.text, None) };
+                page(ctx, request, &page_of, Lines::new())
+            }
+            _ => refuse(ctx, request, Refusal::NoToken),
+        },
     }
 }
 

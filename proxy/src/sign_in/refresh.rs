@@ -21,7 +21,7 @@ use crate::session::outage::StoreUnavailable;
 use crate::session::store::{Fence, Fenced, Store};
 use crate::session::{CookieForm, Keeping, SecretText, Session, SessionRecord, Sessions, StoredTokens};
 use crate::state::{Snapshot, State};
-use crate::token::{ExpectedIdToken, IdTokenProblem, SessionClaims, TokenProblem};
+use crate::token::{ExpectedIdToken, IdTokenProblem, SessionClaims};
 
 /// How often sessions are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -134,6 +134,10 @@ async fn refresh(state: &'static State, sessions: &'static Sessions, session: &S
             tracing::info!(provider = name, session, %problem, "a session ended: its grant is over");
             (Refresh::Ended, soon)
         }
+        Err(problem @ NotRefreshed::OtherSubject) => {
+            tracing::error!(provider = name, session, %problem, "a session ended: its grant is somebody else's");
+            (Refresh::Ended, soon)
+        }
         Err(problem) => {
             tracing::warn!(provider = name, session, %problem, "a session was not refreshed; tried again in {PAUSE_SECS} s");
             (Refresh::Failed, soon)
@@ -183,12 +187,20 @@ async fn refresh_locked(
             if !is_same {
                 return Ok(Looked::Elsewhere(0));
             }
-            sessions.close(session, unix_now()).await?;
+            sessions.close(session).await?;
             return Err(NotRefreshed::GrantOver(problem));
         }
         Err(problem) => return Err(NotRefreshed::Provider(problem)),
     };
-    let (record, problem) = renewed((snapshot, provider), record, &tokens, &answer).await?;
+    let (record, problem) = match renewed((snapshot, provider), record, &tokens, &answer).await {
+        Ok(renewed) => renewed,
+        // The grant is not this user's, and the old refresh token may be used up: nothing can come of it any more.
+        Err(problem @ NotRefreshed::OtherSubject) => {
+            sessions.close(session).await?;
+            return Err(problem);
+        }
+        Err(problem) => return Err(problem),
+    };
     let settings = snapshot.config.session.as_ref().ok_or(NotRefreshed::Unsealable)?;
     let keeping = Keeping {
         seals: &snapshot.seals,
@@ -263,10 +275,8 @@ async fn judge(
     };
     let token = match verifier.verify_id_token(text.expose(), &expected, now) {
         Ok(token) => token,
-        Err(problem @ IdTokenProblem::Token(TokenProblem::KeysUnavailable)) => {
-            return Ok(Judged::Later(problem.into()));
-        }
-        Err(problem) => return Err(problem.into()),
+        // Keys that are away or new, a clock that is wrong: the next one may count.
+        Err(problem) => return Ok(Judged::Later(problem.into())),
     };
     let is_other_session = token.sid.is_some() && record.sid.is_some() && token.sid != record.sid;
     if token.sub != record.sub || is_other_session {
@@ -274,7 +284,11 @@ async fn judge(
     }
     let token = match (&answer.access_token, settings.userinfo) {
         (Some(access_token), true) => match userinfo(provider, access_token).await {
-            Ok(said) => verifier.with_userinfo(token, &said, now)?,
+            Ok(said) => match verifier.with_userinfo(token, &said, now) {
+                Ok(token) => token,
+                Err(IdTokenProblem::UserinfoSubject) => return Err(NotRefreshed::OtherSubject),
+                Err(problem) => return Ok(Judged::Later(problem.into())),
+            },
             Err(problem) => return Ok(Judged::Later(NotRefreshed::Provider(problem))),
         },
         _ => token,

@@ -26,7 +26,7 @@ pub(super) async fn of_navigation(it: SignIn<'_>, app: AppIndex, demand: &Demand
     let target = target_of(it, app, settings);
     let providers = chooser::providers_of(ctx, settings);
     let Some(provider) = chooser::settled(it, &providers) else {
-        return chooser::ask(it, &providers, &target);
+        return chooser::ask(it, (settings, &providers), &target);
     };
     let asked = Asked::of(demand);
     let turns = turns::Turns::of(&it.cookies, it.seals, request.now());
@@ -69,7 +69,7 @@ pub(super) async fn of_link(it: SignIn<'_>) -> Answer {
     };
     let providers = chooser::providers_of(ctx, app);
     let (provider, lines) = match parameters.get("provider") {
-        None if parameters.has("choose") => return chooser::ask(it, &providers, &target),
+        None if parameters.has("choose") => return chooser::ask(it, (app, &providers), &target),
         None => (chooser::settled(it, &providers), Lines::new()),
         Some(name) => match providers.iter().find(|provider| provider.name() == name) {
             Some(provider) => (Some(*provider), chooser::remember(it, providers.len(), provider)),
@@ -77,7 +77,7 @@ pub(super) async fn of_link(it: SignIn<'_>) -> Answer {
         },
     };
     let Some(provider) = provider else {
-        return chooser::ask(it, &providers, &target);
+        return chooser::ask(it, (app, &providers), &target);
     };
     let wants_other = parameters.get("prompt") == Some("select_account");
     let asked = Asked { prompt: wants_other.then(|| "select_account".to_owned()), ..Asked::default() };

@@ -71,9 +71,12 @@ pub enum IdTokenProblem {
     /// It has no `sub`, or one that cannot be.
     #[error("the token names no subject")]
     Subject,
-    /// Userinfo is about somebody else, or cannot be read.
-    #[error("userinfo is not about the token's subject")]
+    /// Userinfo cannot be read.
+    #[error("userinfo cannot be read")]
     Userinfo,
+    /// Userinfo is about somebody else.
+    #[error("userinfo is not about the token's subject")]
+    UserinfoSubject,
     /// A logout token that is none: `events`, `nonce`, `iat`, `jti`, `sub` or `sid` are not as they must be.
     #[error("the token is no logout token")]
     NoLogout,
@@ -148,7 +151,7 @@ impl Verifier {
     ) -> Result<IdToken, IdTokenProblem> {
         let StrictObject(said) = serde_json::from_slice(userinfo).map_err(|_| IdTokenProblem::Userinfo)?;
         if said.get("sub").and_then(Value::as_str) != Some(&token.sub) {
-            return Err(IdTokenProblem::Userinfo);
+            return Err(IdTokenProblem::UserinfoSubject);
         }
         let known = self.issuer_named(&token.claims.issuer).ok_or(BadToken::Issuer)?.1;
         token.claims.add(&said, &known.settings);

@@ -12,6 +12,8 @@ use http::{StatusCode, Version, response};
 use pingora::http::ResponseHeader;
 use portcullis_config::reserved::folded;
 
+use super::clear_site_data::keep_cookies;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
@@ -77,6 +79,8 @@ pub(crate) struct Expected<'r> {
     pub(crate) upgrade: bool,
     /// Our cookies, as [`plain_cookie_name`] gives them.
     pub(crate) own_cookies: &'r [Box<[u8]>],
+    /// Whether browsers keep their cookies whatever the app asks them to clear.
+    pub(crate) keeps_cookies: bool,
 }
 
 /// What was done to an answer.
@@ -88,6 +92,8 @@ pub(crate) struct Cleaned {
     pub(crate) words: u16,
     /// Challenges that nobody could meet.
     pub(crate) challenges: u16,
+    /// Wishes to clear the browser's cookies.
+    pub(crate) clearings: u16,
     /// Whether what follows as its body is dropped.
     pub(crate) is_empty: bool,
 }
@@ -102,6 +108,7 @@ struct Found {
     connection: bool,
     cookie: bool,
     challenge: bool,
+    clearing: bool,
     words: bool,
     hop: bool,
     persistent: bool,
@@ -119,6 +126,7 @@ impl Found {
                 "connection" => found.connection = true,
                 "set-cookie" => found.cookie = true,
                 "www-authenticate" => found.challenge = true,
+                "clear-site-data" => found.clearing = true,
                 "persistent-auth" => found.persistent = true,
                 "proxy-status" => found.words = true,
                 "keep-alive"
@@ -259,6 +267,9 @@ fn clean_fields(
     if found.cookie {
         let is_foreign = |value: &HeaderValue| !sets_one_of(value.as_bytes(), expected.own_cookies);
         cleaned.cookies = retain(headers, &SET_COOKIE, is_foreign);
+    }
+    if found.clearing && expected.keeps_cookies {
+        cleaned.clearings = u16::from(keep_cookies(headers));
     }
     if found.words {
         let ours = |value: &HeaderValue| {
@@ -414,7 +425,7 @@ mod tests {
     ) -> Result<(Cleaned, Vec<String>), Odd> {
         let mut answer = answer(status, fields);
         let own: Vec<Box<[u8]>> = vec![plain_cookie_name(b"__Host-Session").into()];
-        let expected = Expected { authorization, upgrade: false, own_cookies: &own };
+        let expected = Expected { authorization, upgrade: false, own_cookies: &own, keeps_cookies: true };
         let done = clean(&mut answer, expected, &mut 0, HeaderValue::from_static("1"))?;
         let mut left: Vec<String> = answer
             .headers
@@ -435,7 +446,8 @@ mod tests {
         let mut answer =
             answer(404, &[("SET-cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Request-ID", "forged")]);
         answer.set_reason_phrase(Some("Nothing Here")).unwrap();
-        let expected = Expected { authorization: false, upgrade: false, own_cookies: &[] };
+        let expected =
+            Expected { authorization: false, upgrade: false, own_cookies: &[], keeps_cookies: true };
         let done = clean(&mut answer, expected, &mut 0, HeaderValue::from_static("1")).unwrap();
         assert_eq!(done, Cleaned::default());
         assert_eq!((answer.status.as_u16(), answer.get_reason_phrase()), (404, Some("Nothing Here")));
@@ -480,7 +492,8 @@ mod tests {
         }
         let mut old = answer(200, &[("Transfer-Encoding", "chunked")]);
         old.set_version(Version::HTTP_10);
-        let expected = Expected { authorization: false, upgrade: false, own_cookies: &[] };
+        let expected =
+            Expected { authorization: false, upgrade: false, own_cookies: &[], keeps_cookies: true };
         assert_eq!(clean(&mut old, expected, &mut 0, HeaderValue::from_static("1")), Err(Odd::Framing));
         assert_eq!(left(200, &[("Transfer-Encoding", "Chunked")]).unwrap(), ["transfer-encoding: Chunked"]);
     }
@@ -505,7 +518,8 @@ mod tests {
         let long = "x".repeat(HEAD_BYTES_MAX);
         assert_eq!(left(200, &[("X-Long", &long)]), Err(Odd::TooLarge));
         let mut interim = 0;
-        let expected = Expected { authorization: false, upgrade: false, own_cookies: &[] };
+        let expected =
+            Expected { authorization: false, upgrade: false, own_cookies: &[], keeps_cookies: true };
         let mut hint = || clean(&mut answer(103, &[]), expected, &mut interim, HeaderValue::from_static("1"));
         for _ in 0..INTERIM_MAX {
             assert!(hint().is_ok());
@@ -516,7 +530,7 @@ mod tests {
     #[test]
     fn nobody_switches_protocols_unasked() {
         let switch = |upgrade: bool, name: &str| {
-            let expected = Expected { authorization: false, upgrade, own_cookies: &[] };
+            let expected = Expected { authorization: false, upgrade, own_cookies: &[], keeps_cookies: true };
             let mut answer = answer(101, &[("Connection", "Upgrade"), ("Upgrade", name)]);
             clean(&mut answer, expected, &mut 0, HeaderValue::from_static("1")).map(|_| answer.headers.len())
         };

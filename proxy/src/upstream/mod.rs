@@ -4,6 +4,7 @@
 //! each server is an `Endpoint` of its own, with its own health.
 
 mod answer;
+mod clear_site_data;
 mod endpoint;
 mod forgeable;
 mod headers;

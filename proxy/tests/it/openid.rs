@@ -44,6 +44,8 @@ pub(crate) struct Manners {
     pub(crate) forgets_codes: bool,
     /// Whether its keys have a new one.
     pub(crate) has_new_key: bool,
+    /// Whether it ends every connection without a word.
+    pub(crate) is_down: bool,
     /// How the client shows who it is; by the head where nothing else is said.
     pub(crate) client: Option<Client>,
 }
@@ -154,6 +156,9 @@ impl OpenId {
         let Some(asked) = request(&mut stream) else { return };
         self.asked.lock().unwrap().push(asked.clone());
         let manners = self.manners();
+        if manners.is_down {
+            return;
+        }
         match asked.path.as_str() {
             "/.well-known/openid-configuration" => {
                 answer(&mut stream, 200, &self.metadata(&manners).to_string())

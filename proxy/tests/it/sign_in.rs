@@ -178,6 +178,15 @@ fn an_error_of_the_provider_says_whose_fault_it_is_and_shows_its_words_where_the
         assert_eq!((page.status(), world.failed(reason)), (status, before + 1.0), "{word}: {page:?}");
         assert!(page.answer.body.contains("zqx") && !page.answer.body.contains("<b>"), "{word}: {page:?}");
         assert!(page.answer.body.contains("AADSTS65004"), "{word}: {page:?}");
+        let id = page.answer.header("x-request-id").unwrap();
+        let line = loop {
+            if let Some(line) = world.log().lines().find(|line| line.contains(id) && line.ends_with('}')) {
+                break serde_json::from_str::<Value>(line).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(line["signInFailure"]["error"], word, "{line}");
+        assert_eq!(line["signInFailure"]["errorDescription"], "<b>zqx</b> AADSTS65004", "{line}");
         let retry = "/.portcullis/sign-in?return=%2Fdeep%3Fid%3D7";
         assert!(page.answer.body.contains(retry), "{word}: {page:?}");
         assert!(
@@ -548,7 +557,7 @@ fn an_answer_counts_for_the_provider_and_the_host_that_it_was_asked_for() {
     let page = browser.open(&mixed);
     assert_eq!(page.status(), 400, "{page:?}");
     assert_eq!(
-        world.metric("portcullis_sign_ins_failed_total{provider=\"other\",reason=\"other-attempt\"}"),
+        world.metric("portcullis_sign_ins_failed_total{provider=\"idp\",reason=\"other-attempt\"}"),
         1.0
     );
     // Another host: the attempt's cookie is not there, and where it is carried there, it does not count.
@@ -561,6 +570,35 @@ fn an_answer_counts_for_the_provider_and_the_host_that_it_was_asked_for() {
     assert_eq!(page.status(), 400, "{page:?}");
     assert!(world.openid.asked("/token").is_empty() && world.other.asked("/token").is_empty());
     assert_eq!(browser.follow(&back.location()).status(), 200, "the counterpart");
+}
+
+#[test]
+fn no_callback_tells_a_stranger_which_providers_there_are() {
+    let world = World::start(Setup { has_other: true, ..Setup::default() });
+    let said = |browser: &mut Browser, name: &str, query: &str| {
+        let page = browser.open(&world.url(WIKI, &format!("/.portcullis/callback/{name}?{query}")));
+        // Ids and times differ by themselves.
+        let differ = ["x-request-id", "date", "set-cookie"];
+        let name_of = |line: &str| line.split(':').next().unwrap().to_ascii_lowercase();
+        let is_plain = |line: &&str| !differ.contains(&name_of(line).as_str());
+        let head: Vec<_> = page.answer.head.lines().filter(is_plain).map(str::to_owned).collect();
+        (page.status(), head, page.answer.body.split("<pre").next().unwrap().to_owned())
+    };
+    let query_of = |browser: &mut Browser| {
+        let begun = browser.open(&world.url(WIKI, "/"));
+        let state = parameters(begun.location().split_once('?').unwrap().1)["state"].clone();
+        format!("code=x&state={state}&iss={}", world.other.issuer())
+    };
+    for has_begun in [false, true] {
+        let [other, nobody] = ["other", "nobody"].map(|name| {
+            let mut browser = Browser::default();
+            let query = if has_begun { query_of(&mut browser) } else { "code=x&state=y".to_owned() };
+            said(&mut browser, name, &query)
+        });
+        assert_eq!(other, nobody, "begun: {has_begun}");
+        assert_eq!(other.0, 400, "{other:?}");
+    }
+    assert!(world.other.asked("/token").is_empty());
 }
 
 /// To every proxy that asks, 2xx is leave to let its request in.

@@ -73,7 +73,9 @@ impl World {
         fs::write(file("client.pem"), &setup.key).unwrap();
         let text = configuration(&setup, [&proxy, &admin], &app.address, [&openid.issuer(), &other.issuer()]);
         fs::write(file("portcullis.toml"), text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        // A file that may grow no more is an error then, and not the end of the process.
+        let child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_portcullis")])
             .args(["run", "--config"])
             .arg(file("portcullis.toml"))
             .stdin(Stdio::null())
@@ -136,13 +138,12 @@ impl World {
         format!("http://{host}:{port}{target}")
     }
 
-    /// Waits until sessions can be kept: a store may be reached a moment after the proxy is.
-    pub(crate) fn wait_for_store(&self) {
-        let started = Instant::now();
-        while Browser::default().follow(&self.url(WIKI, "/")).status() != 200 {
-            assert!(started.elapsed() < Duration::from_secs(20), "nobody can sign in: {}", self.said());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    /// From now on its files grow to so many bytes and no further.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let limit = Command::new("prlimit")
+            .args(["--pid", &self.child.id().to_string(), &format!("--fsize={bytes}:")])
+            .status();
+        assert!(limit.unwrap().success());
     }
 
     /// A browser that has signed in to the wiki.

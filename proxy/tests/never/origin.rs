@@ -115,6 +115,9 @@ impl Origin {
                 }
                 "/large" => self.plain(&mut stream, &"x".repeat(LARGE)),
                 "/early" => stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").is_ok(),
+                "/clear" => stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nClear-Site-Data: \"cache\", \"cookies\"\r\nContent-Length: 0\r\n\r\n")
+                    .is_ok(),
                 "/location" => stream
                     .write_all(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n")
                     .is_ok(),

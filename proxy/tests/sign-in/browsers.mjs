@@ -347,6 +347,17 @@ const scenarios = {
     check(!/code=|token|ey[JI]/.test(urls), 'no app saw a code', urls);
   }),
 
+  'the fragment is kept by who chooses a provider first': async () => inWorld({ providers: 2, app: 'keep-fragment = true\n' }, async (all) => {
+    const person = await all.stage.person();
+    const page = await person.newPage();
+    await page.goto(`${all.wiki}/docs?x=1#/slips/7?y=ä`);
+    await page.getByText('Okta').first().click();
+    await page.waitForURL(/interaction/);
+    await signIn(page, 'alice');
+    await page.waitForURL(`${all.wiki}/docs?x=1#**`);
+    check(new URL(page.url()).hash === new URL('http://x/#/slips/7?y=ä').hash, 'the fragment is back', page.url());
+  }),
+
   'the fragment is kept': async () => inWorld({ app: 'keep-fragment = true\n' }, async (all) => {
     const person = await all.stage.person();
     const page = await person.newPage();

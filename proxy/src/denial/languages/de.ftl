@@ -139,6 +139,7 @@ headline-sign-out = Möchten Sie sich abmelden?
 lead-sign-out = Das Abmelden beendet Ihre Sitzung hier und, wenn er mitmacht, bei Ihrem Anmeldedienst.
 headline-signed-out = Sie sind abgemeldet
 lead-signed-out = Schließen Sie an einem gemeinsam genutzten Computer auch alle Browserfenster.
+lead-signed-out-here = „{ $provider }“ hat nicht geantwortet; dort sind Sie vielleicht noch angemeldet. Melden Sie sich auch dort ab, oder schließen Sie alle Browserfenster.
 verdict-signed-out = Hier abgemeldet
 verdict-signed-out-everywhere = Hier und bei Ihrem Anmeldedienst abgemeldet
 headline-me = Ihre Anmeldung

@@ -139,6 +139,7 @@ headline-sign-out = Do you want to sign out?
 lead-sign-out = Signing out ends your session here, and at your sign-in service if it takes part.
 headline-signed-out = You are signed out
 lead-signed-out = On a shared computer, also close all browser windows.
+lead-signed-out-here = “{ $provider }” did not answer, so you may still be signed in there. Sign out there, too, or close all browser windows.
 verdict-signed-out = Signed out here
 verdict-signed-out-everywhere = Signed out here and at your sign-in service
 headline-me = Your sign-in

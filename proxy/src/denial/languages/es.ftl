@@ -139,6 +139,7 @@ headline-sign-out = ¿Quiere cerrar la sesión?
 lead-sign-out = Al cerrarla termina su sesión aquí y, si lo admite, en su servicio de inicio de sesión.
 headline-signed-out = Ha cerrado la sesión
 lead-signed-out = En un equipo compartido, cierre también todas las ventanas del navegador.
+lead-signed-out-here = «{ $provider }» no respondió, así que puede que su sesión siga abierta allí. Cierre la sesión también allí, o cierre todas las ventanas del navegador.
 verdict-signed-out = Sesión cerrada aquí
 verdict-signed-out-everywhere = Sesión cerrada aquí y en su servicio de inicio de sesión
 headline-me = Su sesión

@@ -139,6 +139,7 @@ headline-sign-out = Voulez-vous vous déconnecter ?
 lead-sign-out = La déconnexion met fin à votre session ici, et auprès de votre service de connexion s’il le permet.
 headline-signed-out = Vous êtes déconnecté
 lead-signed-out = Sur un ordinateur partagé, fermez aussi toutes les fenêtres du navigateur.
+lead-signed-out-here = « { $provider } » n’a pas répondu : votre session y est peut-être encore ouverte. Déconnectez-vous aussi là-bas, ou fermez toutes les fenêtres du navigateur.
 verdict-signed-out = Déconnecté ici
 verdict-signed-out-everywhere = Déconnecté ici et auprès de votre service de connexion
 headline-me = Votre connexion

@@ -140,6 +140,7 @@ headline-sign-out = Do you want to sign out?
 lead-sign-out = Signing out ends your session here, and at your sign-in service if it takes part.
 headline-signed-out = You are signed out
 lead-signed-out = On a shared computer, also close all browser windows.
+lead-signed-out-here = “{ $provider }” tidak merespons, jadi Anda mungkin masih masuk di sana. Keluar juga dari sana, atau tutup semua jendela peramban.
 verdict-signed-out = Signed out here
 verdict-signed-out-everywhere = Signed out here and at your sign-in service
 headline-me = Your sign-in

@@ -139,6 +139,7 @@ headline-sign-out = Vuoi uscire?
 lead-sign-out = Uscendo termina la sessione qui e, se lo prevede, presso il tuo servizio di accesso.
 headline-signed-out = Sei uscito
 lead-signed-out = Su un computer condiviso, chiudi anche tutte le finestre del browser.
+lead-signed-out-here = “{ $provider }” non ha risposto: la sessione potrebbe essere ancora aperta lì. Disconnettiti anche lì oppure chiudi tutte le finestre del browser.
 verdict-signed-out = Uscita effettuata qui
 verdict-signed-out-everywhere = Uscita effettuata qui e presso il tuo servizio di accesso
 headline-me = Il tuo accesso

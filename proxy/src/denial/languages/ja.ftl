@@ -136,6 +136,7 @@ headline-sign-out = サインアウトしますか
 lead-sign-out = サインアウトすると、ここでのセッションが終了します。サインイン サービスが対応していれば、そちらのセッションも終了します。
 headline-signed-out = サインアウトしました
 lead-signed-out = 共用のコンピューターでは、ブラウザーのウィンドウもすべて閉じてください。
+lead-signed-out-here = 「{ $provider }」が応答しなかったため、そちらではまだサインインしている可能性があります。そちらでもサインアウトするか、ブラウザーのウィンドウをすべて閉じてください。
 verdict-signed-out = ここでサインアウト済み
 verdict-signed-out-everywhere = ここと、サインイン サービスでサインアウト済み
 headline-me = 現在のサインイン

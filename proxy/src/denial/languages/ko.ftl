@@ -136,6 +136,7 @@ headline-sign-out = 로그아웃하시겠습니까?
 lead-sign-out = 로그아웃하면 여기의 세션이 끝나고, 로그인 서비스가 지원하면 그쪽 세션도 끝납니다.
 headline-signed-out = 로그아웃되었습니다
 lead-signed-out = 공용 컴퓨터에서는 브라우저 창도 모두 닫으세요.
+lead-signed-out-here = ‘{ $provider }’에서 응답하지 않아 그곳에는 아직 로그인되어 있을 수 있습니다. 그곳에서도 로그아웃하거나 브라우저 창을 모두 닫으세요.
 verdict-signed-out = 여기에서 로그아웃됨
 verdict-signed-out-everywhere = 여기와 로그인 서비스에서 로그아웃됨
 headline-me = 현재 로그인

@@ -139,6 +139,7 @@ headline-sign-out = Wilt u zich afmelden?
 lead-sign-out = Afmelden beëindigt uw sessie hier en, als die meedoet, bij uw aanmeldservice.
 headline-signed-out = U bent afgemeld
 lead-signed-out = Sluit op een gedeelde computer ook alle browservensters.
+lead-signed-out-here = ‘{ $provider }’ antwoordde niet; mogelijk bent u daar nog aangemeld. Meld u ook daar af, of sluit alle browservensters.
 verdict-signed-out = Hier afgemeld
 verdict-signed-out-everywhere = Hier en bij uw aanmeldservice afgemeld
 headline-me = Uw aanmelding

@@ -139,6 +139,7 @@ headline-sign-out = Deseja sair?
 lead-sign-out = Ao sair, a sua sessão termina aqui e, se ele participar, no seu serviço de entrada.
 headline-signed-out = Você saiu
 lead-signed-out = Em um computador compartilhado, feche também todas as janelas do navegador.
+lead-signed-out-here = “{ $provider }” não respondeu, então sua sessão pode continuar aberta lá. Saia também de lá ou feche todas as janelas do navegador.
 verdict-signed-out = Sessão encerrada aqui
 verdict-signed-out-everywhere = Sessão encerrada aqui e no seu serviço de entrada
 headline-me = A sua entrada

@@ -136,6 +136,7 @@ headline-sign-out = 要退出登录吗？
 lead-sign-out = 退出会结束你在此处的会话；如果登录服务支持，也会结束那里的会话。
 headline-signed-out = 你已退出登录
 lead-signed-out = 如果使用公用电脑，请同时关闭所有浏览器窗口。
+lead-signed-out-here = “{ $provider }”没有响应，您在那里可能仍处于登录状态。请在那里也注销，或关闭所有浏览器窗口。
 verdict-signed-out = 已在此处退出
 verdict-signed-out-everywhere = 已在此处和登录服务中退出
 headline-me = 你的登录

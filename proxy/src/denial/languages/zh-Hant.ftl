@@ -140,6 +140,7 @@ headline-sign-out = Do you want to sign out?
 lead-sign-out = Signing out ends your session here, and at your sign-in service if it takes part.
 headline-signed-out = You are signed out
 lead-signed-out = On a shared computer, also close all browser windows.
+lead-signed-out-here = 「{ $provider }」沒有回應，您在該處可能仍處於登入狀態。請在該處也登出，或關閉所有瀏覽器視窗。
 verdict-signed-out = Signed out here
 verdict-signed-out-everywhere = Signed out here and at your sign-in service
 headline-me = Your sign-in

@@ -9,12 +9,15 @@ use std::time::Duration;
 use ahash::AHashMap;
 use parking_lot::RwLock;
 
-use super::notice::{Notice, SessionMarks};
+use super::notice::{By, Notice, SessionMarks};
+use crate::clock::Moment;
 use crate::session::key::Mark;
 use crate::session::outage::{Operation, StoreFault, StoreUnavailable};
 
 /// Entries at most, of about 80 bytes each.
 const ENTRIES_MAX: usize = 1_000_000;
+/// Entries beside these that rest on the word of anybody, and may be invented.
+const BY_ANYBODY_MAX: usize = 65_536;
 /// How much longer than any session a revocation is kept: clocks of replicas differ.
 const SLACK_SECS: i64 = 60 * 60;
 
@@ -57,14 +60,17 @@ pub enum Standing {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    not_before: i64,
+    not_before: Moment,
     until: i64,
     version: u64,
+    by: By,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
     by_mark: AHashMap<Mark, Entry>,
+    /// How many of them rest on the word of anybody.
+    by_anybody: usize,
     /// The latest change that is no longer in the map.
     dropped: u64,
 }
@@ -77,6 +83,16 @@ pub struct RevocationMap {
     version: AtomicU64,
     /// How long a session lives at most.
     absolute_secs: AtomicI64,
+}
+
+impl Entries {
+    /// Whether there is no room for another one on this word.
+    fn is_full(&self, by: By) -> bool {
+        match by {
+            By::Known => self.by_mark.len() - self.by_anybody >= ENTRIES_MAX,
+            By::Anybody => self.by_anybody >= BY_ANYBODY_MAX,
+        }
+    }
 }
 
 impl RevocationMap {
@@ -112,11 +128,15 @@ impl RevocationMap {
     /// Takes one up. The same one again changes nothing but the version.
     ///
     /// # Errors
-    /// When it is full, and sessions are in cookies alone.
+    /// When its room is full, and sessions are in cookies alone.
     pub fn apply(&self, notice: &Notice) -> Result<(), StoreUnavailable> {
         let mut entries = self.entries.write();
         let version = self.version.load(Ordering::Acquire) + 1;
-        if entries.by_mark.len() >= ENTRIES_MAX && !entries.by_mark.contains_key(&notice.mark) {
+        let before = entries.by_mark.get(&notice.mark).map(|entry| entry.by);
+        // What was taken on the word of anybody, and is known now, moves to the other room.
+        if before.is_none_or(|before| before != notice.by && notice.by == By::Known)
+            && entries.is_full(notice.by)
+        {
             match self.records {
                 Records::None => {
                     let (operation, fault) = (Operation::Revoke, StoreFault::Full);
@@ -125,18 +145,24 @@ impl RevocationMap {
                 // The store knows what has ended.
                 Records::Stored => {
                     entries.by_mark.clear();
+                    entries.by_anybody = 0;
                     entries.dropped = version - 1;
                 }
             }
         }
-        let entry = entries.by_mark.entry(notice.mark).or_insert(Entry {
-            not_before: notice.not_before,
-            until: notice.until,
-            version,
-        });
-        entry.not_before = entry.not_before.max(notice.not_before);
-        entry.until = entry.until.max(notice.until);
-        entry.version = version;
+        let Entries { by_mark, by_anybody, .. } = &mut *entries;
+        let mut entry = Entry { not_before: notice.not_before, until: notice.until, version, by: notice.by };
+        if let Some(before) = by_mark.get(&notice.mark) {
+            entry.not_before = entry.not_before.max(before.not_before);
+            entry.until = entry.until.max(before.until);
+            if before.by == By::Known {
+                entry.by = By::Known;
+            } else {
+                *by_anybody -= 1;
+            }
+        }
+        *by_anybody += usize::from(entry.by == By::Anybody);
+        by_mark.insert(notice.mark, entry);
         // While the map is locked: whoever sees the number finds the entry.
         self.version.store(version, Ordering::Release);
         Ok(())
@@ -156,7 +182,7 @@ impl RevocationMap {
             |version: u64| self.records == Records::Stored && seen.is_some_and(|seen| version > seen.0);
         let mut standing = if is_news(entries.dropped) { Standing::LookAgain } else { Standing::Stands };
         for entry in marks.marks().filter_map(|mark| entries.by_mark.get(&mark)) {
-            if marks.signed_in_at <= entry.not_before {
+            if marks.signed_in <= entry.not_before {
                 return Standing::Ended;
             }
             if is_news(entry.version) {
@@ -187,6 +213,7 @@ impl RevocationMap {
             mark: *mark,
             not_before: entry.not_before,
             until: entry.until,
+            by: entry.by,
         };
         alive.map(notice).collect()
     }
@@ -194,10 +221,13 @@ impl RevocationMap {
     /// Drops those that no longer matter.
     pub fn sweep(&self, now: i64) {
         let mut entries = self.entries.write();
-        let Entries { by_mark, dropped } = &mut *entries;
+        let Entries { by_mark, by_anybody, dropped } = &mut *entries;
+        *by_anybody = 0;
         by_mark.retain(|_, entry| {
             let matters = entry.until > now;
-            if !matters {
+            if matters {
+                *by_anybody += usize::from(entry.by == By::Anybody);
+            } else {
                 *dropped = (*dropped).max(entry.version);
             }
             matters
@@ -210,15 +240,15 @@ mod tests {
     use super::*;
     use crate::session::key::StoreKey;
 
-    fn marks(sub: &str, sid: Option<&str>, signed_in_at: i64) -> SessionMarks {
-        SessionMarks::new(StoreKey::of(&[1; 32]), "https://issuer", sub, sid, signed_in_at)
+    fn marks(sub: &str, sid: Option<&str>, secs: i64) -> SessionMarks {
+        SessionMarks::new(StoreKey::of(&[1; 32]), "https://issuer", sub, sid, Moment::of_secs(secs))
     }
 
     #[test]
     fn a_session_whose_token_named_no_session_ends_with_those_of_its_person_that_named_none() {
         let map = RevocationMap::new(Records::None);
         let mark = Mark::of_unnamed("https://issuer", "anna");
-        map.apply(&Notice { mark, not_before: 10, until: 1_000 }).unwrap();
+        map.apply(&ended(mark, 10)).unwrap();
         for (sub, sid, standing) in [
             ("anna", None, Standing::Ended),
             ("anna", Some("s1"), Standing::Stands),
@@ -228,8 +258,18 @@ mod tests {
         }
     }
 
-    fn of_subject(sub: &str, not_before: i64) -> Notice {
-        Notice { mark: Mark::of_subject("https://issuer", sub), not_before, until: 1_000 }
+    fn ended(mark: Mark, secs: i64) -> Notice {
+        Notice { mark, not_before: Moment::of_secs(secs), until: 1_000, by: By::Known }
+    }
+
+    fn of_subject(sub: &str, secs: i64) -> Notice {
+        ended(Mark::of_subject("https://issuer", sub), secs)
+    }
+
+    fn numbered(number: u64) -> Mark {
+        let mut mark = [0; 32];
+        mark[..8].copy_from_slice(&number.to_be_bytes());
+        Mark(mark)
     }
 
     #[test]
@@ -252,7 +292,7 @@ mod tests {
     fn a_logout_that_names_a_session_at_the_provider_ends_no_other() {
         let map = RevocationMap::new(Records::None);
         let mark = Mark::of_session("https://issuer", "1");
-        map.apply(&Notice { mark, not_before: 100, until: 1_000 }).unwrap();
+        map.apply(&ended(mark, 100)).unwrap();
         assert_eq!(map.standing(&marks("alice", Some("1"), 1), None), Standing::Ended);
         assert_eq!(map.standing(&marks("alice", Some("2"), 1), None), Standing::Stands);
         assert_eq!(map.standing(&marks("alice", None, 1), None), Standing::Stands);
@@ -300,9 +340,7 @@ mod tests {
             let map = RevocationMap::new(records);
             let before = map.version();
             for number in 0..ENTRIES_MAX as u64 {
-                let mut mark = [0; 32];
-                mark[..8].copy_from_slice(&number.to_be_bytes());
-                map.apply(&Notice { mark: Mark(mark), not_before: 1, until: 1_000 }).unwrap();
+                map.apply(&ended(numbered(number), 1)).unwrap();
             }
             let again = map.apply(&of_subject("alice", 100));
             let session = marks("alice", None, 100);
@@ -318,5 +356,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_anybody_may_have_invented_has_a_room_of_its_own_and_takes_none_of_others() {
+        let map = RevocationMap::new(Records::None);
+        let by_anybody = |mark| Notice { by: By::Anybody, ..ended(mark, 100) };
+        for number in 0..BY_ANYBODY_MAX as u64 {
+            map.apply(&by_anybody(numbered(number))).unwrap();
+        }
+        let one_more = numbered(u64::MAX);
+        assert_eq!(map.apply(&by_anybody(one_more)).unwrap_err().fault, StoreFault::Full);
+        map.apply(&by_anybody(numbered(7))).unwrap();
+        assert_eq!(map.len(), BY_ANYBODY_MAX, "the same one again takes no room");
+        map.apply(&ended(one_more, 100)).unwrap();
+        map.apply(&of_subject("alice", 100)).unwrap();
+        assert_eq!(map.standing(&marks("alice", None, 100), None), Standing::Ended);
+        // What turns out to be known leaves its place, and stays known.
+        map.apply(&ended(numbered(7), 100)).unwrap();
+        map.apply(&by_anybody(numbered(7))).unwrap();
+        map.apply(&by_anybody(Mark([9; 32]))).unwrap();
+        assert!(map.apply(&by_anybody(Mark([8; 32]))).is_err());
+        map.sweep(1_000);
+        assert!(map.is_empty());
+        map.apply(&by_anybody(Mark([8; 32]))).unwrap();
+    }
+
+    #[test]
+    fn who_signs_in_after_a_sign_out_of_the_same_second_is_signed_in() {
+        let map = RevocationMap::new(Records::None);
+        let marks = |signed_in| SessionMarks { signed_in, ..marks("alice", Some("sso"), 0) };
+        let before = marks(Moment::now());
+        let mark = Mark::of_session("https://issuer", "sso");
+        map.apply(&Notice { not_before: Moment::now(), ..ended(mark, 0) }).unwrap();
+        let after = marks(Moment::now());
+        assert!(after.signed_in.secs() - before.signed_in.secs() <= 1);
+        assert_eq!(map.standing(&before, None), Standing::Ended);
+        assert_eq!(map.standing(&after, None), Standing::Stands);
     }
 }

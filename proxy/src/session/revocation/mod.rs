@@ -15,12 +15,16 @@ mod notice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::AHashMap;
+use parking_lot::Mutex;
+
 pub use self::journal::{Journal, JournalProblem};
 pub use self::link::{Link, Trust};
 pub use self::map::{Records, RevocationMap, Standing, Version};
-pub use self::notice::{Cause, Notice, Revoked, SessionMarks, Who};
-use super::key::OnceKey;
+pub use self::notice::{By, Cause, Notice, Revoked, SessionMarks, Who};
+use super::key::{Mark, OnceKey};
 use super::outage::{Answer, StoreUnavailable};
+use crate::clock::Moment;
 
 /// Whether a token that counts once has been used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +62,15 @@ pub struct Revocations {
     map: Arc<RevocationMap>,
     link: Arc<Link>,
     log: Arc<dyn RevocationLog>,
+    /// What has ended here and the log has not taken yet. It is told again until it does.
+    unkept: Mutex<AHashMap<Mark, Notice>>,
 }
 
 impl Revocations {
     /// Those of one store.
     #[must_use]
     pub fn new(map: Arc<RevocationMap>, link: Arc<Link>, log: Arc<dyn RevocationLog>) -> Self {
-        Self { map, link, log }
+        Self { map, link, log, unkept: Mutex::default() }
     }
 
     /// Sessions may live for `absolute` from now on; what ends them is kept for so long. Called at each load of the
@@ -77,11 +83,64 @@ impl Revocations {
     ///
     /// # Errors
     /// When it may not outlive this process or reach other replicas. Whoever asked must ask again: a provider is
-    /// answered with an error, a user sees that the sign-out did not work everywhere. Here they have ended nevertheless.
-    pub async fn revoke(&self, revoked: &Revoked, now: i64) -> Result<(), StoreUnavailable> {
-        let notice = revoked.notice(now, self.map.kept_until(now));
+    /// answered with an error, a user sees that the sign-out did not work everywhere. Here they have ended nevertheless,
+    /// and the log is told again.
+    pub async fn revoke(&self, revoked: &Revoked, at: Moment) -> Result<(), StoreUnavailable> {
+        let notice = self.notice(revoked, at);
+        self.map.apply(&notice)?;
+        self.keep(notice).await
+    }
+
+    /// Ends sessions on the word of anybody, about what nobody here knows: while there is room for such.
+    ///
+    /// # Errors
+    /// When there is none, or it may not outlive this process.
+    pub async fn revoke_by_anybody(&self, revoked: &Revoked, at: Moment) -> Result<(), StoreUnavailable> {
+        let notice = Notice { by: By::Anybody, ..self.notice(revoked, at) };
         self.map.apply(&notice)?;
         self.log.revoke(notice, None).await.map(drop)
+    }
+
+    /// What is kept of a revocation.
+    pub(super) fn notice(&self, revoked: &Revoked, at: Moment) -> Notice {
+        revoked.notice(at, self.map.kept_until(at.secs()))
+    }
+
+    async fn keep(&self, notice: Notice) -> Result<(), StoreUnavailable> {
+        let kept = self.log.revoke(notice, None).await;
+        let mut unkept = self.unkept.lock();
+        match &kept {
+            Ok(_) => {
+                if unkept.get(&notice.mark).is_some_and(|known| known.not_before <= notice.not_before) {
+                    unkept.remove(&notice.mark);
+                }
+            }
+            Err(_) => {
+                let known = unkept.entry(notice.mark).or_insert(notice);
+                if known.not_before < notice.not_before {
+                    *known = notice;
+                }
+            }
+        }
+        kept.map(drop)
+    }
+
+    /// Tells the log what it has not taken yet, if there is anything: whoever asks a second time to be signed out, and the
+    /// background once a second.
+    ///
+    /// # Errors
+    /// When it does not take it now either.
+    pub async fn keep_all(&self) -> Result<(), StoreUnavailable> {
+        let now = Moment::now().secs();
+        let unkept: Vec<Notice> = {
+            let mut unkept = self.unkept.lock();
+            unkept.retain(|_, notice| notice.until > now);
+            unkept.values().copied().collect()
+        };
+        for notice in unkept {
+            self.keep(notice).await?;
+        }
+        Ok(())
     }
 
     /// Ends sessions on the word of a token that counts once. [`Use::Again`]: it has been used, and ends nothing.
@@ -93,9 +152,9 @@ impl Revocations {
         &self,
         once: Once,
         revoked: &Revoked,
-        now: i64,
+        at: Moment,
     ) -> Result<Use, StoreUnavailable> {
-        self.log.revoke(revoked.notice(now, self.map.kept_until(now)), Some(once)).await
+        self.log.revoke(self.notice(revoked, at), Some(once)).await
     }
 
     /// Whether a session still stands that was last looked up when [`version`](Self::version) was `seen`.

@@ -2,6 +2,7 @@
 
 use portcullis_policy::words;
 
+use crate::clock::Moment;
 use crate::session::key::{Mark, StoreKey};
 
 words! {
@@ -61,16 +62,25 @@ pub struct Revoked {
 
 impl Revoked {
     /// What is kept of it, until `until`.
-    pub(super) fn notice(&self, now: i64, until: i64) -> Notice {
+    pub(super) fn notice(&self, at: Moment, until: i64) -> Notice {
         // Our own clock, by which sessions say when they were signed in: a provider's may be behind.
-        let (mark, not_before) = match &self.who {
+        let mark = match &self.who {
             Who::Here(key) => return Notice::ended(*key, until),
-            Who::Session { issuer, sid } => (Mark::of_session(issuer, sid), now),
-            Who::Unnamed { issuer, sub } => (Mark::of_unnamed(issuer, sub), now),
-            Who::Subject { issuer, sub } => (Mark::of_subject(issuer, sub), now),
+            Who::Session { issuer, sid } => Mark::of_session(issuer, sid),
+            Who::Unnamed { issuer, sub } => Mark::of_unnamed(issuer, sub),
+            Who::Subject { issuer, sub } => Mark::of_subject(issuer, sub),
         };
-        Notice { mark, not_before, until }
+        Notice { mark, not_before: at, until, by: By::Known }
     }
+}
+
+/// On whose word sessions end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Of somebody whom we know, or of a session that we know.
+    Known,
+    /// Of anybody, about what may be invented: it has a room of its own, and never takes that of others.
+    Anybody,
 }
 
 /// What is kept and sent of a revocation: nothing that names anybody.
@@ -78,22 +88,24 @@ impl Revoked {
 pub struct Notice {
     /// Whose sessions.
     pub mark: Mark,
-    /// Those that were signed in at this time or before it end; `i64::MIN` ends none, and says that stored sessions
-    /// have changed.
-    pub not_before: i64,
+    /// Those that were signed in at this moment or before it end; [`Moment::FIRST`] ends none, and says that stored
+    /// sessions have changed.
+    pub not_before: Moment,
     /// When it no longer matters: no session is so old. Unix seconds.
     pub until: i64,
+    /// On whose word.
+    pub by: By,
 }
 
 impl Notice {
     /// One session has ended.
     pub(crate) fn ended(key: StoreKey, until: i64) -> Self {
-        Self { mark: Mark::of_key(key), not_before: i64::MAX, until }
+        Self { mark: Mark::of_key(key), not_before: Moment::LAST, until, by: By::Known }
     }
 
     /// One stored session has changed: it is to be looked up again.
     pub(crate) fn changed(key: StoreKey, until: i64) -> Self {
-        Self { mark: Mark::of_key(key), not_before: i64::MIN, until }
+        Self { mark: Mark::of_key(key), not_before: Moment::FIRST, until, by: By::Known }
     }
 }
 
@@ -106,14 +118,14 @@ pub struct SessionMarks {
     pub subject: Mark,
     /// Its session at the provider, or that its ID token named none.
     pub session: Option<Mark>,
-    /// When it was signed in, Unix seconds of our clock.
-    pub signed_in_at: i64,
+    /// When it was signed in, by our clock.
+    pub signed_in: Moment,
 }
 
 impl SessionMarks {
     /// The marks of a session. `issuer`: `iss` of its ID token.
     #[must_use]
-    pub fn new(key: StoreKey, issuer: &str, sub: &str, sid: Option<&str>, signed_in_at: i64) -> Self {
+    pub fn new(key: StoreKey, issuer: &str, sub: &str, sid: Option<&str>, signed_in: Moment) -> Self {
         Self {
             here: Mark::of_key(key),
             subject: Mark::of_subject(issuer, sub),
@@ -121,7 +133,7 @@ impl SessionMarks {
                 Some(sid) => Mark::of_session(issuer, sid),
                 None => Mark::of_unnamed(issuer, sub),
             }),
-            signed_in_at,
+            signed_in,
         }
     }
 

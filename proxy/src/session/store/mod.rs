@@ -14,7 +14,7 @@ pub use self::redis::{RedisStore, Target};
 
 use super::key::StoreKey;
 use super::outage::Answer;
-use super::revocation::{RevocationLog, SessionMarks};
+use super::revocation::{Notice, RevocationLog, SessionMarks};
 
 /// A session to be stored.
 #[derive(Clone, Debug)]
@@ -77,6 +77,10 @@ pub trait Store: RevocationLog {
 
     /// Forgets a session, on every replica.
     fn remove(&self, key: StoreKey) -> Answer<'_, ()>;
+
+    /// Ends the stored sessions that a notice names, on the word of anybody: where there are none, nothing is kept. Whether
+    /// there were any.
+    fn revoke_stored(&self, notice: Notice) -> Answer<'_, bool>;
 
     /// Notes when sessions were last used. Sessions that are gone stay gone.
     fn seen(&self, batch: Vec<Seen>) -> Answer<'_, ()>;

@@ -5,6 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue};
 use url::form_urlencoded;
 
+use crate::clock::Moment;
 use crate::denial::Answer;
 use crate::own::OwnRequest;
 use crate::provider::Provider;
@@ -70,12 +71,12 @@ async fn end<'s>(ctx: SignInContext<'s>, request: &OwnRequest, body: &Bytes) -> 
         (None, Some(sub)) => (None, Who::Subject { issuer, sub }),
         (None, None) => return Err(Unheard::Token(IdTokenProblem::NoLogout)),
     };
-    let (now, revocations) = (request.now(), sessions.revocations());
+    let (at, revocations) = (Moment::now(), sessions.revocations());
     let revoked = |who| Revoked { who, cause: Cause::BackChannel };
     let once = Once { key, until: token.expires_at };
-    let ended = match revocations.revoke_once(once, &revoked(who), now).await {
+    let ended = match revocations.revoke_once(once, &revoked(who), at).await {
         Ok(Use::First) => match first {
-            Some(first) => revocations.revoke(&revoked(first), now).await.map(|()| Use::First),
+            Some(first) => revocations.revoke(&revoked(first), at).await.map(|()| Use::First),
             None => Ok(Use::First),
         },
         other => other,

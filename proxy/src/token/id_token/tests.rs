@@ -197,8 +197,10 @@ fn userinfo_adds_what_the_token_does_not_say_and_only_of_the_same_user() {
     assert_eq!(claims.get("groups"), Some(&json!(["of-token"])), "the token goes first");
     assert_eq!(claims.get("auth_time"), Some(&json!(now() - 30)), "the sign-in is the token's to say");
     assert_eq!((claims.get("acr"), claims.get("amr"), claims.get("picture")), (None, None, None));
-    for other in [r#"{"sub":"bob"}"#, r#"{"sub":["anna"]}"#, "{}", "[]", "", r#"{"sub":"anna","sub":"anna"}"#]
-    {
-        assert_eq!(with(other).err(), Some(IdTokenProblem::Userinfo), "{other}");
+    for other in [r#"{"sub":"bob"}"#, r#"{"sub":["anna"]}"#, "{}"] {
+        assert_eq!(with(other).err(), Some(IdTokenProblem::UserinfoSubject), "{other}");
+    }
+    for odd in ["[]", "", r#"{"sub":"anna","sub":"anna"}"#] {
+        assert_eq!(with(odd).err(), Some(IdTokenProblem::Userinfo), "{odd}");
     }
 }

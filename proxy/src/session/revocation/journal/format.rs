@@ -4,17 +4,19 @@
 //! that cannot be read means that revocations are lost, and the journal is refused.
 
 use super::super::Once;
-use super::super::notice::Notice;
+use super::super::notice::{By, Notice};
+use crate::clock::Moment;
 use crate::session::batch::BATCH_MAX;
 use crate::session::key::{Mark, OnceKey};
 
 /// The first line. The number changes when an older process would misread what follows.
-pub(super) const HEADER: &[u8] = b"portcullis revocations 1\n";
+pub(super) const HEADER: &[u8] = b"portcullis revocations 2\n";
 /// What every version's first line begins with.
 const HEADER_START: &[u8] = b"portcullis revocations ";
 
 const REVOKED: u8 = 1;
 const USED: u8 = 2;
+const REVOKED_BY_ANYBODY: u8 = 3;
 const CHECKED: usize = 1 + 32 + 8 + 8;
 /// The length of a record.
 pub(super) const RECORD_BYTES: usize = CHECKED + 4;
@@ -56,7 +58,13 @@ impl Record {
     /// Its bytes.
     pub(super) fn write(&self, to: &mut Vec<u8>) {
         let (kind, key, first, until) = match self {
-            Self::Revoked(notice) => (REVOKED, notice.mark.0, notice.not_before, notice.until),
+            Self::Revoked(notice) => {
+                let kind = match notice.by {
+                    By::Known => REVOKED,
+                    By::Anybody => REVOKED_BY_ANYBODY,
+                };
+                (kind, notice.mark.0, notice.not_before.0, notice.until)
+            }
             Self::Used(once) => (USED, once.key.0, 0, once.until),
         };
         let start = to.len();
@@ -79,10 +87,11 @@ impl Record {
         let (until, _) = rest.split_first_chunk::<8>()?;
         let until = i64::from_be_bytes(*until);
         match *kind {
-            REVOKED => Some(Self::Revoked(Notice {
+            REVOKED | REVOKED_BY_ANYBODY => Some(Self::Revoked(Notice {
                 mark: Mark(*key),
-                not_before: i64::from_be_bytes(*first),
+                not_before: Moment(i64::from_be_bytes(*first)),
                 until,
+                by: if *kind == REVOKED { By::Known } else { By::Anybody },
             })),
             USED => Some(Self::Used(Once { key: OnceKey(*key), until })),
             _ => None,
@@ -120,7 +129,12 @@ mod tests {
 
     fn records(count: u8) -> Vec<Record> {
         let record = |number: u8| match number % 2 {
-            0 => Record::Revoked(Notice { mark: Mark([number; 32]), not_before: -5, until: 1_000 }),
+            0 => Record::Revoked(Notice {
+                mark: Mark([number; 32]),
+                not_before: Moment(-5),
+                until: 1_000,
+                by: if number % 4 == 0 { By::Known } else { By::Anybody },
+            }),
             _ => Record::Used(Once { key: OnceKey([number; 32]), until: 2_000 }),
         };
         (0..count).map(record).collect()
@@ -176,6 +190,6 @@ mod tests {
     #[test]
     fn another_file_and_another_version_are_refused() {
         assert_eq!(read(b"[server]\n"), Err(Malformed::Foreign));
-        assert_eq!(read(b"portcullis revocations 2\n\x01"), Err(Malformed::OtherVersion));
+        assert_eq!(read(b"portcullis revocations 1\n\x01"), Err(Malformed::OtherVersion));
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Moment;
 use crate::session::key::Mark;
 use crate::session::outage::StoreFault;
 use crate::session::revocation::{Records, SessionMarks, Standing};
@@ -28,7 +29,8 @@ async fn opened(place: &Path) -> Fixture {
 
 fn notice(sub: &str) -> Notice {
     let now = unix_now();
-    Notice { mark: Mark::of_subject("issuer", sub), not_before: now, until: now + 3600 }
+    let mark = Mark::of_subject("issuer", sub);
+    Notice { mark, not_before: Moment::of_secs(now), until: now + 3600, by: By::Known }
 }
 
 fn once(jti: &str) -> Once {
@@ -36,7 +38,8 @@ fn once(jti: &str) -> Once {
 }
 
 fn has_ended(fixture: &Fixture, sub: &str) -> bool {
-    let marks = SessionMarks::new(crate::session::key::StoreKey([0; 32]), "issuer", sub, None, 1);
+    let marks =
+        SessionMarks::new(crate::session::key::StoreKey([0; 32]), "issuer", sub, None, Moment::of_secs(1));
     fixture.map.standing(&marks, None) == Standing::Ended
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::redb::Database;
 use ahash::AHashMap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -113,11 +114,14 @@ impl RedbStore {
         self.health.note(answer)
     }
 
-    async fn read(&self, key: StoreKey) -> Result<Option<Stored>, StoreFault> {
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Database) -> Result<T, ::redb::Error> + Send + 'static,
+    ) -> Result<T, StoreFault> {
         self.gate().passed().await;
         let Some(database) = self.database.load_full() else { return Err(StoreFault::NotOpen) };
         let look = move || {
-            let answer = keeper::guarded(|| tables::get(&database, key, unix_now()));
+            let answer = keeper::guarded(|| read(&database));
             // Before the answer: whoever closes the file waits for readers.
             drop(database);
             answer
@@ -146,7 +150,7 @@ impl RevocationLog for RedbStore {
 impl Store for RedbStore {
     fn get(&self, key: StoreKey) -> Answer<'_, Option<Stored>> {
         Box::pin(async move {
-            let answer = self.read(key).await;
+            let answer = self.read(move |database| tables::get(database, key, unix_now())).await;
             self.health.note(answer.map_err(|fault| StoreUnavailable { operation: Operation::Get, fault }))
         })
     }
@@ -157,6 +161,19 @@ impl Store for RedbStore {
 
     fn remove(&self, key: StoreKey) -> Answer<'_, ()> {
         Box::pin(self.write(Operation::Remove, move |answer| Write::Remove(key, answer)))
+    }
+
+    fn revoke_stored(&self, notice: Notice) -> Answer<'_, bool> {
+        Box::pin(async move {
+            // Looked at first: what anybody may invent flushes nothing to the disk.
+            let has_any = self.read(move |database| tables::has_sessions(database, notice.mark)).await;
+            let failed = |fault| StoreUnavailable { operation: Operation::Revoke, fault };
+            if !self.health.note(has_any.map_err(failed))? {
+                return Ok(false);
+            }
+            let used = self.write(Operation::Revoke, move |answer| Write::Revoke(notice, None, answer)).await;
+            used.map(|_| true)
+        })
     }
 
     fn seen(&self, batch: Vec<Seen>) -> Answer<'_, ()> {

@@ -7,8 +7,9 @@ use ::redb::{
     WriteTransaction,
 };
 
+use crate::clock::Moment;
 use crate::session::key::{Mark, StoreKey};
-use crate::session::revocation::{Notice, Once, SessionMarks, Use};
+use crate::session::revocation::{By, Notice, Once, SessionMarks, Use};
 use crate::session::store::{Entry, Fence, Fenced, Seen, Stored};
 
 type Digest = [u8; 32];
@@ -21,7 +22,7 @@ const SESSIONS: TableDefinition<'_, &Digest, &[u8]> = TableDefinition::new("sess
 const TIMES: TableDefinition<'_, &Digest, (i64, i64)> = TableDefinition::new("times");
 /// A mark, and a session that has it.
 const INDEX: TableDefinition<'_, &[u8; 64], ()> = TableDefinition::new("index");
-/// Sessions until when have ended, and until when that matters.
+/// Sessions until which moment have ended, and until when that matters.
 const REVOCATIONS: TableDefinition<'_, &Digest, (i64, i64)> = TableDefinition::new("revocations");
 /// What has been used that counts once, and until when that matters.
 const REPLAYS: TableDefinition<'_, &Digest, i64> = TableDefinition::new("replays");
@@ -29,7 +30,7 @@ const REPLAYS: TableDefinition<'_, &Digest, i64> = TableDefinition::new("replays
 const LOCKS: TableDefinition<'_, &Digest, (u64, i64)> = TableDefinition::new("locks");
 
 /// Changes when an older process would misread the tables.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// Dropped in one step at most, so that nobody waits long.
 const SWEPT_AT_ONCE: usize = 4096;
 
@@ -153,6 +154,19 @@ fn indexed(mark: Mark, key: StoreKey) -> [u8; 64] {
     both
 }
 
+/// The first and the last row that the index may have of a mark.
+fn all_of(mark: Mark) -> ([u8; 64], [u8; 64]) {
+    (indexed(mark, StoreKey([0; 32])), indexed(mark, StoreKey([255; 32])))
+}
+
+/// Finds out whether any session has a mark.
+pub(super) fn has_sessions(database: &Database, mark: Mark) -> Result<bool, ::redb::Error> {
+    let (first, last) = all_of(mark);
+    let index = database.begin_read()?.open_table(INDEX)?;
+    let mut rows = index.range::<&[u8; 64]>(&first..=&last)?;
+    Ok(rows.next().transpose()?.is_some())
+}
+
 /// All tables, for one transaction.
 pub(super) struct Tables<'t> {
     meta: Table<'t, &'static str, u64>,
@@ -182,7 +196,7 @@ impl<'t> Tables<'t> {
         let notice = rows.map(|row| {
             let (mark, times) = row?;
             let (not_before, until) = times.value();
-            Ok(Notice { mark: Mark(*mark.value()), not_before, until })
+            Ok(Notice { mark: Mark(*mark.value()), not_before: Moment(not_before), until, by: By::Known })
         });
         notice.collect()
     }
@@ -298,10 +312,9 @@ impl<'t> Tables<'t> {
     pub(super) fn revoke(&mut self, notice: &Notice) -> Result<(), StorageError> {
         let former = self.revocations.get(&notice.mark.0)?.map(|times| times.value());
         let (not_before, until) = former.unwrap_or((i64::MIN, i64::MIN));
-        let times = (not_before.max(notice.not_before), until.max(notice.until));
+        let times = (not_before.max(notice.not_before.0), until.max(notice.until));
         self.revocations.insert(&notice.mark.0, times)?;
-        let (first, last) =
-            (indexed(notice.mark, StoreKey([0; 32])), indexed(notice.mark, StoreKey([255; 32])));
+        let (first, last) = all_of(notice.mark);
         let mut keys = Vec::new();
         for row in self.index.range::<&[u8; 64]>(&first..=&last)? {
             let (both, ()) = row.map(|(both, _)| (both, ()))?;

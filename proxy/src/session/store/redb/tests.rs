@@ -143,7 +143,7 @@ async fn a_file_of_another_kind_is_left_as_it_is() {
     writing
         .open_table(::redb::TableDefinition::<&str, u64>::new("meta"))
         .unwrap()
-        .insert("format", 2)
+        .insert("format", 99)
         .unwrap();
     writing.commit().unwrap();
     drop(database);

@@ -9,16 +9,19 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
 use ::redis::{RedisError, RedisResult, cmd};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::requests::{RedisStore, fault};
 use super::{connect, scripts};
+use crate::clock::Moment;
 use crate::session::key::Mark;
 use crate::session::outage::{Operation, StoreUnavailable};
-use crate::session::revocation::Notice;
+use crate::session::revocation::{By, Notice};
 
 /// How long the server waits for news before it says that there are none.
 const WAIT: Duration = Duration::from_millis(500);
+/// How often a server that does not answer is asked at the start.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// Read at once.
 const COUNT: usize = 1000;
 /// The id before the first.
@@ -43,6 +46,25 @@ pub(crate) async fn follow(store: &RedisStore, mut shutdown: watch::Receiver<boo
     }
 }
 
+impl RedisStore {
+    /// Waits until everything is known that others ended, or `time` is over: then requests with sessions are refused as
+    /// temporary until it is.
+    pub(crate) async fn first_news(&self, time: Duration) {
+        let mut reader = Reader { store: self, last: START.to_owned() };
+        let news = async {
+            while reader.poll().await.is_err() {
+                sleep(FIRST_LOOK).await;
+            }
+        };
+        if timeout(time, news).await.is_err() {
+            tracing::warn!(
+                seconds = time.as_secs(),
+                "the session store does not answer yet; sessions are refused as temporary until it does"
+            );
+        }
+    }
+}
+
 impl Reader<'_> {
     async fn follow(&mut self) {
         loop {
@@ -53,7 +75,8 @@ impl Reader<'_> {
                 }
                 Err(problem) => self.store.health.count(failure(&problem)),
             }
-            self.poll().await;
+            // What fails is noted.
+            let _ = self.poll().await;
             sleep(WAIT).await;
         }
     }
@@ -68,13 +91,13 @@ impl Reader<'_> {
     }
 
     /// Reads through the connection of requests.
-    async fn poll(&mut self) {
-        let Ok(mut connection) = self.store.connected() else { return };
+    async fn poll(&mut self) -> Result<(), StoreUnavailable> {
+        let not_open = |fault| StoreUnavailable { operation: Operation::Follow, fault };
+        let mut connection = self.store.connected().map_err(not_open)?;
         // It may lead to another server than before.
         self.last = START.to_owned();
-        if let Err(problem) = self.read(&mut connection, None).await {
-            self.store.health.fails(failure(&problem));
-        }
+        let read = self.read(&mut connection, None).await;
+        read.map_err(|problem| failure(&problem)).inspect_err(|failure| self.store.health.fails(*failure))
     }
 
     /// Reads what is new, and waits for it for a while.
@@ -118,8 +141,9 @@ fn notice(fields: &[(String, String)]) -> Option<Notice> {
     let value = |name| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
     Some(Notice {
         mark: Mark(digest(value("m")?)?),
-        not_before: value("n")?.parse().ok()?,
+        not_before: Moment(value("n")?.parse().ok()?),
         until: value("u")?.parse().ok()?,
+        by: By::Known,
     })
 }
 
@@ -147,7 +171,7 @@ mod tests {
             [("m", mark), ("n", n), ("u", "9")].map(|(name, value)| (name.to_owned(), value.to_owned()))
         };
         let mark = hex(&[0xab; 32]);
-        let expected = Notice { mark: Mark([0xab; 32]), not_before: i64::MAX, until: 9 };
+        let expected = Notice { mark: Mark([0xab; 32]), not_before: Moment::LAST, until: 9, by: By::Known };
         assert_eq!(notice(&fields(&mark, &i64::MAX.to_string())), Some(expected));
         for bad in [
             "",

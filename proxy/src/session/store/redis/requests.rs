@@ -143,8 +143,8 @@ impl RedisStore {
     }
 
     fn tell(&self, invocation: &mut ScriptInvocation<'_>, notice: &Notice) {
-        let Notice { mark, not_before, until } = notice;
-        invocation.arg(hex(&mark.0)).arg(*not_before).arg(*until).arg(self.map.kept_secs());
+        let Notice { mark, not_before, until, by: _ } = notice;
+        invocation.arg(hex(&mark.0)).arg(not_before.0).arg(*until).arg(self.map.kept_secs());
     }
 
     pub(super) fn taken_up(&self, notice: &Notice) {
@@ -245,6 +245,18 @@ impl Store for RedisStore {
             self.run(Operation::Remove, Repeat::Yes, &invocation).await?;
             self.taken_up(&notice);
             Ok(())
+        })
+    }
+
+    fn revoke_stored(&self, notice: Notice) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let mut invocation = scripts::REVOKE_STORED.prepare_invoke();
+            self.tell(&mut invocation, &notice);
+            let has_ended_any = self.run(Operation::Revoke, Repeat::Yes, &invocation).await? != 0;
+            if has_ended_any {
+                self.taken_up(&notice);
+            }
+            Ok(has_ended_any)
         })
     }
 

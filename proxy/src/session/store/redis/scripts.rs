@@ -9,13 +9,13 @@ use std::sync::LazyLock;
 use ::redis::Script;
 
 /// Of every key. The number changes when an older replica would misread what is stored.
-pub(super) const PREFIX: &str = "portcullis:1:";
+pub(super) const PREFIX: &str = "portcullis:2:";
 /// The stream of what has ended or changed.
-pub(super) const STREAM: &str = "portcullis:1:r";
+pub(super) const STREAM: &str = "portcullis:2:r";
 
 /// Functions for the others.
 const COMMON: &str = r"
-local P = 'portcullis:1:'
+local P = 'portcullis:2:'
 local function drop(key)
   local marks = redis.call('HMGET', P..'s:'..key, 'u', 'p')
   for i = 1, 2 do
@@ -156,6 +156,21 @@ if ARGV[1] ~= '' and not first(ARGV[1], ARGV[2]) then return 0 end
 for _, key in ipairs(redis.call('ZRANGE', P..'i:'..ARGV[3], 0, -1)) do drop(key) end
 redis.call('DEL', P..'i:'..ARGV[3])
 tell(ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+return 1
+",
+    )
+});
+
+/// The same on the word of anybody: nothing is kept where no session has the mark.
+/// a mark, `not_before`, ends, kept. 0: none has it
+pub(super) static REVOKE_STORED: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+local i = P..'i:'..ARGV[1]
+if redis.call('EXISTS', i) == 0 then return 0 end
+for _, key in ipairs(redis.call('ZRANGE', i, 0, -1)) do drop(key) end
+redis.call('DEL', i)
+tell(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 return 1
 ",
     )

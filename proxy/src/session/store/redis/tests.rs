@@ -363,7 +363,7 @@ async fn everything_stored_ends_by_itself() {
     lasting.sort_unstable();
     assert_eq!(
         lasting,
-        ["portcullis:1:f", "portcullis:1:r"],
+        ["portcullis:2:f", "portcullis:2:r"],
         "a number, and a stream that is trimmed: {keys:?}"
     );
     let named: Vec<_> = keys.iter().filter(|key| key.contains("alice") || key.contains("issuer")).collect();
