@@ -70,6 +70,7 @@ fn every_key_of_settings_arrives() {
         unsent_per_connection: 2 << 10,
         unsent: 3 << 10,
         stall: secs(6),
+        waiting: 8,
         failed_verifications: rate(5, 60, 7),
     };
     assert_eq!(config.server.limits, limits);

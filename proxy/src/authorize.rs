@@ -25,7 +25,9 @@ use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
 use crate::decision_record::DecisionRecord;
-use crate::denial::{Answer, Counted, DeviceState, Facts, OwnSignIn, Repetition, RequestHints, trace_id};
+use crate::denial::{
+    Answer, Counted, DeviceState, Facts, Negotiated, OwnSignIn, Repetition, RequestHints, trace_id,
+};
 use crate::limit::{Kind, Quota};
 use crate::own::{Demand, Navigation, Own, OwnRequest, SignInCause};
 use crate::record::DecisionCounter;
@@ -36,6 +38,7 @@ use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
 use crate::token::{self, CachedPrincipal, RememberedRemedies, TokenLocation};
 use crate::upstream;
+use crate::waiting::{Holder, WaitFor, WaitHandle};
 
 /// Whether a request may pass.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub enum Verdict {
     /// The store has to be asked for its session ([`Sessions::load`](crate::session::Sessions::load)), and then it is
     /// judged once more.
     Load(Box<SessionHandle>),
+    /// It comes from a page that waits; what answers it may wait, too.
+    Wait(Box<WaitHandle>),
 }
 
 /// Why a request is not let in at once.
@@ -62,6 +67,8 @@ enum Stop {
     FormNotSent,
     /// See [`Verdict::Load`].
     Load(Box<SessionHandle>),
+    /// See [`Verdict::Wait`].
+    Wait(Box<WaitHandle>),
 }
 
 impl From<Refusal> for Stop {
@@ -79,6 +86,18 @@ pub enum Turn {
     Loaded,
     /// It was let in, and is looked at again: it is counted already.
     Again,
+    /// It was refused, and a page waits for it: nobody asks for it now, so that it is neither counted nor written down.
+    Waits,
+}
+
+impl Turn {
+    /// Whether the request itself has come, and not something that looks at it again.
+    const fn is_request(self) -> bool {
+        match self {
+            Self::First | Self::Loaded => true,
+            Self::Again | Self::Waits => false,
+        }
+    }
 }
 
 /// An answer of our own that is no refusal.
@@ -236,6 +255,7 @@ impl Authorizer<'_> {
             (Ok(permit), _) => return Verdict::Permit(permit),
             (Err(Stop::Refusal(refusal)), _) => return Verdict::Refusal(refusal),
             (Err(Stop::Load(handle)), _) => return Verdict::Load(handle),
+            (Err(Stop::Wait(handle)), _) => return Verdict::Wait(handle),
             (Err(Stop::SignIn(demand, cause)), Some(app)) => Own::SignIn { app, demand, cause },
             (Err(Stop::FormNotSent), Some(app)) => Own::FormNotSent { app },
             (Err(Stop::SignIn(..) | Stop::FormNotSent), None) => return Verdict::Refusal(Refusal::Internal),
@@ -398,7 +418,7 @@ impl Authorizer<'_> {
         caller: &CachedPrincipal,
         quotas: &mut Quotas,
     ) -> Result<(), Refusal> {
-        let Some(rate) = app.rate_per_principal.filter(|_| self.turn != Turn::Again) else { return Ok(()) };
+        let Some(rate) = app.rate_per_principal.filter(|_| self.turn.is_request()) else { return Ok(()) };
         let token = caller.token();
         let who = (token.issuer_index(), &*token.principal().id);
         let quota = self.state.limits.count_principal(&app.id, who, rate, self.now_unix_ms);
@@ -411,7 +431,7 @@ impl Authorizer<'_> {
         let Self { state, snapshot, .. } = self;
         let started = Instant::now();
         let mut observer = DecisionObserver {
-            counter: (self.turn != Turn::Again).then(|| snapshot.policy_counters.begin()),
+            counter: self.turn.is_request().then(|| snapshot.policy_counters.begin()),
             noteworthy: &mut facts.applied,
         };
         let (signals, outcome) = snapshot.policies.decide_readings(
@@ -427,7 +447,8 @@ impl Authorizer<'_> {
             Ok(permit) => {
                 // Most are not logged. A logged one lists all that applied, so it is decided a second time: the first
                 // time recorded only what was noteworthy.
-                if state.log.is_on() && (!facts.applied.is_empty() || state.log.samples(self.request_id.0)) {
+                let is_logged = state.log.is_on() && self.turn != Turn::Waits;
+                if is_logged && (!facts.applied.is_empty() || state.log.samples(self.request_id.0)) {
                     let decision = snapshot.policies.decide(asked.caller.scope(), &asked.signals);
                     facts.applied = decision.applied;
                     facts.record = Some(self.record(&asked));
@@ -442,13 +463,16 @@ impl Authorizer<'_> {
     fn refuse(&self, refused: Refused, asked: &AccessRequest<'_>, facts: &mut DecisionFacts) -> Refusal {
         let AccessRequest { caller, signals, carrier, app, .. } = asked;
         let Snapshot { policies, denials, .. } = self.snapshot;
+        let evidence = &policies.set().evidence;
+        let refusal = Refusal::by_policies(refused, signals.principal, evidence, *carrier);
+        if self.turn == Turn::Waits {
+            return refusal;
+        }
         if !refused.temporary {
             let installation = self.snapshot.installation();
             let search = || remedy::find(policies, caller.scope(), signals, asked.readings, &installation);
             facts.remedies = Some(caller.remembered_remedies(signals, search));
         }
-        let evidence = &policies.set().evidence;
-        let refusal = Refusal::by_policies(refused, signals.principal, evidence, *carrier);
         // Counted first: of a storm of refusals most are not written down. A transfer that is cut was written down by
         // nobody yet, and its app knows its id.
         let repetition = (self.turn != Turn::Again).then(|| {
@@ -501,6 +525,7 @@ impl Authorizer<'_> {
         let device = token.and_then(|token| token.device());
         let hints = hints_of(head, facts);
         let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
+        let wait = self.wait_handle(refusal, head, &hints, facts);
         let decision = &facts.decision;
         let shown = Facts {
             request_id: self.request_id.0,
@@ -532,6 +557,7 @@ impl Authorizer<'_> {
             repeats: decision.repetition.as_ref().and_then(Repetition::shown),
             exceeded: facts.quotas.of(refusal),
             record: decision.record.as_deref(),
+            wait: wait.as_deref(),
         };
         snapshot.denials.render(refusal, &shown, &hints)
     }
@@ -543,6 +569,62 @@ fn hints_of<'r>(head: &Head<'r>, facts: &RequestFacts) -> RequestHints<'r> {
         is_upgrade: facts.presence.websocket,
         had_bearer: facts.had_bearer,
         ..RequestHints::read(head)
+    }
+}
+
+impl Authorizer<'_> {
+    /// What the page that is shown instead of the app waits for, sealed; `None` where it does not wait.
+    ///
+    /// ORACLE: where nobody is known, it depends on nothing but the refusal and the target.
+    fn wait_handle(
+        &self,
+        refusal: &Refusal,
+        head: &Head<'_>,
+        hints: &RequestHints<'_>,
+        facts: &RequestFacts,
+    ) -> Option<String> {
+        let waits_for = waits_for(refusal)?;
+        let is_page = head.method == Method::GET && hints.negotiate() == Negotiated::Html;
+        if !is_page || !self.turn.is_request() || self.snapshot.config.server.limits.waiting == 0 {
+            return None;
+        }
+        let path = std::str::from_utf8(head.target.split(|byte| *byte == b'?').next()?).ok()?;
+        let holder = facts.caller.as_deref().and_then(|caller| self.holder(caller));
+        let app = facts.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
+        // Nobody is asked whose it is, where it could not be told.
+        let holder = if waits_for == WaitFor::Source { None } else { Some(holder?) };
+        let app = app.map(|app| app.id.as_str());
+        let id = self.request_id.0;
+        let handle = WaitHandle::new(id, path.to_owned(), app, holder, waits_for, self.now());
+        self.snapshot.wait_handles.seal(&handle)
+    }
+
+    /// Who this is to handles.
+    pub(crate) fn holder(&self, caller: &CachedPrincipal) -> Option<Holder> {
+        let token = caller.token();
+        let issuer = self.snapshot.config.issuers.get(token.issuer_index())?;
+        Some(Holder::of(&issuer.issuer, &token.principal().id))
+    }
+}
+
+/// What a page waits for that says this; `None` where nothing that happens later changes it, or only what the user sends.
+const fn waits_for(refusal: &Refusal) -> Option<WaitFor> {
+    match refusal {
+        Refusal::Policy(..) | Refusal::ClientCertificate(_) => Some(WaitFor::Decision),
+        Refusal::KeysUnavailable | Refusal::SessionsUnavailable => Some(WaitFor::Source),
+        Refusal::Upstream { .. } => Some(WaitFor::Upstream),
+        // Somebody who sends too much is not helped by a page that asks.
+        Refusal::TooManyRequests(_)
+        | Refusal::BadRequest(_)
+        | Refusal::NoApp
+        | Refusal::NoToken
+        | Refusal::BadToken(_)
+        | Refusal::BadSession(_)
+        | Refusal::Internal
+        | Refusal::BodyTooLarge
+        | Refusal::BodyTooSlow
+        | Refusal::SignIn(_)
+        | Refusal::Loop => None,
     }
 }
 

@@ -38,3 +38,5 @@ pub mod state;
 pub mod tls;
 pub mod token;
 pub mod upstream;
+pub mod wait;
+pub mod waiting;

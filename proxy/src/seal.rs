@@ -47,6 +47,8 @@ words! {
         Turns = "turns",
         /// What the hosts of a sign-in pass to each other through the browser.
         HandOverLink = "hand-over-link",
+        /// What a page waits for that was shown instead of an app.
+        Wait = "wait",
     }
 }
 

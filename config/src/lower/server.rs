@@ -112,6 +112,7 @@ fn limits(cx: &mut Context<'_>, view: View<'_>) -> Option<Limits> {
         unsent_per_connection: cx.parse_key(view, "unsent-per-connection", values::size)?,
         unsent: cx.parse_key(view, "unsent", values::size)?,
         stall: cx.parse_key(view, "stall", values::duration)?,
+        waiting: view.integer("waiting")?,
         failed_verifications: cx.parse_key(view, "failed-verifications", values::rate)?,
     })
 }

@@ -217,6 +217,12 @@ pub(crate) static LIMITS: Table = Table {
             "How long a client may leave an answer of Portcullis itself (a refusal) unread.",
         ),
         default(
+            "waiting",
+            Literal::Integer(10_000),
+            Shape::Integer { min: 0, max: 1_000_000 },
+            "Refusal pages at once that hold a stream to learn when they may open the app; further ones ask every few seconds. With 0 no page waits.",
+        ),
+        default(
             "failed-verifications",
             Literal::Text("20/s burst 100"),
             RATE,

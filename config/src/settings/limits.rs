@@ -40,6 +40,8 @@ pub struct Limits {
     pub unsent: u64,
     /// How long a refusal may be left unread.
     pub stall: Duration,
+    /// Refusal pages that wait for their answer to change, each with a stream.
+    pub waiting: u32,
     /// Tokens of one address that were verified in vain.
     pub failed_verifications: Rate,
 }

@@ -149,6 +149,28 @@ pub struct TimeCondition {
     pub until: Option<i64>,
 }
 
+impl TimeCondition {
+    /// Every moment of the coming week at which it may change its answer, in Unix seconds and in no order; some are over.
+    #[must_use]
+    pub fn changes(&self, now: i64) -> Vec<i64> {
+        const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
+        let zone = &self.zone;
+        let mut found: Vec<i64> = self.from.into_iter().chain(self.until).collect();
+        found.extend(zone.transitions.iter().map(|transition| transition.at));
+        let (minute, offset) = (zone.minute_of_week(now), zone.offset_secs(now));
+        let local = now.saturating_add(i64::from(offset));
+        let whole = local.div_euclid(60).saturating_mul(60);
+        for edge in self.windows.iter().flat_map(|window| [window.start_minute, window.end_minute]) {
+            let ahead = (i64::from(edge) - minute).rem_euclid(MINUTES_PER_WEEK);
+            let at = whole.saturating_add(ahead * 60).saturating_sub(i64::from(offset));
+            // By then the clock may have been set anew.
+            let moved = i64::from(offset) - i64::from(zone.offset_secs(at));
+            found.extend([at, at.saturating_add(moved)]);
+        }
+        found
+    }
+}
+
 /// A span within each week, in minutes from Monday 00:00 local time; at most 10,080. A window
 /// with `end <= start` runs over the end of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

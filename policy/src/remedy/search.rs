@@ -351,19 +351,5 @@ fn versions_in(rule: &Rule) -> impl Iterator<Item = (Vec<u64>, Box<str>)> {
 
 /// Every moment of the coming week at which a time condition may change its answer.
 pub(crate) fn changes(condition: &TimeCondition, now: i64) -> Vec<i64> {
-    const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
-    let zone = &condition.zone;
-    let mut found: Vec<i64> = condition.from.into_iter().chain(condition.until).collect();
-    found.extend(zone.transitions.iter().map(|transition| transition.at));
-    let (minute, offset) = (zone.minute_of_week(now), zone.offset_secs(now));
-    let local = now.saturating_add(i64::from(offset));
-    let whole = local.div_euclid(60).saturating_mul(60);
-    for edge in condition.windows.iter().flat_map(|window| [window.start_minute, window.end_minute]) {
-        let ahead = (i64::from(edge) - minute).rem_euclid(MINUTES_PER_WEEK);
-        let at = whole.saturating_add(ahead * 60).saturating_sub(i64::from(offset));
-        // By then the clock may have been set anew.
-        let moved = i64::from(offset) - i64::from(zone.offset_secs(at));
-        found.extend([at, at.saturating_add(moved)]);
-    }
-    found
+    condition.changes(now)
 }

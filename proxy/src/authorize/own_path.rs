@@ -14,6 +14,7 @@ use crate::admit::{AdmittedRequest, Head};
 use crate::denial::RequestHints;
 use crate::own::{Askers, Navigation, OWN_BODY_BYTES_MAX, Own, OwnHints, OwnPath, OwnRequest};
 use crate::refusal::{BadRequest, Refusal, Sender};
+use crate::waiting::WaitHandle;
 
 /// How often one address may ask for paths of ours or be sent to sign in: an office behind one address signs in at
 /// nine, and each sign-in takes four.
@@ -22,6 +23,10 @@ const RATE: Rate = Rate { count: 50, per: Duration::from_secs(1), burst: 500 };
 /// shares its address could keep them out with anything.
 const LOGOUT_RATE: Rate = Rate { count: 200, per: Duration::from_secs(1), burst: 5_000 };
 const LOGOUTS: &str = "/.portcullis/logout/backchannel";
+/// How often pages of one address may ask whether they may open their app: each user of an office has one open when the
+/// network fails. Apart from the rest, for the same reason.
+const WAIT_RATE: Rate = Rate { count: 400, per: Duration::from_secs(1), burst: 5_000 };
+const WAITS: &str = "/.portcullis/wait";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What forms of ours, and providers, send.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -42,8 +47,12 @@ impl Authorizer<'_> {
         if !is_own(request.path()) && !request.other_paths().any(is_own) {
             return Ok(None);
         }
+        if let Some(handle) = self.wait(request, head) {
+            self.count_own(address, WAITS, WAIT_RATE)?;
+            return Err(Stop::Wait(Box::new(handle)));
+        }
         // What was let in before is no request for a path of ours.
-        let host = self.snapshot.own_hosts.get(request.host()).filter(|_| self.turn != Turn::Again);
+        let host = self.snapshot.own_hosts.get(request.host()).filter(|_| self.turn.is_request());
         let Some(app) = host else {
             return Err(self.unknown_app(request, (address, &mut facts.quotas), Refusal::NoApp).into());
         };
@@ -67,6 +76,22 @@ impl Authorizer<'_> {
             facts.session.clone_from(&own.session);
         }
         Ok(Some(own))
+    }
+
+    /// What the page waits for that asks.
+    ///
+    /// ORACLE: any host answers a page of ours, which shows that by what it sends; whatever else asks is answered as if there
+    /// was no such path.
+    fn wait(&self, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Option<WaitHandle> {
+        let sealed =
+            std::str::from_utf8(head.target.strip_prefix(WAITS.as_bytes())?.strip_prefix(b"?")?).ok()?;
+        let may_ask = self.turn.is_request()
+            && self.snapshot.config.server.limits.waiting > 0
+            && *head.method == Method::GET
+            && !request.is_websocket()
+            && !request.has_body()
+            && is_of_own_page(request);
+        may_ask.then(|| self.snapshot.wait_handles.open(sealed, self.now()))?
     }
 
     /// What is answered instead of an app.
@@ -126,6 +151,13 @@ impl Authorizer<'_> {
     }
 }
 
+/// Whether no page of another origin asks.
+fn is_of_own_page(request: &AdmittedRequest<'_>) -> bool {
+    let site = request.header(&SEC_FETCH_SITE);
+    let is_foreign = request.has(&SEC_FETCH_SITE) && !matches!(site, Some("same-origin" | "none"));
+    !is_foreign && request.is_from_own_page(&[])
+}
+
 /// Whether a path of ours is asked for as it must be.
 fn check(path: OwnPath, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Result<(), Refusal> {
     if !path.takes(head.method) || request.is_websocket() {
@@ -145,9 +177,7 @@ fn check(path: OwnPath, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Resul
         return Err(Refusal::BodyTooLarge);
     }
     let is_page = Navigation::of(request) == Navigation::Page;
-    let site = request.header(&SEC_FETCH_SITE);
-    let is_foreign = request.has(&SEC_FETCH_SITE) && !matches!(site, Some("same-origin" | "none"));
-    let is_own = !is_foreign && request.is_from_own_page(&[]);
+    let is_own = is_of_own_page(request);
     let may = match path.is_for() {
         Askers::Navigations => is_page,
         // A form is sent with an `Origin`: one without is sent by no browser of today, or by a script that hides.

@@ -39,7 +39,7 @@ impl Authorizer<'_> {
             return Err(Refusal::SessionsUnavailable.into());
         };
         let by = state.sessions_by(snapshot, settings);
-        let is_use = self.turn != Turn::Again;
+        let is_use = self.turn.is_request();
         let presented = Presented { cookie, host: request.host(), now: self.now(), is_use, by };
         let observe = |way: Way| state.metrics.session_found(way);
         match sessions.find(&presented, observe) {
@@ -54,7 +54,7 @@ impl Authorizer<'_> {
     }
 
     fn counted(&self, why: NoSession) -> NoSession {
-        if self.turn != Turn::Again {
+        if self.turn.is_request() {
             self.state.metrics.no_session(why);
         }
         why
@@ -80,7 +80,7 @@ impl Authorizer<'_> {
         why: NoSession,
     ) -> Stop {
         let can_keep_one = CookieForm::of(request.site(), request.host()).is_some();
-        if self.turn == Turn::Again || !can_keep_one {
+        if !self.turn.is_request() || !can_keep_one {
             return Refusal::NoToken.into();
         }
         match navigation {
@@ -115,7 +115,7 @@ impl Authorizer<'_> {
             facts.step_up_not_delivered = true;
             return refusal.into();
         }
-        if self.turn == Turn::Again || navigation != Navigation::Page {
+        if !self.turn.is_request() || navigation != Navigation::Page {
             return refusal.into();
         }
         Stop::SignIn(demand, SignInCause::StepUp)

@@ -63,6 +63,8 @@ pub struct Facts<'r> {
     /// Everything that was decided on, where `Denials::wants_record`: for the support code and for
     /// challenges.
     pub record: Option<&'r DecisionRecord>,
+    /// What the page waits for, sealed, where it is to open itself.
+    pub wait: Option<&'r str>,
     /// The rate that was exceeded, with its name, where that is why it is refused.
     pub exceeded: Option<(&'static str, Quota)>,
 }
@@ -96,6 +98,7 @@ impl Facts<'_> {
             repeats: None,
             record: None,
             exceeded: None,
+            wait: None,
         }
     }
 

@@ -37,6 +37,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
+use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
@@ -56,7 +57,7 @@ use crate::decision_record::{DecisionRecord, NamedIds};
 use crate::reference::Reference;
 use crate::refusal::{Carrier, Refusal};
 use branding::Branding;
-use page::{Frame, Page};
+use page::{Frame, Page, Waits};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::{Contexts, StepUps};
@@ -74,6 +75,8 @@ pub struct Denials {
     branding: Branding,
     /// By position of the language.
     pages: Vec<Page>,
+    /// The policy of content of a page that waits.
+    content_policy_waiting: HeaderValue,
     /// The fixed part of a head, by position of the language.
     heads: Vec<HeaderMap>,
     disclosure: Disclosure,
@@ -127,11 +130,15 @@ impl Denials {
         let settings = &config.denial;
         let branding = Branding::new(settings, &config.apps);
         let frame = Frame::new(&branding, settings.template.as_deref());
-        let csp = HeaderValue::from_str(&frame.content_policy())
-            .unwrap_or(const { HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'") });
+        let content_policy = |waits: Waits| {
+            HeaderValue::from_str(&frame.content_policy(waits))
+                .unwrap_or(const { HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'") })
+        };
+        let csp = content_policy(Waits::No);
         let pages = languages::ALL.iter().map(|language| Page::new(&frame, language)).collect();
         Self {
             pages,
+            content_policy_waiting: content_policy(Waits::Yes),
             heads: languages::ALL.iter().map(|language| headers::fixed(&csp, language.tag)).collect(),
             disclosure: settings.disclosure,
             full_to: settings.full_to,
@@ -204,7 +211,12 @@ impl Denials {
                 headers::grpc(&mut headers, kind, &view);
                 return Answer { status: 200, headers, body: Bytes::new(), refusal: Some(*refusal) };
             }
-            Negotiated::Html => (headers::HTML, page.render(&view, hints.is_get())),
+            Negotiated::Html => {
+                if view.wait.is_some() {
+                    headers.insert(CONTENT_SECURITY_POLICY, self.content_policy_waiting.clone());
+                }
+                (headers::HTML, page.render(&view, hints.is_get()))
+            }
             Negotiated::Json => (headers::JSON, problem::json(&view, &self.branding, texts)),
             Negotiated::Plain => (headers::PLAIN, plain::text(&view, &self.branding, texts)),
         };

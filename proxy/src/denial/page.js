@@ -1,1 +1,81 @@
-(function(){var p=document.querySelector('pre[data-copy]'),s=document.querySelector('[role=status]'),c=navigator.clipboard;if(!p||!s||!c)return;var b=document.createElement('button');b.type='button';b.textContent=p.dataset.copy;b.onclick=function(){s.textContent='';c.writeText(p.textContent).then(function(){s.textContent=p.dataset.copied})};p.before(b)})()
+// All script of the page; nothing that it adds is needed to read the page or to get help. It is sent without these comments
+// and without indentation, line by line as it stands here.
+{
+  const D = document, one = (what) => D.querySelector(what);
+  const date = (at, form) => new Intl.DateTimeFormat(D.documentElement.lang, form).format(at);
+
+  // Copies the text for a ticket, where there is a clipboard.
+  const copy = one('#copy'), board = navigator.clipboard;
+  if (copy && board) {
+    copy.hidden = false;
+    copy.onclick = () => board.writeText(one('#text').textContent).then(() => one('#said').textContent = copy.dataset.done);
+  }
+
+  // The reader's own time before that of UTC.
+  for (const time of D.querySelectorAll('time')) {
+    const at = new Date(time.dateTime);
+    if (at.getTimezoneOffset()) time.prepend(date(at, { dateStyle: 'medium', timeStyle: 'short' }), ' · ');
+  }
+
+  // Opens the app when it may. `#live` has the sealed handle, `#done` what is shown then.
+  const live = one('#live'), done = one('#done');
+  if (live && done) {
+    const url = '/.portcullis/wait?' + live.dataset.wait;
+    let stream, timer, over, refused = 0, tries = 0;
+    const later = (ms, what) => { clearTimeout(timer); timer = setTimeout(what, ms); };
+
+    const comeIn = () => {
+      D.title = done.dataset.title;
+      // What somebody is copying stays.
+      if (getSelection() + '') return later(500, comeIn);
+      one('main').replaceChildren(done.content);
+      one('#stay').onclick = () => { clearTimeout(timer); one('#stay').remove(); };
+      later(800, () => {
+        try { sessionStorage.portcullis = [Date.now(), tries + 1]; } catch {}
+        location.reload();
+      });
+    };
+    const answer = (text) => {
+      if (over) return;
+      refused = 0;
+      if (text == 'come-in') {
+        over = true;
+        if (stream) stream.close();
+        return comeIn();
+      }
+      live.lastElementChild.textContent = live.dataset.still.replace('{time}', date(Date.now(), { timeStyle: 'short' }));
+      // Said once: that time moves on is no news.
+      live.ariaLive = 'off';
+    };
+
+    // Without a stream. Who is refused may have a new cookie in a moment, and is asked for it three times more.
+    const poll = async () => {
+      try {
+        const got = await fetch(url);
+        if (got.ok) answer(await got.text());
+        else if (got.status < 405) refused += 1;
+      } catch {}
+      if (!over && refused < 4) later(D.hidden ? 3e4 : 5e3, poll);
+    };
+    // With a stream, while somebody looks. It says something every ten seconds, or is dead.
+    const ask = () => {
+      if (over) return;
+      if (stream) stream.close();
+      if (D.hidden) return later(3e4, poll);
+      stream = new EventSource(url);
+      stream.onmessage = (event) => { later(25e3, ask); answer(event.data); };
+      stream.onerror = () => { if (stream.readyState > 1) later(1e3, poll); };
+      later(8e3, poll);
+    };
+
+    // Who went in and is refused again waits twice as long each time.
+    try {
+      const [at, before] = sessionStorage.portcullis.split(',');
+      if (Date.now() - at < 3e5) tries = Math.min(before, 6);
+    } catch {}
+    const begin = () => { if (!over) later(tries && 1e3 * 2 ** tries, ask); };
+    live.hidden = false;
+    begin();
+    for (const change of ['focus', 'online', 'visibilitychange']) addEventListener(change, begin);
+  }
+}

@@ -5,6 +5,7 @@
 //! [`Hole`]s only, and every hole escapes.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -53,6 +54,13 @@ enum Hole {
     Languages,
 }
 
+/// Whether a page opens its app by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    Yes,
+    No,
+}
+
 /// What is the same on every page of an installation.
 #[derive(Debug)]
 pub(super) struct Frame<'d> {
@@ -67,8 +75,8 @@ impl<'d> Frame<'d> {
     }
 
     /// The policy of content (CSP level 3) that admits the template's style sheets and our script
-    /// by their hashes, and nothing else.
-    pub(super) fn content_policy(&self) -> String {
+    /// by their hashes, and nothing else; a page that waits may ask its own host, too.
+    pub(super) fn content_policy(&self, waits: Waits) -> String {
         let text = self.template.replace("{{style}}", &self.style);
         let mut styles = String::new();
         let mut rest = text.as_str();
@@ -82,10 +90,10 @@ impl<'d> Frame<'d> {
             rest = tail;
         }
         let styles = if styles.is_empty() { " 'none'" } else { &styles };
-        let script = if text.contains("{{script}}") {
-            format!(" script-src {};", hash(script()))
-        } else {
-            String::new()
+        let script = match (text.contains("{{script}}"), waits) {
+            (true, Waits::Yes) => format!(" script-src {}; connect-src 'self';", hash(script())),
+            (true, Waits::No) => format!(" script-src {};", hash(script())),
+            (false, _) => String::new(),
         };
         format!(
             "default-src 'none'; style-src{styles};{script} img-src data:; form-action 'self'; base-uri 'none'; \
@@ -99,9 +107,13 @@ pub(crate) fn style(branding: &Branding) -> String {
     STYLE.replace("{{accent}}", &branding.accent).replace('\n', "")
 }
 
-/// The script that offers to copy the report.
+/// The script of the page, without comments and indentation.
 pub(crate) fn script() -> &'static str {
-    SCRIPT.trim_end()
+    static SENT: LazyLock<String> = LazyLock::new(|| {
+        let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    &SENT
 }
 
 /// A source of CSP level 3 that admits exactly this text.
@@ -237,7 +249,15 @@ impl Page {
         }
     }
 
+    /// What the script opens the app by; see `page.js`.
+    fn waits(&self, out: &mut String, view: &View<'_>) {
+        let Some(handle) = view.wait else { return };
+        element(out, "<p class=\"live\" role=\"status\" id=\"live\" hidden data-wait=\"", handle, "\" ");
+        out.push_str("data-still=\"{time}\"><span class=\"dot\"></span><span></span></p>\n<template id=\"done\"><h1>…</h1><a id=\"open\" href=\"\">…</a> <a id=\"stay\" href=\"#stay\">…</a></template>\n");
+    }
+
     fn actions(&self, out: &mut String, view: &View<'_>) {
+        self.waits(out, view);
         let actions = view.actions();
         if actions.is_empty() {
             return;

@@ -57,6 +57,8 @@ pub(super) struct View<'v> {
     pub(super) own_sign_in: Option<OwnSignIn<'v>>,
     /// Whether a new sign-in for this very demand did not bring what it asked for.
     pub(super) not_delivered: bool,
+    /// What the page waits for, sealed.
+    pub(super) wait: Option<&'v str>,
     headline: Headline,
     pub(super) context: RenderContext<'v>,
 }
@@ -181,6 +183,7 @@ impl<'v> View<'v> {
             sign_in_url: facts.sign_in_url,
             own_sign_in: facts.own_sign_in,
             not_delivered: facts.step_up_not_delivered,
+            wait: facts.wait,
             headline: Headline::of(refusal, info.resolution, facts.step_up_not_delivered, context.texts),
             context,
         }

@@ -57,6 +57,8 @@ pub struct RequestContext {
     pub(crate) forwarding: Forwarding,
     /// Bytes of a refusal that are sent beside the request.
     pub(crate) bytes_beside: u64,
+    /// The status of an answer that is sent beside the request.
+    pub(crate) status_beside: Option<u16>,
     turn: Turn,
     /// Since when a transfer waits for its session to be loaded, Unix milliseconds.
     waits_since: Option<i64>,
@@ -119,6 +121,7 @@ impl RequestContext {
             facts: RequestFacts::default(),
             forwarding: Forwarding::default(),
             bytes_beside: 0,
+            status_beside: None,
             turn: Turn::First,
             sign_in_failure: OnceLock::new(),
             waits_since: None,
@@ -197,7 +200,7 @@ impl RequestContext {
                 return Ok(());
             }
             // Another app, or none: what began it is over.
-            Verdict::Permit(_) | Verdict::Reply(_) | Verdict::Own(_) => Refusal::NoApp,
+            Verdict::Permit(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Wait(_) => Refusal::NoApp,
             // It goes on while the store is asked, for as long as that may take.
             Verdict::Load(handle) if self.may_wait() => {
                 let state = self.state;

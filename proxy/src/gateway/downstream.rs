@@ -321,4 +321,4 @@ pub(super) fn traffic(session: &Session, bytes_beside: u64) -> Traffic {
 }
 
 /// The kind of server-sent events (HTML Living Standard, section 9.2).
-const EVENTS: &[u8] = b"text/event-stream";
+pub(super) const EVENTS: &[u8] = b"text/event-stream";

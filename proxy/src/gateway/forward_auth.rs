@@ -251,6 +251,7 @@ async fn judge(
             return (Directive::answer(answer_of(reply, ctx.id_value())), ForwardAuthAnswer::Replied);
         }
         Verdict::Own(own) => return own_answer(ctx, &own).await,
+        Verdict::Wait(_) => return path_of_ours(ctx),
         Verdict::Refusal(refusal) => refusal,
         // It was loaded, if it could be.
         Verdict::Load(_) => Refusal::SessionsUnavailable,
@@ -264,14 +265,18 @@ async fn judge(
 /// in to the app.
 async fn own_answer(ctx: &mut RequestContext, own: &OwnRequest) -> (Directive, ForwardAuthAnswer) {
     if let Own::Path(_) = own.what {
-        ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Description));
-        let text = "`/.portcullis/` is to be sent to an ordinary listener of Portcullis, without asking";
-        return (Directive::answer(plain(404, text)), ForwardAuthAnswer::BadDescription);
+        return path_of_ours(ctx);
     }
     let answer = sign_in::answer(ctx.sign_in(), own, Bytes::new()).await;
     ctx.progress = answer.refusal.map_or(Progress::Replied, Progress::Refused);
     let said = if answer.refusal.is_some() { ForwardAuthAnswer::Refused } else { ForwardAuthAnswer::Replied };
     (Directive::answer(answer), said)
+}
+
+fn path_of_ours(ctx: &mut RequestContext) -> (Directive, ForwardAuthAnswer) {
+    ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Description));
+    let text = "`/.portcullis/` is to be sent to an ordinary listener of Portcullis, without asking";
+    (Directive::answer(plain(404, text)), ForwardAuthAnswer::BadDescription)
 }
 
 /// What the proxy has to change in a request that is let in, so that its app receives what it would from us. What we

@@ -5,6 +5,7 @@ mod downstream;
 mod forward;
 mod forward_auth;
 mod own;
+mod wait;
 
 use std::time::Duration;
 
@@ -106,6 +107,10 @@ impl ProxyHttp for Gateway {
             }
             Verdict::Own(own) => {
                 own::answer(session, ctx, &own).await?;
+                return Ok(true);
+            }
+            Verdict::Wait(handle) => {
+                wait::answer(session, ctx, *handle).await?;
                 return Ok(true);
             }
             Verdict::Refusal(refusal) => refusal,
@@ -294,7 +299,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, _problem: Option<&Error>, ctx: &mut Box<RequestContext>) {
-        ctx.end(traffic(session, ctx.bytes_beside), &head(session.req_header()));
+        let mut traffic = traffic(session, ctx.bytes_beside);
+        traffic.status = traffic.status.or(ctx.status_beside);
+        ctx.end(traffic, &head(session.req_header()));
     }
 
     /// Pingora's own lines about a request: never with a query, which may hold secrets.

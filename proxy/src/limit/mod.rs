@@ -10,6 +10,7 @@ mod busiest;
 mod descriptors;
 mod quota;
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -82,6 +83,11 @@ impl Limits {
     /// Counts a front-channel logout, of all browsers together.
     pub fn front_channel_logout(&self, rate: Rate, now_unix_ms: i64) -> Quota {
         self.failures.take(&"front-channel logout", rate, now_unix_ms)
+    }
+
+    /// Counts a decision for a page that waits, of this user and app.
+    pub fn count_wait<K: Hash>(&self, who: &K, rate: Rate, now_unix_ms: i64) -> Quota {
+        self.principals.take(&("wait", who), rate, now_unix_ms)
     }
 
     /// Counts a request of this person or program, of the issuer at this position, for an app.

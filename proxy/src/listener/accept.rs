@@ -141,6 +141,7 @@ where
     }
     drop(socket);
     door.seats.drain();
+    door.state.waiting.drain();
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::conn::Conn;
 use super::connection::Connection;
+use super::events::EventStream;
 use crate::record::Closed;
 
 /// The proxy, on one connection.
@@ -70,14 +71,21 @@ impl<P: HttpServerApp + Send + Sync + 'static> HttpServerApp for ConnApp<P> {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let is_http1 = Conn::of(&session).is_some();
         if let Some(conn) = Conn::of(&session) {
             if !self.first_byte(conn).await {
                 return None;
             }
             conn.expect_head();
         }
-        let _under_way = self.connection.signal.request();
-        self.proxy.process_new_http(session, shutdown).await
+        let under_way = self.connection.signal.request();
+        let reused = self.proxy.process_new_http(session, shutdown).await;
+        drop(under_way);
+        let held = if is_http1 { self.connection.take_held() } else { None };
+        let Some(send) = held else { return reused };
+        let (wire, _) = reused?.consume();
+        send(EventStream::http1(wire, self.connection.stall())).await;
+        None
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {

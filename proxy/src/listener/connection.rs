@@ -1,21 +1,23 @@
 //! What is known of a connection, for everybody who handles a request that comes on it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
+use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
 
 use super::budget::{Budget, Unsent};
+use super::events::Held;
 use super::signal::Signal;
 use super::streams::{Stream, Streams};
 use crate::record::ListenerCounters;
 use crate::tls::Handshake;
 
 /// One client's connection.
-#[derive(Debug)]
 pub(crate) struct Connection {
     /// Which of the configured listeners took it in.
     pub(crate) listener: usize,
@@ -33,6 +35,14 @@ pub(crate) struct Connection {
     pub(super) counters: &'static ListenerCounters,
     budget: Budget,
     stall: Duration,
+    /// What sends events on it after its request, over HTTP/1.
+    pub(super) held: Mutex<Option<Held>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
@@ -45,8 +55,19 @@ impl Connection {
         budget: Budget,
         stall: Duration,
     ) -> Self {
-        let streams = Arc::default();
-        Self { listener, peer, is_unknown, local, handshake, signal, streams, counters, budget, stall }
+        Self {
+            listener,
+            peer,
+            is_unknown,
+            local,
+            handshake,
+            signal,
+            streams: Arc::default(),
+            counters,
+            budget,
+            stall,
+            held: Mutex::default(),
+        }
     }
 
     /// The connection that a session's request came on; `None` is a fault of ours.
@@ -101,7 +122,7 @@ impl Connection {
         let stream = Stream::begin(&self.streams);
         let (stall, counters) = (self.stall, self.counters);
         tokio::spawn(async move {
-            let sent = tokio::time::timeout(stall, send_all(&mut body, bytes)).await;
+            let sent = tokio::time::timeout(stall, send_all(&mut body, bytes, true)).await;
             if sent.is_err() {
                 counters.answer_unread();
                 body.send_reset(h2::Reason::CANCEL);
@@ -111,14 +132,15 @@ impl Connection {
     }
 }
 
-/// Sends bytes as the client takes them.
-async fn send_all(body: &mut SendStream<Bytes>, mut bytes: Bytes) {
+/// Sends bytes as the client takes them, and that they are the last, or not; `false` when the stream is gone.
+pub(super) async fn send_all(body: &mut SendStream<Bytes>, mut bytes: Bytes, are_last: bool) -> bool {
     while !bytes.is_empty() {
         body.reserve_capacity(bytes.len());
-        let Some(Ok(room)) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await else { return };
+        let Some(Ok(room)) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await else { return false };
         let piece = bytes.split_to(room.min(bytes.len()));
-        if body.send_data(piece, bytes.is_empty()).is_err() {
-            return;
+        if body.send_data(piece, are_last && bytes.is_empty()).is_err() {
+            return false;
         }
     }
+    true
 }

@@ -84,7 +84,7 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
             });
         }
         waits.hold(waiting.len() as u64 * WAITING_BYTES);
-        let is_idle = streams.open() == 0 && waiting.is_empty();
+        let is_idle = streams.are_idle() && waiting.is_empty();
         let accepted = tokio::select! {
             biased;
             () = Draining(&connection.signal), if !is_draining => {

@@ -12,6 +12,7 @@ use super::cut::CutRequests;
 use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
 use super::sign_in::{Logout, Logouts};
+use super::waiting::WaitCounters;
 use super::{app_metrics, listeners, names, process, sign_in};
 use crate::session::{NoSession, Way};
 use crate::token::Lookup;
@@ -94,6 +95,8 @@ pub struct Metrics {
     logouts: Logouts,
     /// What is cut, once the process cuts it.
     pub cut: CutRequests,
+    /// Of pages that wait.
+    pub waiting: WaitCounters,
 }
 
 const fn forward_auth_at(protocol: ForwardAuthProtocol, answer: ForwardAuthAnswer) -> usize {
@@ -126,6 +129,7 @@ impl Metrics {
             worker_stalls: AtomicU64::new(0),
             logouts: Logouts::default(),
             cut: CutRequests::default(),
+            waiting: WaitCounters::default(),
         }
     }
 
@@ -299,6 +303,7 @@ impl Metrics {
                 answers.value(&[protocol.as_str(), answer.as_str()], count);
             }
         }
+        self.waiting.write(&mut page, serving.waiting);
         let mut handovers = page.family(&names::HANDOVERS);
         for ((_, result), count) in HANDOVERS.iter().zip(&self.handovers) {
             handovers.value(&[result], count.load(Ordering::Relaxed));

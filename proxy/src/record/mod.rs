@@ -26,6 +26,7 @@ mod sign_in;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use access::Access;
 pub use app_metrics::{AppMetrics, Ended};
@@ -42,3 +43,4 @@ pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};
 pub use sign_in::{Logout, Refresh, SignInMetrics};
 pub use sink::can_log_to;
+pub use waiting::{WaitBy, WaitCounters, WaitEnd, WaitRefused};

@@ -175,6 +175,16 @@ families! {
         "Lines for the access log: written, dropped (the queue was full), failed (the sink did not take them).";
     FORWARD_AUTH: Counter "portcullis_forward_auth_answers_total" ["protocol", "answer"]
         "Answers to other proxies that ask whether to let a request in: allowed, refused, replied (sent elsewhere, to sign in for instance), bad-description (what they ask about is not described), not-a-peer (they may not ask).";
+    WAITING_PAGES: Gauge "portcullis_waiting_pages" []
+        "Refusal pages that hold a stream, to open the app when they may.";
+    WAITING_ASKED: Counter "portcullis_waiting_asked_total" ["by"]
+        "Times when a refusal page asked whether it may open the app: by a stream, which it then holds, or by a poll.";
+    WAITING_ENDED: Counter "portcullis_waiting_ended_total" ["cause"]
+        "Streams of refusal pages that ended: come-in (the app is open now), over (the session or token is good no more), client (the page was left), life (the page opens the next one), replaced (its user opened more for the app), unread, drain.";
+    WAITING_REFUSED: Counter "portcullis_waiting_refused_total" ["cause"]
+        "Refusal pages that may not wait: full (`[server.limits] waiting`), foreign (the page is somebody else's, or its user is signed out), too-often.";
+    WAITING_DECISIONS: Counter "portcullis_waiting_decisions_total" []
+        "Decisions that were made for refusal pages that wait.";
     HANDOVERS: Counter "portcullis_handovers_total" ["result"]
         "Hand-overs of the listening sockets by `run --upgrade`: taken (this process took over), foreign (a process of another user asked), refused (of another protocol or unit), abandoned (the successor left or was silent before it served; this process goes on).";
     CUT_BY_PREDECESSOR: Counter "portcullis_requests_cut_by_predecessor_total" []

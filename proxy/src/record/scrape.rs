@@ -45,6 +45,8 @@ pub struct Serving<'s> {
     pub access_entries: [u64; 3],
     /// The counters of every provider.
     pub sign_ins: Vec<&'s SignInMetrics>,
+    /// Pages that wait.
+    pub waiting: usize,
     /// The counters of every listener.
     pub listeners: &'s [ListenerCounters],
 }

@@ -52,6 +52,7 @@ use crate::record::Handover;
 use crate::session::storage::StorageProblem;
 use crate::sign_in::refresh;
 use crate::state::State;
+use crate::wait;
 
 /// How long a successor waits for the keys of every issuer before it asks for the sockets.
 const KEYS_TIME: Duration = Duration::from_secs(20);
@@ -172,6 +173,7 @@ impl Begin<'_> {
         let (reloads, requests) = mpsc::channel(1);
         self.runtimes.beside().spawn(Background::new(self.state).run(requests, self.ending.clone()));
         self.runtimes.beside().spawn(refresh::run(self.state, self.ending.clone()));
+        self.runtimes.beside().spawn(wait::follow(self.state, self.ending.clone()));
         let (mut inherited, predecessor, upgrade_socket) = if upgrade {
             let place = upgrade_socket.ok_or_else(|| {
                 ServeError::Predecessor("this user has no folder with an upgrade socket".to_owned())

@@ -36,6 +36,7 @@ use crate::session::{By, SessionHandle, Sessions};
 use crate::tls::{self, Tls};
 use crate::token::{KeyStore, TokenCache, Verifier};
 use crate::upstream::Upstreams;
+use crate::waiting::{WaitHandles, Waiting};
 
 /// Verified tokens cached at most.
 pub(crate) const CACHED_TOKENS: usize = 100_000;
@@ -71,6 +72,8 @@ pub struct Snapshot {
     pub tls: Tls,
     /// What seals and opens what browsers keep for us.
     pub seals: Seals,
+    /// What seals and opens what pages wait for.
+    pub wait_handles: WaitHandles,
     /// The hosts that have paths of ours.
     pub own_hosts: OwnHosts,
     /// Counters by app.
@@ -110,6 +113,8 @@ pub struct State {
     storage: Option<Storage>,
     /// What addresses and people have used of their limits.
     pub limits: Limits,
+    /// Pages that wait.
+    pub waiting: Waiting,
     /// All metrics.
     pub metrics: Metrics,
     /// The decision log.
@@ -274,6 +279,7 @@ fn build(
         tls: Tls::new(&config, former.map(|former| &former.tls))
             .map_err(|problem| StateError::Configuration(format!("error[tls/unusable]: {problem}\n")))?,
         seals: Seals::new(config.session.iter().flat_map(|session| &session.keys).map(|key| &key.0)),
+        wait_handles: WaitHandles::new(&config),
         own_hosts: OwnHosts::new(&config),
         app_metrics: config.apps.iter().map(|app| app_metrics(&app.id, former)).collect(),
         unknown_app_metrics: former.map_or_else(
@@ -369,6 +375,7 @@ impl State {
             sessions,
             storage,
             limits: Limits::new(),
+            waiting: Waiting::default(),
             metrics,
             log,
             reloading: Mutex::new(()),
@@ -520,6 +527,7 @@ impl State {
             log_entries: self.log.counts(),
             access_entries: self.log.access_counts(),
             sign_ins: snapshot.providers.iter().map(|provider| &**provider.metrics()).collect(),
+            waiting: self.waiting.count(),
             listeners: &self.listeners,
         };
         self.metrics.page(&serving, format)

@@ -72,6 +72,8 @@ pub struct KeyStore {
     /// Seconds from the latest good fetch to the next; the configured ones before the first.
     interval_secs: AtomicU64,
     wanted: AtomicBool,
+    /// Somebody waits for keys; see [`KeyStore::hasten`].
+    hastened: AtomicBool,
     wake: Notify,
 }
 
@@ -93,6 +95,7 @@ impl KeyStore {
             failures: AtomicU64::new(0),
             interval_secs: AtomicU64::new(issuer.refresh.as_secs()),
             wanted: AtomicBool::new(false),
+            hastened: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
@@ -188,6 +191,12 @@ impl KeyStore {
         }
     }
 
+    /// Somebody waits for keys that are not there: the source is asked once a second for as long as this is said anew.
+    pub fn hasten(&self) {
+        self.hastened.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
     /// Whether a refresh was requested and has not begun.
     #[must_use]
     pub fn refresh_requested(&self) -> bool {
@@ -232,6 +241,7 @@ impl KeyStore {
                     tracing::warn!(issuer = %self.name, %error, "keys could not be fetched");
                     let pause = backoff;
                     backoff = (backoff * 2).min(RETRY.1);
+                    self.hastened.store(false, Ordering::Relaxed);
                     pause
                 }
             };
@@ -298,10 +308,12 @@ impl KeyStore {
     async fn due(&self, began: Instant, pause: Duration, mark: Option<FileMark>) {
         let scheduled = began + pause;
         let asked = async {
-            while !self.refresh_requested() {
+            while !self.refresh_requested() && !self.hastened.load(Ordering::Relaxed) {
                 self.wake.notified().await;
             }
-            tokio::time::sleep_until(began + self.refresh_min).await;
+            let is_hastened = self.hastened.load(Ordering::Relaxed) && self.is_failing();
+            let rest = if is_hastened { RETRY.0.min(self.refresh_min) } else { self.refresh_min };
+            tokio::time::sleep_until(began + rest).await;
         };
         let changed = async {
             if !matches!(self.source, KeySource::File(_)) {

@@ -126,6 +126,11 @@ impl Endpoint {
         self.health.until_ms.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether it is not left out, or long enough to be tried; for whoever only looks.
+    pub(super) fn would_take(&self) -> bool {
+        self.health.until_ms.load(Ordering::Relaxed) <= now_ms()
+    }
+
     /// Whether it is not left out.
     pub(super) fn takes_requests(&self) -> bool {
         self.health.takes_requests(now_ms)

@@ -206,6 +206,14 @@ impl AppUpstreams {
         servers
     }
 
+    /// Whether each address would take a request now, if only to see whether it answers again.
+    fn open_servers(&self) -> Vec<bool> {
+        match &self.endpoints {
+            Endpoints::Fixed(endpoints) => endpoints.iter().map(|one| one.would_take()).collect(),
+            Endpoints::Resolved(current) => current.load().iter().map(|one| one.would_take()).collect(),
+        }
+    }
+
     /// Resolves every name anew. What is known of an address stays with it; a name that does not resolve keeps
     /// the addresses that it had.
     fn resolve(&self) {
@@ -278,6 +286,16 @@ impl Upstreams {
     /// The servers of each app, in the apps' order, and whether they take requests; for a scrape.
     pub fn servers(&self) -> impl Iterator<Item = Vec<(Arc<str>, bool)>> {
         self.apps.iter().map(AppUpstreams::servers)
+    }
+
+    /// Whether each server of each app would take a request now.
+    pub(crate) fn open_servers(&self) -> impl Iterator<Item = bool> {
+        self.apps.iter().flat_map(AppUpstreams::open_servers)
+    }
+
+    /// Whether a server of the permit's app would take a request now.
+    pub(crate) fn would_take(&self, permit: &Permit) -> bool {
+        self.app(permit).is_some_and(|app| app.open_servers().contains(&true))
     }
 
     fn app(&self, permit: &Permit) -> Option<&AppUpstreams> {

@@ -1,0 +1,98 @@
+//! What decisions rest on, looked at while somebody waits: when something of it has moved, pages are decided again.
+
+use std::time::Duration;
+
+use portcullis_policy::decision::Generation;
+use portcullis_policy::model::PolicyState;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::clock::unix_now;
+use crate::session::health::Condition;
+use crate::state::{Snapshot, State};
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What was seen of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    /// Policies, apps, places: everything that a reload changes.
+    generation: Generation,
+    /// Of each issuer, which keys it has, and whether they may be trusted.
+    keys: Vec<(u32, bool)>,
+    sessions_work: bool,
+    /// Whether each server of each app takes requests.
+    servers: Vec<bool>,
+}
+
+impl Seen {
+    fn now(state: &State, snapshot: &Snapshot, now: i64) -> Self {
+        Self {
+            generation: snapshot.generation,
+            keys: snapshot.stores.iter().map(|store| (store.generation(), store.available(now))).collect(),
+            sessions_work: state.storage().is_none_or(|storage| storage.condition() == Condition::Works),
+            servers: snapshot.upstreams.open_servers().collect(),
+        }
+    }
+}
+
+/// The next moment at which a policy begins or ends to speak.
+#[derive(Debug)]
+struct Clock {
+    of: Generation,
+    next: Option<i64>,
+}
+
+impl Clock {
+    fn new(snapshot: &Snapshot, now: i64) -> Self {
+        let policies = snapshot.policies.set().policies.iter();
+        let policies = policies.filter(|policy| policy.state == PolicyState::Enabled);
+        let times = policies.filter_map(|policy| policy.conditions.time.as_ref());
+        let changes = times.flat_map(|time| time.changes(now));
+        Self { of: snapshot.generation, next: changes.filter(|at| *at > now).min() }
+    }
+
+    /// Whether such a moment has come.
+    fn strikes(&mut self, snapshot: &Snapshot, now: i64) -> bool {
+        let strikes = self.next.is_some_and(|at| now >= at);
+        if strikes || self.of != snapshot.generation {
+            *self = Self::new(snapshot, now);
+        }
+        strikes
+    }
+}
+
+/// Wakes pages that wait when something moves, until the process ends.
+pub(crate) async fn follow(state: &'static State, mut shutdown: watch::Receiver<bool>) {
+    tokio::select! {
+        () = look(state) => {}
+        // An error means that the sender is gone: the process is ending.
+        _ = shutdown.wait_for(|ends| *ends) => {}
+    }
+}
+
+async fn look(state: &'static State) {
+    let waiting = &state.waiting;
+    loop {
+        waiting.begun().await;
+        let (snapshot, now) = (state.snapshot(), unix_now());
+        let mut clock = Clock::new(&snapshot, now);
+        let mut seen = Seen::now(state, &snapshot, now);
+        drop(snapshot);
+        while waiting.count() > 0 {
+            sleep(LOOK).await;
+            let (snapshot, now) = (state.snapshot(), unix_now());
+            if waiting.awaits_source() {
+                // Who waits for keys is worth a fetch, and the source a second of rest between two.
+                snapshot.stores.iter().filter(|store| !store.available(now)).for_each(|store| store.hasten());
+            }
+            let is_now = Seen::now(state, &snapshot, now);
+            let strikes = clock.strikes(&snapshot, now);
+            if is_now != seen || strikes {
+                seen = is_now;
+                waiting.wake_all();
+            }
+        }
+    }
+}
