@@ -13,6 +13,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
     Serving {
         now: 10_000,
         generation: 1,
+        waiting: 0,
         apps: vec![app],
         servers: vec![("wiki", "wiki.corp:443".into(), false)],
         policies: vec![PolicyReading { id: "watch-mfa", state: PolicyState::ReportOnly, counts }],

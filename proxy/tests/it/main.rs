@@ -33,6 +33,7 @@ mod signing_out;
 mod staged;
 mod status;
 mod upgrade;
+mod waiting;
 mod watch;
 mod wire;
 

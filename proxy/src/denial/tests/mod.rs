@@ -80,6 +80,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
             upstream_pool: 0,
             body_bytes_max: 0,
             limits: settings::Limits {
+                waiting: 10_000,
                 connections: None,
                 connections_per_address: 512,
                 connections_per_proxy: None,
