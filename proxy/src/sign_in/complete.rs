@@ -1,9 +1,11 @@
 //! The end of a sign-in that was good: a session with a new id, the former one dead, and the browser where it wanted to be.
 
+use std::time::Duration;
+
 use super::answer::{Failure, Lines, fail, id_of, page, redirect};
 use super::attempt::{Asked, Attempt, tag_of};
 use super::authorization::ways_on;
-use super::context::SignIn;
+use super::context::{SignIn, SignInContext};
 use super::turns::{self, Turns};
 use crate::clock::{Moment, unix_now};
 use crate::denial::Answer;
@@ -14,6 +16,7 @@ use crate::session::{
     DemandDigest, Keeping, Lasting, SecretText, Session, SessionId, SessionRecord, StoredTokens,
 };
 use crate::token::IdToken;
+use crate::waiting::Holder;
 
 /// What a provider's answer came to.
 #[derive(Debug)]
@@ -108,6 +111,20 @@ fn continue_from(record: SessionRecord, former: Option<&Session>) -> SessionReco
     }
 }
 
+/// How long a browser may take to keep the cookie of its new session.
+const COOKIE_TIME: Duration = Duration::from_millis(300);
+
+/// Refusal pages of this user in other windows wait, perhaps for this sign-in.
+fn wake_pages(ctx: SignInContext<'_>, former: &Session) {
+    let token = former.caller().token();
+    let Some(issuer) = ctx.snapshot.config.issuers.get(token.issuer_index()) else { return };
+    let (waiting, holder) = (&ctx.state.waiting, Holder::of(&issuer.issuer, &token.principal().id));
+    tokio::spawn(async move {
+        tokio::time::sleep(COOKIE_TIME).await;
+        waiting.wake(holder);
+    });
+}
+
 /// Opens the session, and sends the browser on.
 pub(super) async fn open(
     it: SignIn<'_>,
@@ -127,6 +144,9 @@ pub(super) async fn open(
     let counted = turns.completed(turns::what(arrival.app, arrival.asked), now, &cookies, seals);
     let lines: Lines = lines.iter().cloned().chain(counted).chain([cookie]).collect();
 
+    if let Some(former) = former {
+        wake_pages(ctx, former);
+    }
     provider.metrics().completed();
     let user = ctx.snapshot.denials.subject(ctx.snapshot.config.server.decision_subject, &record.sub);
     let (request_id, session, app) = (id_of(request), record.id.public_id(), arrival.app);

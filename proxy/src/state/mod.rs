@@ -415,6 +415,7 @@ impl State {
         self.metrics.reloaded(unix_now(), compile);
         self.current.store(Arc::clone(&snapshot));
         self.retired.lock().push(former);
+        self.waiting.wake_all();
         Ok(snapshot)
     }
 

@@ -1,4 +1,5 @@
-//! What decisions rest on, looked at while somebody waits: when something of it has moved, pages are decided again.
+//! What decisions rest on, looked at while somebody waits: when something of it has moved, pages are decided again. Of
+//! reloads and of sign-ins pages are told where they happen.
 
 use std::time::Duration;
 
@@ -17,8 +18,6 @@ const LOOK: Duration = Duration::from_millis(250);
 /// What was seen of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
-    /// Policies, apps, places: everything that a reload changes.
-    generation: Generation,
     /// Of each issuer, which keys it has, and whether they may be trusted.
     keys: Vec<(u32, bool)>,
     sessions_work: bool,
@@ -29,7 +28,6 @@ struct Seen {
 impl Seen {
     fn now(state: &State, snapshot: &Snapshot, now: i64) -> Self {
         Self {
-            generation: snapshot.generation,
             keys: snapshot.stores.iter().map(|store| (store.generation(), store.available(now))).collect(),
             sessions_work: state.storage().is_none_or(|storage| storage.condition() == Condition::Works),
             servers: snapshot.upstreams.open_servers().collect(),

@@ -139,7 +139,7 @@ export class Stage {
     this.browser ??= await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-        '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.test 127.0.0.1'],
+        '--disable-component-update', '--disable-sync', `--host-resolver-rules=MAP *.test ${this.address ?? '127.0.0.1'}`],
     });
     return this.browser;
   }

@@ -33,13 +33,15 @@ conditions = { request = { paths = ["/cellar/**"] } }
 `;
 
 // `settings`: store (TOML of `[session] store`, or `redis` for one of its own), signInHost, providers (1 or 2), scopes, accessTokenSecs, app (more TOML
-// of the wiki), session (more TOML of `[session]`), plain: without TLS, on a host below localhost.
+// of the wiki), session (more TOML of `[session]`), top (more tables), reports (the port of the key server of an app that takes tokens in a cookie), plain:
+// without TLS, on a host below localhost.
 export async function world(settings = {}) {
   const stage = new Stage();
   const [app, port, admin] = [await stage.app(), await freePort(), await freePort()];
   const plain = settings.plain === true;
   const scheme = plain ? 'http' : 'https';
   const hosts = plain ? { wiki: 'wiki.localhost', chat: 'chat.localhost' } : { wiki: 'wiki.corp.test', chat: 'chat.corp.test' };
+  const reports = 'reports.corp.test';
   const origin = (host) => `${scheme}://${host}:${port}`;
   const store = settings.store === 'redis' ? `{ redis = "${(await stage.redis()).url}" }` : settings.store ?? '"cookie"';
   const own = Object.values(hosts).concat(settings.signInHost ?? []).map(origin);
@@ -61,7 +63,7 @@ export async function world(settings = {}) {
     });
   }
   const tls = plain ? '' : (() => {
-    const { chain, key } = stage.certificate([...Object.values(hosts), settings.signInHost].filter(Boolean));
+    const { chain, key } = stage.certificate([...Object.values(hosts), reports, settings.signInHost].filter(Boolean));
     return `, tls = { certificate = "${chain}", key = "${key}" }`;
   })();
   stage.file('policies.toml', POLICIES);
@@ -122,10 +124,25 @@ upstreams = ["http://127.0.0.1:${app}"]
 sign-in = ["${names[0]}"]
 unmatched = "allow"
 identity-headers = { x-user = "user-id" }
-`;
+${settings.top ?? ''}${settings.reports ? `
+[[issuer]]
+name = "reports"
+issuer = "http://localhost:${settings.reports}"
+audiences = ["api://reports"]
+keys = { url = "http://localhost:${settings.reports}/keys" }
+
+[[app]]
+id = "reports"
+name = "Reports"
+hosts = ["${reports}"]
+upstreams = ["http://127.0.0.1:${app}"]
+issuers = ["reports"]
+unmatched = "allow"
+token = { bearer = false, cookie = "reports" }
+` : ''}`;
   const child = await stage.portcullis(config, admin).catch(async (problem) => { await stage.end(); throw problem; });
   const metrics = () => fetch(`http://127.0.0.1:${admin}/metrics`).then((answer) => answer.text());
-  return { stage, child, config, port, admin, providers, hosts, wiki: origin(hosts.wiki), chat: origin(hosts.chat), metrics };
+  return { stage, child, config, port, admin, providers, hosts, wiki: origin(hosts.wiki), chat: origin(hosts.chat), reports: origin(reports), metrics };
 }
 
 // One value of the metrics page; 0 when there is no such series.

@@ -152,6 +152,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "session",
             "state",
             "token",
+            "waiting",
         ],
     ),
     (
