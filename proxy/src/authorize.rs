@@ -585,7 +585,7 @@ impl Authorizer<'_> {
     ) -> Option<String> {
         let waits_for = waits_for(refusal)?;
         let is_page = head.method == Method::GET && hints.negotiate() == Negotiated::Html;
-        if !is_page || !self.turn.is_request() || self.snapshot.config.server.limits.waiting == 0 {
+        if !is_page || self.snapshot.config.server.limits.waiting == 0 {
             return None;
         }
         let path = std::str::from_utf8(head.target.split(|byte| *byte == b'?').next()?).ok()?;

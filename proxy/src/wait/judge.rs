@@ -10,7 +10,7 @@ use portcullis_policy::signals::RequestId;
 use crate::admit::{Connection, Head};
 use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
 use crate::clock;
-use crate::refusal::Refusal;
+use crate::refusal::{BadToken, Refusal};
 use crate::session::SessionHandle;
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
@@ -128,7 +128,11 @@ impl Page {
                 if answers { Answer::ComeIn } else { Answer::Still }
             }
             // Whose it is cannot be told for the moment.
-            Verdict::Refusal(Refusal::KeysUnavailable | Refusal::SessionsUnavailable) => Answer::Still,
+            Verdict::Refusal(
+                Refusal::KeysUnavailable
+                | Refusal::SessionsUnavailable
+                | Refusal::BadToken(BadToken::NotTried),
+            ) => Answer::Still,
             Verdict::Refusal(_) if is_its_user() && self.is_of_app(&snapshot, &facts) => Answer::Still,
             // No user, another one, or no request that any app would get.
             Verdict::Refusal(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Wait(_) => Answer::Foreign,
