@@ -22,6 +22,7 @@ mod plain;
 mod problem;
 mod remedies;
 mod repeats;
+mod script;
 mod seal;
 mod step_up;
 pub(crate) mod texts;

@@ -5,7 +5,6 @@
 //! [`Hole`]s only, and every hole escapes.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -14,12 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::branding::Branding;
 use super::escape::{Escaper, Html, cap, escape_html};
 use super::languages::{self, Language};
+use super::script;
 use super::texts::{Message, Texts, label};
 use super::view::View;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
 
 /// Room for what is filled in; a longer page grows its buffer.
 const HOLES_BYTES: usize = 4096;
@@ -107,13 +106,9 @@ pub(crate) fn style(branding: &Branding) -> String {
     STYLE.replace("{{accent}}", &branding.accent).replace('\n', "")
 }
 
-/// The script of the page, without comments and indentation.
+/// The script of the page.
 pub(crate) fn script() -> &'static str {
-    static SENT: LazyLock<String> = LazyLock::new(|| {
-        let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
-        lines.collect::<Vec<_>>().join("\n")
-    });
-    &SENT
+    &script::SENT
 }
 
 /// A source of CSP level 3 that admits exactly this text.
@@ -328,7 +323,7 @@ pub(crate) fn brand(branding: &Branding) -> String {
 mod tests {
     use portcullis_config::settings::TEMPLATE_HOLES;
 
-    use super::{SCRIPT, STYLE, TEMPLATE};
+    use super::{STYLE, TEMPLATE};
 
     #[test]
     fn the_template_names_only_what_is_filled() {
@@ -342,6 +337,6 @@ mod tests {
             assert!(names.contains(hole), "{hole}");
         }
         assert_eq!(STYLE.matches("{{").count(), 1);
-        assert!(!STYLE.contains("</") && !SCRIPT.contains("</"), "neither can end its element");
+        assert!(!STYLE.contains("</"), "it cannot end its element");
     }
 }

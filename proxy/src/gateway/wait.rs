@@ -131,7 +131,7 @@ async fn stream(session: &mut Session, ctx: &mut RequestContext, watch: Watch) -
     let head = written(&headers);
     session.set_keepalive(Some(1));
     ctx.status_beside = Some(200);
-    connection.hold(move |mut events| {
+    connection.hold_events(move |mut events| {
         Box::pin(async move {
             if events.send(head.into()).await.is_ok() {
                 watch.run(events).await;

@@ -14,7 +14,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::conn::Conn;
 use super::connection::Connection;
-use super::events::EventStream;
 use crate::record::Closed;
 
 /// The proxy, on one connection.
@@ -82,9 +81,9 @@ impl<P: HttpServerApp + Send + Sync + 'static> HttpServerApp for ConnApp<P> {
         let reused = self.proxy.process_new_http(session, shutdown).await;
         drop(under_way);
         let held = if is_http1 { self.connection.take_held() } else { None };
-        let Some(send) = held else { return reused };
+        let Some(held) = held else { return reused };
         let (wire, _) = reused?.consume();
-        send(EventStream::http1(wire, self.connection.stall())).await;
+        held(wire).await;
         None
     }
 

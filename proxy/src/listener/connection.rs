@@ -2,20 +2,24 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
 use parking_lot::Mutex;
+use pingora::protocols::Stream as Wire;
 use pingora::protocols::http::ServerSession;
 
 use super::budget::{Budget, Unsent};
-use super::events::Held;
 use super::signal::Signal;
 use super::streams::{Stream, Streams};
 use crate::record::ListenerCounters;
 use crate::tls::Handshake;
+
+/// What goes on on a connection of HTTP/1 when pingora has given it back.
+type Held = Box<dyn FnOnce(Wire) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// One client's connection.
 pub(crate) struct Connection {
@@ -36,7 +40,7 @@ pub(crate) struct Connection {
     budget: Budget,
     stall: Duration,
     /// What sends events on it after its request, over HTTP/1.
-    pub(super) held: Mutex<Option<Held>>,
+    held: Mutex<Option<Held>>,
 }
 
 impl fmt::Debug for Connection {
@@ -96,6 +100,15 @@ impl Connection {
     /// Whether a request that came on it was let in.
     pub(super) fn is_granted(&self) -> bool {
         self.signal.is_granted()
+    }
+
+    /// Goes on like this, over HTTP/1, when pingora is through with the request.
+    pub(super) fn hold(&self, held: Held) {
+        *self.held.lock() = Some(held);
+    }
+
+    pub(super) fn take_held(&self) -> Option<Held> {
+        self.held.lock().take()
     }
 
     /// Nothing that the client has not taken yet, to be counted.

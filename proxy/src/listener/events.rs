@@ -18,8 +18,6 @@ use super::streams::Stream;
 
 /// What sends the events; it ends when there are no more.
 pub(crate) type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// Begins to send, when pingora has given the connection back.
-pub(super) type Held = Box<dyn FnOnce(EventStream) -> Sending + Send + Sync>;
 
 /// The client takes nothing, or is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +44,6 @@ enum To {
 }
 
 impl EventStream {
-    pub(super) const fn http1(wire: Wire, stall: Duration) -> Self {
-        Self { to: To::Http1(wire), stall }
-    }
-
     /// Sends these bytes, all of them.
     ///
     /// # Errors
@@ -105,12 +99,9 @@ impl EventStream {
 impl Connection {
     /// Holds the connection of HTTP/1 when pingora is through with the request, and sends events on it. Their head is a part of
     /// them: pingora has written none.
-    pub(crate) fn hold(&self, send: impl FnOnce(EventStream) -> Sending + Send + Sync + 'static) {
-        *self.held.lock() = Some(Box::new(send));
-    }
-
-    pub(super) fn take_held(&self) -> Option<Held> {
-        self.held.lock().take()
+    pub(crate) fn hold_events(&self, send: impl FnOnce(EventStream) -> Sending + Send + Sync + 'static) {
+        let stall = self.stall();
+        self.hold(Box::new(move |wire| send(EventStream { to: To::Http1(wire), stall })));
     }
 
     /// Sends events on a stream of HTTP/2, whose head was sent.
