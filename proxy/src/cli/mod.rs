@@ -11,6 +11,7 @@ mod import;
 mod kinds;
 mod own_pages;
 mod page;
+mod page_scenes;
 mod run;
 mod schema;
 mod terminal;

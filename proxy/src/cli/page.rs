@@ -9,17 +9,16 @@ use clap::Args;
 use http::header::CONTENT_SECURITY_POLICY;
 use portcullis_config::output;
 use portcullis_config::settings::{Disclosure, LANGUAGES};
-use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode};
+use portcullis_policy::decision::{PolicyIndex, PolicyResult};
 use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy::{Remedies, Remedy, StrongerMethod};
 use portcullis_policy::signals::AppIndex;
 
 use super::own_pages;
+use super::page_scenes::{self, Scene};
 use super::terminal::{self, Failure};
 use crate::decision_record::DecisionRecord;
-use crate::denial::{Denials, DeviceState, Facts, RequestHints};
+use crate::denial::{Denials, Facts, OwnSignIn, RequestHints};
 use crate::pages::{PageRequest, Pages};
-use crate::refusal::{BadRequest, BadToken, Refusal, Subcode};
 
 /// What to render, and where to.
 #[derive(Debug, Args)]
@@ -47,14 +46,8 @@ fn language(text: &str) -> Result<&'static str, String> {
 const REQUEST_ID: u128 = 0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6;
 /// The time that previews show, Unix milliseconds: the same in each, so that they can be compared.
 const NOW_UNIX_MS: i64 = 1_795_487_466_123;
-
-/// One page: its name, the refusal, and what would end it.
-struct Scene {
-    name: String,
-    refusal: Refusal,
-    remedies: &'static [&'static [Remedy]],
-    device: DeviceState<'static>,
-}
+/// As long as what a page waits by.
+const HANDLE: &str = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdEfGhIjKl";
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = crate::state::read(&arguments.config)?;
@@ -62,6 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let app = config.apps.first();
     let record = DecisionRecord {
         app: app.map(|app| app.id.clone()).unwrap_or_default(),
+        auth_time: Some(NOW_UNIX_MS / 1_000 - 1_180),
         ..DecisionRecord::default()
     };
     fs::create_dir_all(&arguments.out)?;
@@ -72,9 +66,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         "<!doctype html>\n<html lang=\"en\">\n<title>Denial pages</title>\n<h1>Denial pages</h1>\n<ul>\n",
     );
     let mut count = 0_u32;
-    let wanted = |refusal: &&Refusal| arguments.code.is_none_or(|code| code == refusal.info().code);
-    for scene in Refusal::all().iter().filter(wanted).filter_map(scene) {
-        let remedies = Remedies::example(scene.remedies.iter().map(|remedies| remedies.to_vec()));
+    let wanted = |scene: &&Scene| arguments.code.is_none_or(|code| code == scene.refusal.info().code);
+    for scene in page_scenes::all().iter().filter(wanted) {
+        let remedies = scene.remedies();
+        let own_sign_in = OwnSignIn { return_to: Some(b"/"), has_session: true };
         let facts = Facts {
             app_index: Some(AppIndex(0)),
             app: app.map(|app| (app.id.as_str(), app.name.as_str())),
@@ -84,12 +79,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             platform: Some(Platform::Windows),
             client_app: Some(ClientAppType::Browser),
             device: scene.device,
+            device_os: Some("Windows"),
             os_version: Some("10.0.22631"),
             remedies: Some(&remedies),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+            own_sign_in: app.filter(|app| !app.sign_in.is_empty()).map(|_| own_sign_in),
+            step_up_not_delivered: scene.not_delivered,
             applied: &applied,
-            repeats: Some(1),
+            repeats: Some(scene.repeats),
             record: Some(&record),
+            wait: Some(HANDLE),
+            tell: Some(HANDLE),
             ..Facts::of_request(REQUEST_ID, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {
@@ -101,9 +101,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             ] {
                 let answer = denials.render_at(&scene.refusal, &facts, &hints, disclosure);
                 // What the page may load and run; a server of the folder sends it along.
-                let policy = answer.headers.iter().find(|(name, _)| *name == CONTENT_SECURITY_POLICY);
-                if let Some((_, policy)) = policy {
-                    output::write(&arguments.out.join("content-security-policy.txt"), policy.as_bytes())?;
+                if let Some(policy) = answer.headers.get(CONTENT_SECURITY_POLICY) {
+                    let file = format!("{}.{shown}.policy.txt", scene.name);
+                    output::write(&arguments.out.join(file), policy.as_bytes())?;
                 }
                 let file = format!("{}.{lang}.{shown}.html", scene.name);
                 output::write(&arguments.out.join(&file), &answer.body)?;
@@ -152,80 +152,5 @@ const fn hints(lang: &str) -> RequestHints<'_> {
         content_type: None,
         user_agent: None,
         had_bearer: false,
-    }
-}
-
-/// One scene for each refusal whose page is another.
-fn scene(refusal: &Refusal) -> Option<Scene> {
-    let info = refusal.info();
-    let mut scene = Scene {
-        name: info.reason.to_owned(),
-        refusal: *refusal,
-        remedies: &[],
-        device: DeviceState::NotAvailable,
-    };
-    match refusal {
-        Refusal::Policy(_, Subcode::GroupsMissing) => {}
-        Refusal::Policy(refused, _) => {
-            scene.name = format!("{}-{}", info.reason, info.code);
-            (scene.remedies, scene.device) = example(refused.primary);
-        }
-        Refusal::BadRequest(BadRequest::Target) => scene.name = "bad-request".to_owned(),
-        Refusal::BadToken(BadToken::Signature) => scene.name = "token-invalid".to_owned(),
-        Refusal::BadToken(BadToken::Expired | BadToken::Revoked | BadToken::NotTried) => {}
-        Refusal::BadRequest(BadRequest::Misdirected) => {}
-        // Shown as those above, or as `no-token`.
-        Refusal::BadRequest(_) | Refusal::BadToken(_) | Refusal::BadSession(_) => return None,
-        Refusal::NoApp
-        | Refusal::NoToken
-        | Refusal::ClientCertificate(_)
-        | Refusal::KeysUnavailable
-        | Refusal::SessionsUnavailable
-        | Refusal::Internal
-        | Refusal::Upstream { .. }
-        | Refusal::TooManyRequests(_)
-        | Refusal::BodyTooLarge
-        | Refusal::BodyTooSlow
-        | Refusal::Loop => {}
-        // The pages of signing in are drawn by `pages`.
-        Refusal::SignIn(_) => return None,
-    }
-    Some(scene)
-}
-
-/// What typically ends a refusal for this reason, and the device that it is about.
-const fn example(reason: ReasonCode) -> (&'static [&'static [Remedy]], DeviceState<'static>) {
-    use Remedy as Do;
-    const ID: &str = "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f";
-    let compliant = DeviceState::Compliant { id: ID };
-    let lacking = DeviceState::NotCompliant { id: ID };
-    match reason {
-        ReasonCode::BlockedByLocation => (&[&[Do::LeaveNetwork], &[Do::CompliantDevice]], lacking),
-        ReasonCode::BlockedByPlatform => (&[&[Do::NewerOs]], compliant),
-        ReasonCode::BlockedByClientApp => (&[], compliant),
-        ReasonCode::BlockedByDevice => {
-            (&[&[Do::ApprovedNetwork, Do::RegisteredDevice]], DeviceState::Unregistered)
-        }
-        ReasonCode::BlockedByRequest => (&[&[Do::LaterTime { at: 1_795_510_800 }]], compliant),
-        ReasonCode::DeviceNotCompliant => (&[&[Do::CompliantDevice]], lacking),
-        ReasonCode::DeviceUnknown => (&[&[Do::CompliantDevice]], DeviceState::NotAvailable),
-        ReasonCode::DeviceNotJoined => (&[&[Do::HybridJoinedDevice]], DeviceState::Registered { id: ID }),
-        ReasonCode::ClientNotApproved | ReasonCode::ClientNotProtected => {
-            (&[&[Do::ApprovedClientApp]], compliant)
-        }
-        ReasonCode::MfaRequired | ReasonCode::StrengthRequired => {
-            (&[&[Do::StrongerSignIn { method: StrongerMethod::Mfa }]], compliant)
-        }
-        ReasonCode::SignInTooOld => (&[&[Do::SignInAgain]], compliant),
-        ReasonCode::NotAssigned
-        | ReasonCode::BlockedByFlow
-        | ReasonCode::BlockedByRisk
-        | ReasonCode::Blocked
-        | ReasonCode::NoPolicy
-        | ReasonCode::NotProvable
-        | ReasonCode::PasswordChangeRequired
-        | ReasonCode::TermsRequired
-        | ReasonCode::ExternalControlRequired
-        | ReasonCode::FactUnavailable => (&[], compliant),
     }
 }

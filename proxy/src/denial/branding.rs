@@ -14,8 +14,8 @@ pub(crate) struct Branding {
     pub(crate) remediation_url: Option<String>,
     /// `data:` URI of an image.
     pub(crate) logo: Option<String>,
-    /// `#rrggbb`
-    pub(crate) accent: String,
+    /// `#rrggbb`, the colour of the mark.
+    pub(crate) accent: Option<String>,
     sign_in: Vec<String>,
 }
 
@@ -58,12 +58,7 @@ impl Branding {
             contact_url,
             remediation_url: link(&settings.remediation_url),
             logo: settings.logo.as_deref().filter(|logo| is_logo(logo)).map(str::to_owned),
-            accent: settings
-                .accent
-                .as_deref()
-                .filter(|accent| is_accent(accent))
-                .unwrap_or("#4a6fa5")
-                .to_owned(),
+            accent: settings.accent.clone().filter(|accent| is_accent(accent)),
             sign_in: apps.iter().filter_map(|app| app.sign_in_url.clone()).collect(),
         }
     }

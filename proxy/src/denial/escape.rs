@@ -29,6 +29,50 @@ pub(crate) mod cap {
     pub(crate) const SAID: usize = 200;
 }
 
+/// What a text can be filled with. All of it is foreign, so each has the length that it is cut to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hole {
+    App,
+    User,
+    Address,
+    Country,
+    Platform,
+    Version,
+    Time,
+    Provider,
+    Device,
+}
+
+impl Hole {
+    /// The name in a language file.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::User => "user",
+            Self::Address => "address",
+            Self::Country => "country",
+            Self::Platform => "platform",
+            Self::Version => "version",
+            Self::Time => "time",
+            Self::Provider => "provider",
+            Self::Device => "device",
+        }
+    }
+
+    pub(crate) const fn cap(self) -> usize {
+        match self {
+            Self::App => cap::APP_NAME_HEADLINE,
+            Self::User => cap::USER,
+            Self::Address => cap::ADDRESS,
+            Self::Version => cap::OS_VERSION,
+            Self::Provider => cap::PROVIDER,
+            Self::Device => cap::DEVICE_ID,
+            Self::Country | Self::Time => cap::PHRASE,
+            Self::Platform => cap::WORD,
+        }
+    }
+}
+
 /// `text` as one line of at most `max` characters. Characters that steer instead of show (controls,
 /// line and paragraph separators, marks of writing direction, invisible joiners, tags) become
 /// U+FFFD: a name must not add a line to the text block, or turn its neighbours around.
@@ -65,6 +109,14 @@ pub(crate) trait Escaper {
     fn line(&mut self, text: &str, max: usize) {
         self.text(&one_line(text, max));
     }
+    /// Writes what fills a hole of a text.
+    fn hole(&mut self, hole: Hole, text: &str) {
+        self.line(text, hole.cap());
+    }
+    /// Begins or ends words that a headline keeps in one line.
+    fn together(&mut self, begins: bool) {
+        let _ = begins;
+    }
 }
 
 /// Escapes for HTML text and for attribute values in quotes.
@@ -85,6 +137,32 @@ impl Escaper for Html<'_> {
             b'\'' => Some("&#39;"),
             _ => None,
         });
+    }
+}
+
+/// Escapes for HTML text that may hold elements: what fills a hole is isolated from the direction of the text around, the
+/// user's name is emphasised, and words that stay together have an element of their own.
+#[derive(Debug)]
+pub(crate) struct Markup<'o>(pub(crate) &'o mut String);
+
+impl Escaper for Markup<'_> {
+    fn literal(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn text(&mut self, text: &str) {
+        Html(self.0).text(text);
+    }
+
+    fn hole(&mut self, hole: Hole, text: &str) {
+        let (open, close) = if hole == Hole::User { ("<b><bdi>", "</bdi></b>") } else { ("<bdi>", "</bdi>") };
+        self.0.push_str(open);
+        self.line(text, hole.cap());
+        self.0.push_str(close);
+    }
+
+    fn together(&mut self, begins: bool) {
+        self.0.push_str(if begins { "<span class=\"app\">" } else { "</span>" });
     }
 }
 

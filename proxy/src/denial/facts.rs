@@ -40,6 +40,8 @@ pub struct Facts<'r> {
     pub client_app: Option<ClientAppType>,
     /// The device.
     pub device: DeviceState<'r>,
+    /// The operating system that the device reports.
+    pub device_os: Option<&'r str>,
     /// The version that the device reports.
     pub os_version: Option<&'r str>,
     /// What would let this in, each verified against the policies; `None` where nobody looked.
@@ -56,6 +58,8 @@ pub struct Facts<'r> {
     /// Whether the user has just signed in anew for this very demand, and the sign-in service did not bring what it asked
     /// for: asking once more would change nothing.
     pub step_up_not_delivered: bool,
+    /// What the help desk is told of this very refusal by; `None` where nothing takes it.
+    pub tell: Option<&'r str>,
     /// Policies that applied, with their results.
     pub applied: &'r [(PolicyIndex, PolicyResult)],
     /// How many such pages there were within the last minutes, this one included; see `Denials::count`.
@@ -87,6 +91,7 @@ impl Facts<'_> {
             platform: None,
             client_app: None,
             device: DeviceState::NotAvailable,
+            device_os: None,
             os_version: None,
             remedies: None,
             sign_in_url: None,
@@ -94,12 +99,18 @@ impl Facts<'_> {
             issuer: None,
             follows_claims_challenges: false,
             step_up_not_delivered: false,
+            tell: None,
             applied: &[],
             repeats: None,
             record: None,
             exceeded: None,
             wait: None,
         }
+    }
+
+    /// The system that the device reports; its version belongs to this name alone.
+    pub(super) fn os_name(&self) -> Option<&str> {
+        self.device_os.filter(|name| !name.is_empty())
     }
 
     pub(super) fn shown_country(&self) -> Option<&str> {
@@ -120,11 +131,9 @@ pub struct OwnSignIn<'r> {
 /// What is known of the device, in the words of Entra's panel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceState<'r> {
-    /// The request carried no device identity.
+    /// No device was shown: neither is it known, nor is it known to be unregistered.
     #[default]
     NotAvailable,
-    /// The device is not registered.
-    Unregistered,
     /// Registered, and nothing more is known.
     Registered {
         /// Device id.
@@ -148,10 +157,10 @@ pub enum DeviceState<'r> {
 }
 
 impl<'r> DeviceState<'r> {
-    /// The state of the device that a verified token names; `None` where it names none.
+    /// The state of the device that a verified token names.
     #[must_use]
     pub fn of(device: Option<&Device<'r>>) -> Self {
-        let Some(device) = device else { return Self::Unregistered };
+        let Some(device) = device else { return Self::NotAvailable };
         let id = device.device_id.unwrap_or_default();
         match device.compliant {
             Some(true) => Self::Compliant { id },
@@ -163,7 +172,7 @@ impl<'r> DeviceState<'r> {
 
     pub(crate) const fn id(&self) -> Option<&'r str> {
         match self {
-            Self::NotAvailable | Self::Unregistered => None,
+            Self::NotAvailable => None,
             Self::Registered { id }
             | Self::Compliant { id }
             | Self::NotCompliant { id }
@@ -171,10 +180,21 @@ impl<'r> DeviceState<'r> {
         }
     }
 
+    /// The state alone.
+    pub(crate) const fn without_id(&self) -> DeviceState<'static> {
+        match self {
+            Self::NotAvailable => DeviceState::NotAvailable,
+            Self::Registered { .. } => DeviceState::Registered { id: "" },
+            Self::Compliant { .. } => DeviceState::Compliant { id: "" },
+            Self::NotCompliant { .. } => DeviceState::NotCompliant { id: "" },
+            Self::HybridJoined { .. } => DeviceState::HybridJoined { id: "" },
+        }
+    }
+
+    /// The state in English, as Entra's panel has it, for programs and tickets.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::NotAvailable => "Not available",
-            Self::Unregistered => "Unregistered",
             Self::Registered { .. } => "Registered",
             Self::Compliant { .. } => "Compliant",
             Self::NotCompliant { .. } => "Not compliant",

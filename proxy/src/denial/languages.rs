@@ -86,6 +86,16 @@ fn wanted(pair: &str) -> Option<usize> {
     position(pair.strip_prefix("lang=")?)
 }
 
+/// Whether a pair of a query asks which languages there are.
+fn asks(pair: &str) -> bool {
+    matches!(pair, "lang" | "lang=")
+}
+
+/// Whether a query asks which languages there are, as the link of a denial does.
+pub(crate) fn asks_for_list(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(asks))
+}
+
 /// The longest query that our links keep, in bytes: it stands in each of them, and pages stay small.
 const KEPT_BYTES_MAX: usize = 256;
 
@@ -94,10 +104,9 @@ const KEPT_BYTES_MAX: usize = 256;
 ///
 /// It is as it was but for what could end an attribute or is no URL: quotes, angle brackets, spaces and what is not ASCII are
 /// percent-encoded. A query that is too long is left out as a whole: half of one would be another one.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the page to come"))]
 pub(crate) fn kept_query(query: Option<&str>) -> String {
     let query = query.filter(|query| query.len() <= KEPT_BYTES_MAX).unwrap_or_default();
-    let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).collect();
+    let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty() && !asks(pair)).collect();
     if let Some(followed) = pairs.iter().rposition(|pair| wanted(pair).is_some()) {
         pairs.remove(followed);
     }
@@ -327,7 +336,7 @@ mod tests {
                 assert!(known.iter().any(|(known, _)| known == id), "{tag}: nothing uses `{id}`");
             }
         }
-        let numbers = ["count", "window", "minutes"];
+        let numbers = ["count", "window", "minutes", "steps"];
         for (id, mut holes) in known {
             let mut variables = english[&id].clone();
             variables.retain(|variable| !numbers.contains(&variable.as_str()));
@@ -338,15 +347,13 @@ mod tests {
 
     #[test]
     fn numbers_are_declined_as_each_language_does() {
-        let repeated = |tag: &str, count: usize| {
-            ALL[super::position(tag).unwrap()].texts.verdict_repeated[count - 2].as_str().to_owned()
-        };
-        assert!(repeated("en", 4).starts_with("Refused 4 times within 10 minutes"));
+        let texts = |tag: &str| &ALL[super::position(tag).unwrap()].texts;
+        let repeated = |tag: &str, count: usize| texts(tag).lead_refused_again[count - 2].as_str();
+        assert!(repeated("en", 4).starts_with("Refused 4 times in the last 10 minutes"));
+        assert_eq!(texts("en").note_steps[0].as_str().split('.').next(), Some("Both steps are needed"));
+        assert_eq!(texts("en").note_steps[1].as_str().split('.').next(), Some("All 3 steps are needed"));
         assert!(repeated("ar", 2).contains("مرتين"), "{}", repeated("ar", 2));
         assert!(repeated("ar", 3).contains("مرات"), "{}", repeated("ar", 3));
-        let temporary = |tag: &str| ALL[super::position(tag).unwrap()].texts.verdict_temporary.as_str();
-        assert!(temporary("en").contains("in 2 minutes"));
-        assert!(temporary("ar").contains("دقيقتين"), "{}", temporary("ar"));
     }
 
     #[test]

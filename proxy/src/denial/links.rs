@@ -3,90 +3,86 @@
 use std::borrow::Cow;
 
 use portcullis_config::settings::OWN_PATHS;
-use portcullis_policy::decision::{ReasonCode, Refused};
 
-use super::escape::{Plain, is_own_path, is_web_link, push_percent};
-use super::facts::OwnSignIn;
-use super::texts::{Hole, Message};
+use super::escape::{is_own_path, is_web_link, push_percent};
+use super::facts::{DeviceState, OwnSignIn};
+use super::step::Step;
 use super::view::View;
 use crate::refusal::Resolution;
 
 /// A link.
 #[derive(Debug)]
 pub(super) struct Action<'v> {
-    pub(super) text: Cow<'v, str>,
+    pub(super) text: &'static str,
     /// Checked, not escaped.
     pub(super) href: Cow<'v, str>,
-    pub(super) is_primary: bool,
+    /// Whether the address is written out where the page is printed.
+    pub(super) is_shown: bool,
 }
 
-impl<'v> View<'v> {
-    pub(super) fn actions(&self) -> Vec<Action<'v>> {
+impl View<'_> {
+    /// A link to sign in, where one ends this refusal.
+    pub(super) fn sign_in_action(&self) -> Option<Action<'_>> {
+        let texts = self.context.texts;
+        let text = match self.info.resolution {
+            Resolution::SignIn if self.info.code == 50058 => &texts.action_sign_in,
+            Resolution::SignIn | Resolution::Reauthenticate => &texts.action_sign_in_again,
+            Resolution::ChangeContext
+            | Resolution::Remediate
+            | Resolution::ContactAdmin
+            | Resolution::RetryLater
+            | Resolution::FixRequest => return None,
+        };
+        Some(Action { text: text.as_str(), href: self.sign_in_href()?, is_shown: false })
+    }
+
+    fn sign_in_href(&self) -> Option<Cow<'_, str>> {
+        if let Some(own) = &self.own_sign_in {
+            return Some(Cow::Owned(own.href(Account::Any)));
+        }
+        let branding = self.context.branding;
+        self.sign_in_url
+            .filter(|url| is_own_path(url) || (is_web_link(url) && branding.knows_sign_in(url)))
+            .map(Cow::Borrowed)
+    }
+
+    /// Whether the page has a link to sign in.
+    pub(super) fn leads_to_sign_in(&self) -> bool {
+        self.sign_in_action().is_some()
+    }
+
+    /// What a step is begun with.
+    pub(super) fn step_action(&self, step: Step) -> Option<Action<'_>> {
+        let (texts, own) = (self.context.texts, self.own?);
+        if step.is_sign_in() {
+            let text = texts.action_sign_in_again.as_str();
+            return Some(Action { text, href: self.sign_in_href()?, is_shown: false });
+        }
+        let has_passed =
+            matches!(own.device, DeviceState::Compliant { .. } | DeviceState::HybridJoined { .. });
+        let url = self.context.branding.remediation_url.as_deref()?;
+        let text = texts.action_fix_device.as_str();
+        (step.is_device() && !has_passed).then_some(Action { text, href: Cow::Borrowed(url), is_shown: true })
+    }
+
+    /// A way to whoever can go on.
+    pub(super) fn help_desk_action(&self) -> Option<Action<'_>> {
         let (texts, branding) = (self.context.texts, self.context.branding);
-        let mut list = Vec::with_capacity(6);
-        let mut push = |text: &'v Message, href: Cow<'v, str>, is_primary| {
-            list.push(Action { text: Cow::Borrowed(text.as_str()), href, is_primary });
+        let href = match (&branding.contact_url, &branding.contact_mail) {
+            (Some(url), _) => Cow::Borrowed(url.as_str()),
+            (None, Some(mail)) => Cow::Owned(mail.href(&self.reference)),
+            (None, None) => return None,
         };
-        // A link back to the very page: an empty reference reflects nothing.
-        if self.is_temporary && self.context.can_repeat {
-            push(&texts.action_try_again, Cow::Borrowed(""), true);
+        Some(Action { text: texts.action_help_desk.as_str(), href, is_shown: false })
+    }
+
+    /// A link to sign in with another account, for whoever is refused with this one.
+    pub(super) fn other_account(&self) -> Option<Cow<'_, str>> {
+        self.refused?;
+        match &self.own_sign_in {
+            Some(own) => Some(Cow::Owned(own.href(Account::Another))),
+            None => self.sign_in_href(),
         }
-        let own = self.own_sign_in.as_ref();
-        let sign_in = match own {
-            Some(own) => Some(Cow::Owned(own.href(Account::Any))),
-            None => self
-                .sign_in_url
-                .filter(|url| is_own_path(url) || (is_web_link(url) && branding.knows_sign_in(url)))
-                .map(Cow::Borrowed),
-        };
-        if let Some(url) = sign_in {
-            match self.info.resolution {
-                Resolution::SignIn if self.info.code == 50058 => push(&texts.action_sign_in, url, true),
-                Resolution::SignIn | Resolution::Reauthenticate => {
-                    push(&texts.action_sign_in_again, url, !self.not_delivered);
-                    if let (Some(own), Some(_)) = (own, self.refused) {
-                        push(&texts.action_other_account, Cow::Owned(own.href(Account::Another)), false);
-                    }
-                }
-                Resolution::ChangeContext | Resolution::Remediate | Resolution::ContactAdmin
-                    if self.refused.is_some() =>
-                {
-                    let other = own.map(|own| Cow::Owned(own.href(Account::Another)));
-                    push(&texts.action_other_account, other.unwrap_or(url), false);
-                }
-                Resolution::ChangeContext
-                | Resolution::Remediate
-                | Resolution::ContactAdmin
-                | Resolution::RetryLater
-                | Resolution::FixRequest => {}
-            }
-        }
-        if own.is_some_and(|own| own.has_session) && self.refused.is_some() {
-            push(&texts.action_sign_out, Cow::Owned(format!("{OWN_PATHS}/sign-out")), false);
-        }
-        let mendable = [ReasonCode::DeviceNotCompliant, ReasonCode::DeviceNotJoined];
-        let is_mendable = |refused: Refused| mendable.iter().any(|reason| refused.reasons.contains(*reason));
-        let mends = self.own.is_some()
-            && !self.is_temporary
-            && !self.groups_missing
-            && self.refused.is_some_and(is_mendable);
-        if let (true, Some(url)) = (mends, &branding.remediation_url) {
-            push(&texts.action_fix_device, Cow::Borrowed(url), false);
-        }
-        if let Some(url) = &branding.contact_url {
-            push(&texts.action_help, Cow::Borrowed(url), false);
-        }
-        if let Some(mail) = &branding.contact_mail {
-            let subject = match self.info.code {
-                0 => format!("Access refused, request {}", self.request_id),
-                code => format!("Access refused, code {code}, request {}", self.request_id),
-            };
-            let mut text = String::with_capacity(64);
-            texts.action_mail.write(&mut Plain(&mut text), &[(Hole::Address, &mail.address)]);
-            let href = Cow::Owned(mail.href(&subject));
-            list.push(Action { text: Cow::Owned(text), href, is_primary: false });
-        }
-        list
     }
 }
 
@@ -115,4 +111,13 @@ impl OwnSignIn<'_> {
         }
         href
     }
+}
+
+/// An address as people write it down: without scheme, query and percent-escapes.
+pub(crate) fn written(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
+    // What is escaped cannot be typed; its host can.
+    let rest = if rest.contains('%') { rest.split('/').next().unwrap_or(rest) } else { rest };
+    rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest)
 }

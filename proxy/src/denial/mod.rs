@@ -8,23 +8,28 @@
 //!   sign-in that leads back to it.
 
 pub(crate) mod branding;
+mod card;
 pub(crate) mod cldr;
-mod details;
+pub(crate) mod details;
 pub(crate) mod escape;
 mod facts;
 pub(crate) mod headers;
+pub(crate) mod headline;
 mod json;
 pub(crate) mod languages;
 mod links;
+pub(crate) mod markup;
 mod negotiate;
 pub(crate) mod page;
+mod parts;
 mod plain;
 mod problem;
-mod remedies;
 mod repeats;
 mod script;
 mod seal;
+mod step;
 mod step_up;
+mod steps;
 pub(crate) mod texts;
 mod thinning;
 mod view;
@@ -38,7 +43,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use http::header::CONTENT_SECURITY_POLICY;
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_config::Config;
 use portcullis_config::settings::{AppDenial, Disclosure, FullTo, PolicyDenial, Subject};
@@ -213,10 +218,10 @@ impl Denials {
                 return Answer { status: 200, headers, body: Bytes::new(), refusal: Some(*refusal) };
             }
             Negotiated::Html => {
-                if view.wait.is_some() {
+                if view.waits_by().is_some() {
                     headers.insert(CONTENT_SECURITY_POLICY, self.content_policy_waiting.clone());
                 }
-                (headers::HTML, page.render(&view, hints.is_get()))
+                (headers::HTML, html(page, &view, hints, &mut headers))
             }
             Negotiated::Json => (headers::JSON, problem::json(&view, &self.branding, texts)),
             Negotiated::Plain => (headers::PLAIN, plain::text(&view, &self.branding, texts)),
@@ -411,6 +416,22 @@ impl Denials {
 #[must_use]
 pub fn policy_digest(policy: &Policy) -> [u8; 4] {
     digest(policy).first_chunk().copied().unwrap_or_default()
+}
+
+/// The longest query that a denial's links keep, in bytes: the page stays small.
+const KEPT_BYTES_MAX: usize = 96;
+
+/// The page for people, or the list of languages that it leads to.
+fn html(page: &Page, view: &View<'_>, hints: &RequestHints<'_>, headers: &mut HeaderMap) -> Vec<u8> {
+    let kept = hints.is_get().then(|| languages::kept_query(hints.query));
+    if let Some(kept) = kept.as_deref().filter(|_| languages::asks_for_list(hints.query)) {
+        return page.render_languages(kept);
+    }
+    if view.has_form() {
+        // A page that sends no referrer sends forms with `Origin: null` (Fetch, "append a request Origin header").
+        headers.insert(REFERRER_POLICY, const { HeaderValue::from_static("same-origin") });
+    }
+    page.render(view, kept.as_deref().map(|kept| if kept.len() > KEPT_BYTES_MAX { "" } else { kept }))
 }
 
 /// What distinguishes one set of policies from another. The set's own `Debug` form is hashed as it is

@@ -11,25 +11,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::branding::Branding;
-use super::escape::{Escaper, Html, cap, escape_html};
-use super::languages::{self, Language};
+use super::escape::{Html, Markup};
+use super::languages::Language;
+use super::markup::{brand, language_link, languages, rows};
 use super::script;
-use super::texts::{Message, Texts, label};
 use super::view::View;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 
 /// Room for what is filled in; a longer page grows its buffer.
-const HOLES_BYTES: usize = 4096;
+const HOLES_BYTES: usize = 8192;
 
 /// The page of one installation in one language.
 #[derive(Debug)]
 pub(super) struct Page {
     parts: Vec<Part>,
-    texts: &'static Texts,
+    language: &'static Language,
     static_bytes: usize,
-    languages: String,
 }
 
 #[derive(Debug)]
@@ -38,19 +37,52 @@ enum Part {
     Hole(Hole),
 }
 
-/// What changes from denial to denial.
+/// What changes from denial to denial. `Meta` to `Account` are of our own template, whose card and panel are of one piece;
+/// from `Message` on, what an operator's template puts together as it likes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hole {
+    Title,
     Headline,
     Lead,
     Verdict,
+    Languages,
+    Script,
+    Meta,
+    Summary,
+    Card,
+    Desk,
+    Account,
     Message,
     Remedies,
     Actions,
     Reasons,
     Details,
     Report,
-    Languages,
+}
+
+impl Hole {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "title" => Self::Title,
+            "headline" => Self::Headline,
+            "lead" => Self::Lead,
+            "verdict" => Self::Verdict,
+            "languages" => Self::Languages,
+            "script" => Self::Script,
+            "meta" => Self::Meta,
+            "summary" => Self::Summary,
+            "card" => Self::Card,
+            "desk" => Self::Desk,
+            "account" => Self::Account,
+            "message" => Self::Message,
+            "remedies" => Self::Remedies,
+            "actions" => Self::Actions,
+            "reasons" => Self::Reasons,
+            "details" => Self::Details,
+            "report" => Self::Report,
+            _ => return None,
+        })
+    }
 }
 
 /// Whether a page opens its app by itself.
@@ -101,9 +133,28 @@ impl<'d> Frame<'d> {
     }
 }
 
+/// The names of colours in the style sheet, which every page carries, and what stands for them there.
+const COLOURS: [(&str, &str); 10] = [
+    ("--bg", "--b"),
+    ("--card", "--c"),
+    ("--ink", "--i"),
+    ("--mute", "--m"),
+    ("--line", "--l"),
+    ("--edge", "--e"),
+    ("--acc", "--a"),
+    ("--on", "--o"),
+    ("--soft", "--s"),
+    ("--ok", "--k"),
+];
+
 /// The style sheet that all pages of an installation share.
 pub(crate) fn style(branding: &Branding) -> String {
-    STYLE.replace("{{accent}}", &branding.accent).replace('\n', "")
+    short(&STYLE.replace("{{accent}}", branding.accent.as_deref().unwrap_or("var(--acc)")))
+}
+
+/// A style sheet as it is sent.
+pub(crate) fn short(sheet: &str) -> String {
+    COLOURS.iter().fold(sheet.replace('\n', ""), |sheet, (name, sent)| sheet.replace(name, sent))
 }
 
 /// The script of the page.
@@ -122,48 +173,26 @@ fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
 
 impl Page {
     pub(super) fn new(frame: &Frame<'_>, language: &'static Language) -> Self {
-        let mut page = Self {
-            parts: Vec::new(),
-            texts: &language.texts,
-            static_bytes: 0,
-            languages: links(language, ""),
-        };
+        let mut page = Self { parts: Vec::new(), language, static_bytes: 0 };
         let mut rest = frame.template;
         while let Some((before, after)) = rest.split_once("{{") {
             page.push_static(before);
             let (name, tail) = after.split_once("}}").unwrap_or((after, ""));
-            page.push_named(name, frame, language);
+            page.push_named(name, frame);
             rest = tail;
         }
         page.push_static(rest);
         page
     }
 
-    fn push_named(&mut self, name: &str, frame: &Frame<'_>, language: &Language) {
-        let texts = self.texts;
+    fn push_named(&mut self, name: &str, frame: &Frame<'_>) {
         match name {
-            "lang" => self.push_static(language.tag),
-            "dir" => self.push_static(language.dir),
+            "lang" => self.push_static(self.language.tag),
+            "dir" => self.push_static(self.language.dir),
             "style" => self.push_static(&frame.style),
-            "script" => self.push_static(&format!("<script>{}</script>\n", script())),
             "brand" => self.push_static(&brand(frame.branding)),
-            "heading_details" => self.push_static(&escape_html(texts.heading_details.as_str())),
-            "heading_report" => self.push_static(&escape_html(texts.heading_report.as_str())),
-            "report_hint" => self.push_static(&escape_html(texts.report_hint.as_str())),
-            "copy" => self.push_static(&escape_html(texts.copy.as_str())),
-            "copied" => self.push_static(&escape_html(texts.copied.as_str())),
-            "title" | "headline" => self.parts.push(Part::Hole(Hole::Headline)),
-            "lead" => self.parts.push(Part::Hole(Hole::Lead)),
-            "verdict" => self.parts.push(Part::Hole(Hole::Verdict)),
-            "message" => self.parts.push(Part::Hole(Hole::Message)),
-            "remedies" => self.parts.push(Part::Hole(Hole::Remedies)),
-            "actions" => self.parts.push(Part::Hole(Hole::Actions)),
-            "reasons" => self.parts.push(Part::Hole(Hole::Reasons)),
-            "details" => self.parts.push(Part::Hole(Hole::Details)),
-            "report" => self.parts.push(Part::Hole(Hole::Report)),
-            "languages" => self.parts.push(Part::Hole(Hole::Languages)),
             // Our template has no other name, which a test holds, and `config` takes no other.
-            _ => {}
+            _ => self.parts.extend(Hole::named(name).map(Part::Hole)),
         }
     }
 
@@ -178,163 +207,106 @@ impl Page {
 
     /// The page that says `view`.
     ///
-    /// `links`: whether the page may lead to itself in other languages, which only a page that was
-    /// read, not sent, can.
-    pub(super) fn render(&self, view: &View<'_>, links: bool) -> Vec<u8> {
+    /// `kept`: what of the query links to other languages keep, escaped; `None` where there are none, for the page was
+    /// sent, not read.
+    pub(super) fn render(&self, view: &View<'_>, kept: Option<&str>) -> Vec<u8> {
         let mut out = String::with_capacity(self.static_bytes + HOLES_BYTES);
         for part in &self.parts {
             match part {
                 Part::Static(text) => out.push_str(text),
-                Part::Hole(Hole::Languages) if !links => {}
-                Part::Hole(hole) => self.fill(&mut out, *hole, view),
+                Part::Hole(hole) => self.fill(&mut out, *hole, view, kept),
             }
         }
         out.into_bytes()
     }
 
-    fn fill(&self, out: &mut String, hole: Hole, view: &View<'_>) {
-        let texts = self.texts;
+    /// The page that leads to the same in every other language. `kept`: as for [`render`](Self::render).
+    pub(super) fn render_languages(&self, kept: &str) -> Vec<u8> {
+        let mut out = String::with_capacity(self.static_bytes + HOLES_BYTES);
+        for part in &self.parts {
+            match part {
+                Part::Static(text) => out.push_str(text),
+                Part::Hole(Hole::Title | Hole::Headline) => {
+                    out.push_str(self.language.texts.label_language.as_str());
+                }
+                Part::Hole(Hole::Lead) => {
+                    out.push_str("<span class=\"help\">");
+                    languages(&mut out, self.language, kept);
+                    out.push_str("</span>");
+                }
+                Part::Hole(_) => {}
+            }
+        }
+        out.into_bytes()
+    }
+
+    fn fill(&self, out: &mut String, hole: Hole, view: &View<'_>, kept: Option<&str>) {
         match hole {
-            Hole::Headline => view.headline(&mut Html(out)),
-            Hole::Lead => view.lead(&mut Html(out)),
+            Hole::Title => view.write_title(out),
+            Hole::Headline => view.headline(&mut Markup(out)),
+            Hole::Lead => view.write_lead(out),
+            Hole::Verdict => view.write_kind(out),
+            Hole::Languages => {
+                if let Some(kept) = kept {
+                    language_link(out, self.language, kept);
+                }
+            }
+            Hole::Script => {
+                if view.waits_by().is_some() {
+                    view.write_done(out);
+                }
+                if view.has_desk() {
+                    write_script(out, script());
+                }
+            }
+            Hole::Meta => {
+                if kept.is_some() {
+                    // Turbo shows a page in place of its own, with its own style and script (Turbo handbook, "Drive").
+                    out.push_str("<meta name=\"turbo-visit-control\" content=\"reload\">\n");
+                }
+            }
+            Hole::Summary => view.write_summary(out),
+            Hole::Card => view.write_card(out),
+            Hole::Desk => view.write_desk(out),
+            Hole::Account => view.write_account(out),
+            Hole::Message => view.write_messages(out),
+            Hole::Remedies => view.write_remedies(out),
+            Hole::Actions => {
+                view.write_foot(out);
+                view.write_account(out);
+            }
+            Hole::Reasons => view.write_reasons(out),
+            Hole::Details => {
+                rows(out, &view.first_rows());
+                rows(out, &view.more_rows());
+            }
             Hole::Report => view.report(&mut Html(out)),
-            Hole::Verdict => {
-                if let Some(verdict) = view.verdict() {
-                    out.push_str("<p class=\"note\">");
-                    out.push_str(verdict);
-                    if let Some(repeated) = view.repeated() {
-                        out.push_str(texts.space);
-                        out.push_str("<strong>");
-                        out.push_str(repeated);
-                        out.push_str("</strong>");
-                    }
-                    out.push_str("</p>\n");
-                }
-            }
-            Hole::Message => {
-                section(out, "message", &texts.heading_operator, view.messages(), |out, message| {
-                    out.line(message, cap::MESSAGE);
-                });
-            }
-            Hole::Languages => out.push_str(&self.languages),
-            Hole::Remedies => {
-                let remedies = view.remedies().into_iter();
-                section(out, "remedies", &texts.heading_remedies, remedies, |out, remedy| {
-                    view.remedy(remedy, out)
-                });
-            }
-            Hole::Reasons => {
-                let reasons = view.reasons().into_iter();
-                section(out, "reasons", &texts.heading_reasons, reasons, |out, reason| {
-                    out.literal(texts.reason(&reason))
-                });
-            }
-            Hole::Actions => self.actions(out, view),
-            Hole::Details => view.details(|name, text| {
-                out.push_str("<dt>");
-                out.push_str(name);
-                out.push_str("</dt>");
-                if name == label::TIMESTAMP {
-                    element(out, "<dd><time datetime=\"", text, "\">");
-                    element(out, "", text, "</time></dd>\n");
-                } else {
-                    element(out, "<dd>", text, "</dd>\n");
-                }
-            }),
         }
-    }
-
-    /// What the script opens the app by; see `page.js`.
-    fn waits(&self, out: &mut String, view: &View<'_>) {
-        let Some(handle) = view.wait else { return };
-        element(out, "<p class=\"live\" role=\"status\" id=\"live\" hidden data-wait=\"", handle, "\" ");
-        out.push_str("data-still=\"{time}\"><span class=\"dot\"></span><span></span></p>\n<template id=\"done\"><h1>…</h1><a id=\"open\" href=\"\">…</a> <a id=\"stay\" href=\"#stay\">…</a></template>\n");
-    }
-
-    fn actions(&self, out: &mut String, view: &View<'_>) {
-        self.waits(out, view);
-        let actions = view.actions();
-        if actions.is_empty() {
-            return;
-        }
-        element(out, "<nav class=\"actions\" aria-label=\"", self.texts.actions_label.as_str(), "\">\n");
-        for action in actions {
-            let open = if action.is_primary { "<a class=\"main\" href=\"" } else { "<a href=\"" };
-            element(out, open, &action.href, "\">");
-            element(out, "", &action.text, "</a>\n");
-        }
-        out.push_str("</nav>\n");
     }
 }
 
-pub(crate) fn element(out: &mut String, open: &'static str, text: &str, close: &'static str) {
-    out.push_str(open);
-    Html(out).text(text);
-    out.push_str(close);
-}
-
-fn section<T>(
-    out: &mut String,
-    id: &'static str,
-    heading: &Message,
-    lines: impl Iterator<Item = T>,
-    mut write: impl FnMut(&mut Html<'_>, T),
-) {
-    let mut lines = lines.peekable();
-    if lines.peek().is_none() {
-        return;
-    }
-    for text in ["<section aria-labelledby=\"", id, "\">\n<h2 id=\"", id, "\">"] {
+/// A script in its element.
+pub(crate) fn write_script(out: &mut String, script: &str) {
+    for text in ["<script>", script, "</script>\n"] {
         out.push_str(text);
     }
-    out.push_str(heading.as_str());
-    out.push_str("</h2>\n<ul>\n");
-    for line in lines {
-        out.push_str("<li dir=\"auto\">");
-        write(&mut Html(out), line);
-        out.push_str("</li>\n");
-    }
-    out.push_str("</ul>\n</section>\n");
-}
-
-/// Links to the same page in every other language, each in that language. `keep`: what of the query stays, escaped,
-/// with its last `&`.
-pub(crate) fn links(here: &Language, keep: &str) -> String {
-    let mut out = String::new();
-    element(&mut out, "<nav class=\"languages\" aria-label=\"", here.texts.languages_label.as_str(), "\">\n");
-    for other in languages::ALL.iter().filter(|other| other.tag != here.tag) {
-        // INVARIANT: writing to a `String` cannot fail.
-        let _ = writeln!(out, "<a href=\"?{keep}lang={0}\" lang=\"{0}\">{1}</a>", other.tag, other.name);
-    }
-    out.push_str("</nav>\n");
-    out
-}
-
-pub(crate) fn brand(branding: &Branding) -> String {
-    let mut out = String::new();
-    if let Some(logo) = &branding.logo {
-        element(&mut out, "<img src=\"", logo, "\" alt=\"\">");
-    }
-    element(&mut out, "<span>", &branding.installation, "</span>");
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use portcullis_config::settings::TEMPLATE_HOLES;
 
-    use super::{STYLE, TEMPLATE};
+    use super::{Hole, STYLE, TEMPLATE};
 
     #[test]
-    fn the_template_names_only_what_is_filled() {
-        const OWN: [&str; 5] = ["heading_details", "heading_report", "report_hint", "copy", "copied"];
-        let names: Vec<_> =
-            TEMPLATE.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0).collect();
-        for name in &names {
-            assert!(OWN.contains(name) || TEMPLATE_HOLES.iter().any(|(hole, _)| hole == name), "{name}");
+    fn a_template_names_only_what_is_filled() {
+        const FIXED: [&str; 4] = ["lang", "dir", "style", "brand"];
+        let is_filled = |name: &str| FIXED.contains(&name) || Hole::named(name).is_some();
+        for name in TEMPLATE.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0) {
+            assert!(is_filled(name), "{name}");
         }
-        for (hole, _) in TEMPLATE_HOLES {
-            assert!(names.contains(hole), "{hole}");
+        for (name, _) in TEMPLATE_HOLES {
+            assert!(is_filled(name), "{name}");
         }
         assert_eq!(STYLE.matches("{{").count(), 1);
         assert!(!STYLE.contains("</"), "it cannot end its element");

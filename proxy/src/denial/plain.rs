@@ -9,30 +9,25 @@ use super::view::View;
 const TEXT_BYTES: usize = 2048;
 
 /// What a view says, line by line.
-pub(super) fn text(view: &View<'_>, branding: &Branding, texts: &Texts) -> Vec<u8> {
+pub(super) fn text(view: &View<'_>, branding: &Branding, texts: &'static Texts) -> Vec<u8> {
     let mut out = String::with_capacity(TEXT_BYTES);
     view.headline(&mut Plain(&mut out));
     out.push('\n');
-    view.lead(&mut Plain(&mut out));
+    view.lead(&mut Plain(&mut out), false);
     out.push('\n');
-    for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
+    if let Some(sentence) = view.repeated() {
         out.push_str(sentence);
         out.push('\n');
     }
+    card(view, &mut out, texts);
     for message in view.messages() {
         Plain(&mut out).line(message, cap::MESSAGE);
         out.push('\n');
     }
-    let remedies = view.remedies();
-    if !remedies.is_empty() {
+    let reasons = view.reasons();
+    for reason in reasons.iter().filter(|reason| !view.is_said(reason)) {
+        out.push_str(texts.reason(reason));
         out.push('\n');
-        out.push_str(texts.heading_remedies.as_str());
-        out.push_str(":\n");
-        for remedy in remedies {
-            out.push_str("- ");
-            view.remedy(remedy, &mut Plain(&mut out));
-            out.push('\n');
-        }
     }
     out.push('\n');
     view.report(&mut Plain(&mut out));
@@ -44,4 +39,45 @@ pub(super) fn text(view: &View<'_>, branding: &Branding, texts: &Texts) -> Vec<u
         }
     }
     out.into_bytes()
+}
+
+/// What helps, step by step.
+fn card(view: &View<'_>, out: &mut String, texts: &'static Texts) {
+    let at = out.len();
+    out.push('\n');
+    if !view.card_heading(&mut Plain(out)) {
+        out.truncate(at);
+        return;
+    }
+    out.push('\n');
+    let note = out.len();
+    view.card_note(&mut Plain(out));
+    if out.len() > note {
+        out.push('\n');
+    }
+    if !view.lists_ways() {
+        return;
+    }
+    for (way_at, way) in view.ways.iter().enumerate() {
+        if way_at > 0 {
+            out.push_str(texts.note_or.as_str());
+            out.push('\n');
+        }
+        for (number, step) in (1_u8..).zip(way) {
+            if way.len() > 1 {
+                out.push_str(&format!("{number}. "));
+            } else {
+                out.push_str("- ");
+            }
+            view.instruction(*step, &mut Plain(out));
+            let said = out.len();
+            out.push_str(". ");
+            let seen = out.len();
+            view.seen(*step, &mut Plain(out));
+            if out.len() == seen {
+                out.truncate(said);
+            }
+            out.push('\n');
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::refusal::ErrorInfo;
 const PROBLEM_BYTES: usize = 2048;
 
 /// What a view says, as a text of JSON. What disclosure withholds is absent, not empty.
-pub(super) fn json(view: &View<'_>, branding: &Branding, texts: &Texts) -> Vec<u8> {
+pub(super) fn json(view: &View<'_>, branding: &Branding, texts: &'static Texts) -> Vec<u8> {
     let mut out = String::with_capacity(PROBLEM_BYTES);
     Object::write(&mut out, |problem| {
         summary(problem, view, texts);
@@ -38,7 +38,7 @@ pub(super) fn json(view: &View<'_>, branding: &Branding, texts: &Texts) -> Vec<u
 }
 
 /// What happened.
-fn summary(problem: &mut Object<'_>, view: &View<'_>, texts: &Texts) {
+fn summary(problem: &mut Object<'_>, view: &View<'_>, texts: &'static Texts) {
     let info = view.info;
     problem.written(name!("type"), |out| {
         out.literal("urn:portcullis:denial:");
@@ -47,10 +47,14 @@ fn summary(problem: &mut Object<'_>, view: &View<'_>, texts: &Texts) {
     problem.written(name!("title"), |out| view.headline(out));
     problem.number(name!("status"), info.status);
     problem.written(name!("detail"), |out| {
-        view.lead(out);
-        for sentence in [view.verdict(), view.repeated()].into_iter().flatten() {
+        view.lead(out, false);
+        if let Some(sentence) = view.repeated() {
             out.literal(texts.space);
             out.literal(sentence);
+        }
+        if view.is_temporary {
+            out.literal(texts.space);
+            view.card_note(out);
         }
     });
     problem.written(name!("instance"), |out| {
@@ -61,6 +65,7 @@ fn summary(problem: &mut Object<'_>, view: &View<'_>, texts: &Texts) {
         problem.number(name!("code"), info.code);
     }
     problem.literal(name!("error"), info.error);
+    problem.literal(name!("reference"), &view.reference);
     problem.literal(name!("request_id"), &view.request_id);
     if let Some(id) = &view.correlation_id {
         problem.literal(name!("correlation_id"), id);
@@ -77,7 +82,7 @@ fn what_helps(problem: &mut Object<'_>, view: &View<'_>) {
     if let Some(secs) = view.retry_after_secs {
         problem.number(name!("retry_after"), secs);
     }
-    problem.list(name!("messages"), view.messages(), |out, message| line(out, message, cap::MESSAGE));
+    problem.list(name!("messages"), view.messages().iter(), |out, message| line(out, message, cap::MESSAGE));
     problem.list(name!("reasons"), view.reasons(), |out, reason: ErrorInfo| {
         Object::write(out, |member| {
             member.literal(name!("class"), reason.class.as_str());
@@ -85,11 +90,15 @@ fn what_helps(problem: &mut Object<'_>, view: &View<'_>) {
             member.literal(name!("action"), reason.resolution.as_str());
         });
     });
-    problem.list(name!("remedies"), view.remedies(), |out, remedy| {
+    problem.list(name!("remedies"), view.remedies(), |out, remedied| {
         Object::write(out, |member| {
-            member.written(name!("kind"), |out| remedy.kind(out));
-            member.written(name!("text"), |out| view.remedy(remedy, out));
-            member.flag(name!("verified"), remedy.is_verified());
+            member.literal(name!("kind"), remedied.kind);
+            member.written(name!("text"), |out| view.remedy(remedied, out));
+            if let Some(step) = remedied.step.filter(|step| view.has_seen(*step)) {
+                member.written(name!("seen"), |out| view.seen(step, out));
+            }
+            member.flag(name!("verified"), remedied.is_verified);
+            member.number(name!("way"), remedied.way);
         });
     });
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
 
 use super::cldr::Locale;
-use super::escape::{Escaper, cap};
+use super::escape::{Escaper, Hole};
 use super::repeats::{REPEATS_SHOWN_MAX, WINDOW};
 use crate::refusal::{ErrorInfo, RETRY_AFTER, Refusal};
 
@@ -23,47 +23,10 @@ pub(crate) struct Message {
 enum Piece {
     Text(String),
     Hole(Hole),
-}
-
-/// What a text can be filled with. All of it is foreign, so each has the length that it is cut to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hole {
-    App,
-    User,
-    Address,
-    Country,
-    Platform,
-    Version,
-    Time,
-    Provider,
-}
-
-impl Hole {
-    /// The name in a language file.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::App => "app",
-            Self::User => "user",
-            Self::Address => "address",
-            Self::Country => "country",
-            Self::Platform => "platform",
-            Self::Version => "version",
-            Self::Time => "time",
-            Self::Provider => "provider",
-        }
-    }
-
-    const fn cap(self) -> usize {
-        match self {
-            Self::App => cap::APP_NAME_HEADLINE,
-            Self::User => cap::USER,
-            Self::Address => cap::ADDRESS,
-            Self::Version => cap::OS_VERSION,
-            Self::Provider => cap::PROVIDER,
-            Self::Country | Self::Time => cap::PHRASE,
-            Self::Platform => cap::WORD,
-        }
-    }
+    /// From here on the words stay together.
+    Open,
+    /// Up to here.
+    Close,
 }
 
 impl Message {
@@ -75,9 +38,11 @@ impl Message {
                 Piece::Text(text) => out.literal(text),
                 Piece::Hole(hole) => {
                     if let Some((_, value)) = values.iter().find(|(known, _)| known == hole) {
-                        out.line(value, hole.cap());
+                        out.hole(*hole, value);
                     }
                 }
+                Piece::Open => out.together(true),
+                Piece::Close => out.together(false),
             }
         }
     }
@@ -91,26 +56,45 @@ impl Message {
     }
 }
 
+/// Steps that are needed together at most.
+pub(crate) const STEPS_MAX: u8 = 3;
+
 /// Stand around the name of a hole while a message is resolved; of the private use area, which no
 /// language file uses.
 const OPEN: char = '\u{e000}';
 const CLOSE: char = '\u{e001}';
 
+/// Stand in a language file around words that a headline keeps in one line.
+const TOGETHER: [char; 2] = ['⟨', '⟩'];
+
 fn pieces(resolved: &str, holes: &[Hole]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = resolved;
     while let Some((before, after)) = rest.split_once(OPEN) {
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before.to_owned()));
-        }
+        push_words(&mut pieces, before);
         let (name, tail) = after.split_once(CLOSE).unwrap_or((after, ""));
         pieces.extend(holes.iter().find(|known| known.name() == name).map(|known| Piece::Hole(*known)));
         rest = tail;
     }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
-    }
+    push_words(&mut pieces, rest);
     pieces
+}
+
+fn push_words(pieces: &mut Vec<Piece>, words: &str) {
+    let mut rest = words;
+    while let Some((before, after)) = rest.split_once(TOGETHER) {
+        let is_open = rest.get(before.len()..).is_some_and(|mark| mark.starts_with('⟨'));
+        push_text(pieces, before);
+        pieces.push(if is_open { Piece::Open } else { Piece::Close });
+        rest = after;
+    }
+    push_text(pieces, rest);
+}
+
+fn push_text(pieces: &mut Vec<Piece>, text: &str) {
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text.to_owned()));
+    }
 }
 
 /// A language file while [`Texts`] are made of it.
@@ -168,7 +152,11 @@ macro_rules! texts {
             pub(crate) locale: &'static Locale,
             $(pub(crate) $name: Message,)*
             /// For two refusals and more, up to [`REPEATS_SHOWN_MAX`].
-            pub(crate) verdict_repeated: Vec<Message>,
+            pub(crate) lead_refused_again: Vec<Message>,
+            /// For two steps and more, up to [`STEPS_MAX`].
+            pub(crate) note_steps: Vec<Message>,
+            /// The same.
+            pub(crate) live_steps: Vec<Message>,
             /// What explains each reason, by the name that the table of errors has for it.
             reasons: Vec<(&'static str, Message)>,
         }
@@ -181,12 +169,18 @@ macro_rules! texts {
                 let most = ("count", u64::from(REPEATS_SHOWN_MAX));
                 let mut repeated = |count: u32| {
                     let count = ("count", u64::from(count));
-                    resolver.resolve("verdict-repeated", &[], &[count, window])
+                    resolver.resolve("lead-refused-again", &[], &[count, window])
+                };
+                let lead_refused_again = (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect();
+                let mut of_steps = |id: &str, holes: &[Hole]| -> Vec<Message> {
+                    (2..=STEPS_MAX).map(|steps| resolver.resolve(id, holes, &[("steps", u64::from(steps))])).collect()
                 };
                 Self {
                     space,
                     locale,
-                    verdict_repeated: (2..=REPEATS_SHOWN_MAX).map(&mut repeated).collect(),
+                    lead_refused_again,
+                    note_steps: of_steps("note-steps", &[]),
+                    live_steps: of_steps("live-steps", &[Hole::App]),
                     reasons: reasons().map(|name| (name, resolver.resolve(name, &[], &[]))).collect(),
                     $($name: resolver.resolve(&stringify!($name).replace('_', "-"), &[$(Hole::$hole),*], &[minutes, window, most]),)*
                 }
@@ -196,11 +190,12 @@ macro_rules! texts {
             #[cfg(test)]
             pub(crate) fn all(&self) -> Vec<&str> {
                 let reasons = self.reasons.iter().map(|(_, message)| message);
-                let messages = [$(&self.$name),*].into_iter().chain(&self.verdict_repeated).chain(reasons);
+                let counted = self.lead_refused_again.iter().chain(&self.note_steps).chain(&self.live_steps);
+                let messages = [$(&self.$name),*].into_iter().chain(counted).chain(reasons);
                 let pieces = messages.flat_map(|message| &message.pieces);
                 pieces.filter_map(|piece| match piece {
                     Piece::Text(text) => Some(text.as_str()),
-                    Piece::Hole(_) => None,
+                    Piece::Hole(_) | Piece::Open | Piece::Close => None,
                 }).collect()
             }
         }
@@ -210,7 +205,9 @@ macro_rules! texts {
         pub(crate) fn ids() -> Vec<(String, Vec<&'static str>)> {
             let mut ids = vec![
                 $((stringify!($name).replace('_', "-"), vec![$(Hole::$hole.name()),*]),)*
-                ("verdict-repeated".to_owned(), Vec::new()),
+                ("lead-refused-again".to_owned(), Vec::new()),
+                ("note-steps".to_owned(), Vec::new()),
+                ("live-steps".to_owned(), vec![Hole::App.name()]),
             ];
             ids.extend(reasons().map(|name| (name.to_owned(), Vec::new())));
             ids
@@ -219,14 +216,17 @@ macro_rules! texts {
 }
 
 texts! {
-    headline_context(App);
-    headline_context_nameless();
+    headline_here(App);
+    headline_here_nameless();
     headline_account(App);
     headline_account_nameless();
-    headline_reauthenticate(App);
-    headline_reauthenticate_nameless();
-    headline_unavailable(App);
-    headline_unavailable_nameless();
+    headline_again(App);
+    headline_again_nameless();
+    headline_closed(App);
+    headline_down(App);
+    headline_down_nameless();
+    headline_open(App);
+    headline_open_nameless();
     headline_sign_in();
     headline_sign_in_again();
     headline_bad_request();
@@ -236,20 +236,30 @@ texts! {
     headline_limited();
     headline_fault();
 
+    kind_rule();
+    kind_step();
+    kind_us();
+    kind_limit();
+    kind_open();
     signed_in_as(User);
-    lead_context();
-    lead_account();
-    lead_reauthenticate();
-    lead_unavailable();
-    lead_fault();
-    lead_upstream();
-    lead_groups();
-    lead_certificate_missing();
-    lead_certificate_untrusted();
-    lead_certificate_revoked();
-    lead_certificate_expired();
+
+    lead_criteria();
+    lead_password();
+    lead_not_assigned();
+    lead_stronger();
+    lead_too_old();
+    lead_step_open();
+    lead_down();
+    lead_app_down();
+    lead_no_fault_of_yours();
+    lead_groups_missing();
+    lead_certificate_none();
+    lead_certificate_other();
+    lead_certificate_withdrawn();
+    lead_certificate_out_of_time();
     lead_sign_in();
     lead_sign_in_again();
+    lead_come_back();
     lead_bad_request();
     lead_misdirected();
     lead_no_app();
@@ -258,54 +268,133 @@ texts! {
     lead_limited_tokens();
     lead_limited_address();
     lead_limited_principal();
-
-    verdict_structural();
-    verdict_groups();
-    verdict_reauthenticate();
-    verdict_temporary();
-    verdict_limited();
-    verdict_repeated_often();
+    lead_refused_often();
 
     heading_remedies();
+    heading_none_found();
+    heading_administrator();
+    heading_help_desk();
+    heading_waiting();
+    heading_limited();
+    heading_later(Time);
+    heading_done();
     heading_reasons();
     heading_operator();
+    heading_desk();
     heading_details();
-    heading_report();
-    report_hint();
-    actions_label();
-    languages_label();
-    copy();
-    copied();
+    note_alternatives();
+    note_or();
+    note_none_found();
+    note_administrator();
+    note_groups();
+    note_not_provable();
+    note_not_delivered();
+    note_help_desk();
+    note_waiting(Time);
+    note_limited();
+    note_later();
+    note_later_no_script();
+    note_one_more_proof();
+    note_going();
 
-    remedy_together();
-    remedy_other_network();
+    step_leave_network();
+    step_approved_network();
+    step_other_country();
+    step_compliant_device();
+    step_hybrid_device();
+    step_registered_device();
+    step_other_device();
+    step_update(Platform);
+    step_update_nameless();
+    step_approved_app();
+    step_protected_app();
+    step_stronger();
+    step_sign_in_again();
+    step_password();
+    step_terms();
+    step_external();
+    step_other_flow();
+    step_later(Time);
+    step_certificate_choose();
+    step_certificate_other();
+    step_certificate_new();
+    step_certificate_renew();
+
     seen_at(Address);
     seen_at_country(Address, Country);
-    remedy_compliant_device();
-    remedy_hybrid_device();
-    remedy_registered_device();
-    device_not_shown();
-    device_not_shown_by_client();
-    device_not_compliant();
-    device_unregistered();
-    remedy_update_os();
-    remedy_update_named_os(Platform, Version);
-    remedy_later(Time);
-    remedy_desktop_or_mobile();
-    remedy_stronger();
-    remedy_sign_in_again();
-    remedy_password();
-    remedy_interaction();
-    remedy_other_flow();
-    remedy_administrator();
+    seen_country_by_vpn();
+    seen_device_lacking(Device);
+    seen_device_registered(Device);
+    seen_device_not_shown();
+    seen_device_not_shown_by_client();
+    seen_version(Version);
+    seen_signed_in_at(Time);
 
+    live_connected(App);
+    live_done(App);
+    live_one_done(App);
+    live_changed(App);
+    live_changed_nameless();
+    live_elsewhere(App);
+    live_down(App);
+    live_down_nameless();
+    live_later(App);
+    live_checked(Time);
+    live_watching();
+
+    action_check_again();
     action_sign_in();
     action_sign_in_again();
-    action_other_account();
+    action_report();
+    action_use_another_account();
     action_try_again();
     action_fix_device();
-    action_mail(Address);
-    action_help();
+    action_help_desk();
+    action_open(App);
+    action_open_nameless();
+    action_stay();
+    not_you(User);
+
+    label_reference();
+    label_code();
+    label_time();
+    label_app();
+    label_request_id();
+    label_correlation_id();
+    label_app_id();
+    label_user();
+    label_address();
+    label_location();
+    label_device_id();
+    label_platform();
+    label_device_state();
+    label_client();
+    label_decision_by();
+    label_reason();
+    label_user_id();
+    label_provider();
+    label_methods();
+    label_auth_time();
+    label_idle_until();
+    label_until();
+    label_ticket();
+    label_language();
+    value_approximate(Country);
+    value_not_available();
+    value_not_shown();
+    value_registered();
+    value_compliant();
+    value_not_compliant();
+    value_hybrid_joined();
+    value_browser();
+    value_native_client();
+    value_other_client();
+    desk_say_or_send();
+    desk_say();
+    copy_details();
+    copied_paste();
+    details_all();
+    details_more();
 
     contact();
 
@@ -318,11 +407,10 @@ texts! {
     lead_configuration(Provider);
     lead_unreachable(Provider);
     lead_store();
-    verdict_nobody();
-    verdict_provider();
-    verdict_configuration();
-    verdict_network();
-    verdict_us();
+    kind_nobody();
+    kind_provider();
+    kind_configuration();
+    kind_network();
     provider_says(Provider);
     headline_cookies();
     lead_cookies();
@@ -335,8 +423,8 @@ texts! {
     headline_signed_out();
     lead_signed_out();
     lead_signed_out_here(Provider);
-    verdict_signed_out();
-    verdict_signed_out_everywhere();
+    kind_signed_out();
+    kind_signed_out_everywhere();
     headline_me();
     lead_me();
     headline_stale();
@@ -344,7 +432,6 @@ texts! {
     headline_continue();
     lead_continue();
     lead_not_delivered();
-    verdict_not_delivered();
     action_continue();
     action_new_tab();
     action_choose();
@@ -365,30 +452,17 @@ impl Texts {
     }
 }
 
-/// What is the same in every language, so that a help desk can read what it is sent: labels of the
-/// details as Entra's panel has them, and the subject of the mail.
+/// Labels of the text for a ticket: the same in every language, so that a help desk can read what it is sent, and as
+/// Entra's panel has them.
 pub(crate) mod label {
+    pub(crate) const REFERENCE: &str = "Reference";
     pub(crate) const CODE: &str = "Error code";
+    pub(crate) const REASON: &str = "Reason";
+    pub(crate) const TIME: &str = "Time";
+    pub(crate) const APP_ID: &str = "App ID";
     pub(crate) const REQUEST_ID: &str = "Request ID";
     pub(crate) const CORRELATION_ID: &str = "Correlation ID";
-    pub(crate) const TIMESTAMP: &str = "Timestamp";
-    pub(crate) const APP_NAME: &str = "App name";
-    pub(crate) const APP_ID: &str = "App ID";
-    pub(crate) const USER: &str = "Signed in as";
-    pub(crate) const ADDRESS: &str = "IP address";
-    pub(crate) const LOCATION: &str = "Location";
-    pub(crate) const DEVICE_ID: &str = "Device identifier";
-    pub(crate) const PLATFORM: &str = "Device platform";
     pub(crate) const DEVICE_STATE: &str = "Device state";
-    pub(crate) const CLIENT: &str = "Client";
     pub(crate) const DECISION_BY: &str = "Decision by";
     pub(crate) const SUPPORT_CODE: &str = "Support code";
-    pub(crate) const REASON: &str = "Reason";
-    pub(crate) const USER_ID: &str = "User ID";
-    pub(crate) const PROVIDER: &str = "Sign-in service";
-    pub(crate) const METHODS: &str = "Signed in with";
-    pub(crate) const AUTH_TIME: &str = "Signed in at";
-    pub(crate) const IDLE_UNTIL: &str = "Ends if not used by";
-    pub(crate) const UNTIL: &str = "Ends at the latest";
-    pub(crate) const NOT_AVAILABLE: &str = "Not available";
 }

@@ -1,20 +1,22 @@
 //! What is said, before it takes a form: page, problem details and text are made from the same [`View`], so
 //! that none of them says more than the others.
 
+use arrayvec::ArrayVec;
 use portcullis_config::settings::Disclosure;
 use portcullis_policy::decision::{ReasonCode, Refused};
+use portcullis_policy::remedy::Finding;
 
 use super::branding::Branding;
-use super::escape::Escaper;
+use super::escape::{Escaper, Hole};
 use super::facts::{Facts, OwnSignIn};
+use super::headline::{Headline, Kind};
 use super::repeats::REPEATS_SHOWN_MAX;
-use super::texts::{Hole, Message, Texts};
+use super::step::{Card, WAYS_MAX, Way};
+use super::texts::Texts;
 use crate::clock;
 use crate::limit;
-use crate::refusal::{
-    BadRequest, BadToken, ClientCertificateProblem, ErrorInfo, RETRY_AFTER, Refusal, Resolution, Sender,
-    Subcode,
-};
+use crate::reference::Reference;
+use crate::refusal::{BadToken, Class, ErrorInfo, RETRY_AFTER, Refusal, Resolution, Sender, Subcode};
 
 /// What a denial is written with, beside the facts.
 #[derive(Debug)]
@@ -39,8 +41,11 @@ pub(super) struct View<'v> {
     /// The code in digits; empty where there is none.
     pub(super) code: String,
     pub(super) request_id: String,
+    /// What of the request's id can be said over the telephone.
+    pub(super) reference: String,
     pub(super) correlation_id: Option<String>,
     pub(super) timestamp: String,
+    pub(super) now_unix_secs: i64,
     /// The user's own facts; `None` where they are not to be shown.
     pub(super) own: Option<&'v Facts<'v>>,
     /// The client's address, among the own facts.
@@ -57,100 +62,14 @@ pub(super) struct View<'v> {
     pub(super) own_sign_in: Option<OwnSignIn<'v>>,
     /// Whether a new sign-in for this very demand did not bring what it asked for.
     pub(super) not_delivered: bool,
-    /// What the page waits for, sealed.
+    /// What the page waits by, where it can.
     pub(super) wait: Option<&'v str>,
+    /// What the help desk is told of this refusal by, where it can be.
+    pub(super) tell: Option<&'v str>,
+    pub(super) ways: ArrayVec<Way, WAYS_MAX>,
+    pub(super) card: Card,
     headline: Headline,
     pub(super) context: RenderContext<'v>,
-}
-
-/// What a denial begins with.
-#[derive(Debug)]
-struct Headline {
-    /// With the app's name, and without.
-    headline: (Option<&'static Message>, &'static Message),
-    lead: &'static Message,
-    /// Whether trying again helps.
-    verdict: Option<&'static Message>,
-}
-
-impl Headline {
-    fn of(refusal: &Refusal, resolution: Resolution, not_delivered: bool, texts: &'static Texts) -> Self {
-        let unavailable = (Some(&texts.headline_unavailable), &texts.headline_unavailable_nameless);
-        let is_temporary = resolution == Resolution::RetryLater;
-        let limited = (None, &texts.headline_limited);
-        let (headline, lead, structural) = match refusal {
-            Refusal::Policy(_, Subcode::GroupsMissing) => (
-                (Some(&texts.headline_account), &texts.headline_account_nameless),
-                &texts.lead_groups,
-                Some(&texts.verdict_groups),
-            ),
-            Refusal::Policy(..) if is_temporary => (unavailable, &texts.lead_unavailable, None),
-            Refusal::Policy(refused, _) => match (refused.primary, resolution) {
-                (_, Resolution::Reauthenticate) if not_delivered => (
-                    (Some(&texts.headline_context), &texts.headline_context_nameless),
-                    &texts.lead_not_delivered,
-                    Some(&texts.verdict_not_delivered),
-                ),
-                (_, Resolution::Reauthenticate) => (
-                    (Some(&texts.headline_reauthenticate), &texts.headline_reauthenticate_nameless),
-                    &texts.lead_reauthenticate,
-                    Some(&texts.verdict_reauthenticate),
-                ),
-                (ReasonCode::NotAssigned, _) => (
-                    (Some(&texts.headline_account), &texts.headline_account_nameless),
-                    &texts.lead_account,
-                    Some(&texts.verdict_structural),
-                ),
-                _ => (
-                    (Some(&texts.headline_context), &texts.headline_context_nameless),
-                    &texts.lead_context,
-                    Some(&texts.verdict_structural),
-                ),
-            },
-            Refusal::Upstream { .. } => (unavailable, &texts.lead_upstream, None),
-            Refusal::KeysUnavailable
-            | Refusal::SessionsUnavailable
-            | Refusal::ClientCertificate(ClientCertificateProblem::Unverifiable) => {
-                (unavailable, &texts.lead_unavailable, None)
-            }
-            Refusal::ClientCertificate(problem) => (
-                (Some(&texts.headline_context), &texts.headline_context_nameless),
-                match problem {
-                    ClientCertificateProblem::Missing => &texts.lead_certificate_missing,
-                    ClientCertificateProblem::Untrusted => &texts.lead_certificate_untrusted,
-                    ClientCertificateProblem::Revoked => &texts.lead_certificate_revoked,
-                    ClientCertificateProblem::Expired => &texts.lead_certificate_expired,
-                    ClientCertificateProblem::Unverifiable => &texts.lead_unavailable,
-                },
-                None,
-            ),
-            Refusal::NoToken | Refusal::BadSession(_) => {
-                ((None, &texts.headline_sign_in), &texts.lead_sign_in, None)
-            }
-            Refusal::BadToken(BadToken::NotTried) => {
-                (limited, &texts.lead_limited_tokens, Some(&texts.verdict_limited))
-            }
-            Refusal::TooManyRequests(Sender::Address) => {
-                (limited, &texts.lead_limited_address, Some(&texts.verdict_limited))
-            }
-            Refusal::TooManyRequests(Sender::Principal) => {
-                (limited, &texts.lead_limited_principal, Some(&texts.verdict_limited))
-            }
-            Refusal::BadToken(_) => ((None, &texts.headline_sign_in_again), &texts.lead_sign_in_again, None),
-            Refusal::BadRequest(BadRequest::Misdirected) => {
-                ((None, &texts.headline_bad_request), &texts.lead_misdirected, None)
-            }
-            Refusal::BadRequest(_) => ((None, &texts.headline_bad_request), &texts.lead_bad_request, None),
-            Refusal::NoApp => ((None, &texts.headline_no_app), &texts.lead_no_app, None),
-            Refusal::BodyTooLarge => ((None, &texts.headline_too_large), &texts.lead_too_large, None),
-            Refusal::BodyTooSlow => ((None, &texts.headline_too_slow), &texts.lead_too_slow, None),
-            Refusal::Internal | Refusal::Loop | Refusal::SignIn(_) => {
-                ((None, &texts.headline_fault), &texts.lead_fault, None)
-            }
-        };
-        let verdict = structural.or(is_temporary.then_some(&texts.verdict_temporary));
-        Self { headline, lead, verdict }
-    }
 }
 
 impl<'v> View<'v> {
@@ -167,12 +86,18 @@ impl<'v> View<'v> {
             .as_ref()
             .map_or(RETRY_AFTER.as_secs(), |(_, quota)| limit::retry_after_secs(quota));
         let refused = if let Refusal::Policy(refused, _) = refusal { Some(*refused) } else { None };
-        Self {
+        let certificate = match refusal {
+            Refusal::ClientCertificate(problem) => Some(*problem),
+            _ => None,
+        };
+        let mut view = Self {
             info,
             code: if info.code == 0 { String::new() } else { info.code.to_string() },
             request_id: uuid::Uuid::from_u128(facts.request_id).to_string(),
+            reference: Reference::of(facts.request_id).to_string(),
             correlation_id: own.and_then(|own| own.trace_id).map(|id| format!("{id:032x}")),
             timestamp: clock::timestamp(facts.now_unix_ms),
+            now_unix_secs: facts.now_unix_ms.div_euclid(1_000),
             own,
             address: own.and_then(|own| own.client).map(|client| client.to_string()),
             names_resolution: refused.is_none() || own.is_some(),
@@ -182,57 +107,83 @@ impl<'v> View<'v> {
             groups_missing: matches!(refusal, Refusal::Policy(_, Subcode::GroupsMissing)),
             sign_in_url: facts.sign_in_url,
             own_sign_in: facts.own_sign_in,
-            not_delivered: facts.step_up_not_delivered,
+            not_delivered: facts.step_up_not_delivered && info.resolution == Resolution::Reauthenticate,
             wait: facts.wait,
-            headline: Headline::of(refusal, info.resolution, facts.step_up_not_delivered, context.texts),
+            tell: facts.tell.filter(|_| refused.is_some()),
+            ways: ArrayVec::new(),
+            card: Card::None,
+            headline: Headline::of(refusal, context.texts),
             context,
-        }
+        };
+        view.ways = view.find_ways(certificate);
+        view.card = view.find_card(is_limit(refusal));
+        view.headline.adapt(&view.card, shows_own, view.not_delivered, view.context.texts);
+        view
     }
 
+    /// What a denial begins with.
     pub(super) fn headline(&self, out: &mut impl Escaper) {
         let app = self.own.and_then(|own| own.app);
-        match (self.headline.headline, app) {
-            ((Some(named), _), Some((_, name))) => {
-                named.write(out, &[(Hole::App, name)]);
-            }
-            ((_, nameless), _) => out.literal(nameless.as_str()),
+        match (self.headline.named, app) {
+            (Some(named), Some((_, name))) => named.write(out, &[(Hole::App, name)]),
+            _ => out.literal(self.headline.nameless.as_str()),
         }
     }
 
-    pub(super) fn lead(&self, out: &mut impl Escaper) {
+    /// Whose turn or fault it is.
+    pub(super) const fn kind(&self) -> Option<Kind> {
+        self.headline.kind
+    }
+
+    /// Who is signed in, and what is the matter. `to_person`: whether it is read by one, whose password is not the
+    /// problem then.
+    pub(super) fn lead(&self, out: &mut impl Escaper, to_person: bool) {
         let texts = self.context.texts;
         if let Some(user) = self.own.and_then(|own| own.user) {
             texts.signed_in_as.write(out, &[(Hole::User, user)]);
             out.literal(texts.space);
         }
         out.literal(self.headline.lead.as_str());
+        if to_person && self.is_password_fine() {
+            out.literal(texts.space);
+            out.literal(texts.lead_password.as_str());
+        }
+        if self.info.status == 401 && self.refused.is_none() && self.leads_to_sign_in() {
+            out.literal(texts.space);
+            out.literal(texts.lead_come_back.as_str());
+        }
     }
 
-    /// Whether trying again helps.
-    pub(super) fn verdict(&self) -> Option<&'static str> {
-        self.headline.verdict.map(Message::as_str)
+    /// Whether it may be said that the password is not the problem. Where a rule is not explained it may be: a leaked
+    /// password is a risk.
+    fn is_password_fine(&self) -> bool {
+        let (Some(refused), Some(_)) = (self.refused, self.own) else { return false };
+        let unexplained = |reason| ErrorInfo::of_reason(reason).class == Class::Policy;
+        !self.is_temporary
+            && !self.groups_missing
+            && self.info.resolution != Resolution::Reauthenticate
+            && !refused.reasons.with(refused.primary).iter().any(unexplained)
     }
 
-    /// What is said of a refusal that is repeated.
+    /// What is said of a refusal that is repeated, where nothing that is suggested is to try again.
     pub(super) fn repeated(&self) -> Option<&'static str> {
         let texts = self.context.texts;
-        if self.refused.is_none() || self.own.is_none() || self.is_temporary {
+        if !matches!(self.card, Card::Administrator | Card::NoneFound) || self.not_delivered {
             return None;
         }
         let message = match self.context.repeats {
             0 | 1 => return None,
-            count if count > REPEATS_SHOWN_MAX => &texts.verdict_repeated_often,
-            count => texts.verdict_repeated.get(usize::try_from(count - 2).ok()?)?,
+            count if count > REPEATS_SHOWN_MAX => &texts.lead_refused_often,
+            count => texts.lead_refused_again.get(usize::try_from(count - 2).ok()?)?,
         };
         Some(message.as_str())
     }
 
     /// The operator's words, at full disclosure.
-    pub(super) fn messages(&self) -> impl Iterator<Item = &'v str> {
+    pub(super) fn messages(&self) -> &[&'v str] {
         let shows = self.refused.is_some() && self.own.is_some();
         let is_full = self.context.disclosure == Disclosure::Full;
-        let shown = if shows && is_full { self.context.messages.as_slice() } else { &[] };
-        shown.iter().copied()
+        if shows && is_full { self.context.messages.as_slice() } else { &[] }
     }
 
     /// All failing classes at once; what passed is never listed. A temporary refusal lists only that
@@ -259,9 +210,38 @@ impl<'v> View<'v> {
         list
     }
 
+    /// Whether the issuer does not tell what a policy asks for.
+    pub(super) fn is_not_provable(&self) -> bool {
+        let has_reason =
+            |refused: Refused| refused.reasons.with(refused.primary).contains(ReasonCode::NotProvable);
+        let found = self.own.and_then(|own| own.remedies).map(|found| found.finding);
+        found == Some(Finding::SignInNotTold) || self.refused.is_some_and(has_reason)
+    }
+
+    /// The country of the client's address, as the language calls it.
+    pub(super) fn country(&self) -> Option<&str> {
+        let code = self.own?.shown_country()?;
+        Some(self.context.texts.locale.country(code).unwrap_or(code))
+    }
+
+    /// Whether the page has a form.
+    pub(super) fn has_form(&self) -> bool {
+        self.tell.is_some() || self.signs_out()
+    }
+
+    /// Whether there is a session of ours that the reader can end.
+    pub(super) fn signs_out(&self) -> bool {
+        self.own.is_some() && self.own_sign_in.is_some_and(|own| own.has_session)
+    }
+
     pub(super) fn support_code(&self) -> Option<&str> {
         self.context.support_code.as_deref()
     }
+}
+
+/// Whether a rate was exceeded.
+const fn is_limit(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::TooManyRequests(_) | Refusal::BadToken(BadToken::NotTried))
 }
 
 /// Whether the reader's token was verified. Exhaustive: a new refusal must say on which side it is.

@@ -1,8 +1,9 @@
 //! What a page says, before it takes a form: HTML, JSON and plain text are made from the same [`Content`], so that none of
 //! them says more than the others.
 
-use crate::denial::escape::{is_own_address, is_web_address};
-use crate::denial::texts::{Hole, Message, Texts};
+use crate::denial::escape::{Hole, is_own_address, is_web_address};
+use crate::denial::headline::{Icon, Kind};
+use crate::denial::texts::{Message, Texts};
 use crate::refusal::{Blame, SignInFault};
 
 use super::page::{Choice, FragmentStep, MePage, OwnPage, ProviderError, SignedOutThere};
@@ -16,7 +17,7 @@ pub(super) struct Content<'p> {
     /// Why a sign-in was not completed, where that is what the page is about.
     pub(super) fault: Option<SignInFault>,
     /// Whose turn or fault it is.
-    pub(super) verdict: Option<&'static Message>,
+    pub(super) verdict: Option<Kind>,
     pub(super) headline: &'static Message,
     /// Who is signed in, said before the lead.
     pub(super) user: Option<&'p str>,
@@ -146,17 +147,15 @@ impl<'p> Content<'p> {
                 ..Self::plain(200, "sign_out", &texts.headline_sign_out, &texts.lead_sign_out, Vec::new())
             },
             OwnPage::SignedOut { sign_in, there } => {
-                let (verdict, lead, provider) = match there {
-                    SignedOutThere::NotAsked => (&texts.verdict_signed_out, &texts.lead_signed_out, ""),
-                    SignedOutThere::Ended => {
-                        (&texts.verdict_signed_out_everywhere, &texts.lead_signed_out, "")
-                    }
+                let (words, lead, provider) = match there {
+                    SignedOutThere::NotAsked => (&texts.kind_signed_out, &texts.lead_signed_out, ""),
+                    SignedOutThere::Ended => (&texts.kind_signed_out_everywhere, &texts.lead_signed_out, ""),
                     SignedOutThere::Unreached(provider) => {
-                        (&texts.verdict_signed_out, &texts.lead_signed_out_here, provider.as_str())
+                        (&texts.kind_signed_out, &texts.lead_signed_out_here, provider.as_str())
                     }
                 };
                 Self {
-                    verdict: Some(verdict),
+                    verdict: Some(Kind { words, icon: Icon::Door }),
                     provider,
                     can_be_asked_again: true,
                     ..Self::plain(
@@ -180,7 +179,7 @@ impl<'p> Content<'p> {
                         &texts.headline_me,
                         &texts.lead_me,
                         other
-                            .map(|href| link(&texts.action_other_account, href))
+                            .map(|href| link(&texts.action_use_another_account, href))
                             .into_iter()
                             .flatten()
                             .collect(),
@@ -199,17 +198,17 @@ impl<'p> Content<'p> {
     }
 
     fn failed(fault: SignInFault, texts: &'static Texts, actions: Vec<Action<'p>>) -> Self {
-        let verdict = match fault.blame() {
-            Blame::User => &texts.verdict_nobody,
-            Blame::Provider => &texts.verdict_provider,
-            Blame::Configuration => &texts.verdict_configuration,
-            Blame::Network => &texts.verdict_network,
-            Blame::Us => &texts.verdict_us,
+        let (words, icon) = match fault.blame() {
+            Blame::User => (&texts.kind_nobody, Icon::Key),
+            Blame::Provider => (&texts.kind_provider, Icon::Fault),
+            Blame::Configuration => (&texts.kind_configuration, Icon::Shield),
+            Blame::Network => (&texts.kind_network, Icon::Fault),
+            Blame::Us => (&texts.kind_us, Icon::Fault),
         };
         let (headline, lead) = words_of(fault, texts);
         Self {
             fault: Some(fault),
-            verdict: Some(verdict),
+            verdict: Some(Kind { words, icon }),
             ..Self::plain(fault.status(), fault.info().error, headline, lead, actions)
         }
     }
@@ -251,7 +250,7 @@ fn words_of(fault: SignInFault, texts: &'static Texts) -> (&'static Message, &'s
         | SignInFault::ProviderTimeout
         | SignInFault::KeysUnavailable => (failed, &texts.lead_unreachable),
         SignInFault::StoreUnavailable => (failed, &texts.lead_store),
-        SignInFault::Internal => (&texts.headline_fault, &texts.lead_fault),
+        SignInFault::Internal => (&texts.headline_fault, &texts.lead_no_fault_of_yours),
     }
 }
 

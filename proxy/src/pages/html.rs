@@ -3,7 +3,8 @@
 use crate::denial::branding::Branding;
 use crate::denial::escape::{Escaper as _, Html, cap};
 use crate::denial::languages::Language;
-use crate::denial::page::{brand, element, hash, links, script, style};
+use crate::denial::markup::{Desk, brand, element, kind, language_list, message, rows, summary, words};
+use crate::denial::page::{hash, script, short, style, write_script};
 use crate::denial::texts::Texts;
 
 use super::content::{Action, Body, Content, Form, Fragment, Tab};
@@ -11,6 +12,7 @@ use super::page::{Choice, FragmentStep};
 use super::report::Report;
 
 const STYLE: &str = include_str!("pages.css");
+const PERSON: &str = "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><circle cx=\"12\" cy=\"8\" r=\"4\"/><path d=\"M4.5 20.5c.8-4 3.8-6 7.5-6s6.7 2 7.5 6\"/></svg>";
 const FRAGMENT_SCRIPT: &str = include_str!("fragment.js");
 /// Links do not inherit a fragment, as redirects do.
 const CHOOSER_SCRIPT: &str = include_str!("chooser.js");
@@ -25,7 +27,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(branding: &Branding) -> Self {
-        let style = style(branding) + &STYLE.replace('\n', "");
+        let style = style(branding) + &short(STYLE);
         Self { style_hash: hash(&style), style, brand: brand(branding) }
     }
 
@@ -60,63 +62,84 @@ impl Frame {
         language: &'static Language,
         keep: Option<&str>,
     ) -> String {
-        let texts = &language.texts;
-        let holes = content.holes();
         let mut out = String::with_capacity(self.style.len() + 6 * 1024);
-        for text in [
-            "<!doctype html>\n<html lang=\"",
-            language.tag,
-            "\" dir=\"",
-            language.dir,
-            "\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>",
-        ] {
-            out.push_str(text);
-        }
-        content.headline.write(&mut Html(&mut out), &holes);
-        out.push_str("</title>\n<style>");
-        out.push_str(&self.style);
-        out.push_str("</style>\n");
-        match &content.body {
-            Body::Fragment(fragment) => open_fragment(&mut out, fragment),
-            _ => out.push_str("</head>\n<body>\n"),
-        }
-        out.push_str("<main>\n<p class=\"by\">");
-        out.push_str(&self.brand);
-        out.push_str("</p>\n");
-        if let Some(verdict) = content.verdict {
-            out.push_str("<p class=\"kind\">");
-            verdict.write(&mut Html(&mut out), &holes);
-            out.push_str("</p>\n");
-        }
-        out.push_str("<h1>");
-        content.headline.write(&mut Html(&mut out), &holes);
-        out.push_str("</h1>\n<p class=\"lead\">");
-        if content.user.is_some() {
-            texts.signed_in_as.write(&mut Html(&mut out), &holes);
-            out.push_str(texts.space);
-        }
-        content.lead.write(&mut Html(&mut out), &holes);
-        out.push_str("</p>\n");
-        said(&mut out, content, texts);
-        body(&mut out, &content.body, report, texts);
-        actions(&mut out, content, report, texts);
-        if content.fault.is_some() {
-            help_desk(&mut out, report, texts);
-        }
+        self.open(&mut out, content, report, language);
         if let Some(keep) = keep {
-            out.push_str(&links(language, keep));
+            language_list(&mut out, language, keep);
         }
+        out.push_str("</header>\n<main>\n");
+        main(&mut out, content, report, &language.texts);
         out.push_str("</main>\n");
         match content.body {
-            Body::Fragment(_) => script_element(&mut out, FRAGMENT_SCRIPT.trim_end()),
-            Body::Choices(_, true) => script_element(&mut out, CHOOSER_SCRIPT.trim_end()),
-            _ if content.fault.is_some() => script_element(&mut out, script()),
+            Body::Fragment(_) => write_script(&mut out, FRAGMENT_SCRIPT.trim_end()),
+            Body::Choices(_, true) => write_script(&mut out, CHOOSER_SCRIPT.trim_end()),
+            _ if content.fault.is_some() => write_script(&mut out, script()),
             _ => {}
         }
         out.push_str("</body>\n</html>\n");
         out
     }
+
+    fn open(&self, out: &mut String, content: &Content<'_>, report: &Report<'_>, language: &Language) {
+        for text in [
+            "<!doctype html>\n<html lang=\"",
+            language.tag,
+            "\" dir=\"",
+            language.dir,
+            "\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>",
+        ] {
+            out.push_str(text);
+        }
+        content.headline.write(&mut Html(out), &content.holes());
+        element(out, " – ", &report.branding.installation, "</title>\n<style>");
+        out.push_str(&self.style);
+        out.push_str("</style>\n");
+        match &content.body {
+            Body::Fragment(fragment) => open_fragment(out, fragment),
+            _ => out.push_str("</head>\n<body>\n"),
+        }
+        for text in ["<header>\n<p class=\"brand\">", &self.brand, "</p>\n"] {
+            out.push_str(text);
+        }
+    }
+}
+
+fn main(out: &mut String, content: &Content<'_>, report: &Report<'_>, texts: &'static Texts) {
+    let holes = content.holes();
+    if let Some(verdict) = content.verdict {
+        kind(out, verdict);
+    }
+    message(out, "<h1>", content.headline, &holes, "</h1>\n<p class=\"lead\">");
+    if content.user.is_some() {
+        message(out, "", &texts.signed_in_as, &holes, texts.space);
+    }
+    message(out, "", content.lead, &holes, "</p>\n");
+    if content.fault.is_none() {
+        body(out, content, report, texts);
+        return;
+    }
+    summary(out, &report.code, &report.reference, texts);
+    if content.said.is_some() || !content.actions.is_empty() {
+        words(
+            out,
+            "<section class=\"card\" aria-labelledby=\"do\">\n<h2 id=\"do\">",
+            &texts.heading_remedies,
+            "</h2>\n",
+        );
+        said(out, content, texts);
+        actions(out, content);
+        out.push_str("</section>\n");
+    }
+    let desk = Desk {
+        branding: report.branding,
+        texts,
+        reference: &report.reference,
+        is_known: false,
+        tell: None,
+        first: report.first_rows(texts),
+        more: report.more_rows(texts),
+    };
+    desk.write(out, |out| report.ticket(out));
 }
 
 fn form<'c>(body: &'c Body<'_>) -> Option<&'c Form<'c>> {
@@ -155,9 +178,9 @@ fn open_fragment(out: &mut String, fragment: &Fragment<'_>) {
 
 fn said(out: &mut String, content: &Content<'_>, texts: &'static Texts) {
     let Some(said) = content.said else { return };
-    out.push_str("<p class=\"note\"><strong>");
+    out.push_str("<p class=\"said\"><b>");
     texts.provider_says.write(&mut Html(out), &content.holes());
-    out.push_str("</strong><br><bdi>");
+    out.push_str("</b><bdi>");
     if let Some(description) = said.description.as_deref().filter(|text| !text.trim().is_empty()) {
         Html(out).line(description, cap::SAID);
         out.push_str("</bdi> (<bdi>");
@@ -169,21 +192,22 @@ fn said(out: &mut String, content: &Content<'_>, texts: &'static Texts) {
     }
 }
 
-fn body(out: &mut String, body: &Body<'_>, report: &Report<'_>, texts: &'static Texts) {
-    match body {
-        Body::Nothing | Body::Fragment(_) => {}
+fn body(out: &mut String, content: &Content<'_>, report: &Report<'_>, texts: &'static Texts) {
+    match &content.body {
+        Body::Nothing | Body::Fragment(_) => actions(out, content),
         Body::Choices(choices, _) => self::choices(out, choices),
-        Body::SignOut(form) => sign_out(out, form, texts),
-        Body::Me(..) => {
-            out.push_str("<dl lang=\"en\" dir=\"ltr\">\n");
-            report.lines(|name, value| {
-                element(out, "<dt>", name, "</dt>");
-                element(out, "<dd>", value, "</dd>\n");
-            });
+        Body::SignOut(form) => sign_out(out, form, texts, content),
+        Body::Me(_, form) => {
+            words(
+                out,
+                "<section class=\"card\" aria-labelledby=\"session\">\n<h2 id=\"session\">",
+                &texts.heading_details,
+                "</h2>\n<dl>",
+            );
+            rows(out, &report.session_rows(texts));
             out.push_str("</dl>\n");
-            if let Some(form) = form(body) {
-                sign_out(out, form, texts);
-            }
+            sign_out(out, form, texts, content);
+            out.push_str("</section>\n");
         }
     }
 }
@@ -191,65 +215,39 @@ fn body(out: &mut String, body: &Body<'_>, report: &Report<'_>, texts: &'static 
 fn choices(out: &mut String, choices: &[Choice]) {
     out.push_str("<ul class=\"pick\">\n");
     for choice in choices.iter().filter(|choice| Action::is_link(&choice.href)) {
-        element(out, "<li><a href=\"", &choice.href, "\"><bdi>");
+        element(out, "<li><a class=\"btn\" href=\"", &choice.href, "\">");
+        out.push_str(PERSON);
+        out.push_str("<bdi>");
         Html(out).line(&choice.name, cap::PROVIDER);
         out.push_str("</bdi></a></li>\n");
     }
     out.push_str("</ul>\n");
 }
 
-fn sign_out(out: &mut String, form: &Form<'_>, texts: &'static Texts) {
+fn sign_out(out: &mut String, form: &Form<'_>, texts: &'static Texts, content: &Content<'_>) {
     if Action::is_link(form.action) {
-        element(out, "<form method=\"post\" action=\"", form.action, "\">");
-        element(out, "<button type=\"submit\">", texts.action_sign_out.as_str(), "</button></form>\n");
+        element(out, "<form class=\"foot\" method=\"post\" action=\"", form.action, "\">");
+        words(out, "<button class=\"btn go\" type=\"submit\">", &texts.action_sign_out, "</button>");
+        links_of(out, content, "btn", "btn");
+        out.push_str("</form>\n");
     }
 }
 
-fn actions(out: &mut String, content: &Content<'_>, report: &Report<'_>, texts: &'static Texts) {
-    let help = if content.fault.is_some() { report.help(texts) } else { Vec::new() };
-    if content.actions.is_empty() && help.is_empty() {
-        return;
+fn actions(out: &mut String, content: &Content<'_>) {
+    if !content.actions.is_empty() {
+        out.push_str("<div class=\"foot\">");
+        links_of(out, content, "btn go", "btn");
+        out.push_str("</div>\n");
     }
-    element(out, "<nav class=\"actions\" aria-label=\"", texts.actions_label.as_str(), "\">\n");
-    let has_button = form(&content.body).is_some();
+}
+
+fn links_of(out: &mut String, content: &Content<'_>, first: &'static str, other: &'static str) {
     for (at, Action { text, href, tab }) in content.actions.iter().enumerate() {
-        element(out, "<a href=\"", href, "\"");
-        if at == 0 && !has_button {
-            out.push_str(" class=\"main\"");
-        }
+        element(out, "<a class=\"", if at == 0 { first } else { other }, "\"");
+        element(out, " href=\"", href, "\"");
         if *tab == Tab::New {
             out.push_str(" target=\"_blank\" rel=\"noopener\"");
         }
-        element(out, ">", text.as_str(), "</a>\n");
-    }
-    for (text, href) in help {
-        element(out, "<a href=\"", &href, "\">");
-        element(out, "", &text, "</a>\n");
-    }
-    out.push_str("</nav>\n");
-}
-
-fn help_desk(out: &mut String, report: &Report<'_>, texts: &'static Texts) {
-    element(
-        out,
-        "<section aria-labelledby=\"report\">\n<h2 id=\"report\">",
-        texts.heading_report.as_str(),
-        "</h2>\n",
-    );
-    element(out, "<p class=\"hint\">", texts.report_hint.as_str(), "</p>\n");
-    element(out, "<pre lang=\"en\" dir=\"ltr\" data-copy=\"", texts.copy.as_str(), "\"");
-    element(out, " data-copied=\"", texts.copied.as_str(), "\">");
-    let mut is_first = true;
-    report.lines(|name, value| {
-        let open = if std::mem::take(&mut is_first) { "" } else { "\n" };
-        element(out, open, name, ": ");
-        element(out, "", value, "");
-    });
-    out.push_str("</pre>\n<p role=\"status\"></p>\n</section>\n");
-}
-
-fn script_element(out: &mut String, script: &str) {
-    for text in ["<script>", script, "</script>\n"] {
-        out.push_str(text);
+        words(out, ">", text, "</a>\n");
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn json(content: &Content<'_>, report: &Report<'_>, texts: &'static T
     put("status", content.status.into());
     put("detail", detail(content, texts).into());
     put("instance", format!("urn:uuid:{}", report.request_id).into());
+    put("reference", report.reference.as_str().into());
     put("request_id", report.request_id.as_str().into());
     put("timestamp", report.timestamp.as_str().into());
     if let Some(fault) = content.fault {
@@ -93,7 +94,7 @@ pub(super) fn plain(content: &Content<'_>, report: &Report<'_>, texts: &'static 
     let mut out = written(content, content.headline);
     out.push('\n');
     if let Some(verdict) = content.verdict {
-        out.push_str(&written(content, verdict));
+        out.push_str(verdict.words.as_str());
         out.push('\n');
     }
     out.push_str(&detail(content, texts));
@@ -109,10 +110,12 @@ pub(super) fn plain(content: &Content<'_>, report: &Report<'_>, texts: &'static 
         out.push('\n');
     }
     out.push('\n');
-    report.lines(|name, value| {
-        for text in [name, ": ", value, "\n"] {
+    for row in report.session_rows(texts) {
+        for text in [row.label.as_str(), ": ", &row.value, "\n"] {
             out.push_str(text);
         }
-    });
+    }
+    report.ticket(&mut Plain(&mut out));
+    out.push('\n');
     out
 }

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use crate::denial::DeviceState;
+use crate::denial::texts::Texts;
 use crate::refusal::SignInFault;
 
 /// The request that is answered.
@@ -173,21 +174,27 @@ pub struct MePage {
 #[derive(Clone, Debug, Default)]
 pub struct MeDevice {
     id: Option<String>,
-    state: &'static str,
+    /// Without its id.
+    state: DeviceState<'static>,
 }
 
 impl MeDevice {
     /// A device as a denial names it.
     #[must_use]
     pub fn of(state: &DeviceState<'_>) -> Self {
-        Self { id: state.id().map(str::to_owned), state: state.label() }
+        Self { id: state.id().map(str::to_owned), state: state.without_id() }
     }
 
     pub(super) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
+    /// The state in English, for programs.
     pub(super) const fn state(&self) -> &'static str {
-        self.state
+        self.state.label()
+    }
+
+    pub(super) fn words(&self, texts: &'static Texts) -> &'static str {
+        self.state.words(texts).as_str()
     }
 }

@@ -105,8 +105,8 @@ impl ErrorInfo {
             BlockedByClientApp     => "access_blocked"            53003  ClientApp      ChangeContext  403 "client-app",
             BlockedByDevice        => "access_blocked"            53003  Device         ChangeContext  403 "device",
             BlockedByFlow          => "flow_not_allowed"          530033 Flow           ChangeContext  403 "flow",
-            BlockedByRisk          => "access_blocked"            53004  Policy         ContactAdmin   403 "policy",
-            BlockedByRequest | Blocked | NoPolicy
+            // 53004 would tell the holder of a stolen token that it was noticed.
+            BlockedByRisk | BlockedByRequest | Blocked | NoPolicy
                                    => "access_blocked"            53003  Policy         ContactAdmin   403 "policy",
             DeviceNotCompliant     => "device_not_compliant"      53000  Device         Remediate      403 "device-compliance",
             DeviceUnknown          => "device_identity_missing"   50097  Device         ChangeContext  403 "device-unknown",

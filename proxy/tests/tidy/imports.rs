@@ -68,7 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/limit", &[]),
     ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "reference", "refusal"]),
-    ("proxy/pages", &["clock", "denial", "refusal"]),
+    ("proxy/pages", &["clock", "denial", "reference", "refusal"]),
     ("proxy/own", &["admit", "denial", "session"]),
     ("proxy/forward_auth", &["admit", "denial"]),
     ("proxy/waiting", &["seal"]),

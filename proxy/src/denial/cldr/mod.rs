@@ -119,25 +119,22 @@ impl Locale {
     }
 
     /// The same with the day of the week: `Friday, 27 November 2026, 20:31 UTC`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the page to come"))]
     pub(crate) fn moment_with_weekday(&self, unix_secs: i64) -> String {
         self.both(&self.date_with_weekday, unix_secs)
     }
 
     /// The time alone, in UTC and saying so: `20:31 UTC`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the page to come"))]
     pub(crate) fn time(&self, unix_secs: i64) -> String {
         self.write(&self.time, at(unix_secs))
     }
 
     /// The day alone, as it is in UTC: `27 November 2026`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the page to come"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for pages to come"))]
     pub(crate) fn day(&self, unix_secs: i64) -> String {
         self.write(&self.date, at(unix_secs))
     }
 
     /// `A, B and C`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the page to come"))]
     pub(crate) fn list(&self, items: &[&str]) -> String {
         match items {
             [] => String::new(),
@@ -152,7 +149,7 @@ impl Locale {
     }
 
     /// A name between the marks of the language.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the page to come"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for pages to come"))]
     pub(crate) fn quote(&self, name: &str) -> String {
         [self.quotes.0, name, self.quotes.1].concat()
     }

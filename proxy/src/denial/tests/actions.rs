@@ -2,20 +2,25 @@
 
 use portcullis_config::settings::Disclosure;
 use portcullis_policy::decision::ReasonCode;
+use portcullis_policy::remedy::{Remedies, Remedy, StrongerMethod};
 
-use super::{BLOCKED, BROWSER, denials, facts, refused, render, text};
+use super::{BLOCKED, BROWSER, denials, facts, header, refused, render, text};
 use crate::denial::{Facts, OwnSignIn};
 use crate::refusal::Refusal;
 
 fn page(refusal: &Refusal, own: OwnSignIn<'_>, step_up_not_delivered: bool) -> String {
-    let facts = Facts { sign_in_url: None, own_sign_in: Some(own), step_up_not_delivered, ..facts() };
+    let stronger = Remedies::example([vec![Remedy::StrongerSignIn { method: StrongerMethod::Mfa }]]);
+    let remedies = if *refusal == BLOCKED { facts().remedies } else { Some(&stronger) };
+    let facts =
+        Facts { sign_in_url: None, own_sign_in: Some(own), step_up_not_delivered, remedies, ..facts() };
     text(&render(&denials(), refusal, &facts, &BROWSER, Disclosure::Standard)).to_owned()
 }
 
 const HERE: OwnSignIn<'static> = OwnSignIn { return_to: Some(b"/a?b=c&d"), has_session: true };
-const AGAIN: &str = "<a class=\"main\" href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d\">Sign in again</a>";
-const OTHER: &str = "<a href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d&amp;prompt=select_account\">Sign in with another account</a>";
-const OUT: &str = "<a href=\"/.portcullis/sign-out\">Sign out</a>";
+const AGAIN: &str =
+    "<a class=\"btn go\" href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d\">Sign in again</a>";
+const OTHER: &str = "<a href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d&amp;prompt=select_account\">Use another account</a>";
+const OUT: &str = "<form class=\"who\" method=\"post\" action=\"/.portcullis/sign-out\">";
 
 #[test]
 fn who_is_refused_may_take_another_account_or_sign_out_and_who_lacks_a_step_sign_in_again() {
@@ -31,20 +36,33 @@ fn who_is_refused_may_take_another_account_or_sign_out_and_who_lacks_a_step_sign
 }
 
 #[test]
-fn who_is_not_signed_in_gets_a_button_and_nothing_to_sign_out_of() {
+fn a_page_with_a_form_lets_the_form_name_its_origin() {
+    let answer = |own_sign_in| {
+        let facts = Facts { own_sign_in, ..facts() };
+        render(&denials(), &BLOCKED, &facts, &BROWSER, Disclosure::Standard)
+    };
+    assert_eq!(header(&answer(Some(HERE)), "referrer-policy"), Some("same-origin"));
+    let nothing_to_end = OwnSignIn { has_session: false, ..HERE };
+    assert_eq!(header(&answer(Some(nothing_to_end)), "referrer-policy"), Some("no-referrer"));
+}
+
+#[test]
+fn who_is_not_signed_in_gets_a_button_and_nothing_else() {
     let html = page(&Refusal::NoToken, OwnSignIn { has_session: false, ..HERE }, false);
     assert!(
-        html.contains("<a class=\"main\" href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d\">Sign in</a>"),
+        html.contains("<a class=\"btn go\" href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d\">Sign in</a>"),
         "{html}"
     );
-    assert!(!html.contains("select_account") && !html.contains("sign-out"), "{html}");
+    for absent in ["select_account", "sign-out", "<section", "<script", "50058", "C9SR", "Payroll"] {
+        assert!(!html.contains(absent), "{absent}: {html}");
+    }
 }
 
 #[test]
 fn a_step_up_that_was_not_delivered_is_said_and_not_offered_again_as_what_helps() {
     let html = page(&refused(ReasonCode::MfaRequired), HERE, true);
     assert!(html.contains("your sign-in service did not do what this app asks for"), "{html}");
-    assert!(!html.contains("class=\"main\"") && !html.contains("stronger method"), "{html}");
+    assert!(!html.contains("Sign in again<") && !html.contains("stronger method"), "{html}");
     assert!(html.contains("50076") && html.contains(OTHER), "{html}");
 }
 

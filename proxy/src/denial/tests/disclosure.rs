@@ -41,7 +41,7 @@ fn every_hole_escapes_what_is_put_into_it() {
         let answer = render(&denials, &refusal, &hostile, &BROWSER, Disclosure::Full);
         let page = text(&answer);
         assert!(
-            page.matches("<script").count() == 1 && !page.contains("<img") && !page.contains("javascript:"),
+            page.matches("<script").count() <= 1 && !page.contains("<img") && !page.contains("javascript:"),
             "{page}"
         );
         for once in ["</title>", "</style>", "</pre>", "<h1>", "</html>"] {
@@ -155,6 +155,7 @@ fn minimal_disclosure_shows_code_request_time_and_contact_only() {
             "detail",
             "error",
             "instance",
+            "reference",
             "request_id",
             "retryable",
             "status",
@@ -192,25 +193,28 @@ fn standard_disclosure_shows_the_own_facts_and_all_failing_classes() {
     let page = render(&denials(), &refusal, &facts(), &BROWSER, Disclosure::Standard);
     let page = text(&page);
     for shown in [
-        "You can’t open Payroll from here right now",
-        "You are signed in as kari@northwind.example.",
-        "We see you at 203.0.113.7, Norway (approximate).",
+        "<title>You can’t open “Payroll” from here right now – Northwind access</title>",
+        "<h1>You can’t open <span class=\"app\">“<bdi>Payroll</bdi>”</span> from here right now</h1>",
+        "You are signed in as <b><bdi>kari@northwind.example</bdi></b>.",
+        "Your password is not the problem.",
+        "You are at <bdi>203.0.113.7</bdi>, <bdi>Norway</bdi> (approximate).",
         "<dt>Device state</dt><dd>Not compliant</dd>",
+        "<dt>Device platform</dt><dd>Windows 10.0.22631</dd>",
         "<dt>Decision by</dt><dd>Northwind access</dd>",
         "Fix this device",
-        "mailto:help@northwind.example?subject=Access%20refused%2C%20code%2053003",
+        "mailto:help@northwind.example?subject=C9SR-95D6",
     ] {
         assert!(page.contains(shown), "{shown} in {page}");
     }
     assert_eq!((page.matches("<h1>").count(), page.matches("<main>").count()), (1, 1));
-    assert_eq!(page.matches("<dt>").count(), 13);
+    assert_eq!(page.matches("<dt>").count(), 13, "{page}");
 }
 
 #[test]
 fn the_block_to_copy_holds_neither_user_nor_address_nor_device_id() {
     let answer = render(&denials(), &BLOCKED, &facts(), &BROWSER, Disclosure::Full);
     let block = text(&answer).split_once("<pre").unwrap().1.split_once("</pre>").unwrap().0.to_owned();
-    assert!(block.contains("Error code: 53003\nRequest ID: 01937e2a"), "{block}");
+    assert!(block.contains("Reference: C9SR-95D6\nError code: 53003\nTime: 2026-"), "{block}");
     assert!(!block.contains("kari") && !block.contains("203.0") && !block.contains("5f3c2a10"), "{block}");
 }
 
@@ -253,9 +257,7 @@ fn the_strictest_of_the_refusing_policies_decides_how_much_is_shown() {
     let facts = Facts { app_index: Some(AppIndex(0)), applied: &applied, ..facts() };
     let page = denials.render(&BLOCKED, &facts, &BROWSER);
     assert!(
-        text(&page).contains(
-            "<h2 id=\"message\">From your organisation</h2>\n<ul>\n<li dir=\"auto\">full words</li>"
-        )
+        text(&page).contains("<p class=\"said\" dir=\"auto\"><b>From your organisation</b>full words</p>")
     );
     assert_eq!(json(&denials.render(&BLOCKED, &facts, &SCRIPT))["messages"][0], "full words");
     let applied = [(PolicyIndex(0), Failure), (PolicyIndex(1), Failure)];
@@ -274,7 +276,6 @@ fn full_disclosure_can_be_kept_for_managed_devices() {
         (DeviceState::HybridJoined { id }, Disclosure::Full),
         (DeviceState::NotCompliant { id }, Disclosure::Standard),
         (DeviceState::Registered { id }, Disclosure::Standard),
-        (DeviceState::Unregistered, Disclosure::Standard),
         (DeviceState::NotAvailable, Disclosure::Standard),
     ] {
         assert_eq!(denials.disclosure(&BLOCKED, &Facts { device, ..facts() }), shown, "{device:?}");
@@ -358,7 +359,7 @@ proptest! {
             prop_assert!(shown > Disclosure::Minimal || !shows(&page, own), "{} in {}", own, page);
         }
         if shown == Disclosure::Minimal {
-            for part in ["\"reasons\"", "\"remedies\"", "id=\"reasons\"", "id=\"remedies\""] {
+            for part in ["\"reasons\"", "\"remedies\"", "class=\"label fail\"", "class=\"do\"", "class=\"seen\""] {
                 prop_assert!(!shows(&page, part), "{} in {}", part, page);
             }
         } else if form != 2 {
@@ -376,7 +377,8 @@ proptest! {
             prop_assert_eq!(problem["status"].as_u64(), Some(refusal.info().status.into()));
             prop_assert!(problem["support"]["code"].is_string() && problem["support"]["mail"].is_string());
             if reasons.contains(ReasonCode::BlockedByRisk) && shown > Disclosure::Minimal && !waits {
-                prop_assert_eq!(problem["remedies"][0]["kind"].as_str(), Some("administrator"));
+                let kinds = ["administrator", "help_desk"];
+                prop_assert!(kinds.contains(&problem["remedies"][0]["kind"].as_str().unwrap()), "{}", problem);
             }
         }
     }

@@ -170,6 +170,7 @@ fn facts() -> Facts<'static> {
         platform: Some(Platform::Windows),
         client_app: Some(ClientAppType::Browser),
         device: DeviceState::NotCompliant { id: "5f3c2a10-77aa-4c1e-9d6b-0a1b2c3d4e5f" },
+        device_os: Some("Windows"),
         os_version: Some("10.0.22631"),
         remedies: Some(&REMEDIES_FOUND),
         sign_in_url: Some("/sign-in"),
