@@ -23,7 +23,7 @@ pub(crate) struct Language {
 }
 
 /// Tag, own name, file; English first: it is what is left when nothing fits.
-const SOURCES: [(&str, &str, &str); 20] = [
+pub(super) const SOURCES: [(&str, &str, &str); 20] = [
     ("en", "English", include_str!("languages/en.ftl")),
     ("ar", "العربية", include_str!("languages/ar.ftl")),
     ("cs", "Čeština", include_str!("languages/cs.ftl")),
@@ -55,7 +55,11 @@ pub(crate) static ALL: LazyLock<Vec<Language>> =
     });
 
 /// The language, and what is wrong with its file.
-fn language(tag: &'static str, name: &'static str, source: &str) -> Option<(Language, Vec<String>)> {
+pub(super) fn language(
+    tag: &'static str,
+    name: &'static str,
+    source: &str,
+) -> Option<(Language, Vec<String>)> {
     let dir = if tag == "ar" { "rtl" } else { "ltr" };
     let mut resolver = Resolver::new(tag, source, dir == "rtl");
     let space = if matches!(tag, "ja" | "zh-Hans" | "zh-Hant") { "" } else { " " };
@@ -191,12 +195,9 @@ fn lookup(range: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use portcullis_config::settings::LANGUAGES;
 
-    use super::super::texts::ids;
-    use super::{ALL, NEAREST, SOURCES, choose, kept_query, language};
+    use super::{ALL, NEAREST, choose, kept_query};
 
     fn chosen(accept: &str) -> &'static str {
         ALL[choose(None, Some(accept), 0)].tag
@@ -296,77 +297,5 @@ mod tests {
         let tags: Vec<_> = ALL.iter().map(|language| language.tag).collect();
         assert_eq!(tags, LANGUAGES);
         assert_eq!(ALL[0].tag, "en");
-    }
-
-    /// Ids of a file, with the names of the variables that each uses.
-    fn written(source: &str) -> BTreeMap<String, Vec<String>> {
-        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut last = String::new();
-        for line in source.lines() {
-            if line.starts_with(|first: char| first.is_ascii_lowercase()) {
-                last = line.split_once(" =").unwrap().0.to_owned();
-                assert!(!found.contains_key(&last), "`{last}` is there twice");
-                found.insert(last.clone(), Vec::new());
-            }
-            for variable in line.split('$').skip(1) {
-                let variable = variable.split(|char: char| !char.is_ascii_lowercase()).next().unwrap();
-                let variables = found.get_mut(&last).unwrap();
-                if !variables.iter().any(|known| known == variable) {
-                    variables.push(variable.to_owned());
-                    variables.sort();
-                }
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn every_language_has_every_text_and_no_other_with_the_same_holes() {
-        let english = written(SOURCES[0].2);
-        let known = ids();
-        for (tag, name, source) in SOURCES {
-            let (_, problems) = language(tag, name, source).unwrap();
-            assert!(problems.is_empty(), "{tag}: {problems:?}");
-            let texts = written(source);
-            for (id, _) in &known {
-                let variables = texts.get(id).unwrap_or_else(|| panic!("{tag}: `{id}` is missing"));
-                assert_eq!(variables, &english[id], "{tag}: {id}");
-            }
-            for id in texts.keys() {
-                assert!(known.iter().any(|(known, _)| known == id), "{tag}: nothing uses `{id}`");
-            }
-        }
-        let numbers = ["count", "window", "minutes", "steps"];
-        for (id, mut holes) in known {
-            let mut variables = english[&id].clone();
-            variables.retain(|variable| !numbers.contains(&variable.as_str()));
-            holes.sort_unstable();
-            assert_eq!(variables, holes, "{id}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_declined_as_each_language_does() {
-        let texts = |tag: &str| &ALL[super::position(tag).unwrap()].texts;
-        let repeated = |tag: &str, count: usize| texts(tag).lead_refused_again[count - 2].as_str();
-        assert!(repeated("en", 4).starts_with("Refused 4 times in the last 10 minutes"));
-        assert_eq!(texts("en").note_steps[0].as_str().split('.').next(), Some("Both steps are needed"));
-        assert_eq!(texts("en").note_steps[1].as_str().split('.').next(), Some("All 3 steps are needed"));
-        assert!(repeated("ar", 2).contains("مرتين"), "{}", repeated("ar", 2));
-        assert!(repeated("ar", 3).contains("مرات"), "{}", repeated("ar", 3));
-    }
-
-    #[test]
-    fn no_text_holds_what_a_form_escapes_or_names_of_others() {
-        for (tag, _, source) in SOURCES {
-            for bad in ["<", "&", "AADSTS", "Microsoft"] {
-                assert!(!source.contains(bad), "{tag}: {bad}");
-            }
-            // What is said is written into every form as it stands.
-            let (language, _) = language(tag, "", source).unwrap();
-            for text in language.texts.all() {
-                assert!(!text.contains(['<', '>', '&', '"', '\'', '\\', '\n', '\t']), "{tag}: {text}");
-            }
-        }
     }
 }

@@ -4,8 +4,8 @@
 //! waiting help, and what to send to whom. An attacker learns no rule from it:
 //! - without a verified token nothing of app, address, device or policy is shown;
 //! - what passed is never listed, a risk is never named, a policy never appears;
-//! - nothing of path, query, header or token is ever reflected, but for the target, percent-encoded, in a link to our own
-//!   sign-in that leads back to it.
+//! - nothing of path, query, header or token is ever reflected, but for links back, percent-encoded: the target in one to our
+//!   own sign-in, the query in those to the same page in other languages.
 
 pub(crate) mod branding;
 mod card;

@@ -129,8 +129,8 @@ impl Locale {
     }
 
     /// The day alone, as it is in UTC: `27 November 2026`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for pages to come"))]
-    pub(crate) fn day(&self, unix_secs: i64) -> String {
+    #[cfg(test)]
+    fn day(&self, unix_secs: i64) -> String {
         self.write(&self.date, at(unix_secs))
     }
 
@@ -146,12 +146,6 @@ impl Locale {
                 fill(self.list.start, first, &tail)
             }
         }
-    }
-
-    /// A name between the marks of the language.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for pages to come"))]
-    pub(crate) fn quote(&self, name: &str) -> String {
-        [self.quotes.0, name, self.quotes.1].concat()
     }
 
     fn both(&self, date: &Pattern, unix_secs: i64) -> String {
@@ -307,7 +301,7 @@ mod tests {
             let locale = locale(tag).unwrap();
             assert_eq!(locale.list(&["A", "B", "C"]), three, "{tag}");
             assert_eq!(locale.list(&["A", "B"]), two, "{tag}");
-            assert_eq!(locale.quote("A"), quoted, "{tag}");
+            assert_eq!([locale.quotes.0, "A", locale.quotes.1].concat(), quoted, "{tag}");
         }
         let english = locale("en").unwrap();
         assert_eq!(english.list(&["A", "B", "{1}", "{0}"]), "A, B, {1} and {0}");

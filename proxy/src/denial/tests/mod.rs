@@ -7,6 +7,7 @@ mod form;
 mod remedies;
 mod spoken;
 mod support_code;
+mod written;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
