@@ -95,6 +95,24 @@ impl Sources {
         (line, column)
     }
 
+    /// Where the value of a key stands that is one of these texts, the first that is found; a longer one that only begins
+    /// so is none.
+    #[must_use]
+    pub fn find_value(&self, texts: &[&str]) -> Option<(FileId, Range<usize>)> {
+        let is_end =
+            |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || "-._:".contains(next));
+        let of_text = |text: &str| {
+            self.files.iter().enumerate().find_map(|(file, source)| {
+                source.text.match_indices(text).find_map(|(start, _)| {
+                    let (before, rest) = (source.text.get(..start)?, source.text.get(start + text.len()..)?);
+                    let is_value = before.ends_with(['"', '\'']) && is_end(rest);
+                    is_value.then(|| (FileId(file), start..start + text.len()))
+                })
+            })
+        };
+        texts.iter().filter(|text| !text.is_empty()).find_map(|text| of_text(text))
+    }
+
     /// `path:line:column` of an offset.
     #[must_use]
     pub fn place(&self, file: FileId, offset: usize) -> String {

@@ -33,19 +33,20 @@ const HAVE_KEYS: [DeviceAttribute; 5] = [
 ];
 
 /// `contexts_satisfy`: what `[evidence]` says of every issuer, if it does. Browsers sign in at the issuers in
-/// `of_providers`.
+/// `of_providers`; at which, is not known if `None`.
 pub(super) fn issuer(
     cx: &mut Context<'_>,
     view: View<'_>,
     names: &mut Names,
-    (contexts_satisfy, of_providers): (Option<bool>, &[&str]),
+    (contexts_satisfy, of_providers): (Option<bool>, Option<&[&str]>),
 ) -> Option<Issuer> {
     let name = cx.parse_key(view, "name", values::id);
     if let Some(name) = &name {
         names.define(cx, "issuer", name.as_str(), view.at_key("name"));
     }
-    if view.get("audiences").is_none() && !view.text("name").is_some_and(|name| of_providers.contains(&name))
-    {
+    let may_be_of_provider =
+        of_providers.is_none_or(|names| view.text("name").is_some_and(|name| names.contains(&name)));
+    if view.get("audiences").is_none() && !may_be_of_provider {
         cx.push(
             Diagnostic::error("key/missing", view.at(), "`audiences` is missing in [[issuer]]")
                 .why("it says for whom the tokens must be made that are accepted")

@@ -227,8 +227,11 @@ fn settings(
     let contexts_satisfy = evidence.get("contexts-satisfy").and_then(Node::boolean);
     let of_providers: Vec<&str> =
         main.tables("provider", &PROVIDER).filter_map(|provider| provider.text("issuer")).collect();
+    let has_issuer = |name: &&str| main.tables("issuer", &ISSUER).any(|view| view.text("name") == Some(name));
+    // A provider whose issuer is misspelled may mean any of them, and that is said there.
+    let of_providers = of_providers.iter().all(has_issuer).then_some(of_providers.as_slice());
     for view in main.tables("issuer", &ISSUER) {
-        if let Some(issuer) = issuer::issuer(cx, view, &mut issuer_names, (contexts_satisfy, &of_providers)) {
+        if let Some(issuer) = issuer::issuer(cx, view, &mut issuer_names, (contexts_satisfy, of_providers)) {
             known.proofs.issuers.push(proof::IssuerProofs::of(view, &issuer));
             issuers.push(issuer);
         }

@@ -22,7 +22,7 @@ const RATE: Rate = Rate { count: 50, per: Duration::from_secs(1), burst: 500 };
 /// How often an address may send logout tokens: a provider ends many sessions at once. Apart from the rest, or whoever
 /// shares its address could keep them out with anything.
 const LOGOUT_RATE: Rate = Rate { count: 200, per: Duration::from_secs(1), burst: 5_000 };
-const LOGOUTS: &str = "/.portcullis/logout/backchannel";
+const LOGOUTS: &str = "back-channel logouts";
 /// How often pages of one address may ask whether they may open their app: each user of an office has one open when the
 /// network fails. Apart from the rest, for the same reason.
 const WAIT_RATE: Rate = Rate { count: 400, per: Duration::from_secs(1), burst: 5_000 };
@@ -57,16 +57,19 @@ impl Authorizer<'_> {
             return Err(self.unknown_app(request, (address, &mut facts.quotas), Refusal::NoApp).into());
         };
         let target = head.target.split(|byte| *byte == b'?').next().unwrap_or_default();
-        let (budget, rate) =
-            if target == LOGOUTS.as_bytes() { (LOGOUTS, LOGOUT_RATE) } else { (OWN_PATHS, RATE) };
-        self.count_own(address, budget, rate)?;
-        let written = std::str::from_utf8(target).map_err(|_| Refusal::BadRequest(BadRequest::Target))?;
-        if !written.starts_with(OWN_PATHS) {
-            return Err(Refusal::BadRequest(BadRequest::Target).into());
-        }
         let providers = &self.snapshot.config.providers;
         let provider = |name: &str| providers.iter().position(|provider| provider.name == name);
-        let Some(path) = OwnPath::named(written, provider) else {
+        let written = std::str::from_utf8(target).ok();
+        let named = written.and_then(|written| OwnPath::named(written, provider));
+        let (budget, rate) = match named {
+            Some(OwnPath::BackChannelLogout) => (LOGOUTS, LOGOUT_RATE),
+            _ => (OWN_PATHS, RATE),
+        };
+        self.count_own(address, budget, rate)?;
+        if !written.is_some_and(|written| written.starts_with(OWN_PATHS)) {
+            return Err(Refusal::BadRequest(BadRequest::Target).into());
+        }
+        let Some(path) = named else {
             return Err(self.unknown_app(request, (address, &mut facts.quotas), Refusal::NoApp).into());
         };
         check(path, request, head)?;

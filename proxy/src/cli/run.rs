@@ -1,12 +1,12 @@
 //! `portcullis run`: serve a configuration until a signal ends it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::terminal::Failure;
-use crate::server::{self, End, Process, Start};
+use crate::server::{self, End, Process, ServeError, Start};
 use crate::state::State;
 
 /// What to serve.
@@ -35,9 +35,17 @@ pub(super) fn status(end: End) -> ExitCode {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let process = Process::begin()?;
     let state = State::start(&arguments.config)?;
-    Ok(status(server::serve(
-        process,
-        state,
-        Start { upgrade: arguments.upgrade, sockets: Vec::new(), companion: None },
-    )?))
+    let start = Start { upgrade: arguments.upgrade, sockets: Vec::new(), companion: None };
+    server::serve(process, state, start).map(status).map_err(|problem| placed(&arguments.config, &problem))
+}
+
+/// What is wrong, and where the address stands that cannot be listened on: there may be several in several files.
+fn placed(config: &Path, problem: &ServeError) -> Failure {
+    if let ServeError::Listen { address, .. } = problem {
+        let sources = portcullis_config::load(config).sources;
+        if let Some((file, span)) = sources.find_value(&[address]) {
+            return format!("{problem}\n  --> {}", sources.place(file, span.start)).into();
+        }
+    }
+    problem.to_string().into()
 }

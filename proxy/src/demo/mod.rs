@@ -148,7 +148,7 @@ impl Demo {
         };
         tokio::join!(
             servers::front_door(front, Arc::clone(&self.door), shutdown.clone()),
-            servers::wiki(wiki, self.folder.clone(), shutdown),
+            servers::wiki(wiki, (self.folder.clone(), self.door.provider.app().to_owned()), shutdown),
         );
     }
 

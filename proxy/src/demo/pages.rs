@@ -86,6 +86,16 @@ pub(super) fn problem(text: &str) -> String {
     page("Portcullis demo", &format!("<main><h1>Portcullis demo</h1><p>{}</p></main>", escape(text)))
 }
 
+/// What the border answers, asked of the wiki itself.
+pub(super) fn past_the_border(app: &str) -> String {
+    let app = escape(app);
+    let body = format!(
+        "<main><p>This address leads past the border of the demo, which knows places and decisions. Begin at \
+         <a href=\"{app}\" target=\"_top\">{app}</a>.</p></main>"
+    );
+    page("Portcullis demo", &body)
+}
+
 /// A page of the wiki: who is there, why, and what the app received about the visitor. `edited`: a policy file to try
 /// things out with.
 pub(super) fn wiki(path: &str, received: &[(&str, String)], edited: &Path) -> String {

@@ -77,8 +77,12 @@ where
     }
 }
 
-/// The wiki: shows what it received.
-pub(super) async fn wiki(listener: TcpListener, folder: PathBuf, shutdown: watch::Receiver<bool>) {
+/// The wiki: shows what it received. `app`: its address at the border.
+pub(super) async fn wiki(
+    listener: TcpListener,
+    (folder, app): (PathBuf, String),
+    shutdown: watch::Receiver<bool>,
+) {
     serve(listener, shutdown, move |request: Request<Incoming>| {
         const SHOWN: [&str; 8] = [
             "x-user",
@@ -95,8 +99,13 @@ pub(super) async fn wiki(listener: TcpListener, folder: PathBuf, shutdown: watch
             .into_iter()
             .filter_map(|name| Some((name, headers.get(name)?.to_str().ok()?.to_owned())))
             .collect();
-        let page = pages::wiki(request.uri().path(), &shown, &folder.join(files::EDITED));
-        async move { answer(StatusCode::OK, HTML, page) }
+        let path = request.uri().path();
+        // These are the border's: whoever is here came past it, and the wiki would show itself in its own frame.
+        let (status, page) = match path.starts_with("/demo/") {
+            true => (StatusCode::NOT_FOUND, pages::past_the_border(&app)),
+            false => (StatusCode::OK, pages::wiki(path, &shown, &folder.join(files::EDITED))),
+        };
+        async move { answer(status, HTML, page) }
     })
     .await;
 }

@@ -108,7 +108,13 @@ fn of_session<'p>(me: &'p MePage, texts: &'static Texts) -> Vec<Row<'p>> {
         Row::new(&texts.label_user_id, one_line(&me.user_id, cap::USER)),
         Row::new(&texts.label_app, one_line(&me.app, cap::APP_NAME)),
         Row::new(&texts.label_provider, one_line(&me.provider, cap::PROVIDER)),
-        Row::new(&texts.label_methods, one_line(&texts.locale.list(&methods), cap::USER).into_owned()),
+        Row::new(
+            &texts.label_methods,
+            match methods.is_empty() {
+                true => absent(),
+                false => Cow::Owned(one_line(&texts.locale.list(&methods), cap::USER).into_owned()),
+            },
+        ),
         Row::new(&texts.label_auth_time, me.auth_time.map_or_else(absent, moment)),
         Row::new(
             &texts.label_device_id,

@@ -383,6 +383,14 @@ fn a_choice_of_who_keeps_a_fragment_takes_it_along_by_a_script_of_ours_alone() {
 }
 
 #[test]
+fn what_a_sign_in_does_not_say_is_said_to_be_missing() {
+    let OwnPage::Me(mut me) = me("alice") else { panic!("it is that page") };
+    (me.methods, me.auth_time) = (Vec::new(), None);
+    let html = shown(&OwnPage::Me(me));
+    assert!(html.matches("Not available").count() >= 2, "{html}");
+}
+
+#[test]
 fn who_is_signed_in_is_a_page_and_an_object() {
     let answer = pages().answer(&PROGRAM, REQUEST, &me("alice"));
     assert_eq!(header(&answer, "content-type"), Some("application/json"));

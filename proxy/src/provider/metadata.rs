@@ -66,8 +66,8 @@ impl Metadata {
 struct Known {
     /// The last good ones.
     metadata: Option<Arc<Metadata>>,
-    /// Why the latest fetch failed.
-    problem: Option<FetchError>,
+    /// Why the latest fetch failed, and of what.
+    problem: Option<(FetchError, String)>,
     /// How often it was tried.
     attempts: u64,
     /// When it answered last.
@@ -156,9 +156,10 @@ impl MetadataStore {
                     max_age.unwrap_or(REFRESH).min(REFRESH)
                 }
                 Err(error) => {
-                    tracing::warn!(provider = %self.provider, %error, "metadata could not be fetched");
+                    let url = fetcher.asked.clone().unwrap_or_default();
+                    tracing::warn!(provider = %self.provider, url, %error, "metadata could not be fetched");
                     self.known.send_modify(|known| {
-                        known.problem = Some(error);
+                        known.problem = Some((error, url));
                         known.attempts += 1;
                     });
                     let pause = backoff;
@@ -193,8 +194,10 @@ impl MetadataStore {
     }
 }
 
-fn problem(error: Option<FetchError>) -> ProviderProblem {
-    let Some(error) = error else { return ProviderProblem::new(SignInFault::Internal, "no metadata") };
+fn problem(failed: Option<(FetchError, String)>) -> ProviderProblem {
+    let Some((error, url)) = failed else {
+        return ProviderProblem::new(SignInFault::Internal, "no metadata");
+    };
     let fault = match error {
         FetchError::Unreachable(NetworkFailure::Timeout) => SignInFault::ProviderTimeout,
         FetchError::Unreachable(_) => SignInFault::ProviderUnreachable,
@@ -207,5 +210,5 @@ fn problem(error: Option<FetchError>) -> ProviderProblem {
         | FetchError::File
         | FetchError::Keys(_) => SignInFault::MetadataUnusable,
     };
-    ProviderProblem::new(fault, error.to_string())
+    ProviderProblem::new(fault, format!("metadata {url}: {error}"))
 }

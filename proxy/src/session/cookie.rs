@@ -76,7 +76,8 @@ impl CookieForm {
 }
 
 /// Whether a host is this machine: a name of RFC 6761, section 6.3, or an address.
-fn is_loopback(host: &str) -> bool {
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || host == "[::1]"

@@ -18,7 +18,7 @@ mod sessions;
 pub mod storage;
 pub mod store;
 
-pub use cookie::{CookieForm, VALUE_BYTES_MAX};
+pub use cookie::{CookieForm, VALUE_BYTES_MAX, is_loopback};
 pub use find::{By, Found, Presented, SessionHandle};
 pub use no_session::{NoSession, Way};
 pub use record::{DemandDigest, Lasting, SecretText, SessionId, SessionRecord, StoredTokens};

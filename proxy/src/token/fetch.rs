@@ -27,16 +27,16 @@ const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The source cannot be reached, or not in time.
-    #[error("the key source does not answer: {}", .0.as_str())]
+    #[error("no answer: {}", .0.as_str())]
     Unreachable(NetworkFailure),
     /// It answered with another status than 200; redirects are not followed.
-    #[error("the key source answered with status {0}")]
+    #[error("an answer with status {0}")]
     Status(u16),
     /// The document is larger than 1 MiB.
-    #[error("the key document is too large")]
+    #[error("the document is larger than 1 MiB")]
     TooLarge,
     /// The address is neither https nor http on loopback.
-    #[error("the key source's address is neither https nor http on loopback")]
+    #[error("the address is neither https nor http on loopback")]
     Insecure,
     /// The discovery document is malformed (OpenID Connect Discovery 1.0, section 3).
     #[error("the discovery document is malformed")]
@@ -111,6 +111,8 @@ pub(crate) struct Fetcher {
     issuer: String,
     ca: Option<Authorities>,
     client: Option<Client>,
+    /// What was asked for last, without its query: keys may have secrets there.
+    pub(crate) asked: Option<String>,
     /// The `Date` of the latest answer.
     pub(super) date: Option<String>,
     /// The issuer that the latest discovery document names.
@@ -119,7 +121,7 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) fn new(issuer: String, ca: Option<Authorities>) -> Self {
-        Self { issuer, ca, client: None, date: None, stated_issuer: None }
+        Self { issuer, ca, client: None, asked: None, date: None, stated_issuer: None }
     }
 
     /// Fetches the key document of this source once.
@@ -145,6 +147,7 @@ impl Fetcher {
     pub(crate) async fn discover(&mut self, base: &str) -> Result<Discovered, FetchError> {
         let base = base.trim_end_matches('/');
         let url = if base.ends_with(WELL_KNOWN) { base.to_owned() } else { format!("{base}{WELL_KNOWN}") };
+        self.asked = Some(url.clone());
         let url = permitted(&url, true)?;
         let is_local = url.scheme() == "http";
         let fetched = self.get(url).await?;
@@ -154,6 +157,9 @@ impl Fetcher {
     }
 
     async fn get(&mut self, url: Url) -> Result<Document, FetchError> {
+        let mut shown = url.clone();
+        shown.set_query(None);
+        self.asked = Some(shown.into());
         let client = match &self.client {
             Some(client) => client.clone(),
             None => self.client.insert(client(url.scheme() == "http", self.ca.as_ref())?).clone(),

@@ -13,6 +13,8 @@ pub struct Trial {
     pub outcome: Result<usize, FetchError>,
     /// The source's clock, in Unix seconds, where it sent a `Date`.
     pub date: Option<i64>,
+    /// What was asked for last.
+    pub asked: Option<String>,
     /// The issuer that the discovery document names.
     pub stated_issuer: Option<String>,
 }
@@ -24,5 +26,5 @@ pub async fn try_issuer(issuer: &Issuer) -> Trial {
     let store = KeyStore::new(issuer);
     let outcome = store.install(fetched, 0).map(|_| store.keys());
     let date = fetcher.date.as_deref().and_then(clock::parse_http_date);
-    Trial { outcome, date, stated_issuer: fetcher.stated_issuer }
+    Trial { outcome, date, asked: fetcher.asked, stated_issuer: fetcher.stated_issuer }
 }

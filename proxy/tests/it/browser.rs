@@ -136,7 +136,8 @@ impl Browser {
         };
     }
 
-    fn header(&self, host: &str) -> String {
+    /// The line that sends a host's cookies.
+    pub(crate) fn header(&self, host: &str) -> String {
         let pairs: Vec<_> =
             self.cookies(host, "").into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         if pairs.is_empty() { String::new() } else { format!("Cookie: {}\r\n", pairs.join("; ")) }

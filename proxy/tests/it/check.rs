@@ -355,6 +355,13 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     assert!(words("online/issuer").contains("differ only in the slash at the end"), "{diagnostics:#?}");
     assert!(words("online/clock").contains("behind this machine's"), "{diagnostics:#?}");
     assert!(words("online/upstream").contains(&format!("`http://{closed}`")), "{diagnostics:#?}");
+    let found: Value =
+        serde_json::from_slice(&setup.check(&["--online", "--format", "json"]).stdout).unwrap();
+    let found = found.as_array().unwrap().iter().find(|one| one["code"] == "online/upstream").unwrap();
+    let text = fs::read_to_string(found["file"].as_str().unwrap()).unwrap();
+    let line = text.lines().nth(found["line"].as_u64().unwrap() as usize - 1).unwrap();
+    let column = found["column"].as_u64().unwrap() as usize - 1;
+    assert!(line[column..].starts_with(&format!("http://{closed}\"")), "it points there: {found:#}");
     assert_eq!(diagnostics.len(), 3, "{diagnostics:#?}");
 
     // Keys that come from a URL, a clock of now, and an upstream that listens.

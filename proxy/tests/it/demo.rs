@@ -39,6 +39,12 @@ fn the_three_requests_of_the_demo_are_let_in_blocked_by_place_and_blocked_for_th
         assert_eq!((answer.status, found), (*status, *code), "the label of {name}");
     }
 
+    // What only the border knows is no page of the wiki within itself.
+    let past = running.ask("allowed", "/demo/decision/0", "");
+    assert_eq!(past.status, 404, "{}", past.body);
+    assert!(past.body.contains("past the border") && !past.body.contains("Internal wiki"), "{}", past.body);
+    assert!(past.body.contains("target=\"_top\""), "it leads on: {}", past.body);
+
     for (series, least) in [
         ("portcullis_requests_total{app=\"wiki\",outcome=\"granted\"}", 1.0),
         ("portcullis_requests_total{app=\"wiki\",outcome=\"denied\"}", 2.0),

@@ -1,15 +1,14 @@
 //! The guide to Entra ID, step by step, with the blocks of the guide and tokens of the shape that it shows.
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::binary::{run, wait_until_ready};
 use crate::free::free_address;
 use crate::keys;
 use crate::origin::Origin;
@@ -81,7 +80,7 @@ impl Guided {
             "{{ discovery = \"https://login.microsoftonline.com/{TENANT}/v2.0/.well-known/openid-configuration\" }}"
         );
         let [address, admin] = [(); 2].map(|()| free_address().to_string());
-        let main = write(
+        write(
             folder.path(),
             &[
                 ("127.0.0.1:8080", address.clone()),
@@ -92,26 +91,9 @@ impl Guided {
                 ("[server]\n", "[server]\npid-file = \"pid\"\nupgrade-socket = \"up.sock\"\n".to_owned()),
             ],
         );
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["run", "--config"])
-            .arg(main)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("stderr.log")).unwrap())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        let is_up = |admin: &str| {
-            let head = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-            TcpStream::connect(admin).is_ok() && exchange(admin, head.as_bytes()).status == 200
-        };
-        while child.try_wait().unwrap().is_none() {
-            if is_up(&admin) {
-                return Self { child, address, origin, folder };
-            }
-            assert!(started.elapsed() < Duration::from_secs(60), "it does not become ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("it ended: {}", fs::read_to_string(folder.path().join("stderr.log")).unwrap());
+        let mut child = run(folder.path(), &[]);
+        wait_until_ready(&mut child, folder.path(), &admin, &[]);
+        Self { child, address, origin, folder }
     }
 
     /// A request with a token of the guide's shape, changed.

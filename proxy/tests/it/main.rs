@@ -11,6 +11,7 @@
 
 mod admin;
 mod ask;
+mod binary;
 mod browser;
 mod check;
 mod demo;

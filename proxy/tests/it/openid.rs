@@ -263,7 +263,10 @@ impl OpenId {
                 let claims = URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
                 let claims: Value = serde_json::from_slice(&claims).unwrap_or_default();
                 let is_ours = claims["iss"] == CLIENT && claims["sub"] == CLIENT && claims["jti"].is_string();
-                let is_meant = claims["aud"] == format!("{}/token", self.issuer());
+                // At an address of another origin than its own, a provider is told its issuer (RFC 7523, section 3).
+                let endpoint = self.metadata(manners)["token_endpoint"].as_str().unwrap().to_owned();
+                let is_own = endpoint.starts_with(&self.issuer());
+                let is_meant = claims["aud"] == if is_own { endpoint } else { self.issuer() };
                 let lasts =
                     claims["exp"].as_i64().is_some_and(|exp| exp > keys::now() && exp < keys::now() + 120);
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

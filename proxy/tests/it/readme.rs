@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
+use crate::binary::{run, wait_until_ready};
 use crate::free::free_address;
 use crate::keys;
 use crate::origin::Origin;
@@ -89,27 +90,10 @@ impl First {
             };
             fs::write(folder.path().join(name), body).unwrap();
         }
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["run", "--config"])
-            .arg(folder.path().join("portcullis.toml"))
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.path().join("stderr.log")).unwrap())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        let is_up = |admin: &str| {
-            let head = format!("GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
-            TcpStream::connect(admin).is_ok() && exchange(admin, head.as_bytes()).status == 200
-        };
-        while child.try_wait().unwrap().is_none() {
-            if is_up(&admin) {
-                let certificate = made.cert.der().clone();
-                return Self { child, address, admin, certificate, origin, folder };
-            }
-            assert!(started.elapsed() < Duration::from_secs(60), "it does not become ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("it ended: {}", fs::read_to_string(folder.path().join("stderr.log")).unwrap());
+        let mut child = run(folder.path(), &[]);
+        wait_until_ready(&mut child, folder.path(), &admin, &[]);
+        let certificate = made.cert.der().clone();
+        Self { child, address, admin, certificate, origin, folder }
     }
 
     /// A request from an address, over TLS, with a token of these claims or none.

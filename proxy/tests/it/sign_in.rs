@@ -249,6 +249,30 @@ fn the_client_shows_who_it_is_by_secret_or_by_key_and_by_another_nobody_is_signe
     }
 }
 
+#[test]
+fn an_assertion_is_for_the_issuer_where_the_token_endpoint_is_elsewhere() {
+    let ec = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let client = Client::Key(&ECDSA_P256_SHA256_FIXED, ec.public_key_raw().to_vec());
+    let openid = OpenId::start();
+    let elsewhere = openid.issuer().replace("127.0.0.1", "localhost") + "/token";
+    openid.behave(|manners| {
+        manners.client = Some(client);
+        manners.metadata = Some(Arc::new(move |metadata| metadata["token_endpoint"] = json!(elsewhere)));
+    });
+    let lines = "private-key = [{ file = \"client.pem\", algorithm = \"ES256\" }]";
+    let setup = Setup { client: lines, key: ec.serialize_pem(), ..Setup::default() };
+    let world = World::start_with(setup, Origin::start(), openid, OpenId::start());
+    world.signed_in();
+    let asked = world.openid.asked("/token");
+    let assertion = &asked.last().unwrap().parameters["client_assertion"];
+    let claims = base64::Engine::decode(
+        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
+        assertion.split('.').nth(1).unwrap(),
+    );
+    let claims: Value = serde_json::from_slice(&claims.unwrap()).unwrap();
+    assert_eq!(claims["aud"], world.openid.issuer());
+}
+
 /// PKCS#8 as PEM (RFC 7468, section 10).
 fn pem(der: &[u8]) -> String {
     use base64::Engine as _;

@@ -1,10 +1,10 @@
 //! The real binary with two apps, a provider of the tests' own, and whoever signs in.
 
 use std::fs;
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use crate::binary::{SAID, run, wait_until_ready};
 use crate::browser::Browser;
 use crate::free::free_address;
 use crate::openid::{CLIENT, OpenId, SECRET};
@@ -33,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) sign_in: &'static str,
     /// Further tables.
     pub(crate) more: String,
+    /// Further lines of `[server]`.
+    pub(crate) server: &'static str,
     /// Further lines of `[session]`.
     pub(crate) session: &'static str,
     /// Whether a second provider is there, `other`.
@@ -73,31 +75,23 @@ impl World {
         fs::write(file("client.pem"), &setup.key).unwrap();
         let text = configuration(&setup, [&proxy, &admin], &app.address, [&openid.issuer(), &other.issuer()]);
         fs::write(file("portcullis.toml"), text).unwrap();
-        // A file that may grow no more is an error then, and not the end of the process.
-        let child = Command::new("sh")
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_portcullis")])
-            .args(["run", "--config"])
-            .arg(file("portcullis.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(file("stderr.log")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut world = Self { child, proxy, admin, app, openid, other, folder };
-        let started = Instant::now();
-        while !world.is_ready() {
-            if let Some(status) = world.child.try_wait().unwrap() {
-                panic!("it ended, {status}: {}", world.said());
-            }
-            assert!(started.elapsed() < Duration::from_secs(60), "it does not serve: {}", world.said());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        world
+        let mut child = run(folder.path(), &[]);
+        wait_until_ready(&mut child, folder.path(), &admin, &[&proxy]);
+        Self { child, proxy, admin, app, openid, other, folder }
     }
 
-    fn is_ready(&self) -> bool {
-        [&self.admin, &self.proxy].into_iter().all(|address| TcpStream::connect(address).is_ok())
-            && self.admin_get("/readyz").status == 200
+    /// A successor takes over, and the process that served until now ends.
+    pub(crate) fn upgrade(&mut self) {
+        let successor = run(self.folder.path(), &["--upgrade"]);
+        let mut former = std::mem::replace(&mut self.child, successor);
+        let started = Instant::now();
+        while former.try_wait().unwrap().is_none() {
+            if started.elapsed() > Duration::from_secs(60) {
+                let _ = former.kill();
+                panic!("it is not followed: {}", self.said());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub(crate) fn admin_get(&self, path: &str) -> Answer {
@@ -124,7 +118,7 @@ impl World {
 
     /// Standard error so far.
     pub(crate) fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("stderr.log")).unwrap()
+        fs::read_to_string(self.folder.path().join(SAID)).unwrap()
     }
 
     /// The decision log so far.
@@ -175,7 +169,9 @@ fn configuration(setup: &Setup, [proxy, admin]: [&str; 2], app: &str, [issuer, o
         )
     });
     let asking = asking.unwrap_or_default();
-    let Setup { client, issuer: issuer_lines, provider, wiki, sign_in, more, session, has_other, .. } = setup;
+    let Setup {
+        client, issuer: issuer_lines, provider, wiki, sign_in, more, server, session, has_other, ..
+    } = setup;
     let client = if client.is_empty() { "client-secret = { file = \"client.secret\" }" } else { client };
     // A store holds itself what was signed out.
     let journal = if session.contains("store") { "" } else { "journal = \"revocations.journal\"" };
@@ -208,6 +204,7 @@ admin = "{admin}"
 threads = 2
 decision-log = {{ file = "decisions.ndjson" }}
 limits = {{ failed-verifications = "1000000/s" }}
+{server}
 
 [[issuer]]
 name = "idp"

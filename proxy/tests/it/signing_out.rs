@@ -1,6 +1,7 @@
 //! How sessions end: by the user here, by the provider's word, from the next request on; and what apps and users are told
 //! of them.
 
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -353,6 +354,68 @@ fn a_session_that_ended_is_refused_by_every_replica_whatever_ended_it_and_wherev
             }
         }
     }
+}
+
+#[test]
+fn sessions_and_what_ended_outlive_an_upgrade_wherever_they_are() {
+    let server = "upgrade-socket = \"up.sock\"\npid-file = \"pid\"\ngrace = \"10s\"";
+    for session in ["", "store = { redb = \"sessions.redb\" }"] {
+        let mut world = World::start(Setup { server, session, ..Setup::default() });
+        let mut browser = world.signed_in();
+        let mut other = world.signed_in();
+        let stolen = other.clone();
+        assert_eq!(world.sign_out(&mut other, WIKI).status(), 303);
+        for turn in 0..2 {
+            world.upgrade();
+            assert!(world.is_signed_in(&browser, WIKI), "{session:?}, {turn}: {}", world.said());
+            assert!(!world.is_signed_in(&stolen, WIKI), "{session:?}, {turn}: {}", world.said());
+        }
+        let stolen = browser.clone();
+        assert_eq!(world.sign_out(&mut browser, WIKI).status(), 303, "{}", world.said());
+        world.upgrade();
+        assert!(!world.is_signed_in(&stolen, WIKI), "{session:?}: {}", world.said());
+        world.signed_in();
+    }
+}
+
+#[test]
+fn a_redis_by_tls_is_believed_by_its_own_authority_alone() {
+    let Some(redis) = Redis::start_tls() else { return };
+    let world = World::start(Setup { session: redis.store_of("ca.pem"), ..Setup::default() });
+    let browser = world.signed_in();
+    assert!(world.is_signed_in(&browser, WIKI));
+    for session in [redis.store_of("other.pem"), redis.store()] {
+        let world = World::start(Setup { session, ..Setup::default() });
+        let page = Browser::default().follow(&world.url(WIKI, "/"));
+        assert_eq!(page.status(), 503, "{session}: {page:?}\n{}", world.said());
+        assert_eq!(world.app.hits(), 0);
+    }
+}
+
+#[test]
+fn n81_a_live_websocket_on_a_session_ends_with_the_sign_out() {
+    const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let world = World::plain();
+    let mut browser = world.signed_in();
+    let (origin, cookie) = (world.url(WIKI, ""), browser.header(WIKI));
+    let host = origin.strip_prefix("http://").unwrap();
+    let mut socket = std::net::TcpStream::connect(&world.proxy).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!("GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n{UPGRADE}{cookie}\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    let answer = crate::wire::answer(&mut socket, true);
+    assert_eq!(answer.status, 101, "{answer:?}");
+    // The app echoes.
+    const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
+    socket.write_all(HELLO).unwrap();
+    let mut echo = [0; HELLO.len()];
+    socket.read_exact(&mut echo).unwrap();
+    assert_eq!(echo, HELLO, "it lives");
+    assert_eq!(world.sign_out(&mut browser, WIKI).status(), 303);
+    // The app's echo is masked, which no server's frame is: so no frame of ours is put behind it.
+    let mut rest = Vec::new();
+    socket.read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "nothing of the app comes after the sign-out: {rest:?}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ mod p_sessions;
 mod q_sign_in;
 mod r_waiting;
 
+#[path = "../it/binary.rs"]
+mod binary;
 #[path = "../it/browser.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod browser;

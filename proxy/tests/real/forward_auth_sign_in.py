@@ -178,8 +178,42 @@ def signs_out(front, lines):
     front.check(answer.status == 303 and received is None, "what was signed out is no session any more", answer.status)
 
 
+class ChoosingWorld(SignInWorld):
+    """The same with two providers to choose from."""
+
+    def configuration(self, text):
+        second = f"""
+[[provider]]
+name = "second"
+display-name = "Partners"
+issuer = "entra"
+client-id = "{CLIENT}-2"
+client-secret = {{ file = "secret" }}
+"""
+        return super().configuration(text).replace('sign-in = "test"', 'sign-in = ["test", "second"]') + second
+
+
+class FragmentWorld(SignInWorld):
+    """The same with an app whose links keep their fragment over a sign-in."""
+
+    def configuration(self, text):
+        return super().configuration(text).replace('sign-in = "test"', 'sign-in = "test"\nkeep-fragment = true')
+
+
+def shows(front, text):
+    """To each of these proxies every 2xx is leave to let its request in: a page of ours that leads to a sign-in must be none."""
+    for target in ("/", "/deep/link?page=2"):
+        answer, shown, received = front.ask(target, more=BROWSER, token="")
+        front.check(received is None, "the app is not reached before the sign-in", answer.status, received)
+        front.check(answer.status == 401 and text in shown, f"the person sees the page ({text})", answer.status, shown[:500])
+
+
 def main():
     forward_auth.HOST = HOST
+    for kind, text in ((ChoosingWorld, "Partners"), (FragmentWorld, "sessionStorage")):
+        with kind() as world:
+            for name in sys.argv[1:] or list(FRONTS):
+                shows(Front(world, name), text)
     with SignInWorld() as world:
         fronts = [Front(world, name) for name in sys.argv[1:] or list(FRONTS)]
         sessions = [(front, signs_in(world, front)) for front in fronts]

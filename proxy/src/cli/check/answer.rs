@@ -8,13 +8,13 @@ pub(super) struct Answer {
     pub(super) line: Option<String>,
     /// What is wrong: severity, code, what, why, how to mend it.
     pub(super) problem: Option<(Severity, &'static str, String, &'static str, String)>,
-    /// What stands in the file.
-    pub(super) asked: String,
+    /// What stands in the file, in one of these ways.
+    pub(super) asked: Vec<String>,
 }
 
 impl Answer {
     pub(super) fn good(asked: &str, line: String) -> Self {
-        Self { line: Some(line), problem: None, asked: asked.to_owned() }
+        Self { line: Some(line), problem: None, asked: vec![asked.to_owned()] }
     }
 
     pub(super) fn bad(asked: &str, code: &'static str, what: String, why: &'static str, help: &str) -> Self {
@@ -29,6 +29,6 @@ impl Answer {
         why: &'static str,
         help: String,
     ) -> Self {
-        Self { line: None, problem: Some((severity, code, what, why, help)), asked: asked.to_owned() }
+        Self { line: None, problem: Some((severity, code, what, why, help)), asked: vec![asked.to_owned()] }
     }
 }

@@ -65,17 +65,12 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
     let lines = answers.iter_mut().filter_map(|answer| answer.line.take()).collect();
     let problems = answers.into_iter().filter_map(|answer| {
         let (severity, code, what, why, help) = answer.problem?;
-        let (file, span) = place(loaded, &answer.asked);
+        let asked: Vec<&str> = answer.asked.iter().map(String::as_str).collect();
+        let (file, span) = loaded.sources.find_value(&asked).unwrap_or((FileId::MAIN, 0..0));
         let (label, why, help) = (None, Some(why.to_owned()), Some(help));
         Some(Diagnostic { code, severity, file, span, what, label, why, help })
     });
     (lines, problems.collect())
-}
-
-/// Where a text stands in the main file.
-fn place(loaded: &Loaded, text: &str) -> (FileId, std::ops::Range<usize>) {
-    let start = loaded.sources.text(FileId::MAIN).find(text);
-    (FileId::MAIN, start.map_or(0..0, |start| start..start + text.len()))
 }
 
 async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
@@ -115,7 +110,8 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
         Err(_) if matches!(issuer.keys, KeySource::File(_)) => {}
         Err(problem) => {
             let help = "look at the address, at name resolution, at firewalls and at the certificate, from this machine";
-            let what = format!("issuer `{name}`: {problem}");
+            let at = trial.asked.map_or_else(String::new, |asked| format!("`{asked}`: "));
+            let what = format!("issuer `{name}`: {at}{problem}");
             let why = "without keys no token can be verified: every request would be 503";
             answers.push(Answer::bad(url, "online/issuer", what, why, help));
         }
@@ -136,7 +132,10 @@ async fn ask_upstream(upstream: &Upstream) -> Answer {
     let shown = format!("{}://{host}:{port}", if tls_name.is_some() { "https" } else { "http" });
     let bad = |what: String, help: &str| {
         let what = format!("upstream `{shown}`: {what}");
-        Answer::bad(host, "online/upstream", what, "requests for it would be answered with 502", help)
+        let why = "requests for it would be answered with 502";
+        // The usual port need not be written.
+        let asked = vec![shown.clone(), shown.rsplit_once(':').map_or("", |(short, _)| short).to_owned()];
+        Answer { asked, ..Answer::bad(host, "online/upstream", what, why, help) }
     };
     let found = timeout(STEP, lookup_host((host.as_str(), *port))).await;
     let addresses: Vec<SocketAddr> = match found {

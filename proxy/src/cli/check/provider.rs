@@ -24,7 +24,8 @@ pub(super) async fn ask_provider(provider: &Provider, issuer: &Issuer) -> Vec<An
         // What keeps its keys away was reported with the issuer.
         Err(_) if matches!(issuer.keys, KeySource::Discovery(_)) => Vec::new(),
         Err(problem) => {
-            let what = format!("the metadata of provider `{}`: {problem}", provider.name);
+            let at = fetcher.asked.unwrap_or_default();
+            let what = format!("the metadata of provider `{}`, `{at}`: {problem}", provider.name);
             let help = "look at `ISSUER/.well-known/openid-configuration` from this machine, or name the document by `keys = { discovery = … }` in the issuer";
             vec![Answer::bad(&provider.client_id, CODE, what, ENDS, help)]
         }
@@ -58,7 +59,13 @@ impl Found<'_> {
         };
         let mut answers: Vec<Answer> = differences.into_iter().map(problem).collect();
         if is_good {
-            let line = format!("provider `{name}`: {}", self.abilities().join(", "));
+            // Only a sign-in of a person shows that.
+            let untried = match &self.provider.client_authentication {
+                ClientAuthentication::Secret { .. } => "; whether it takes the client secret was not tried",
+                ClientAuthentication::PrivateKey(_) => "; whether it takes the private key was not tried",
+                ClientAuthentication::Public => "",
+            };
+            let line = format!("provider `{name}`: {}{untried}", self.abilities().join(", "));
             answers.insert(0, Answer::good(&self.provider.client_id, line));
         }
         answers
