@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AccessFormat, AccessLog, AppDenial, Authorities, ClientAuthentication, ClientDemand, Config, DecisionLog,
-    Disclosure, ForwardAuthProtocol, FullTo, Hsts, IdentityValue, KeySource, Limits, LogSink, PolicyDenial,
-    ProcessLog, PushedAuthorization, Rate, SecretMethod, SessionAuthorization, SessionStore, Subject,
-    SupportKey, SyslogTarget, TicketKey,
+    AccessFormat, AccessLog, AppDenial, Authorities, ClientAuthentication, ClientDemand, Clients, Config,
+    Cors, DecisionLog, Disclosure, ForwardAuthProtocol, FullTo, Hsts, IdentityValue, KeySource, Limits,
+    LogSink, PolicyDenial, ProcessLog, PushedAuthorization, Rate, SecretMethod, SessionAuthorization,
+    SessionStore, Subject, SupportKey, SyslogTarget, TicketKey,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -94,6 +94,14 @@ fn every_key_of_settings_arrives() {
     assert_eq!(app.audiences.as_deref(), Some(&["api".to_owned()][..]));
     assert_eq!(app.allow_headers, ["cf-ray"]);
     assert_eq!(app.allowed_origins, ["https://portal.example.com"]);
+    let cors = Cors {
+        methods: vec!["GET".into()],
+        headers: Some(vec!["x-csrf-token".into()]),
+        expose: vec!["etag".into()],
+        max_age: Duration::from_hours(1),
+        credentials: true,
+    };
+    assert_eq!((&app.cors, app.clients, app.office), (&cors, Some(Clients::Docker), false));
     assert_eq!(app.timeouts.idle, Duration::from_secs(4));
     assert!(!app.token.bearer && !app.websocket && app.forward_authorization);
     assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);

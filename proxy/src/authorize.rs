@@ -6,14 +6,19 @@
 //! and whoever is asked on behalf of another proxy judges what that describes.
 
 mod credential;
+mod htmx;
+mod office;
 mod own_path;
+mod probe;
+mod refusal_page;
 mod session;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderValue, Method};
+use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
@@ -24,6 +29,7 @@ use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 
 use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
+use crate::cors;
 use crate::decision_record::DecisionRecord;
 use crate::denial::{
     Answer, Counted, DeviceState, Facts, Negotiated, OwnSignIn, Repetition, RequestHints, trace_id,
@@ -39,6 +45,8 @@ use crate::tls::Arrival;
 use crate::token::{self, CachedPrincipal, RememberedRemedies, TokenLocation};
 use crate::upstream;
 use crate::waiting::{Holder, WaitFor, WaitHandle};
+
+pub use refusal_page::RefusalPage;
 
 /// Whether a request may pass.
 #[derive(Debug)]
@@ -69,6 +77,8 @@ enum Stop {
     Load(Box<SessionHandle>),
     /// See [`Verdict::Wait`].
     Wait(Box<WaitHandle>),
+    /// See [`Verdict::Reply`].
+    Reply(Reply),
 }
 
 impl From<Refusal> for Stop {
@@ -86,6 +96,8 @@ pub enum Turn {
     Loaded,
     /// It was let in, and is looked at again: it is counted already.
     Again,
+    /// It was refused, and a page of its own shows that to a person: it is neither counted nor logged once more.
+    Shown,
     /// It was refused, and a page waits for it: nobody asks for it now, so that it is neither counted nor written down.
     Waits,
 }
@@ -95,6 +107,14 @@ impl Turn {
     const fn is_request(self) -> bool {
         match self {
             Self::First | Self::Loaded => true,
+            Self::Again | Self::Shown | Self::Waits => false,
+        }
+    }
+
+    /// Whether a person is before it, who can be sent to sign in.
+    const fn may_sign_in(self) -> bool {
+        match self {
+            Self::First | Self::Loaded | Self::Shown => true,
             Self::Again | Self::Waits => false,
         }
     }
@@ -105,6 +125,8 @@ impl Turn {
 pub enum Reply {
     /// The client is sent to the same place by https (308).
     ToHttps(HeaderValue),
+    /// A browser may send what it asked leave for (204).
+    Preflight(HeaderMap),
 }
 
 /// What was learned of a request while it was judged; for page, log, metrics and the app. What a judgement did not
@@ -125,6 +147,10 @@ pub struct RequestFacts {
     pub(crate) caller: Option<Arc<CachedPrincipal>>,
     /// Whether the token that was verified is the one in `Authorization`.
     pub(crate) authorization_is_verified: bool,
+    /// The origin of the page that asks, where it is another than the app's and the app names it.
+    pub(crate) allowed_origin: Option<HeaderValue>,
+    /// Where the user was, where that is another place than what was asked for.
+    pub(crate) return_to: Option<String>,
     /// The session that the request came on.
     pub(crate) session: Option<Arc<Session>>,
     /// Whether the session's last sign-in was asked for what policies ask for still.
@@ -256,6 +282,7 @@ impl Authorizer<'_> {
             (Err(Stop::Refusal(refusal)), _) => return Verdict::Refusal(refusal),
             (Err(Stop::Load(handle)), _) => return Verdict::Load(handle),
             (Err(Stop::Wait(handle)), _) => return Verdict::Wait(handle),
+            (Err(Stop::Reply(reply)), _) => return Verdict::Reply(reply),
             (Err(Stop::SignIn(demand, cause)), Some(app)) => Own::SignIn { app, demand, cause },
             (Err(Stop::FormNotSent), Some(app)) => Own::FormNotSent { app },
             (Err(Stop::SignIn(..) | Stop::FormNotSent), None) => return Verdict::Refusal(Refusal::Internal),
@@ -278,6 +305,13 @@ impl Authorizer<'_> {
 
         // Before anything is done for a token.
         self.count_address((route.app, app), address, &mut facts.quotas)?;
+        facts.allowed_origin = cors::allowed(app, request.header(&ORIGIN));
+        // A browser asks for leave before it sends the request itself (Fetch Standard, section 3.2.2).
+        let is_preflight = request.method() == "OPTIONS" && request.has(&ACCESS_CONTROL_REQUEST_METHOD);
+        if let Some(origin) = facts.allowed_origin.clone().filter(|_| is_preflight) {
+            let asked = request.header(&ACCESS_CONTROL_REQUEST_HEADERS);
+            return Err(Stop::Reply(Reply::Preflight(cors::preflight(app, origin, asked))));
+        }
         let (caller, credential) = self.authenticate(request, app, (address, &mut facts.quotas))?;
         facts.authorization_is_verified = credential == Credential::Token(TokenLocation::Authorization);
         if let Credential::Session(session) = credential {
@@ -475,7 +509,7 @@ impl Authorizer<'_> {
         }
         // Counted first: of a storm of refusals most are not written down. A transfer that is cut was written down by
         // nobody yet, and its app knows its id.
-        let repetition = (self.turn != Turn::Again).then(|| {
+        let repetition = self.turn.is_request().then(|| {
             let hints = RequestHints {
                 is_upgrade: asked.is_upgrade,
                 had_bearer: *carrier == Carrier::Bearer,
@@ -523,7 +557,11 @@ impl Authorizer<'_> {
         let app = facts.app.and_then(|app| snapshot.config.apps.get(app.0 as usize));
         let token = facts.caller.as_ref().map(|caller| caller.token());
         let device = token.and_then(|token| token.device());
-        let hints = hints_of(head, facts);
+        let hints = RequestHints {
+            // ORACLE: to strangers all apps look the same.
+            clients: token.and(app).and_then(|app| app.clients),
+            ..hints_of(head, facts)
+        };
         let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
         let wait = self.wait_handle(refusal, head, &hints, facts);
         let decision = &facts.decision;
@@ -546,7 +584,10 @@ impl Authorizer<'_> {
             remedies: decision.remedies.as_deref(),
             sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
             own_sign_in: signs_in.then(|| OwnSignIn {
-                return_to: (head.method == Method::GET).then_some(head.target),
+                return_to: match &facts.return_to {
+                    Some(back) => Some(back.as_bytes()),
+                    None => (head.method == Method::GET).then_some(head.target),
+                },
                 has_session: facts.session.is_some(),
             }),
             issuer: token
@@ -561,7 +602,17 @@ impl Authorizer<'_> {
             record: decision.record.as_deref(),
             wait: wait.as_deref(),
         };
-        snapshot.denials.render(refusal, &shown, &hints)
+        let mut answer = snapshot.denials.render(refusal, &shown, &hints);
+        htmx::lead(&mut answer, head, facts.had_bearer, || self.refusal_link(refusal, head, facts));
+        if let Some(app) = app {
+            if let (Some(site), Some(Ok(host))) = (facts.site, facts.host.as_ref().map(HeaderValue::to_str)) {
+                office::offer_dialog(&mut answer, app, (site, host), head);
+            }
+            if let Some(origin) = facts.allowed_origin.clone() {
+                cors::expose_refusal(&mut answer.headers, app, origin);
+            }
+        }
+        answer
     }
 }
 

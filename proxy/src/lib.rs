@@ -12,6 +12,7 @@ mod background;
 pub mod cli;
 mod clock;
 pub mod context;
+pub mod cors;
 pub mod decision_record;
 pub mod demo;
 pub mod denial;

@@ -62,6 +62,10 @@ pub enum OwnPath {
     Me,
     /// `keys`: the keys that sign assertions to apps.
     Keys,
+    /// `probe`: what a request for an app would be answered now.
+    Probe,
+    /// `refusal/LINK`: the page of a refusal whose answer went to a script.
+    Refusal,
 }
 
 impl OwnPath {
@@ -78,6 +82,8 @@ impl OwnPath {
             "logout/frontchannel" => Self::FrontChannelLogout,
             "me" => Self::Me,
             "keys" => Self::Keys,
+            "probe" => Self::Probe,
+            _ if name.starts_with("refusal/") => Self::Refusal,
             _ => {
                 let name = name.strip_prefix("callback/").filter(|name| is_provider_name(name))?;
                 Self::Callback(provider(name))
@@ -89,9 +95,12 @@ impl OwnPath {
     #[must_use]
     pub fn takes(self, method: &Method) -> bool {
         match self {
-            Self::SignIn | Self::Callback(_) | Self::HandOver | Self::FrontChannelLogout => {
-                *method == Method::GET
-            }
+            Self::SignIn
+            | Self::Callback(_)
+            | Self::HandOver
+            | Self::FrontChannelLogout
+            | Self::Probe
+            | Self::Refusal => *method == Method::GET,
             Self::SignOut => *method == Method::GET || *method == Method::POST,
             Self::BackChannelLogout => *method == Method::POST,
             Self::SignedOut | Self::Me | Self::Keys => *method == Method::GET || *method == Method::HEAD,
@@ -102,8 +111,8 @@ impl OwnPath {
     #[must_use]
     pub const fn is_for(self) -> Askers {
         match self {
-            Self::SignIn | Self::Callback(_) | Self::HandOver => Askers::Navigations,
-            Self::SignOut | Self::SignedOut | Self::Me => Askers::OwnPages,
+            Self::SignIn | Self::Callback(_) | Self::HandOver | Self::Refusal => Askers::Navigations,
+            Self::SignOut | Self::SignedOut | Self::Me | Self::Probe => Askers::OwnPages,
             Self::BackChannelLogout | Self::FrontChannelLogout | Self::Keys => Askers::Everybody,
         }
     }
@@ -112,7 +121,13 @@ impl OwnPath {
     #[must_use]
     pub const fn needs_session(self) -> bool {
         match self {
-            Self::SignIn | Self::Callback(_) | Self::HandOver | Self::SignOut | Self::Me => true,
+            Self::SignIn
+            | Self::Callback(_)
+            | Self::HandOver
+            | Self::SignOut
+            | Self::Me
+            | Self::Probe
+            | Self::Refusal => true,
             Self::SignedOut | Self::BackChannelLogout | Self::FrontChannelLogout | Self::Keys => false,
         }
     }
@@ -349,6 +364,8 @@ impl OwnRequest {
             content_type: self.content_type.as_deref(),
             user_agent: hints.user_agent.as_deref().map(str::as_bytes),
             had_bearer: hints.had_bearer,
+            unpoly: hints.unpoly,
+            clients: None,
         }
     }
 }
@@ -374,6 +391,8 @@ pub struct OwnHints {
     pub is_upgrade: bool,
     /// Whether there is an `Authorization`.
     pub had_bearer: bool,
+    /// Whether a script of Unpoly asks.
+    pub unpoly: bool,
 }
 
 impl OwnHints {
@@ -391,6 +410,7 @@ impl OwnHints {
             user_agent: hints.user_agent.map(|agent| String::from_utf8_lossy(agent).into_owned()),
             is_upgrade: hints.is_upgrade,
             had_bearer: hints.had_bearer,
+            unpoly: hints.unpoly,
         }
     }
 }

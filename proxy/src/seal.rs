@@ -49,6 +49,8 @@ words! {
         HandOverLink = "hand-over-link",
         /// What a page waits for that was shown instead of an app.
         Wait = "wait",
+        /// A refusal that a page of its own shows.
+        Refusal = "refusal",
     }
 }
 

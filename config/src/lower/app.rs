@@ -6,6 +6,7 @@ use portcullis_policy::signals::Value;
 use portcullis_policy::text;
 
 use super::client_certificates::client_certificates;
+use super::clients;
 use super::context::Context;
 use super::definitions::Definitions;
 use super::headers::{allow_headers, forward_authorization, identity_headers};
@@ -20,7 +21,7 @@ use crate::diagnose::Diagnostic;
 use crate::schema::check::shortened;
 use crate::schema::tables::{APP_CONTEXT, ASSIGNED, TOKEN};
 use crate::schema::tree::{Kind, Node, View};
-use crate::settings::{App, Issuer, TokenPlaces};
+use crate::settings::{App, Clients, Issuer, TokenPlaces};
 
 pub(super) fn app(
     cx: &mut Context<'_>,
@@ -72,6 +73,8 @@ pub(super) fn app(
     let methods = cx.parse_list(view, "methods", values::method);
     cx.not_empty(view, "methods", "leave it out to accept any method");
     let allowed_origins = cx.parse_list(view, "allowed-origins", values::origin);
+    let cors = clients::cors(cx, view);
+    let office = clients::office(cx, view);
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
@@ -108,6 +111,9 @@ pub(super) fn app(
         methods,
         websocket: view.is_on("websocket"),
         allowed_origins,
+        cors: cors?,
+        clients: view.text("clients").and_then(Clients::from_word),
+        office,
         timeouts: timeouts?,
         body_bytes_max,
         body_rate_min: body_rate_min?,

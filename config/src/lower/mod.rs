@@ -6,6 +6,7 @@
 mod app;
 mod authorities;
 mod client_certificates;
+mod clients;
 mod conditions;
 pub(crate) mod context;
 mod definitions;

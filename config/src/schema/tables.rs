@@ -7,7 +7,7 @@ use super::{
     required,
 };
 use crate::settings::{
-    AccessFormat, ClientDemand, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog,
+    AccessFormat, ClientDemand, Clients, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog,
     SessionAuthorization, Subject,
 };
 use portcullis_policy::model::Evidence;
@@ -645,7 +645,23 @@ pub(crate) static APP: Table = Table {
         optional(
             "allowed-origins",
             Shape::List(&Shape::Text(Form::Url)),
-            "Further origins whose pages may open a WebSocket with the user's cookie.",
+            "Further origins whose pages may ask for it by script (CORS), read its refusals, and open a WebSocket with the user's cookie.",
+        ),
+        optional(
+            "cors",
+            Shape::Table(&CORS),
+            "How pages of `allowed-origins` may ask; preflights are answered by Portcullis.",
+        ),
+        optional(
+            "clients",
+            Shape::Word(&Clients::WORDS),
+            "Programs whose own shape of errors its refusals have; they choose it by what they say of themselves if absent.",
+        ),
+        default(
+            "office",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether Microsoft Office opens its documents, and signs in by a dialog (MS-OFBA); wants `sign-in`.",
         ),
         optional("timeouts", Shape::Table(&TIMEOUTS), "Upstream timeouts."),
         optional("body-max", Shape::Text(Form::Size), "Largest request body; that of `[server]` if absent."),
@@ -675,6 +691,26 @@ pub(crate) static APP: Table = Table {
             "language",
             Shape::Word(LANGUAGES),
             "Language of its denials for who asks for none that there is; as `[denial]` says if absent.",
+        ),
+    ],
+};
+
+pub(crate) static CORS: Table = Table {
+    title: "cors",
+    keys: &[
+        optional(
+            "methods",
+            TEXTS,
+            "Methods that pages may use; the app's `methods` if absent, or the usual ones.",
+        ),
+        optional("headers", TEXTS, "Header fields that pages may send; whichever they ask for if absent."),
+        optional("expose", TEXTS, "Header fields of answers that pages may read, beside those of refusals."),
+        default("max-age", Literal::Text("10m"), DURATION, "For how long browsers remember what is allowed."),
+        default(
+            "credentials",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether pages may read what requests with the user's cookies bring.",
         ),
     ],
 };

@@ -4,6 +4,7 @@ use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 
 use super::certificates::ClientCertificates;
+use super::clients::{Clients, Cors};
 use super::limits::Rate;
 use super::listener::Hsts;
 use super::session::SessionAuthorization;
@@ -57,9 +58,15 @@ pub struct App {
     pub methods: Vec<String>,
     /// Whether WebSocket upgrades pass.
     pub websocket: bool,
-    /// Origins beside the app's own hosts whose pages may open a WebSocket with the user's cookie:
-    /// `https://host` or `https://host:port`, lower case.
+    /// Origins beside the app's own hosts whose pages may ask for it by script, and open a WebSocket with the user's
+    /// cookie: `https://host` or `https://host:port`, lower case.
     pub allowed_origins: Vec<String>,
+    /// How those pages may ask.
+    pub cors: Cors,
+    /// Which programs read its refusals.
+    pub clients: Option<Clients>,
+    /// Whether Microsoft Office opens its documents, which signs in by a dialog.
+    pub office: bool,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
     /// Largest request body, in bytes; that of the server if `None`.

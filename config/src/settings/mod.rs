@@ -3,6 +3,7 @@
 mod app;
 mod certificates;
 mod claims;
+mod clients;
 mod denial;
 mod geo;
 mod issuer;
@@ -22,6 +23,7 @@ use portcullis_policy::PolicySet;
 pub use app::{App, IdentityValue, TokenPlaces, context_of, contexts_of};
 pub use certificates::{Authorities, ClientCertificates, ClientDemand, RevocationLists};
 pub use claims::{Claims, ListSeparator, claim_label, claim_path, claim_path_names};
+pub use clients::{Clients, Cors};
 pub use denial::{
     AppDenial, Denial, Disclosure, FullTo, LANGUAGES, PolicyDenial, SupportKey, TEMPLATE_HOLES,
 };

@@ -5,6 +5,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 
 use super::raw::RawHead;
 
+/// What browsers say of a request, and libraries that fill pages with its answer.
+const OF_NAVIGATIONS: [&str; 8] = [
+    "sec-fetch-mode",
+    "sec-fetch-dest",
+    "sec-fetch-user",
+    "hx-request",
+    "x-up-version",
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+];
+
 /// A request head as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'r> {
@@ -39,6 +51,22 @@ impl<'r> Head<'r> {
         Self { target: raw.target(), raw: Some(raw), ..self }
     }
 
+    /// A request that its client could have sent instead, with the same fields.
+    #[must_use]
+    pub const fn instead<'s>(&self, method: &'s Method, target: &'s [u8]) -> Head<'s>
+    where
+        'r: 's,
+    {
+        Head {
+            method,
+            target,
+            version: self.version,
+            raw: None,
+            headers: self.headers,
+            authority: self.authority,
+        }
+    }
+
     /// `:authority` of an HTTP/2 request.
     #[must_use]
     pub const fn authority(&self) -> Option<&'r str> {
@@ -56,6 +84,16 @@ impl<'r> Head<'r> {
     #[must_use]
     pub fn host(&self) -> Option<&'r [u8]> {
         self.authority.map(str::as_bytes).or_else(|| self.hint_bytes(&header::HOST))
+    }
+
+    /// The fields without those by which a browser says what it does with the answer: as if a program asked.
+    #[must_use]
+    pub fn fields_of_program(&self) -> HeaderMap {
+        let mut fields = self.headers.clone();
+        for name in OF_NAVIGATIONS {
+            fields.remove(name);
+        }
+        fields
     }
 
     /// The first value of a field that is visible ASCII, for a page or a log: nothing is decided by it.

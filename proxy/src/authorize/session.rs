@@ -80,7 +80,7 @@ impl Authorizer<'_> {
         why: NoSession,
     ) -> Stop {
         let can_keep_one = CookieForm::of(request.site(), request.host()).is_some();
-        if !self.turn.is_request() || !can_keep_one {
+        if !self.turn.may_sign_in() || !can_keep_one {
             return Refusal::NoToken.into();
         }
         match navigation {
@@ -115,7 +115,7 @@ impl Authorizer<'_> {
             facts.step_up_not_delivered = true;
             return refusal.into();
         }
-        if !self.turn.is_request() || navigation != Navigation::Page {
+        if !self.turn.may_sign_in() || navigation != Navigation::Page {
             return refusal.into();
         }
         Stop::SignIn(demand, SignInCause::StepUp)

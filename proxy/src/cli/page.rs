@@ -151,6 +151,6 @@ const fn hints(lang: &str) -> RequestHints<'_> {
         hx_request: false,
         content_type: None,
         user_agent: None,
-        had_bearer: false,
+        ..RequestHints::EMPTY
     }
 }

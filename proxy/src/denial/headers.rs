@@ -11,7 +11,6 @@ use http::header::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::escape::push_percent;
 use super::facts::Facts;
 use super::step_up::{Contexts, StepUp, StepUps};
 use super::view::View;
@@ -22,12 +21,13 @@ use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::model::AuthenticationContext;
 
 /// Fields of a denial at most, with the two that pingora adds.
-const FIELDS_MAX: usize = 18;
+const FIELDS_MAX: usize = 22;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const X_UP_TARGET: HeaderName = HeaderName::from_static("x-up-target");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// `acr` values named in a challenge, and their bytes; more would only fill the head.
@@ -59,7 +59,8 @@ pub(crate) fn fixed(csp: &HeaderValue, lang: &'static str) -> HeaderMap {
     headers.insert(REFERRER_POLICY, fixed!("no-referrer"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, fixed!("nosniff"));
     headers.insert(X_ROBOTS_TAG, fixed!("noindex"));
-    headers.insert(VARY, fixed!("Accept, Accept-Language, Sec-Fetch-Mode"));
+    // The same for everybody: what an app says of origins or clients is for its users.
+    headers.insert(VARY, fixed!("Accept, Accept-Language, HX-Request, Origin, Sec-Fetch-Mode, User-Agent"));
     headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(lang));
     headers
 }
@@ -99,7 +100,7 @@ pub(crate) fn body(headers: &mut HeaderMap, content_type: HeaderValue, len: usiz
 }
 
 /// gRPC's status in the head: a response of trailers only.
-pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &View<'_>) {
+pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &View<'_>, message: &str) {
     let status = match view.info.status {
         401 => fixed!("16"),
         403 => fixed!("7"),
@@ -109,13 +110,15 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
         502..=504 => fixed!("14"),
         _ => fixed!("13"),
     };
-    let code = if view.code.is_empty() { view.info.error } else { &view.code };
-    let mut message = String::with_capacity(80);
-    // gRPC over HTTP/2 percent-encodes the message; spaces may stay as they are.
-    push_percent(&mut message, &format!("{code}; request {}", view.request_id), b" ;:");
     body(headers, HeaderValue::from_static(content_type), 0);
     headers.insert(GRPC_STATUS, status);
-    headers.insert(GRPC_MESSAGE, value(&message));
+    headers.insert(GRPC_MESSAGE, value(message));
+}
+
+/// Unpoly puts a page that it did not expect into the place of the whole page, not of the part that it asked for.
+/// Source: <https://unpoly.com/X-Up-Target>.
+pub(super) fn for_unpoly(headers: &mut HeaderMap) {
+    headers.insert(X_UP_TARGET, fixed!("body"));
 }
 
 /// What is accepted where an app says nothing of methods; everybody reads the same.

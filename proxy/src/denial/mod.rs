@@ -13,6 +13,7 @@ pub(crate) mod cldr;
 pub(crate) mod details;
 pub(crate) mod escape;
 mod facts;
+mod forms;
 pub(crate) mod headers;
 pub(crate) mod headline;
 mod json;
@@ -53,6 +54,7 @@ use portcullis_policy::model::{AuthenticationContext, Policy};
 use portcullis_policy::signals::{SignIn, Signals};
 
 pub use facts::{DeviceState, Facts, OwnSignIn};
+pub use forms::Program;
 pub use negotiate::{Negotiated, RequestHints};
 pub use seal::{CODE_LIFE_SECS, SealedDecision, SealedPolicy, UnsealError};
 pub use step_up::StepUp;
@@ -113,6 +115,8 @@ pub struct Answer {
     pub body: Bytes,
     /// Why the request counts as refused; `None` where the answer is no refusal.
     pub refusal: Option<Refusal>,
+    /// What the status line of HTTP/1.1 says in place of the usual words, for programs that show nothing else.
+    pub phrase: Option<String>,
 }
 
 /// A refusal that is counted.
@@ -197,6 +201,7 @@ impl Denials {
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
                 refusal: Some(*refusal),
+                phrase: None,
             };
         };
         let (form, info, texts) = (hints.negotiate(), refusal.info(), &language.texts);
@@ -212,10 +217,23 @@ impl Denials {
         };
         let view = View::of(refusal, facts, context);
         let mut headers = headers::common(refusal, &view, facts, &self.step_ups, head);
+        let mut phrase = None;
         let (content_type, body) = match form {
             Negotiated::Grpc(kind) => {
-                headers::grpc(&mut headers, kind, &view);
-                return Answer { status: 200, headers, body: Bytes::new(), refusal: Some(*refusal) };
+                headers::grpc(&mut headers, kind, &view, &forms::grpc_message(&view, texts));
+                return Answer {
+                    status: 200,
+                    headers,
+                    body: Bytes::new(),
+                    refusal: Some(*refusal),
+                    phrase: None,
+                };
+            }
+            Negotiated::Program(program) => {
+                program.headers(&mut headers, &view);
+                let form = program.form(&view, &self.branding, texts);
+                phrase = form.phrase;
+                (form.content_type, form.body)
             }
             Negotiated::Html => {
                 if view.waits_by().is_some() {
@@ -224,10 +242,17 @@ impl Denials {
                 (headers::HTML, html(page, &view, hints, &mut headers))
             }
             Negotiated::Json => (headers::JSON, problem::json(&view, &self.branding, texts)),
-            Negotiated::Plain => (headers::PLAIN, plain::text(&view, &self.branding, texts)),
+            Negotiated::Plain => {
+                phrase = hints.shows_status_line().then(|| forms::phrase(&view));
+                (headers::PLAIN, plain::text(&view, &self.branding, texts))
+            }
         };
+        if hints.unpoly && form == Negotiated::Html {
+            headers::for_unpoly(&mut headers);
+        }
         headers::body(&mut headers, content_type, body.len());
-        Answer { status: info.status, headers, body: Bytes::from(body), refusal: Some(*refusal) }
+        let body = Bytes::from(body);
+        Answer { status: info.status, headers, body, refusal: Some(*refusal), phrase }
     }
 
     /// Counts a refusal by policies, of the user or program with this id; `applied` are all that applied.

@@ -4,12 +4,15 @@
 
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderName, USER_AGENT};
 
+use super::forms::{Program, program_of};
 use crate::admit::Head;
+use portcullis_config::settings::Clients;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const X_UP_VERSION: HeaderName = HeaderName::from_static("x-up-version");
 
 /// What a request says about the answer that it can read. Header values as received; nothing of
 /// them is ever reflected.
@@ -39,6 +42,10 @@ pub struct RequestHints<'r> {
     pub user_agent: Option<&'r [u8]>,
     /// Whether there is an `Authorization`.
     pub had_bearer: bool,
+    /// Whether a script of Unpoly asks, which puts the answer into its page.
+    pub unpoly: bool,
+    /// What the app says of its clients, where the user is known.
+    pub clients: Option<Clients>,
 }
 
 /// The form of an answer.
@@ -52,6 +59,8 @@ pub enum Negotiated {
     Plain,
     /// gRPC, trailers only: the content type that the caller speaks.
     Grpc(&'static str),
+    /// The shape of errors that one program reads.
+    Program(Program),
 }
 
 impl Negotiated {
@@ -60,7 +69,7 @@ impl Negotiated {
     pub const fn is_page(self) -> bool {
         match self {
             Self::Html => true,
-            Self::Json | Self::Plain | Self::Grpc(_) => false,
+            Self::Json | Self::Plain | Self::Grpc(_) | Self::Program(_) => false,
         }
     }
 }
@@ -69,6 +78,26 @@ impl Negotiated {
 /// a form is always found.
 const ACCEPT_BYTES_MAX: usize = 2048;
 const ACCEPT_RANGES_MAX: usize = 32;
+
+impl RequestHints<'static> {
+    /// Those of a request that says nothing.
+    pub const EMPTY: Self = Self {
+        method: "",
+        is_upgrade: false,
+        accept: None,
+        query: None,
+        accept_language: None,
+        sec_fetch_mode: None,
+        sec_fetch_dest: None,
+        x_requested_with: None,
+        hx_request: false,
+        content_type: None,
+        user_agent: None,
+        had_bearer: false,
+        unpoly: false,
+        clients: None,
+    };
+}
 
 impl<'r> RequestHints<'r> {
     /// Reads the hints of a request. Whether it is an upgrade, and whether it has a token in `Authorization`, is
@@ -86,8 +115,10 @@ impl<'r> RequestHints<'r> {
             hx_request: head.hint_bytes(&HX_REQUEST).is_some(),
             content_type: head.hint(&CONTENT_TYPE),
             user_agent: head.hint_bytes(&USER_AGENT),
+            unpoly: head.hint_bytes(&X_UP_VERSION).is_some(),
             is_upgrade: false,
             had_bearer: false,
+            clients: None,
         }
     }
 
@@ -103,8 +134,13 @@ impl<'r> RequestHints<'r> {
         if self.prints_text() {
             return Negotiated::Plain;
         }
-        if self.hx_request || self.is_navigation() {
+        if self.hx_request || self.unpoly || self.is_navigation() {
             return Negotiated::Html;
+        }
+        // Not before: a person may open an app of programs with a browser.
+        let stated = self.user_agent.and_then(program_of);
+        if let Some(program) = stated.or(self.clients.map(Program::Of)) {
+            return Negotiated::Program(program.asking_for(self.accept));
         }
         let accept = self.accept.map(Accept::parse).unwrap_or_default();
         let scripted = self.had_bearer
@@ -121,12 +157,7 @@ impl<'r> RequestHints<'r> {
             return Negotiated::Plain;
         }
         // Nothing that we have was named. Scripts in browsers send Sec-Fetch-Mode, terminals do not.
-        let reads = matches!(self.method, "GET" | "HEAD");
-        if reads && !scripted && self.sec_fetch_mode.is_none() && self.is_terminal() {
-            Negotiated::Plain
-        } else {
-            Negotiated::Json
-        }
+        if self.sec_fetch_mode.is_none() && self.is_terminal() { Negotiated::Plain } else { Negotiated::Json }
     }
 
     /// Whether a person can simply ask again: a read, which is safe to repeat.
@@ -140,6 +171,13 @@ impl<'r> RequestHints<'r> {
         };
         is(self.sec_fetch_mode, &["navigate", "nested-navigate"])
             || is(self.sec_fetch_dest, &["document", "iframe", "frame"])
+    }
+
+    /// Whether the program shows the status line in place of a body: Wget.
+    pub(super) fn shows_status_line(&self) -> bool {
+        self.user_agent
+            .and_then(|agent| agent.get(..5))
+            .is_some_and(|head| head.eq_ignore_ascii_case(b"wget/"))
     }
 
     /// Programs that show the body of a refusal if it is `text/plain`, and nothing of any other. Git names what it
@@ -307,7 +345,9 @@ pub(super) fn parse_weight(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accept, Negotiated, RequestHints, parse_weight};
+    use portcullis_config::settings::Clients;
+
+    use super::{Accept, Negotiated, Program, RequestHints, parse_weight};
 
     fn get<'r>(accept: &'r str) -> RequestHints<'r> {
         RequestHints { method: "GET", accept: Some(accept), ..RequestHints::default() }
@@ -390,12 +430,51 @@ mod tests {
     }
 
     #[test]
+    fn a_program_gets_its_own_shape_and_a_person_the_page() {
+        let of = Program::Of;
+        for (agent, program) in [
+            ("docker/27.3.1 go/go1.22.7 os/linux", of(Clients::Docker)),
+            ("containers/5.30.1 (github.com/containers/image)", of(Clients::Docker)),
+            ("Helm/3.16.2", of(Clients::Helm)),
+            ("npm/10.9.0 node/v22.10.0 linux x64 workspaces/false", of(Clients::Npm)),
+            ("kubectl/v1.32.0 (linux/amd64) kubernetes/70d3cc9", of(Clients::Kubernetes)),
+            ("HashiCorp Terraform/1.9.8 (+https://www.terraform.io)", of(Clients::Terraform)),
+            ("pip/24.3.1 {\"ci\":null}", of(Clients::Pip)),
+            ("git-lfs/3.6.1 (GitHub; linux amd64; go 1.23)", Program::GitLfs),
+        ] {
+            let hints = RequestHints { user_agent: Some(agent.as_bytes()), ..get("application/json") };
+            assert_eq!(hints.negotiate(), Negotiated::Program(program), "{agent}");
+        }
+        let discovers = RequestHints {
+            user_agent: Some(b"kubectl/v1.32.0 (linux/amd64) kubernetes/70d3cc9"),
+            ..get("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")
+        };
+        assert_eq!(discovers.negotiate(), Negotiated::Program(Program::KubernetesDiscovery));
+        let app = RequestHints { clients: Some(Clients::Npm), user_agent: Some(b"got/11"), ..get("*/*") };
+        assert_eq!(app.negotiate(), Negotiated::Program(of(Clients::Npm)));
+        let docker = RequestHints { user_agent: Some(b"docker/27"), ..app };
+        assert_eq!(
+            docker.negotiate(),
+            Negotiated::Program(of(Clients::Docker)),
+            "what it says of itself goes first"
+        );
+        let person = RequestHints { sec_fetch_mode: Some("navigate"), ..app };
+        assert_eq!(person.negotiate(), Negotiated::Html);
+        let browser = RequestHints { user_agent: Some(b"Mozilla/5.0 docker/27 npm/10"), ..get("*/*") };
+        assert_eq!(browser.negotiate(), Negotiated::Json);
+    }
+
+    #[test]
     fn who_names_nothing_gets_json_and_a_terminal_gets_text() {
         let curl = RequestHints { user_agent: Some(b"curl/8.5.0"), ..get("*/*") };
         assert_eq!(curl.negotiate(), Negotiated::Plain);
         assert_eq!(RequestHints { accept: None, ..curl }.negotiate(), Negotiated::Plain);
-        assert_eq!(RequestHints { had_bearer: true, ..curl }.negotiate(), Negotiated::Json);
-        assert_eq!(RequestHints { method: "POST", ..curl }.negotiate(), Negotiated::Json);
+        assert_eq!(RequestHints { had_bearer: true, ..curl }.negotiate(), Negotiated::Plain);
+        assert_eq!(RequestHints { method: "POST", ..curl }.negotiate(), Negotiated::Plain);
+        let asks = RequestHints { accept: Some("application/json, */*;q=0.5"), ..curl };
+        assert_eq!(asks.negotiate(), Negotiated::Json, "HTTPie with a body of JSON");
+        let library = RequestHints { user_agent: Some(b"python-requests/2.32.3"), ..get("*/*") };
+        assert_eq!(library.negotiate(), Negotiated::Json);
         assert_eq!(RequestHints { sec_fetch_mode: Some("cors"), ..curl }.negotiate(), Negotiated::Json);
         let git = RequestHints { user_agent: Some(b"git/2.39.5"), had_bearer: true, ..get("*/*") };
         assert_eq!(git.negotiate(), Negotiated::Plain);
@@ -409,7 +488,7 @@ mod tests {
         let lfs = "application/vnd.git-lfs+json";
         assert_eq!(
             RequestHints { user_agent: Some(b"git-lfs/3.3.0"), ..get(lfs) }.negotiate(),
-            Negotiated::Json
+            Negotiated::Program(Program::GitLfs)
         );
         let ajax =
             RequestHints { x_requested_with: Some("XMLHttpRequest"), ..get("text/html, application/json") };

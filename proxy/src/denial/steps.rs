@@ -56,7 +56,6 @@ impl View<'_> {
     }
 
     /// Writes what is to be done first, or what there is to know; `false` where there is nothing.
-    #[expect(dead_code, reason = "for the forms of single programs")]
     pub(super) fn advice(&self, out: &mut impl Escaper) -> bool {
         match self.ways.first().and_then(|way| way.first()) {
             Some(step) => {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use http::header::STRICT_TRANSPORT_SECURITY;
+use http::header::{ACCEPT, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderName, HeaderValue};
 use portcullis_config::settings::{App, SessionAuthorization};
 use portcullis_policy::model::Persistence;
@@ -16,13 +16,14 @@ use portcullis_policy::signals::{AppIndex, RequestId};
 
 use crate::admit::{Connection, Head, Scheme};
 use crate::assertion::Statement;
-use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
+use crate::authorize::{Authorizer, RefusalPage, RequestFacts, Turn, Verdict};
 use crate::clock;
 use crate::denial::Answer;
 use crate::failure::NetworkFailure;
 use crate::forward_auth::{Asked, Described};
 use crate::limit::BodyPace;
 use crate::listener::Unsent;
+use crate::own::OwnRequest;
 use crate::record::{AppMetrics, Outcome, SignInFailure, Traffic};
 use crate::refusal::Refusal;
 use crate::session::{CookieForm, Keeping, Lasting};
@@ -243,6 +244,28 @@ impl RequestContext {
             answer.headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
         }
         answer
+    }
+
+    /// What another request of the same client would be answered.
+    pub(crate) fn probe(&mut self, own: &OwnRequest, head: &Head<'_>) -> Answer {
+        let mut fields = head.fields_of_program();
+        fields.insert(ACCEPT, const { HeaderValue::from_static("application/json") });
+        let asking = Head::new(head.method, head.target, head.version, &fields, head.authority());
+        let connection = self.connection;
+        let (authorizer, facts) = self.authorizer();
+        // It is a request of its own, which was not counted.
+        let authorizer = Authorizer { turn: Turn::First, ..authorizer };
+        let judged = connection.ok_or(Refusal::Internal);
+        let judged = judged.and_then(|connection| authorizer.probe(own, &asking, connection, facts));
+        judged.unwrap_or_else(|refusal| self.denial(&refusal, &asking))
+    }
+
+    /// The page of a refusal whose answer went to a script.
+    pub(crate) fn refusal_page(&mut self, own: &OwnRequest, head: &Head<'_>) -> RefusalPage {
+        let connection = self.connection.ok_or(Refusal::Internal);
+        let (authorizer, facts) = self.authorizer();
+        let page = connection.and_then(|connection| authorizer.refusal_page(own, head, connection, facts));
+        page.unwrap_or_else(|refusal| RefusalPage::Answer(self.denial(&refusal, head)))
     }
 
     /// What judges this request, and the facts that it fills in.

@@ -198,7 +198,8 @@ pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) ->
     head.status =
         http::StatusCode::from_u16(answer.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     head.headers = answer.headers;
-    let head = ResponseHeader::from(head);
+    let mut head = ResponseHeader::from(head);
+    head.set_reason_phrase(answer.phrase.as_deref())?;
     close_if_draining(session);
     if close {
         // Nothing that follows an ambiguous head on this connection can be trusted.
@@ -208,6 +209,14 @@ pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) ->
     let connection = listener::Connection::of(session).map(Arc::clone);
     if let Some(connection) = &connection {
         session.set_write_timeout(Some(connection.stall()));
+    }
+    if body.is_empty()
+        && let ServerSession::H2(session) = &mut *session.downstream_session
+    {
+        // In one block that ends the stream, as gRPC wants it (gRPC over HTTP/2, "Trailers-Only"): pingora would send an
+        // empty piece of a body behind it.
+        session.write_response_header(Box::new(head), true)?;
+        return Ok(0);
     }
     session.write_response_header(Box::new(head), body.is_empty()).await?;
     if body.is_empty() {
@@ -226,13 +235,15 @@ pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) ->
 
 /// The answer of a reply.
 pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
-    let Reply::ToHttps(location) = reply;
-    let headers = HeaderMap::from_iter([
-        (LOCATION, location),
-        (CONTENT_LENGTH, const { HeaderValue::from_static("0") }),
-        (HeaderName::from_static("x-request-id"), request_id),
-    ]);
-    Answer { status: 308, headers, body: Bytes::new(), refusal: None }
+    let (status, mut headers) = match reply {
+        Reply::ToHttps(location) => {
+            let empty = (CONTENT_LENGTH, const { HeaderValue::from_static("0") });
+            (308, HeaderMap::from_iter([(LOCATION, location), empty]))
+        }
+        Reply::Preflight(allowed) => (204, allowed),
+    };
+    headers.insert(HeaderName::from_static("x-request-id"), request_id);
+    Answer { status, headers, body: Bytes::new(), refusal: None, phrase: None }
 }
 
 /// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.

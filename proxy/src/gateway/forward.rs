@@ -8,6 +8,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECU
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 
+use crate::cors;
 use crate::exchange::{Progress, RequestContext};
 use crate::failure::NetworkFailure;
 use crate::limit;
@@ -91,6 +92,14 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
         let value = value.clone();
         if origin == Origin::App || !answer.headers.contains_key(STRICT_TRANSPORT_SECURITY) {
             answer.insert_header(STRICT_TRANSPORT_SECURITY, value)?;
+        }
+    }
+    if is_final
+        && let Some(origin) = ctx.facts.allowed_origin.clone()
+        && let Some(app) = ctx.app()
+    {
+        for (name, value) in &cors::exposing(&answer.headers, app, origin) {
+            answer.append_header(name.clone(), value.clone())?;
         }
     }
     if is_final && let Some(endpoint) = ctx.endpoint() {

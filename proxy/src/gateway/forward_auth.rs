@@ -117,7 +117,7 @@ pub(super) async fn answer(
             };
             headers.extend(to_client(ctx));
             headers.insert(CONTENT_LENGTH, const { HeaderValue::from_static("0") });
-            let answer = Answer { status: 200, headers, body: Bytes::new(), refusal: None };
+            let answer = Answer { status: 200, headers, body: Bytes::new(), refusal: None, phrase: None };
             ctx.bytes_beside = write(session, answer, false).await?;
             Ok(())
         }
@@ -346,7 +346,7 @@ fn plain(status: u16, text: &str) -> Answer {
         (CACHE_CONTROL, const { HeaderValue::from_static("no-store") }),
         (CONTENT_LENGTH, HeaderValue::from(body.len())),
     ]);
-    Answer { status, headers, body, refusal: None }
+    Answer { status, headers, body, refusal: None, phrase: None }
 }
 
 /// Answers a call over gRPC. Whatever goes wrong is an answer that denies: a failed call is let through by a proxy that

@@ -285,7 +285,7 @@ impl ProxyHttp for Gateway {
             && matches!(ctx.progress, Progress::Refused(_))
             && let Some(conn) = Conn::of(session)
         {
-            conn.refuse_websocket();
+            conn.refuse_websocket(refusal.info().code);
         }
         if !is_answered {
             let answer = ctx.denial(&refusal, &head(session.req_header()));

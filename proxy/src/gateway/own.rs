@@ -8,8 +8,9 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 use pingora::prelude::{Result, Session};
 
 use super::downstream::{head, write};
+use crate::authorize::RefusalPage;
 use crate::exchange::{Progress, RequestContext};
-use crate::own::{OWN_BODY_BYTES_MAX, Own, OwnRequest};
+use crate::own::{OWN_BODY_BYTES_MAX, Own, OwnPath, OwnRequest};
 use crate::refusal::Refusal;
 use crate::sign_in;
 
@@ -22,6 +23,13 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut RequestContext, own:
     let is_ours = matches!(own.what, Own::Path(_)) && own.method == Method::POST;
     let body = if is_ours { body(session).await? } else { Ok(Bytes::new()) };
     let mut answer = match body {
+        Ok(_) if own.what == Own::Path(OwnPath::Probe) => ctx.probe(own, &head(session.req_header())),
+        Ok(_) if own.what == Own::Path(OwnPath::Refusal) => {
+            match ctx.refusal_page(own, &head(session.req_header())) {
+                RefusalPage::Answer(answer) => answer,
+                RefusalPage::Own(own) => sign_in::answer(ctx.sign_in(), &own, Bytes::new()).await,
+            }
+        }
         Ok(body) => sign_in::answer(ctx.sign_in(), own, body).await,
         Err(refusal) => ctx.denial(&refusal, &head(session.req_header())),
     };

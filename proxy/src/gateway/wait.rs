@@ -103,7 +103,7 @@ async fn reply(
     }
     let body = bytes::Bytes::from_static(text.as_bytes());
     ctx.progress = Progress::Replied;
-    let answer = HttpAnswer { status, headers, body, refusal: None };
+    let answer = HttpAnswer { status, headers, body, refusal: None, phrase: None };
     ctx.bytes_beside = write(session, answer, false).await?;
     Ok(())
 }

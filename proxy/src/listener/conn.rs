@@ -31,7 +31,7 @@ use super::heads::UnfinishedHead;
 use super::inspection::{Framing, Inspection, Malformed, Next};
 use super::seats::Seat;
 use super::signal::Kind;
-use super::websocket::{Frames, GOING_AWAY, POLICY_VIOLATED};
+use super::websocket::{Frames, GOING_AWAY, policy_violated};
 use super::wire::Wire;
 use crate::record::Closed;
 
@@ -148,8 +148,8 @@ impl Conn {
     }
 
     /// A WebSocket may not go on: its client is sent a frame that says so when the connection ends.
-    pub(crate) fn refuse_websocket(&self) {
-        self.connection.signal.refuse();
+    pub(crate) fn refuse_websocket(&self, code: u32) {
+        self.connection.signal.refuse(code);
     }
 
     /// Whether a line of the chunked body was wrong; nothing of it passes then.
@@ -516,8 +516,8 @@ impl Drop for Conn {
         if self.connection.signal.is_cut() {
             return;
         }
-        if self.connection.signal.is_refused() {
-            self.close_websocket(POLICY_VIOLATED);
+        if let Some(code) = self.connection.signal.refused_for() {
+            self.close_websocket(&policy_violated(code));
         }
         let is_unfinished =
             self.inspection.as_mut().is_some_and(|inspection| inspection.get_mut().is_unfinished());

@@ -29,8 +29,8 @@ pub(super) struct Signal {
     /// Requests under way on it.
     requests: AtomicU32,
     kind: AtomicU8,
-    /// It is a WebSocket that may not go on.
-    refused: AtomicBool,
+    /// It is a WebSocket that may not go on: the code of why, and one more; 0 is that it may.
+    refused: AtomicU32,
     /// A request that came on it was let in.
     granted: AtomicBool,
 }
@@ -89,12 +89,13 @@ impl Signal {
     }
 
     /// It is a WebSocket that may not go on.
-    pub(super) fn refuse(&self) {
-        self.refused.store(true, Ordering::Relaxed);
+    pub(super) fn refuse(&self, code: u32) {
+        self.refused.store(code.saturating_add(1), Ordering::Relaxed);
     }
 
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    /// The code of why it may not go on.
+    pub(super) fn refused_for(&self) -> Option<u32> {
+        self.refused.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// A request that came on it was let in.

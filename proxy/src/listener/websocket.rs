@@ -3,8 +3,14 @@
 
 /// Going away: status 1001 (section 7.4.1), in a frame that closes.
 pub(super) const GOING_AWAY: &[u8] = &[0x88, 0x02, 0x03, 0xe9];
-/// A policy is violated: status 1008.
-pub(super) const POLICY_VIOLATED: &[u8] = &[0x88, 0x02, 0x03, 0xf0];
+
+/// A policy is violated: status 1008, with the refusal's code as its reason (section 5.5.1): all that a script of a page
+/// learns. What it means, `/.portcullis/probe` tells.
+pub(super) fn policy_violated(code: u32) -> Vec<u8> {
+    let reason = if code == 0 { String::new() } else { code.to_string() };
+    let length = u8::try_from(2 + reason.len()).unwrap_or(2);
+    [&[0x88, length, 0x03, 0xf0], reason.as_bytes()].concat()
+}
 
 /// The end of the head of the answer that switches protocols.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
@@ -130,6 +136,13 @@ mod tests {
         }
         bytes.extend(std::iter::repeat_n(0x88, length));
         bytes
+    }
+
+    #[test]
+    fn who_is_refused_is_told_the_code() {
+        assert_eq!(policy_violated(53003), b"\x88\x07\x03\xf053003");
+        assert_eq!(policy_violated(0), b"\x88\x02\x03\xf0");
+        assert!(policy_violated(u32::MAX).len() < 128, "a frame that closes is short");
     }
 
     #[test]

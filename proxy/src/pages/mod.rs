@@ -59,7 +59,13 @@ impl Pages {
         // INVARIANT: `choose` gives a position of `ALL`, which is not empty.
         let Some(language) = languages::ALL.get(position).or_else(|| languages::ALL.first()) else {
             let refusal = Some(Refusal::Internal);
-            return Answer { status: 500, headers: HeaderMap::new(), body: Bytes::new(), refusal };
+            return Answer {
+                status: 500,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                refusal,
+                phrase: None,
+            };
         };
         let texts = &language.texts;
         let content = Content::of(page, texts);
@@ -70,7 +76,7 @@ impl Pages {
                 (headers::HTML, self.frame.render(&content, &report, language, keep.as_deref()))
             }
             Negotiated::Plain => (headers::PLAIN, json::plain(&content, &report, texts)),
-            Negotiated::Json | Negotiated::Grpc(_) => {
+            Negotiated::Json | Negotiated::Grpc(_) | Negotiated::Program(_) => {
                 let kind = if content.fault.is_some() { headers::JSON } else { JSON };
                 (kind, json::json(&content, &report, texts))
             }
@@ -96,7 +102,8 @@ impl Pages {
             (OwnPage::FormNotSent { .. } | OwnPage::NotSignedIn { .. }, _) => Some(Refusal::NoToken),
             (_, fault) => fault.map(Refusal::SignIn),
         };
-        Answer { status: content.status, headers: fields, body: Bytes::from(body), refusal }
+        let body = Bytes::from(body);
+        Answer { status: content.status, headers: fields, body, refusal, phrase: None }
     }
 }
 

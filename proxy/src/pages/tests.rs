@@ -32,7 +32,7 @@ const fn hints(accept: &'static str, mode: Option<&'static str>) -> RequestHints
         hx_request: false,
         content_type: None,
         user_agent: None,
-        had_bearer: false,
+        ..RequestHints::EMPTY
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn redirect(ctx: SignInContext<'_>, request: &OwnRequest, to: &str, l
     for line in lines {
         headers.append(SET_COOKIE, line);
     }
-    Answer { status: 303, headers, body: Bytes::new(), refusal: None }
+    Answer { status: 303, headers, body: Bytes::new(), refusal: None, phrase: None }
 }
 
 /// A page of ours.

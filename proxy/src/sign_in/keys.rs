@@ -21,5 +21,5 @@ pub(super) fn keys(ctx: SignInContext<'_>) -> Answer {
         (ACCESS_CONTROL_ALLOW_ORIGIN, const { HeaderValue::from_static("*") }),
         (X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") }),
     ]);
-    Answer { status: 200, headers, body, refusal: None }
+    Answer { status: 200, headers, body, refusal: None, phrase: None }
 }

@@ -46,6 +46,10 @@ pub(crate) async fn answer(ctx: SignInContext<'_>, request: &OwnRequest, body: B
         Own::Path(OwnPath::FrontChannelLogout) => return logout::front_channel(ctx, request).await,
         Own::Path(OwnPath::Me) => return me::me(ctx, request),
         Own::Path(OwnPath::Keys) => return keys::keys(ctx),
+        // Answered where requests are judged; here nobody comes with it.
+        Own::Path(OwnPath::Probe | OwnPath::Refusal) => {
+            return answer::fail(ctx, request, None, Failure::of(SignInFault::Internal));
+        }
         Own::Path(OwnPath::SignIn | OwnPath::Callback(_) | OwnPath::HandOver)
         | Own::SignIn { .. }
         | Own::FormNotSent { .. } => {}

@@ -110,6 +110,11 @@ impl WaitHandle {
         self.app == app_mark(app)
     }
 
+    /// When it was made, in Unix seconds.
+    pub(super) const fn made_at(&self) -> i64 {
+        self.made_at
+    }
+
     pub(super) const fn app(&self) -> [u8; 8] {
         self.app
     }
@@ -151,6 +156,17 @@ impl WaitHandles {
         let all = if all.is_empty() { PASSING_KEY.iter().copied().collect() } else { all };
         let made: Vec<[u8; 32]> = all.iter().filter_map(made_of).collect();
         Self(Seals::new(&made))
+    }
+
+    /// Those of one key.
+    #[cfg(test)]
+    pub(super) fn of_key(byte: u8) -> Self {
+        Self(Seals::new(&[[byte; 32]]))
+    }
+
+    /// What they are.
+    pub(super) const fn seals(&self) -> &Seals {
+        &self.0
     }
 
     /// Seals one; `None` when its path is too long to be worth it.

@@ -212,7 +212,7 @@ fn a_websocket_that_is_judged_anew_and_refused_is_closed_with_1008() {
         }
     })
     .unwrap();
-    assert_eq!(frame, b"\x88\x02\x03\xf0", "a policy is violated, and nothing else");
+    assert_eq!(frame, b"\x88\x07\x03\xf053003", "a policy is violated, and the code");
 }
 
 /// A whole frame of a WebSocket's server, without extended lengths.

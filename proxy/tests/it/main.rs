@@ -14,6 +14,7 @@ mod ask;
 mod binary;
 mod browser;
 mod check;
+mod clients;
 mod demo;
 mod denial;
 mod descriptors;

@@ -35,6 +35,7 @@ mod n_tls;
 mod o_process;
 mod p_sessions;
 mod q_sign_in;
+mod r_clients;
 mod r_waiting;
 
 #[path = "../it/binary.rs"]

@@ -118,6 +118,9 @@ impl Origin {
                 "/clear" => stream
                     .write_all(b"HTTP/1.1 200 OK\r\nClear-Site-Data: \"cache\", \"cookies\"\r\nContent-Length: 0\r\n\r\n")
                     .is_ok(),
+                "/origins" => stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 0\r\n\r\n")
+                    .is_ok(),
                 "/location" => stream
                     .write_all(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n")
                     .is_ok(),

@@ -66,6 +66,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/upstream", &["admit", "failure", "token"]),
     ("proxy/assertion", &["admit", "token"]),
     ("proxy/limit", &[]),
+    ("proxy/cors", &[]),
     ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "reference", "refusal"]),
     ("proxy/pages", &["clock", "denial", "reference", "refusal"]),
@@ -102,6 +103,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "admit",
             "context",
+            "cors",
             "decision_record",
             "denial",
             "limit",
@@ -167,6 +169,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "forward_auth",
             "limit",
             "listener",
+            "own",
             "record",
             "refusal",
             "session",
@@ -181,6 +184,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "admit",
             "authorize",
+            "cors",
             "denial",
             "exchange",
             "failure",

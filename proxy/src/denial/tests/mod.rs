@@ -4,6 +4,7 @@ mod actions;
 mod challenges;
 mod disclosure;
 mod form;
+mod programs;
 mod remedies;
 mod spoken;
 mod support_code;
@@ -48,7 +49,7 @@ const fn hints(accept: &'static str, mode: Option<&'static str>) -> RequestHints
         hx_request: false,
         content_type: None,
         user_agent: None,
-        had_bearer: false,
+        ..RequestHints::EMPTY
     }
 }
 

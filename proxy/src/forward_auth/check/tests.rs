@@ -160,7 +160,8 @@ fn what_is_refused_has_our_status_fields_and_page() {
         (CONTENT_LENGTH, HeaderValue::from_static("4")),
         (SET_COOKIE, HeaderValue::from_static("a=b")),
     ]);
-    let answer = Answer { status: 403, headers, body: Bytes::from_static(b"page"), refusal: None };
+    let answer =
+        Answer { status: 403, headers, body: Bytes::from_static(b"page"), refusal: None, phrase: None };
     let response = answered(&deny(&answer, Results::default()));
     assert_ne!(response.status, Some(Status { code: 0 }));
     let Some(HttpResponse::Denied(denied)) = response.http_response else { panic!("{response:?}") };

@@ -147,7 +147,7 @@ fn answer(status: u16, body: Bytes) -> Answer {
         (CACHE_CONTROL, const { HeaderValue::from_static("no-store") }),
         (CONTENT_LENGTH, HeaderValue::from(body.len())),
     ]);
-    Answer { status, headers, body, refusal: None }
+    Answer { status, headers, body, refusal: None, phrase: None }
 }
 
 #[cfg(test)]

@@ -74,5 +74,5 @@ fn frame() -> Answer {
             const { HeaderValue::from_static("default-src 'none'; frame-ancestors *") },
         ),
     ]);
-    Answer { status: 200, headers, body: Bytes::from_static(BODY.as_bytes()), refusal: None }
+    Answer { status: 200, headers, body: Bytes::from_static(BODY.as_bytes()), refusal: None, phrase: None }
 }
