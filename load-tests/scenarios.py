@@ -305,8 +305,9 @@ OIDCCryptoPassphrase load-tests-only
 
         return start
 
-    def portcullis(self, count, algorithm, name, keys=None):
-        """With `keys`, a folder in which `rs256.json` and `es256.json` are, the two issuers of `peak` are known and its policy holds."""
+    def portcullis(self, count, algorithm, name, keys=None, provider=None, store='"cookie"'):
+        """With `keys`, a folder in which `rs256.json` and `es256.json` are, the two issuers of `peak` are known and its policy holds. With a `provider` people
+        sign in there, and their sessions are in `store`."""
 
         def start(origin):
             port, tls, admin, folder = self.free_port(), self.free_port(), self.free_port(), self.folder(name)
@@ -324,6 +325,8 @@ audiences = ["load"]
 algorithms = ["{signed.upper()}"]
 keys = {{ file = "{file}" }}
 """ for issuer, address, signed, file in issuers)
+            # Bearer tokens of the issuer are taken beside sessions.
+            sign_in = 'sign-in = "load"\nissuers = ["load", "provider"]\n' if provider else ""
             apps = "".join(f"""
 [[app]]
 id = "app-{n:03}"
@@ -331,7 +334,7 @@ hosts = ["app-{n:03}.load.example"]
 upstreams = ["http://127.0.0.1:{origin}"]
 identity-headers = {{ "X-User" = "user-id", "X-Groups" = "groups" }}
 unmatched = "deny"
-""" for n in range(100))
+{sign_in}""" for n in range(100))
             folder.joinpath("portcullis.toml").write_text(f"""
 policies = ["policies/*.toml"]
 locations = ["locations.toml"]
@@ -347,7 +350,7 @@ upgrade-socket = "{folder}/upgrade.sock"
 
 [trusted-proxies]
 networks = ["127.0.0.0/8"]
-{issuers}{apps}
+{issuers}{provider.tables(store) if provider else ""}{apps}
 """)
             served = self.start(name, [self.bin / "portcullis", "run", "--config", folder / "portcullis.toml"], port, env=TUNED)
             served.tls_port, served.admin = tls, admin

@@ -194,7 +194,7 @@ pub(crate) static LIMITS: Table = Table {
         ),
         default(
             "unfinished-heads",
-            Literal::Text("64MiB"),
+            Literal::Text("48MiB"),
             Shape::Text(Form::Size),
             "Bytes of HTTP/1 heads that are not complete, of all connections: over it, the connection that holds most is closed.",
         ),

@@ -13,6 +13,7 @@ mod quota;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use portcullis_config::settings::Rate;
 
@@ -23,10 +24,15 @@ pub use descriptors::connections_max;
 pub(crate) use descriptors::{MORE_DESCRIPTORS, raise_descriptors, too_many};
 pub use quota::{Quota, fields, retry_after_secs};
 
+/// How many connections of an address may be cut before it is let in again only at this rate.
+const CUTS: Rate = Rate { count: 5, per: Duration::from_secs(1), burst: 50 };
+
 /// All token buckets of the process. They outlive reloads: a limit is not lifted by one.
 #[derive(Debug)]
 pub struct Limits {
     failures: Buckets,
+    /// Connections that a limit cut, by address.
+    cuts: Buckets,
     // Made when the first app has a rate.
     addresses: LazyLock<Buckets>,
     principals: LazyLock<Buckets>,
@@ -54,6 +60,7 @@ impl Limits {
     pub fn new() -> Self {
         Self {
             failures: Buckets::new(),
+            cuts: Buckets::new(),
             addresses: LazyLock::new(Buckets::new),
             principals: LazyLock::new(Buckets::new),
         }
@@ -67,6 +74,18 @@ impl Limits {
     /// Counts a token of this address and kind that failed to verify.
     pub fn count_failure(&self, from: (IpAddr, Kind), rate: Rate, now_unix_ms: i64) {
         self.failures.take(&(network(from.0), from.1), rate, now_unix_ms);
+    }
+
+    /// Whether another connection of this address may begin: not while too many of its were cut lately. Who is cut and comes
+    /// back at once would have the work of a handshake and of its first requests done again and again.
+    #[must_use]
+    pub fn may_connect(&self, address: IpAddr, now_unix_ms: i64) -> bool {
+        !self.cuts.peek(&network(address), CUTS, now_unix_ms).is_exceeded
+    }
+
+    /// Counts a connection of this address that a limit cut.
+    pub fn count_cut(&self, address: IpAddr, now_unix_ms: i64) {
+        self.cuts.take(&network(address), CUTS, now_unix_ms);
     }
 
     /// How much of its burst the address has spent that has spent most. Takes a look at all of them.
@@ -114,8 +133,6 @@ pub(crate) fn network(address: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

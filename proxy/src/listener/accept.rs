@@ -26,7 +26,7 @@ use super::proxy_header::{self, Client, Malformed};
 use super::seats::{Seat, Seats};
 use super::signal::{Kind, Signal, until_cut};
 use super::wire::Wire;
-use crate::record::{Closed, ListenerCounters, Pause};
+use crate::record::{ListenerCounters, Pause};
 use crate::state::State;
 use crate::tls::{Handshake, Names};
 
@@ -82,14 +82,13 @@ where
         let asks_from = asks.map_or(&[][..], |asks| &asks.peers);
         // Many clients come by one balancer or proxy: the limit of a client would be one of all of them.
         let is_shared = has_header || is_in(&snapshot.config.trusted_proxies.networks) || is_in(asks_from);
-        let (has_room, limit) = if is_shared {
-            (seat.count_proxy(address, server.limits.connections_per_proxy), Closed::Proxy)
+        let counted = if is_shared {
+            seat.count_proxy(address, server.limits.connections_per_proxy)
         } else {
-            (seat.count_client(address, server.limits.connections_per_address), Closed::Address)
+            seat.count_client(address, server.limits.connections_per_address)
         };
-        if !has_room {
-            seat.signal.ends_for(limit);
-            return;
+        if let Err(limit) = counted {
+            return seat.signal.ends_for(limit);
         }
         drop(snapshot);
         // It is waited for where it is served.
@@ -270,9 +269,7 @@ async fn arrive<P>(
             Client::Named(client, destination) => {
                 (peer, local) = (client, destination);
                 let max = door.state.snapshot().config.server.limits.connections_per_address;
-                if !seat.count_client(peer.ip(), max) {
-                    return Err(Failed::AddressIsFull);
-                }
+                seat.count_client(peer.ip(), max).map_err(Failed::Limit)?;
             }
             Client::Balancer => {}
             Client::Unknown => is_unknown = true,

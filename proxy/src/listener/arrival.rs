@@ -35,8 +35,8 @@ pub(super) enum Failed {
     },
     /// It should have begun with a PROXY header.
     ProxyHeader,
-    /// The client that the PROXY header names has as many connections as it may.
-    AddressIsFull,
+    /// The client that the PROXY header names is beyond this limit.
+    Limit(Closed),
     /// A plain request on a listener with TLS, which was answered.
     PlainAnswered,
     /// A plain request on a listener with TLS.
@@ -52,7 +52,7 @@ impl Failed {
     pub(super) fn count(&self, signal: &Signal, counters: &ListenerCounters) {
         let handshake = match self {
             Self::Gone { is_tls: false } => None,
-            Self::TooLate { is_tls: false } | Self::ProxyHeader | Self::AddressIsFull => None,
+            Self::TooLate { is_tls: false } | Self::ProxyHeader | Self::Limit(_) => None,
             Self::Gone { is_tls: true } => Some(HandshakeFailure::Gone),
             Self::TooLate { is_tls: true } => Some(HandshakeFailure::Timeout),
             Self::PlainAnswered | Self::PlainRequest(_) => Some(HandshakeFailure::Plain),
@@ -66,7 +66,7 @@ impl Failed {
             Self::Gone { .. } => {}
             Self::TooLate { .. } => signal.ends_for(Closed::HandshakeTime),
             Self::ProxyHeader => signal.ends_for(Closed::ProxyHeader),
-            Self::AddressIsFull => signal.ends_for(Closed::Address),
+            Self::Limit(limit) => signal.ends_for(*limit),
             Self::PlainAnswered | Self::PlainRequest(_) | Self::NotTls | Self::Handshake(_) => {
                 signal.ends_for(Closed::Handshake);
             }

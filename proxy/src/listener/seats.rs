@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::signal::{Kind, Signal};
-use crate::limit::network;
+use crate::clock;
+use crate::limit::{Limits, network};
 use crate::record::{Closed, ListenerCounters};
 
 /// The seats of the process.
@@ -23,6 +24,7 @@ pub struct Seats {
     clients: Counts<u64>,
     /// Connections of those by whom many clients come.
     proxies: Counts<IpAddr>,
+    limits: &'static Limits,
     taken: Mutex<AHashMap<u64, Arc<Signal>>>,
     next: AtomicU64,
     draining: AtomicBool,
@@ -97,12 +99,13 @@ pub struct Most {
 impl Seats {
     /// So many seats.
     #[must_use]
-    pub fn new(connections_max: usize) -> Arc<Self> {
+    pub fn new(connections_max: usize, limits: &'static Limits) -> Arc<Self> {
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             proxy_max: u32::try_from(connections_max - connections_max / 10).unwrap_or(u32::MAX),
             clients: Counts::new(),
             proxies: Counts::new(),
+            limits,
             taken: Mutex::default(),
             next: AtomicU64::new(0),
             draining: AtomicBool::new(false),
@@ -250,6 +253,11 @@ impl Seats {
     }
 }
 
+/// The time, in Unix milliseconds.
+fn now_unix_ms() -> i64 {
+    clock::millis(clock::unix_time())
+}
+
 /// The seat of one connection; free when it is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -265,20 +273,33 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Counts the connection as one of this client; `false` when it has `max` already.
-    pub(super) fn count_client(&mut self, address: IpAddr, max: u32) -> bool {
+    /// Counts the connection as one of this client.
+    ///
+    /// # Errors
+    /// The limit that it is beyond: the client has `max` already, or too many of its were cut.
+    pub(super) fn count_client(&mut self, address: IpAddr, max: u32) -> Result<(), Closed> {
         self.peer = address;
+        if !self.seats.limits.may_connect(address, now_unix_ms()) {
+            return Err(Closed::Cuts);
+        }
         let network = network(address);
-        let has_room = self.seats.clients.enter(network, max);
-        self.client = has_room.then_some(network);
-        has_room
+        if !self.seats.clients.enter(network, max) {
+            return Err(Closed::Address);
+        }
+        self.client = Some(network);
+        Ok(())
     }
 
-    /// Counts the connection as one of this proxy, by whom many clients come; `false` when it has all that it may.
-    pub(super) fn count_proxy(&mut self, address: IpAddr, configured: Option<u32>) -> bool {
-        let has_room = self.seats.proxies.enter(address, self.seats.proxy_max(configured));
-        self.proxy = has_room.then_some(address);
-        has_room
+    /// Counts the connection as one of this proxy, by whom many clients come.
+    ///
+    /// # Errors
+    /// The limit that it is beyond: the proxy has all that it may.
+    pub(super) fn count_proxy(&mut self, address: IpAddr, configured: Option<u32>) -> Result<(), Closed> {
+        if !self.seats.proxies.enter(address, self.seats.proxy_max(configured)) {
+            return Err(Closed::Proxy);
+        }
+        self.proxy = Some(address);
+        Ok(())
     }
 }
 
@@ -286,6 +307,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(client) = &self.client {
             self.seats.clients.leave(client);
+            if self.signal.why().is_cut() {
+                self.seats.limits.count_cut(self.peer, now_unix_ms());
+            }
         }
         if let Some(proxy) = &self.proxy {
             self.seats.proxies.leave(proxy);

@@ -22,6 +22,8 @@ words! {
         Address = "address-limit",
         /// The proxy or balancer that it came by had as many as it may.
         Proxy = "proxy-limit",
+        /// Too many connections of its address were cut by limits lately.
+        Cuts = "cut-limit",
         /// It had not come as far as a request within `handshake-time`.
         HandshakeTime = "handshake-time",
         /// Its PROXY header was missing or malformed.
@@ -74,12 +76,35 @@ words! {
 }
 
 impl Closed {
+    /// Whether what its client did cost so much that the next connection of the same address is one too many.
+    pub(crate) const fn is_cut(self) -> bool {
+        match self {
+            Self::HeadMax
+            | Self::HeadTime
+            | Self::Heads
+            | Self::Malformed
+            | Self::ControlFrames
+            | Self::Unsent => true,
+            // It cost nothing, or is what a slow client does.
+            Self::Ended
+            | Self::Idle
+            | Self::Address
+            | Self::Proxy
+            | Self::Cuts
+            | Self::HandshakeTime
+            | Self::ProxyHeader
+            | Self::Handshake
+            | Self::Drain => false,
+        }
+    }
+
     /// Whether a limit closed the connection.
     const fn is_limit(self) -> bool {
         match self {
             Self::Ended | Self::Idle | Self::Handshake | Self::Drain => false,
             Self::Address
             | Self::Proxy
+            | Self::Cuts
             | Self::HandshakeTime
             | Self::ProxyHeader
             | Self::HeadMax

@@ -156,7 +156,7 @@ families! {
     ACCEPTED: Counter "portcullis_connections_accepted_total" ["listener"]
         "Connections that were accepted.";
     CLOSED: Counter "portcullis_connections_closed_total" ["listener", "reason"]
-        "Connections by why they ended: ended (by the client, or with an answer), idle, address-limit, proxy-limit (of the proxy or balancer that it came by), handshake-time, proxy-header, handshake, head-max (431), head-time (408), unfinished-heads (it held most of the heads that were not complete), malformed-streams, control-frames (PING, SETTINGS, WINDOW_UPDATE and the like without end), unsent (it held most of what clients leave unread), drain (idle when the process ended).";
+        "Connections by why they ended: ended (by the client, or with an answer), idle, address-limit, proxy-limit (of the proxy or balancer that it came by), cut-limit (too many of its address were cut by the limits below lately), handshake-time, proxy-header, handshake, head-max (431), head-time (408), unfinished-heads (it held most of the heads that were not complete), malformed-streams, control-frames (PING, SETTINGS, WINDOW_UPDATE and the like without end), unsent (it held most of what clients leave unread), drain (idle when the process ended).";
     HANDSHAKES: Counter "portcullis_tls_handshake_failures_total" ["listener", "reason"]
         "Handshakes of TLS with clients that failed: gone, timeout, plain-request, not-tls, alert (the client refused, for instance for the certificate), protocol.";
     ACCEPT_PAUSES: Counter "portcullis_accept_pauses_total" ["listener", "reason"]

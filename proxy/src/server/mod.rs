@@ -228,7 +228,7 @@ impl Begin<'_> {
         }
         let limit = limit::connections_max(self.settings.limits.connections);
         self.state.metrics.connections_max.store(limit as u64, Ordering::Relaxed);
-        let seats = Seats::new(limit);
+        let seats = Seats::new(limit, &self.state.limits);
         let (drain, accepting) = self.listen(sockets, &seats);
         let listeners = &self.settings.listeners;
         self.status.serves(Connected {

@@ -106,7 +106,7 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
     assert_eq!(budget("connectionsPerProxy"), (90, 0), "{budgets:#}");
     assert_eq!(budget("streams"), (100, 1), "{budgets:#}");
     assert_eq!(budget("streamsBeforeGrant"), (16, 0), "{budgets:#}");
-    assert_eq!(budget("unfinishedHeads"), (64 << 20, half.len() as u64), "{budgets:#}");
+    assert_eq!(budget("unfinishedHeads"), (48 << 20, half.len() as u64), "{budgets:#}");
     assert_eq!(budget("unsent"), (1 << 20, 0), "{budgets:#}");
     assert_eq!(budget("unsentPerConnection"), (1 << 20, 0), "{budgets:#}");
     assert_eq!(budget("verifiedTokens").1, 5, "{budgets:#}");

@@ -474,6 +474,31 @@ fn a_trusted_proxy_may_hold_more_connections_than_an_address() {
 }
 
 #[test]
+fn never_n95_who_is_cut_comes_back_at_once_without_end() {
+    let world = started("limits = { head-max = \"1KiB\" }");
+    let long = World::head("GET", "/", &format!("X-Long: {}\r\n", "x".repeat(2_000)));
+    let ask = |head: &[u8]| {
+        let mut stream = connect(&world.plain);
+        let mut begin = [0; 12];
+        let answered = stream.write_all(head).is_ok() && stream.read_exact(&mut begin).is_ok();
+        answered.then(|| String::from_utf8_lossy(&begin[9..]).into_owned())
+    };
+    let closed =
+        format!("portcullis_connections_closed_total{{listener=\"{}\",reason=\"cut-limit\"}}", world.plain);
+    for _ in 0..20 {
+        assert_eq!(ask(&long).as_deref(), Some("431"), "a few mistakes cost nobody anything");
+    }
+    world.wait_for("it to be kept out", |world| ask(&long).is_none() && world.metric(&closed) > 0.0);
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    other.bind(&"127.0.0.9:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    other.connect(&world.plain.parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    let mut other = TcpStream::from(other);
+    other.write_all(&World::head("GET", "/", "")).unwrap();
+    assert_eq!(answer(&mut other, false).status, 200, "other addresses are served");
+    world.wait_for("it to be let in again", |_| ask(&World::head("GET", "/", "")).as_deref() == Some("200"));
+}
+
+#[test]
 fn never_n95_a_trusted_proxy_or_a_balancer_holds_all_connections() {
     let trusted = Setup {
         server: "limits = { connections-per-address = 2, connections-per-proxy = 6 }",

@@ -199,7 +199,7 @@ def attack(name, seconds, addresses, floor, environment, core=None):
         (folder / "token").write_text(token)
         watcher = Watcher(stage.process, stage.admin)
         watcher.start()
-        user = stage.start([sys.executable, __file__, "--user", str(port), str(stage.tls), folder / "token"],
+        user = stage.start([sys.executable, str(pathlib.Path(__file__)), "--user", str(port), str(stage.tls), folder / "token"],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         time.sleep(1)  # both listeners have answered, the token is remembered
         calm_begun = time.monotonic()

@@ -1,5 +1,5 @@
 // A real OpenID provider (`oidc-provider`, certified) for the sign-in tests: people sign in by name, with or without a
-// second factor. Settings come as one argument of JSON: { port, clients, accessTokenSecs }. Loopback only.
+// second factor. Settings come as one argument of JSON: { port, clients, accessTokenSecs, timed }; `timed` prints how long each answer took. Loopback only.
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -66,6 +66,10 @@ const form = (uid, prompt) => `<!doctype html><title>Provider</title><h1>${promp
 
 const handle = provider.callback();
 http.createServer(async (request, response) => {
+  if (settings.timed) {
+    const begun = performance.now();
+    response.once('finish', () => console.log(`took ${new URL(request.url, issuer).pathname} ${performance.now() - begun}`));
+  }
   if (!request.url.startsWith('/interaction/')) return handle(request, response);
   try {
     const { uid, prompt } = await provider.interactionDetails(request, response);

@@ -52,6 +52,7 @@ export async function world(settings = {}) {
   for (const name of names) {
     providers[name] = await stage.provider({
       accessTokenSecs: settings.accessTokenSecs,
+      timed: settings.timed,
       clients: [{
         client_id: 'portcullis', client_secret: secret, grant_types: ['authorization_code', 'refresh_token'],
         redirect_uris: own.map((base) => `${base}/.portcullis/callback/${name}`),

@@ -120,7 +120,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("proxy/background", &["provider", "state", "token"]),
-    ("proxy/listener", &["admit", "limit", "record", "state", "tls"]),
+    ("proxy/listener", &["admit", "clock", "limit", "record", "state", "tls"]),
     (
         "proxy/wait",
         &[
