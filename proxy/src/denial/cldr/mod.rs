@@ -32,7 +32,8 @@ pub(crate) struct Locale {
     date_and_time: &'static str,
     words: Words,
     list: ListForms,
-    /// The marks before and after a name.
+    /// The marks before and after a name: the files of the languages are held to them.
+    #[cfg(test)]
     pub(crate) quotes: (&'static str, &'static str),
 }
 
@@ -90,6 +91,7 @@ fn read() -> Tables {
             date_and_time: next(),
             words: Words { months: parts(next()), weekdays: parts(next()), halves: parts(next()) },
             list: ListForms { pair: next(), start: next(), middle: next(), end: next() },
+            #[cfg(test)]
             quotes: next().split_once('|').unwrap_or_default(),
         })
     });
