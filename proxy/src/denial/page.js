@@ -1,46 +1,46 @@
-// All script of the page; nothing that it adds is needed to read the page or to get help. `script()` in page.rs sends it
-// without these comments, and without spaces that mean nothing.
+// All script of the page; nothing that it adds is needed to read the page or to get help. `script.rs` sends it without these
+// comments and without spaces that mean nothing; names are short because each page carries them.
 {
-  const D = document, one = (what) => D.querySelector(what);
-  const date = (at, form) => new Intl.DateTimeFormat(D.documentElement.lang, form).format(at);
+  const D = document, $ = (what) => D.querySelector(what);
+  const write = (at, form) => new Intl.DateTimeFormat(D.documentElement.lang, form).format(at);
 
   // Copies the text for a ticket, where there is a clipboard.
-  const copy = one('#copy'), board = navigator.clipboard;
+  const copy = $('#copy'), board = navigator.clipboard;
   if (copy && board) {
     copy.hidden = 0;
-    copy.onclick = () => board.writeText(one('#text').textContent).then(() => one('#said').textContent = copy.dataset.done);
+    copy.onclick = () => board.writeText($('#text').textContent).then(() => $('#said').textContent = copy.dataset.done);
   }
 
   // The reader's own time before that of UTC.
-  for (const time of D.querySelectorAll('time')) {
-    const at = new Date(time.dateTime);
-    if (at.getTimezoneOffset()) time.prepend(date(at, { dateStyle: 'medium', timeStyle: 'short' }), ' · ');
+  for (const t of D.querySelectorAll('time')) {
+    const at = new Date(t.dateTime);
+    if (at.getTimezoneOffset()) t.prepend(write(at, { dateStyle: 'medium', timeStyle: 'short' }), ' · ');
   }
 
   // Opens the app when it may. `#live` has the sealed handle, `#done` what is shown then.
-  const live = one('#live'), done = one('#done');
+  const live = $('#live'), done = $('#done');
   if (live && done) {
-    const url = '/.portcullis/wait?' + live.dataset.wait;
+    const url = '/.portcullis/wait?' + live.dataset.wait, now = Date.now;
     let stream, timer, over, tries = 0, strange = 0;
     const later = (ms, what) => { clearTimeout(timer); timer = setTimeout(what, ms); };
 
-    const comeIn = () => {
+    const open = () => {
       D.title = done.dataset.title;
       // What somebody is copying stays.
-      if (getSelection() + '') return later(500, comeIn);
-      one('main').replaceChildren(done.content);
-      const stay = one('#stay');
+      if (getSelection() + '') return later(500, open);
+      $('main').replaceChildren(done.content);
+      const stay = $('#stay');
       stay.onclick = () => { clearTimeout(timer); stay.remove(); };
       later(800, () => {
-        try { sessionStorage.portcullis = [Date.now(), tries + 1]; } catch {}
+        try { sessionStorage.portcullis = [now(), tries + 1]; } catch {}
         location.reload();
       });
     };
-    const answer = (said) => {
+    const told = (text) => {
       if (over) return;
-      over = said == 'come-in';
-      if (over) return stream && stream.close(), comeIn();
-      live.lastElementChild.textContent = live.dataset.still.replace('{time}', date(new Date, { timeStyle: 'short' }));
+      over = text == 'come-in';
+      if (over) return stream?.close(), open();
+      live.lastElementChild.textContent = live.dataset.still.replace('{time}', write(now(), { timeStyle: 'short' }));
       // Said once: that time moves on is no news.
       live.ariaLive = 'off';
     };
@@ -50,28 +50,28 @@
       try {
         const got = await fetch(url);
         strange = got.ok || got.status > 404 ? 0 : strange + 1;
-        if (got.ok) answer(await got.text());
+        if (got.ok) told(await got.text());
       } catch {}
       if (!over && strange < 4) later(D.hidden ? 3e4 : 5e3, poll);
     };
     // With a stream, while somebody looks. It says something every ten seconds, or is dead.
     const ask = () => {
-      if (stream) stream.close();
+      stream?.close();
       if (D.hidden) return later(3e4, poll);
       stream = new EventSource(url);
-      stream.onmessage = (event) => { later(25e3, ask); answer(event.data); };
+      stream.onmessage = (e) => { later(25e3, ask); told(e.data); };
       stream.onerror = () => stream.readyState > 1 && later(1e3, poll);
       later(8e3, poll);
     };
 
     // Who went in and is refused again waits twice as long each time.
     try {
-      const [at, before] = sessionStorage.portcullis.split(',');
-      if (Date.now() - at < 3e5) tries = Math.min(before, 6);
+      const [at, n] = sessionStorage.portcullis.split(',');
+      if (now() - at < 3e5) tries = Math.min(n, 6);
     } catch {}
     const begin = () => over || later(tries && 1e3 * 2 ** tries, ask);
     live.hidden = 0;
     begin();
-    for (const change of ['focus', 'online', 'visibilitychange']) addEventListener(change, begin);
+    for (const e of ['focus', 'online', 'visibilitychange']) addEventListener(e, begin);
   }
 }

@@ -7,7 +7,8 @@ pub(super) const SOURCE: &str = include_str!("page.js");
 /// The script as it is sent.
 pub(super) static SENT: LazyLock<String> = LazyLock::new(|| {
     let lines = SOURCE.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
-    lines.map(squeezed).collect::<Vec<_>>().join("\n")
+    // Each line ends where a statement or a block does, which a test holds; none needs the end of the line.
+    lines.map(squeezed).collect::<String>().replace(";}", "}")
 });
 
 /// A line without spaces beside punctuation, outside of texts. `page.js` has no other quotes than these, and no regular
@@ -41,7 +42,10 @@ mod tests {
 
     #[test]
     fn the_script_is_small_and_cannot_end_its_element() {
-        assert!(SENT.len() < 2_100, "{} bytes", SENT.len());
+        assert!(SENT.len() < 1_900, "{} bytes", SENT.len());
+        for line in SOURCE.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
+            assert!(line.ends_with(['{', '}', ';']), "{line}");
+        }
         assert!(!SENT.contains("</") && !SENT.contains("<!--"));
         for odd in ['"', '`', '\t'] {
             assert!(!SENT.contains(odd), "{odd:?} is not squeezed right");

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use pingora::apps::{HttpServerApp, ServerApp as _};
+use pingora::apps::HttpServerApp;
 use pingora::server::ShutdownWatch;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,11 +21,11 @@ use super::budget::Budget;
 use super::conn::{Conn, HeadLimits, Io};
 use super::connection::Connection;
 use super::heads::UnfinishedHead;
-use super::http2;
 use super::proxy_header::{self, Client, Malformed};
 use super::seats::{Seat, Seats};
 use super::signal::{Kind, Signal, until_cut};
 use super::wire::Wire;
+use super::{http1, http2};
 use crate::record::{ListenerCounters, Pause};
 use crate::state::State;
 use crate::tls::{Handshake, Names};
@@ -212,9 +212,10 @@ where
     let conn = Conn::new(io, is_http2, head, Arc::clone(&connection), seat)?;
     let app = Arc::new(ConnApp::new(Arc::clone(&door.app), Arc::clone(&connection), idle));
     if is_http2 {
-        http2::serve(conn, app, &connection, door.drain.clone(), &limits, idle, deadline).await;
+        // Apart, or the state of this loop would be a part of every connection.
+        Box::pin(http2::serve(conn, app, &connection, door.drain.clone(), &limits, idle, deadline)).await;
     } else {
-        app.process_new(Box::new(conn), &door.drain).await;
+        http1::serve(conn, app, &door.drain).await;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod connection;
 mod control;
 mod events;
 mod heads;
+mod http1;
 mod http2;
 mod inspection;
 mod proxy_header;
