@@ -30,7 +30,7 @@ const SPREAD_MAX: Duration = Duration::from_secs(2);
 struct Retry(u64, u64);
 
 /// When a connection breaks: the network may have changed, which is what the page waits for.
-const AT_ONCE: Retry = Retry(500, 500);
+const AT_ONCE: Retry = Retry(100, 300);
 /// When its session is over: there may be a new one, or nobody.
 const WITH_NEW_COOKIES: Retry = Retry(200, 100);
 /// When it has made room for windows that were opened later.

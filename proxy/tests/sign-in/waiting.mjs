@@ -161,7 +161,7 @@ const scenarios = {
       check(/\/admin\//.test(page.url()), 'the weaker sign-in was not enough', page.url());
       await waits(all, page);
       const other = await person.newPage();
-      await other.goto(`${all.wiki}/.portcullis/sign-in?return=%2Fdone&prompt=login`);
+      await other.goto(`${all.wiki}/.portcullis/sign-in?return=%2Fdone&prompt=select_account`);
       times.push(await opened(page, async () => { await signIn(other, 'alice', { mfa: true }); return Date.now(); }));
       await person.close();
     }
