@@ -1,13 +1,11 @@
 //! R. Pages that wait: what `/.portcullis/wait` must never tell, and to whom.
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::h2::{self, Connection, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame};
 use crate::j_leaks::without_ids;
 use crate::keys::{token, token_with};
 use crate::wire::{Answer, exchange};
@@ -195,55 +193,4 @@ fn one_user_holds_few_streams_and_nobody_more_than_there_are() {
     assert_eq!(one_more, "HTTP/1.1 503", "six are there");
     assert_eq!(world.metric("portcullis_waiting_pages"), 6.0);
     assert_eq!(world.metric("portcullis_waiting_refused_total{cause=\"full\"}"), 1.0);
-}
-
-#[test]
-fn streams_that_wait_over_http2_keep_no_request_of_their_connection_waiting() {
-    let world = World::plain();
-    // More than may be open before a request is let in.
-    let users: Vec<_> =
-        (0..5).map(|number| token_with(|claims| claims["sub"] = json!(format!("u{number}")))).collect();
-    let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
-    let mut next = 1;
-    let mut ask = |connection: &mut Connection<_>, token: &str, target: &str, accept: &[u8]| {
-        let cookie = format!("session={token}");
-        let mut fields = h2::fields("GET", HOST, target);
-        fields.extend([(&b"cookie"[..], cookie.as_bytes()), (b"accept", accept)]);
-        fields.push((b"sec-fetch-site", b"same-origin"));
-        connection.send(&frame(HEADERS, END_HEADERS | END_STREAM, next, &h2::block(&fields)));
-        next += 2;
-        next - 2
-    };
-    let mut waiting = Vec::new();
-    for user in &users {
-        for path in ["/admin", "/admin/1", "/admin/2", "/admin/3"] {
-            let handle = handle(&world, user, path);
-            waiting.push(ask(
-                &mut connection,
-                user,
-                &format!("/.portcullis/wait?{handle}"),
-                b"text/event-stream",
-            ));
-        }
-    }
-    let refused = ask(&mut connection, &users[0], "/admin", b"application/json");
-    let mut told = BTreeMap::<u32, String>::new();
-    let all_told = |told: &BTreeMap<u32, String>| {
-        waiting.iter().chain([&refused]).all(|stream| told.get(stream).is_some_and(|text| !text.is_empty()))
-    };
-    while !all_told(&told) {
-        let (kind, flags, stream, payload) = connection.next().unwrap();
-        assert!(
-            !(waiting.contains(&stream) && (kind == RST_STREAM || flags & END_STREAM != 0 && kind == DATA)),
-            "{stream} ended"
-        );
-        if kind == DATA {
-            told.entry(stream).or_default().push_str(&String::from_utf8(payload).unwrap());
-        }
-    }
-    assert!(waiting.iter().all(|stream| told[stream].contains("data: still\n\n")), "{told:?}");
-    assert!(told[&refused].contains("53003"), "{told:?}");
-    assert_eq!(world.metric("portcullis_waiting_pages"), 20.0);
-    drop(connection);
-    world.wait_for("the places to be free", |world| world.metric("portcullis_waiting_pages") == 0.0);
 }
