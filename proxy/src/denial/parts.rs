@@ -235,7 +235,8 @@ impl View<'_> {
             return;
         }
         let (open, close) = if signs_out {
-            ("<form class=\"who\" method=\"post\" action=\"", "</form>\n")
+            // The page that it opens asks, and posts: where a sign-out leads is in the policy of that page.
+            ("<form class=\"who\" action=\"", "</form>\n")
         } else {
             ("<p class=\"who\"><span>", "</p>\n")
         };

@@ -20,7 +20,7 @@ const HERE: OwnSignIn<'static> = OwnSignIn { return_to: Some(b"/a?b=c&d"), has_s
 const AGAIN: &str =
     "<a class=\"btn go\" href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d\">Sign in again</a>";
 const OTHER: &str = "<a href=\"/.portcullis/sign-in?return=/a%3Fb%3Dc%26d&amp;prompt=select_account\">Use another account</a>";
-const OUT: &str = "<form class=\"who\" method=\"post\" action=\"/.portcullis/sign-out\">";
+const OUT: &str = "<form class=\"who\" action=\"/.portcullis/sign-out\">";
 
 #[test]
 fn who_is_refused_may_take_another_account_or_sign_out_and_who_lacks_a_step_sign_in_again() {
