@@ -64,6 +64,8 @@ pub enum Verdict {
     Load(Box<SessionHandle>),
     /// It comes from a page that waits; what answers it may wait, too.
     Wait(Box<WaitHandle>),
+    /// The user of a refusal page reports what it says.
+    Report(Box<WaitHandle>),
 }
 
 /// Why a request is not let in at once.
@@ -79,6 +81,8 @@ enum Stop {
     Wait(Box<WaitHandle>),
     /// See [`Verdict::Reply`].
     Reply(Reply),
+    /// See [`Verdict::Report`].
+    Report(Box<WaitHandle>),
 }
 
 impl From<Refusal> for Stop {
@@ -283,6 +287,7 @@ impl Authorizer<'_> {
             (Err(Stop::Load(handle)), _) => return Verdict::Load(handle),
             (Err(Stop::Wait(handle)), _) => return Verdict::Wait(handle),
             (Err(Stop::Reply(reply)), _) => return Verdict::Reply(reply),
+            (Err(Stop::Report(handle)), _) => return Verdict::Report(handle),
             (Err(Stop::SignIn(demand, cause)), Some(app)) => Own::SignIn { app, demand, cause },
             (Err(Stop::FormNotSent), Some(app)) => Own::FormNotSent { app },
             (Err(Stop::SignIn(..) | Stop::FormNotSent), None) => return Verdict::Refusal(Refusal::Internal),

@@ -27,6 +27,8 @@ const LOGOUTS: &str = "back-channel logouts";
 /// network fails. Apart from the rest, for the same reason.
 const WAIT_RATE: Rate = Rate { count: 400, per: Duration::from_secs(1), burst: 5_000 };
 const WAITS: &str = "/.portcullis/wait";
+/// Where the user of a refusal page reports what it says.
+const REPORTS: &str = "/.portcullis/report";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// What forms of ours, and providers, send.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -50,6 +52,10 @@ impl Authorizer<'_> {
         if let Some(handle) = self.wait(request, head) {
             self.count_own(address, WAITS, WAIT_RATE)?;
             return Err(Stop::Wait(Box::new(handle)));
+        }
+        if let Some(handle) = self.report(request, head) {
+            self.count_own(address, OWN_PATHS, RATE)?;
+            return Err(Stop::Report(Box::new(handle)));
         }
         // What was let in before is no request for a path of ours.
         let host = self.snapshot.own_hosts.get(request.host()).filter(|_| self.turn.is_request());
@@ -86,8 +92,7 @@ impl Authorizer<'_> {
     /// ORACLE: any host answers a page of ours, which shows that by what it sends; whatever else asks is answered as if there
     /// was no such path.
     fn wait(&self, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Option<WaitHandle> {
-        let sealed =
-            std::str::from_utf8(head.target.strip_prefix(WAITS.as_bytes())?.strip_prefix(b"?")?).ok()?;
+        let sealed = sealed_in(head, WAITS)?;
         let may_ask = self.turn.is_request()
             && self.snapshot.config.server.limits.waiting > 0
             && *head.method == Method::GET
@@ -95,6 +100,19 @@ impl Authorizer<'_> {
             && !request.has_body()
             && is_of_own_page(request);
         may_ask.then(|| self.snapshot.wait_handles.open(sealed, self.now()))?
+    }
+
+    /// The page whose user reports what it says; the same holds of it as of one that waits.
+    fn report(&self, request: &AdmittedRequest<'_>, head: &Head<'_>) -> Option<WaitHandle> {
+        let sealed = sealed_in(head, REPORTS)?;
+        // Its form is empty. A page that sends no referrer sends forms with `Origin: null` (Fetch, "append a request Origin
+        // header"), so that only the browser's own word tells a page of ours; another has no handle to send.
+        let may_report = self.turn.is_request()
+            && *head.method == Method::POST
+            && !request.is_websocket()
+            && !request.has_body()
+            && (!request.has(&SEC_FETCH_SITE) || request.header(&SEC_FETCH_SITE) == Some("same-origin"));
+        may_report.then(|| self.snapshot.wait_handles.open(sealed, self.now()))?
     }
 
     /// What is answered instead of an app.
@@ -152,6 +170,11 @@ impl Authorizer<'_> {
             now_unix_ms: self.now_unix_ms,
         })
     }
+}
+
+/// What a page of ours sends to this path to show that it is one.
+fn sealed_in<'r>(head: &Head<'r>, path: &str) -> Option<&'r str> {
+    std::str::from_utf8(head.target.strip_prefix(path.as_bytes())?.strip_prefix(b"?")?).ok()
 }
 
 /// Whether no page of another origin asks.

@@ -43,6 +43,7 @@ impl RequestContext {
             log.push_access(self.access(outcome, refusal, head, format));
         }
         let noteworthy = refusal.is_some()
+            || self.reports.is_some()
             || log.samples(self.request_id.0)
             || self.facts.decision.applied.iter().any(|(_, result)| {
                 matches!(result, PolicyResult::ReportOnlyFailure | PolicyResult::ReportOnlyInterrupted)
@@ -188,6 +189,7 @@ impl RequestContext {
                 proxy: asked.peer.map(|peer| peer.to_string()),
             }),
             sign_in_failure: self.sign_in_failure.get().cloned(),
+            reports: self.reports.map(|id| uuid::Uuid::from_u128(id).to_string()),
             at_fault: match (refusal, head) {
                 (Some(Refusal::BadRequest(BadRequest::Description)), _) => {
                     let bad = self.asked.as_ref().and_then(|asked| asked.described.as_ref().err());

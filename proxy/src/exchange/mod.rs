@@ -65,6 +65,8 @@ pub struct RequestContext {
     waits_since: Option<i64>,
     /// Why a sign-in failed, where this request was to complete one.
     sign_in_failure: OnceLock<SignInFailure>,
+    /// The id of the refused request whose page the user reports by this one.
+    pub(crate) reports: Option<u128>,
     traffic: Traffic,
     is_recorded: bool,
 }
@@ -126,6 +128,7 @@ impl RequestContext {
             turn: Turn::First,
             sign_in_failure: OnceLock::new(),
             waits_since: None,
+            reports: None,
             traffic: Traffic::default(),
             is_recorded: false,
         }
@@ -201,7 +204,11 @@ impl RequestContext {
                 return Ok(());
             }
             // Another app, or none: what began it is over.
-            Verdict::Permit(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Wait(_) => Refusal::NoApp,
+            Verdict::Permit(_)
+            | Verdict::Reply(_)
+            | Verdict::Own(_)
+            | Verdict::Wait(_)
+            | Verdict::Report(_) => Refusal::NoApp,
             // It goes on while the store is asked, for as long as that may take.
             Verdict::Load(handle) if self.may_wait() => {
                 let state = self.state;
@@ -222,6 +229,11 @@ impl RequestContext {
         let Some(settings) = &self.snapshot.config.session else { return false };
         let since = *self.waits_since.get_or_insert(self.now_unix_ms);
         u128::from(self.now_unix_ms.abs_diff(since)) < settings.stale_max.as_millis()
+    }
+
+    /// When it arrived, or was last judged: Unix milliseconds.
+    pub(crate) const fn now_unix_ms(&self) -> i64 {
+        self.now_unix_ms
     }
 
     /// What an answer of our own is made with.

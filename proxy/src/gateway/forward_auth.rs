@@ -251,7 +251,7 @@ async fn judge(
             return (Directive::answer(answer_of(reply, ctx.id_value())), ForwardAuthAnswer::Replied);
         }
         Verdict::Own(own) => return own_answer(ctx, &own).await,
-        Verdict::Wait(_) => return path_of_ours(ctx),
+        Verdict::Wait(_) | Verdict::Report(_) => return path_of_ours(ctx),
         Verdict::Refusal(refusal) => refusal,
         // It was loaded, if it could be.
         Verdict::Load(_) => Refusal::SessionsUnavailable,

@@ -5,6 +5,7 @@ mod downstream;
 mod forward;
 mod forward_auth;
 mod own;
+mod report;
 mod wait;
 
 use std::time::Duration;
@@ -111,6 +112,10 @@ impl ProxyHttp for Gateway {
             }
             Verdict::Wait(handle) => {
                 wait::answer(session, ctx, *handle).await?;
+                return Ok(true);
+            }
+            Verdict::Report(handle) => {
+                report::answer(session, ctx, *handle).await?;
                 return Ok(true);
             }
             Verdict::Refusal(refusal) => refusal,

@@ -64,15 +64,18 @@ pub(super) async fn answer(
 }
 
 /// Why the request is refused if what it holds is nothing.
-fn stranger(session: &Session, ctx: &mut RequestContext) -> Refusal {
+pub(super) fn stranger(session: &Session, ctx: &mut RequestContext) -> Refusal {
     let request = session.req_header();
     let authority = request.uri.authority().map(http::uri::Authority::as_str);
     let head = Head::new(&request.method, NOWHERE, request.version, &request.headers, authority);
     match ctx.authorize(&head) {
         Verdict::Refusal(refusal) => refusal,
-        Verdict::Permit(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Load(_) | Verdict::Wait(_) => {
-            Refusal::NoToken
-        }
+        Verdict::Permit(_)
+        | Verdict::Reply(_)
+        | Verdict::Own(_)
+        | Verdict::Load(_)
+        | Verdict::Wait(_)
+        | Verdict::Report(_) => Refusal::NoToken,
     }
 }
 

@@ -109,6 +109,11 @@ impl Limits {
         self.principals.take(&("wait", who), rate, now_unix_ms)
     }
 
+    /// Counts a report of a refusal, by this user of this app.
+    pub fn count_report<K: Hash>(&self, who: &K, rate: Rate, now_unix_ms: i64) -> Quota {
+        self.principals.take(&("report", who), rate, now_unix_ms)
+    }
+
     /// Counts a request of this person or program, of the issuer at this position, for an app.
     pub fn count_principal(
         &self,

@@ -89,6 +89,9 @@ pub struct Entry {
     /// Of a sign-in that failed: what is known of it beside the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in_failure: Option<SignInFailure>,
+    /// Of a request by which a user reports a refusal: the id of the refused request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports: Option<String>,
     /// The host that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -205,6 +208,7 @@ impl Line for Entry {
             &self.method,
             &self.path,
             &self.at_fault,
+            &self.reports,
         ];
         let applied = self.applied_conditional_access_policies.iter();
         size_of::<Self>()

@@ -185,6 +185,8 @@ families! {
         "Refusal pages that may not wait: full (`[server.limits] waiting`), foreign (the page is somebody else's, or its user is signed out), too-often.";
     WAITING_DECISIONS: Counter "portcullis_waiting_decisions_total" []
         "Decisions that were made for refusal pages that wait.";
+    REPORTED: Counter "portcullis_refusals_reported_total" []
+        "Refusals that their users reported from the page; the decision log has a line for each, with the refused request's id in `reports`.";
     HANDOVERS: Counter "portcullis_handovers_total" ["result"]
         "Hand-overs of the listening sockets by `run --upgrade`: taken (this process took over), foreign (a process of another user asked), refused (of another protocol or unit), abandoned (the successor left or was silent before it served; this process goes on).";
     CUT_BY_PREDECESSOR: Counter "portcullis_requests_cut_by_predecessor_total" []

@@ -1,4 +1,4 @@
-//! What is counted of pages that wait.
+//! What is counted of refusal pages once they are shown: that they wait, and that their users report them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,6 +56,7 @@ pub struct WaitCounters {
     ended: [AtomicU64; WaitEnd::ALL.len()],
     refused: [AtomicU64; WaitRefused::ALL.len()],
     decisions: AtomicU64,
+    reported: AtomicU64,
 }
 
 impl WaitCounters {
@@ -79,6 +80,11 @@ impl WaitCounters {
         self.decisions.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A user reported a refusal from its page.
+    pub fn reported(&self) {
+        self.reported.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn write(&self, page: &mut Page, waiting: usize) {
         page.family(&names::WAITING_PAGES).value(&[], waiting);
         let mut group = |family: &'static names::Family, words: &[&str], counts: &[AtomicU64]| {
@@ -91,6 +97,7 @@ impl WaitCounters {
         group(&names::WAITING_ENDED, &WaitEnd::WORDS, &self.ended);
         group(&names::WAITING_REFUSED, &WaitRefused::WORDS, &self.refused);
         page.family(&names::WAITING_DECISIONS).value(&[], self.decisions.load(Ordering::Relaxed));
+        page.family(&names::REPORTED).value(&[], self.reported.load(Ordering::Relaxed));
     }
 }
 

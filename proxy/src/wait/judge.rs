@@ -76,7 +76,7 @@ impl Page {
         }
     }
 
-    pub(super) const fn handle(&self) -> &WaitHandle {
+    pub(crate) const fn handle(&self) -> &WaitHandle {
         &self.handle
     }
 
@@ -84,19 +84,23 @@ impl Page {
         self.request_id
     }
 
-    /// Decides again; loads the session where only the store has it.
+    /// Decides again, for a page that waits.
     pub(super) async fn ask(&self, state: &'static State) -> Answer {
-        let asked = self.judge(state);
-        let answer = match asked {
+        let answer = self.answer(state).await;
+        state.metrics.waiting.decided();
+        answer
+    }
+
+    /// Decides again; loads the session where only the store has it.
+    pub(crate) async fn answer(&self, state: &'static State) -> Answer {
+        match self.judge(state) {
             Err(session) => {
                 state.load_session(&session).await;
                 // Asked once, and not answered: nobody knows.
                 self.judge(state).unwrap_or(Answer::Still)
             }
             Ok(answer) => answer,
-        };
-        state.metrics.waiting.decided();
-        answer
+        }
     }
 
     fn judge(&self, state: &'static State) -> Result<Answer, Box<SessionHandle>> {
@@ -135,7 +139,7 @@ impl Page {
             ) => Answer::Still,
             Verdict::Refusal(_) if is_its_user() && self.is_of_app(&snapshot, &facts) => Answer::Still,
             // No user, another one, or no request that any app would get.
-            Verdict::Refusal(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Wait(_) => Answer::Foreign,
+            Verdict::Refusal(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Wait(_) | Verdict::Report(_) => Answer::Foreign,
         })
     }
 
