@@ -600,12 +600,12 @@ impl Authorizer<'_> {
                 .map(|issuer| issuer.issuer.as_str()),
             follows_claims_challenges: token.is_some_and(|token| token.follows_claims_challenges()),
             step_up_not_delivered: facts.step_up_not_delivered,
-            tell: None,
+            report: handle.as_deref(),
             applied: &decision.applied,
             repeats: decision.repetition.as_ref().and_then(Repetition::shown),
             exceeded: facts.quotas.of(refusal),
             record: decision.record.as_deref(),
-            wait: wait.as_deref(),
+            wait: handle.as_deref().filter(|_| snapshot.config.server.limits.waiting > 0),
         };
         let mut answer = snapshot.denials.render(refusal, &shown, &hints);
         htmx::lead(&mut answer, head, facts.had_bearer, || self.refusal_link(refusal, head, facts));
@@ -631,10 +631,11 @@ fn hints_of<'r>(head: &Head<'r>, facts: &RequestFacts) -> RequestHints<'r> {
 }
 
 impl Authorizer<'_> {
-    /// What the page that is shown instead of the app waits for, sealed; `None` where it does not wait.
+    /// By what we know the page again that is shown instead of the app: what it waits for, sealed; `None` where it waits for
+    /// nothing.
     ///
     /// ORACLE: where nobody is known, it depends on nothing but the refusal and the target.
-    fn wait_handle(
+    fn page_handle(
         &self,
         refusal: &Refusal,
         head: &Head<'_>,
@@ -643,7 +644,7 @@ impl Authorizer<'_> {
     ) -> Option<String> {
         let waits_for = waits_for(refusal)?;
         let is_page = head.method == Method::GET && hints.negotiate() == Negotiated::Html;
-        if !is_page || self.snapshot.config.server.limits.waiting == 0 {
+        if !is_page {
             return None;
         }
         let path = std::str::from_utf8(head.target.split(|byte| *byte == b'?').next()?).ok()?;

@@ -170,7 +170,7 @@ impl<'v> View<'v> {
                 None => None,
             },
             Card::Later(_) => None,
-            Card::Administrator | Card::NoneFound | Card::HelpDesk if self.tell.is_some() => None,
+            Card::Administrator | Card::NoneFound | Card::HelpDesk if self.report.is_some() => None,
             Card::Administrator | Card::NoneFound | Card::HelpDesk => self.help_desk_action(),
             Card::Waiting | Card::Limited => again(&texts.action_try_again),
         }

@@ -40,6 +40,7 @@ pub(crate) enum Hole {
     Version,
     Time,
     Provider,
+    Reference,
     Device,
 }
 
@@ -55,6 +56,7 @@ impl Hole {
             Self::Version => "version",
             Self::Time => "time",
             Self::Provider => "provider",
+            Self::Reference => "reference",
             Self::Device => "device",
         }
     }
@@ -66,6 +68,7 @@ impl Hole {
             Self::Address => cap::ADDRESS,
             Self::Version => cap::OS_VERSION,
             Self::Provider => cap::PROVIDER,
+            Self::Reference => cap::WORD,
             Self::Device => cap::DEVICE_ID,
             Self::Country | Self::Time => cap::PHRASE,
             Self::Platform => cap::WORD,

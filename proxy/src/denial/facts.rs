@@ -59,7 +59,7 @@ pub struct Facts<'r> {
     /// for: asking once more would change nothing.
     pub step_up_not_delivered: bool,
     /// What the help desk is told of this very refusal by; `None` where nothing takes it.
-    pub tell: Option<&'r str>,
+    pub report: Option<&'r str>,
     /// Policies that applied, with their results.
     pub applied: &'r [(PolicyIndex, PolicyResult)],
     /// How many such pages there were within the last minutes, this one included; see `Denials::count`.
@@ -99,7 +99,7 @@ impl Facts<'_> {
             issuer: None,
             follows_claims_challenges: false,
             step_up_not_delivered: false,
-            tell: None,
+            report: None,
             applied: &[],
             repeats: None,
             record: None,

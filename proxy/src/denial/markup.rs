@@ -141,11 +141,9 @@ pub(crate) fn addresses(out: &mut String, branding: &Branding, subject: &str) ->
     branding.contact_mail.is_some() || branding.contact_url.is_some()
 }
 
-/// A form that tells the help desk of this very refusal.
+/// A form that reports this very refusal to the help desk.
 pub(crate) fn report_form(out: &mut String, handle: &str, class: &'static str, texts: &Texts) {
-    for text in
-        ["<form method=\"post\" action=\"", OWN_PATHS, "/tell\"><input type=\"hidden\" name=\"id\" value=\""]
-    {
+    for text in ["<form method=\"post\" action=\"", OWN_PATHS, "/report?"] {
         out.push_str(text);
     }
     element(out, "", handle, "\">");
@@ -161,8 +159,8 @@ pub(crate) struct Desk<'d> {
     pub(crate) reference: &'d str,
     /// Whether the reference is shown elsewhere.
     pub(crate) is_known: bool,
-    /// What the help desk is told by.
-    pub(crate) tell: Option<&'d str>,
+    /// What the refusal is reported by.
+    pub(crate) report: Option<&'d str>,
     pub(crate) first: Vec<Row<'d>>,
     pub(crate) more: Vec<Row<'d>>,
 }
@@ -183,7 +181,7 @@ impl Desk<'_> {
             self.help(out);
         }
         out.push_str("<div class=\"foot\">");
-        if let Some(handle) = self.tell {
+        if let Some(handle) = self.report {
             report_form(out, handle, "btn slim", texts);
         }
         out.push_str("<button class=\"btn slim\" type=\"button\" id=\"copy\" data-done=\"");

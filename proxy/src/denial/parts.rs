@@ -144,7 +144,7 @@ impl View<'_> {
             write_action(out, "<a class=\"btn go\" href=\"", &action);
         }
         if self.card_shows_reference() {
-            if let Some(handle) = self.tell {
+            if let Some(handle) = self.report {
                 markup::report_form(out, handle, "btn go", self.context.texts);
             }
             let at = out.len();
@@ -220,7 +220,7 @@ impl View<'_> {
             texts: self.context.texts,
             reference: &self.reference,
             is_known: self.card_shows_reference(),
-            tell: self.tell.filter(|_| !self.card_shows_reference()),
+            report: self.report.filter(|_| !self.card_shows_reference()),
             first: self.first_rows(),
             more: self.more_rows(),
         };

@@ -423,6 +423,8 @@ texts! {
     headline_signed_out();
     lead_signed_out();
     lead_signed_out_here(Provider);
+    headline_reported();
+    lead_reported(Reference);
     kind_signed_out();
     kind_signed_out_everywhere();
     headline_me();

@@ -65,7 +65,7 @@ pub(super) struct View<'v> {
     /// What the page waits by, where it can.
     pub(super) wait: Option<&'v str>,
     /// What the help desk is told of this refusal by, where it can be.
-    pub(super) tell: Option<&'v str>,
+    pub(super) report: Option<&'v str>,
     pub(super) ways: ArrayVec<Way, WAYS_MAX>,
     pub(super) card: Card,
     headline: Headline,
@@ -109,7 +109,7 @@ impl<'v> View<'v> {
             own_sign_in: facts.own_sign_in,
             not_delivered: facts.step_up_not_delivered && info.resolution == Resolution::Reauthenticate,
             wait: facts.wait,
-            tell: facts.tell.filter(|_| refused.is_some()),
+            report: facts.report.filter(|_| refused.is_some()),
             ways: ArrayVec::new(),
             card: Card::None,
             headline: Headline::of(refusal, context.texts),
@@ -226,7 +226,7 @@ impl<'v> View<'v> {
 
     /// Whether the page has a form.
     pub(super) fn has_form(&self) -> bool {
-        self.tell.is_some() || self.signs_out()
+        self.report.is_some() || self.signs_out()
     }
 
     /// Whether there is a session of ours that the reader can end.

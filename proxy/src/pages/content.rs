@@ -24,6 +24,8 @@ pub(super) struct Content<'p> {
     pub(super) lead: &'static Message,
     /// The provider that headline and lead speak of.
     pub(super) provider: &'p str,
+    /// Of the refusal that the lead speaks of.
+    pub(super) reference: &'p str,
     pub(super) said: Option<&'p ProviderError>,
     pub(super) body: Body<'p>,
     pub(super) actions: Vec<Action<'p>>,
@@ -91,6 +93,7 @@ impl<'p> Content<'p> {
             user: None,
             lead,
             provider: "",
+            reference: "",
             said: None,
             body: Body::Nothing,
             actions,
@@ -186,6 +189,10 @@ impl<'p> Content<'p> {
                     )
                 }
             }
+            OwnPage::Reported { reference } => Self {
+                reference,
+                ..Self::plain(200, "reported", &texts.headline_reported, &texts.lead_reported, Vec::new())
+            },
             OwnPage::KeepFragment { attempt, step, next } => match Fragment::new(attempt, *step, next) {
                 Some(fragment) => Self {
                     actions: vec![Action { text: &texts.action_continue, href: next, tab: Tab::This }],
@@ -289,7 +296,11 @@ impl<'p> Fragment<'p> {
 
 /// Values of the holes of headline, lead and sentences.
 impl Content<'_> {
-    pub(super) fn holes(&self) -> [(Hole, &str); 2] {
-        [(Hole::Provider, self.provider), (Hole::User, self.user.unwrap_or_default())]
+    pub(super) fn holes(&self) -> [(Hole, &str); 3] {
+        [
+            (Hole::Provider, self.provider),
+            (Hole::Reference, self.reference),
+            (Hole::User, self.user.unwrap_or_default()),
+        ]
     }
 }

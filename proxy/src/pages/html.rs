@@ -135,7 +135,7 @@ fn main(out: &mut String, content: &Content<'_>, report: &Report<'_>, texts: &'s
         texts,
         reference: &report.reference,
         is_known: false,
-        tell: None,
+        report: None,
         first: report.first_rows(texts),
         more: report.more_rows(texts),
     };

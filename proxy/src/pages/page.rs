@@ -88,6 +88,11 @@ pub enum OwnPage {
         /// Starts the sign-in again.
         retry: String,
     },
+    /// A refusal was reported from its page.
+    Reported {
+        /// What the help desk finds it by.
+        reference: String,
+    },
     /// Keeps the part of the address after `#` over a sign-in, in the tab's session storage.
     KeepFragment {
         /// Identifies the attempt: 1 to 128 letters, digits, `-` and `_`.
