@@ -568,7 +568,7 @@ impl Authorizer<'_> {
             ..hints_of(head, facts)
         };
         let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
-        let wait = self.wait_handle(refusal, head, &hints, facts);
+        let handle = self.page_handle(refusal, head, &hints, facts);
         let decision = &facts.decision;
         let shown = Facts {
             request_id: self.request_id.0,

@@ -102,7 +102,7 @@ impl Authorizer<'_> {
             Err(Stop::Refusal(refusal)) => Err(refusal),
             // It was loaded, if it could be.
             Err(Stop::Load(_)) => Err(Refusal::SessionsUnavailable),
-            Err(Stop::SignIn(..) | Stop::FormNotSent | Stop::Reply(_) | Stop::Wait(_)) => {
+            Err(Stop::SignIn(..) | Stop::FormNotSent | Stop::Reply(_) | Stop::Wait(_) | Stop::Report(_)) => {
                 Err(Refusal::NoToken)
             }
         }

@@ -112,7 +112,7 @@ impl Authorizer<'_> {
                 Ok(RefusalPage::Answer(Answer { refusal: None, ..answer }))
             }
             Verdict::Load(_) => Err(Refusal::SessionsUnavailable),
-            Verdict::Reply(_) | Verdict::Wait(_) => Err(none),
+            Verdict::Reply(_) | Verdict::Wait(_) | Verdict::Report(_) => Err(none),
         }
     }
 

@@ -61,6 +61,7 @@ pub(super) fn all() -> Vec<(String, OwnPage)> {
                 there: SignedOutThere::Unreached(PROVIDER.to_owned()),
             },
         ),
+        ("reported".to_owned(), OwnPage::Reported { reference: "7HKX-2M9P".to_owned() }),
         ("me".to_owned(), OwnPage::Me(Box::new(me()))),
         (
             "keep-fragment".to_owned(),

@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             repeats: Some(scene.repeats),
             record: Some(&record),
             wait: Some(HANDLE),
-            tell: Some(HANDLE),
+            report: Some(HANDLE),
             ..Facts::of_request(REQUEST_ID, NOW_UNIX_MS)
         };
         for lang in LANGUAGES.iter().filter(|lang| arguments.lang.is_none_or(|wanted| wanted == **lang)) {

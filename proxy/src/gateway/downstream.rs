@@ -73,7 +73,13 @@ fn authorize_at_once(session: &Session, ctx: &mut RequestContext) -> Verdict {
             };
             let is_sound = conn.expect_body(raw.len(), framing);
             match verdict {
-                Verdict::Permit(_) | Verdict::Own(_) | Verdict::Load(_) | Verdict::Wait(_) if !is_sound => {
+                Verdict::Permit(_)
+                | Verdict::Own(_)
+                | Verdict::Load(_)
+                | Verdict::Wait(_)
+                | Verdict::Report(_)
+                    if !is_sound =>
+                {
                     Verdict::Refusal(Refusal::BadRequest(BadRequest::Framing))
                 }
                 verdict => verdict,

@@ -96,6 +96,7 @@ fn every_page(foreign: &str) -> Vec<OwnPage> {
         OwnPage::SignOut { action: "/.portcullis/sign-out".into(), user: foreign.into(), leads_to: None },
         OwnPage::NotSignedIn { sign_in: retry() },
         OwnPage::SignedOut { sign_in: retry(), there: SignedOutThere::Ended },
+        OwnPage::Reported { reference: foreign.into() },
         OwnPage::SignedOut { sign_in: retry(), there: SignedOutThere::NotAsked },
         OwnPage::SignedOut { sign_in: retry(), there: SignedOutThere::Unreached(foreign.into()) },
         me(foreign),

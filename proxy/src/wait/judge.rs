@@ -139,7 +139,11 @@ impl Page {
             ) => Answer::Still,
             Verdict::Refusal(_) if is_its_user() && self.is_of_app(&snapshot, &facts) => Answer::Still,
             // No user, another one, or no request that any app would get.
-            Verdict::Refusal(_) | Verdict::Reply(_) | Verdict::Own(_) | Verdict::Wait(_) | Verdict::Report(_) => Answer::Foreign,
+            Verdict::Refusal(_)
+            | Verdict::Reply(_)
+            | Verdict::Own(_)
+            | Verdict::Wait(_)
+            | Verdict::Report(_) => Answer::Foreign,
         })
     }
 

@@ -149,3 +149,39 @@ fn a_process_that_ends_tells_its_pages_to_come_again() {
     assert!(last.starts_with("retry: "), "{body}");
     assert!(running.ended());
 }
+
+#[test]
+fn a_user_reports_a_refusal_and_the_log_says_of_which() {
+    let running = Running::start();
+    let page = page(&running, "blocked-location", "/reports");
+    let refused = page.header("x-request-id").unwrap();
+    let target = page.body.split("method=\"post\" action=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(target.starts_with("/.portcullis/report?"), "{target}");
+    let report = |name: &str, more: &str| {
+        let mut head =
+            format!("POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n", running.app_host);
+        for (name, value) in
+            running.requests[name].iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+        {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        running
+            .raw(format!("{head}{NAVIGATES}{more}\r\n").replace("Site: none", "Site: same-origin").as_bytes())
+    };
+    // A browser sends `Origin: null` from a page that sends no referrer.
+    let reported = report("blocked-location", "Origin: null\r\n");
+    assert_eq!(reported.status, 200, "{}", reported.body);
+    assert_ne!(reported.header("x-request-id"), Some(refused));
+    let reference = page.body.split("class=\"ref\"").nth(1).unwrap();
+    let reference = reference.split('>').nth(1).unwrap().split('<').next().unwrap();
+    assert!(reported.body.contains(reference), "{reference} in {}", reported.body);
+    let line = format!("\"reports\":\"{refused}\"");
+    running.wait_for("the line of the report", |running| {
+        fs::read_to_string(running.file("decisions.ndjson")).is_ok_and(|log| log.contains(&line))
+    });
+    assert_eq!(running.metric("portcullis_refusals_reported_total"), 1.0);
+    // Six a minute are enough for anybody.
+    let answers: Vec<u16> = (0..6).map(|_| report("blocked-location", "").status).collect();
+    assert_eq!(answers, [200, 200, 200, 200, 200, 429]);
+    assert_eq!(running.metric("portcullis_refusals_reported_total"), 6.0);
+}

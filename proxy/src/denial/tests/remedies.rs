@@ -198,7 +198,8 @@ fn what_failed_and_has_no_step_is_listed_beside_the_steps() {
 
 #[test]
 fn one_button_of_a_page_is_filled_and_each_step_has_its_own() {
-    for (refusal, answer) in every_answer(&Facts { wait: Some("HANDLE"), tell: Some("HANDLE"), ..facts() }) {
+    for (refusal, answer) in every_answer(&Facts { wait: Some("HANDLE"), report: Some("HANDLE"), ..facts() })
+    {
         let page = text(&answer);
         if header(&answer, "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
             let main = page.split_once("<template").map_or(page, |(main, _)| main);
