@@ -52,6 +52,7 @@ fn a_handle_that_is_forged_lent_or_asked_for_otherwise_gets_what_no_path_gets() 
     let anna = token();
     let good = handle(&world, &anna, "/admin");
     let wait = |handle: &str| format!("/.portcullis/wait?{handle}");
+    let report = |handle: &str| format!("/.portcullis/report?{handle}");
     let altered = {
         let mut bytes = good.clone().into_bytes();
         let middle = bytes.len() / 2;
@@ -77,6 +78,11 @@ fn a_handle_that_is_forged_lent_or_asked_for_otherwise_gets_what_no_path_gets() 
         ("sent", "POST", HOST, wait(&good), Some(&*anna), ASKS),
         ("in other letters", "GET", HOST, format!("/.Portcullis/wait?{good}"), Some(&*anna), ASKS),
         ("elsewhere", "GET", "nowhere.test", wait(&good), Some(&*anna), ASKS),
+        ("a forged report", "POST", HOST, report("AAAA"), Some(&*anna), ASKS),
+        ("another user's report", "POST", HOST, report(&good), Some(&*bob), ASKS),
+        ("nobody's report", "POST", HOST, report(&good), None, ASKS),
+        ("a report from another site", "POST", HOST, report(&good), Some(&*anna), foreign),
+        ("a report that is read", "GET", HOST, report(&good), Some(&*anna), ASKS),
     ] {
         // The pace of one decision a second is no part of it.
         let asked = loop {
