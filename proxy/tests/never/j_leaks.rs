@@ -207,7 +207,7 @@ fn never_n79_the_text_of_an_answer_reveals_whether_a_user_exists() {
 /// A problem document without what differs from request to request.
 pub(crate) fn without_ids(body: &str) -> Value {
     let mut problem: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {body}"));
-    for varying in ["instance", "request_id", "timestamp", "correlation_id", "support"] {
+    for varying in ["instance", "request_id", "timestamp", "reference", "correlation_id", "support"] {
         problem.as_object_mut().unwrap().remove(varying);
     }
     problem

@@ -492,9 +492,19 @@ fn whole(answer: &Answer) -> (Vec<String>, String) {
     };
     let id = value("x-request-id").unwrap();
     let date = value("date").unwrap();
+    // The id's end, as it is written and as it is read aloud.
+    let bits = u64::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap();
+    let sign =
+        |place: u32| char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[(bits >> (5 * place)) as usize & 31]);
+    let half = |places: std::ops::Range<u32>| places.rev().map(sign).collect::<String>();
+    let reference = [half(4..8), half(0..4)];
+    let aloud =
+        reference.each_ref().map(|half| half.chars().flat_map(|sign| [sign, ' ']).collect::<String>());
+    let plain = answer.body.replace(&id, "ID");
+    let plain = plain.replace(&reference.join("-"), "REFERENCE").replace(&aloud.join(", "), "ALOUD");
     let of_time = |sign: char| sign.is_ascii_digit() || matches!(sign, '-' | ':' | '.' | 'T' | 'Z');
     let mut body = String::new();
-    for part in answer.body.replace(&id, "ID").split_inclusive(|sign| !of_time(sign)) {
+    for part in plain.split_inclusive(|sign| !of_time(sign)) {
         let (time, end) = part.split_at(part.trim_end_matches(|sign| !of_time(sign)).len());
         body.push_str(if time.len() > 7 { "TIME" } else { time });
         body.push_str(end);

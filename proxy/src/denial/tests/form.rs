@@ -103,7 +103,10 @@ fn grpc_gets_trailers_only() {
     }
     let answer = render(&denials(), &BLOCKED, &facts(), &hints, Disclosure::Standard);
     let message = header(&answer, "grpc-message").unwrap();
-    assert!(message.starts_with("You can%E2%80%99t open Payroll"), "{message}");
+    assert!(
+        message.starts_with("You can%E2%80%99t open %E2%80%9CPayroll%E2%80%9D from here right now."),
+        "{message}"
+    );
     assert!(message.ends_with(" [53003; reference C9SR-95D6]") && message.is_ascii(), "{message}");
 }
 
