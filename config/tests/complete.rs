@@ -25,7 +25,7 @@ fn complete() -> Config {
 #[test]
 fn every_key_of_settings_arrives() {
     let config = complete();
-    assert_eq!(config.files.len(), 21, "{:?}", config.files);
+    assert_eq!(config.files.len(), 22, "{:?}", config.files);
     let authorities = |ca: &Option<Authorities>| ca.as_ref().map(|ca| ca.file.clone());
     let of_upstreams: Vec<_> = config.apps[1].upstreams.iter().map(|one| authorities(&one.ca)).collect();
     let file = Some("tests/complete/ca.pem".into());
@@ -74,6 +74,14 @@ fn every_key_of_settings_arrives() {
         failed_verifications: rate(5, 60, 7),
     };
     assert_eq!(config.server.limits, limits);
+    let token = config.server.help_desk.as_ref().map(|desk| desk.token.expose());
+    assert_eq!(token, Some("7f3c9d20b1e84a5c96fd1e0a2b7c4d38"));
+    assert!(
+        config.policy_places.iter().all(|place| place.starts_with("tests/complete/")),
+        "{:?}",
+        config.policy_places
+    );
+    assert_eq!(config.policy_places.len(), config.policies.policies.len());
     assert_eq!(listeners[2].proxy_protocol_from, ["10.0.0.0/8".parse().unwrap()]);
     assert_eq!((config.apps[1].body_bytes_max, config.apps[1].body_rate_min), (Some(2_048), 3_072));
     assert_eq!(config.apps[1].rate, Some(rate(100, 1, 200)));

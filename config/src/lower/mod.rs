@@ -176,6 +176,11 @@ impl Lowering {
         }
         // Nothing that was written may be missing from what runs: a lost policy would protect nothing.
         let settings = settings.filter(|_| [set.locations.len(), set.policies.len()] == written);
+        let policy_places = set.policies.iter().map(|policy| {
+            let at = known.policies.places.get(policy.id.as_str()).copied().flatten();
+            at.map(|at| sources.place(at.file, at.start)).unwrap_or_default()
+        });
+        let policy_places = policy_places.collect();
         let config = settings.map(|settings| {
             set.policies.shrink_to_fit();
             let Settings { server, trusted_proxies, issuers, sign_ins, apps, geo, mut denial } = settings;
@@ -194,6 +199,7 @@ impl Lowering {
                 geo,
                 denial,
                 policies: set,
+                policy_places,
                 files,
             }
         });

@@ -1,19 +1,21 @@
 //! The process, trusted proxies and the country database.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::context::Context;
 use super::listener;
+use super::secrets;
 use super::values::{self, Flaw};
-use crate::diagnose::Diagnostic;
-use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, LIMITS, LISTENER};
+use crate::diagnose::{At, Diagnostic};
+use crate::schema::tables::{ACCESS_LOG, DECISION_LOG, HELP_DESK, LIMITS, LISTENER};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
-    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, Limits, LogSink, ProcessLog, Server, Subject,
-    SyslogTarget, TrustedProxies,
+    AccessFormat, AccessLog, DecisionLog, ForwardedHeader, Geo, HelpDesk, Limits, LogSink, ProcessLog,
+    Server, Subject, SyslogTarget, TrustedProxies,
 };
 
 /// Bytes of a head that can be limited to.
@@ -58,9 +60,15 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
             cx.names(&path, view.at_key(key));
         }
     }
+    let decision_log = decision_log(cx, view)?;
+    let help_desk = match view.table("help-desk", &HELP_DESK) {
+        Some(table) => Some(help_desk(cx, view.at_key("help-desk"), table, admin, &decision_log)?),
+        None => None,
+    };
     Some(Server {
         listeners,
         admin,
+        help_desk,
         threads: view.integer("threads"),
         grace,
         pre_stop_delay,
@@ -70,12 +78,47 @@ pub(super) fn server(cx: &mut Context<'_>, view: View<'_>, public_admin: bool) -
         upstream_pool: view.integer("upstream-pool")?,
         body_bytes_max,
         limits,
-        decision_log: decision_log(cx, view)?,
+        decision_log,
         decision_subject: view
             .table_or_default("decision-log", &DECISION_LOG)
             .word("subject", Subject::from_word)?,
         process_log: view.word("process-log", ProcessLog::from_word)?,
     })
+}
+
+/// Who may look refusals up. `None` where nobody can be let in.
+fn help_desk(
+    cx: &mut Context<'_>,
+    at: At,
+    table: View<'_>,
+    admin: SocketAddr,
+    log: &DecisionLog,
+) -> Option<HelpDesk> {
+    const CODE: &str = "help-desk/token";
+    if !admin.ip().is_loopback() {
+        cx.push(
+            Diagnostic::error("help-desk/plain", at, format!("the help desk would answer at `{admin}` in the clear"))
+                .why("the token and what is told of people would cross a network unprotected")
+                .help("keep `admin` on a loopback address, and put a proxy with TLS on this machine in front of `/help-desk`"),
+        );
+    }
+    if !matches!(log.sink, LogSink::File { .. }) {
+        cx.push(
+            Diagnostic::warning("help-desk/no-log", at, "the decision log goes to no file")
+                .why("neither references nor request ids can be looked up, support codes alone can")
+                .help("write `decision-log = { file = \"decisions.ndjson\", max-size = \"64MiB\" }`"),
+        );
+    }
+    let token = secrets::secret(cx, table, "token", CODE)?;
+    if let Some(reason) = secrets::guessable(&token) {
+        cx.push(
+            Diagnostic::error(CODE, table.at_key("token"), format!("this token can be guessed: {reason}"))
+                .why("whoever has it is told everything about any refusal, rules and people included")
+                .help("make one: `(umask 027; openssl rand -hex 32 > secrets/help-desk.token)`"),
+        );
+        return None;
+    }
+    Some(HelpDesk { token })
 }
 
 fn limits(cx: &mut Context<'_>, view: View<'_>) -> Option<Limits> {

@@ -1,7 +1,7 @@
 //! The keys of the main file, except those of policies.
 
 use super::policy_tables::POLICY;
-use super::sign_in_tables::{ASSERTION, FORWARD_AUTH, PROVIDER, SESSION, SIGN_IN};
+use super::sign_in_tables::{ASSERTION, FORWARD_AUTH, PROVIDER, SECRET, SESSION, SIGN_IN};
 use super::{
     CONTEXTS, DISCLOSURE, DURATION, Form, Key, Literal, Shape, TEXT, TEXTS, Table, default, optional,
     required,
@@ -75,6 +75,15 @@ pub(crate) static MAIN: Table = Table {
 pub(crate) static INCLUDED: Table =
     Table { title: "an included file", keys: &[LOCATION_KEY, STRENGTH_KEY, POLICY_KEY] };
 
+pub(crate) static HELP_DESK: Table = Table {
+    title: "[server.help-desk]",
+    keys: &[required(
+        "token",
+        Shape::Table(&SECRET),
+        "What whoever asks proves itself by: as the password of `Authorization: Basic`, whose name is logged, or as a bearer token.",
+    )],
+};
+
 pub(crate) static SERVER: Table = Table {
     title: "[server]",
     keys: &[
@@ -84,6 +93,11 @@ pub(crate) static SERVER: Table = Table {
             Literal::Text("127.0.0.1:9090"),
             Shape::Text(Form::SocketAddress),
             "Metrics and health; loopback unless `insecure-options` says otherwise.",
+        ),
+        optional(
+            "help-desk",
+            Shape::Table(&HELP_DESK),
+            "Look-ups of refusals at `/help-desk` of the admin listener; none if absent.",
         ),
         optional("threads", Shape::Integer { min: 1, max: 1024 }, "Worker threads; one per core if absent."),
         default(

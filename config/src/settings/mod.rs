@@ -36,7 +36,7 @@ pub use listener::{
 pub use log::{AccessFormat, AccessLog, DecisionLog, LogSink, ProcessLog, Subject, SyslogTarget};
 pub use provider::{ClientAuthentication, Provider, PushedAuthorization, SecretMethod};
 pub use secret::{SealKey, Secret, SigningKey};
-pub use server::{ForwardedHeader, Server, TrustedProxies};
+pub use server::{ForwardedHeader, HelpDesk, Server, TrustedProxies};
 pub use session::{
     Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
     is_provider_name,
@@ -68,6 +68,8 @@ pub struct Config {
     pub denial: Denial,
     /// Apps, locations, strengths, evidence and policies for the engine.
     pub policies: PolicySet,
+    /// Where each policy is written, as `file:line:column`, in the order of `policies.policies`.
+    pub policy_places: Vec<String>,
     /// Every file that was read, to be watched.
     pub files: Vec<PathBuf>,
 }

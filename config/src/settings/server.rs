@@ -10,6 +10,7 @@ use portcullis_policy::words;
 use super::limits::Limits;
 use super::listener::Listener;
 use super::log::{DecisionLog, ProcessLog, Subject};
+use super::secret::Secret;
 
 /// Process-wide settings.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Server {
     pub listeners: Vec<Listener>,
     /// Where metrics and health answer; never on a public listener.
     pub admin: SocketAddr,
+    /// Whether refusals can be looked up there, and by whom.
+    pub help_desk: Option<HelpDesk>,
     /// Worker threads; `None` is one per core.
     pub threads: Option<usize>,
     /// How long open requests may take after a stop was requested.
@@ -42,6 +45,13 @@ pub struct Server {
     pub decision_subject: Subject,
     /// How the process' own messages are written.
     pub process_log: ProcessLog,
+}
+
+/// The help desk on the admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelpDesk {
+    /// What whoever asks proves itself by.
+    pub token: Secret,
 }
 
 /// Who may name the client's address, and how.
