@@ -20,6 +20,7 @@ pub mod exchange;
 pub mod failure;
 pub mod forward_auth;
 pub mod gateway;
+pub mod help_desk;
 pub mod limit;
 pub mod listener;
 pub mod own;

@@ -1,13 +1,15 @@
-//! Metrics, health and state, on a listener of their own that is never a public one.
+//! Metrics, health and state, and the help desk, on a listener of their own that is never a public one.
 
+mod answer;
+mod help_desk;
 mod serve;
 mod status;
 
+use std::error::Error;
 use std::net::IpAddr;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{Method, Request, StatusCode, header};
+use hyper::body::Body;
 use tokio::sync::Mutex;
 
 pub(crate) use serve::serve;
@@ -16,55 +18,36 @@ pub(crate) use status::{Connected, Left, Neighbour, NeighbourState, Next, NextSt
 use crate::background::spawn_low_priority;
 use crate::record::Format;
 use crate::state::State;
+use answer::{Answer, JSON, TEXT, answer, is_of_a_page};
+use help_desk::HelpDesk;
 
-/// Answers `/metrics`, `/healthz`, `/readyz` and `/status` to GET and HEAD, and nothing else.
+/// Answers `/metrics`, `/healthz`, `/readyz` and `/status` to GET and HEAD, `/help-desk` to whom it is given, and nothing
+/// else.
 #[derive(Debug)]
 pub(crate) struct Admin {
     state: &'static State,
     status: &'static Status,
     /// Held while a page of metrics is written: however many ask, it is one thread and one text at a time.
     writing: Mutex<()>,
+    desk: HelpDesk,
 }
-
-type Answer = Response<Full<Bytes>>;
-
-fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let body: Bytes = body.into();
-    let mut response = Response::new(Full::new(body.clone()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-/// Whether a page in the operator's browser is behind this request. Such a page may name any host that
-/// resolves to us (DNS rebinding), so on a loopback listener the host must be an address or `localhost`;
-/// and no page has any business here (Fetch Metadata; RFC 6454, section 7).
-fn is_of_a_page(headers: &HeaderMap, local: Option<IpAddr>) -> bool {
-    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin");
-    let local = local.is_some_and(|address| address.is_loopback());
-    // Without the field it is no browser: some health checks still speak HTTP/1.0.
-    let host = headers.get(header::HOST).map_or("localhost", |host| host.to_str().unwrap_or_default());
-    let name =
-        host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let plain = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
-    headers.contains_key(header::ORIGIN) || foreign || (local && !plain && name != "localhost")
-}
-
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
 
 impl Admin {
     /// Answers about `state` and `status`.
     #[must_use]
     pub(crate) const fn new(state: &'static State, status: &'static Status) -> Self {
-        Self { state, status, writing: Mutex::const_new(()) }
+        Self { state, status, writing: Mutex::const_new(()), desk: HelpDesk::new() }
     }
 
-    async fn respond<B>(&self, request: &Request<B>, local: Option<IpAddr>) -> Answer {
+    async fn respond<B: Body>(&self, request: Request<B>, local: Option<IpAddr>) -> Answer
+    where
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if request.uri().path() == "/help-desk"
+            && let Some(settings) = &self.state.snapshot().config.server.help_desk
+        {
+            return self.desk.respond(self.state, settings, request, local).await;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
         }

@@ -91,7 +91,7 @@ async fn answer(stream: TcpStream, admin: Arc<Admin>) {
     let _counted = admin.status.admin_connection();
     let service = service_fn(move |request| {
         let admin = Arc::clone(&admin);
-        async move { Ok::<_, Infallible>(admin.respond(&request, local).await) }
+        async move { Ok::<_, Infallible>(admin.respond(request, local).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

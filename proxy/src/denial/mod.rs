@@ -358,6 +358,12 @@ impl Denials {
         self.policies_digest
     }
 
+    /// The digest of one policy's text.
+    #[must_use]
+    pub fn digest_of(&self, policy: PolicyIndex) -> Option<[u8; 4]> {
+        self.policy_ids.get(policy.0 as usize).map(|(_, digest)| *digest)
+    }
+
     fn app(&self, facts: &Facts<'_>) -> Option<&AppDenial> {
         self.apps.get(facts.app_index?.0 as usize)
     }

@@ -274,7 +274,12 @@ impl View<'_> {
             &texts.heading_done,
             "</h2>\n",
         );
-        words(out, "<p class=\"note\" role=\"status\">", &texts.note_going, "</p>\n");
+        words(
+            out,
+            "<p class=\"note\" role=\"status\">",
+            &texts.note_going,
+            "</p>\n<div class=\"bar\"></div>\n",
+        );
         let open = if name.is_some() { &texts.action_open } else { &texts.action_open_nameless };
         out.push_str("<div class=\"foot\"><a class=\"btn go\" id=\"open\" href=\"\">");
         open.write(&mut Html(out), values.as_slice());

@@ -146,9 +146,12 @@ impl RequestContext {
             record
         });
         let policies = &self.snapshot.policies.set().policies;
-        let applied = facts.decision.applied.iter().filter_map(|(policy, result)| {
-            let policy = policies.get(policy.0 as usize)?;
-            Some(AppliedPolicy { id: policy.id.to_string(), result: result.as_str() })
+        let applied = facts.decision.applied.iter().filter_map(|(at, result)| {
+            let policy = policies.get(at.0 as usize)?;
+            let digest = self.snapshot.denials.digest_of(*at);
+            let digest =
+                digest.map(|digest| format!("{:08x}", u32::from_be_bytes(digest))).unwrap_or_default();
+            Some(AppliedPolicy { id: policy.id.to_string(), result: result.as_str(), digest })
         });
         let device = facts.caller.as_ref().and_then(|caller| caller.token().device());
         let (cause, server) =

@@ -175,6 +175,9 @@ pub struct AppliedPolicy {
     pub id: String,
     /// Entra's word for the result.
     pub result: &'static str,
+    /// The digest of its text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
 }
 
 /// A record without what is absent or empty, as most is of most requests. Support codes hold every field by its
@@ -214,7 +217,9 @@ impl Line for Entry {
         size_of::<Self>()
             + own.iter().map(|text| text.capacity()).sum::<usize>()
             + maybe.iter().filter_map(|text| text.as_ref()).map(String::capacity).sum::<usize>()
-            + applied.map(|one| size_of::<AppliedPolicy>() + one.id.capacity()).sum::<usize>()
+            + applied
+                .map(|one| size_of::<AppliedPolicy>() + one.id.capacity() + one.digest.capacity())
+                .sum::<usize>()
             + self.facts.as_ref().map_or(0, |record| record.weight())
             + self.sign_in_failure.as_ref().map_or(0, SignInFailure::weight)
     }

@@ -72,6 +72,22 @@ words! {
     }
 }
 
+words! {
+    /// What a look-up at the help desk came to.
+    pub enum DeskResult {
+        /// Something was told.
+        Found = "found",
+        /// Nothing fits, or it is foreign or too old.
+        NotFound = "not-found",
+        /// It was asked without the token.
+        NotAllowed = "not-allowed",
+        /// It was asked too often.
+        TooMany = "too-many",
+        /// Nothing could be looked up.
+        Failed = "failed",
+    }
+}
+
 /// What belongs to the process, not to an app or a policy.
 #[derive(Debug)]
 pub struct Metrics {
@@ -97,6 +113,7 @@ pub struct Metrics {
     pub cut: CutRequests,
     /// Of pages that wait.
     pub waiting: WaitCounters,
+    desk: [AtomicU64; DeskResult::ALL.len()],
 }
 
 const fn forward_auth_at(protocol: ForwardAuthProtocol, answer: ForwardAuthAnswer) -> usize {
@@ -130,6 +147,7 @@ impl Metrics {
             logouts: Logouts::default(),
             cut: CutRequests::default(),
             waiting: WaitCounters::default(),
+            desk: Default::default(),
         }
     }
 
@@ -162,6 +180,13 @@ impl Metrics {
     /// So many fields of a request are left out for their names.
     pub fn odd_headers(&self, count: u64) {
         self.counters.add(ODD_HEADERS_AT, count);
+    }
+
+    /// Somebody asked at the help desk.
+    pub fn desk_asked(&self, result: DeskResult) {
+        if let Some(count) = self.desk.get(result as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Sessions were ended.
@@ -295,6 +320,10 @@ impl Metrics {
         let mut lines = page.family(&names::ACCESS_ENTRIES);
         for (result, count) in ["written", "dropped", "failed"].into_iter().zip(serving.access_entries) {
             lines.value(&[result], count);
+        }
+        let mut lookups = page.family(&names::HELP_DESK);
+        for (result, count) in DeskResult::WORDS.into_iter().zip(&self.desk) {
+            lookups.value(&[result], count.load(Ordering::Relaxed));
         }
         let mut answers = page.family(&names::FORWARD_AUTH);
         for protocol in ForwardAuthProtocol::ALL {

@@ -37,7 +37,7 @@ pub use exposition::Format;
 pub(crate) use lines::BYTES_MAX as WAITING_BYTES_MAX;
 pub use listeners::{Closed, HandshakeFailure, ListenerCounters, ListenerReading, Pause};
 pub use log::{AppliedPolicy, DecisionLog, Entry, FrontProxy, SignInFailure};
-pub use metrics::{ForwardAuthAnswer, Handover, Metrics};
+pub use metrics::{DeskResult, ForwardAuthAnswer, Handover, Metrics};
 pub use outcome::Outcome;
 pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};

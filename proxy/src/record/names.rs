@@ -173,6 +173,8 @@ families! {
         "Decisions for the log: written, dropped (the queue was full), failed (the sink did not take them), sampled (repeated refusals left out on purpose).";
     ACCESS_ENTRIES: Counter "portcullis_access_log_entries_total" ["result"]
         "Lines for the access log: written, dropped (the queue was full), failed (the sink did not take them).";
+    HELP_DESK: Counter "portcullis_help_desk_lookups_total" ["result"]
+        "Look-ups at the help desk of the admin listener: found, not-found (unknown, foreign or too old), not-allowed (without its token), too-many (nothing was looked up), failed.";
     FORWARD_AUTH: Counter "portcullis_forward_auth_answers_total" ["protocol", "answer"]
         "Answers to other proxies that ask whether to let a request in: allowed, refused, replied (sent elsewhere, to sign in for instance), bad-description (what they ask about is not described), not-a-peer (they may not ask).";
     WAITING_PAGES: Gauge "portcullis_waiting_pages" []

@@ -122,6 +122,51 @@ impl Setup {
 }
 
 #[test]
+fn a_link_of_the_denial_that_leads_behind_the_rule_it_is_the_way_out_of_is_warned_of() {
+    let setup = Setup::new();
+    let enrol = r#"
+[denial]
+remediation-url = "https://enrol.test/start"
+contact-url = "https://help.elsewhere.test/"
+
+[[app]]
+id = "enrol"
+hosts = ["enrol.test"]
+upstreams = ["http://127.0.0.1:9"]
+"#;
+    let said = |setup: &Setup| String::from_utf8(setup.check(&[]).stderr).unwrap();
+    setup.put("portcullis.toml", &format!("{MAIN}{enrol}"));
+    let compliant = |apps: &str| {
+        format!(
+            "{POLICY}\n[[policy]]\nid = \"compliant\"\nusers = {{ include = [\"all\"] }}\napps = {apps}\n\
+             grant = {{ controls = [\"compliant-device\"] }}\n"
+        )
+    };
+    setup.put("policies/mfa.toml", &compliant("{ include = [\"all\"] }"));
+    let shown = said(&setup);
+    assert!(
+        shown.contains("warning[denial/way-out]: `remediation-url` leads to an app that refuses"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("remediation-url = \"https://enrol.test/start\"") && shown.contains("for example: "),
+        "{shown}"
+    );
+    assert!(!shown.contains("`contact-url` leads"), "an address elsewhere is fine: {shown}");
+    // The way out is spared by the rule.
+    let spared = compliant("{ include = [\"all\"], exclude = [\"enrol\"] }");
+    setup.put("policies/mfa.toml", &spared);
+    let shown = said(&setup);
+    assert!(!shown.contains("denial/way-out"), "{shown}");
+    let text = fs::read_to_string(setup.file("portcullis.toml")).unwrap();
+    let circle =
+        text.replacen("id = \"wiki\"\n", "id = \"wiki\"\nsign-in-url = \"https://enrol.test/sign-in\"\n", 1);
+    setup.put("portcullis.toml", &circle);
+    let shown = said(&setup);
+    assert!(shown.contains("`sign-in-url` of app `wiki` leads to an app behind this proxy"), "{shown}");
+}
+
+#[test]
 fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse() {
     let whole = Setup::new();
     assert_eq!(whole.diagnostics(&[]), (true, Vec::new()));

@@ -21,6 +21,7 @@ mod descriptors;
 mod drain;
 mod entra;
 mod free;
+mod help_desk;
 mod import;
 mod openid;
 mod readme;

@@ -69,6 +69,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/cors", &[]),
     ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "reference", "refusal"]),
+    ("proxy/help_desk", &["clock", "decision_record", "denial", "reference", "refusal"]),
     ("proxy/pages", &["clock", "denial", "reference", "refusal"]),
     ("proxy/own", &["admit", "denial", "session"]),
     ("proxy/forward_auth", &["admit", "denial"]),
@@ -203,6 +204,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("proxy/admin", &["background", "clock", "limit", "listener", "record", "session", "state"]),
+    ("proxy/admin", &["background", "clock", "help_desk", "listener", "record", "session", "state"]),
     (
         "proxy/server",
         &[
@@ -230,10 +232,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "decision_record",
             "demo",
             "denial",
+            "help_desk",
             "limit",
             "pages",
             "preflight",
             "refusal",
+            "route",
             "server",
             "session",
             "state",

@@ -7,6 +7,7 @@ mod opened;
 mod provider;
 mod register;
 mod store;
+mod ways_out;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,6 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             one.code != "geo/missing" || opened.iter().all(|other| other.code != "geo/unreadable")
         });
         diagnostics.extend(opened);
+        diagnostics.extend(ways_out::look(&loaded, config, unix_now()));
         if arguments.online {
             let (lines, found) = online::ask(&loaded, config, unix_now);
             answers = lines;

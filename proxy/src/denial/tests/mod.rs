@@ -73,6 +73,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
         server: Server {
             listeners: Vec::new(),
             admin: "127.0.0.1:9090".parse().unwrap(),
+            help_desk: None,
             threads: None,
             grace: std::time::Duration::ZERO,
             pre_stop_delay: std::time::Duration::ZERO,
@@ -115,6 +116,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
         geo: None,
         denial,
         policies,
+        policy_places: Vec::new(),
         files: Vec::new(),
     }
 }

@@ -1,0 +1,156 @@
+//! The account of one decision: what was asked and seen, what each policy wanted and made of it, what changed since, and
+//! what the policies of today say to the same facts.
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::caller::Caller;
+use super::desk::{Desk, Lookup};
+use super::facts::{asked, seen, stated};
+use super::found::Found;
+use super::logs::Logs;
+use super::parts::{Other, PolicyAccount, Value};
+use super::policies::policies;
+use super::today::ask;
+use super::{sentence, since, zone};
+use crate::clock::timestamp;
+use crate::decision_record::DecisionRecord;
+use crate::reference::Reference;
+
+/// Everything about one decision that a help desk asks for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// The request's id.
+    pub request_id: String,
+    /// What is said of it over the telephone.
+    pub reference: String,
+    /// What may be read out to the caller; nothing else here may.
+    pub say: String,
+    /// When: UTC, and the zone of this machine beside it.
+    pub at: String,
+    /// Which load of the configuration decided.
+    pub generation: u64,
+    /// The number on the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// Why, in the words of logs and metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether it was let in.
+    pub was_let_in: bool,
+    /// What is to be known of this look-up.
+    pub notes: Vec<String>,
+    /// Who called.
+    pub who: Vec<Value>,
+    /// What was asked for.
+    pub asked: Vec<Value>,
+    /// What was seen.
+    pub seen: Vec<Value>,
+    /// Each policy that applied, then or today, those that refused first; then how many did not apply, and each of those.
+    pub policies: Vec<PolicyAccount>,
+    /// What changed since.
+    pub since: Vec<String>,
+    /// What the policies of today say to the same facts.
+    pub today: Vec<String>,
+    /// What would let it in: alternatives of steps.
+    pub remedies: Vec<Vec<String>>,
+    /// The last refusals of the same person or program, newest first.
+    pub others: Vec<Other>,
+    /// Where those were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others_searched: Option<String>,
+}
+
+impl Account {
+    pub(super) fn of(found: &Found, desk: &Desk<'_>, lookup: &Lookup<'_>, logs: &Logs) -> Self {
+        let zone = zone::local();
+        let zone = zone.as_ref();
+        let caller = Caller::of(found, desk, lookup.user);
+        let subject = found.subject.as_deref().and_then(|subject| as_logged(subject, found, desk));
+        let (history, searched) =
+            subject.map_or_else(Default::default, |subject| logs.history(&subject, found.request_id));
+        let record = found.record.as_ref().map(|record| DecisionRecord {
+            user: caller.id.clone().or_else(|| record.user.clone()),
+            ..record.clone()
+        });
+        let today = record.as_ref().map(|record| ask(record, desk, zone)).unwrap_or_default();
+        let info = sentence::info_of(found.reason.as_deref(), found.code);
+        let app = desk.config.apps.iter().find(|app| Some(app.id.as_str()) == found.app());
+        let app = app.map_or_else(|| "the app".to_owned(), |app| app.name.clone());
+        let mut said = today.said;
+        if found.record.is_some() && !caller.is_known {
+            said.push(
+                "The log does not name the user, and no policy names a user with this hash: what a new policy says of users \
+                 by id is not taken into account. With `--user ID` it is."
+                    .to_owned(),
+            );
+        }
+        Self {
+            request_id: Uuid::from_u128(found.request_id).to_string(),
+            reference: Reference::of(found.request_id).to_string(),
+            say: sentence::of(found, info, &app, &today.changes, desk),
+            at: zone::both(found.now_unix_ms, zone),
+            generation: found.generation,
+            code: found.code,
+            reason: found.reason.clone().or_else(|| info.map(|info| info.reason.to_owned())),
+            was_let_in: found.was_let_in(),
+            notes: notes(found, zone),
+            who: caller.values,
+            asked: asked(found, desk.config),
+            seen: record.as_ref().map_or_else(|| stated(found), |record| seen(record, zone)),
+            policies: policies(found, &today.policies, desk),
+            since: since::of(found, desk, &history),
+            today: said,
+            remedies: today.steps,
+            others: history.iter().map(other).collect(),
+            others_searched: searched.map(|searched| searched.to_string()),
+        }
+    }
+}
+
+/// The subject of a decision as this configuration's log names it.
+fn as_logged(subject: &str, found: &Found, desk: &Desk<'_>) -> Option<String> {
+    // A code holds the id itself; a line holds what the log names it by.
+    let is_of_code = found.outcome.is_none();
+    let how = desk.config.server.decision_subject;
+    if is_of_code { desk.denials.subject(how, subject) } else { Some(subject.to_owned()) }
+}
+
+fn notes(found: &Found, zone: Option<&TimeZone>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(id) = found.stands_for {
+        let at = zone::both(i64::try_from(id >> 80).unwrap_or_default(), zone);
+        notes.push(format!(
+            "Request {}, at {at}, was left out of the log: it repeated this one, which the same person or program was refused \
+             for the same app, by the same policies, for the same reasons. Address, path and time are those of this one.",
+            Uuid::from_u128(id)
+        ));
+    }
+    match (found.outcome.as_deref(), &found.record) {
+        (Some("granted"), _) => notes.push("The request was let in.".to_owned()),
+        (Some("aborted"), _) => {
+            notes.push("The request was let in; its client went away before the answer was whole.".to_owned())
+        }
+        (_, None) => notes.push(format!(
+            "No policy was evaluated: the request was refused before, because of `{}`.",
+            found.reason.as_deref().unwrap_or("unknown")
+        )),
+        (_, Some(_)) => {}
+    }
+    if let Some(repeats) = found.repeats.filter(|repeats| *repeats > 1) {
+        notes.push(format!("It was refused {repeats} times within ten minutes, this time included."));
+    }
+    notes
+}
+
+fn other(found: &Found) -> Other {
+    Other {
+        at: timestamp(found.now_unix_ms),
+        reference: Reference::of(found.request_id).to_string(),
+        app: found.app().unwrap_or("no app").to_owned(),
+        code: found.code,
+        reason: found.reason.clone().unwrap_or_else(|| "unknown".to_owned()),
+    }
+}
