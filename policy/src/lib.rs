@@ -16,6 +16,7 @@ mod decide;
 pub mod decision;
 pub mod explain;
 pub mod model;
+mod obstacles;
 pub mod path;
 pub mod reference;
 pub mod remedy;

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 
 use crate::compile::{CompiledPolicies, Verdicts, has_bit};
 use crate::decision::Generation;
-use crate::signals::Principal;
+use crate::signals::{Principal, SignIn};
 use crate::tri::Tri;
 
 /// A principal, bound to one load of the policies. Principals of whom the policies make the same have equal
@@ -44,6 +44,22 @@ impl CompiledPolicies {
             generation: self.generation(),
             rows: about.possible.iter().zip(satisfied).map(row).collect(),
             certain: about.certain,
+            verdicts,
+        }
+    }
+}
+
+impl CompiledPolicies {
+    /// The scope of the same principal after another sign-in.
+    pub(crate) fn rebind(&self, scope: &Scope, sign_in: &SignIn) -> Scope {
+        let verdicts = self.demands.verdicts(self.set(), sign_in);
+        let possible: Box<[u64]> = scope.rows.iter().map(|row| row.possible).collect();
+        let satisfied = self.demands.satisfied(&possible, &verdicts);
+        let row = |(possible, satisfied): (&u64, u64)| Row { possible: *possible, satisfied };
+        Scope {
+            generation: scope.generation,
+            rows: possible.iter().zip(satisfied).map(row).collect(),
+            certain: scope.certain.clone(),
             verdicts,
         }
     }

@@ -287,6 +287,23 @@ pub struct ClientContext<'r> {
 }
 
 impl ClientContext<'_> {
+    /// The same circumstances, the device left out.
+    pub(crate) const fn unborrowed(&self) -> ClientContext<'static> {
+        let Self { address, country, platform, client_app, .. } = *self;
+        let Self { sign_in_risk, user_risk, insider_risk, service_principal_risk, .. } = *self;
+        ClientContext {
+            address,
+            country,
+            platform,
+            client_app,
+            device: Fact::Unknown,
+            sign_in_risk,
+            user_risk,
+            insider_risk,
+            service_principal_risk,
+        }
+    }
+
     /// Circumstances of which nothing is known.
     pub const UNKNOWN: Self = Self {
         address: Fact::Unknown,

@@ -10,7 +10,6 @@ use hashbrown::HashSet;
 
 use crate::compile::CompiledPolicies;
 use crate::model::{Control, CountryCode, Grant, PathPattern, Place, Policy, PolicySet};
-use crate::remedy::changes;
 use crate::signals::{Fact, OwnedDevice, OwnedSignals};
 
 /// Address and country.
@@ -88,12 +87,20 @@ pub(super) fn requests(policies: &[&Policy]) -> Vec<(String, String)> {
     methods.iter().flat_map(with).collect()
 }
 
+const WEEK_SECS: i64 = 7 * 86_400;
+
 /// Every moment from now on at which one of the policies may change its answer.
 pub(super) fn moments(policies: &[&Policy], now: i64) -> Vec<i64> {
     let mut moments = Vec::from([now]);
     for time in policies.iter().filter_map(|policy| policy.conditions.time.as_ref()) {
-        moments.extend(changes(time, now));
-        moments.extend(time.from.into_iter().flat_map(|from| changes(time, from.max(now))));
+        moments.extend(time.from.into_iter().chain(time.until));
+        moments.extend(time.zone.transitions.iter().map(|transition| transition.at));
+        moments.extend(time.boundaries(now, now.saturating_add(WEEK_SECS)));
+        moments.extend(
+            time.from
+                .into_iter()
+                .flat_map(|from| time.boundaries(from.max(now), from.max(now).saturating_add(WEEK_SECS))),
+        );
     }
     moments.retain(|at| *at >= now);
     moments

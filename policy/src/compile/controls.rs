@@ -11,15 +11,15 @@ use crate::value::{Device, Fact};
 
 /// A grant control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ControlCode {
-    pub(super) test: ControlTest,
+pub(crate) struct ControlCode {
+    pub(crate) test: ControlTest,
     pub(super) reason: ReasonCode,
     /// Whether the user can do it now; otherwise it is a state.
     pub(super) performable: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum ControlTest {
+pub(crate) enum ControlTest {
     /// Asserted by the token: a proof, by its place.
     Proof(u32),
     Compliant,
@@ -215,7 +215,7 @@ impl ControlCode {
 
 /// Something that a token can prove, the same for every request that carries it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     Mfa,
     ApprovedClient,
     ProtectedClient,
@@ -227,7 +227,7 @@ pub(super) enum Proof {
 
 /// What a sign-in says of something that tokens can prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proven {
+pub(crate) enum Proven {
     Yes,
     /// Not now; another sign-in could.
     NotYet,
@@ -236,7 +236,7 @@ pub(super) enum Proven {
 }
 
 impl Proof {
-    pub(super) fn state(&self, sign_in: &SignIn, set: &PolicySet) -> Proven {
+    pub(crate) fn state(&self, sign_in: &SignIn, set: &PolicySet) -> Proven {
         if self.is_in(sign_in, set) {
             Proven::Yes
         } else if self.is_provable_by(sign_in.issuer, set) {

@@ -60,6 +60,17 @@ enum GrantCode {
     Require { operator: Operator, controls: Box<[ControlCode]>, by_context: bool },
 }
 
+/// What a policy asks of whoever it applies to, for those who look for a way through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asks<'p> {
+    /// Nothing would do.
+    Block,
+    /// Nothing, but for what its session controls say.
+    Nothing,
+    /// These controls, all or one of them.
+    Controls(Operator, &'p [ControlCode]),
+}
+
 /// What each grant comes to for one principal, for each state of the device.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Verdicts(Box<[Verdict]>);
@@ -144,6 +155,20 @@ impl Demands {
     #[inline]
     pub(crate) fn of(&self, bit: usize) -> Option<&Demand> {
         self.by_bit.get(bit)
+    }
+
+    /// What a policy asks, its session controls apart. A grant that cannot be found is a block.
+    pub(crate) fn asks(&self, demand: &Demand) -> Asks<'_> {
+        match self.grants.get(demand.grant as usize) {
+            Some(GrantCode::Block(_)) | None => Asks::Block,
+            Some(GrantCode::Nothing) => Asks::Nothing,
+            Some(GrantCode::Require { operator, controls, .. }) => Asks::Controls(*operator, controls),
+        }
+    }
+
+    /// Something that tokens can prove, by its place.
+    pub(crate) fn proof(&self, place: u32) -> Option<&Proof> {
+        self.proofs.get(place as usize)
     }
 
     /// How many words a row of bits has.

@@ -4,6 +4,7 @@
 //! and costs nothing.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use super::bits::{Rows, set_bit};
 use super::layout::Layout;
@@ -15,6 +16,7 @@ use crate::model::{
 };
 use crate::signals::{Fact, Signals};
 use crate::tri::Tri;
+use crate::value::CountryCode;
 
 /// Rows for each fact that some policy speaks of.
 #[derive(Debug)]
@@ -150,6 +152,44 @@ impl Facts {
         self.places.as_ref()
     }
 
+    /// The policies whose condition about client apps holds for one.
+    pub(crate) fn client_app(&self, client_app: Fact<ClientAppType>) -> FactRow<'_> {
+        FactRow::new(&self.rows, self.client_app, position(client_app, |kind| kind as usize))
+    }
+
+    /// The same of platforms.
+    pub(crate) fn platform(&self, platform: Fact<Platform>) -> FactRow<'_> {
+        FactRow::new(&self.rows, self.platform, position(platform, |platform| platform as usize))
+    }
+
+    /// The same of authentication flows.
+    pub(crate) fn flow(&self, flow: Option<Flow>) -> FactRow<'_> {
+        let flow = flow.map_or(Fact::Unknown, |flow| Fact::Known(flow as usize));
+        FactRow::new(&self.rows, self.flow, flow)
+    }
+
+    /// The same of places.
+    pub(crate) fn place(&self, address: Fact<IpAddr>, country: Fact<CountryCode>) -> PlaceRow<'_> {
+        let places = self.places.as_ref().map(|places| places.rows(&self.rows, address, country));
+        PlaceRow { rows: &self.rows, places }
+    }
+
+    /// The same of everything that is as it is: the risks, and the context that is asked for.
+    pub(crate) fn fixed(&self, signals: &Signals<'_>) -> [FactRow<'_>; 5] {
+        let (rows, context) = (&self.rows, signals.context);
+        let [sign_in, user, insider, service_principal] = self.risks;
+        let risk =
+            |table, seen: Fact<RiskLevel>| FactRow::new(rows, table, position(seen, |level| level as usize));
+        let asked = self.contexts.as_ref().map_or(Rows::ALL, |one| one.row(rows, signals.target.context));
+        [
+            risk(sign_in, context.sign_in_risk),
+            risk(user, context.user_risk),
+            risk(insider, context.insider_risk),
+            risk(service_principal, context.service_principal_risk),
+            FactRow { rows, possible: asked, certain: asked },
+        ]
+    }
+
     /// The rows of this request.
     #[inline]
     pub(crate) fn narrow(&self, signals: &Signals<'_>) -> Narrowing<'_> {
@@ -189,6 +229,57 @@ fn position<T>(fact: Fact<T>, position: impl FnOnce(T) -> usize) -> Fact<usize> 
         Fact::Known(value) => Fact::Known(position(value)),
         Fact::Unknown => Fact::Unknown,
         Fact::Unavailable => Fact::Unavailable,
+    }
+}
+
+/// The policies whose condition about one fact holds.
+pub(crate) struct FactRow<'p> {
+    rows: &'p Rows,
+    possible: usize,
+    certain: usize,
+}
+
+impl<'p> FactRow<'p> {
+    fn new(rows: &'p Rows, table: Option<Table>, fact: Fact<usize>) -> Self {
+        let Some(Table { first_row, values }) = table else {
+            return Self { rows, possible: Rows::ALL, certain: Rows::ALL };
+        };
+        let (possible, certain) = match fact {
+            Fact::Known(value) => (value, value),
+            Fact::Unknown => (values, values),
+            Fact::Unavailable => (values + 1, values + 2),
+        };
+        Self { rows, possible: rows.below(first_row, possible), certain: rows.below(first_row, certain) }
+    }
+
+    /// Those of one word of which it holds, or may.
+    pub(crate) fn possible(&self, word: usize) -> u64 {
+        self.rows.word(self.possible, word, u64::MAX)
+    }
+
+    /// Those of one word of which it holds whatever the fact is.
+    pub(crate) fn certain(&self, word: usize) -> u64 {
+        self.rows.word(self.certain, word, u64::MAX)
+    }
+}
+
+/// The policies whose condition about places holds.
+pub(crate) struct PlaceRow<'p> {
+    rows: &'p Rows,
+    places: Option<PlaceRows<'p>>,
+}
+
+impl PlaceRow<'_> {
+    /// See [`FactRow::possible`].
+    pub(crate) fn possible(&self, word: usize) -> u64 {
+        self.places.as_ref().map_or(u64::MAX, |places| places.possible(self.rows, word))
+    }
+
+    /// See [`FactRow::certain`].
+    pub(crate) fn certain(&self, word: usize) -> u64 {
+        let certain =
+            |places: &PlaceRows<'_>| places.possible(self.rows, word) & places.certain(self.rows, word);
+        self.places.as_ref().map_or(u64::MAX, certain)
     }
 }
 

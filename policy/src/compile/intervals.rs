@@ -15,6 +15,8 @@ pub(super) trait Address: Copy + Ord {
     const ZERO: Self;
     /// The next address, if there is one.
     fn next(self) -> Option<Self>;
+    /// The address before; that of zero is the last one.
+    fn previous(self) -> Self;
     /// `width` bits (below 32) that have `shift` bits below them.
     fn field(self, shift: u32, width: u32) -> usize;
     /// This address, with `field` where `shift` bits are below it.
@@ -29,6 +31,10 @@ macro_rules! address {
 
             fn next(self) -> Option<Self> {
                 self.checked_add(1)
+            }
+
+            fn previous(self) -> Self {
+                self.wrapping_sub(1)
             }
 
             #[inline]
@@ -130,6 +136,11 @@ impl<T: Address> Intervals<T> {
         let root = trie.build(&pieces, 0, T::ZERO, T::BITS);
         trie.slots.push(root);
         Self { pieces: pieces.into(), slots: trie.slots.into(), nodes: trie.nodes.into() }
+    }
+
+    /// The first address of each piece, and the last one before it.
+    pub(super) fn edges(&self) -> impl Iterator<Item = T> {
+        self.pieces.iter().flat_map(|piece| [piece.start.previous(), piece.start])
     }
 
     /// The class of an address; `None` only if the trie is broken.

@@ -5,7 +5,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashMap;
 use ipnet::IpNet;
@@ -56,6 +56,22 @@ impl Places {
         let (class_of_country, class_of_unknown) = countries(&locations, &mut classes);
         let countries = Sides::new(uses.countries, classes.sets, set.locations.len(), rows);
         Some(Self { v4, v6, addresses, class_of_country, class_of_unknown, countries })
+    }
+
+    /// The first and the last address of every piece into which networks cut the addresses.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = IpAddr> {
+        let v4 = self.v4.edges().map(|address| IpAddr::V4(Ipv4Addr::from_bits(address)));
+        v4.chain(self.v6.edges().map(|address| IpAddr::V6(Ipv6Addr::from_bits(address))))
+    }
+
+    /// Whether an address is in no network that policies speak of.
+    pub(crate) fn is_outside(&self, address: IpAddr) -> bool {
+        self.address_class(Fact::Known(address)) == Fact::Known(NO_PLACE)
+    }
+
+    /// Whether a country is in no location that policies speak of.
+    pub(crate) fn is_unnamed(&self, country: CountryCode) -> bool {
+        self.country_class(Fact::Known(country)) == Fact::Known(NO_PLACE)
     }
 
     /// The rows of a place. An IPv4-mapped IPv6 address is the IPv4 address.

@@ -150,23 +150,33 @@ pub struct TimeCondition {
 }
 
 impl TimeCondition {
-    /// Every moment of the coming week at which it may change its answer, in Unix seconds and in no order; some are over.
+    /// Every moment after `after` and up to `until` at which the condition can change its answer, ascending: between two of
+    /// them it does not.
     #[must_use]
-    pub fn changes(&self, now: i64) -> Vec<i64> {
-        const MINUTES_PER_WEEK: i64 = 7 * 24 * 60;
-        let zone = &self.zone;
+    pub fn boundaries(&self, after: i64, until: i64) -> Vec<i64> {
+        const WEEK_SECS: i64 = 7 * 86_400;
+        let inside = |at: &i64| *at > after && *at <= until;
         let mut found: Vec<i64> = self.from.into_iter().chain(self.until).collect();
-        found.extend(zone.transitions.iter().map(|transition| transition.at));
-        let (minute, offset) = (zone.minute_of_week(now), zone.offset_secs(now));
-        let local = now.saturating_add(i64::from(offset));
-        let whole = local.div_euclid(60).saturating_mul(60);
-        for edge in self.windows.iter().flat_map(|window| [window.start_minute, window.end_minute]) {
-            let ahead = (i64::from(edge) - minute).rem_euclid(MINUTES_PER_WEEK);
-            let at = whole.saturating_add(ahead * 60).saturating_sub(i64::from(offset));
-            // By then the clock may have been set anew.
-            let moved = i64::from(offset) - i64::from(zone.offset_secs(at));
-            found.extend([at, at.saturating_add(moved)]);
+        // Within a span of one offset the week is as long as any.
+        let changes = self.zone.transitions.iter().map(|transition| transition.at).filter(inside);
+        let mut spans: Vec<i64> = core::iter::once(after).chain(changes).collect();
+        spans.sort_unstable();
+        found.extend(spans.iter().skip(1));
+        let ends = spans.iter().skip(1).copied().chain([until.saturating_add(1)]);
+        for (start, end) in spans.iter().copied().zip(ends) {
+            let offset = i64::from(self.zone.offset_secs(start));
+            // 1970-01-05 was a Monday.
+            let week = start.saturating_add(offset).saturating_sub(4 * 86_400).div_euclid(WEEK_SECS);
+            for edge in self.windows.iter().flat_map(|window| [window.start_minute, window.end_minute]) {
+                let minute = i64::from(edge).rem_euclid(7 * 1_440);
+                let first = week.saturating_mul(WEEK_SECS).saturating_add(4 * 86_400 + minute * 60 - offset);
+                let weekly = (0..).map(|weeks: i64| first.saturating_add(weeks.saturating_mul(WEEK_SECS)));
+                found.extend(weekly.take_while(|at| *at < end).filter(|at| *at >= start));
+            }
         }
+        found.retain(inside);
+        found.sort_unstable();
+        found.dedup();
         found
     }
 }

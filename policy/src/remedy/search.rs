@@ -1,33 +1,33 @@
-//! Single changes, and pairs of them when none is enough.
+//! The search: every smallest set of up to three changes, each confirmed by deciding again; and whether nothing helps.
 
-use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::candidates::Installation;
-use super::found::{Finding, Remedies, Remedy, StrongerMethod};
+use super::changes::{Value, bits, changed, remedy};
+use super::found::{Alternative, CHANGES_MAX, Finding, Remedies, Remedy};
+use super::problem::Problem;
 use crate::compile::CompiledPolicies;
-use crate::decide::{AHEAD_MAX_SECS, Reading};
-use crate::decision::Outcome;
-use crate::model::{Conditions, CountryCode, Place, Policy, PolicyState, Targets, TimeCondition};
-use crate::rule::Rule;
+use crate::decide::{NoObserver, Reading};
+use crate::decision::{Outcome, PolicyIndex, ReasonCode};
+use crate::obstacles::{Asked, Ending, Group, Row, Search};
 use crate::scope::Scope;
-use crate::signals::{ClientContext, Device, Fact, Principal, Signals};
+use crate::signals::{Action, Signals, Target};
 
-/// The most decisions that one search takes: a denial is not the place for a long one.
-const DECISIONS_MAX: usize = 512;
-/// The most networks and countries that are tried.
-const PLACES_MAX: usize = 24;
-/// The most versions that are tried.
-const VERSIONS_MAX: usize = 8;
-/// The most moments that are tried, the earliest first.
-const MOMENTS_MAX: usize = 32;
-/// How far ahead a later time is looked for, in seconds.
-const AHEAD_SECS: i64 = 7 * 86_400;
+/// How many steps one decision counts as.
+const DECISION_STEPS: u32 = 32;
+/// How long an answer holds at most, in seconds: what lies just beyond the time that is searched comes nearer.
+const LIFE_SECS: i64 = 60;
+/// Changes that only another token of the same issuer can show.
+const SIGN_INS: u32 = bits::AGAIN | bits::STRONGER;
 
-/// Finds what would let this request in, through all policies at once, for each of its readings; without any, its path is
+/// Finds what would let a request in, through all policies at once, for each of its readings; without any, its path is
 /// taken as it stands.
+///
+/// Told are the smallest sets of changes; of sets that do no more and are no easier than another (a device in a better
+/// state, an approved network where any other would do) only the other one.
+///
+/// # Cost
+/// Some tens of microseconds, and memory that is freed at the end; for refused requests only.
 #[must_use]
 pub fn find(
     policies: &CompiledPolicies,
@@ -36,320 +36,286 @@ pub fn find(
     readings: &[Reading<'_>],
     installation: &Installation<'_>,
 ) -> Remedies {
-    let valid_until = signals.now.saturating_add(5);
-    let nothing = |finding, is_exhaustive| Remedies { finding, is_exhaustive, valid_until, ..Remedies::NONE };
-    match policies.decide_readings(scope, signals, readings, &mut crate::decide::NoObserver).1 {
-        Outcome::Grant(_) => return nothing(Finding::LetIn, true),
-        Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
-            if refused.temporary {
-                return nothing(Finding::Waiting, true);
-            }
-        }
-    }
-    let (again, stronger) = (again(signals), stronger(policies, signals));
-    let mut search = Search {
-        policies,
-        signals,
-        scope,
-        again: (policies.bind(&again), &again),
-        stronger: (policies.bind(&stronger), &stronger),
-        left: DECISIONS_MAX,
+    let mut found = Remedies {
+        is_exhaustive: true,
+        valid_until: signals.now.saturating_add(LIFE_SECS),
+        ..Remedies::NONE
     };
-    let mut alternatives = search.singles();
-    if alternatives.is_empty() {
-        alternatives = search.pairs();
+    found.finding = match policies.decide_readings(scope, signals, readings, &mut NoObserver).1 {
+        Outcome::Grant(_) => Finding::LetIn,
+        Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => {
+            match refused.primary {
+                _ if refused.temporary => Finding::Waiting,
+                ReasonCode::NotAssigned => Finding::OnlyAdministrator,
+                // An app that nobody knows.
+                _ if policies.plan(signals.target.app).is_none() => Finding::OnlyAdministrator,
+                _ => Finding::NotFound,
+            }
+        }
+    };
+    if found.finding != Finding::NotFound {
+        return found;
     }
-    let is_sign_in = |remedy: &Remedy| matches!(remedy, Remedy::SignInAgain | Remedy::StrongerSignIn { .. });
-    let found = alternatives.len();
-    if !installation.tells_sign_in {
-        alternatives.retain(|changes| !changes.iter().any(is_sign_in));
+    let asked = in_readings(signals, readings);
+    let problem = Problem::new(policies, installation.candidates, scope, &asked);
+    found.is_exhaustive = problem.is_complete;
+    found.valid_until = valid_until(&problem, signals);
+    let mut finder = Finder {
+        problem: &problem,
+        policies,
+        scope,
+        signals,
+        readings,
+        left: installation.steps_max,
+        is_exhaustive: problem.is_complete,
+    };
+    finder.run(installation.tells_sign_in, &mut found);
+    found
+}
+
+/// The request in each of its readings.
+pub(super) fn in_readings<'r>(signals: &Signals<'r>, readings: &[Reading<'r>]) -> Vec<Signals<'r>> {
+    if readings.is_empty() {
+        return Vec::from([*signals]);
     }
-    if alternatives.is_empty() {
-        return nothing(if found > 0 { Finding::SignInNotTold } else { Finding::NotFound }, false);
-    }
-    // A stronger device helps wherever a weaker one does; one suggestion is enough.
-    let registered = alternatives.iter().any(|alternative| alternative == &[Remedy::RegisteredDevice]);
-    let compliant = alternatives.iter().any(|alternative| alternative == &[Remedy::CompliantDevice]);
-    alternatives.retain(|alternative| match alternative.as_slice() {
-        [Remedy::CompliantDevice] => !registered,
-        [Remedy::HybridJoinedDevice] => !registered && !compliant,
-        _ => true,
+    let each = readings.iter().map(|reading| Signals {
+        target: Target { context: reading.context, ..signals.target },
+        action: Action { path: reading.path, ..signals.action },
+        ..*signals
     });
-    alternatives.sort();
-    alternatives.dedup();
-    Remedies { valid_until, ..Remedies::example(alternatives) }
+    each.collect()
 }
 
-/// One exact form of a change, to be tried.
-#[derive(Clone, Debug)]
-enum Trial {
-    Again,
-    Stronger,
-    Place(Fact<IpAddr>, Fact<CountryCode>),
-    Version(Box<str>),
-    Registered,
-    Compliant,
-    Joined,
-    At(i64),
+/// The first moment at which the search could come to something else by itself.
+fn valid_until(problem: &Problem<'_>, signals: &Signals<'_>) -> i64 {
+    let too_old = problem.entries.iter().filter_map(|entry| match entry.asked {
+        Asked::Fresh(age) => Some(signals.principal.auth_time?.saturating_add(age).saturating_add(1)),
+        Asked::Speaks | Asked::Never | Asked::Controls { .. } => None,
+    });
+    let moments = problem.moments.iter().copied().chain(too_old).filter(|at| *at > signals.now);
+    moments.fold(signals.now.saturating_add(LIFE_SECS), i64::min)
 }
 
-impl Trial {
-    const fn remedy(&self) -> Remedy {
-        match self {
-            Self::Again => Remedy::SignInAgain,
-            Self::Stronger => Remedy::StrongerSignIn { method: StrongerMethod::Several },
-            Self::Place(Fact::Known(_), _) => Remedy::ApprovedNetwork,
-            Self::Place(Fact::Unknown | Fact::Unavailable, _) => Remedy::LeaveNetwork,
-            Self::Version(_) => Remedy::NewerOs,
-            Self::Registered => Remedy::RegisteredDevice,
-            Self::Compliant => Remedy::CompliantDevice,
-            Self::Joined => Remedy::HybridJoinedDevice,
-            Self::At(at) => Remedy::LaterTime { at: *at },
-        }
-    }
-
-    const fn is_device(&self) -> bool {
-        matches!(self, Self::Registered | Self::Compliant | Self::Joined)
-    }
+struct Finder<'f, 'r> {
+    problem: &'f Problem<'f>,
+    policies: &'f CompiledPolicies,
+    scope: &'f Scope,
+    signals: &'f Signals<'r>,
+    readings: &'f [Reading<'r>],
+    /// Steps that may still be taken.
+    left: u32,
+    is_exhaustive: bool,
 }
 
-struct Search<'s, 'r> {
-    policies: &'s CompiledPolicies,
-    signals: &'s Signals<'r>,
-    scope: &'s Scope,
-    again: (Scope, &'s Principal),
-    stronger: (Scope, &'s Principal),
-    /// Decisions that may still be taken.
-    left: usize,
-}
-
-impl Search<'_, '_> {
-    fn singles(&mut self) -> Vec<Vec<Remedy>> {
-        let mut alternatives = Vec::new();
-        for trials in self.trials() {
-            if let Some(found) = trials.iter().find(|trial| self.is_let_in(&[trial])) {
-                alternatives.push(Vec::from([found.remedy()]));
+impl Finder<'_, '_> {
+    fn run(&mut self, tells_sign_in: bool, found: &mut Remedies) {
+        if let Some(unavoidable) = self.unavoidable() {
+            found.is_exhaustive = self.is_exhaustive;
+            if self.is_exhaustive {
+                (found.finding, found.unavoidable) = (Finding::OnlyAdministrator, unavoidable);
+            }
+            return;
+        }
+        let mut told: Vec<(u32, Alternative)> = Vec::new();
+        let mut untold: Vec<u32> = Vec::new();
+        for changes in self.sets() {
+            let is_untold = !tells_sign_in && changes & SIGN_INS != 0;
+            let is_known = |known: u32| does_no_more(known, changes);
+            if told.iter().any(|(known, _)| is_known(*known))
+                || (is_untold && untold.iter().any(|known| is_known(*known)))
+            {
+                continue;
+            }
+            match self.alternative(changes) {
+                Some(_) if is_untold => untold.push(changes),
+                Some(alternative) => told.push((changes, alternative)),
+                None => {}
+            }
+            if self.left == 0 {
+                break;
             }
         }
-        alternatives
+        // One of as many changes may have been found after one that is no easier.
+        let sets: Vec<u32> = told.iter().map(|(changes, _)| *changes).collect();
+        told.retain(|(changes, _)| {
+            sets.iter().all(|other| other == changes || !does_no_more(*other, *changes))
+        });
+        found.finding = match (told.is_empty(), untold.is_empty()) {
+            (false, _) => Finding::Found,
+            (true, false) if self.is_exhaustive => Finding::SignInNotTold,
+            (true, false) => Finding::NotFound,
+            (true, true) => self.nothing(),
+        };
+        found.alternatives = told.into_iter().map(|(_, alternative)| alternative).collect();
+        found.is_exhaustive = self.is_exhaustive;
     }
 
-    fn pairs(&mut self) -> Vec<Vec<Remedy>> {
-        let all = self.trials();
-        let mut pairs: Vec<(&[Trial], &[Trial])> = Vec::new();
-        for (position, first) in all.iter().enumerate() {
-            pairs.extend(all.iter().skip(position + 1).map(|second| (first.as_slice(), second.as_slice())));
+    /// The policies that no change avoids; `None` when each could be.
+    fn unavoidable(&self) -> Option<Vec<PolicyIndex>> {
+        let Problem { goal, dimensions, entries, .. } = self.problem;
+        let mut never = goal.obstacles.clone();
+        for group in dimensions.iter().flat_map(|dimension| &dimension.groups) {
+            never.iter_mut().zip(&group.never).for_each(|(never, word)| *never &= word);
         }
-        // The short ones first: should the decisions run out, little was left untried.
-        pairs.sort_by_key(|(first, second)| first.len() * second.len());
-        let mut alternatives = Vec::new();
-        for (first, second) in pairs {
-            let mut both = first.iter().flat_map(|one| second.iter().map(move |other| (one, other)));
-            if let Some((one, other)) = both.find(|(one, other)| self.is_let_in(&[one, other])) {
-                alternatives.push(Vec::from([one.remedy(), other.remedy()]));
-            }
-        }
-        alternatives
-    }
-
-    /// Each change with the forms in which it is tried; those that would replace an unavailable fact,
-    /// or change nothing, are left out.
-    fn trials(&self) -> Vec<Vec<Trial>> {
-        let context = self.signals.context;
-        let mut all = Vec::from([Vec::from([Trial::Again]), Vec::from([Trial::Stronger])]);
-        if context.address != Fact::Unavailable && context.country != Fact::Unavailable {
-            all.push(places(self.policies, context));
-        }
-        match &context.device {
-            Fact::Unavailable => {}
-            Fact::Unknown => {
-                all.extend([Trial::Registered, Trial::Compliant, Trial::Joined].map(|one| Vec::from([one])))
-            }
-            Fact::Known(device) => {
-                all.push(self.versions(device));
-                if device.compliant != Some(true) {
-                    all.push(Vec::from([Trial::Compliant]));
-                }
-                if !device.is_hybrid_joined() {
-                    all.push(Vec::from([Trial::Joined]));
-                }
-            }
-        }
-        all.push(self.moments());
-        all.retain(|trials| !trials.is_empty());
-        all
-    }
-
-    /// The enabled policies with such conditions that speak of the app, or of a context. Few policies
-    /// have the conditions that are asked for, so those are looked at first.
-    fn relevant(&self, with: impl Fn(&Conditions) -> bool) -> impl Iterator<Item = &Policy> {
-        let set = self.policies.set();
-        let app = set.apps.get(self.signals.target.app.0 as usize);
-        set.policies.iter().filter(move |policy| {
-            policy.state == PolicyState::Enabled
-                && with(&policy.conditions)
-                && match &*policy.targets {
-                    Targets::Contexts(_) => true,
-                    Targets::Apps(apps) => app.is_some_and(|app| apps.covers(app)),
-                }
-        })
-    }
-
-    /// Versions above the device's own that rules speak of.
-    fn versions(&self, device: &Device<'_>) -> Vec<Trial> {
-        let Some(own) = device.operating_system_version.and_then(version) else { return Vec::new() };
-        let mut found: Vec<(Vec<u64>, Box<str>)> = Vec::new();
-        let with_rule = |conditions: &Conditions| conditions.device.is_some() || conditions.claims.is_some();
-        for policy in self.relevant(with_rule) {
-            let filter = policy.conditions.device.as_ref().map(|filter| &filter.rule);
-            for rule in filter.into_iter().chain(&policy.conditions.claims) {
-                found.extend(versions_in(rule).filter(|(numbers, _)| *numbers > own));
-            }
-        }
-        found.sort();
-        found.dedup();
-        found.into_iter().take(VERSIONS_MAX).map(|(_, text)| Trial::Version(text)).collect()
-    }
-
-    /// Moments ahead at which a time condition changes its answer. Between them no answer of any
-    /// changes, so the first one that is let in is the earliest.
-    fn moments(&self) -> Vec<Trial> {
-        let now = self.signals.now;
-        let mut found = Vec::new();
-        let timed = self.relevant(|conditions| conditions.time.is_some());
-        for condition in timed.filter_map(|policy| policy.conditions.time.as_ref()) {
-            found.extend(changes(condition, now));
-        }
-        // A sign-in of which our clock says that it is yet to come proves nothing until then.
-        let signed_in = self.signals.principal.auth_time;
-        found.extend(signed_in.map(|at| at.saturating_sub(AHEAD_MAX_SECS)));
-        found.retain(|at| *at > now && *at <= now.saturating_add(AHEAD_SECS));
+        let stays = |(_, number): &(_, usize)| {
+            never.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+        };
+        let mut found: Vec<PolicyIndex> =
+            entries.iter().zip(0..).filter(stays).map(|(entry, _)| entry.policy).collect();
         found.sort_unstable();
         found.dedup();
-        found.into_iter().take(MOMENTS_MAX).map(Trial::At).collect()
+        (!found.is_empty()).then_some(found)
     }
 
-    fn is_let_in(&mut self, trials: &[&Trial]) -> bool {
-        if trials.iter().filter(|trial| trial.is_device()).count() == 2
-            && trials.iter().any(|trial| matches!(trial, Trial::Registered))
-        {
-            // A compliant or joined device is registered already.
-            return false;
+    /// Every set of changes that could help, the smaller first, then the easier.
+    fn sets(&self) -> Vec<u32> {
+        let groups = self.problem.dimensions.iter().flat_map(|dimension| &dimension.groups);
+        let available = groups.fold(0, |all, group| all | group.changes);
+        let each: Vec<u32> =
+            (0..bits::OFFERED).map(|bit| 1 << bit).filter(|bit| available & bit != 0).collect();
+        let mut all: Vec<u32> = Vec::from([0]);
+        let mut last = all.clone();
+        for _ in 0..CHANGES_MAX {
+            // What comes after the hardest of a set, so that each set is made once.
+            let next = last.iter().flat_map(|set| {
+                let hardest = u32::BITS - set.leading_zeros();
+                each.iter().filter(move |bit| bit.trailing_zeros() >= hardest).map(move |bit| set | bit)
+            });
+            last = next.collect();
+            all.extend(&last);
         }
-        let Some(left) = self.left.checked_sub(1) else { return false };
-        self.left = left;
-        let mut context = *self.signals.context;
-        let mut now = self.signals.now;
-        let (mut scope, mut principal) = (self.scope, self.signals.principal);
-        for trial in trials {
-            match trial {
-                Trial::Again => (scope, principal) = (&self.again.0, self.again.1),
-                Trial::Stronger => (scope, principal) = (&self.stronger.0, self.stronger.1),
-                Trial::Place(address, country) => (context.address, context.country) = (*address, *country),
-                Trial::Version(version) => {
-                    let device = context.device.known().unwrap_or_default();
-                    context.device =
-                        Fact::Known(Device { operating_system_version: Some(version), ..device });
+        all.into_iter().skip(1).filter(|set| self.could_help(*set)).collect()
+    }
+
+    /// Whether each change is one that can be made with the others, and what never falls does not stand in the way.
+    fn could_help(&self, changes: u32) -> bool {
+        let Problem { goal, dimensions, .. } = self.problem;
+        let width = goal.obstacles.len();
+        let (mut never, mut some) = (alloc::vec![u64::MAX; width], alloc::vec![u64::MAX; width]);
+        for dimension in dimensions {
+            let Some(group) = dimension.group(changes) else { return false };
+            never.iter_mut().zip(&group.never).for_each(|(all, word)| *all &= word);
+            some.iter_mut().zip(&group.some).for_each(|(all, word)| *all &= word);
+        }
+        goal.is_reachable(&some, &never, &some)
+    }
+
+    /// The alternative of exactly these changes, the preferred values first.
+    fn alternative(&mut self, changes: u32) -> Option<Alternative> {
+        let problem = self.problem;
+        let lists: Option<Vec<Vec<&Group>>> = problem
+            .dimensions
+            .iter()
+            .map(|dimension| dimension.group(changes).map(|group| Vec::from([group])))
+            .collect();
+        let mut search = Search { goal: &problem.goal, left: self.left };
+        let (mut found, mut decisions, mut was_wrong) = (None, 0, false);
+        let ending = search.find(&lists?, &mut |rows| {
+            let values = values(problem, rows);
+            decisions += 1;
+            if self.is_let_in(&values) {
+                found = Some(alternative(changes, problem, rows));
+                return true;
+            }
+            // Told is only what was decided again.
+            was_wrong = true;
+            false
+        });
+        self.left = search.left.saturating_sub(decisions * DECISION_STEPS);
+        self.is_exhaustive &= ending != Ending::CutShort && !(was_wrong && found.is_none()) && self.left > 0;
+        found
+    }
+
+    fn is_let_in(&self, values: &[&Value<'_>]) -> bool {
+        let asked = changed(self.signals, values.iter().copied());
+        let rebound;
+        let mut scope = self.scope;
+        let sign_in = &asked.principal.standing.sign_in;
+        if *sign_in != self.signals.principal.standing.sign_in {
+            rebound = self.policies.rebind(scope, sign_in);
+            scope = &rebound;
+        }
+        let context = asked.client_context();
+        let signals = asked.signals(&context);
+        let outcome = self.policies.decide_readings(scope, &signals, self.readings, &mut NoObserver).1;
+        matches!(outcome, Outcome::Grant(_))
+    }
+
+    /// What it means that no few changes help: whether any number of them would, or another user agent.
+    fn nothing(&mut self) -> Finding {
+        if !self.is_exhaustive {
+            return Finding::NotFound;
+        }
+        let problem = self.problem;
+        // Another device, or this one: dimensions that speak of both agree on which.
+        for other in [0, bits::OTHER_DEVICE] {
+            let lists = problem.dimensions.iter().map(|dimension| {
+                let agrees = |group: &&Group| {
+                    dimension.span & bits::OTHER_DEVICE == 0 || group.changes & bits::OTHER_DEVICE == other
+                };
+                dimension.groups.iter().filter(agrees).collect()
+            });
+            let lists: Vec<Vec<&Group>> = lists.collect();
+            if lists.iter().any(Vec::is_empty) {
+                continue;
+            }
+            let mut search = Search { goal: &problem.goal, left: self.left };
+            let mut is_let_in = false;
+            let ending = search.find(&lists, &mut |rows| {
+                is_let_in = self.is_let_in(&values(problem, rows));
+                true
+            });
+            self.left = search.left;
+            if ending != Ending::Exhausted {
+                self.is_exhaustive = is_let_in;
+                return Finding::NotFound;
+            }
+        }
+        Finding::OnlyAdministrator
+    }
+}
+
+/// Whether one set of changes asks for no more than another: each of its changes stands for one of the other, the same or
+/// one that is no easier.
+fn does_no_more(one: u32, other: u32) -> bool {
+    if one == 0 {
+        return true;
+    }
+    let first = one & one.wrapping_neg();
+    let forms = bits::no_easier_than(first) & other;
+    let mut forms = (0..bits::OFFERED).map(|bit| 1 << bit).filter(|form| forms & form != 0);
+    forms.any(|form| does_no_more(one & !first, other & !form))
+}
+
+fn values<'p>(problem: &'p Problem<'p>, rows: &[&Row]) -> Vec<&'p Value<'p>> {
+    let pairs = problem.axes.iter().zip(rows);
+    pairs.filter_map(|(axis, row)| axis.values.get(row.value)).map(|(_, value)| value).collect()
+}
+
+/// What is told of a choice.
+fn alternative(changes: u32, problem: &Problem<'_>, rows: &[&Row]) -> Alternative {
+    let mut found = Alternative::default();
+    let mut made: Vec<Remedy> = Vec::new();
+    for (axis, row) in problem.axes.iter().zip(rows) {
+        let Some((own, value)) = axis.values.get(row.value) else { continue };
+        let each = (0..bits::OFFERED).map(|bit| 1 << bit).filter(|bit| own & changes & bit != 0);
+        made.extend(each.filter_map(|change| remedy(change, value)));
+        match value {
+            Value::Place(address, country) => {
+                found.tried.country = country.known();
+                if *own == bits::APPROVED_NETWORK {
+                    found.tried.address = address.known();
                 }
-                Trial::Registered => context.device = Fact::Known(better(&context, None, None)),
-                Trial::Compliant => context.device = Fact::Known(better(&context, Some(true), None)),
-                Trial::Joined => context.device = Fact::Known(better(&context, None, Some("ServerAD"))),
-                Trial::At(at) => now = *at,
             }
-        }
-        // A later sign-in is as late as the visit that it is for.
-        let fresh = trials.iter().any(|trial| matches!(trial, Trial::Again | Trial::Stronger));
-        let later;
-        if fresh && now != self.signals.now {
-            let mut moved = principal.clone();
-            moved.auth_time = Some(now);
-            later = moved;
-            principal = &later;
-        }
-        let asked = Signals { principal, context: &context, now, ..*self.signals };
-        matches!(self.policies.decide(scope, &asked).outcome, Outcome::Grant(_))
-    }
-}
-
-/// The present device with a better state; its own attributes stay, so that filters still see it.
-fn better<'r>(
-    context: &ClientContext<'r>,
-    compliant: Option<bool>,
-    trust_type: Option<&'r str>,
-) -> Device<'r> {
-    let device = context.device.known().unwrap_or_default();
-    Device {
-        device_id: device.device_id.or(Some("another device")),
-        compliant: compliant.or(device.compliant),
-        trust_type: trust_type.or(device.trust_type),
-        ..device
-    }
-}
-
-/// The same person after signing in again.
-fn again(signals: &Signals<'_>) -> Principal {
-    let mut principal = signals.principal.clone();
-    principal.auth_time = Some(signals.now);
-    principal
-}
-
-/// The same person after signing in with everything that the policies know as evidence and that tokens of this
-/// issuer can hold.
-fn stronger(policies: &CompiledPolicies, signals: &Signals<'_>) -> Principal {
-    let mut principal = again(signals);
-    let set = policies.set();
-    let sign_in = &mut principal.standing_mut().sign_in;
-    if sign_in.issuer.asserts_methods {
-        sign_in.methods.extend(set.evidence.mfa_methods.iter().cloned());
-        let combinations = set.strengths.iter().flat_map(|strength| &strength.combinations);
-        sign_in.methods.extend(combinations.flatten().cloned());
-    }
-    sign_in.contexts.extend(&set.evidence.mfa_contexts);
-    sign_in.contexts.extend(set.strengths.iter().flat_map(|strength| &strength.contexts));
-    if sign_in.issuer.contexts_satisfy {
-        sign_in.contexts.extend(signals.target.context);
-    }
-    principal
-}
-
-/// Places that the named locations speak of: addresses of each network, and each country. A network is
-/// tried in the country of now: where it lies is not known here.
-fn places(policies: &CompiledPolicies, context: &ClientContext<'_>) -> Vec<Trial> {
-    let here = (context.address, context.country);
-    let mut places = Vec::new();
-    for location in &policies.set().locations {
-        match &location.place {
-            Place::Networks { networks, .. } => places.extend(
-                networks.iter().take(2).map(|network| (Fact::Known(network.addr()), context.country)),
-            ),
-            Place::Countries { countries, .. } => {
-                places.extend(countries.iter().take(2).map(|country| (Fact::Unknown, Fact::Known(*country))));
+            Value::Attribute(_, Some(crate::value::Value::Text(version))) if *own == bits::NEWER_OS => {
+                found.tried.os_version = Some(version.clone());
             }
+            _ => {}
         }
     }
-    places.retain(|place| *place != here);
-    places.truncate(PLACES_MAX);
-    places.into_iter().map(|(address, country)| Trial::Place(address, country)).collect()
-}
-
-/// The numbers of a version; `None` when a part is no number.
-fn version(text: &str) -> Option<Vec<u64>> {
-    text.split('.').map(|part| part.parse().ok()).collect()
-}
-
-/// Everything in a rule about the version that reads as one, and for each the next above it. What is
-/// found is only tried, so reading the text is enough: a wrong find costs one decision.
-fn versions_in(rule: &Rule) -> impl Iterator<Item = (Vec<u64>, Box<str>)> {
-    let source = rule.source();
-    let speaks = source.to_ascii_lowercase().contains("operatingsystemversion");
-    let words = source.split(|char: char| !(char.is_ascii_digit() || char == '.')).filter(move |_| speaks);
-    words.flat_map(|word| {
-        let above = alloc::format!("{word}.1");
-        [String::from(word), above].into_iter().filter_map(|text| Some((version(&text)?, text.into())))
-    })
-}
-
-/// Every moment of the coming week at which a time condition may change its answer.
-pub(crate) fn changes(condition: &TimeCondition, now: i64) -> Vec<i64> {
-    condition.changes(now)
+    made.sort_unstable();
+    // Several dimensions say together what another device is.
+    made.dedup();
+    found.changes = made;
+    found
 }

@@ -40,6 +40,18 @@ impl<'r> Environment<'r> {
     }
 }
 
+impl<'r> Environment<'r> {
+    /// Nothing but a device.
+    pub(crate) const fn of_device(device: &'r Device<'r>) -> Self {
+        Self { device: Fact::Known(device), ..Self::of_app(&[]) }
+    }
+
+    /// The same with another device.
+    pub(crate) const fn with_device(self, device: &'r Device<'r>) -> Self {
+        Self { device: Fact::Known(device), ..self }
+    }
+}
+
 impl Rule {
     /// Whether the rule matches.
     pub(crate) fn holds(&self, environment: &Environment<'_>) -> Tri {

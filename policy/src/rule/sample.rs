@@ -172,6 +172,57 @@ impl Column {
     }
 }
 
+/// Values of one attribute of a device, null among them, for each result that these comparisons can have; and whether
+/// that is every one of them.
+pub(crate) fn device_values(
+    attribute: DeviceAttribute,
+    comparisons: &[&Comparison],
+) -> (Vec<Option<Value>>, bool) {
+    let mut values = Vec::from([None]);
+    if attribute == DeviceAttribute::IsCompliant {
+        values.extend([true, false].map(|truth| Some(Value::Bool(truth))));
+        return (values, true);
+    }
+    let mut is_complete = true;
+    let mut found = texts(comparisons, &mut is_complete);
+    let is_ordered = |one: &&Comparison| one.operator.is_ordering();
+    let orders = comparisons.iter().any(|one| is_ordered(&one));
+    if orders {
+        found.extend(between(comparisons));
+        // Where no part of a text is looked for, order and equality are all that tells versions apart.
+        let is_of_part = |one: &&&Comparison| {
+            matches!(one.operator.test, Test::StartsWith | Test::EndsWith | Test::Contains)
+        };
+        is_complete = !comparisons.iter().any(|one| is_of_part(&one));
+    }
+    if matches!(attribute, DeviceAttribute::PhysicalIds | DeviceAttribute::SystemLabels) {
+        values.extend(lists(&found, &mut is_complete));
+    } else {
+        values.extend(found.into_iter().map(|text| Some(Value::Text(text))));
+    }
+    (values, is_complete)
+}
+
+/// For each version that is compared: one that is equal and not the same text, and the next above it, which is below
+/// every greater one that is compared.
+fn between(comparisons: &[&Comparison]) -> Vec<String> {
+    let operands = comparisons.iter().flat_map(|one| match &one.operand {
+        Operand::Null => &[][..],
+        Operand::Text(text) => core::slice::from_ref(text),
+        Operand::List(texts) => texts,
+    });
+    let operands: Vec<&str> = operands.map(|text| &**text).collect();
+    let parts = |text: &str| text.split('.').count();
+    let longest = operands.iter().map(|text| parts(text)).max().unwrap_or(0);
+    let mut found = Vec::from([String::from("0")]);
+    for operand in operands {
+        let zeros = ".0".repeat(longest + 1 - parts(operand).min(longest));
+        found.push(format!("{operand}{zeros}"));
+        found.push(format!("{operand}{zeros}.1"));
+    }
+    found
+}
+
 /// Texts for each result that comparisons of one attribute can have.
 fn texts(comparisons: &[&Comparison], is_complete: &mut bool) -> Vec<String> {
     let (mut whole, mut heads, mut tails, mut parts) =

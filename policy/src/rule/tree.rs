@@ -37,6 +37,16 @@ pub(crate) struct Comparison {
     pub(super) operand: Operand,
 }
 
+impl Comparison {
+    /// The attribute of the device that is compared, if it is one.
+    pub(crate) const fn device_attribute(&self) -> Option<DeviceAttribute> {
+        match self.attribute {
+            Attribute::Device(attribute) => Some(attribute),
+            Attribute::User(_) | Attribute::App(_) | Attribute::Method | Attribute::Path => None,
+        }
+    }
+}
+
 /// What is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Attribute {
@@ -62,6 +72,13 @@ pub(super) enum Reach {
 pub(super) struct Operator {
     pub(super) test: Test,
     pub(super) negated: bool,
+}
+
+impl Operator {
+    /// Whether it compares versions and numbers.
+    pub(super) const fn is_ordering(self) -> bool {
+        matches!(self.test, Test::Less | Test::LessOrEqual | Test::Greater | Test::GreaterOrEqual)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

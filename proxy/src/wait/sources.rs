@@ -1,6 +1,7 @@
 //! What decisions rest on, looked at while somebody waits: when something of it has moved, pages are decided again. Of
 //! reloads and of sign-ins pages are told where they happen.
 
+use portcullis_policy::remedy::AHEAD_SECS;
 use std::time::Duration;
 
 use portcullis_policy::decision::Generation;
@@ -47,8 +48,10 @@ impl Clock {
         let policies = snapshot.policies.set().policies.iter();
         let policies = policies.filter(|policy| policy.state == PolicyState::Enabled);
         let times = policies.filter_map(|policy| policy.conditions.time.as_ref());
-        let changes = times.flat_map(|time| time.changes(now));
-        Self { of: snapshot.generation, next: changes.filter(|at| *at > now).min() }
+        // Where nothing changes for so long, it is looked again then.
+        let until = now.saturating_add(AHEAD_SECS);
+        let changes = times.flat_map(|time| time.boundaries(now, until));
+        Self { of: snapshot.generation, next: changes.chain([until]).min() }
     }
 
     /// Whether such a moment has come.
