@@ -23,7 +23,7 @@ use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
 use portcullis_policy::model::{AuthenticationContext, ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy;
+use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 
@@ -42,7 +42,7 @@ use crate::route::{Found, Route};
 use crate::session::{Session, SessionHandle};
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
-use crate::token::{self, CachedPrincipal, RememberedRemedies, TokenLocation};
+use crate::token::{self, CachedPrincipal, TokenLocation};
 use crate::upstream;
 use crate::waiting::{Holder, WaitFor, WaitHandle};
 
@@ -205,7 +205,7 @@ impl Quotas {
 pub(crate) struct DecisionFacts {
     /// Policies that applied: those that are noteworthy, or all of them where `record` is set.
     pub(crate) applied: Vec<(PolicyIndex, PolicyResult)>,
-    pub(crate) remedies: Option<RememberedRemedies>,
+    pub(crate) remedies: Option<Arc<Remedies>>,
     /// What was decided on, where somebody wants it.
     pub(crate) record: Option<Box<DecisionRecord>>,
     /// Once a refusal was counted.
@@ -508,9 +508,11 @@ impl Authorizer<'_> {
             return refusal;
         }
         if !refused.temporary {
-            let installation = self.snapshot.installation();
-            let search = || remedy::find(policies, caller.scope(), signals, asked.readings, &installation);
-            facts.remedies = Some(caller.remembered_remedies(signals, search));
+            let store = self.snapshot.stores.get(caller.token().issuer_index());
+            let tells_sign_in = store.is_none_or(|store| store.sign_ins().may_tell());
+            let finder = &self.snapshot.remedies;
+            let found = finder.find(policies, caller.scope(), signals, asked.readings, tells_sign_in);
+            facts.remedies = Some(found);
         }
         // Counted first: of a storm of refusals most are not written down. A transfer that is cut was written down by
         // nobody yet, and its app knows its id.

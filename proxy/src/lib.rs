@@ -31,6 +31,7 @@ pub mod provider;
 pub mod record;
 pub mod reference;
 pub mod refusal;
+pub mod remedies;
 pub mod route;
 pub mod seal;
 pub mod server;

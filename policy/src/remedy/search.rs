@@ -302,7 +302,9 @@ fn alternative(changes: u32, problem: &Problem<'_>, rows: &[&Row]) -> Alternativ
         made.extend(each.filter_map(|change| remedy(change, value)));
         match value {
             Value::Place(address, country) => {
-                found.tried.country = country.known();
+                if *own != bits::LEAVE {
+                    found.tried.country = country.known();
+                }
                 if *own == bits::APPROVED_NETWORK {
                     found.tried.address = address.known();
                 }

@@ -71,6 +71,13 @@ impl Rule {
         self.root.comparisons(&mut |comparison| matches!(comparison.attribute, Attribute::App(_)))
     }
 
+    /// Whether it asks for the method or the path of a request.
+    pub(crate) fn asks_of_requests(&self) -> bool {
+        let is_other =
+            |comparison: &Comparison| !matches!(comparison.attribute, Attribute::Method | Attribute::Path);
+        !self.root.comparisons(&mut |comparison| is_other(comparison))
+    }
+
     /// The rule as it was written.
     #[must_use]
     pub fn source(&self) -> &str {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis_config::settings::App;
 use portcullis_policy::decision::Refused;
+use portcullis_policy::remedy::Finding;
 
 use super::{Authorizer, RequestFacts, Stop, Turn};
 use crate::admit::AdmittedRequest;
@@ -99,6 +100,11 @@ impl Authorizer<'_> {
             return refusal.into();
         };
         if refusal.info().resolution != Resolution::Reauthenticate {
+            return refusal.into();
+        }
+        // Nobody is sent to sign in for what no token of the issuer ever tells.
+        let finding = facts.decision.remedies.as_ref().map(|found| found.finding);
+        if finding == Some(Finding::SignInNotTold) {
             return refusal.into();
         }
         let demand = self.demand(refused, session.caller(), facts);

@@ -11,7 +11,7 @@ use portcullis_policy::PolicySet;
 use portcullis_policy::explain::Explained;
 use portcullis_policy::model::PolicyState;
 use portcullis_policy::reference::{Conclusion, Tri};
-use portcullis_policy::remedy::Remedy;
+use portcullis_policy::remedy::{Finding, Remedies, Remedy};
 use serde_json::{Value, json};
 
 use super::ask::{Answered, Subject, invalid};
@@ -251,13 +251,30 @@ fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
     if answered.explanation.conclusion.refused().is_some() {
         out.push_str("\nwhat would let it in:");
         if answered.remedies.alternatives.is_empty() {
-            out.push_str(" nothing within the user's reach");
+            let _ = write!(out, " {}", nothing(set, &answered.remedies));
         }
         for one in &answered.remedies.alternatives {
             let _ = write!(out, "\n  {}", remedy_text(&one.changes));
         }
     }
     out
+}
+
+/// Why there is no remedy.
+fn nothing(set: &PolicySet, remedies: &Remedies) -> String {
+    let why = match remedies.finding {
+        Finding::LetIn => "it is let in",
+        Finding::Waiting => "nothing but waiting: a fact is unavailable",
+        Finding::SignInNotTold => "another sign-in, if the issuer told how and when people sign in",
+        Finding::OnlyAdministrator => "nothing within the user's reach",
+        Finding::Found | Finding::NotFound if remedies.is_exhaustive => {
+            "nothing that can be offered: more than three changes at once, or another client or platform"
+        }
+        Finding::Found | Finding::NotFound => "nothing was found; not everything could be tried",
+    };
+    let names = remedies.unavoidable.iter().filter_map(|policy| set.policies.get(policy.0 as usize));
+    let names: Vec<&str> = names.map(|policy| policy.id.as_str()).collect();
+    if names.is_empty() { why.to_owned() } else { format!("{why}: no change avoids {}", names.join(", ")) }
 }
 
 fn remedy_text(remedies: &[Remedy]) -> String {

@@ -117,6 +117,8 @@ families! {
         "After how long an issuer's keys are fetched anew, as its configuration and its key server say.";
     KEY_FETCH_FAILURES: Counter "portcullis_issuer_key_fetch_failures_total" ["issuer"]
         "Failed attempts to fetch an issuer's keys.";
+    TELLS_SIGN_IN: Gauge "portcullis_issuer_tells_sign_in" ["issuer"]
+        "0 when many tokens of an issuer in a row told neither how nor when somebody signed in (amr, acr, acrs, auth_time), and none did since the start: nothing that policies ask of a sign-in can be met, and no other sign-in is offered; else 1.";
     KEYS_UNUSED: Gauge "portcullis_issuer_keys_unused" ["issuer", "reason"]
         "Keys of an issuer's set that verify nothing: malformed, other-use (encryption), secret, algorithm, not-configured, weak, ambiguous.";
     SIGN_INS_STARTED: Counter "portcullis_sign_ins_started_total" ["provider"]

@@ -81,6 +81,8 @@ pub struct IssuerReading<'s> {
     pub interval_secs: u64,
     /// Keys of the set that verify nothing, by fault.
     pub unused: Vec<(&'static str, usize)>,
+    /// Whether its tokens tell how or when people sign in, or could.
+    pub tells_sign_in: bool,
 }
 
 pub(super) fn write_session_store(page: &mut Page, store: Option<&Storage>) {
@@ -130,6 +132,7 @@ pub(super) fn write_issuers(page: &mut Page, issuers: &[IssuerReading<'_>]) {
     group(&names::KEYS_FETCH_OK, |issuer| u8::from(!issuer.is_failing).to_string());
     group(&names::KEYS_INTERVAL, |issuer| issuer.interval_secs.to_string());
     group(&names::KEY_FETCH_FAILURES, |issuer| issuer.failures.to_string());
+    group(&names::TELLS_SIGN_IN, |issuer| u8::from(issuer.tells_sign_in).to_string());
     let mut unused = page.family(&names::KEYS_UNUSED);
     for issuer in issuers {
         for (fault, count) in &issuer.unused {

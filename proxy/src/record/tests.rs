@@ -26,6 +26,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
             is_failing: true,
             interval_secs: 600,
             unused: vec![("weak", 1)],
+            tells_sign_in: true,
         }],
         geo_built: Some(1_700_000_000),
         certificates: Vec::new(),

@@ -14,7 +14,7 @@ use portcullis_config::diagnose::{Diagnostic, Severity, render_text};
 use portcullis_config::{Config, Loaded, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
-use portcullis_policy::remedy::{self, Candidates, Installation};
+use portcullis_policy::remedy::Candidates;
 
 use crate::assertion::Assertions;
 use crate::clock::unix_now;
@@ -29,6 +29,7 @@ use crate::record::{
     AppMetrics, DecisionLog, Format, IssuerReading, ListenerCounters, Metrics, PolicyCounters, PolicyReading,
     Serving, SignInMetrics,
 };
+use crate::remedies::RemedyFinder;
 use crate::route::Routes;
 use crate::seal::Seals;
 use crate::session::storage::{Storage, StorageProblem};
@@ -82,8 +83,8 @@ pub struct Snapshot {
     pub unknown_app_metrics: Arc<AppMetrics>,
     /// Counters by policy.
     pub policy_counters: PolicyCounters,
-    /// What users could change to.
-    pub candidates: Candidates,
+    /// What would let refused requests in.
+    pub remedies: RemedyFinder,
 }
 
 impl Snapshot {
@@ -91,12 +92,6 @@ impl Snapshot {
     #[must_use]
     pub fn metrics_of(&self, app: Option<u32>) -> &AppMetrics {
         app.and_then(|app| self.app_metrics.get(app as usize)).unwrap_or(&self.unknown_app_metrics)
-    }
-
-    /// What a search for remedies knows of the installation.
-    #[must_use]
-    pub const fn installation(&self) -> Installation<'_> {
-        Installation { candidates: &self.candidates, tells_sign_in: true, steps_max: remedy::STEPS_MAX }
     }
 }
 
@@ -270,7 +265,7 @@ fn build(
         verifier,
         stores,
         providers: providers(&config, former)?,
-        candidates: candidates(&policies, &geo),
+        remedies: RemedyFinder::new(candidates(&policies, &geo)),
         geo,
         denials,
         pages,
@@ -518,6 +513,7 @@ impl State {
                     is_failing: store.is_failing(),
                     interval_secs: store.interval().as_secs(),
                     unused: store.unused(),
+                    tells_sign_in: store.sign_ins().may_tell(),
                 })
                 .collect(),
             geo_built: snapshot.geo.built(),

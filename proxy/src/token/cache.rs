@@ -223,7 +223,6 @@ impl TokenCache {
         let mut scope = Arc::new(policies.bind(verified.principal()));
         let scope_bytes = if self.scopes.intern(&mut scope) { scope.heap_bytes() } else { 0 };
         CachedPrincipal {
-            remedies: ArcSwapOption::empty(),
             statements: ArcSwapOption::empty(),
             token: verified,
             scope,

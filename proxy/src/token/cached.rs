@@ -1,15 +1,11 @@
 //! A principal whose token was verified, as the cache holds it: the token's claims, what the policies make of them, and
 //! what both depend on.
 
-use std::net::IpAddr;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
-use portcullis_policy::model::{ClientAppType, CountryCode, Platform};
-use portcullis_policy::remedy::Remedies;
-use portcullis_policy::signals::{AppIndex, Fact, Signals, Target};
+use portcullis_policy::signals::AppIndex;
 use portcullis_policy::{CompiledPolicies, Scope};
 
 use super::verified::{Believed, VerifiedToken};
@@ -21,7 +17,6 @@ const LIFE_SECS: i64 = 5 * 60;
 /// The principal of a verified token, bound to the policies.
 #[derive(Debug)]
 pub struct CachedPrincipal {
-    pub(super) remedies: ArcSwapOption<(Situation, Remedies)>,
     /// What was signed about the holder, for each app the latest.
     pub(super) statements: ArcSwapOption<Vec<SignedStatement>>,
     pub(super) token: VerifiedToken,
@@ -59,22 +54,6 @@ impl CachedPrincipal {
     #[must_use]
     pub fn is_by(&self, verifier: &Verifier, policies: &CompiledPolicies) -> bool {
         self.verifier == verifier.instance() && self.scope.generation() == policies.generation()
-    }
-
-    /// The remedies that were found last, if the situation was the same and is at most five seconds old; otherwise
-    /// those that `find` finds. Users who are refused try again, and a search takes dozens of decisions.
-    pub(crate) fn remembered_remedies(
-        &self,
-        signals: &Signals<'_>,
-        find: impl FnOnce() -> Remedies,
-    ) -> RememberedRemedies {
-        let known = self.remedies.load();
-        if let Some(known) = known.as_ref().filter(|known| known.0.is_still(signals)) {
-            return RememberedRemedies(Arc::clone(known));
-        }
-        let found = Arc::new((Situation::of(signals), find()));
-        self.remedies.store(Some(Arc::clone(&found)));
-        RememberedRemedies(found)
     }
 
     /// The signed statement that `is_such`, or the one that `sign` makes. A statement is signed twice where two requests
@@ -142,61 +121,5 @@ pub struct SignedStatement {
 impl SignedStatement {
     fn replaces(&self, other: &Self) -> bool {
         self.app == other.app && self.origin == other.origin && self.session == other.session
-    }
-}
-
-/// Everything that a search for remedies looks at, beside the policies and the token.
-#[derive(Debug)]
-pub(super) struct Situation {
-    target: Target,
-    method: Box<str>,
-    path: Box<str>,
-    address: Fact<IpAddr>,
-    country: Fact<CountryCode>,
-    platform: Fact<Platform>,
-    client_app: Fact<ClientAppType>,
-    now: i64,
-}
-
-impl Situation {
-    /// How long remedies are reused, in seconds: an answer may depend on the time.
-    const LIFE_SECS: i64 = 5;
-
-    fn of(signals: &Signals<'_>) -> Self {
-        let context = signals.context;
-        Self {
-            target: signals.target,
-            method: signals.action.method.into(),
-            path: signals.action.path.into(),
-            address: context.address,
-            country: context.country,
-            platform: context.platform,
-            client_app: context.client_app,
-            now: signals.now,
-        }
-    }
-
-    fn is_still(&self, signals: &Signals<'_>) -> bool {
-        let (age, context) = (signals.now.saturating_sub(self.now), signals.context);
-        (0..Self::LIFE_SECS).contains(&age)
-            && self.target == signals.target
-            && self.address == context.address
-            && self.country == context.country
-            && self.platform == context.platform
-            && self.client_app == context.client_app
-            && *self.method == *signals.action.method
-            && *self.path == *signals.action.path
-    }
-}
-
-/// [`Remedies`] that were found for this principal, now or a moment ago.
-#[derive(Clone, Debug)]
-pub struct RememberedRemedies(Arc<(Situation, Remedies)>);
-
-impl Deref for RememberedRemedies {
-    type Target = Remedies;
-
-    fn deref(&self) -> &Remedies {
-        &self.0.1
     }
 }

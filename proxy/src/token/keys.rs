@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::fetch::{Document, FetchError, Fetcher, FileMark};
 use super::jwk::{KeyFault, KeySet};
+use super::telling::SignInTelling;
 use crate::clock::unix_now;
 
 /// Between attempts while the source fails: doubled from the first to the second.
@@ -75,9 +76,16 @@ pub struct KeyStore {
     /// Somebody waits for keys; see [`KeyStore::hasten`].
     hastened: AtomicBool,
     wake: Notify,
+    sign_ins: SignInTelling,
 }
 
 impl KeyStore {
+    /// What the issuer's tokens tell of sign-ins; outlives reloads as the keys do.
+    #[must_use]
+    pub const fn sign_ins(&self) -> &SignInTelling {
+        &self.sign_ins
+    }
+
     /// A store without keys; [`run`](Self::run) fills it.
     #[must_use]
     pub fn new(issuer: &Issuer) -> Self {
@@ -97,6 +105,7 @@ impl KeyStore {
             wanted: AtomicBool::new(false),
             hastened: AtomicBool::new(false),
             wake: Notify::new(),
+            sign_ins: SignInTelling::default(),
         }
     }
 

@@ -124,7 +124,9 @@ impl Verifier {
             return Err(BadToken::Issuer.into());
         }
         let issuer = (index, Believed::ByKeys(generation));
-        VerifiedToken::read(&claims, &known.settings, times, issuer, now).map_err(Into::into)
+        let token = VerifiedToken::read(&claims, &known.settings, times, issuer, now)?;
+        known.store.sign_ins().note(token.principal());
+        Ok(token)
     }
 
     /// The claims of a session as a token that was verified: an ID token was, when the session began. It is good until
@@ -145,7 +147,9 @@ impl Verifier {
         }
         let times = Times { expires_at: until, not_before: i64::MIN, too_old_at: i64::MAX };
         let issuer = (index, Believed::BySession);
-        VerifiedToken::read(&claims.claims, &known.settings, times, issuer, now).map_err(Into::into)
+        let token = VerifiedToken::read(&claims.claims, &known.settings, times, issuer, now)?;
+        known.store.sign_ins().note(token.principal());
+        Ok(token)
     }
 
     /// Reads a token and verifies its signature: the one reading of a token. `is_accepted` judges its kind, lower case

@@ -1,11 +1,11 @@
 //! What decisions rest on, looked at while somebody waits: when something of it has moved, pages are decided again. Of
 //! reloads and of sign-ins pages are told where they happen.
 
-use portcullis_policy::remedy::AHEAD_SECS;
 use std::time::Duration;
 
 use portcullis_policy::decision::Generation;
 use portcullis_policy::model::PolicyState;
+use portcullis_policy::remedy::AHEAD_SECS;
 use tokio::sync::watch;
 use tokio::time::sleep;
 

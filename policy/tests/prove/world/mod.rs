@@ -402,7 +402,7 @@ fn some_conditions(
     }
 }
 
-fn time(choices: &mut Choices<'_>) -> TimeCondition {
+pub(crate) fn time(choices: &mut Choices<'_>) -> TimeCondition {
     let zone = if choices.one_in(2) {
         // Summer time begins and ends within reach of the questions.
         TimeZone {

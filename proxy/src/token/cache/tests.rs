@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use portcullis_policy::decision::Generation;
-use portcullis_policy::remedy::Remedies;
-use portcullis_policy::signals::{Action, AppIndex, ClientContext, Fact, RequestId, Target};
-use portcullis_policy::{CompiledPolicies, PolicySet, Signals};
+use portcullis_policy::signals::Fact;
+use portcullis_policy::{CompiledPolicies, PolicySet};
 use serde_json::json;
 
 use super::super::fixtures::{
@@ -153,36 +152,6 @@ fn a_remembered_token_does_not_pass_for_an_app_of_another_issuer() {
         let answer = bench.ask(&verifier, 1, &token, accepted, now());
         assert_eq!(answer.err(), Some(TokenProblem::Bad(BadToken::Issuer)));
     }
-}
-
-#[test]
-fn remedies_serve_again_in_the_same_situation_and_for_a_short_while_only() {
-    let (verifier, _) = verifier();
-    let bench = Bench::new();
-    let caller = bench.ask(&verifier, 1, &token(|_| {}), &[0], now()).unwrap();
-    let (searches, principal) = (Cell::new(0), caller.token().principal().clone());
-    let ask = |path: &str, address: &str, at: i64| {
-        let address = Fact::Known(address.parse().unwrap());
-        let context = ClientContext { address, ..ClientContext::UNKNOWN };
-        let signals = Signals {
-            principal: &principal,
-            target: Target { app: AppIndex(0), context: None },
-            action: Action { method: "GET", path },
-            context: &context,
-            request_id: RequestId(1),
-            now: at,
-        };
-        caller.remembered_remedies(&signals, || {
-            searches.set(searches.get() + 1);
-            Remedies::default()
-        });
-        searches.get()
-    };
-    assert_eq!((ask("/", "192.0.2.1", 100), ask("/", "192.0.2.1", 104)), (1, 1));
-    assert_eq!(ask("/", "192.0.2.1", 105), 2, "an answer may turn on the time");
-    assert_eq!(ask("/", "192.0.2.2", 105), 3, "another place");
-    assert_eq!(ask("/x", "192.0.2.2", 105), 4, "another path");
-    assert_eq!(ask("/x", "192.0.2.2", 104), 5, "a clock that went back");
 }
 
 #[test]
