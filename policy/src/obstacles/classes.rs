@@ -202,7 +202,9 @@ impl AttributeClasses {
                 }
             }
             let row = row.into_boxed_slice();
-            if known.insert(row.clone(), ()).is_none() {
+            // Which versions are newer depends on the device: of them all are kept.
+            let is_version = attribute == DeviceAttribute::OperatingSystemVersion;
+            if known.insert(row.clone(), ()).is_none() || is_version {
                 if values.len() == VALUES_MAX {
                     is_complete = false;
                     break;

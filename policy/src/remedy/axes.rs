@@ -75,7 +75,7 @@ pub(super) fn axes<'c>(
 /// The present value, and others.
 fn axis(span: u32, in_order: bool, mut others: Vec<(u32, Value<'_>)>) -> Axis<'_> {
     others.insert(0, (0, Value::Present));
-    Axis { span, in_order, values: others }
+    Axis { span, in_order, attribute: None, values: others }
 }
 
 /// Every moment at which a time condition changes its answer, or at which our clock no longer finds the sign-in to come.
@@ -390,7 +390,8 @@ impl<'c> Axes<'c> {
                 others.map(|value| (bits::OTHER_DEVICE, Value::Attribute(attribute.attribute, value))),
             );
             let span = bits::OTHER_DEVICE | if is_version { bits::NEWER_OS } else { 0 };
-            self.axes.push(axis(span, is_version, values));
+            let attribute = Some(attribute.attribute);
+            self.axes.push(Axis { attribute, ..axis(span, is_version, values) });
         }
     }
 

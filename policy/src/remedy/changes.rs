@@ -80,6 +80,8 @@ pub(super) struct Axis<'c> {
     pub(super) span: u32,
     /// Whether of several values that do, the first is to be told.
     pub(super) in_order: bool,
+    /// The attribute of the device that it is, if it is one.
+    pub(super) attribute: Option<DeviceAttribute>,
     pub(super) values: Vec<(u32, Value<'c>)>,
 }
 

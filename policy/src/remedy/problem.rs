@@ -382,10 +382,7 @@ impl<'c> Builder<'_, 'c, '_> {
 
     /// An attribute that depends on nothing else.
     fn attributes(&self, axis: &Axis<'c>) -> Vec<Row> {
-        let attribute = axis.values.iter().find_map(|(_, value)| match value {
-            Value::Attribute(attribute, _) => Some(*attribute),
-            _ => None,
-        });
+        let attribute = axis.attribute;
         let (literals, needed) = self.literals(&|one| Some(one) == attribute);
         let classes = &self.candidates.classes;
         let known = classes.attributes.iter().find(|known| Some(known.attribute) == attribute);

@@ -167,9 +167,8 @@ fn share(number: u64, of: u64) {
         let enough = seen.found > seen.worlds / 5
             && seen.only_administrator > seen.worlds / 50
             && seen.not_found > 0
-            && seen.not_told > 0
             && seen.sets.iter().skip(1).all(|sets| *sets > seen.worlds / 50)
-            && seen.kinds.len() >= 16;
+            && seen.kinds.len() >= 15;
         assert!(enough, "the worlds are not varied enough: {seen:?}");
     }
 }
@@ -442,15 +441,15 @@ fn the_first_moment_of_the_next_window_is_suggested_across_a_change_of_the_clock
 /// Between two boundaries no condition changes its answer, and each boundary is looked for to the second.
 #[test]
 fn boundaries_of_time_are_exact() {
-    for seed in 0..300 {
+    for seed in 0..100 {
         let bytes = bytes(seed);
         let time = crate::world::time(&mut Choices::new(&bytes));
         let (after, until) = (crate::world::NOW, crate::world::NOW + 9 * 86_400);
         let boundaries = time.boundaries(after, until);
         assert!(boundaries.windows(2).all(|two| two[0] < two[1]));
-        let holds = |now: i64| {
-            let policy = block("time", |conditions| conditions.time = Some(time.clone()));
-            let (compiled, mut question) = at(vec![policy], "192.0.2.1");
+        let policy = block("time", |conditions| conditions.time = Some(time.clone()));
+        let (compiled, mut question) = at(vec![policy], "192.0.2.1");
+        let mut holds = |now: i64| {
             question.now = now;
             evaluate(compiled.set(), &question.signals()).conclusion.refused().is_some()
         };

@@ -35,6 +35,9 @@ pub(super) fn scene(choices: &mut Choices<'_>, seed: u64) -> (PolicySet, Questio
         context.address = Fact::Known("203.0.113.200".parse().unwrap());
         context.country = CountryCode::new("KP").map_or(Fact::Unknown, Fact::Known);
     }
+    if let (Fact::Known(device), true) = (&mut context.device, choices.one_in(2)) {
+        device.operating_system_version = Some("10.0.19045");
+    }
     let standing = question.principal.standing_mut();
     (standing.groups, standing.roles) = (Fact::Known(vec![]), Fact::Known(vec![]));
     (set, question)
