@@ -1286,15 +1286,18 @@ fn a_stronger_sign_in_is_offered_only_where_its_token_would_be_believed() {
         signals.target.context = asked.map(context);
         remedies(&compiled, &signals)
     };
-    let stronger = vec![vec![Remedy::StrongerSignIn { method: StrongerMethod::Several }]];
+    let stronger = |method| vec![vec![Remedy::StrongerSignIn { method }]];
     let app = || set(vec![policy("a", mfa())]);
     assert_eq!(alternatives(app(), &by_version_2(&[]), None), Vec::<Vec<Remedy>>::new());
-    assert_eq!(alternatives(app(), &alice(), None), stronger);
+    assert_eq!(alternatives(app(), &alice(), None), stronger(StrongerMethod::Mfa));
     let mut mapped = app();
     mapped.evidence.mfa_contexts = vec![context("c1")];
-    assert_eq!(alternatives(mapped, &by_version_2(&[]), None), stronger);
+    assert_eq!(alternatives(mapped, &by_version_2(&[]), None), stronger(StrongerMethod::Mfa));
     let step_up = || set(vec![ask_nothing(), of_context("a", &["c1"], mfa())]);
-    assert_eq!(alternatives(step_up(), &by_version_2(&[]), Some("c1")), stronger);
+    assert_eq!(
+        alternatives(step_up(), &by_version_2(&[]), Some("c1")),
+        stronger(StrongerMethod::Context(context("c1")))
+    );
 }
 
 #[test]
