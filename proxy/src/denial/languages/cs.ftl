@@ -77,7 +77,7 @@ note-none-found = Helpdesk může hledat dál. Sdělte mu toto referenční čí
 note-administrator = Přístup neumožní nic z toho, co tady můžete změnit. Sdělte helpdesku toto referenční číslo.
 note-groups = Přihlašovací služba musí být nastavená tak, aby sdělovala vaše skupiny. Sdělte helpdesku toto referenční číslo.
 note-not-provable = Přihlašovací služba nesděluje, jak jste se přihlásili. Sdělte helpdesku toto referenční číslo.
-note-not-delivered = Dalším přihlášením se to nezmění. Sdělte helpdesku toto referenční číslo.
+note-not-delivered = Pokud další přihlášení nepomůže, sdělte helpdesku toto referenční číslo.
 note-help-desk = Sdělte mu toto referenční číslo. Dalším pokusem se odpověď nezmění.
 note-waiting = Zkuste to znovu za { $minutes ->
     [one] { $minutes } minutu

@@ -77,7 +77,7 @@ note-none-found = Ihr Helpdesk hat mehr Einblick. Nennen Sie dort diese Referenz
 note-administrator = Nichts, was Sie hier ändern können, ermöglicht den Zugriff. Nennen Sie Ihrem Helpdesk diese Referenz.
 note-groups = Ihr Anmeldedienst muss so eingerichtet werden, dass er Ihre Gruppen mitteilt. Nennen Sie Ihrem Helpdesk diese Referenz.
 note-not-provable = Ihr Anmeldedienst teilt nicht mit, wie Sie sich angemeldet haben. Nennen Sie Ihrem Helpdesk diese Referenz.
-note-not-delivered = Eine weitere Anmeldung ändert daran nichts. Nennen Sie Ihrem Helpdesk diese Referenz.
+note-not-delivered = Wenn eine weitere Anmeldung nicht hilft, nennen Sie Ihrem Helpdesk diese Referenz.
 note-help-desk = Nennen Sie dort diese Referenz. Ein weiterer Versuch ändert an der Antwort nichts.
 note-waiting = Versuchen Sie es in { $minutes ->
     [one] { $minutes } Minute

@@ -78,7 +78,7 @@ note-none-found = Your help desk can look further. Give them this reference.
 note-administrator = Nothing that you can change here would let you in. Give your help desk this reference.
 note-groups = Your sign-in service has to be set up so that it says your groups. Give your help desk this reference.
 note-not-provable = Your sign-in service does not tell how you signed in. Give your help desk this reference.
-note-not-delivered = Signing in once more will not change it. Give your help desk this reference.
+note-not-delivered = If signing in again does not help, give your help desk this reference.
 note-help-desk = Give them this reference. Trying again will not change the answer.
 note-waiting = Try again in { $minutes ->
     [one] { $minutes } minute

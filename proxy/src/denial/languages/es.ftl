@@ -77,7 +77,7 @@ note-none-found = El departamento de soporte puede investigar más. Indíqueles 
 note-administrator = Nada de lo que pueda cambiar aquí permitiría el acceso. Indique esta referencia al departamento de soporte.
 note-groups = El servicio de inicio de sesión debe configurarse para que indique sus grupos. Indique esta referencia al departamento de soporte.
 note-not-provable = El servicio de inicio de sesión no indica cómo ha iniciado sesión. Indique esta referencia al departamento de soporte.
-note-not-delivered = Iniciar sesión otra vez no cambiará el resultado. Indique esta referencia al departamento de soporte.
+note-not-delivered = Si iniciar sesión otra vez no funciona, indique esta referencia al departamento de soporte.
 note-help-desk = Indíqueles esta referencia. Volver a intentarlo no cambiará la respuesta.
 note-waiting = Vuelva a intentarlo dentro de { $minutes ->
     [one] { $minutes } minuto

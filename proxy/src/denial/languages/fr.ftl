@@ -77,7 +77,7 @@ note-none-found = Votre support informatique peut chercher plus loin. Communique
 note-administrator = Rien de ce que vous pouvez changer ici ne permettrait l’accès. Communiquez cette référence à votre support informatique.
 note-groups = Votre service de connexion doit être configuré pour indiquer vos groupes. Communiquez cette référence à votre support informatique.
 note-not-provable = Votre service de connexion n’indique pas la méthode de connexion que vous avez utilisée. Communiquez cette référence à votre support informatique.
-note-not-delivered = Vous reconnecter une fois de plus n’y changera rien. Communiquez cette référence à votre support informatique.
+note-not-delivered = Si vous reconnecter ne suffit pas, communiquez cette référence à votre support informatique.
 note-help-desk = Communiquez-lui cette référence. Réessayer ne changera pas la réponse.
 note-waiting = Réessayez dans { $minutes ->
     [one] { $minutes } minute

@@ -77,7 +77,7 @@ note-none-found = L’help desk può verificare più a fondo. Comunica questo ri
 note-administrator = Nessuna modifica possibile da qui consentirebbe l’accesso. Comunica questo riferimento all’help desk.
 note-groups = Il servizio di accesso deve essere configurato in modo da indicare i tuoi gruppi. Comunica questo riferimento all’help desk.
 note-not-provable = Il servizio di accesso non indica come hai eseguito l’accesso. Comunica questo riferimento all’help desk.
-note-not-delivered = Accedere ancora una volta non cambierà il risultato. Comunica questo riferimento all’help desk.
+note-not-delivered = Se accedere di nuovo non risolve il problema, comunica questo riferimento all’help desk.
 note-help-desk = Comunica questo riferimento. Riprovare non cambierà la risposta.
 note-waiting = Riprova tra { $minutes ->
     [one] { $minutes } minuto

@@ -77,7 +77,7 @@ note-none-found = Uw helpdesk kan verder zoeken. Geef deze referentie door.
 note-administrator = Niets wat u hier kunt wijzigen, geeft u toegang. Geef deze referentie door aan uw helpdesk.
 note-groups = Uw aanmeldservice moet zo worden ingesteld dat uw groepen worden doorgegeven. Geef deze referentie door aan uw helpdesk.
 note-not-provable = Uw aanmeldservice geeft niet door hoe u zich hebt aangemeld. Geef deze referentie door aan uw helpdesk.
-note-not-delivered = Nogmaals aanmelden verandert dit niet. Geef deze referentie door aan uw helpdesk.
+note-not-delivered = Als opnieuw aanmelden niet helpt, geeft u deze referentie door aan uw helpdesk.
 note-help-desk = Geef deze referentie door. Opnieuw proberen verandert het antwoord niet.
 note-waiting = Probeer het over { $minutes ->
     [one] { $minutes } minuut

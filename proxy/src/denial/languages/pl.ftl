@@ -77,7 +77,7 @@ note-none-found = Pomoc techniczna może sprawdzić więcej. Podaj ten numer ref
 note-administrator = Żadna zmiana, której możesz tu dokonać, nie umożliwi dostępu. Podaj pomocy technicznej ten numer referencyjny.
 note-groups = Usługa logowania musi być skonfigurowana tak, aby podawała Twoje grupy. Podaj pomocy technicznej ten numer referencyjny.
 note-not-provable = Usługa logowania nie podaje, jaką metodą nastąpiło logowanie. Podaj pomocy technicznej ten numer referencyjny.
-note-not-delivered = Kolejne logowanie tego nie zmieni. Podaj pomocy technicznej ten numer referencyjny.
+note-not-delivered = Jeśli ponowne logowanie nie pomoże, podaj pomocy technicznej ten numer referencyjny.
 note-help-desk = Podaj ten numer referencyjny. Kolejna próba nie zmieni odpowiedzi.
 note-waiting = Spróbuj ponownie za { $minutes ->
     [one] { $minutes } minutę

@@ -77,7 +77,7 @@ note-none-found = O suporte técnico pode investigar mais. Informe esta referên
 note-administrator = Nada que você possa mudar aqui permitiria o acesso. Informe esta referência ao suporte técnico.
 note-groups = O serviço de entrada precisa ser configurado para informar seus grupos. Informe esta referência ao suporte técnico.
 note-not-provable = O serviço de entrada não informa como você entrou. Informe esta referência ao suporte técnico.
-note-not-delivered = Entrar mais uma vez não mudará o resultado. Informe esta referência ao suporte técnico.
+note-not-delivered = Se entrar novamente não resolver, informe esta referência ao suporte técnico.
 note-help-desk = Informe esta referência. Tentar novamente não mudará a resposta.
 note-waiting = Tente novamente em { $minutes ->
     [one] { $minutes } minuto

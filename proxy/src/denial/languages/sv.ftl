@@ -77,7 +77,7 @@ note-none-found = Supporten kan söka vidare. Uppge det här referensnumret.
 note-administrator = Inget som du kan ändra här skulle ge åtkomst. Uppge det här referensnumret för supporten.
 note-groups = Inloggningstjänsten måste konfigureras så att den anger dina grupper. Uppge det här referensnumret för supporten.
 note-not-provable = Inloggningstjänsten anger inte hur du har loggat in. Uppge det här referensnumret för supporten.
-note-not-delivered = Det hjälper inte att logga in en gång till. Uppge det här referensnumret för supporten.
+note-not-delivered = Om det inte hjälper att logga in igen uppger du det här referensnumret för supporten.
 note-help-desk = Uppge det här referensnumret. Svaret ändras inte om du försöker igen.
 note-waiting = Försök igen om { $minutes ->
     [one] { $minutes } minut

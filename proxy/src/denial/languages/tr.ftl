@@ -77,7 +77,7 @@ note-none-found = Yardım masanız daha ayrıntılı inceleyebilir. Bu başvuru 
 note-administrator = Burada değiştirebileceğiniz hiçbir şey erişim sağlamaz. Bu başvuru numarasını yardım masanıza bildirin.
 note-groups = Oturum açma hizmetiniz, gruplarınızı bildirecek şekilde ayarlanmalıdır. Bu başvuru numarasını yardım masanıza bildirin.
 note-not-provable = Oturum açma hizmetiniz nasıl oturum açtığınızı bildirmiyor. Bu başvuru numarasını yardım masanıza bildirin.
-note-not-delivered = Bir kez daha oturum açmak sonucu değiştirmez. Bu başvuru numarasını yardım masanıza bildirin.
+note-not-delivered = Yeniden oturum açmak sorunu çözmezse bu başvuru numarasını yardım masanıza bildirin.
 note-help-desk = Bu başvuru numarasını bildirin. Yeniden denemek yanıtı değiştirmez.
 note-waiting = { $minutes ->
     [one] { $minutes } dakika
