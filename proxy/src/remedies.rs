@@ -93,6 +93,12 @@ impl RemedyFinder {
         remedies
     }
 
+    /// What users could change to.
+    #[must_use]
+    pub const fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
     /// How often it was searched.
     #[must_use]
     pub fn searches(&self) -> u64 {

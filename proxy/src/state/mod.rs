@@ -14,7 +14,7 @@ use portcullis_config::diagnose::{Diagnostic, Severity, render_text};
 use portcullis_config::{Config, Loaded, load, settings};
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
-use portcullis_policy::remedy::Candidates;
+use portcullis_policy::remedy::{Candidates, Installation, STEPS_MAX};
 
 use crate::assertion::Assertions;
 use crate::clock::unix_now;
@@ -92,6 +92,13 @@ impl Snapshot {
     #[must_use]
     pub fn metrics_of(&self, app: Option<u32>) -> &AppMetrics {
         app.and_then(|app| self.app_metrics.get(app as usize)).unwrap_or(&self.unknown_app_metrics)
+    }
+
+    /// What a search for remedies knows of the installation, for whoever asks about a request of the past: of its issuer it
+    /// is taken that it tells how people sign in.
+    #[must_use]
+    pub const fn installation(&self) -> Installation<'_> {
+        Installation { candidates: self.remedies.candidates(), tells_sign_in: true, steps_max: STEPS_MAX }
     }
 }
 
