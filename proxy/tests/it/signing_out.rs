@@ -217,7 +217,7 @@ fn who_signs_out_while_the_provider_is_down_ends_on_our_page_and_is_told() {
     let end = browser.next(&page);
     let end = browser.open(&end);
     assert_eq!(end.status(), 200, "{end:?}");
-    for told in ["“Contoso” did not answer", "Signed out here"] {
+    for told in ["“<bdi>Contoso</bdi>” did not answer", "Signed out here"] {
         assert!(end.answer.body.contains(told), "{told}: {end:?}");
     }
     assert_eq!((world.logouts("here"), world.logouts("provider")), (1.0, 0.0));

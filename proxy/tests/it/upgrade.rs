@@ -177,8 +177,9 @@ fn a_successor_that_fails_changes_nothing() {
             let status = second.end();
             assert!(!status.success(), "{name}: {}", second.said());
             assert!(second.said().contains(&says), "{name}: {}", second.said());
+            // An address has a place in the file; a socket and keys that are away have none.
             let has_place = second.said().contains("faulty.toml:2:");
-            assert_eq!(has_place, says.starts_with("cannot listen"), "{name}: {}", second.said());
+            assert!(has_place || !says.starts_with("cannot listen"), "{name}: {}", second.said());
         });
         println!("{name}: {asked} requests, 0 errors");
         let status = service.status().unwrap();

@@ -9,6 +9,17 @@ use crate::world::{HOST, Setup, World};
 
 const PAGE: &str = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 
+/// A page without the one place where something of the request comes back: the link to the page's other languages keeps
+/// the query, percent-encoded, and leads to the same path on the same host.
+fn without_language_link(body: &str) -> String {
+    let Some((before, rest)) = body.split_once("href=\"?") else { return body.to_owned() };
+    let (query, after) = rest.split_once('"').unwrap();
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"%&;=-._~".contains(&byte);
+    assert!(query.bytes().all(is_harmless), "{query}");
+    assert!(!after.contains("href=\"?"), "one such link: {after}");
+    format!("{before}{after}")
+}
+
 #[test]
 fn never_n58_a_redirect_or_link_to_the_sign_in_is_led_off_site() {
     let world = World::start(Setup { app: "sign-in-url = \"https://login.test/start\"", ..Setup::default() });
@@ -30,7 +41,8 @@ fn never_n58_a_redirect_or_link_to_the_sign_in_is_led_off_site() {
                 assert!(location.starts_with("https://login.test/start"), "{location}");
             }
             assert!(!answer.head.contains("evil.test"), "{target}: {}", answer.head);
-            assert!(!answer.body.contains("evil.test"), "{target}: {}", answer.body);
+            let body = without_language_link(&answer.body);
+            assert!(!body.contains("evil.test"), "{target}: {body}");
         }
     }
     let text = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{PAGE}\r\n");
@@ -137,10 +149,10 @@ fn never_n65_a_value_of_the_request_is_echoed_on_a_page() {
     for page in &pages[..4] {
         assert!(page.status >= 400, "{}", page.status);
         for mark in marks {
-            let text = page.body.to_ascii_lowercase();
+            let text = without_language_link(&page.body).to_ascii_lowercase();
             let ours =
                 mark == "<script>" && text.matches("<script>").count() <= 1 && !text.contains("alert(1)");
-            assert!(ours || !text.contains(mark), "{mark}: {}", page.body);
+            assert!(ours || !text.contains(mark), "{mark}: {text}");
             assert!(!page.head.to_ascii_lowercase().contains("zqx"), "{}", page.head);
         }
     }
