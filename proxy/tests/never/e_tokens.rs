@@ -277,7 +277,7 @@ fn ready_is_whoever_has_an_issuer_that_is_usable_now() {
         ..Setup::default()
     });
     world.wait_for("the second issuer's first look", |world| {
-        world.admin_get("/readyz", "").body.contains("issuer second: not usable, no keys yet; the key source")
+        world.admin_get("/readyz", "").body.contains("issuer second: not usable, no keys yet; ")
     });
     assert_eq!(world.admin_get("/readyz", "").status, 200, "an issuer that is silent keeps no replica out");
     assert_eq!(world.with_token(&token()), 200);
