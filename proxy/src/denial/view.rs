@@ -190,13 +190,13 @@ impl<'v> View<'v> {
     /// a fact was missing: whatever else failed may have failed for want of it.
     pub(super) fn reasons(&self) -> Vec<ErrorInfo> {
         let (Some(refused), Some(_)) = (self.refused, self.own) else { return Vec::new() };
-        if self.groups_missing {
-            // Whatever else failed may have failed for want of them.
+        if self.groups_missing || self.is_temporary {
+            // Whatever else failed may have failed for want of them, and of the fact that is missing.
             return vec![self.info];
         }
         let mut list: Vec<ErrorInfo> = Vec::new();
         for reason in refused.reasons.with(refused.primary).iter() {
-            if (reason == ReasonCode::FactUnavailable) != self.is_temporary {
+            if reason == ReasonCode::FactUnavailable {
                 continue;
             }
             let info = if reason == refused.primary { self.info } else { ErrorInfo::of_reason(reason) };
