@@ -33,6 +33,7 @@ mod service;
 mod sign_in;
 mod signing_in;
 mod signing_out;
+mod situations;
 mod staged;
 mod status;
 mod upgrade;
