@@ -522,7 +522,7 @@ impl Authorizer<'_> {
                 had_bearer: *carrier == Carrier::Bearer,
                 ..RequestHints::read(asked.head)
             };
-            let counted = self.to_count(&app.id, &hints);
+            let counted = self.counted_as(&app.id, &hints);
             denials.count(&refusal, &signals.principal.id, &facts.applied, counted)
         });
         facts.repetition = repetition;
@@ -533,7 +533,7 @@ impl Authorizer<'_> {
         refusal
     }
 
-    fn to_count<'r>(&self, app: &'r str, hints: &RequestHints<'_>) -> Counted<'r> {
+    fn counted_as<'r>(&self, app: &'r str, hints: &RequestHints<'_>) -> Counted<'r> {
         Counted {
             app,
             is_page: hints.negotiate().is_page(),
@@ -548,7 +548,7 @@ impl Authorizer<'_> {
             return;
         }
         let app = facts.app.and_then(|app| self.snapshot.config.apps.get(app.0 as usize));
-        let counted = self.to_count(app.map_or("", |app| &app.id), &hints_of(head, facts));
+        let counted = self.counted_as(app.map_or("", |app| &app.id), &hints_of(head, facts));
         let repetition = self.snapshot.denials.count_by_address(refusal, facts.client, counted);
         facts.decision.repetition = Some(repetition);
     }

@@ -1,7 +1,6 @@
 //! The policies that could stand in the way of a request, by parts: each of them holds where every dimension has a value
 //! at which its own condition holds.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::classes::{Classes, Literal};
@@ -154,7 +153,7 @@ pub(crate) fn entries<'p>(
 }
 
 /// Whether what a term asks of anything but the device holds.
-fn is_alive(term: &Box<[Literal]>, classes: &Classes, environment: &Environment<'_>) -> bool {
+fn is_alive(term: &[Literal], classes: &Classes, environment: &Environment<'_>) -> bool {
     let mut others = term.iter().filter(|literal| classes.attribute(**literal).is_none());
     others.all(|literal| classes.holds(*literal, environment) != Tri::No)
 }

@@ -89,11 +89,14 @@ impl Classes {
     }
 }
 
+/// A device filter with its mode, and a rule about claims, as written.
+type WrittenRules = (Option<(FilterMode, Box<str>)>, Option<Box<str>>);
+
 #[derive(Default)]
 struct Builder {
     known: HashMap<Comparison, u32>,
     comparisons: Vec<Comparison>,
-    known_rules: HashMap<(Option<(FilterMode, Box<str>)>, Option<Box<str>>), u32>,
+    known_rules: HashMap<WrittenRules, u32>,
     rules: Vec<Option<Vec<Box<[Literal]>>>>,
 }
 

@@ -414,8 +414,8 @@ impl<'c> Axes<'c> {
             let mut others = Vec::from([other]);
             let own_id = present.and_then(|device| device.device_id.clone());
             let is_extension =
-                |one: &&AttributeClasses| matches!(one.attribute, DeviceAttribute::Extension(_));
-            if asked.iter().any(|one| is_extension(&one)) {
+                |one: &AttributeClasses| matches!(one.attribute, DeviceAttribute::Extension(_));
+            if asked.iter().any(|one| is_extension(one)) {
                 // Where they are seen because somebody manages the device.
                 let managed = OwnedDevice { mdm_app_id: Some(String::from(ANOTHER)), ..base };
                 others.push(OwnedDevice { device_id: Some(String::from(ANOTHER)), ..managed });

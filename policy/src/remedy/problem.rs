@@ -361,7 +361,7 @@ impl<'c> Builder<'_, 'c, '_> {
                 (ControlTest::HybridJoined, DeviceState::Known { joined, .. }) => joined,
                 (ControlTest::Compliant | ControlTest::HybridJoined | ControlTest::Proof(_), _) => false,
             };
-            let stays = |(entry, needed): (&Entry<'c>, &Vec<usize>)| {
+            let stays = |entry: &Entry<'c>, needed: &[usize]| {
                 // What a rule that is not taken apart says of another device, deciding again has to tell.
                 let undecided = match (entry.undecided, device) {
                     (None, _) => true,
@@ -400,7 +400,7 @@ impl<'c> Builder<'_, 'c, '_> {
                 None => classes.holds(*literal, &environment),
             });
             let holds: Vec<Tri> = holds.collect();
-            let stays = |(entry, needed): (&Entry<'c>, &Vec<usize>)| {
+            let stays = |entry: &Entry<'c>, needed: &[usize]| {
                 let is_newer =
                     axis.values.get(number).is_some_and(|(changes, _)| *changes & bits::NEWER_OS != 0);
                 // See `devices`.
@@ -417,11 +417,11 @@ impl<'c> Builder<'_, 'c, '_> {
         &self,
         value: usize,
         needed: &[Vec<usize>],
-        stays: &dyn Fn((&Entry<'c>, &Vec<usize>)) -> bool,
+        stays: &dyn Fn(&Entry<'c>, &[usize]) -> bool,
     ) -> Row {
         let word = |(entries, needed): (&[Entry<'c>], &[Vec<usize>])| {
             let each = entries.iter().zip(needed).zip(0_u32..);
-            each.fold(0, |word, (pair, bit)| word | u64::from(stays(pair)) << bit)
+            each.fold(0, |word, ((entry, needed), bit)| word | u64::from(stays(entry, needed)) << bit)
         };
         let words: Box<[u64]> = self.entries.chunks(64).zip(needed.chunks(64)).map(word).collect();
         Row { words, value }

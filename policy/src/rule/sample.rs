@@ -185,8 +185,8 @@ pub(crate) fn device_values(
     }
     let mut is_complete = true;
     let mut found = texts(comparisons, &mut is_complete);
-    let is_ordered = |one: &&Comparison| one.operator.is_ordering();
-    let orders = comparisons.iter().any(|one| is_ordered(&one));
+    let is_ordered = |one: &Comparison| one.operator.is_ordering();
+    let orders = comparisons.iter().any(|one| is_ordered(one));
     if orders {
         found.extend(between(comparisons));
         // Where no part of a text is looked for, order and equality are all that tells versions apart.

@@ -162,7 +162,6 @@ fn share(number: u64, of: u64) {
         let (set, question) = scenes::scene(&mut choices, seed);
         check(seed, &set, &question, &mut seen);
     }
-    println!("{seen:?}");
     if cases() >= 10_000 {
         let enough = seen.found > seen.worlds / 5
             && seen.only_administrator > seen.worlds / 50

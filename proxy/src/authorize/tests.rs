@@ -56,7 +56,7 @@ fn judge_by(
     let head = Head::new(&Method::GET, target.as_bytes(), Version::HTTP_11, &headers, None);
     let mut facts = RequestFacts::default();
     let verdict = authorizer.authorize(&head, connection, &mut facts);
-    let answer = authorizer.denial(&Refusal::NoToken, &head, &mut facts);
+    let answer = authorizer.denial(&Refusal::NoToken, &head, &facts);
     (verdict, facts, answer)
 }
 

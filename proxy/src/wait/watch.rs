@@ -44,7 +44,7 @@ pub(crate) enum Begun {
     /// It has an answer, and no stream.
     Answered(Answer),
     /// It has a stream.
-    Watching(Watch),
+    Watching(Box<Watch>),
     /// It may not, for now.
     Refused(WaitRefused),
 }
@@ -86,7 +86,7 @@ pub(crate) async fn begin_stream(state: &'static State, page: Page, network: u64
     }
     match page.ask(state).await {
         Answer::Foreign => refused(state, WaitRefused::Foreign),
-        first => Begun::Watching(Watch { state, page, place, first, turns: 0 }),
+        first => Begun::Watching(Box::new(Watch { state, page, place, first, turns: 0 })),
     }
 }
 

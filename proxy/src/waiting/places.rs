@@ -112,7 +112,7 @@ impl Waiting {
     ///
     /// # Errors
     /// When there is none.
-    pub fn take(self: &'static Self, waiter: Waiter, max: usize) -> Result<Place, Full> {
+    pub fn take(&'static self, waiter: Waiter, max: usize) -> Result<Place, Full> {
         let mut table = self.table.lock();
         let count = self.count.load(Ordering::Relaxed);
         // Whoever is drained looks here after it has the lock.

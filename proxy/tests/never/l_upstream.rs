@@ -649,7 +649,7 @@ fn why_a_key_server_gives_no_keys_is_reported_and_its_own_authority_counts() {
         ("dns", "{ url = \"https://unknown.invalid/keys\" }".to_owned()),
     ] {
         let world = start(keys);
-        world.wait_for(cause, |world| world.said().contains(&format!("does not answer: {cause}")));
+        world.wait_for(cause, |world| world.said().contains(&format!("no answer: {cause}")));
     }
     let world = start(format!("{{ url = \"https://localhost:{port}/keys\" }}\nca = \"{}\"", ca.display()));
     world.wait_for("its keys", |world| world.get("/", "").status == 200);

@@ -40,7 +40,7 @@ fn bearer(world: &World, host: &str, token: &str) -> Answer {
 /// A problem without what differs from request to request.
 fn problem(answer: &Answer) -> Value {
     let mut problem: Value = serde_json::from_str(&answer.body).unwrap();
-    for member in ["instance", "request_id", "timestamp"] {
+    for member in ["instance", "reference", "request_id", "timestamp"] {
         problem[member].take();
     }
     problem

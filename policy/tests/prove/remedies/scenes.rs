@@ -13,7 +13,7 @@ use crate::world::{Choices, NOW, Question, policy, policy_set, question};
 /// A world and a request.
 pub(super) fn scene(choices: &mut Choices<'_>, seed: u64) -> (PolicySet, Question) {
     let mut question = question(choices);
-    if seed % 5 == 0 {
+    if seed.is_multiple_of(5) {
         return (policy_set(choices, 4), question);
     }
     let mut set = policy_set(&mut Choices::new(&[]), 0);

@@ -133,7 +133,7 @@ mod tests {
                 mark: Mark([number; 32]),
                 not_before: Moment(-5),
                 until: 1_000,
-                by: if number % 4 == 0 { By::Known } else { By::Anybody },
+                by: if number.is_multiple_of(4) { By::Known } else { By::Anybody },
             }),
             _ => Record::Used(Once { key: OnceKey([number; 32]), until: 2_000 }),
         };
