@@ -46,7 +46,7 @@ pub(super) async fn answer(
         wait::begin_poll(state, page).await
     };
     match begun {
-        Begun::Watching(watch) => stream(session, ctx, watch).await,
+        Begun::Watching(watch) => stream(session, ctx, *watch).await,
         Begun::Answered(answer) => {
             let text = if answer == Answer::ComeIn { "come-in" } else { "still" };
             reply(session, ctx, 200, text).await

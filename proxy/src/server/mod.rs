@@ -58,7 +58,7 @@ use crate::wait;
 const KEYS_TIME: Duration = Duration::from_secs(20);
 /// How often it looks.
 const KEYS_LOOK: Duration = Duration::from_millis(20);
-/// How long a start waits for the first answers about keys and names.
+/// How long a start waits for the first answers about keys.
 const FIRST_TIME: Duration = Duration::from_secs(3);
 /// How long it waits until its predecessor drains.
 const FOLLOW_TIME: Duration = Duration::from_secs(20);
@@ -244,17 +244,15 @@ impl Begin<'_> {
         (Open { seats, metrics: &self.state.metrics, drain, accepting }, admin_end, admin_ended)
     }
 
-    /// Waits until every issuer's keys were asked for and every upstream's name was looked up. Who connects meanwhile, or
-    /// has waited in a socket that systemd holds, is served and not refused. What does not answer holds up no start.
+    /// Waits until every issuer's keys were asked for. Who connects meanwhile, or has waited in a socket that systemd holds,
+    /// is served and not refused. What does not answer holds up no start.
     async fn first_answers(&self) {
-        let state = self.state;
-        let names = spawn_low_priority(move || state.snapshot().upstreams.resolve());
         let keys = async {
-            while !state.has_asked_for_keys() {
+            while !self.state.has_asked_for_keys() {
                 sleep(KEYS_LOOK).await;
             }
         };
-        let _ = timeout(FIRST_TIME, async { tokio::join!(names, keys) }).await;
+        let _ = timeout(FIRST_TIME, keys).await;
     }
 
     /// Asks for the sockets once this process can do what the other one can.

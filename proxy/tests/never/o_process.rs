@@ -230,9 +230,8 @@ fn never_n106_the_pid_file_is_believed_or_leads_elsewhere() {
     symlink(service.file("precious"), service.file("pid")).unwrap();
     let mut first = service.start();
     assert_eq!(fs::read_to_string(service.file("precious")).unwrap(), "theirs");
-    service.until("the pid file to be its own", || {
-        !fs::symlink_metadata(service.file("pid")).unwrap().is_symlink()
-    });
+    let is_own = || !fs::symlink_metadata(service.file("pid")).unwrap().is_symlink();
+    first.wait_for("a pid file of its own", || is_own().then_some(()));
     // Somebody else's number in it: a process that must not hear of the upgrade.
     let bystander = service.process(
         {
