@@ -35,7 +35,7 @@ pub(super) fn find(path: &Path, id: Uuid) -> io::Result<Option<Vec<u8>>> {
     let needle = format!("\"requestId\":\"{id}\"");
     if let Some(at_ms) = time_of(id) {
         let from = first_at(&mut file, len, at_ms - SLACK_MS)?;
-        let to = first_at(&mut file, len, at_ms + SLACK_MS)?.saturating_add(LINE_MAX as u64).min(len);
+        let to = end_at(&mut file, len, at_ms + SLACK_MS)?.saturating_add(LINE_MAX as u64).min(len);
         if let Some(line) = scan(&mut file, from, to, needle.as_bytes())? {
             return Ok(Some(line));
         }
@@ -187,7 +187,7 @@ pub(super) fn backwards(
 pub(super) fn between(path: &Path, from_ms: i64, to_ms: i64, mut see: impl FnMut(&[u8])) -> io::Result<()> {
     let (mut file, len) = open(path)?;
     let from = first_at(&mut file, len, from_ms - SLACK_MS)?;
-    let to = first_at(&mut file, len, to_ms + SLACK_MS)?.saturating_add(LINE_MAX as u64 + SPAN_MIN).min(len);
+    let to = end_at(&mut file, len, to_ms + SLACK_MS)?.saturating_add(LINE_MAX as u64).min(len);
     file.seek(SeekFrom::Start(from))?;
     let mut left = to.saturating_sub(from);
     let mut tail: Vec<u8> = Vec::new();
@@ -217,18 +217,33 @@ pub(super) fn time_of(id: Uuid) -> Option<i64> {
     (id.get_version_num() == 7).then(|| i64::try_from(id.as_u128() >> 80).unwrap_or(0))
 }
 
-/// The offset of a line from which on, as far as lines are in order, none is before `at_ms`.
+/// An offset before which, as far as lines are in order, each is before `at_ms`.
 fn first_at(file: &mut File, len: u64, at_ms: i64) -> io::Result<u64> {
+    Ok(place_of(file, len, at_ms, Unreadable::IsLater)?.0)
+}
+
+/// An offset from which on, as far as lines are in order, none is before `at_ms`.
+fn end_at(file: &mut File, len: u64, at_ms: i64) -> io::Result<u64> {
+    Ok(place_of(file, len, at_ms, Unreadable::IsBefore)?.1)
+}
+
+/// What a place without a readable line is taken for: whichever lets more be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unreadable {
+    IsBefore,
+    IsLater,
+}
+
+/// The two offsets between which lines begin to be of `at_ms` or later.
+fn place_of(file: &mut File, len: u64, at_ms: i64, unreadable: Unreadable) -> io::Result<(u64, u64)> {
     let (mut low, mut high) = (0, len);
     while high - low > SPAN_MIN {
         let middle = low + (high - low) / 2;
-        match line_time(file, middle)? {
-            Some(found) if found < at_ms => low = middle,
-            // A place without a readable line is passed towards the beginning, where more is read.
-            Some(_) | None => high = middle,
-        }
+        let is_before =
+            line_time(file, middle)?.map_or(unreadable == Unreadable::IsBefore, |found| found < at_ms);
+        if is_before { low = middle } else { high = middle }
     }
-    Ok(low)
+    Ok((low, high))
 }
 
 /// The time of the first whole line after an offset.
