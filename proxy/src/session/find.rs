@@ -86,6 +86,9 @@ impl Sessions {
         if presented.cookie.len() > VALUE_BYTES_MAX {
             return Found::None(NoSession::TooLong);
         }
+        if self.store().is_none() && !self.revocations().is_complete() {
+            return self.must_wait(presented);
+        }
         let at = self.fingerprints.of(presented.cookie.as_bytes());
         let known = at.as_ref().and_then(|at| self.remembered.get(at));
         if let Some(known) = known {
@@ -115,7 +118,7 @@ impl Sessions {
 
     /// Asks the store for a session and takes it up, or keeps that there is none. Takes a second at most.
     pub async fn load(&self, handle: &SessionHandle, by: &By<'_>, now: i64) {
-        let Some(store) = self.store() else { return };
+        let Some(store) = self.store() else { return self.revocations().completed().await };
         // Read first: what changes while the store is asked is looked at again.
         let version = self.revocations().version();
         let found = match store.get(handle.key).await {
@@ -208,6 +211,19 @@ impl Sessions {
             return Found::None(NoSession::OtherVersion);
         };
         self.read(record, version, (presented.host, &presented.by, presented.now))
+    }
+
+    /// Nobody knows yet what has ended: a session that was signed out would pass. Whoever has one waits for the journal.
+    fn must_wait(&self, presented: &Presented<'_>) -> Found {
+        match self.read_cookie(presented) {
+            Found::Session(session) => Found::MustLoad(SessionHandle {
+                key: session.key(),
+                id: session.record().id,
+                at: None,
+                host: presented.host.to_owned(),
+            }),
+            found => found,
+        }
     }
 
     /// What the store is asked for, unless it said lately what it says.

@@ -14,9 +14,17 @@ const PAGE: &str = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-D
 fn without_language_link(body: &str) -> String {
     let Some((before, rest)) = body.split_once("href=\"?") else { return body.to_owned() };
     let (query, after) = rest.split_once('"').unwrap();
-    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"%&;=-._~".contains(&byte);
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"%&;=-._~!$()*+,/:?@[]".contains(&byte);
     assert!(query.bytes().all(is_harmless), "{query}");
     assert!(!after.contains("href=\"?"), "one such link: {after}");
+    format!("{before}{after}")
+}
+
+/// A page without its one script, whose hash its policy names.
+fn without_script(body: &str) -> String {
+    let Some((before, rest)) = body.split_once("<script>") else { return body.to_owned() };
+    let (script, after) = rest.split_once("</script>").unwrap();
+    assert!(!script.contains("alert(1)") && !script.contains("zqx"), "{script}");
     format!("{before}{after}")
 }
 
@@ -149,10 +157,8 @@ fn never_n65_a_value_of_the_request_is_echoed_on_a_page() {
     for page in &pages[..4] {
         assert!(page.status >= 400, "{}", page.status);
         for mark in marks {
-            let text = without_language_link(&page.body).to_ascii_lowercase();
-            let ours =
-                mark == "<script>" && text.matches("<script>").count() <= 1 && !text.contains("alert(1)");
-            assert!(ours || !text.contains(mark), "{mark}: {text}");
+            let text = without_language_link(&without_script(&page.body)).to_ascii_lowercase();
+            assert!(!text.contains(mark), "{mark}: {text}");
             assert!(!page.head.to_ascii_lowercase().contains("zqx"), "{}", page.head);
         }
     }

@@ -3,7 +3,7 @@
 //! Each change has a number. A session that was looked up at the present number need not be looked up again; one that
 //! was looked up earlier asks for its marks, and usually finds nothing.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::AHashMap;
@@ -83,6 +83,8 @@ pub struct RevocationMap {
     version: AtomicU64,
     /// How long a session lives at most.
     absolute_secs: AtomicI64,
+    /// Whether a journal is still to be read that may say more.
+    awaits_journal: AtomicBool,
 }
 
 impl Entries {
@@ -104,7 +106,23 @@ impl RevocationMap {
             entries: RwLock::default(),
             version: AtomicU64::new(0),
             absolute_secs: AtomicI64::new(0),
+            awaits_journal: AtomicBool::new(false),
         }
+    }
+
+    /// There is a journal, and it was not read yet.
+    pub(super) fn await_journal(&self) {
+        self.awaits_journal.store(true, Ordering::Release);
+    }
+
+    /// The journal was read.
+    pub(super) fn has_journal(&self) {
+        self.awaits_journal.store(false, Ordering::Release);
+    }
+
+    /// Whether everything is here that is known to have ended.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.awaits_journal.load(Ordering::Acquire)
     }
 
     /// Sessions may live for `absolute` from now on. Never shortens: older ones may have been allowed more.

@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
 
 pub use self::journal::{Journal, JournalProblem};
 pub use self::link::{Link, Trust};
 pub use self::map::{Records, RevocationMap, Standing, Version};
 pub use self::notice::{By, Cause, Notice, Revoked, SessionMarks, Who};
+use super::batch::ANSWER_TIME;
 use super::key::{Mark, OnceKey};
 use super::outage::{Answer, StoreUnavailable};
 use crate::clock::Moment;
@@ -55,6 +57,9 @@ pub trait RevocationLog: Send + Sync + std::fmt::Debug {
     /// the use.
     fn first_use(&self, once: Once) -> Answer<'_, Use>;
 }
+
+/// How often it is looked whether the journal was read.
+const COMPLETE_LOOK: Duration = Duration::from_millis(5);
 
 /// What has ended, for requests to ask.
 #[derive(Debug)]
@@ -161,6 +166,21 @@ impl Revocations {
     #[must_use]
     pub fn standing(&self, marks: &SessionMarks, seen: Option<Version>) -> Standing {
         self.map.standing(marks, seen)
+    }
+
+    /// Whether everything is known here that has ended: not before the journal was read, which the process before this one
+    /// may still write to.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.map.is_complete()
+    }
+
+    /// Waits until it is, but not longer than anybody waits for a store.
+    pub(super) async fn completed(&self) {
+        let end = Instant::now() + ANSWER_TIME;
+        while !self.is_complete() && Instant::now() < end {
+            sleep(COMPLETE_LOOK).await;
+        }
     }
 
     /// Changes with every revocation. While it is the one of a session's last look-up, nothing need be looked up.

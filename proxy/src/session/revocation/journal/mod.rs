@@ -58,6 +58,9 @@ impl Journal {
         map: Arc<RevocationMap>,
         health: Arc<Health>,
     ) -> std::io::Result<Self> {
+        if place.is_some() {
+            map.await_journal();
+        }
         let mut keeper = Keeper {
             place,
             file: State::NotOpen,
@@ -292,6 +295,7 @@ impl Keeper {
             }
         }
         self.file = State::Open(file);
+        self.map.has_journal();
         self.shrink(now);
         Ok(())
     }

@@ -23,7 +23,9 @@ fn fixture(place: Option<&Path>) -> Fixture {
 
 async fn opened(place: &Path) -> Fixture {
     let fixture = fixture(Some(place));
+    assert!(!fixture.map.is_complete(), "nobody is let in before it is known who signed out");
     fixture.journal.open().await.unwrap();
+    assert!(fixture.map.is_complete());
     fixture
 }
 
