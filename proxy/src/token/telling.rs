@@ -12,7 +12,7 @@ const SILENT_TOKENS: u32 = 16;
 /// It told, once.
 const TOLD: u32 = u32::MAX;
 
-/// What the tokens of one issuer told so far: [`TOLD`], or how many said nothing.
+/// What the tokens of one issuer told so far: `TOLD`, or how many said nothing.
 #[derive(Debug, Default)]
 pub struct SignInTelling(AtomicU32);
 

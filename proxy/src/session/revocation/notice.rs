@@ -88,7 +88,7 @@ pub enum By {
 pub struct Notice {
     /// Whose sessions.
     pub mark: Mark,
-    /// Those that were signed in at this moment or before it end; [`Moment::FIRST`] ends none, and says that stored
+    /// Those that were signed in at this moment or before it end; `Moment::FIRST` ends none, and says that stored
     /// sessions have changed.
     pub not_before: Moment,
     /// When it no longer matters: no session is so old. Unix seconds.
