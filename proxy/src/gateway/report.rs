@@ -8,12 +8,13 @@ use pingora::prelude::{Error, ErrorType, Result, Session};
 use portcullis_config::settings::Rate;
 
 use super::downstream::{head, write};
-use super::wait::stranger;
+use super::wait::{page, stranger};
+use crate::denial::RequestHints;
 use crate::exchange::{Progress, RequestContext};
 use crate::pages::{OwnPage, PageRequest};
 use crate::reference::Reference;
 use crate::refusal::{Refusal, Sender};
-use crate::wait::{Answer, Page};
+use crate::wait::Answer;
 use crate::waiting::{Group, WaitHandle};
 
 /// How often one user may report refusals of one app: each is a line that somebody reads.
@@ -26,10 +27,7 @@ pub(super) async fn answer(
     handle: WaitHandle,
 ) -> Result<()> {
     let Some(connection) = ctx.connection else { return Err(Error::new(ErrorType::InternalError)) };
-    let request = session.req_header();
-    let authority = request.uri.authority().map(http::uri::Authority::as_str);
-    let page =
-        Page::new(handle, (&request.headers, authority), (connection, ctx.arrival.clone()), ctx.request_id);
+    let page = page(session, ctx, connection, handle);
     let refused = match page.answer(ctx.state).await {
         // Whether it would be refused still is not what is asked.
         Answer::Still | Answer::ComeIn => is_too_much(ctx, page.handle()),
@@ -46,7 +44,7 @@ pub(super) async fn answer(
         ctx.progress = Progress::Replied;
         let shown = PageRequest { request_id: ctx.request_id.0, now_unix_ms: ctx.now_unix_ms() };
         let own = OwnPage::Reported { reference: Reference::of(reported).to_string() };
-        ctx.snapshot.pages.answer(&crate::denial::RequestHints::read(&head), shown, &own)
+        ctx.snapshot.pages.answer(&RequestHints::read(&head), shown, &own)
     };
     if let Some((value, _)) = ctx.hsts() {
         answer.headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());

@@ -9,7 +9,7 @@ use pingora::prelude::{Error, ErrorType, Result, Session};
 use pingora::protocols::http::ServerSession;
 
 use super::downstream::{EVENTS, head, write};
-use crate::admit::Head;
+use crate::admit::{Connection, Head};
 use crate::authorize::Verdict;
 use crate::denial::Answer as HttpAnswer;
 use crate::exchange::{Progress, RequestContext};
@@ -32,11 +32,9 @@ pub(super) async fn answer(
     handle: WaitHandle,
 ) -> Result<()> {
     let Some(connection) = ctx.connection else { return Err(Error::new(ErrorType::InternalError)) };
-    let request = session.req_header();
-    let wants_events = request.headers.get(ACCEPT).is_some_and(|kind| kind.as_bytes().starts_with(EVENTS));
-    let authority = request.uri.authority().map(http::uri::Authority::as_str);
-    let page =
-        Page::new(handle, (&request.headers, authority), (connection, ctx.arrival.clone()), ctx.request_id);
+    let accepted = session.req_header().headers.get(ACCEPT);
+    let wants_events = accepted.is_some_and(|kind| kind.as_bytes().starts_with(EVENTS));
+    let page = page(session, ctx, connection, handle);
     let state = ctx.state;
     let begun = if wants_events {
         let address = ctx.facts.client.unwrap_or(connection.peer);
@@ -61,6 +59,18 @@ pub(super) async fn answer(
         Begun::Refused(WaitRefused::Full) => reply(session, ctx, 503, "").await,
         Begun::Refused(WaitRefused::TooOften) => reply(session, ctx, 429, "").await,
     }
+}
+
+/// The page of ours that a request comes from.
+pub(super) fn page(
+    session: &Session,
+    ctx: &RequestContext,
+    connection: Connection,
+    handle: WaitHandle,
+) -> Page {
+    let request = session.req_header();
+    let authority = request.uri.authority().map(http::uri::Authority::as_str);
+    Page::new(handle, (&request.headers, authority), (connection, ctx.arrival.clone()), ctx.request_id)
 }
 
 /// Why the request is refused if what it holds is nothing.

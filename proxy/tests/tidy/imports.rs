@@ -224,8 +224,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "waiting",
         ],
     ),
-    ("proxy/admin", &["background", "clock", "limit", "listener", "record", "session", "state"]),
-    ("proxy/admin", &["background", "clock", "help_desk", "listener", "record", "session", "state"]),
+    ("proxy/admin", &["background", "clock", "help_desk", "limit", "listener", "record", "session", "state"]),
     (
         "proxy/server",
         &[
