@@ -97,6 +97,12 @@ impl RequestHints<'static> {
         unpoly: false,
         clients: None,
     };
+
+    /// Those of a GET that accepts this, in this mode of fetching.
+    #[cfg(test)]
+    pub(crate) const fn of_get(accept: &'static str, sec_fetch_mode: Option<&'static str>) -> Self {
+        Self { method: "GET", accept: Some(accept), sec_fetch_mode, ..Self::EMPTY }
+    }
 }
 
 impl<'r> RequestHints<'r> {

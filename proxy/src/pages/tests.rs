@@ -15,26 +15,9 @@ use crate::refusal::SignInFault;
 
 const REQUEST: PageRequest =
     PageRequest { request_id: 0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6, now_unix_ms: 1_795_487_466_123 };
-const BROWSER: RequestHints<'static> = hints("text/html", Some("navigate"));
-const PROGRAM: RequestHints<'static> = hints("application/json", None);
-const TERMINAL: RequestHints<'static> = hints("text/plain", None);
-
-const fn hints(accept: &'static str, mode: Option<&'static str>) -> RequestHints<'static> {
-    RequestHints {
-        method: "GET",
-        is_upgrade: false,
-        accept: Some(accept),
-        query: None,
-        accept_language: None,
-        sec_fetch_mode: mode,
-        sec_fetch_dest: None,
-        x_requested_with: None,
-        hx_request: false,
-        content_type: None,
-        user_agent: None,
-        ..RequestHints::EMPTY
-    }
-}
+const BROWSER: RequestHints<'static> = RequestHints::of_get("text/html", Some("navigate"));
+const PROGRAM: RequestHints<'static> = RequestHints::of_get("application/json", None);
+const TERMINAL: RequestHints<'static> = RequestHints::of_get("text/plain", None);
 
 fn pages() -> Pages {
     let denial = settings::Denial {

@@ -32,26 +32,9 @@ use crate::refusal::{Refusal, Subcode};
 const NOW: i64 = 1_795_487_466_123;
 const ID: u128 = 0x0193_7e2a_1b2c_7d3e_8f40_5162_7384_95a6;
 const BLOCKED: Refusal = refused(ReasonCode::BlockedByLocation);
-const BROWSER: RequestHints<'static> = hints("text/html", Some("navigate"));
-const SCRIPT: RequestHints<'static> = hints("application/json", None);
-const TERMINAL: RequestHints<'static> = hints("text/plain", None);
-
-const fn hints(accept: &'static str, mode: Option<&'static str>) -> RequestHints<'static> {
-    RequestHints {
-        method: "GET",
-        is_upgrade: false,
-        accept: Some(accept),
-        query: None,
-        accept_language: None,
-        sec_fetch_mode: mode,
-        sec_fetch_dest: None,
-        x_requested_with: None,
-        hx_request: false,
-        content_type: None,
-        user_agent: None,
-        ..RequestHints::EMPTY
-    }
-}
+const BROWSER: RequestHints<'static> = RequestHints::of_get("text/html", Some("navigate"));
+const SCRIPT: RequestHints<'static> = RequestHints::of_get("application/json", None);
+const TERMINAL: RequestHints<'static> = RequestHints::of_get("text/plain", None);
 
 const fn refused(primary: ReasonCode) -> Refusal {
     let reasons = ReasonSet::EMPTY.with(primary);
