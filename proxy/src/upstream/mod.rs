@@ -9,6 +9,7 @@ mod endpoint;
 mod forgeable;
 mod headers;
 mod identity;
+pub(crate) mod leg;
 mod trial;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
