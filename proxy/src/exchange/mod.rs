@@ -87,6 +87,8 @@ pub(crate) struct Forwarding {
     pub(crate) pace: Option<BodyPace>,
     /// Whether the app was asked to switch to a WebSocket.
     pub(crate) asked_upgrade: bool,
+    /// Whether the head of the app's answer has come; an interim one is none.
+    pub(crate) is_answered: bool,
     /// Interim answers of the app so far.
     pub(crate) interim: u8,
     /// Whether the answer's body is not passed on.

@@ -102,8 +102,11 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
             answer.append_header(name.clone(), value.clone())?;
         }
     }
-    if is_final && let Some(endpoint) = ctx.endpoint() {
-        endpoint.succeeded();
+    if is_final {
+        ctx.forwarding.is_answered = true;
+        if let Some(endpoint) = ctx.endpoint() {
+            endpoint.succeeded();
+        }
     }
     if is_final && let Some(cookie) = ctx.renewed_cookie() {
         answer.append_header(SET_COOKIE, cookie)?;
@@ -134,6 +137,10 @@ pub(super) fn attempt_failed(
     to_connect: bool,
     problem: &Error,
 ) {
+    let cause = match cause {
+        NetworkFailure::AnswerTimeout if ctx.forwarding.is_answered => NetworkFailure::ReadTimeout,
+        other => other,
+    };
     ctx.app_metrics().upstream_failed(cause);
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {

@@ -170,15 +170,14 @@ impl Endpoint {
     }
 }
 
-/// Why an attempt failed, as pingora says it.
+/// Why an attempt failed, as pingora says it. Whether an answer had begun is for the caller to know.
 pub(crate) fn cause_of(problem: &Error) -> NetworkFailure {
     match problem.root_etype() {
         ErrorType::ConnectRefused => NetworkFailure::Refused,
         ErrorType::ConnectNoRoute => NetworkFailure::Unreachable,
-        ErrorType::ConnectTimedout
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::ReadTimedout
-        | ErrorType::WriteTimedout => NetworkFailure::Timeout,
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => NetworkFailure::ConnectTimeout,
+        ErrorType::ReadTimedout => NetworkFailure::AnswerTimeout,
+        ErrorType::WriteTimedout => NetworkFailure::WriteTimeout,
         ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => {
             NetworkFailure::of_handshake_text(&problem.to_string())
         }
