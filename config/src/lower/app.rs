@@ -5,6 +5,7 @@ use portcullis_policy::path::is_below;
 use portcullis_policy::signals::Value;
 use portcullis_policy::text;
 
+use super::balance::{balance, retries, timeouts};
 use super::client_certificates::client_certificates;
 use super::clients;
 use super::context::Context;
@@ -15,7 +16,7 @@ use super::listener::hsts;
 use super::names::Names;
 use super::paths;
 use super::sign_in::{self, AppSignIn, SignIns};
-use super::upstream::{timeouts, upstreams};
+use super::upstream::upstreams;
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
 use crate::schema::check::shortened;
@@ -46,6 +47,8 @@ pub(super) fn app(
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
     cx.not_empty(view, "upstreams", "no server would take its requests");
     let upstreams = upstreams(cx, view, &routes.own);
+    let balance = balance(cx, view, sign_ins.has_session);
+    let retries = retries(view);
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
@@ -96,6 +99,8 @@ pub(super) fn app(
         paths,
         allow_paths,
         upstreams,
+        balance: balance?,
+        retries: retries?,
         token,
         issuers: accepted,
         audiences,

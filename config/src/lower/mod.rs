@@ -5,6 +5,7 @@
 
 mod app;
 mod authorities;
+mod balance;
 mod client_certificates;
 mod clients;
 mod conditions;

@@ -7,8 +7,8 @@ use super::{
     required,
 };
 use crate::settings::{
-    AccessFormat, ClientDemand, Clients, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog,
-    SessionAuthorization, Subject,
+    AccessFormat, BalancePolicy, ClientDemand, Clients, ForwardedHeader, FullTo, LANGUAGES, ListSeparator,
+    ProcessLog, SessionAuthorization, Subject, UpstreamProtocol,
 };
 use portcullis_policy::model::Evidence;
 use portcullis_policy::path::PathForm;
@@ -559,8 +559,14 @@ pub(crate) static APP: Table = Table {
         required(
             "upstreams",
             Shape::List(&Shape::Either(&[Shape::Text(Form::Url), Shape::Table(&UPSTREAM)])),
-            "Servers, tried in turn.",
+            "Servers: `http://host:port`, `https://host:port`, `unix:/path`, or a table with more about one.",
         ),
+        optional(
+            "balance",
+            Shape::Table(&BALANCE),
+            "Which of several servers takes a request; each in turn if absent.",
+        ),
+        optional("retries", Shape::Table(&RETRIES), "How often a request may be sent anew."),
         optional(
             "upstream-ca",
             Shape::Text(Form::Path),
@@ -734,7 +740,23 @@ static ATTRIBUTE: Shape = Shape::Either(&[TEXT, Shape::Bool, Shape::Number, TEXT
 pub(crate) static UPSTREAM: Table = Table {
     title: "an upstream",
     keys: &[
-        required("url", Shape::Text(Form::Url), "`http://host:port` or `https://host:port`."),
+        required(
+            "url",
+            Shape::Text(Form::Url),
+            "`http://host:port`, `https://host:port`, or `unix:/path` for a socket of this machine.",
+        ),
+        default(
+            "weight",
+            Literal::Integer(1),
+            Shape::Integer { min: 0, max: 1_000 },
+            "Its share of the requests beside the others' weights; with 0 it takes only requests whose sticky cookie names it.",
+        ),
+        default(
+            "protocol",
+            Literal::Text("http/1.1"),
+            Shape::Word(&UpstreamProtocol::WORDS),
+            "What it speaks: `h2` is HTTP/2 alone, without TLS too; `auto` is what it chooses in the handshake of TLS.",
+        ),
         optional(
             "tls-name",
             Shape::Text(Form::Host),
@@ -744,6 +766,16 @@ pub(crate) static UPSTREAM: Table = Table {
             "ca",
             Shape::Text(Form::Path),
             "A PEM file with the authorities that its certificate must come from; the app's `upstream-ca` if absent.",
+        ),
+        optional(
+            "client-certificate",
+            Shape::Text(Form::Path),
+            "A PEM file with the certificate chain that Portcullis shows to it; none if absent.",
+        ),
+        optional(
+            "client-key",
+            Shape::Text(Form::Path),
+            "A PEM file with the private key of `client-certificate`.",
         ),
     ],
 };
@@ -766,12 +798,64 @@ pub(crate) static TOKEN: Table = Table {
     ],
 };
 
+pub(crate) static BALANCE: Table = Table {
+    title: "balance",
+    keys: &[
+        default(
+            "policy",
+            Literal::Text("round-robin"),
+            Shape::Word(&BalancePolicy::WORDS),
+            "Each in turn, the one with the fewest requests under way, the one that `hash-by` falls to, or the one that a cookie names.",
+        ),
+        optional(
+            "hash-by",
+            TEXT,
+            "For `consistent-hash`: `principal` (the user or program), `address`, `cookie:NAME` or `header:NAME`.",
+        ),
+        optional(
+            "cookie-life",
+            DURATION,
+            "For `sticky`: how long browsers keep the cookie; until they are closed if absent.",
+        ),
+    ],
+};
+
+pub(crate) static RETRIES: Table = Table {
+    title: "retries",
+    keys: &[
+        default(
+            "attempts",
+            Literal::Integer(3),
+            Shape::Integer { min: 1, max: 8 },
+            "How often a request is sent at most, the first time among them.",
+        ),
+        default(
+            "budget-percent",
+            Literal::Integer(20),
+            Shape::Integer { min: 0, max: 100 },
+            "How many retries there may be for a hundred requests of the app; 3 a second there may always be.",
+        ),
+    ],
+};
+
 pub(crate) static TIMEOUTS: Table = Table {
     title: "timeouts",
     keys: &[
         default("connect", Literal::Text("2s"), DURATION, "To connect."),
+        default(
+            "first-byte",
+            Literal::Text("60s"),
+            DURATION,
+            "From the last that the server took of the request to the head of its answer.",
+        ),
         default("read", Literal::Text("60s"), DURATION, "Between two reads."),
         default("write", Literal::Text("60s"), DURATION, "Between two writes."),
+        default(
+            "stream-idle",
+            Literal::Text("5m"),
+            DURATION,
+            "How long a WebSocket, a stream of events or of gRPC may stay silent in both directions.",
+        ),
         default("idle", Literal::Text("60s"), DURATION, "How long an idle upstream connection stays open."),
     ],
 };

@@ -41,7 +41,10 @@ pub use session::{
     Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
     is_provider_name,
 };
-pub use upstream::{Timeouts, Upstream};
+pub use upstream::{
+    Balance, BalancePolicy, HashKey, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamProtocol,
+    UpstreamTls,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]

@@ -4,7 +4,6 @@
 mod event;
 mod progress;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -78,7 +77,7 @@ pub(crate) struct Forwarding {
     /// Where it was sent last.
     pub(crate) chosen: Option<upstream::Chosen>,
     /// The addresses that failed it.
-    pub(crate) tried: Vec<SocketAddr>,
+    pub(crate) tried: Vec<upstream::Address>,
     /// Why the last attempt failed, and at which server.
     pub(crate) failure: Option<(NetworkFailure, Option<Arc<str>>)>,
     pub(crate) asked_at: Option<Instant>,

@@ -32,9 +32,12 @@ pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
     let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or_else(|| {
         Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
     })?;
-    let peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer);
+    let mut peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
+    if ctx.facts.presence.websocket {
+        peer.options.read_timeout = ctx.app().map(|app| app.timeouts.stream_idle);
+    }
     ctx.forwarding.chosen = Some(chosen);
-    peer.ok_or_else(no_permit)
+    Ok(peer)
 }
 
 /// Rewrites the head that goes to the app.
@@ -145,9 +148,9 @@ pub(super) fn attempt_failed(
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {
         endpoint.failed(ctx.app().map_or("", |app| app.id.as_str()), cause, to_connect, problem);
-        failed = Some((Arc::clone(&endpoint.server), endpoint.address));
+        failed = Some((Arc::clone(&endpoint.server), endpoint.address.clone()));
     }
-    ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| *address));
+    ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| address.clone()));
     ctx.forwarding.failure = Some((cause, failed.map(|(server, _)| server)));
 }
 

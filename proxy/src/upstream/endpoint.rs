@@ -4,7 +4,6 @@
 //! then one request tries it. So a dead one costs nobody its timeout again and again. That all are out stops
 //! nothing: then they are asked in turn as if none were.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
+use super::address::Address;
 use crate::failure::NetworkFailure;
 
 /// Failures in a row of answers, after which a server is left out. One of connecting is enough: it says by itself
@@ -41,7 +41,7 @@ fn millis(duration: Duration) -> u64 {
 pub(crate) struct Endpoint {
     /// The server as configured: host and port.
     pub(crate) server: Arc<str>,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     /// In a box of its own, which is copied to where it is wanted without the stack between.
     peer: Box<HttpPeer>,
     health: Health,
@@ -111,7 +111,7 @@ impl Health {
 }
 
 impl Endpoint {
-    pub(super) fn new(server: Arc<str>, address: SocketAddr, peer: HttpPeer) -> Self {
+    pub(super) fn new(server: Arc<str>, address: Address, peer: HttpPeer) -> Self {
         let health = Health::default();
         Self { server, address, peer: Box::new(peer), health, logged_ms: AtomicU64::new(0) }
     }

@@ -3,6 +3,7 @@
 //! Host names are resolved away from the request path; a request finds a ready peer or none. Each address of
 //! each server is an `Endpoint` of its own, with its own health.
 
+mod address;
 mod answer;
 mod clear_site_data;
 mod endpoint;
@@ -20,13 +21,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::utils::tls::{WrappedX509, parse_x509};
-use portcullis_config::settings;
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
+use portcullis_config::settings::{self, UpstreamAddress, UpstreamProtocol};
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use crate::tls::ClientIdentity;
+
+pub(crate) use address::Address;
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
 pub(crate) use endpoint::{Endpoint, cause_of};
 pub(crate) use headers::{ForwardedFor, HeadPlan, PermittedRequest, drop_header_case, has_looped, prepare};
@@ -63,44 +67,88 @@ enum Endpoints {
 struct Server {
     upstream: settings::Upstream,
     name: Arc<str>,
+    /// At an address of which nothing must be asked first.
+    fixed: Option<Arc<Endpoint>>,
+    template: Template,
+}
+
+/// What the connections to all addresses of a server have in common.
+#[derive(Debug)]
+struct Template {
     timeouts: settings::Timeouts,
-    /// Pooled connections never cross from one app, or from one authority, to another.
+    /// Pooled connections never cross from one app, authority, certificate of ours or protocol to another.
     group: u64,
+    tls_name: Option<String>,
     ca: Option<Arc<CaType>>,
+    client: Option<Arc<CertKey>>,
+    protocol: UpstreamProtocol,
+}
+
+impl Template {
+    fn new(app: &settings::App, upstream: &settings::Upstream) -> Result<Self, String> {
+        let identity = upstream.tls.as_ref().and_then(|tls| tls.client.as_ref()).map(client_identity);
+        let identity = identity.transpose()?;
+        let ca = upstream.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+        let mut hasher = DefaultHasher::new();
+        (app.id.as_str(), ca.map(|ca| &ca.certificates), upstream.protocol.as_str()).hash(&mut hasher);
+        identity.as_ref().map(|identity| (&identity.chain, &identity.key)).hash(&mut hasher);
+        Ok(Self {
+            timeouts: app.timeouts,
+            // Zero is "no group".
+            group: hasher.finish() | 1,
+            tls_name: upstream.tls_name().map(ToOwned::to_owned),
+            ca: ca.map(authorities).transpose()?,
+            client: identity.map(|identity| Arc::new(CertKey::new(identity.chain, identity.key))),
+            protocol: upstream.protocol,
+        })
+    }
+
+    /// What pingora connects to at an address of the server.
+    fn peer(&self, address: &Address) -> Result<HttpPeer, String> {
+        let mut peer = address.peer(self.tls_name.as_deref()).map_err(|problem| problem.to_string())?;
+        peer.group_key = self.group;
+        peer.client_cert_key.clone_from(&self.client);
+        peer.options.connection_timeout = Some(self.timeouts.connect);
+        peer.options.total_connection_timeout = Some(self.timeouts.connect * 2);
+        peer.options.read_timeout = Some(self.timeouts.first_byte.min(self.timeouts.read));
+        peer.options.write_timeout = Some(self.timeouts.write);
+        peer.options.idle_timeout = Some(self.timeouts.idle);
+        peer.options.ca.clone_from(&self.ca);
+        match self.protocol {
+            UpstreamProtocol::Http1 => peer.options.set_http_version(1, 1),
+            UpstreamProtocol::Http2 => peer.options.set_http_version(2, 2),
+            UpstreamProtocol::Auto => peer.options.set_http_version(2, 1),
+        }
+        Ok(peer)
+    }
+
+    fn endpoint(&self, name: &Arc<str>, address: Address) -> Result<Arc<Endpoint>, String> {
+        let peer = self.peer(&address)?;
+        Ok(Arc::new(Endpoint::new(Arc::clone(name), address, peer)))
+    }
 }
 
 impl Server {
     fn new(app: &settings::App, upstream: &settings::Upstream) -> Result<Self, String> {
-        let mut hasher = DefaultHasher::new();
-        (app.id.as_str(), upstream.ca.as_ref().map(|ca| &ca.certificates)).hash(&mut hasher);
-        let name = match upstream.host.contains(':') {
-            true => format!("[{}]:{}", upstream.host, upstream.port),
-            false => format!("{}:{}", upstream.host, upstream.port),
+        let template = Template::new(app, upstream)?;
+        let name: Arc<str> = upstream.at.to_string().into();
+        let fixed = match &upstream.at {
+            UpstreamAddress::Network { host, port } => {
+                host.parse::<IpAddr>().ok().map(|address| Address::from(SocketAddr::from((address, *port))))
+            }
+            UpstreamAddress::Unix(path) => Some(Address::Unix(path.as_str().into())),
         };
-        Ok(Self {
-            name: name.into(),
-            upstream: upstream.clone(),
-            timeouts: app.timeouts,
-            // Zero is "no group".
-            group: hasher.finish() | 1,
-            ca: upstream.ca.as_ref().map(authorities).transpose()?,
-        })
+        let fixed = fixed.map(|address| template.endpoint(&name, address)).transpose()?;
+        Ok(Self { upstream: upstream.clone(), name, fixed, template })
     }
 
-    /// The address, where it is one and no name.
-    fn fixed(&self) -> Option<SocketAddr> {
-        self.upstream.host.parse::<IpAddr>().ok().map(|address| (address, self.upstream.port).into())
-    }
-
-    /// All addresses; none while the name does not resolve. Blocks.
-    fn addresses(&self) -> Vec<SocketAddr> {
-        if let Some(address) = self.fixed() {
-            return vec![address];
-        }
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        match (self.upstream.host.as_str(), self.upstream.port).to_socket_addrs() {
+    /// All addresses of its name; none while it does not resolve. Blocks.
+    fn addresses(&self) -> Vec<Address> {
+        let UpstreamAddress::Network { host, port } = &self.upstream.at else { return Vec::new() };
+        let mut addresses: Vec<Address> = Vec::new();
+        match (host.as_str(), *port).to_socket_addrs() {
             Ok(found) => {
-                for address in found {
+                for address in found.map(Address::from) {
                     if !addresses.contains(&address) {
                         addresses.push(address);
                     }
@@ -112,21 +160,17 @@ impl Server {
         }
         addresses
     }
+}
 
-    fn endpoint(&self, address: SocketAddr) -> Arc<Endpoint> {
-        // INVARIANT: a TLS upstream has a server name (checked at load); with an empty one pingora
-        // would verify nothing.
-        let name = self.upstream.tls_name.clone().unwrap_or_default();
-        let mut peer = HttpPeer::new(address, self.upstream.tls_name.is_some(), name);
-        peer.group_key = self.group;
-        peer.options.connection_timeout = Some(self.timeouts.connect);
-        peer.options.total_connection_timeout = Some(self.timeouts.connect * 2);
-        peer.options.read_timeout = Some(self.timeouts.read);
-        peer.options.write_timeout = Some(self.timeouts.write);
-        peer.options.idle_timeout = Some(self.timeouts.idle);
-        peer.options.ca.clone_from(&self.ca);
-        Arc::new(Endpoint::new(Arc::clone(&self.name), address, peer))
-    }
+/// What we show to servers that ask who we are.
+fn client_identity(files: &settings::CertificatePair) -> Result<ClientIdentity, String> {
+    ClientIdentity::read(files).map_err(|problem| {
+        format!(
+            "error[tls/pair]: {} with {}: {problem}\n  = help: they are a certificate chain and its private key, in PEM\n",
+            files.certificate.display(),
+            files.key.display()
+        )
+    })
 }
 
 /// Servers that one request is sent to at most.
@@ -134,8 +178,11 @@ pub(crate) const ATTEMPTS_MAX: usize = 8;
 
 /// What cannot be read of the authorities that a configuration names, in words.
 pub(crate) fn unreadable_authorities(config: &portcullis_config::Config) -> Vec<String> {
-    let of_apps =
-        config.apps.iter().flat_map(|app| &app.upstreams).filter_map(|upstream| upstream.ca.as_ref());
+    let of_apps = config
+        .apps
+        .iter()
+        .flat_map(|app| &app.upstreams)
+        .filter_map(|upstream| upstream.tls.as_ref()?.ca.as_ref());
     let all = of_apps.chain(config.issuers.iter().filter_map(|issuer| issuer.ca.as_ref()));
     let mut problems: Vec<String> = all.filter_map(|ca| authorities(ca).err()).collect();
     problems.dedup();
@@ -175,8 +222,7 @@ impl AppUpstreams {
     fn new(app: &settings::App, assertion: Option<&str>) -> Result<Self, String> {
         let servers = app.upstreams.iter().map(|upstream| Server::new(app, upstream));
         let servers = servers.collect::<Result<Vec<Server>, String>>()?;
-        let fixed: Option<Vec<_>> =
-            servers.iter().map(|server| Some(server.endpoint(server.fixed()?))).collect();
+        let fixed: Option<Vec<_>> = servers.iter().map(|server| server.fixed.clone()).collect();
         let endpoints = match fixed {
             Some(fixed) => Endpoints::Fixed(fixed),
             None => Endpoints::Resolved(ArcSwap::default()),
@@ -222,14 +268,18 @@ impl AppUpstreams {
         let former = current.load();
         let mut next: Vec<Arc<Endpoint>> = Vec::new();
         for server in &self.servers {
+            if let Some(fixed) = &server.fixed {
+                next.push(Arc::clone(fixed));
+                continue;
+            }
             let of_server = || former.iter().filter(|known| *known.server == *server.name);
             let addresses = server.addresses();
             if addresses.is_empty() {
                 next.extend(of_server().cloned());
             }
-            next.extend(addresses.into_iter().map(|address| {
+            next.extend(addresses.into_iter().filter_map(|address| {
                 let known = of_server().find(|known| known.address == address).cloned();
-                known.unwrap_or_else(|| server.endpoint(address))
+                known.or_else(|| server.template.endpoint(&server.name, address).ok())
             }));
         }
         let is_same =
@@ -242,7 +292,7 @@ impl AppUpstreams {
 
 /// The next endpoint in turn that takes requests and was not tried; else one that was not tried; else the
 /// next one.
-fn choose(turn: &AtomicUsize, endpoints: &[Arc<Endpoint>], tried: &[SocketAddr]) -> Option<usize> {
+fn choose(turn: &AtomicUsize, endpoints: &[Arc<Endpoint>], tried: &[Address]) -> Option<usize> {
     let count = endpoints.len();
     let first = match count {
         0 => return None,
@@ -311,7 +361,7 @@ impl Upstreams {
     ///
     /// `None` when the permit is of another generation, names no app of ours, or no server's name
     /// has resolved yet.
-    pub(crate) fn choose(&self, permit: &Permit, tried: &[SocketAddr]) -> Option<Chosen> {
+    pub(crate) fn choose(&self, permit: &Permit, tried: &[Address]) -> Option<Chosen> {
         let app = self.app(permit)?;
         match &app.endpoints {
             Endpoints::Fixed(endpoints) => {
@@ -338,7 +388,7 @@ impl Upstreams {
     }
 
     /// Whether there is an address of the app that has not failed the request.
-    pub(crate) fn has_another(&self, permit: &Permit, tried: &[SocketAddr]) -> bool {
+    pub(crate) fn has_another(&self, permit: &Permit, tried: &[Address]) -> bool {
         let another = |endpoints: &[Arc<Endpoint>]| endpoints.iter().any(|one| !tried.contains(&one.address));
         self.app(permit).is_some_and(|app| match &app.endpoints {
             Endpoints::Fixed(endpoints) => another(endpoints),
@@ -366,8 +416,9 @@ mod tests {
 
     fn endpoints(count: u8) -> Vec<Arc<Endpoint>> {
         let endpoint = |last: u8| {
-            let address = SocketAddr::from(([127, 0, 0, last], 80));
-            Arc::new(Endpoint::new("app:80".into(), address, HttpPeer::new(address, false, String::new())))
+            let address = Address::from(SocketAddr::from(([127, 0, 0, last], 80)));
+            let peer = address.peer(None).unwrap();
+            Arc::new(Endpoint::new("app:80".into(), address, peer))
         };
         (1..=count).map(endpoint).collect()
     }
@@ -387,7 +438,7 @@ mod tests {
             for _ in 0..3 {
                 let at = choose(&turn, &all, &tried).unwrap();
                 assert!(!tried.contains(&all[at].address));
-                tried.push(all[at].address);
+                tried.push(all[at].address.clone());
             }
             assert!(choose(&turn, &all, &tried).is_some(), "then the next one");
         }
@@ -400,7 +451,7 @@ mod tests {
         fail(&all[0]);
         fail(&all[2]);
         assert!((0..6).all(|_| choose(&turn, &all, &[]) == Some(1)));
-        assert_ne!(choose(&turn, &all, &[all[1].address]), Some(1), "it may have come back");
+        assert_ne!(choose(&turn, &all, &[all[1].address.clone()]), Some(1), "it may have come back");
         fail(&all[1]);
         let mut chosen: Vec<_> = (0..3).filter_map(|_| choose(&turn, &all, &[])).collect();
         chosen.sort_unstable();

@@ -80,7 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/route", &[]),
     ("proxy/token", &["clock", "failure", "refusal"]),
     ("proxy/context", &["admit", "token"]),
-    ("proxy/upstream", &["admit", "failure", "token"]),
+    ("proxy/upstream", &["admit", "failure", "tls", "token"]),
     ("proxy/assertion", &["admit", "token"]),
     ("proxy/limit", &[]),
     ("proxy/cors", &[]),
