@@ -73,7 +73,7 @@ fn every_key_of_settings_arrives() {
         streams: 20,
         unfinished_heads: 1 << 10,
         unsent_per_connection: 2 << 10,
-        unsent: 3 << 10,
+        unsent: Some(3 << 10),
         stall: secs(6),
         waiting: 8,
         failed_verifications: rate(5, 60, 7),

@@ -218,11 +218,10 @@ pub(crate) static LIMITS: Table = Table {
             Shape::Text(Form::Size),
             "Bytes of answers that a connection of HTTP/2 may leave unread here; while they are more, further streams wait.",
         ),
-        default(
+        optional(
             "unsent",
-            Literal::Text("64MiB"),
             Shape::Text(Form::Size),
-            "The same of all connections: over it, the connection that holds most is closed.",
+            "The same of all connections, over HTTP/1 too, where a download that is slower than its app counts as 512 KiB: over it, the connection that holds most is closed. If absent, an eighth of the memory of the container or machine, at least 64 MiB and at most 1 GiB.",
         ),
         default(
             "stall",

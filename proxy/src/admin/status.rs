@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::unix_now;
-use crate::limit::Busiest;
+use crate::limit::{self, Busiest};
 use crate::listener::{CONTROL_FRAMES_GRANTED, CONTROL_FRAMES_MAX, SeatCounts, Seats};
 use crate::record::{ListenerReading, WAITING_BYTES_MAX};
 use crate::session::health::Condition;
@@ -353,7 +353,7 @@ fn budgets(connected: &Connected, limits: &Limits, state: &State, admin: usize) 
         "streams": { "limit": limits.streams, "used": most.streams },
         "streamsBeforeGrant": { "limit": limits.streams_before_grant, "used": most.streams_before_grant },
         "unfinishedHeads": { "limit": limits.unfinished_heads, "used": bytes(&state.metrics.unfinished_heads) },
-        "unsent": { "limit": limits.unsent, "used": bytes(&state.metrics.unsent) },
+        "unsent": { "limit": limit::unsent_max(limits.unsent), "used": bytes(&state.metrics.unsent) },
         "verifiedTokens": { "limit": CACHED_TOKENS, "used": state.cache.len() },
         "unsentPerConnection": { "limit": limits.unsent_per_connection, "used": most.unsent },
     })

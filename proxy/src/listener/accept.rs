@@ -26,6 +26,7 @@ use super::seats::{Seat, Seats};
 use super::signal::{Kind, Signal, until_cut};
 use super::wire::Wire;
 use super::{http1, http2};
+use crate::limit::unsent_max;
 use crate::record::{ListenerCounters, Pause};
 use crate::state::State;
 use crate::tls::{Handshake, Names};
@@ -198,7 +199,7 @@ where
             seats: Arc::clone(&door.seats),
             total: &door.state.metrics.unsent,
             of_connection: limits.unsent_per_connection,
-            of_process: limits.unsent,
+            of_process: unsent_max(limits.unsent),
         },
         limits.stall,
     ));
