@@ -46,7 +46,7 @@ use crate::admin::{self, Admin, Connected, Neighbour, NeighbourState, Next, Next
 use crate::background::{Background, ReloadRequest, spawn_low_priority};
 use crate::gateway::Gateway;
 use crate::limit::{self, MORE_DESCRIPTORS};
-use crate::listener::{self, Door, Seats};
+use crate::listener::{self, Door, Seats, Worker};
 use crate::preflight;
 use crate::record::Handover;
 use crate::session::storage::StorageProblem;
@@ -301,13 +301,14 @@ impl Begin<'_> {
         let mut accepting = JoinSet::new();
         let (drain, draining) = watch::channel(false);
         let workers = self.runtimes.workers();
+        let serving: Arc<[Worker]> = workers.iter().map(Worker::new).collect();
         for (index, (socket, worker)) in sockets.into_iter().zip(workers.iter().cycle()).enumerate() {
             let door = Door {
                 index,
                 state: self.state,
                 app: Arc::clone(&app),
                 seats: Arc::clone(seats),
-                workers: workers.to_vec(),
+                workers: Arc::clone(&serving),
                 drain: draining.clone(),
             };
             let accept = async move {
