@@ -76,8 +76,9 @@ pub(super) fn set_upstream_headers(
 
 /// Cleans a head of the app's answer: an interim one, or that of the answer itself.
 pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext) -> Result<()> {
-    if let Some(asked) = ctx.forwarding.asked_at {
-        ctx.app_metrics().upstream_answered(answer.status.as_u16(), asked.elapsed());
+    let took = ctx.forwarding.asked_at.map(|asked| asked.elapsed());
+    if let Some(took) = took {
+        ctx.app_metrics().upstream_answered(answer.status.as_u16(), took);
     }
     let request_id = ctx.id_value();
     let expected = upstream::Expected {
@@ -108,7 +109,7 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     if is_final {
         ctx.forwarding.is_answered = true;
         if let Some(endpoint) = ctx.endpoint() {
-            endpoint.succeeded();
+            endpoint.succeeded(took.unwrap_or_default());
         }
     }
     if is_final && let Some(cookie) = ctx.renewed_cookie() {
@@ -147,7 +148,7 @@ pub(super) fn attempt_failed(
     ctx.app_metrics().upstream_failed(cause);
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {
-        endpoint.failed(ctx.app().map_or("", |app| app.id.as_str()), cause, to_connect, problem);
+        endpoint.failed(cause, to_connect, problem);
         failed = Some((Arc::clone(&endpoint.server), endpoint.address.clone()));
     }
     ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| address.clone()));

@@ -96,6 +96,13 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
         sign_in_host: None,
         assertion: None,
         apps: Vec::new(),
+        dns: settings::Dns {
+            servers: Vec::new(),
+            timeout: std::time::Duration::ZERO,
+            ttl_min: std::time::Duration::ZERO,
+            ttl_max: std::time::Duration::ZERO,
+            hold: std::time::Duration::ZERO,
+        },
         geo: None,
         denial,
         policies,
