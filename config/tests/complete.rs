@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AccessFormat, AccessLog, AppDenial, Authorities, Balance, CertificatePair, ClientAuthentication,
-    ClientDemand, Clients, Config, Cors, DecisionLog, Disclosure, ForwardAuthProtocol, FullTo, HashKey, Hsts,
-    IdentityValue, KeySource, Limits, LogSink, PolicyDenial, ProcessLog, PushedAuthorization, Rate, Retries,
-    SecretMethod, SessionAuthorization, SessionStore, Subject, SupportKey, SyslogTarget, TicketKey,
-    UpstreamProtocol,
+    AccessFormat, AccessLog, AppDenial, Authorities, Balance, CertificatePair, CheckMethod,
+    ClientAuthentication, ClientDemand, Clients, Config, Cors, DecisionLog, Disclosure, Dns,
+    ForwardAuthProtocol, FullTo, HashKey, Health, Hsts, IdentityValue, KeySource, Limits, LogSink,
+    PolicyDenial, ProcessLog, PushedAuthorization, Rate, Retries, SecretMethod, SessionAuthorization,
+    SessionStore, Subject, SupportKey, SyslogTarget, TicketKey, UpstreamProtocol,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -73,7 +73,7 @@ fn every_key_of_settings_arrives() {
         streams: 20,
         unfinished_heads: 1 << 10,
         unsent_per_connection: 2 << 10,
-        unsent: 3 << 10,
+        unsent: Some(3 << 10),
         stall: secs(6),
         waiting: 8,
         failed_verifications: rate(5, 60, 7),
@@ -146,6 +146,24 @@ fn every_key_of_settings_arrives() {
         app.timeouts.stream_idle,
     ];
     assert_eq!(timeouts, [1, 2, 3, 4, 5, 6].map(Duration::from_secs));
+    let check = app.health.check.as_ref().unwrap();
+    assert_eq!((check.path.as_str(), check.host.as_str()), ("/healthz?full", "probe.example.com"));
+    let good: Vec<u16> = (200..600).filter(|status| check.expect.contains(*status)).collect();
+    let expected: Vec<u16> = [204].into_iter().chain(300..400).chain(400..405).collect();
+    assert_eq!((check.method, good), (CheckMethod::Head, expected));
+    assert_eq!((check.interval, check.timeout), (Duration::from_secs(20), Duration::from_secs(3)));
+    assert_eq!((check.healthy, check.unhealthy), (4, 6));
+    let Health { failures, eject_for, eject_max, panic_percent, .. } = app.health;
+    assert_eq!((failures, panic_percent), (5, 40));
+    assert_eq!((eject_for, eject_max), (Duration::from_secs(1), Duration::from_secs(60)));
+    let dns = Dns {
+        servers: vec!["10.0.0.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()],
+        timeout: Duration::from_secs(1),
+        ttl_min: Duration::from_secs(2),
+        ttl_max: Duration::from_secs(60),
+        hold: Duration::from_secs(10),
+    };
+    assert_eq!(config.dns, dns);
     assert!(!app.token.bearer && !app.websocket && app.forward_authorization);
     assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);
     assert_eq!(config.server.decision_subject, Subject::Clear);

@@ -11,6 +11,7 @@ use super::clients;
 use super::context::Context;
 use super::definitions::Definitions;
 use super::headers::{allow_headers, forward_authorization, identity_headers};
+use super::health;
 use super::hosts::{Routes, hosts};
 use super::listener::hsts;
 use super::names::Names;
@@ -81,6 +82,7 @@ pub(super) fn app(
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
+    let health = health::health(cx, view, &hosts);
     let body_bytes_max = cx.parse_key(view, "body-max", values::size);
     let body_rate_min = cx.parse_key(view, "body-rate-min", values::byte_rate);
     let rate = cx.parse_key(view, "rate", values::rate);
@@ -120,6 +122,7 @@ pub(super) fn app(
         clients: view.text("clients").and_then(Clients::from_word),
         office,
         timeouts: timeouts?,
+        health: health?,
         body_bytes_max,
         body_rate_min: body_rate_min?,
         rate,

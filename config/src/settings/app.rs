@@ -5,6 +5,7 @@ use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 
 use super::certificates::ClientCertificates;
 use super::clients::{Clients, Cors};
+use super::health::Health;
 use super::limits::Rate;
 use super::listener::Hsts;
 use super::session::SessionAuthorization;
@@ -73,6 +74,8 @@ pub struct App {
     pub office: bool,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
+    /// When a server of it is left out.
+    pub health: Health,
     /// Largest request body, in bytes; that of the server if `None`.
     pub body_bytes_max: Option<u64>,
     /// The least that a client must send of a body, in bytes a second; 0 is no least.

@@ -53,10 +53,13 @@ class Reader:
         self.sock, self.buffer = sock, b""
 
     def more(self):
-        piece = self.sock.recv(262_144)
-        if not piece:
+        self.buffer += self.piece()
+
+    def piece(self, most=262_144):
+        found = self.sock.recv(most)
+        if not found:
             raise EOFError
-        self.buffer += piece
+        return found
 
     def until(self, mark, most=1 << 21):
         while mark not in self.buffer:
@@ -67,10 +70,14 @@ class Reader:
         return taken
 
     def exactly(self, count):
-        while len(self.buffer) < count:
-            self.more()
         taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+        if len(taken) == count:
+            return taken
+        pieces, left = [taken], count - len(taken)
+        while left:
+            pieces.append(self.piece(min(left, 262_144)))
+            left -= len(pieces[-1])
+        return b"".join(pieces)
 
 
 def read_body(reader, request):
@@ -80,15 +87,17 @@ def read_body(reader, request):
     if codings:
         if codings[0].lower() != "chunked":
             raise Odd(f"coding {codings[0]!r}")
+        pieces = []
         while True:
             size = reader.until(b"\r\n", 1 << 12)
             if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
                 raise Odd(f"chunk size {size!r}")
             if int(size, 16) == 0:
                 break
-            request.body += reader.exactly(int(size, 16))
+            pieces.append(reader.exactly(int(size, 16)))
             if reader.exactly(2) != b"\r\n":
                 raise Odd("no line end after a chunk")
+        request.body = b"".join(pieces)
         while line := reader.until(b"\r\n"):
             request.trailers.append(field(line))
     elif lengths:

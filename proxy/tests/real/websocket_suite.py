@@ -45,14 +45,14 @@ id = "silent"
 hosts = ["silent.test"]
 upstreams = ["http://127.0.0.1:{raw}"]
 websocket = true
-timeouts = {{ read = "2s" }}
+timeouts = {{ read = "2s", stream-idle = "2s" }}
 
 [[app]]
 id = "pinged"
 hosts = ["pinged.test"]
 upstreams = ["http://127.0.0.1:{app}"]
 websocket = true
-timeouts = {{ read = "2s" }}
+timeouts = {{ read = "2s", stream-idle = "2s" }}
 
 [[app]]
 id = "pages"
@@ -484,7 +484,7 @@ async def what_the_client_says_after_the_app_s_end_still_comes_or_both_end():
 
 
 @case
-async def a_socket_on_which_nothing_passes_ends_by_the_read_timeout():
+async def a_socket_on_which_nothing_passes_ends_by_its_time():
     def work():
         with RawClient("/silence", host="silent.test") as client:
             begun = time.monotonic()
@@ -492,7 +492,7 @@ async def a_socket_on_which_nothing_passes_ends_by_the_read_timeout():
             return time.monotonic() - begun
     took = await asyncio.to_thread(work)
     await ended("silence")
-    expect(1.5 < took < 8, f"after {took:.1f} s, the timeout is 2 s")
+    expect(1.5 < took < 8, f"after {took:.1f} s, the time is 2 s")
     return f"after {took:.1f} s of 2"
 
 
