@@ -62,8 +62,12 @@ pub(super) fn language(
 ) -> Option<(Language, Vec<String>)> {
     let dir = if tag == "ar" { "rtl" } else { "ltr" };
     let mut resolver = Resolver::new(tag, source, dir == "rtl");
-    let space = if matches!(tag, "ja" | "zh-Hans" | "zh-Hant") { "" } else { " " };
-    let texts = Texts::resolve(&mut resolver, space, cldr::locale(tag)?);
+    let marks = match tag {
+        "ja" | "zh-Hans" | "zh-Hant" => ("", "："),
+        "fr" => (" ", "\u{a0}: "),
+        _ => (" ", ": "),
+    };
+    let texts = Texts::resolve(&mut resolver, marks, cldr::locale(tag)?);
     Some((Language { tag, dir, name, texts }, resolver.problems))
 }
 

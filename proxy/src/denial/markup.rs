@@ -76,7 +76,8 @@ pub(crate) fn language_link(out: &mut String, here: &Language, keep: &str) {
 
 fn language_name(out: &mut String, here: &Language) {
     svg(out, GLOBE);
-    words(out, "<span class=\"vh\">", &here.texts.label_language, ": </span>");
+    words(out, "<span class=\"vh\">", &here.texts.label_language, here.texts.colon);
+    out.push_str("</span>");
     out.push_str(here.name);
 }
 

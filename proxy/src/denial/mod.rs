@@ -10,6 +10,7 @@
 pub(crate) mod branding;
 mod card;
 pub(crate) mod cldr;
+mod concerns;
 pub(crate) mod details;
 pub(crate) mod escape;
 mod facts;
@@ -65,15 +66,18 @@ use crate::decision_record::{DecisionRecord, NamedIds};
 use crate::reference::Reference;
 use crate::refusal::{Carrier, Refusal};
 use branding::Branding;
+use concerns::Concerns;
 use page::{Frame, Page, Waits};
 use repeats::Repeats;
 use seal::Seal;
 use step_up::{Contexts, StepUps};
 use thinning::Thinning;
-use view::{RenderContext, View, is_verified};
+use view::{RenderContext, View, Words, is_verified};
 
 /// Refusing policies named in a support code at most.
 const SEALED_POLICIES_MAX: usize = 8;
+/// Texts of operators on one page at most.
+const WORDS_MAX: usize = 2;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -93,6 +97,8 @@ pub struct Denials {
     language: usize,
     apps: Vec<AppDenial>,
     policies: Vec<PolicyDenial>,
+    /// What each policy is about.
+    concerns: Vec<Concerns>,
     /// Id and digest of each policy.
     policy_ids: Vec<(String, [u8; 4])>,
     step_ups: StepUps,
@@ -155,6 +161,7 @@ impl Denials {
             language: languages::position(settings.language).unwrap_or(0),
             apps: settings.apps.clone(),
             policies: settings.policies.clone(),
+            concerns: config.policies.policies.iter().map(Concerns::of).collect(),
             policy_ids: config
                 .policies
                 .policies
@@ -210,10 +217,11 @@ impl Denials {
             branding: &self.branding,
             texts,
             disclosure,
-            messages: self.messages(facts),
+            words: self.words(facts),
             repeats: facts.repeats.unwrap_or(1),
             support_code: if shows_code { self.support_code(refusal, facts, info.code) } else { None },
             can_repeat: hints.is_get(),
+            by_script: !hints.is_navigation(),
         };
         let view = View::of(refusal, facts, context);
         let mut headers = headers::common(refusal, &view, facts, &self.step_ups, head);
@@ -392,16 +400,16 @@ impl Denials {
         }
     }
 
-    fn messages(&self, facts: &Facts<'_>) -> Vec<&str> {
-        let said =
-            self.refusing(facts).filter_map(|(policy, _)| self.policies.get(policy)?.message.as_deref());
-        let mut messages: Vec<&str> = Vec::new();
-        for message in said {
-            if messages.len() < 2 && !messages.contains(&message) {
-                messages.push(message);
+    fn words(&self, facts: &Facts<'_>) -> Vec<Words<'_>> {
+        let mut words: Vec<Words<'_>> = Vec::new();
+        for (policy, _) in self.refusing(facts) {
+            let said = self.policies.get(policy).and_then(|said| said.message.as_deref());
+            let Some(text) = said else { continue };
+            if words.len() < WORDS_MAX && words.iter().all(|known| known.text != text) {
+                words.push(Words { text, concerns: self.concerns.get(policy) });
             }
         }
-        messages
+        words
     }
 
     /// ORACLE: an app's own language is spoken to who was verified alone, or it would

@@ -171,7 +171,8 @@ impl<'r> RequestHints<'r> {
         self.method == "GET"
     }
 
-    fn is_navigation(&self) -> bool {
+    /// Whether the browser itself shows the answer, as far as it says so.
+    pub(super) fn is_navigation(&self) -> bool {
         let is = |value: Option<&str>, words: &[&str]| {
             value.is_some_and(|value| words.iter().any(|word| value.trim().eq_ignore_ascii_case(word)))
         };

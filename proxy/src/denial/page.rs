@@ -14,6 +14,7 @@ use super::branding::Branding;
 use super::escape::{Html, Markup};
 use super::languages::Language;
 use super::markup::{brand, language_link, languages, rows};
+use super::parts::Template;
 use super::script;
 use super::view::View;
 
@@ -134,7 +135,7 @@ impl<'d> Frame<'d> {
 }
 
 /// The names of colours in the style sheet, which every page carries, and what stands for them there.
-const COLOURS: [(&str, &str); 10] = [
+const COLOURS: [(&str, &str); 9] = [
     ("--bg", "--b"),
     ("--card", "--c"),
     ("--ink", "--i"),
@@ -142,7 +143,6 @@ const COLOURS: [(&str, &str); 10] = [
     ("--line", "--l"),
     ("--edge", "--e"),
     ("--acc", "--a"),
-    ("--on", "--o"),
     ("--soft", "--s"),
     ("--ok", "--k"),
 ];
@@ -260,7 +260,7 @@ impl Page {
                 }
             }
             Hole::Meta => {
-                if kept.is_some() {
+                if kept.is_some() && view.context.by_script {
                     // Turbo shows a page in place of its own, with its own style and script (Turbo handbook, "Drive").
                     out.push_str("<meta name=\"turbo-visit-control\" content=\"reload\">\n");
                 }
@@ -269,10 +269,10 @@ impl Page {
             Hole::Card => view.write_card(out),
             Hole::Desk => view.write_desk(out),
             Hole::Account => view.write_account(out),
-            Hole::Message => view.write_messages(out),
-            Hole::Remedies => view.write_remedies(out),
+            Hole::Message => view.write_words(out, Template::Operators),
+            Hole::Remedies => view.write_remedies(out, Template::Operators),
             Hole::Actions => {
-                view.write_foot(out);
+                view.write_foot(out, Template::Operators);
                 view.write_account(out);
             }
             Hole::Reasons => view.write_reasons(out),

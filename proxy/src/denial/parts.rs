@@ -7,7 +7,7 @@ use super::headline::{Icon, Kind};
 use super::links::{Action, written};
 use super::markup::{self, Desk, element, words};
 use super::step::{Card, Step};
-use super::view::View;
+use super::view::{View, Words};
 
 impl View<'_> {
     /// The page's title: headline and installation.
@@ -45,7 +45,7 @@ impl View<'_> {
     /// The card with all that it holds.
     pub(super) fn write_card(&self, out: &mut String) {
         if self.card == Card::None {
-            return self.write_foot(out);
+            return self.write_foot(out, Template::Ours);
         }
         let is_solo = self.lists_ways() && self.ways.len() == 1 && self.ways.iter().all(|way| way.len() == 1);
         out.push_str(if is_solo {
@@ -53,15 +53,15 @@ impl View<'_> {
         } else {
             "<section class=\"card\" aria-labelledby=\"do\">\n"
         });
-        self.write_remedies(out);
-        self.write_messages(out);
-        self.write_foot(out);
+        self.write_remedies(out, Template::Ours);
+        self.write_words(out, Template::Ours);
+        self.write_foot(out, Template::Ours);
         self.write_reasons(out);
         out.push_str("</section>\n");
     }
 
     /// Heading, note and steps.
-    pub(super) fn write_remedies(&self, out: &mut String) {
+    pub(super) fn write_remedies(&self, out: &mut String, template: Template) {
         let at = out.len();
         out.push_str("<h2 id=\"do\">");
         if !self.card_heading(&mut Markup(out)) {
@@ -81,34 +81,40 @@ impl View<'_> {
             markup::reference(out, &self.reference, self.context.texts);
         }
         if self.lists_ways() {
-            self.write_ways(out);
+            self.write_ways(out, template);
         }
     }
 
-    fn write_ways(&self, out: &mut String) {
-        let first = self.ways.first().and_then(|way| way.first());
+    fn write_ways(&self, out: &mut String, template: Template) {
         for (at, way) in self.ways.iter().enumerate() {
             if at > 0 {
                 words(out, "<p class=\"or\">", &self.context.texts.note_or, "</p>\n");
             }
             if let [step] = way.as_slice() {
                 out.push_str("<div class=\"one\"><strong class=\"do\">");
-                self.write_step(out, *step, "</strong>", at == 0);
+                self.write_step(out, *step, "</strong>", (at, 0), template);
                 out.push_str("</div>\n");
                 continue;
             }
             out.push_str("<ol class=\"steps\">\n");
-            for step in way {
+            for (number, step) in way.iter().enumerate() {
                 out.push_str("<li><span class=\"do\">");
-                self.write_step(out, *step, "</span>", at == 0 && Some(step) == first);
+                self.write_step(out, *step, "</span>", (at, number), template);
                 out.push_str("</li>\n");
             }
             out.push_str("</ol>\n");
         }
     }
 
-    /// `is_first`: its button is the one of the card.
-    fn write_step(&self, out: &mut String, step: Step, close: &str, is_first: bool) {
+    /// `place`: which way, and which step of it. The button of the first is the one of the card.
+    fn write_step(
+        &self,
+        out: &mut String,
+        step: Step,
+        close: &str,
+        place: (usize, usize),
+        template: Template,
+    ) {
         self.instruction(step, &mut Markup(out));
         out.push_str(close);
         let at = out.len();
@@ -120,23 +126,39 @@ impl View<'_> {
         } else {
             out.push_str("</p>");
         }
-        if let (false, Some(action)) = (is_first, self.step_action(step)) {
+        for words in self.words().iter().filter(|words| self.place(words, template) == Some(place)) {
+            out.push('\n');
+            self.write_said(out, words.text);
+        }
+        if let (false, Some(action)) = (place == (0, 0), self.step_action(step)) {
             out.push('\n');
             write_action(out, "<a class=\"btn slim\" href=\"", &action);
         }
     }
 
-    /// The operator's words.
-    pub(super) fn write_messages(&self, out: &mut String) {
-        for message in self.messages() {
-            words(out, "<p class=\"said\" dir=\"auto\"><b>", &self.context.texts.heading_operator, "</b>");
-            Html(out).line(message, cap::MESSAGE);
-            out.push_str("</p>\n");
+    /// The operator's words that no step has.
+    pub(super) fn write_words(&self, out: &mut String, template: Template) {
+        for words in self.words().iter().filter(|words| self.place(words, template).is_none()) {
+            self.write_said(out, words.text);
+            out.push('\n');
         }
     }
 
+    /// The way and the step of it that has these words; an operator's template has a place of its own for them.
+    fn place(&self, words: &Words<'_>, template: Template) -> Option<(usize, usize)> {
+        let is_in_step = template == Template::Ours && self.lists_ways();
+        words.concerns.filter(|_| is_in_step)?.place(&self.ways)
+    }
+
+    fn write_said(&self, out: &mut String, text: &str) {
+        // In whichever language the operator writes, beside a heading of ours: a `bdi` finds its own direction.
+        words(out, "<p class=\"said\"><b>", &self.context.texts.heading_operator, "</b><bdi>");
+        Html(out).line(text, cap::MESSAGE);
+        out.push_str("</bdi></p>");
+    }
+
     /// The one filled button, and what the page does by itself.
-    pub(super) fn write_foot(&self, out: &mut String) {
+    pub(super) fn write_foot(&self, out: &mut String, template: Template) {
         let at = out.len();
         out.push_str("<div class=\"foot\">");
         let empty = out.len();
@@ -155,7 +177,7 @@ impl View<'_> {
                 out.truncate(at);
             }
         }
-        self.write_live(out);
+        self.write_live(out, template);
         if out.len() == empty {
             out.truncate(at);
         } else {
@@ -163,7 +185,7 @@ impl View<'_> {
         }
     }
 
-    fn write_live(&self, out: &mut String) {
+    fn write_live(&self, out: &mut String, template: Template) {
         let texts = self.context.texts;
         let is_later = matches!(self.card, Card::Later(_));
         let Some(handle) = self.waits_by() else {
@@ -172,12 +194,13 @@ impl View<'_> {
             }
             return;
         };
-        element(
-            out,
-            "<p class=\"live\" id=\"live\" role=\"status\" data-wait=\"",
-            handle,
-            "\" data-still=\"",
-        );
+        out.push_str("<p class=\"live\" id=\"live\" role=\"status\" ");
+        // The form that reports has the same handle: no page carries it twice.
+        let is_in_form = self.report.is_some() && template == Template::Ours;
+        if !is_in_form {
+            element(out, "data-wait=\"", handle, "\" ");
+        }
+        out.push_str("data-still=\"");
         texts.live_checked.write(&mut Html(out), &[(Hole::Time, "{time}")]);
         out.push_str(texts.space);
         words(out, "", &texts.live_watching, "\" hidden><span class=\"dot\"></span><span>");
@@ -274,12 +297,7 @@ impl View<'_> {
             &texts.heading_done,
             "</h2>\n",
         );
-        words(
-            out,
-            "<p class=\"note\" role=\"status\">",
-            &texts.note_going,
-            "</p>\n<div class=\"bar\"></div>\n",
-        );
+        words(out, "<p class=\"note\" role=\"status\">", &texts.note_going, "</p>\n");
         let open = if name.is_some() { &texts.action_open } else { &texts.action_open_nameless };
         out.push_str("<div class=\"foot\"><a class=\"btn go\" id=\"open\" href=\"\">");
         open.write(&mut Html(out), values.as_slice());
@@ -290,6 +308,13 @@ impl View<'_> {
             "</a></div>\n</section></template>\n",
         );
     }
+}
+
+/// Whose template is filled: ours has every part, an operator's the parts that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Template {
+    Ours,
+    Operators,
 }
 
 /// The account line names the user without emphasis.

@@ -20,7 +20,7 @@ pub(super) fn text(view: &View<'_>, branding: &Branding, texts: &'static Texts) 
         out.push('\n');
     }
     card(view, &mut out, texts);
-    for message in view.messages() {
+    for message in view.words().iter().map(|words| words.text) {
         Plain(&mut out).line(message, cap::MESSAGE);
         out.push('\n');
     }
@@ -34,7 +34,7 @@ pub(super) fn text(view: &View<'_>, branding: &Branding, texts: &'static Texts) 
     out.push('\n');
     let mail = branding.contact_mail.as_ref().map(|mail| mail.address.as_str());
     for address in [mail, branding.contact_url.as_deref()].into_iter().flatten() {
-        for text in [texts.contact.as_str(), ": ", address, "\n"] {
+        for text in [texts.contact.as_str(), texts.colon, address, "\n"] {
             out.push_str(text);
         }
     }

@@ -82,7 +82,9 @@ fn what_helps(problem: &mut Object<'_>, view: &View<'_>) {
     if let Some(secs) = view.retry_after_secs {
         problem.number(name!("retry_after"), secs);
     }
-    problem.list(name!("messages"), view.messages().iter(), |out, message| line(out, message, cap::MESSAGE));
+    problem.list(name!("messages"), view.words().iter().map(|words| words.text), |out, message| {
+        line(out, message, cap::MESSAGE)
+    });
     problem.list(name!("reasons"), view.reasons(), |out, reason: ErrorInfo| {
         Object::write(out, |member| {
             member.literal(name!("class"), reason.class.as_str());

@@ -148,6 +148,8 @@ macro_rules! texts {
         pub(crate) struct Texts {
             /// What stands between two sentences.
             pub(crate) space: &'static str,
+            /// What stands between a label and what it labels.
+            pub(crate) colon: &'static str,
             /// How countries and dates are written.
             pub(crate) locale: &'static Locale,
             $(pub(crate) $name: Message,)*
@@ -163,7 +165,7 @@ macro_rules! texts {
 
         impl Texts {
             /// Resolves every text.
-            pub(crate) fn resolve(resolver: &mut Resolver, space: &'static str, locale: &'static Locale) -> Self {
+            pub(crate) fn resolve(resolver: &mut Resolver, (space, colon): (&'static str, &'static str), locale: &'static Locale) -> Self {
                 let window = ("window", WINDOW.as_secs() / 60);
                 let minutes = ("minutes", RETRY_AFTER.as_secs().div_ceil(60));
                 let most = ("count", u64::from(REPEATS_SHOWN_MAX));
@@ -177,6 +179,7 @@ macro_rules! texts {
                 };
                 Self {
                     space,
+                    colon,
                     locale,
                     lead_refused_again,
                     note_steps: of_steps("note-steps", &[]),

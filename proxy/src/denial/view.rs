@@ -7,6 +7,7 @@ use portcullis_policy::decision::{ReasonCode, Refused};
 use portcullis_policy::remedy::Finding;
 
 use super::branding::Branding;
+use super::concerns::Concerns;
 use super::escape::{Escaper, Hole};
 use super::facts::{Facts, OwnSignIn};
 use super::headline::{Headline, Kind};
@@ -25,12 +26,22 @@ pub(super) struct RenderContext<'v> {
     pub(super) texts: &'static Texts,
     pub(super) disclosure: Disclosure,
     /// The operator's words of the policies that refused.
-    pub(super) messages: Vec<&'v str>,
+    pub(super) words: Vec<Words<'v>>,
     /// How many such refusals there were a short while ago, this one included.
     pub(super) repeats: u32,
     pub(super) support_code: Option<String>,
     /// Whether a person can simply ask again: a read, which is safe to repeat.
     pub(super) can_repeat: bool,
+    /// Whether a script of a page may have asked, which shows the answer in its page.
+    pub(super) by_script: bool,
+}
+
+/// What the operator says to whoever a policy refuses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'v> {
+    pub(super) text: &'v str,
+    /// What the policy is about.
+    pub(super) concerns: Option<&'v Concerns>,
 }
 
 /// Everything that one denial may say. What takes words is written when a form asks for it, so that
@@ -180,10 +191,10 @@ impl<'v> View<'v> {
     }
 
     /// The operator's words, at full disclosure.
-    pub(super) fn messages(&self) -> &[&'v str] {
+    pub(super) fn words(&self) -> &[Words<'v>] {
         let shows = self.refused.is_some() && self.own.is_some();
         let is_full = self.context.disclosure == Disclosure::Full;
-        if shows && is_full { self.context.messages.as_slice() } else { &[] }
+        if shows && is_full { self.context.words.as_slice() } else { &[] }
     }
 
     /// All failing classes at once; what passed is never listed. A temporary refusal lists only that

@@ -40,6 +40,9 @@ pub struct Account {
     pub reason: Option<String>,
     /// Whether it was let in.
     pub was_let_in: bool,
+    /// When the user reported it from the page, UTC.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reported: Vec<String>,
     /// What is to be known of this look-up.
     pub notes: Vec<String>,
     /// Who called.
@@ -79,6 +82,7 @@ impl Account {
         let info = sentence::info_of(found.reason.as_deref(), found.code);
         let app = desk.config.apps.iter().find(|app| Some(app.id.as_str()) == found.app());
         let app = app.map_or_else(|| "the app".to_owned(), |app| app.name.clone());
+        let reported = logs.reports_of(found.request_id, found.now_unix_ms);
         let mut said = today.said;
         if found.record.is_some() && !caller.is_known {
             said.push(
@@ -96,7 +100,8 @@ impl Account {
             code: found.code,
             reason: found.reason.clone().or_else(|| info.map(|info| info.reason.to_owned())),
             was_let_in: found.was_let_in(),
-            notes: notes(found, zone),
+            notes: notes(found, &reported, zone),
+            reported: reported.iter().map(|at| timestamp(*at)).collect(),
             who: caller.values,
             asked: asked(found, desk.config),
             seen: record.as_ref().map_or_else(|| stated(found), |record| seen(record, zone)),
@@ -118,8 +123,15 @@ fn as_logged(subject: &str, found: &Found, desk: &Desk<'_>) -> Option<String> {
     if is_of_code { desk.denials.subject(how, subject) } else { Some(subject.to_owned()) }
 }
 
-fn notes(found: &Found, zone: Option<&TimeZone>) -> Vec<String> {
+fn notes(found: &Found, reported: &[i64], zone: Option<&TimeZone>) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(first) = reported.first() {
+        let times = match reported.len() {
+            1 => String::new(),
+            count => format!(", {count} times in all"),
+        };
+        notes.push(format!("The user reported it from the page at {}{times}.", zone::both(*first, zone)));
+    }
     if let Some(id) = found.stands_for {
         let at = zone::both(i64::try_from(id >> 80).unwrap_or_default(), zone);
         notes.push(format!(
@@ -127,6 +139,13 @@ fn notes(found: &Found, zone: Option<&TimeZone>) -> Vec<String> {
              for the same app, by the same policies, for the same reasons. Address, path and time are those of this one.",
             Uuid::from_u128(id)
         ));
+    }
+    if let Some(id) = found.reports {
+        notes.push(format!(
+            "By this request its user reported another one, which was refused: look up {}.",
+            Uuid::from_u128(id)
+        ));
+        return notes;
     }
     match (found.outcome.as_deref(), &found.record) {
         (Some("granted"), _) => notes.push("The request was let in.".to_owned()),

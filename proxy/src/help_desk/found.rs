@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) reason: Option<String>,
     /// How often within ten minutes, where the log has it.
     pub(super) repeats: Option<u32>,
+    /// The refused request that its user reported by this one.
+    pub(super) reports: Option<u128>,
     /// What else the log has, by name.
     pub(super) stated: Vec<(&'static str, String)>,
     pub(super) generation: u64,
@@ -98,6 +100,8 @@ pub(super) struct Line {
     status: Option<u16>,
     #[serde(default)]
     repeats: Option<u32>,
+    #[serde(default)]
+    reports: Option<String>,
     policy_generation: u64,
     #[serde(default)]
     policies_digest: String,
@@ -127,6 +131,7 @@ impl Found {
             outcome: None,
             reason: None,
             repeats: None,
+            reports: None,
             stated: Vec::new(),
             generation: decision.generation,
             policies_digest: hex(decision.policies_digest),
@@ -165,6 +170,7 @@ impl Found {
             outcome: line.outcome,
             reason: line.reason,
             repeats: line.repeats,
+            reports: line.reports.and_then(|id| Uuid::parse_str(&id).ok()).map(|id| id.as_u128()),
             stated: stated.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             generation: line.policy_generation,
             policies_digest: line.policies_digest,

@@ -12,6 +12,7 @@ use super::desk::{ACCOUNTS_MAX, Lookup, LookupError};
 use super::found::{Found, Line};
 use super::search::{self, Searched};
 use crate::reference::{Reference, ReferencePattern};
+use crate::waiting::LIFE_SECS;
 
 /// How much of the log is looked at for what else a person was refused, in bytes.
 const HISTORY_BYTES_MAX: u64 = 128 << 20;
@@ -103,6 +104,21 @@ impl Logs {
             Some(problem) if found.is_empty() => Err(problem),
             Some(_) | None => Ok((found, searched)),
         }
+    }
+
+    /// When the user reported this refusal, Unix milliseconds, each time; nothing where no log can be read.
+    pub(super) fn reports_of(&self, id: u128, from_ms: i64) -> Vec<i64> {
+        let name = format!("\"reports\":\"{}\"", Uuid::from_u128(id));
+        let span = (from_ms, from_ms.saturating_add(LIFE_SECS * 1_000));
+        let mut times = Vec::new();
+        // The oldest first.
+        for path in self.files.iter().rev() {
+            // Who looks a refusal up wants to know of it, not of a log that is not whole.
+            let _ = search::holding(path, span, &name, |line| {
+                times.extend(read(path, line).ok().map(|found| found.now_unix_ms));
+            });
+        }
+        times
     }
 
     /// The last requests of a person or program that were refused, newest first.

@@ -185,6 +185,35 @@ pub(super) fn backwards(
 /// # Errors
 /// When the file cannot be read.
 pub(super) fn between(path: &Path, from_ms: i64, to_ms: i64, mut see: impl FnMut(&[u8])) -> io::Result<()> {
+    lines_between(path, from_ms, to_ms, |lines| {
+        lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut see);
+    })
+}
+
+/// Shows each line that holds `needle`, of those that may be of between two times (Unix milliseconds): a text is found sooner
+/// than lines are told apart.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn holding(
+    path: &Path,
+    (from_ms, to_ms): (i64, i64),
+    needle: &str,
+    mut see: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let finder = memmem::Finder::new(needle);
+    lines_between(path, from_ms, to_ms, |lines| {
+        for at in finder.find_iter(lines) {
+            let (before, after) = lines.split_at(at);
+            let begin = memchr::memrchr(b'\n', before).map_or(0, |found| found + 1);
+            let end = memchr::memchr(b'\n', after).unwrap_or(after.len());
+            see(lines.get(begin..at + end).unwrap_or_default());
+        }
+    })
+}
+
+/// Shows what may be of between two times, some whole lines after the other.
+fn lines_between(path: &Path, from_ms: i64, to_ms: i64, mut see: impl FnMut(&[u8])) -> io::Result<()> {
     let (mut file, len) = open(path)?;
     let from = first_at(&mut file, len, from_ms - SLACK_MS)?;
     let to = end_at(&mut file, len, to_ms + SLACK_MS)?.saturating_add(LINE_MAX as u64).min(len);
@@ -197,7 +226,7 @@ pub(super) fn between(path: &Path, from_ms: i64, to_ms: i64, mut see: impl FnMut
         left -= size;
         let whole = memchr::memrchr(b'\n', &tail).map_or(0, |at| at + 1);
         let rest = tail.split_off(whole);
-        tail.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut see);
+        see(&tail);
         tail = rest;
     }
     Ok(())
@@ -394,6 +423,12 @@ mod tests {
         })
         .unwrap();
         assert_eq!(between_seen, 1);
+        let mut held = Vec::new();
+        let times = ((begin + 2_000_000) as i64, (begin + 2_001_000) as i64);
+        for needle in ["\"number\":2001,", "\"number\":10,"] {
+            super::holding(file.path(), times, needle, |line| held.push(line.to_vec())).unwrap();
+        }
+        assert!(held.len() == 1 && held[0] == lines[2_001].as_bytes(), "{} lines", held.len());
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub(super) fn plain(content: &Content<'_>, report: &Report<'_>, texts: &'static 
     out.push('\n');
     if let Some(said) = content.said {
         out.push_str(&written(content, &texts.provider_says));
-        out.push_str(": ");
+        out.push_str(texts.colon);
         if let Some(description) = &said.description {
             Plain(&mut out).line(description, cap::SAID);
             out.push(' ');
@@ -111,7 +111,7 @@ pub(super) fn plain(content: &Content<'_>, report: &Report<'_>, texts: &'static 
     }
     out.push('\n');
     for row in report.session_rows(texts) {
-        for text in [row.label.as_str(), ": ", &row.value, "\n"] {
+        for text in [row.label.as_str(), texts.colon, &row.value, "\n"] {
             out.push_str(text);
         }
     }

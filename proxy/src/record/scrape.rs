@@ -1,5 +1,7 @@
 //! Values that are read at the moment of a scrape, beside the counters.
 
+use std::sync::Arc;
+
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::PolicyState;
 
@@ -8,7 +10,6 @@ use super::exposition::Page;
 use super::listeners::ListenerCounters;
 use super::names;
 use super::policy_counters::{RESULTS, cell_of};
-use super::servers::ServerReading;
 use super::sign_in::SignInMetrics;
 use crate::session::health::Condition;
 use crate::session::storage::Storage;
@@ -22,10 +23,8 @@ pub struct Serving<'s> {
     pub generation: u64,
     /// The counters of every app, and of none.
     pub apps: Vec<&'s AppMetrics>,
-    /// Every server of every app.
-    pub servers: Vec<ServerReading<'s>>,
-    /// Every app, and whether all its servers get requests because too few are up.
-    pub panics: Vec<(&'s str, bool)>,
+    /// Servers of apps: the app, the server as it is configured, and whether it takes requests.
+    pub servers: Vec<(&'s str, Arc<str>, bool)>,
     /// Every policy.
     pub policies: Vec<PolicyReading<'s>>,
     /// Every issuer.

@@ -111,17 +111,17 @@ fn continue_from(record: SessionRecord, former: Option<&Session>) -> SessionReco
     }
 }
 
-/// How long a browser may take to keep the cookie of its new session.
-const COOKIE_TIME: Duration = Duration::from_millis(300);
+/// How long a browser may take to keep the cookie of its new session, beside what its pages rest before they ask again.
+const COOKIE_TIME: Duration = Duration::from_millis(100);
 
 /// Refusal pages of this user in other windows wait, perhaps for this sign-in.
-fn wake_pages(ctx: SignInContext<'_>, former: &Session) {
+fn recall_pages(ctx: SignInContext<'_>, former: &Session) {
     let token = former.caller().token();
     let Some(issuer) = ctx.snapshot.config.issuers.get(token.issuer_index()) else { return };
     let (waiting, holder) = (&ctx.state.waiting, Holder::of(&issuer.issuer, &token.principal().id));
     tokio::spawn(async move {
         tokio::time::sleep(COOKIE_TIME).await;
-        waiting.wake(holder);
+        waiting.recall(holder);
     });
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn open(
     let lines: Lines = lines.iter().cloned().chain(counted).chain([cookie]).collect();
 
     if let Some(former) = former {
-        wake_pages(ctx, former);
+        recall_pages(ctx, former);
     }
     provider.metrics().completed();
     let user = ctx.snapshot.denials.subject(ctx.snapshot.config.server.decision_subject, &record.sub);

@@ -29,7 +29,6 @@ pub use clients::ClientTrust;
 pub use error::TlsError;
 pub use handshake::Handshake;
 pub use names::{Misdirected, Names};
-pub(crate) use pair::ClientIdentity;
 
 use crate::refusal::ClientCertificateProblem;
 

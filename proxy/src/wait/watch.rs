@@ -79,7 +79,7 @@ pub(crate) async fn begin_stream(state: &'static State, page: Page, network: u64
     };
     let paced = tokio::select! {
         () = turn(state, &page) => true,
-        told = ended(&place) => { let (Told::Look | Told::Replaced | Told::Drain) = told; false }
+        told = ended(&place) => { let (Told::Look | Told::ComeAgain | Told::Replaced | Told::Drain) = told; false }
     };
     if !paced {
         return refused(state, WaitRefused::TooOften);
@@ -154,6 +154,7 @@ impl Watch {
                         sleep(self.spread()).await;
                         false
                     }
+                    Told::ComeAgain => return self.leave(events, WITH_NEW_COOKIES, WaitEnd::Over).await,
                     Told::Replaced => return self.leave(events, IN_A_WHILE, WaitEnd::Replaced).await,
                     Told::Drain => return self.leave(events, TO_SUCCESSOR, WaitEnd::Drain).await,
                 },

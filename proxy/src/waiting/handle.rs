@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::seal::{Purpose, Seals};
 
-/// How long a page may wait, in seconds: overnight, and not for ever.
-const LIFE_SECS: i64 = 24 * 3_600;
+/// How long a page may wait, or report what it says, in seconds: overnight, and not for ever.
+pub const LIFE_SECS: i64 = 24 * 3_600;
 /// The longest path that is waited for, in bytes.
 pub const TARGET_BYTES_MAX: usize = 1_024;
 /// The longest handle that is looked at, in characters.

@@ -8,6 +8,6 @@ mod handle;
 mod places;
 mod shown;
 
-pub use handle::{HANDLE_CHARS_MAX, Holder, TARGET_BYTES_MAX, WaitFor, WaitHandle, WaitHandles};
+pub use handle::{HANDLE_CHARS_MAX, Holder, LIFE_SECS, TARGET_BYTES_MAX, WaitFor, WaitHandle, WaitHandles};
 pub use places::{Full, Group, Place, Told, Waiter, Waiting};
 pub use shown::ShownRefusal;

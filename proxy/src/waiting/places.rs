@@ -63,6 +63,8 @@ pub struct Full;
 pub enum Told {
     /// Something has moved.
     Look,
+    /// The user's session may be another one by now: the cookies of this stream are old.
+    ComeAgain,
     /// A further stream of the same user and app has taken its place.
     Replaced,
     /// The process ends.
@@ -72,6 +74,7 @@ pub enum Told {
 const LOOK: u8 = 1;
 const REPLACED: u8 = 2;
 const DRAIN: u8 = 4;
+const COME_AGAIN: u8 = 8;
 
 #[derive(Debug)]
 struct Seat {
@@ -180,9 +183,9 @@ impl Waiting {
         self.seats(|_| true).for_each(|seat| seat.tell(LOOK));
     }
 
-    /// Says so to the pages of one user.
-    pub fn wake(&self, holder: Holder) {
-        self.seats(|seat| seat.holder == Some(holder)).for_each(|seat| seat.tell(LOOK));
+    /// Says to the pages of one user that there may be a new session: they ask again, with its cookie.
+    pub fn recall(&self, holder: Holder) {
+        self.seats(|seat| seat.holder == Some(holder)).for_each(|seat| seat.tell(COME_AGAIN));
     }
 
     /// The process ends: nobody waits any more.
@@ -238,6 +241,9 @@ impl Place {
             }
             if told & REPLACED != 0 {
                 return Told::Replaced;
+            }
+            if told & COME_AGAIN != 0 {
+                return Told::ComeAgain;
             }
             if told & LOOK != 0 {
                 self.seat.told.fetch_and(!LOOK, Ordering::AcqRel);
@@ -305,12 +311,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_user_is_woken_and_no_other() {
+    async fn one_user_is_recalled_and_no_other() {
         let waiting = waiting();
         let alice = waiting.take(waiter(Some("alice"), "wiki"), 100).unwrap();
         let bob = waiting.take(waiter(Some("bob"), "wiki"), 100).unwrap();
-        waiting.wake(Holder::of("https://idp.test", "alice"));
-        assert_eq!(alice.told().await, Told::Look);
+        waiting.recall(Holder::of("https://idp.test", "alice"));
+        assert_eq!(alice.told().await, Told::ComeAgain);
         waiting.drain();
         assert_eq!(bob.told().await, Told::Drain);
         assert_eq!(waiting.take(waiter(Some("carol"), "wiki"), 100).unwrap_err(), Full, "it ends");

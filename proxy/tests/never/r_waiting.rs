@@ -24,7 +24,7 @@ fn head(method: &str, host: &str, target: &str, cookie: Option<&str>, lines: &st
 fn handle(world: &World, token: &str, path: &str) -> String {
     let page = exchange(&world.plain, &head("GET", HOST, path, Some(token), NAVIGATES));
     assert_eq!(page.status, 403, "{}", page.head);
-    let handle = page.body.split("data-wait=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let handle = page.body.split("/.portcullis/report?").nth(1).and_then(|rest| rest.split('"').next());
     handle.unwrap_or_else(|| panic!("it does not wait: {}", page.body)).to_owned()
 }
 

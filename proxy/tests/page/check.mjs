@@ -1,36 +1,44 @@
-// Looks at every denial page as a browser shows it: accessibility (WCAG 2.2 AA, by axe-core), valid
-// HTML, the policy of content, narrow screens, and the button that copies.
+// Looks at every denial page as a browser shows it: accessibility (WCAG 2.2 AA, by axe-core), valid HTML, the policy of content,
+// the first screen of a phone in each language, narrow screens and large type, print, and the button that copies.
 //
-//   npm ci && npm run check              renders the pages with ../../../target/debug/portcullis
-//   npm run check -- --shots FOLDER      keeps pictures too
-//   PORTCULLIS=… CHROMIUM=… npm run check
+//   proxy/tests/real/run --in proxy/tests/page
+//   SHOTS=FOLDER proxy/tests/real/run --in proxy/tests/page      keeps pictures too
+//
+// needs: apt:chromium npm:playwright-core@1 npm:@axe-core/playwright@4 npm:html-validate@9
 import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import AxeBuilder from "@axe-core/playwright";
-import { HtmlValidate } from "html-validate";
-import { chromium } from "playwright-core";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const binary = process.env.PORTCULLIS ?? join(here, "../../../target/debug/portcullis");
+const root = join(here, "../../..");
+const require = createRequire(join(root, "target/real/package.json"));
+const { AxeBuilder } = require("@axe-core/playwright");
+const { HtmlValidate } = require("html-validate");
+const { chromium } = require("playwright-core");
+
+const binary = process.env.PORTCULLIS ?? join(root, "target/debug/portcullis");
 const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const shots = process.argv.includes("--shots") ? process.argv[process.argv.indexOf("--shots") + 1] : null;
+const shots = process.env.SHOTS ?? null;
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-pages-"));
 console.log(execFileSync(binary, ["page", "--config", join(here, "denial.toml"), "--out", folder], { encoding: "utf8" }).trim());
-const policy = readFileSync(join(folder, "content-security-policy.txt"), "utf8");
-// Pages around signing in have each a policy of their own.
+// Each page has a policy of its own: what it runs, and where its form leads.
 const policyOf = (name) => {
-  const own = join(folder, `${name.split(".")[0]}.policy.txt`);
-  return existsSync(own) ? readFileSync(own, "utf8") : policy;
+  const [page, , shown] = name.split(".");
+  const place = join(folder, shown === "html" ? `${page}.policy.txt` : `${page}.${shown}.policy.txt`);
+  return existsSync(place) ? readFileSync(place, "utf8") : "default-src 'none'";
 };
 const files = readdirSync(folder).filter((name) => name.endsWith(".html") && name !== "index.html").sort();
 const problems = [];
 
-// Every file is valid HTML.
+// Refusals whose page is of another kind than those of the states.
+const kinds = ["no-token", "mfa-required-50076", "fact-unavailable-90033", "not-assigned-50105", "rate-address", "client-certificate-missing"];
+
+// Every page is valid HTML: each in English, and one in every language.
 const validate = new HtmlValidate({
   extends: ["html-validate:recommended"],
   rules: {
@@ -43,7 +51,8 @@ const validate = new HtmlValidate({
     "doctype-style": "off",
   },
 });
-for (const file of files) {
+const read = files.filter((name) => name.includes(".en.") || name.startsWith("state-alternatives."));
+for (const file of read) {
   const report = await validate.validateString(readFileSync(join(folder, file), "utf8"));
   for (const { messages } of report.results) {
     for (const message of messages) {
@@ -51,10 +60,14 @@ for (const file of files) {
     }
   }
 }
-console.log(`${files.length} pages validated`);
+console.log(`${read.length} pages validated`);
 
 const server = createServer((request, response) => {
   const name = new URL(request.url, "http://localhost").pathname.slice(1);
+  if (name === ".portcullis/wait") {
+    response.writeHead(200, { "content-type": "text/event-stream" }).write("data: still\n\n");
+    return;
+  }
   if (!files.includes(name)) {
     response.writeHead(404).end();
     return;
@@ -75,11 +88,15 @@ const looks = {
   desktop: { viewport: { width: 1280, height: 900 }, colorScheme: "dark" },
   forced: { viewport: { width: 1280, height: 900 }, colorScheme: "dark", forcedColors: "active", reducedMotion: "reduce" },
 };
-// One page goes on by itself.
-const own = files.filter((name) => /^own-[^.]*\.(en|ar|ja|de)\.html$/.test(name) && !name.includes("keep-fragment"));
-const english = files.filter((name) => name.includes(".en.standard.") || (own.includes(name) && name.includes(".en.")));
-const spoken = files.filter((name) => /^blocked-location-\d+\.[^.]+\.full\.|^device-not-compliant-\d+\.(ar|ja|de)\.(standard|minimal)\./.test(name));
-const looked = { phone: [...new Set([...english, ...spoken, ...own])], desktop: english, forced: english.filter((name) => name.startsWith("blocked-")) };
+// Each kind of page in English, and a long one in every language.
+const scenes = files.filter((name) => name.endsWith(".en.standard.html") && (name.startsWith("state-") || kinds.includes(name.split(".")[0])));
+const spoken = files.filter((name) => /^state-two-steps\.[^.]+\.full\.|^state-administrator\.(ar|ja)\.minimal\./.test(name));
+const own = files.filter((name) => /^own-(chooser|me|sign-out|signed-out|reported|provider-error|cookies-blocked|stale-link)\.en\.html$|^own-chooser\.(ar|ja)\.html$/.test(name));
+const looked = {
+  phone: [...new Set([...scenes, ...spoken, ...own])],
+  desktop: scenes.filter((name) => name.startsWith("state-")),
+  forced: scenes.filter((name) => /^state-(alternatives|administrator|closed)/.test(name)),
+};
 
 let checks = 0;
 for (const [look, options] of Object.entries(looks)) {
@@ -102,12 +119,80 @@ for (const [look, options] of Object.entries(looks)) {
     if (wide) problems.push(`${file} (${look}): wider than the screen`);
     const title = await page.title();
     const headline = await page.locator("h1").textContent();
-    if (title !== headline) problems.push(`${file}: title and headline differ`);
+    if (title !== `${headline} – Northwind access`) problems.push(`${file}: title and headline differ: ${title}`);
     checks += 1;
   }
   await context.close();
 }
 console.log(`${checks} pages looked at`);
+
+const states = ["state-one-step", "state-two-steps", "state-alternatives", "state-administrator", "mfa-required-50076", "fact-unavailable-90033"];
+const languages = [...new Set(files.map((name) => name.split(".")[1]))].sort();
+
+// On the first screen of a phone: what happened, the first step, and the one filled button.
+{
+  const context = await browser.newContext({ viewport: { width: 360, height: 740 } });
+  const page = await context.newPage();
+  let lowest = 0;
+  for (const state of states) {
+    for (const language of languages) {
+      const file = `${state}.${language}.standard.html`;
+      await page.goto(`${origin}/${file}`);
+      const ends = await page.evaluate(() => {
+        const bottom = (what) => document.querySelector(what)?.getBoundingClientRect().bottom ?? Infinity;
+        return { heading: bottom("h1"), do: bottom(document.querySelector(".do") ? ".do" : "#do"), button: bottom(".go") };
+      });
+      lowest = Math.max(lowest, ends.button);
+      for (const [what, end] of Object.entries(ends)) {
+        if (end > 740) problems.push(`${file}: on a phone of 360 by 740 the first screen ends before ${what}, at ${end}`);
+      }
+    }
+  }
+  console.log(`${states.length * languages.length} first screens looked at; the lowest button ends at ${Math.round(lowest)} of 740`);
+  await context.close();
+}
+
+// At 400 % of a screen of 1280 by 1024 nothing is cut off (WCAG 2.2, 1.4.10), nor with text twice as large on half of it (1.4.4).
+{
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  for (const state of states) {
+    for (const language of languages) {
+      const file = `${state}.${language}.full.html`;
+      await page.goto(`${origin}/${file}`);
+      for (const [width, size] of [[320, "100%"], [640, "200%"]]) {
+        await page.setViewportSize({ width, height: 256 });
+        const cut = await page.evaluate((size) => {
+          document.documentElement.style.fontSize = size;
+          document.querySelectorAll("details").forEach((one) => { one.open = true; });
+          const wide = document.documentElement.clientWidth;
+          const isCut = (one) => one.getClientRects().length > 0 && !one.closest(".vh") && (one.getBoundingClientRect().right > wide + 1 || one.getBoundingClientRect().left < -1);
+          return [...document.querySelectorAll("main *, header *")].filter(isCut).map((one) => one.outerHTML.slice(0, 80));
+        }, size);
+        if (cut.length) problems.push(`${file}, text at ${size}: beyond the edge at ${width} px: ${cut.join(" ")}`);
+      }
+    }
+  }
+  await context.close();
+}
+
+// Printed, each is one sheet of A4, with the address of help on it and no button.
+{
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  for (const file of [...states, "state-three-steps", "state-closed"].flatMap((state) => ["en", "de", "ja", "ar", "hi"].map((language) => `${state}.${language}.full.html`))) {
+    await page.goto(`${origin}/${file}`);
+    const sheets = (await page.pdf({ format: "A4" })).toString("latin1").match(/\/Type\s*\/Page\b(?!s)/g)?.length;
+    if (sheets !== 1) problems.push(`${file}: printed on ${sheets} sheets`);
+    await page.emulateMedia({ media: "print" });
+    const seen = await page.evaluate(() => document.querySelector("main").innerText);
+    if (!seen.includes("help@example.com")) problems.push(`${file}: the address of help is not printed`);
+    if (await page.locator("button:visible").count()) problems.push(`${file}: a button is printed`);
+    await page.emulateMedia({ media: null });
+  }
+  await context.close();
+  console.log("large type and print looked at");
+}
 
 // The button that copies is there, copies the block, and says so.
 {
@@ -115,8 +200,8 @@ console.log(`${checks} pages looked at`);
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
   const page = await context.newPage();
   await page.goto(`${origin}/blocked-location-53003.en.standard.html`);
-  await page.getByRole("button", { name: "Copy this text" }).click();
-  await page.getByRole("status").filter({ hasText: "Copied." }).waitFor({ timeout: 5000 });
+  await page.getByRole("button", { name: "Copy details" }).click();
+  await page.getByRole("status").filter({ hasText: "Copied" }).waitFor({ timeout: 5000 });
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   const block = await page.locator("pre").textContent();
   if (copied !== block) problems.push(`the button copied something else: ${copied}`);
@@ -124,7 +209,8 @@ console.log(`${checks} pages looked at`);
   const plain = await browser.newContext({ javaScriptEnabled: false });
   const still = await plain.newPage();
   await still.goto(`${origin}/blocked-location-53003.en.standard.html`);
-  if (await still.locator("button").count()) problems.push("a button without a script behind it");
+  if (await still.locator("button[type=button]:visible").count()) problems.push("a button without a script behind it");
+  await still.locator("summary").last().click();
   if (!(await still.locator("pre").isVisible())) problems.push("the block to copy needs a script");
   await plain.close();
   console.log("the button copies and says so; without script the block is still there");
@@ -132,27 +218,28 @@ console.log(`${checks} pages looked at`);
 
 if (shots) {
   mkdirSync(shots, { recursive: true });
-  const wanted = [
-    "blocked-location-53003", "device-not-compliant-53000", "blocked-platform-50005", "blocked-client-app-53003",
-    "mfa-required-50076", "not-assigned-50105", "fact-unavailable-90033", "no-token", "blocked-device-53003",
-  ];
-  for (const [look, width, colorScheme] of [["phone-light", 375, "light"], ["phone-dark", 375, "dark"], ["desktop-light", 1280, "light"], ["desktop-dark", 1280, "dark"]]) {
-    const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme });
-    const page = await context.newPage();
-    for (const scene of wanted) {
-      for (const lang of ["en", "ja", "ar"]) {
-        await page.goto(`${origin}/${scene}.${lang}.${scene.startsWith("blocked-location") ? "full" : "standard"}.html`);
-        await page.screenshot({ path: join(shots, `${scene}.${lang}.${look}.png`), fullPage: true });
+  const sizes = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
+  for (const [look, viewport] of Object.entries(sizes)) {
+    for (const colorScheme of ["light", "dark"]) {
+      const context = await browser.newContext({ viewport, colorScheme });
+      const page = await context.newPage();
+      for (const state of states) {
+        for (const language of ["en", "ja", "ar", "hi"]) {
+          await page.goto(`${origin}/${state}.${language}.full.html`);
+          await page.screenshot({ path: join(shots, `${state}.${language}.${look}-${colorScheme}.png`), fullPage: true });
+        }
       }
+      await context.close();
     }
-    await context.close();
   }
 }
 
 await browser.close();
+server.closeAllConnections();
 server.close();
+rmSync(folder, { recursive: true });
 if (problems.length) {
-  console.error(`\n${problems.length} problems\n${problems.slice(0, 60).join("\n")}`);
+  console.error(`\n${problems.length} problems\n${problems.slice(0, 200).join("\n")}`);
   process.exit(1);
 }
 console.log("no problem found");

@@ -1,4 +1,4 @@
-# Italian.
+# Italian. Readers are called "tu", as Italian pages around signing in do.
 
 headline-here = Al momento non è possibile aprire ⟨«{ $app }»⟩ da qui
 headline-here-nameless = Al momento non è possibile aprire questa pagina da qui

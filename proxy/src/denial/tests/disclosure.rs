@@ -256,9 +256,7 @@ fn the_strictest_of_the_refusing_policies_decides_how_much_is_shown() {
     let applied = [(PolicyIndex(1), Failure)];
     let facts = Facts { app_index: Some(AppIndex(0)), applied: &applied, ..facts() };
     let page = denials.render(&BLOCKED, &facts, &BROWSER);
-    assert!(
-        text(&page).contains("<p class=\"said\" dir=\"auto\"><b>From your organisation</b>full words</p>")
-    );
+    assert!(text(&page).contains("<p class=\"said\"><b>From your organisation</b><bdi>full words</bdi></p>"));
     assert_eq!(json(&denials.render(&BLOCKED, &facts, &SCRIPT))["messages"][0], "full words");
     let applied = [(PolicyIndex(0), Failure), (PolicyIndex(1), Failure)];
     let facts = Facts { applied: &applied, ..facts };

@@ -2,16 +2,19 @@
 
 use std::sync::LazyLock;
 
-use portcullis_config::settings::{Disclosure, Rate};
-use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
-use portcullis_policy::model::ClientAppType;
+use portcullis_config::settings::{self, Disclosure, PolicyDenial, Rate};
+use portcullis_policy::PolicySet;
+use portcullis_policy::decision::{PolicyIndex, PolicyResult, ReasonCode, ReasonSet, Refused};
+use portcullis_policy::model::{
+    ClientAppType, Conditions, Control, Grant, LocationSelector, Locations, Operator, Policy, SessionControls,
+};
 use portcullis_policy::remedy::{Finding, Remedies, Remedy, StrongerMethod};
 
 use super::{
-    BLOCKED, BROWSER, ID, NOW, SCRIPT, TERMINAL, denials, every_answer, facts, header, json, refused, render,
-    text,
+    BLOCKED, BROWSER, ID, NOW, SCRIPT, TERMINAL, branding, config, denials, every_answer, facts, header,
+    json, policy, refused, render, text,
 };
-use crate::denial::{Counted, DeviceState, Facts, RequestHints};
+use crate::denial::{Counted, Denials, DeviceState, Facts, RequestHints};
 use crate::limit::Quota;
 use crate::refusal::{BadToken, Refusal, Sender, Subcode};
 
@@ -338,4 +341,43 @@ fn a_program_and_a_browser_without_device_identity_read_different_texts() {
     let program = of(ClientAppType::MobileAndDesktop, Subcode::DeviceClaimsMissing);
     assert_eq!((&program["code"], &program["reasons"][0]["code"]), (&50187.into(), &50187.into()));
     assert!(program["remedies"][0]["seen"].as_str().unwrap().contains("No device identity came with"));
+}
+
+#[test]
+fn the_operators_words_stand_in_the_step_that_their_policy_is_about() {
+    let location = Locations { include: vec![LocationSelector::All], exclude: Vec::new() };
+    let conditions = Conditions { locations: Some(location), ..Conditions::default() };
+    let of = |id, grant, conditions: Conditions| Policy {
+        conditions: conditions.into(),
+        ..policy(id, grant, SessionControls::default())
+    };
+    let device = Grant::Require { operator: Operator::And, controls: vec![Control::CompliantDevice] };
+    let set = PolicySet {
+        policies: vec![
+            of("network", Grant::Block, conditions),
+            of("device", device, Conditions::default()),
+            of("other", Grant::Block, Conditions::default()),
+        ],
+        ..PolicySet::default()
+    };
+    let say = |text: &str| PolicyDenial { disclosure: None, message: Some(text.to_owned()) };
+    let settings = settings::Denial {
+        policies: vec![say("NETWORK WORDS"), say("DEVICE WORDS"), say("OTHER WORDS")],
+        ..branding()
+    };
+    let denials = Denials::new(&config(settings, set), 1);
+    let remedies = Remedies::example([vec![Remedy::LeaveNetwork, Remedy::CompliantDevice]]);
+    let page = |refusing: [u32; 2]| {
+        let applied = refusing.map(|at| (PolicyIndex(at), PolicyResult::Failure));
+        let facts = Facts { remedies: Some(&remedies), applied: &applied, ..facts() };
+        text(&render(&denials, &BLOCKED, &facts, &BROWSER, Disclosure::Full)).to_owned()
+    };
+    let both = page([1, 0]);
+    let steps: Vec<&str> =
+        both.split("<li>").skip(1).map(|rest| rest.split("</li>").next().unwrap()).collect();
+    assert!(steps[0].contains("NETWORK WORDS") && !steps[0].contains("DEVICE WORDS"), "{}", steps[0]);
+    assert!(steps[1].contains("DEVICE WORDS") && !steps[1].contains("NETWORK WORDS"), "{}", steps[1]);
+    let below = page([0, 2]);
+    let after = below.split_once("</ol>").unwrap().1;
+    assert!(after.contains("OTHER WORDS") && !after.contains("NETWORK WORDS"), "{after}");
 }
