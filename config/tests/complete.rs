@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use portcullis_config::load::load;
 use portcullis_config::settings::{
-    AccessFormat, AccessLog, AppDenial, Authorities, ClientAuthentication, ClientDemand, Clients, Config,
-    Cors, DecisionLog, Disclosure, ForwardAuthProtocol, FullTo, Hsts, IdentityValue, KeySource, Limits,
-    LogSink, PolicyDenial, ProcessLog, PushedAuthorization, Rate, SecretMethod, SessionAuthorization,
-    SessionStore, Subject, SupportKey, SyslogTarget, TicketKey,
+    AccessFormat, AccessLog, AppDenial, Authorities, Balance, CertificatePair, CheckMethod,
+    ClientAuthentication, ClientDemand, Clients, Config, Cors, DecisionLog, Disclosure, Dns,
+    ForwardAuthProtocol, FullTo, HashKey, Health, Hsts, IdentityValue, KeySource, Limits, LogSink,
+    PolicyDenial, ProcessLog, PushedAuthorization, Rate, Retries, SecretMethod, SessionAuthorization,
+    SessionStore, Subject, SupportKey, SyslogTarget, TicketKey, UpstreamProtocol,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -27,9 +28,13 @@ fn every_key_of_settings_arrives() {
     let config = complete();
     assert_eq!(config.files.len(), 22, "{:?}", config.files);
     let authorities = |ca: &Option<Authorities>| ca.as_ref().map(|ca| ca.file.clone());
-    let of_upstreams: Vec<_> = config.apps[1].upstreams.iter().map(|one| authorities(&one.ca)).collect();
+    let of_upstreams: Vec<_> = config.apps[1]
+        .upstreams
+        .iter()
+        .map(|one| one.tls.as_ref().and_then(|tls| authorities(&tls.ca)))
+        .collect();
     let file = Some("tests/complete/ca.pem".into());
-    assert_eq!(of_upstreams, [None, file.clone(), file.clone()]);
+    assert_eq!(of_upstreams, [None, file.clone(), file.clone(), None, None]);
     assert_eq!(config.issuers.iter().map(|one| authorities(&one.ca)).collect::<Vec<_>>(), [None, None, file]);
     let listeners = &config.server.listeners;
     let tls = |listener: usize| listeners[listener].tls.as_ref().unwrap();
@@ -68,7 +73,7 @@ fn every_key_of_settings_arrives() {
         streams: 20,
         unfinished_heads: 1 << 10,
         unsent_per_connection: 2 << 10,
-        unsent: 3 << 10,
+        unsent: Some(3 << 10),
         stall: secs(6),
         waiting: 8,
         failed_verifications: rate(5, 60, 7),
@@ -95,9 +100,31 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.issuers[0].claims.password_changed.as_deref(), Some("r"));
     let app = &config.apps[1];
     assert_eq!((app.hosts[0].as_str(), app.path_prefix.as_str()), ("wiki.example.com", "/wiki"));
-    let names: Vec<_> = app.upstreams.iter().map(|upstream| upstream.tls_name.as_deref()).collect();
-    assert_eq!(names, [None, Some("wiki.corp"), Some("wiki.corp")]);
-    assert_eq!((app.upstreams[0].host.as_str(), app.upstreams[2].port), ("::1", 443));
+    let upstreams: Vec<_> =
+        app.upstreams.iter().map(|one| (one.at.to_string(), one.tls_name(), one.weight)).collect();
+    assert_eq!(
+        upstreams,
+        [
+            ("[::1]:3000".to_owned(), None, 1),
+            ("10.0.0.5:8443".to_owned(), Some("wiki.corp"), 7),
+            ("wiki.corp:443".to_owned(), Some("wiki.corp"), 1),
+            ("unix:/run/wiki/wiki.sock".to_owned(), None, 1),
+            ("unix:/run/wiki/other.sock".to_owned(), None, 0),
+        ]
+    );
+    let protocols: Vec<_> = app.upstreams.iter().map(|one| one.protocol).collect();
+    let (http1, auto, http2) = (UpstreamProtocol::Http1, UpstreamProtocol::Auto, UpstreamProtocol::Http2);
+    assert_eq!(protocols, [http1, auto, http1, http1, http2]);
+    let shown = CertificatePair {
+        certificate: "tests/complete/chain.pem".into(),
+        key: "tests/complete/key.pem".into(),
+    };
+    assert_eq!(app.upstreams[1].tls.as_ref().unwrap().client, Some(shown));
+    assert_eq!(app.balance, Balance::ConsistentHash(HashKey::Header("x-room".into())));
+    let sticky = Balance::Sticky { life: Some(Duration::from_hours(7 * 24)) };
+    assert_eq!(config.apps[0].balance, sticky);
+    assert_eq!(app.retries, Retries { attempts: 2, budget_percent: 5 });
+    assert_eq!(config.apps[0].retries, Retries { attempts: 3, budget_percent: 20 });
     assert_eq!(app.identity_headers[4].1, IdentityValue::Claim("email".into()));
     assert_eq!(app.audiences.as_deref(), Some(&["api".to_owned()][..]));
     assert_eq!(app.allow_headers, ["cf-ray"]);
@@ -110,7 +137,33 @@ fn every_key_of_settings_arrives() {
         credentials: true,
     };
     assert_eq!((&app.cors, app.clients, app.office), (&cors, Some(Clients::Docker), false));
-    assert_eq!(app.timeouts.idle, Duration::from_secs(4));
+    let timeouts = [
+        app.timeouts.connect,
+        app.timeouts.read,
+        app.timeouts.write,
+        app.timeouts.idle,
+        app.timeouts.first_byte,
+        app.timeouts.stream_idle,
+    ];
+    assert_eq!(timeouts, [1, 2, 3, 4, 5, 6].map(Duration::from_secs));
+    let check = app.health.check.as_ref().unwrap();
+    assert_eq!((check.path.as_str(), check.host.as_str()), ("/healthz?full", "probe.example.com"));
+    let good: Vec<u16> = (200..600).filter(|status| check.expect.contains(*status)).collect();
+    let expected: Vec<u16> = [204].into_iter().chain(300..400).chain(400..405).collect();
+    assert_eq!((check.method, good), (CheckMethod::Head, expected));
+    assert_eq!((check.interval, check.timeout), (Duration::from_secs(20), Duration::from_secs(3)));
+    assert_eq!((check.healthy, check.unhealthy), (4, 6));
+    let Health { failures, eject_for, eject_max, panic_percent, .. } = app.health;
+    assert_eq!((failures, panic_percent), (5, 40));
+    assert_eq!((eject_for, eject_max), (Duration::from_secs(1), Duration::from_secs(60)));
+    let dns = Dns {
+        servers: vec!["10.0.0.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()],
+        timeout: Duration::from_secs(1),
+        ttl_min: Duration::from_secs(2),
+        ttl_max: Duration::from_secs(60),
+        hold: Duration::from_secs(10),
+    };
+    assert_eq!(config.dns, dns);
     assert!(!app.token.bearer && !app.websocket && app.forward_authorization);
     assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);
     assert_eq!(config.server.decision_subject, Subject::Clear);

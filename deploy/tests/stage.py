@@ -4,13 +4,18 @@ Standard library only. The demo's issuer signs the tokens; its keys are served a
 that a test can let it die without losing the tokens.
 """
 
+import base64
+import contextlib
+import hashlib
 import http.client
 import http.server
 import json
 import pathlib
+import secrets
 import subprocess
 import sys
 import threading
+import urllib.parse
 import urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "proxy" / "tests"))
@@ -70,6 +75,8 @@ class Stage(Frame):
         )
         told = json.loads(demo.stdout.readline())
         self.issuer = told["front_door"]
+        # Where the provider sends browsers back to.
+        self.demo_app = self.issuer.replace("127.0.0.1", told["app_host"])
         self.tokens = {request["name"]: request["headers"]["Authorization"] for request in told["requests"]}
         keys = wait_for("the demo's keys", lambda: get(f"{self.issuer}/jwks.json"))
         self.key_document = keys.encode()
@@ -104,14 +111,29 @@ class Stage(Frame):
         return {"Host": HOST, "Authorization": self.tokens.get(token, token), "X-Forwarded-For": address}
 
     def newcomer(self):
-        """The headers of somebody who has just signed in: no token that is remembered."""
+        """The headers of somebody who has just signed in at the demo's provider (RFC 6749, RFC 7636): no token that is
+        remembered."""
+        verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        back = f"{self.demo_app}/.portcullis/callback/demo"
+        answer = self.at_provider("/authorize", {
+            "client_id": "portcullis", "redirect_uri": back, "response_type": "code", "scope": "openid", "state": "s", "nonce": "n",
+            "code_challenge": challenge, "code_challenge_method": "S256", "person": "alice", "method": "mfa", "device": "compliant",
+            "place": "office"})
+        arrived = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.headers["Location"]).query)
+        answer = self.at_provider("/token", {
+            "client_id": "portcullis", "client_secret": (self.folder / "demo/client.secret").read_text().strip(),
+            "grant_type": "authorization_code", "code": arrived["code"][0], "redirect_uri": back, "code_verifier": verifier})
+        return self.headers("Bearer " + json.loads(answer.body)["access_token"])
+
+    def at_provider(self, path, form):
+        """The provider's answer to a form; a redirect is not followed."""
         door = http.client.HTTPConnection(self.issuer.removeprefix("http://"), timeout=10)
-        door.request("GET", "/demo/sign-in?person=alice&device=compliant&place=office")
-        answer = door.getresponse()
-        cookies = answer.headers.get_all("set-cookie")
-        door.close()
-        token = next(cookie for cookie in cookies if cookie.startswith("portcullis_demo_token="))
-        return self.headers("Bearer " + token.split(";")[0].split("=", 1)[1])
+        with contextlib.closing(door):
+            door.request("POST", path, urllib.parse.urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})
+            answer = door.getresponse()
+            answer.body = answer.read()
+        return answer
 
 
 class Client:

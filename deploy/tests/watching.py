@@ -81,8 +81,13 @@ def selectors(text):
 SIGNING_IN = re.compile(r"portcullis_(?:sign_ins?|sessions?|logouts)_")
 
 
+# For how long a query is asked again that gives nothing: a scrape that took longer than its time ends all series for a moment.
+PATIENCE = 15
+
+
 def everything_gives_data(prometheus):
     empty, asked, left_out = [], 0, 0
+    end = time.monotonic() + PATIENCE
 
     def must(what, text):
         nonlocal asked, left_out
@@ -90,9 +95,14 @@ def everything_gives_data(prometheus):
             left_out += 1
             return
         asked += 1
-        found = prometheus.query(text)
-        if not found or all(sample["value"][1] == "NaN" for sample in found):
-            empty.append(f"{what}: {text}")
+        while True:
+            found = prometheus.query(text)
+            if found and any(sample["value"][1] != "NaN" for sample in found):
+                return
+            if time.monotonic() > end:
+                empty.append(f"{what}: {text}")
+                return
+            time.sleep(0.1)
 
     for title, text in panels():
         must(f"panel `{title}`", text)

@@ -311,11 +311,13 @@ impl Combined {
     fn conclude(&self, unmatched: Unmatched, permit: impl FnOnce(SessionLimits) -> Permit) -> Outcome {
         // The refusal is temporary only when no policy refuses for certain.
         let temporary = !self.certain;
+        // All that fails is told at once: one after the other would be an oracle.
+        let all = self.blocks.union(self.denies).union(self.challenges);
         if !self.blocks.is_empty() {
-            return Outcome::Block(refused(self.blocks, temporary));
+            return Outcome::Block(refused(all, temporary));
         }
         if !self.denies.is_empty() {
-            return Outcome::Deny(refused(self.denies.union(self.challenges), temporary));
+            return Outcome::Deny(refused(all, temporary));
         }
         if !self.challenges.is_empty() {
             return Outcome::Challenge(refused(self.challenges, temporary));

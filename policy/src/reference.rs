@@ -277,11 +277,13 @@ fn conclude(app: &App, demands: &[(&Policy, Tri, Demand)], signals: &Signals<'_>
     // Some policy applies for certain and is unmet for certain: no fact that is missing would help.
     let certain = unmet().any(|(_, applies, demand)| *applies == Tri::Yes && demand.met == Tri::No);
     let (block, state, act) = (reasons_of(Kind::Block), reasons_of(Kind::State), reasons_of(Kind::Act));
+    // Whatever fails is listed.
+    let all = block.union(state).union(act);
     if !block.is_empty() {
-        return Conclusion::Block(refusal(block, !certain));
+        return Conclusion::Block(refusal(all, !certain));
     }
     if !state.is_empty() {
-        return Conclusion::Deny(refusal(state.union(act), !certain));
+        return Conclusion::Deny(refusal(all, !certain));
     }
     if !act.is_empty() {
         return Conclusion::Challenge(refusal(act, !certain));

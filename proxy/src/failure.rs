@@ -15,8 +15,16 @@ words! {
         Refused = "refused",
         /// There is no route to its network.
         Unreachable = "unreachable",
-        /// No connection, or no answer, in time.
+        /// No connection, or no answer, in time, where it cannot be told which of the next four it was.
         Timeout = "timeout",
+        /// No connection in time, or no end of its TLS handshake.
+        ConnectTimeout = "connect-timeout",
+        /// The request was sent, and no head of an answer came in time.
+        AnswerTimeout = "answer-timeout",
+        /// The answer had begun, and did not go on in time.
+        ReadTimeout = "read-timeout",
+        /// It did not take the request in time.
+        WriteTimeout = "write-timeout",
         /// It closed or reset the connection without a whole answer.
         Reset = "reset",
         /// Its name does not resolve.

@@ -5,17 +5,19 @@ use portcullis_policy::path::is_below;
 use portcullis_policy::signals::Value;
 use portcullis_policy::text;
 
+use super::balance::{balance, retries, timeouts};
 use super::client_certificates::client_certificates;
 use super::clients;
 use super::context::Context;
 use super::definitions::Definitions;
 use super::headers::{allow_headers, forward_authorization, identity_headers};
+use super::health;
 use super::hosts::{Routes, hosts};
 use super::listener::hsts;
 use super::names::Names;
 use super::paths;
 use super::sign_in::{self, AppSignIn, SignIns};
-use super::upstream::{timeouts, upstreams};
+use super::upstream::upstreams;
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
 use crate::schema::check::shortened;
@@ -46,6 +48,8 @@ pub(super) fn app(
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
     cx.not_empty(view, "upstreams", "no server would take its requests");
     let upstreams = upstreams(cx, view, &routes.own);
+    let balance = balance(cx, view, sign_ins.has_session);
+    let retries = retries(view);
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);
     let identity_headers = identity_headers(cx, view, issuers, &accepted);
@@ -78,6 +82,7 @@ pub(super) fn app(
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
+    let health = health::health(cx, view, &hosts);
     let body_bytes_max = cx.parse_key(view, "body-max", values::size);
     let body_rate_min = cx.parse_key(view, "body-rate-min", values::byte_rate);
     let rate = cx.parse_key(view, "rate", values::rate);
@@ -96,6 +101,8 @@ pub(super) fn app(
         paths,
         allow_paths,
         upstreams,
+        balance: balance?,
+        retries: retries?,
         token,
         issuers: accepted,
         audiences,
@@ -115,6 +122,7 @@ pub(super) fn app(
         clients: view.text("clients").and_then(Clients::from_word),
         office,
         timeouts: timeouts?,
+        health: health?,
         body_bytes_max,
         body_rate_min: body_rate_min?,
         rate,

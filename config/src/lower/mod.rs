@@ -5,13 +5,16 @@
 
 mod app;
 mod authorities;
+mod balance;
 mod client_certificates;
 mod clients;
 mod conditions;
 pub(crate) mod context;
 mod definitions;
 mod denial;
+mod dns;
 mod headers;
+mod health;
 mod hints;
 mod hosts;
 mod interner;
@@ -48,7 +51,7 @@ use crate::schema::policy_tables::POLICY;
 use crate::schema::sign_in_tables::PROVIDER;
 use crate::schema::tables::{APP, EVIDENCE, INCLUDED, INSECURE, ISSUER, MAIN, SERVER, TRUSTED_PROXIES};
 use crate::schema::tree::{Node, View};
-use crate::settings::{App, Config, Denial, Geo, Issuer, PolicyDenial, Server, TrustedProxies};
+use crate::settings::{App, Config, Denial, Dns, Geo, Issuer, PolicyDenial, Server, TrustedProxies};
 
 /// A configuration in the making: the main file first, then each included file, whose tree is not needed
 /// afterwards. What comes of it counts only if there is no error.
@@ -79,6 +82,7 @@ struct Settings {
     issuers: Vec<Issuer>,
     sign_ins: SignIns,
     apps: Vec<App>,
+    dns: Dns,
     geo: Option<Geo>,
     denial: Denial,
 }
@@ -183,7 +187,8 @@ impl Lowering {
         let policy_places = policy_places.collect();
         let config = settings.map(|settings| {
             set.policies.shrink_to_fit();
-            let Settings { server, trusted_proxies, issuers, sign_ins, apps, geo, mut denial } = settings;
+            let Settings { server, trusted_proxies, issuers, sign_ins, apps, dns, geo, mut denial } =
+                settings;
             let SignIns { providers, session, host: sign_in_host, assertion, .. } = sign_ins;
             denial.policies = policy_denials;
             denial.policies.shrink_to_fit();
@@ -196,6 +201,7 @@ impl Lowering {
                 sign_in_host,
                 assertion,
                 apps,
+                dns,
                 geo,
                 denial,
                 policies: set,
@@ -226,6 +232,7 @@ fn settings(
         listener::redirect_loop(cx, main, server, proxies);
     }
     let geo = main.table("geo", &crate::schema::tables::GEO).and_then(|view| server::geo(cx, view));
+    let dns = dns::dns(cx, main);
 
     cx.not_empty(main, "issuer", "no token would ever be accepted");
     let mut issuer_names = Names::default();
@@ -287,6 +294,7 @@ fn settings(
         issuers,
         sign_ins,
         apps,
+        dns: dns?,
         geo,
         denial: denial?,
     })

@@ -8,7 +8,7 @@ use portcullis_policy::path::{PathCase, PathForm, PathForms};
 use super::context::Context;
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::tree::View;
-use crate::settings::App;
+use crate::settings::{App, Upstream};
 
 /// How an app takes letter case.
 pub(super) fn case(view: View<'_>) -> PathCase {
@@ -47,7 +47,7 @@ pub(super) fn allowed(cx: &mut Context<'_>, view: View<'_>) -> PathForms {
 pub(super) fn shared_upstreams(apps: &[App], set: &PolicySet, places: &[At], found: &mut Vec<Diagnostic>) {
     for (later, (app, at)) in apps.iter().zip(places).enumerate() {
         let shares = |other: &&App| {
-            let same = |upstream| app.upstreams.contains(upstream);
+            let same = |theirs: &Upstream| app.upstreams.iter().any(|own| own.at == theirs.at);
             other.upstreams.iter().any(same) && differ(set, other, app)
         };
         let Some(other) = apps.iter().take(later).find(shares) else { continue };

@@ -153,7 +153,7 @@ fn limits(cx: &mut Context<'_>, view: View<'_>) -> Option<Limits> {
         streams,
         unfinished_heads: cx.parse_key(view, "unfinished-heads", values::size)?,
         unsent_per_connection: cx.parse_key(view, "unsent-per-connection", values::size)?,
-        unsent: cx.parse_key(view, "unsent", values::size)?,
+        unsent: cx.parse_key(view, "unsent", values::size),
         stall: cx.parse_key(view, "stall", values::duration)?,
         waiting: view.integer("waiting")?,
         failed_verifications: cx.parse_key(view, "failed-verifications", values::rate)?,

@@ -9,7 +9,7 @@ use crate::diagnose::{At, Diagnostic};
 use crate::reserved::fold;
 use crate::schema::check::shortened;
 use crate::schema::sign_in_tables::{ASSERTION, PROVIDER, SESSION, SIGN_IN};
-use crate::schema::tables::{APP, LISTENER, SERVER};
+use crate::schema::tables::{APP, BALANCE, LISTENER, SERVER};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
     Assertion, Issuer, OWN_PATHS, Provider, Server, SessionAuthorization, SessionSettings, TokenPlaces,
@@ -27,7 +27,7 @@ pub(super) struct SignIns {
     pub(super) assertion: Option<Assertion>,
     names: Names,
     is_whole: bool,
-    has_session: bool,
+    pub(super) has_session: bool,
     has_assertion: bool,
     transport: Transport,
 }
@@ -309,7 +309,13 @@ impl SignIns {
             );
         }
         let tables = [main.table("session", &SESSION), main.table("sign-in", &SIGN_IN)];
-        for view in tables.into_iter().flatten().filter(|_| named.is_empty()) {
+        // The keys of sessions seal the cookies of `sticky`, too.
+        let is_sticky = |app: View<'_>| {
+            app.table("balance", &BALANCE).is_some_and(|balance| balance.text("policy") == Some("sticky"))
+        };
+        let [session, sign_in] = tables;
+        let session = session.filter(|_| !main.tables("app", &APP).any(is_sticky));
+        for view in [session, sign_in].into_iter().flatten().filter(|_| named.is_empty()) {
             cx.push(
                 Diagnostic::warning("session/unused", view.at(), "no app signs anybody in")
                     .why("this serves apps with `sign-in` alone")

@@ -7,8 +7,8 @@ use super::{
     required,
 };
 use crate::settings::{
-    AccessFormat, ClientDemand, Clients, ForwardedHeader, FullTo, LANGUAGES, ListSeparator, ProcessLog,
-    SessionAuthorization, Subject,
+    AccessFormat, BalancePolicy, CheckMethod, ClientDemand, Clients, ForwardedHeader, FullTo, LANGUAGES,
+    ListSeparator, ProcessLog, SessionAuthorization, Subject, UpstreamProtocol,
 };
 use portcullis_policy::model::Evidence;
 use portcullis_policy::path::PathForm;
@@ -57,6 +57,7 @@ pub(crate) static MAIN: Table = Table {
         ),
         optional("assertion", Shape::Table(&ASSERTION), "The signed statement of who asks, for apps."),
         required("app", Shape::List(&Shape::Table(&APP)), "A protected application."),
+        optional("dns", Shape::Table(&DNS), "How names of apps' servers become addresses."),
         optional("geo", Shape::Table(&GEO), "The country database."),
         optional("denial", Shape::Table(&DENIAL), "The denial page."),
         optional("evidence", Shape::Table(&EVIDENCE), "What counts as proof that a control is met."),
@@ -218,11 +219,10 @@ pub(crate) static LIMITS: Table = Table {
             Shape::Text(Form::Size),
             "Bytes of answers that a connection of HTTP/2 may leave unread here; while they are more, further streams wait.",
         ),
-        default(
+        optional(
             "unsent",
-            Literal::Text("64MiB"),
             Shape::Text(Form::Size),
-            "The same of all connections: over it, the connection that holds most is closed.",
+            "The same of all connections, over HTTP/1 too, where a download that is slower than its app counts as 512 KiB: over it, the connection that holds most is closed. If absent, an eighth of the memory of the container or machine, at least 64 MiB and at most 1 GiB.",
         ),
         default(
             "stall",
@@ -559,8 +559,14 @@ pub(crate) static APP: Table = Table {
         required(
             "upstreams",
             Shape::List(&Shape::Either(&[Shape::Text(Form::Url), Shape::Table(&UPSTREAM)])),
-            "Servers, tried in turn.",
+            "Servers: `http://host:port`, `https://host:port`, `unix:/path`, or a table with more about one.",
         ),
+        optional(
+            "balance",
+            Shape::Table(&BALANCE),
+            "Which of several servers takes a request; each in turn if absent.",
+        ),
+        optional("retries", Shape::Table(&RETRIES), "How often a request may be sent anew."),
         optional(
             "upstream-ca",
             Shape::Text(Form::Path),
@@ -678,6 +684,7 @@ pub(crate) static APP: Table = Table {
             "Whether Microsoft Office opens its documents, and signs in by a dialog (MS-OFBA); wants `sign-in`.",
         ),
         optional("timeouts", Shape::Table(&TIMEOUTS), "Upstream timeouts."),
+        optional("health", Shape::Table(&HEALTH), "When a server is left out, and how it is checked."),
         optional("body-max", Shape::Text(Form::Size), "Largest request body; that of `[server]` if absent."),
         default(
             "body-rate-min",
@@ -734,7 +741,23 @@ static ATTRIBUTE: Shape = Shape::Either(&[TEXT, Shape::Bool, Shape::Number, TEXT
 pub(crate) static UPSTREAM: Table = Table {
     title: "an upstream",
     keys: &[
-        required("url", Shape::Text(Form::Url), "`http://host:port` or `https://host:port`."),
+        required(
+            "url",
+            Shape::Text(Form::Url),
+            "`http://host:port`, `https://host:port`, or `unix:/path` for a socket of this machine.",
+        ),
+        default(
+            "weight",
+            Literal::Integer(1),
+            Shape::Integer { min: 0, max: 1_000 },
+            "Its share of the requests beside the others' weights; with 0 it takes only requests whose sticky cookie names it.",
+        ),
+        default(
+            "protocol",
+            Literal::Text("http/1.1"),
+            Shape::Word(&UpstreamProtocol::WORDS),
+            "What it speaks: `h2` is HTTP/2 alone, without TLS too; `auto` is what it chooses in the handshake of TLS.",
+        ),
         optional(
             "tls-name",
             Shape::Text(Form::Host),
@@ -744,6 +767,16 @@ pub(crate) static UPSTREAM: Table = Table {
             "ca",
             Shape::Text(Form::Path),
             "A PEM file with the authorities that its certificate must come from; the app's `upstream-ca` if absent.",
+        ),
+        optional(
+            "client-certificate",
+            Shape::Text(Form::Path),
+            "A PEM file with the certificate chain that Portcullis shows to it; none if absent.",
+        ),
+        optional(
+            "client-key",
+            Shape::Text(Form::Path),
+            "A PEM file with the private key of `client-certificate`.",
         ),
     ],
 };
@@ -766,13 +799,163 @@ pub(crate) static TOKEN: Table = Table {
     ],
 };
 
+pub(crate) static BALANCE: Table = Table {
+    title: "balance",
+    keys: &[
+        default(
+            "policy",
+            Literal::Text("round-robin"),
+            Shape::Word(&BalancePolicy::WORDS),
+            "Each in turn, the one with the fewest requests under way, the one that `hash-by` falls to, or the one that a cookie names.",
+        ),
+        optional(
+            "hash-by",
+            TEXT,
+            "For `consistent-hash`: `principal` (the user or program), `address`, `cookie:NAME` or `header:NAME`.",
+        ),
+        optional(
+            "cookie-life",
+            DURATION,
+            "For `sticky`: how long browsers keep the cookie; until they are closed if absent.",
+        ),
+    ],
+};
+
+pub(crate) static RETRIES: Table = Table {
+    title: "retries",
+    keys: &[
+        default(
+            "attempts",
+            Literal::Integer(3),
+            Shape::Integer { min: 1, max: 8 },
+            "How often a request is sent at most, the first time among them.",
+        ),
+        default(
+            "budget-percent",
+            Literal::Integer(20),
+            Shape::Integer { min: 0, max: 100 },
+            "How many retries there may be for a hundred requests of the app; 3 a second there may always be.",
+        ),
+    ],
+};
+
 pub(crate) static TIMEOUTS: Table = Table {
     title: "timeouts",
     keys: &[
         default("connect", Literal::Text("2s"), DURATION, "To connect."),
+        default(
+            "first-byte",
+            Literal::Text("60s"),
+            DURATION,
+            "From the last that the server took of the request to the head of its answer.",
+        ),
         default("read", Literal::Text("60s"), DURATION, "Between two reads."),
         default("write", Literal::Text("60s"), DURATION, "Between two writes."),
+        default(
+            "stream-idle",
+            Literal::Text("5m"),
+            DURATION,
+            "How long a WebSocket, a stream of events or of gRPC may stay silent in both directions.",
+        ),
         default("idle", Literal::Text("60s"), DURATION, "How long an idle upstream connection stays open."),
+    ],
+};
+
+pub(crate) static HEALTH: Table = Table {
+    title: "[app.health]",
+    keys: &[
+        optional(
+            "check",
+            Shape::Table(&HEALTH_CHECK),
+            "What each address is asked at intervals; nothing if absent.",
+        ),
+        default(
+            "failures",
+            Literal::Integer(3),
+            Shape::Integer { min: 1, max: 1_000 },
+            "Requests in a row without an answer, after which an address is left out; 1 is enough where it takes no connection.",
+        ),
+        default(
+            "eject-for",
+            Literal::Text("5s"),
+            DURATION,
+            "How long it is left out at first; then one request tries it, and it is left out for twice as long if that fails.",
+        ),
+        default("eject-max", Literal::Text("5m"), DURATION, "How long it is left out at most."),
+        default(
+            "panic-percent",
+            Literal::Integer(0),
+            Shape::Integer { min: 0, max: 100 },
+            "With fewer addresses up than so many percent of all, all get requests, the bad ones too; with none up they do whatever this says.",
+        ),
+    ],
+};
+
+pub(crate) static HEALTH_CHECK: Table = Table {
+    title: "[app.health.check]",
+    keys: &[
+        required("path", TEXT, "Path and query that it is asked for."),
+        optional(
+            "host",
+            Shape::Text(Form::Host),
+            "The host that it is asked for; the first of `hosts` if absent.",
+        ),
+        default("method", Literal::Text("GET"), Shape::Word(&CheckMethod::WORDS), "How it is asked."),
+        default(
+            "expect",
+            Literal::Texts(&["2xx"]),
+            TEXTS,
+            "Statuses that are good: `200`, `2xx`, `200-399`.",
+        ),
+        default(
+            "interval",
+            Literal::Text("10s"),
+            DURATION,
+            "From one check to the next, a tenth more or less by chance.",
+        ),
+        default(
+            "timeout",
+            Literal::Text("2s"),
+            DURATION,
+            "How long a check may take, connecting included; shorter than `interval`.",
+        ),
+        default(
+            "healthy",
+            Literal::Integer(2),
+            Shape::Integer { min: 1, max: 100 },
+            "Checks in a row that must pass, until it gets requests again.",
+        ),
+        default(
+            "unhealthy",
+            Literal::Integer(3),
+            Shape::Integer { min: 1, max: 100 },
+            "Checks in a row that must fail, until it is left out; 1 of an address that was never checked, which is up until then.",
+        ),
+    ],
+};
+
+pub(crate) static DNS: Table = Table {
+    title: "[dns]",
+    keys: &[
+        optional(
+            "servers",
+            Shape::List(&Shape::Text(Form::SocketAddress)),
+            "DNS servers, `address:port`; those of `/etc/resolv.conf` if absent. `/etc/hosts` comes first either way.",
+        ),
+        default("timeout", Literal::Text("5s"), DURATION, "The longest that one look-up may take."),
+        default(
+            "ttl-min",
+            Literal::Text("5s"),
+            DURATION,
+            "For how long an answer counts at least, and after how long a look-up that failed is done again.",
+        ),
+        default("ttl-max", Literal::Text("5m"), DURATION, "For how long an answer counts at most."),
+        default(
+            "hold",
+            Literal::Text("30s"),
+            DURATION,
+            "For how long a name must be said not to exist, or to have no address, until its former addresses are given up. While look-ups fail otherwise they stay.",
+        ),
     ],
 };
 

@@ -5,10 +5,11 @@ use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 
 use super::certificates::ClientCertificates;
 use super::clients::{Clients, Cors};
+use super::health::Health;
 use super::limits::Rate;
 use super::listener::Hsts;
 use super::session::SessionAuthorization;
-use super::upstream::{Timeouts, Upstream};
+use super::upstream::{Balance, Retries, Timeouts, Upstream};
 
 /// A protected application: how it is reached. Who may open it is in `policies.apps`.
 #[derive(Clone, Debug)]
@@ -27,8 +28,12 @@ pub struct App {
     pub paths: PathCase,
     /// Forms of paths that may reach it.
     pub allow_paths: PathForms,
-    /// Upstreams, tried in turn; at least one.
+    /// Its servers; at least one, and one of a weight.
     pub upstreams: Vec<Upstream>,
+    /// Which of them takes a request.
+    pub balance: Balance,
+    /// How often a request may be sent anew.
+    pub retries: Retries,
     /// Where the token is looked for.
     pub token: TokenPlaces,
     /// Issuers whose tokens are accepted, as positions in `Config::issuers`; at least one.
@@ -69,6 +74,8 @@ pub struct App {
     pub office: bool,
     /// Upstream timeouts.
     pub timeouts: Timeouts,
+    /// When a server of it is left out.
+    pub health: Health,
     /// Largest request body, in bytes; that of the server if `None`.
     pub body_bytes_max: Option<u64>,
     /// The least that a client must send of a body, in bytes a second; 0 is no least.

@@ -36,8 +36,8 @@ pub struct Limits {
     pub streams: u32,
     /// Bytes of answers that a connection may leave unread.
     pub unsent_per_connection: u64,
-    /// Bytes of answers that all connections may leave unread.
-    pub unsent: u64,
+    /// Bytes of answers that all connections may leave unread; `None` is by the memory that the process may take.
+    pub unsent: Option<u64>,
     /// How long a refusal may be left unread.
     pub stall: Duration,
     /// Refusal pages that wait for their answer to change, each with a stream.

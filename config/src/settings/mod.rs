@@ -5,7 +5,9 @@ mod certificates;
 mod claims;
 mod clients;
 mod denial;
+mod dns;
 mod geo;
+mod health;
 mod issuer;
 mod limits;
 mod listener;
@@ -27,7 +29,9 @@ pub use clients::{Clients, Cors};
 pub use denial::{
     AppDenial, Denial, Disclosure, FullTo, LANGUAGES, PolicyDenial, SupportKey, TEMPLATE_HOLES,
 };
+pub use dns::Dns;
 pub use geo::Geo;
+pub use health::{CheckMethod, Health, HealthCheck, Statuses};
 pub use issuer::{Issuer, KeySource};
 pub use limits::{Limits, Rate};
 pub use listener::{
@@ -41,7 +45,10 @@ pub use session::{
     Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
     is_provider_name,
 };
-pub use upstream::{Timeouts, Upstream};
+pub use upstream::{
+    Balance, BalancePolicy, HashKey, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamProtocol,
+    UpstreamTls,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -62,6 +69,8 @@ pub struct Config {
     pub assertion: Option<Assertion>,
     /// Applications, in the order of `policies.apps`: `apps[i]` is `AppIndex(i)`.
     pub apps: Vec<App>,
+    /// How names of apps' servers become addresses.
+    pub dns: Dns,
     /// The country database.
     pub geo: Option<Geo>,
     /// Denial page and branding.

@@ -37,15 +37,15 @@ pub(super) mod bits {
     pub(in super::super) const PLATFORM: u32 = 1 << 18;
 
     /// The kinds that are no easier than this one and do no less, itself among them: where it helps, they are not told.
-    /// A device in a better state does what one in a lesser does, and of ways to a device the easiest is told: registered,
-    /// then compliant, then hybrid joined, then another.
+    /// A device in a better state does what one in a lesser does: registered is told before compliant and joined, and
+    /// another device last. Compliant and hybrid joined are ways of their own: who has the one seldom has the other.
     pub(in super::super) const fn no_easier_than(change: u32) -> u32 {
         change
             | match change {
                 AGAIN => STRONGER,
                 LEAVE => COUNTRY | APPROVED_NETWORK,
                 REGISTERED => COMPLIANT | JOINED | OTHER_DEVICE,
-                COMPLIANT => JOINED | OTHER_DEVICE,
+                COMPLIANT => OTHER_DEVICE,
                 NEWER_OS | JOINED => OTHER_DEVICE,
                 _ => 0,
             }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -11,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::unix_now;
-use crate::limit::Busiest;
+use crate::limit::{self, Busiest};
 use crate::listener::{CONTROL_FRAMES_GRANTED, CONTROL_FRAMES_MAX, SeatCounts, Seats};
 use crate::record::{ListenerReading, WAITING_BYTES_MAX};
 use crate::session::health::Condition;
 use crate::session::storage::Storage;
 use crate::state::{CACHED_TOKENS, Snapshot, State};
+use crate::upstream::{HealthReading, Name, ServerState};
 
 /// Connections of the admin listener at once. One more takes the place of the oldest: who holds connections keeps nobody
 /// out.
@@ -226,7 +228,6 @@ impl Status {
     /// The page, in JSON.
     pub(crate) fn page(&self, state: &State) -> String {
         let snapshot = state.snapshot();
-        let time = |seconds| Timestamp::from_second(seconds).map(|time| time.to_string()).ok();
         let predecessor = self.predecessor.lock().clone();
         let connected = self.connected.get();
         let successor = self.successor.lock().clone();
@@ -289,7 +290,7 @@ fn listener(address: SocketAddr, tls: bool, counted: &ListenerReading<'_>) -> Va
     })
 }
 
-/// What the requests of each app may be, and how much of its rates is spent by whoever spent most.
+/// What the requests of each app may be, how much of its rates is spent by whoever spent most, and how its servers do.
 fn apps(snapshot: &Snapshot) -> Vec<Value> {
     let now_ms = Timestamp::now().as_millisecond();
     let spent = |rate: Option<Rate>, busiest: &Busiest| {
@@ -299,16 +300,62 @@ fn apps(snapshot: &Snapshot) -> Vec<Value> {
         })
     };
     let apps = snapshot.config.apps.iter().zip(&snapshot.app_metrics);
-    apps.map(|(app, metrics)| {
-        json!({
-            "id": app.id,
-            "bodyMax": app.body_bytes_max.unwrap_or(snapshot.config.server.body_bytes_max),
-            "bodyRateMin": app.body_rate_min,
-            "rate": spent(app.rate, &metrics.rate),
-            "ratePerPrincipal": spent(app.rate_per_principal, &metrics.rate_per_principal),
+    let upstreams = snapshot.upstreams.servers().zip(snapshot.upstreams.panics());
+    apps.zip(upstreams)
+        .map(|((app, metrics), (servers, panics))| {
+            json!({
+                "id": app.id,
+                "bodyMax": app.body_bytes_max.unwrap_or(snapshot.config.server.body_bytes_max),
+                "bodyRateMin": app.body_rate_min,
+                "rate": spent(app.rate, &metrics.rate),
+                "ratePerPrincipal": spent(app.rate_per_principal, &metrics.rate_per_principal),
+                "panic": panics,
+                "servers": servers.iter().map(server).collect::<Vec<Value>>(),
+            })
         })
+        .collect()
+}
+
+/// A server of an app: its addresses, since when and why each takes requests or not, and what its name last came to.
+fn server(state: &ServerState<'_>) -> Value {
+    let lookup = state
+        .name
+        .and_then(Name::last)
+        .map(|last| json!({ "at": time(last.at), "result": last.result.as_str(), "detail": last.detail }));
+    json!({
+        "server": state.server,
+        "lookup": lookup,
+        "addresses": state.addresses.iter().map(address).collect::<Vec<Value>>(),
     })
-    .collect()
+}
+
+fn address(reading: &HealthReading) -> Value {
+    let check = reading.last_check.as_ref().map(|check| {
+        json!({
+            "at": time(check.at),
+            "result": check.result.as_str(),
+            "status": check.status,
+            "tookMs": millis(check.took),
+            "detail": check.detail,
+        })
+    });
+    json!({
+        "address": reading.address,
+        "state": reading.standing.as_str(),
+        "since": time(reading.since),
+        "cause": reading.cause,
+        "leftOutMs": reading.left_out.map(millis),
+        "lastCheck": check,
+    })
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A moment in Unix seconds, as JSON has it.
+fn time(seconds: i64) -> Option<String> {
+    Timestamp::from_second(seconds).map(|time| time.to_string()).ok()
 }
 
 /// The session store: its kind, and since when it fails.
@@ -317,11 +364,10 @@ fn session_store(store: &Storage) -> Value {
         Condition::Works => ("connected", None, None),
         Condition::Failing(since, fault) => ("failing", Some(since), Some(fault.as_str())),
     };
-    let since = since.and_then(|since| Timestamp::from_second(since).ok());
     json!({
         "kind": store.kind(),
         "state": state,
-        "failingSince": since.map(|since| since.to_string()),
+        "failingSince": since.and_then(time),
         "fault": fault,
         "revocations": store.revocations.len(),
     })
@@ -353,7 +399,7 @@ fn budgets(connected: &Connected, limits: &Limits, state: &State, admin: usize) 
         "streams": { "limit": limits.streams, "used": most.streams },
         "streamsBeforeGrant": { "limit": limits.streams_before_grant, "used": most.streams_before_grant },
         "unfinishedHeads": { "limit": limits.unfinished_heads, "used": bytes(&state.metrics.unfinished_heads) },
-        "unsent": { "limit": limits.unsent, "used": bytes(&state.metrics.unsent) },
+        "unsent": { "limit": limit::unsent_max(limits.unsent), "used": bytes(&state.metrics.unsent) },
         "verifiedTokens": { "limit": CACHED_TOKENS, "used": state.cache.len() },
         "unsentPerConnection": { "limit": limits.unsent_per_connection, "used": most.unsent },
     })

@@ -1,5 +1,5 @@
-//! Work beside requests that outlives reloads: the reload itself, the refresh of keys and of upstream names, and
-//! the freeing of what is no longer used.
+//! Work beside requests that outlives reloads: the reload itself, the refresh of keys and of upstream names, the checks
+//! of upstreams, and the freeing of what is no longer used.
 //!
 //! Files are looked at about once a second; a reload can be asked for at once.
 
@@ -17,11 +17,11 @@ pub(crate) use low_priority::spawn_low_priority;
 
 use self::files::Files;
 use crate::provider::Provider;
-use crate::state::State;
+use crate::state::{Snapshot, State};
 use crate::token::KeyStore;
+use crate::upstream::{Health, Name};
 
 const TICK: Duration = Duration::from_secs(1);
-const RESOLVE_EVERY_TICKS: u32 = 30;
 const SWEEP_EVERY_TICKS: u32 = 60;
 /// Editors write in steps: two looks so far apart must agree before a change is read.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -50,9 +50,6 @@ impl Background {
         };
         if self.state.has_retired() {
             start(State::drop_retired);
-        }
-        if tick.is_multiple_of(RESOLVE_EVERY_TICKS) {
-            start(|state| state.snapshot().upstreams.resolve());
         }
         if tick.is_multiple_of(SWEEP_EVERY_TICKS) {
             start(State::sweep);
@@ -107,8 +104,15 @@ impl Background {
     ) {
         let mut keys = Refreshes::new(&shutdown, |store: Arc<KeyStore>, stop| tokio::spawn(store.run(stop)));
         let mut metadata = Refreshes::new(&shutdown, |one: Arc<Provider>, stop| tokio::spawn(one.run(stop)));
-        keys.follow(&self.state.snapshot().stores);
-        metadata.follow(&self.state.snapshot().providers);
+        let mut names = Refreshes::new(&shutdown, |name: Arc<Name>, stop| tokio::spawn(name.run(stop)));
+        let mut checks = Refreshes::new(&shutdown, |one: Arc<Health>, stop| tokio::spawn(one.run(stop)));
+        let mut follow = |snapshot: &Snapshot| {
+            keys.follow(&snapshot.stores);
+            metadata.follow(&snapshot.providers);
+            names.follow(snapshot.upstreams.names().all());
+            checks.follow(&snapshot.upstreams.checked());
+        };
+        follow(&self.state.snapshot());
         if let Some(storage) = self.state.storage() {
             drop(tokio::spawn(storage.run(shutdown.clone())));
         }
@@ -117,8 +121,14 @@ impl Background {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tick = 0_u32;
         loop {
+            let snapshot = self.state.snapshot();
             let asked = tokio::select! {
                 _ = shutdown.changed() => return,
+                () = snapshot.upstreams.names().changed() => {
+                    snapshot.upstreams.refresh();
+                    follow(&snapshot);
+                    continue;
+                }
                 Some(request) = requests.recv() => Some(request),
                 _ = ticks.tick() => None,
             };
@@ -131,9 +141,9 @@ impl Background {
                 }
                 found = self.settled(found).await;
             }
+            drop(snapshot);
             let serves = self.reload().await;
-            keys.follow(&self.state.snapshot().stores);
-            metadata.follow(&self.state.snapshot().providers);
+            follow(&self.state.snapshot());
             if let Some(asked) = asked {
                 // Whoever asked may have stopped waiting.
                 let _ = asked.send(serves);

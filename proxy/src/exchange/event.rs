@@ -91,6 +91,8 @@ impl RequestContext {
         let agent = head.hint_bytes(&http::header::USER_AGENT);
         let Traffic { status, bytes_in, bytes_out, .. } = self.traffic;
         let begun_unix_ms = self.begun_unix_ms();
+        let failed = self.forwarding.failure.as_ref().and_then(|(_, server)| server.as_ref());
+        let server = self.endpoint().map(|endpoint| &endpoint.server).or(failed);
         Access {
             created_date_time: clock::timestamp(begun_unix_ms),
             unix_secs: begun_unix_ms.div_euclid(1_000),
@@ -113,6 +115,8 @@ impl RequestContext {
             bytes_in,
             bytes_out,
             duration_ms: self.started.elapsed().as_micros() as f64 / 1_000.0,
+            upstream_server: server.map(|server| server.to_string()),
+            upstream_attempts: Some(self.forwarding.attempts).filter(|attempts| *attempts > 0),
             user_agent: agent.map(|agent| field(agent, VALUE_MAX)),
             format,
         }

@@ -4,7 +4,6 @@
 mod event;
 mod progress;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -78,7 +77,7 @@ pub(crate) struct Forwarding {
     /// Where it was sent last.
     pub(crate) chosen: Option<upstream::Chosen>,
     /// The addresses that failed it.
-    pub(crate) tried: Vec<SocketAddr>,
+    pub(crate) tried: Vec<upstream::Address>,
     /// Why the last attempt failed, and at which server.
     pub(crate) failure: Option<(NetworkFailure, Option<Arc<str>>)>,
     pub(crate) asked_at: Option<Instant>,
@@ -87,6 +86,8 @@ pub(crate) struct Forwarding {
     pub(crate) pace: Option<BodyPace>,
     /// Whether the app was asked to switch to a WebSocket.
     pub(crate) asked_upgrade: bool,
+    /// Whether the head of the app's answer has come; an interim one is none.
+    pub(crate) is_answered: bool,
     /// Interim answers of the app so far.
     pub(crate) interim: u8,
     /// Whether the answer's body is not passed on.

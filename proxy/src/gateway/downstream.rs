@@ -281,9 +281,13 @@ pub(super) fn refusal_of(problem: &Error, session: &Session, ctx: &mut RequestCo
             }
             return None;
         }
-        (_, ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
-            Refusal::Upstream { status: 504 }
-        }
+        (
+            _,
+            ErrorType::ConnectTimedout
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout,
+        ) => Refusal::Upstream { status: 504 },
         _ => Refusal::Upstream { status: 502 },
     })
 }

@@ -32,9 +32,12 @@ pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
     let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or_else(|| {
         Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
     })?;
-    let peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer);
+    let mut peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
+    if ctx.facts.presence.websocket {
+        peer.options.read_timeout = ctx.app().map(|app| app.timeouts.stream_idle);
+    }
     ctx.forwarding.chosen = Some(chosen);
-    peer.ok_or_else(no_permit)
+    Ok(peer)
 }
 
 /// Rewrites the head that goes to the app.
@@ -73,8 +76,9 @@ pub(super) fn set_upstream_headers(
 
 /// Cleans a head of the app's answer: an interim one, or that of the answer itself.
 pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext) -> Result<()> {
-    if let Some(asked) = ctx.forwarding.asked_at {
-        ctx.app_metrics().upstream_answered(answer.status.as_u16(), asked.elapsed());
+    let took = ctx.forwarding.asked_at.map(|asked| asked.elapsed());
+    if let Some(took) = took {
+        ctx.app_metrics().upstream_answered(answer.status.as_u16(), took);
     }
     let request_id = ctx.id_value();
     let expected = upstream::Expected {
@@ -102,8 +106,11 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
             answer.append_header(name.clone(), value.clone())?;
         }
     }
-    if is_final && let Some(endpoint) = ctx.endpoint() {
-        endpoint.succeeded();
+    if is_final {
+        ctx.forwarding.is_answered = true;
+        if let Some(endpoint) = ctx.endpoint() {
+            endpoint.succeeded(took.unwrap_or_default());
+        }
     }
     if is_final && let Some(cookie) = ctx.renewed_cookie() {
         answer.append_header(SET_COOKIE, cookie)?;
@@ -134,13 +141,17 @@ pub(super) fn attempt_failed(
     to_connect: bool,
     problem: &Error,
 ) {
+    let cause = match cause {
+        NetworkFailure::AnswerTimeout if ctx.forwarding.is_answered => NetworkFailure::ReadTimeout,
+        other => other,
+    };
     ctx.app_metrics().upstream_failed(cause);
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {
-        endpoint.failed(ctx.app().map_or("", |app| app.id.as_str()), cause, to_connect, problem);
-        failed = Some((Arc::clone(&endpoint.server), endpoint.address));
+        endpoint.failed(cause, to_connect, problem);
+        failed = Some((Arc::clone(&endpoint.server), endpoint.address.clone()));
     }
-    ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| *address));
+    ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| address.clone()));
     ctx.forwarding.failure = Some((cause, failed.map(|(server, _)| server)));
 }
 

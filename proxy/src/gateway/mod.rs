@@ -257,7 +257,7 @@ impl ProxyHttp for Gateway {
             && session.req_header().method.is_idempotent()
             && ctx.forwarding.attempts < upstream::ATTEMPTS_MAX;
         problem.set_retry(again);
-        if again && let Some(address) = ctx.endpoint().map(|endpoint| endpoint.address) {
+        if again && let Some(address) = ctx.endpoint().map(|endpoint| endpoint.address.clone()) {
             ctx.forwarding.tried.push(address);
         }
         problem

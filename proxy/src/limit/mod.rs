@@ -8,6 +8,7 @@ mod body;
 mod buckets;
 mod busiest;
 mod descriptors;
+mod memory;
 mod quota;
 
 use std::hash::Hash;
@@ -22,6 +23,7 @@ use buckets::Buckets;
 pub use busiest::Busiest;
 pub use descriptors::connections_max;
 pub(crate) use descriptors::{MORE_DESCRIPTORS, raise_descriptors, too_many};
+pub use memory::unsent_max;
 pub use quota::{Quota, fields, retry_after_secs};
 
 /// How many connections of an address may be cut before it is let in again only at this rate.

@@ -24,8 +24,10 @@ use super::heads::UnfinishedHead;
 use super::proxy_header::{self, Client, Malformed};
 use super::seats::{Seat, Seats};
 use super::signal::{Kind, Signal, until_cut};
+use super::turns::Turns;
 use super::wire::Wire;
 use super::{http1, http2};
+use crate::limit::{network, unsent_max};
 use crate::record::{ListenerCounters, Pause};
 use crate::state::State;
 use crate::tls::{Handshake, Names};
@@ -46,10 +48,26 @@ pub struct Door<P> {
     pub app: Arc<P>,
     /// Who is connected, to all listeners.
     pub seats: Arc<Seats>,
-    /// The runtimes that serve; one after the other gets a connection.
-    pub workers: Vec<Handle>,
+    /// Those that serve; one after the other gets a connection.
+    pub workers: Arc<[Worker]>,
     /// Turns true when the process ends.
     pub drain: ShutdownWatch,
+}
+
+/// A runtime of one thread, which serves connections.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    runtime: Handle,
+    /// Of the handshakes there.
+    turns: Arc<Turns>,
+}
+
+impl Worker {
+    /// One with this runtime.
+    #[must_use]
+    pub fn new(runtime: &Handle) -> Self {
+        Self { runtime: runtime.clone(), turns: Arc::default() }
+    }
 }
 
 /// Accepts connections until the process ends, and then those that wait; the socket is closed when this returns.
@@ -94,9 +112,9 @@ where
         // It is waited for where it is served.
         let (Some(worker), Ok(stream)) = (workers.next(), stream.into_std()) else { return };
         let door = Arc::clone(&door);
-        worker.spawn(async move {
+        let came = Came { peer, local, has_header, turns: Arc::clone(&worker.turns) };
+        worker.runtime.spawn(async move {
             let signal = Arc::clone(&seat.signal);
-            let came = Came { peer, local, has_header };
             until_cut(&signal, async move {
                 // A socket that fails at once was gone.
                 let _ = connection(stream, came, seat, &door, counters).await;
@@ -156,6 +174,8 @@ struct Came {
     local: SocketAddr,
     /// Whether it begins with a PROXY header.
     has_header: bool,
+    /// Those of the worker that serves it.
+    turns: Arc<Turns>,
 }
 
 /// Sees one connection to its end.
@@ -198,7 +218,7 @@ where
             seats: Arc::clone(&door.seats),
             total: &door.state.metrics.unsent,
             of_connection: limits.unsent_per_connection,
-            of_process: limits.unsent,
+            of_process: unsent_max(limits.unsent),
         },
         limits.stall,
     ));
@@ -260,7 +280,7 @@ async fn arrive<P>(
     names: Option<Arc<Names>>,
     door: &Door<P>,
 ) -> Result<Arrived, Failed> {
-    let Came { mut peer, mut local, has_header } = came;
+    let Came { mut peer, mut local, has_header, turns } = came;
     let mut prefix = Vec::new();
     let mut is_unknown = false;
     if has_header {
@@ -282,7 +302,7 @@ async fn arrive<P>(
         let (io, is_http2) = arrival::plain(wire).await?;
         return Ok(Arrived { io, is_http2, handshake: None, peer, local, is_unknown });
     };
-    match arrival::tls(wire, &names).await {
+    match arrival::tls(wire, &names, &turns, network(peer.ip())).await {
         Err(Failed::PlainRequest(wire)) => {
             arrival::refuse_plain(*wire).await;
             Err(Failed::PlainAnswered)

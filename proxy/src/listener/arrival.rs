@@ -2,6 +2,7 @@
 //! of it within one time.
 
 use std::io;
+use std::sync::Arc;
 
 use rustls::server::Acceptor;
 use tokio::io::AsyncReadExt as _;
@@ -9,6 +10,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::conn::{Io, linger};
 use super::signal::Signal;
+use super::turns::Turns;
 use super::wire::Wire;
 use crate::record::{Closed, HandshakeFailure, ListenerCounters};
 use crate::tls::{Handshake, Names};
@@ -133,16 +135,24 @@ pub(super) async fn refuse_plain(wire: Wire) {
     let _ = linger(Io::Plain(wire), PLAIN_REQUEST).await;
 }
 
-/// Takes in a connection that must be encrypted; whether it speaks HTTP/2.
-pub(super) async fn tls(wire: Wire, names: &Names) -> Result<(Io, bool, Handshake), Failed> {
+/// Takes in a connection that must be encrypted, in this client's turns; whether it speaks HTTP/2.
+pub(super) async fn tls(
+    wire: Wire,
+    names: &Names,
+    turns: &Arc<Turns>,
+    client: u64,
+) -> Result<(Io, bool, Handshake), Failed> {
     match first(&wire).await.map_err(|_| Failed::Gone { is_tls: true })? {
         TLS_HANDSHAKE => {}
         b'A'..=b'Z' => return Err(Failed::PlainRequest(Box::new(wire))),
         _ => return Err(Failed::NotTls),
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), wire).await.map_err(Failed::Handshake)?;
-    let config = names.choose(&start.client_hello());
-    let tls = start.into_stream(config).await.map_err(Failed::Handshake)?;
+    let handshake = async {
+        let config = names.choose(&start.client_hello());
+        start.into_stream(config).await
+    };
+    let tls = turns.by(client, handshake).await.map_err(Failed::Handshake)?;
     let session = tls.get_ref().1;
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let handshake = names.judge(session);

@@ -2,8 +2,8 @@
 //! listeners give no deadline to a head, no limit to what one address holds, no PROXY header before plain HTTP, and
 //! no drain that waits for requests; so the way of a connection up to its requests is ours.
 //!
-//! In this order: a permit, accept, a seat of the address, the PROXY header, TLS or not, the handshake, HTTP/1 or
-//! HTTP/2; from then on `Conn` limits each head while it is read, and `Connection` says what the hooks must know.
+//! In this order: a permit, accept, a seat of the address, the PROXY header, TLS or not, the handshake in its client's turn,
+//! HTTP/1 or HTTP/2; from then on `Conn` limits each head while it is read, and `Connection` says what the hooks must know.
 
 mod accept;
 mod app;
@@ -21,10 +21,11 @@ mod proxy_header;
 mod seats;
 mod signal;
 mod streams;
+mod turns;
 mod websocket;
 mod wire;
 
-pub use accept::{Door, serve};
+pub use accept::{Door, Worker, serve};
 pub(crate) use budget::Unsent;
 pub(crate) use conn::Conn;
 pub(crate) use connection::Connection;

@@ -51,6 +51,12 @@ pub struct Access {
     pub bytes_out: u64,
     /// From the head to the end of the answer.
     pub duration_ms: f64,
+    /// The server of the app to which it was sent last, as the configuration names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_server: Option<String>,
+    /// How many servers it was sent to, one after the other; `None` where it was sent to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_attempts: Option<usize>,
     /// `User-Agent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
@@ -62,7 +68,7 @@ pub struct Access {
 impl Line for Access {
     fn weight(&self) -> usize {
         let own = [&self.created_date_time, &self.request_id, &self.host, &self.method, &self.path];
-        let maybe = [&self.ip_address, &self.user_id, &self.app_id, &self.user_agent];
+        let maybe = [&self.ip_address, &self.user_id, &self.app_id, &self.upstream_server, &self.user_agent];
         size_of::<Self>()
             + own.iter().map(|text| text.capacity()).sum::<usize>()
             + maybe.iter().filter_map(|text| text.as_ref()).map(String::capacity).sum::<usize>()
@@ -137,6 +143,8 @@ mod tests {
             bytes_in: 0,
             bytes_out: 5,
             duration_ms: 1.5,
+            upstream_server: None,
+            upstream_attempts: None,
             user_agent: Some("x\" 500 0 \"-\" \"\\\n".into()),
             format,
         }

@@ -3,7 +3,6 @@
 //! The counters live with the snapshot that serves, are handed on to the next one and vanish with the app: series
 //! are what serves, and a refused reload leaves no trace. Every series is there from the start, at zero.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_policy::decision::ReasonCode;
@@ -208,9 +207,8 @@ impl AppMetrics {
     }
 }
 
-/// Writes the series of every app, and of its servers: the app, the server as it is configured, and whether it takes
-/// requests.
-pub(super) fn write(page: &mut Page, apps: &[&AppMetrics], servers: &[(&str, Arc<str>, bool)], now: i64) {
+/// Writes the series of every app.
+pub(super) fn write(page: &mut Page, apps: &[&AppMetrics], now: i64) {
     for app in apps {
         let abandoned = app.challenges.expire(u32::try_from(now).unwrap_or(0));
         app.counters.add(CHALLENGES_AT + End::Abandoned as usize, abandoned);
@@ -251,10 +249,6 @@ pub(super) fn write(page: &mut Page, apps: &[&AppMetrics], servers: &[(&str, Arc
     let mut streams = page.family(&names::STREAM_DURATION);
     for app in apps {
         streams.histogram(&[app.label()], STREAM.bounds, &STREAM.read(&app.counters), &[]);
-    }
-    let mut up = page.family(&names::UPSTREAM_UP);
-    for (app, server, is_up) in servers {
-        up.value(&[app, server], u8::from(*is_up));
     }
     let mut upstream = page.family(&names::UPSTREAM_DURATION);
     for app in apps {

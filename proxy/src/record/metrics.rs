@@ -13,7 +13,7 @@ use super::exposition::{Format, Page};
 use super::scrape::{self, Serving};
 use super::sign_in::{Logout, Logouts};
 use super::waiting::WaitCounters;
-use super::{app_metrics, listeners, names, process, sign_in};
+use super::{app_metrics, listeners, names, process, servers, sign_in};
 use crate::session::{NoSession, Way};
 use crate::token::Lookup;
 
@@ -275,7 +275,8 @@ impl Metrics {
         // A little more, for counts that gain a digit.
         let last = self.page_bytes.load(Ordering::Relaxed);
         let mut page = Page::new(format, last + last / 64);
-        app_metrics::write(&mut page, &serving.apps, &serving.servers, serving.now);
+        app_metrics::write(&mut page, &serving.apps, serving.now);
+        servers::write(&mut page, &serving.servers, &serving.panics);
         page.family(&names::IN_FLIGHT).value(&[], self.in_flight());
         page.family(&names::UNFINISHED).value(&[], self.counters.sum(UNFINISHED_AT));
         page.family(&names::UNKNOWN_CLIENTS).value(&[], self.counters.sum(UNKNOWN_CLIENTS_AT));

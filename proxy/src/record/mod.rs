@@ -22,6 +22,7 @@ mod outcome;
 mod policy_counters;
 mod process;
 mod scrape;
+mod servers;
 mod sign_in;
 mod sink;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use metrics::{DeskResult, ForwardAuthAnswer, Handover, Metrics};
 pub use outcome::Outcome;
 pub use policy_counters::{DecisionCounter, PolicyCounters};
 pub use scrape::{IssuerReading, PolicyReading, Serving};
+pub use servers::{CheckResult, ServerMetrics, ServerReading};
 pub use sign_in::{Logout, Refresh, SignInMetrics};
 pub use sink::can_log_to;
 pub use waiting::{WaitBy, WaitCounters, WaitEnd, WaitRefused};

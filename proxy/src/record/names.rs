@@ -78,9 +78,27 @@ families! {
     UPSTREAM_RESPONSES: Counter "portcullis_upstream_responses_total" ["app", "status"]
         "Answers of an app by class of status.";
     UPSTREAM_FAILURES: Counter "portcullis_upstream_failures_total" ["app", "kind"]
-        "Attempts that got no answer of an app: refused, unreachable, timeout, reset, dns, tls-unknown-ca, tls-name, tls-expired, tls-other, protocol (the answer is no HTTP that can be passed on), local (no descriptor or port was left here).";
+        "Attempts that got no answer of an app: refused, unreachable, connect-timeout, answer-timeout (no head of an answer in time), read-timeout (the answer had begun), write-timeout, timeout (of which kind is not known), reset, dns (its name has no address), tls-unknown-ca, tls-name, tls-expired, tls-other, protocol (the answer is no HTTP that can be passed on), local (no descriptor or port was left here).";
     UPSTREAM_UP: Gauge "portcullis_upstream_server_up" ["app", "server"]
-        "1 while a configured server of an app takes requests; 0 while all its addresses are left out after failures, or its name has none.";
+        "1 while an address of a configured server of an app takes requests; 0 while all are left out after failures, or their checks fail, or its name has none.";
+    SERVER_ADDRESSES: Gauge "portcullis_upstream_server_addresses" ["app", "server"]
+        "Addresses of a server: one, or those that its name has.";
+    SERVER_EJECTED: Gauge "portcullis_upstream_server_ejected" ["app", "server"]
+        "Addresses of a server that are left out for a while, because requests failed.";
+    SERVER_CHECK_FAILS: Gauge "portcullis_upstream_server_check_fails" ["app", "server"]
+        "Addresses of a server that are left out because their health checks fail.";
+    SERVER_EJECTIONS: Counter "portcullis_upstream_server_ejections_total" ["app", "server"]
+        "Times when an address of a server was left out for a while, or for a longer while.";
+    SERVER_FAILURES: Counter "portcullis_upstream_server_failures_total" ["app", "server", "kind"]
+        "Attempts that got no answer of a server; the kinds are those of portcullis_upstream_failures_total.";
+    SERVER_CHECKS: Counter "portcullis_upstream_server_checks_total" ["app", "server", "result"]
+        "Health checks of a server: passed, status (not an expected one), or a kind of portcullis_upstream_failures_total; timeout is no answer within the check's own time.";
+    SERVER_LOOKUPS: Counter "portcullis_upstream_server_lookups_total" ["app", "server", "result"]
+        "Look-ups of a server's name: found, absent (it does not exist, or has no address), timeout, failed. Servers and apps of the same name share them.";
+    SERVER_DURATION: Histogram "portcullis_upstream_server_response_duration_seconds" ["app", "server"]
+        "Time from choosing a server to the head of its answer.";
+    PANICS: Gauge "portcullis_upstream_panic" ["app"]
+        "1 while all addresses of an app get requests, the bad ones too, because fewer are up than its panic-percent, or none.";
     UPSTREAM_DURATION: Histogram "portcullis_upstream_response_duration_seconds" ["app"]
         "Time from choosing an app's server to the head of its answer.";
     UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["app", "kind"]

@@ -1,7 +1,5 @@
 //! Values that are read at the moment of a scrape, beside the counters.
 
-use std::sync::Arc;
-
 use portcullis_policy::decision::PolicyResult;
 use portcullis_policy::model::PolicyState;
 
@@ -10,6 +8,7 @@ use super::exposition::Page;
 use super::listeners::ListenerCounters;
 use super::names;
 use super::policy_counters::{RESULTS, cell_of};
+use super::servers::ServerReading;
 use super::sign_in::SignInMetrics;
 use crate::session::health::Condition;
 use crate::session::storage::Storage;
@@ -23,8 +22,10 @@ pub struct Serving<'s> {
     pub generation: u64,
     /// The counters of every app, and of none.
     pub apps: Vec<&'s AppMetrics>,
-    /// Servers of apps: the app, the server as it is configured, and whether it takes requests.
-    pub servers: Vec<(&'s str, Arc<str>, bool)>,
+    /// Every server of every app.
+    pub servers: Vec<ServerReading<'s>>,
+    /// Every app, and whether all its servers get requests because too few are up.
+    pub panics: Vec<(&'s str, bool)>,
     /// Every policy.
     pub policies: Vec<PolicyReading<'s>>,
     /// Every issuer.

@@ -43,10 +43,10 @@ use self::signals::{Signals, Wish};
 use self::sockets::Inherited;
 use self::spawn::Spawned;
 use crate::admin::{self, Admin, Connected, Neighbour, NeighbourState, Next, NextState, Phase, Status};
-use crate::background::{Background, ReloadRequest, spawn_low_priority};
+use crate::background::{Background, ReloadRequest};
 use crate::gateway::Gateway;
 use crate::limit::{self, MORE_DESCRIPTORS};
-use crate::listener::{self, Door, Seats};
+use crate::listener::{self, Door, Seats, Worker};
 use crate::preflight;
 use crate::record::Handover;
 use crate::session::storage::StorageProblem;
@@ -62,8 +62,6 @@ const KEYS_LOOK: Duration = Duration::from_millis(20);
 const FIRST_TIME: Duration = Duration::from_secs(3);
 /// How long it waits until its predecessor drains.
 const FOLLOW_TIME: Duration = Duration::from_secs(20);
-/// How long it waits for the addresses of upstreams.
-const NAMES_TIME: Duration = Duration::from_secs(5);
 
 /// How to start.
 pub struct Start {
@@ -258,9 +256,6 @@ impl Begin<'_> {
     /// Asks for the sockets once this process can do what the other one can.
     async fn take_over(&self, place: &Path) -> Result<(Predecessor, Taken), ServeError> {
         let state = self.state;
-        let names = spawn_low_priority(move || state.snapshot().upstreams.resolve());
-        // A name that takes longer is resolved beside requests.
-        let _ = timeout(NAMES_TIME, names).await;
         let all_keys = async {
             while state.usable_issuers().len() < state.snapshot().config.issuers.len() {
                 sleep(KEYS_LOOK).await;
@@ -301,13 +296,14 @@ impl Begin<'_> {
         let mut accepting = JoinSet::new();
         let (drain, draining) = watch::channel(false);
         let workers = self.runtimes.workers();
+        let serving: Arc<[Worker]> = workers.iter().map(Worker::new).collect();
         for (index, (socket, worker)) in sockets.into_iter().zip(workers.iter().cycle()).enumerate() {
             let door = Door {
                 index,
                 state: self.state,
                 app: Arc::clone(&app),
                 seats: Arc::clone(seats),
-                workers: workers.to_vec(),
+                workers: Arc::clone(&serving),
                 drain: draining.clone(),
             };
             let accept = async move {

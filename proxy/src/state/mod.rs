@@ -27,7 +27,7 @@ use crate::process_log;
 use crate::provider::Provider;
 use crate::record::{
     AppMetrics, DecisionLog, Format, IssuerReading, ListenerCounters, Metrics, PolicyCounters, PolicyReading,
-    Serving, SignInMetrics,
+    ServerReading, Serving, SignInMetrics,
 };
 use crate::remedies::RemedyFinder;
 use crate::route::Routes;
@@ -36,7 +36,7 @@ use crate::session::storage::{Storage, StorageProblem};
 use crate::session::{By, SessionHandle, Sessions};
 use crate::tls::{self, Tls};
 use crate::token::{KeyStore, TokenCache, Verifier};
-use crate::upstream::Upstreams;
+use crate::upstream::{Name, Standing, Upstreams};
 use crate::waiting::{WaitHandles, Waiting};
 
 /// Verified tokens cached at most.
@@ -276,7 +276,8 @@ fn build(
         geo,
         denials,
         pages,
-        upstreams: Upstreams::new(generation, &config.apps, header).map_err(StateError::Configuration)?,
+        upstreams: Upstreams::new(generation, &config, header, former.map(|former| &former.upstreams))
+            .map_err(StateError::Configuration)?,
         assertions,
         tls: Tls::new(&config, former.map(|former| &former.tls))
             .map_err(|problem| StateError::Configuration(format!("error[tls/unusable]: {problem}\n")))?,
@@ -494,15 +495,14 @@ impl State {
         let counts = snapshot.policy_counters.read();
         let policies = snapshot.policies.set().policies.iter().zip(counts.as_chunks().0);
         let stores = snapshot.config.issuers.iter().zip(&snapshot.stores);
-        let servers = snapshot.config.apps.iter().zip(snapshot.upstreams.servers());
-        let servers = servers.flat_map(|(app, servers)| {
-            servers.into_iter().map(|(server, is_up)| (app.id.as_str(), server, is_up))
-        });
+        let servers = self.servers(&snapshot);
+        let panics = snapshot.config.apps.iter().map(|app| app.id.as_str()).zip(snapshot.upstreams.panics());
         let serving = Serving {
             now,
             generation: snapshot.generation.0,
             apps: apps.collect(),
-            servers: servers.collect(),
+            servers,
+            panics: panics.collect(),
             policies: policies
                 .map(|(policy, counts)| PolicyReading {
                     id: policy.id.as_str(),
@@ -535,6 +535,31 @@ impl State {
             listeners: &self.listeners,
         };
         self.metrics.page(&serving, format)
+    }
+
+    /// Every server of every app, at the moment of a scrape.
+    fn servers<'s>(&self, snapshot: &'s Snapshot) -> Vec<ServerReading<'s>> {
+        let apps = snapshot.config.apps.iter().zip(snapshot.upstreams.servers());
+        let readings = apps.flat_map(|(app, servers)| {
+            servers.into_iter().map(|one| {
+                let how_many = |standing: Standing| {
+                    one.addresses.iter().filter(|address| address.standing == standing).count()
+                };
+                let lookups = one.name.into_iter().flat_map(Name::results);
+                ServerReading {
+                    app: &app.id,
+                    server: one.server,
+                    metrics: one.metrics,
+                    is_up: how_many(Standing::Up) > 0,
+                    addresses: one.addresses.len(),
+                    ejected: how_many(Standing::Ejected),
+                    failing: how_many(Standing::CheckFails),
+                    is_checked: one.is_checked,
+                    lookups: lookups.map(|(result, count)| (result.as_str(), count)).collect(),
+                }
+            })
+        });
+        readings.collect()
     }
 
     /// Whether any user can be let in at this moment: some issuer has keys that may be trusted. One issuer that

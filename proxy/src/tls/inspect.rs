@@ -34,6 +34,8 @@ pub(crate) fn look(loaded: &Loaded, config: &Config, now: i64) -> Vec<Diagnostic
         if let Some(clients) = &app.client_certificates {
             look.clients(clients);
         }
+        let shown = app.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()?.client.as_ref());
+        shown.for_each(|files| look.shown(files));
     }
     look.found
 }
@@ -131,6 +133,17 @@ impl Look<'_> {
         }
     }
 
+    /// What servers of apps are shown.
+    fn shown(&mut self, files: &CertificatePair) {
+        match Pair::read(files) {
+            Ok(pair) => {
+                let times = (pair.facts.from, pair.facts.until);
+                self.validity("upstream", "the certificate", &files.certificate, times);
+            }
+            Err(problem) => self.pair(files, &problem),
+        }
+    }
+
     fn pair(&mut self, files: &CertificatePair, problem: &PairError) {
         let (certificate, key) = (files.certificate.display(), files.key.display());
         let (path, what) = match problem {
@@ -141,10 +154,10 @@ impl Look<'_> {
             | PairError::Pem { file: "certificate", .. }
             | PairError::Empty
             | PairError::Malformed => {
-                (&files.certificate, format!("`{certificate}` with `{key}` cannot serve TLS: {problem}"))
+                (&files.certificate, format!("`{certificate}` with `{key}` are of no use for TLS: {problem}"))
             }
             PairError::Unreadable { .. } | PairError::Pem { .. } | PairError::NoKey | PairError::Key(_) => {
-                (&files.key, format!("`{certificate}` with `{key}` cannot serve TLS: {problem}"))
+                (&files.key, format!("`{certificate}` with `{key}` are of no use for TLS: {problem}"))
             }
         };
         let help = match problem {
@@ -208,10 +221,12 @@ impl Look<'_> {
         } else {
             return;
         };
-        let why = if kind == "client-ca" {
-            "certificates that it issued are judged by its key alone, and it should not sign any more"
-        } else {
-            "clients refuse it outside of its time"
+        let why = match kind {
+            "client-ca" => {
+                "certificates that it issued are judged by its key alone, and it should not sign any more"
+            }
+            "upstream" => "servers refuse it outside of its time",
+            _ => "clients refuse it outside of its time",
         };
         self.warn(code, path, what, why, help);
     }

@@ -29,6 +29,7 @@ pub use clients::ClientTrust;
 pub use error::TlsError;
 pub use handshake::Handshake;
 pub use names::{Misdirected, Names};
+pub(crate) use pair::ClientIdentity;
 
 use crate::refusal::ClientCertificateProblem;
 

@@ -63,7 +63,7 @@ pub enum PairError {
     )]
     NoKey,
     /// The certificate is none.
-    #[error("the first certificate cannot be read")]
+    #[error("a certificate cannot be read")]
     Malformed,
     /// The key is that of another certificate.
     #[error("the key is not that of the certificate")]
@@ -73,24 +73,62 @@ pub enum PairError {
     Key(rustls::Error),
 }
 
+/// A chain and its key in DER: what a server that we connect to is shown.
+pub(crate) struct ClientIdentity {
+    /// The chain, our own certificate first; at least one.
+    pub(crate) chain: Vec<Vec<u8>>,
+    /// The private key.
+    pub(crate) key: Vec<u8>,
+}
+
+impl ClientIdentity {
+    /// Reads both files, and holds them against each other.
+    ///
+    /// # Errors
+    /// When they could prove nothing to a server.
+    pub(crate) fn read(files: &CertificatePair) -> Result<Self, PairError> {
+        let (chain, key) = parts(files)?;
+        Pair::of(chain.clone(), key.clone_key())?;
+        let is_readable = |der: &CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
+        if !chain.iter().all(is_readable) {
+            return Err(PairError::Malformed);
+        }
+        Ok(Self {
+            chain: chain.iter().map(|certificate| certificate.to_vec()).collect(),
+            key: key.secret_der().to_vec(),
+        })
+    }
+}
+
+/// What both files hold.
+fn parts(
+    files: &CertificatePair,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), PairError> {
+    let read = |path, file| {
+        file::read(path, PEM_BYTES_MAX).map_err(|problem| PairError::Unreadable { file, problem })
+    };
+    let bad = |file| move |problem| PairError::Pem { file, problem };
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&read(&files.certificate, "certificate")?)
+            .collect::<Result<_, _>>()
+            .map_err(bad("certificate"))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key, "key")?).map_err(|problem| match problem {
+        rustls_pki_types::pem::Error::NoItemsFound => PairError::NoKey,
+        problem => bad("key")(problem),
+    })?;
+    Ok((chain, key))
+}
+
 impl Pair {
     /// Reads both files.
     pub(super) fn read(files: &CertificatePair) -> Result<Self, PairError> {
-        let read = |path, file| {
-            file::read(path, PEM_BYTES_MAX).map_err(|problem| PairError::Unreadable { file, problem })
-        };
-        let bad = |file| move |problem| PairError::Pem { file, problem };
-        let chain: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(&read(&files.certificate, "certificate")?)
-                .collect::<Result<_, _>>()
-                .map_err(bad("certificate"))?;
+        let (chain, key) = parts(files)?;
+        Self::of(chain, key)
+    }
+
+    fn of(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, PairError> {
         let leaf = chain.first().ok_or(PairError::Empty)?;
         let facts = Facts::of(leaf).ok_or(PairError::Malformed)?;
-        let key =
-            PrivateKeyDer::from_pem_slice(&read(&files.key, "key")?).map_err(|problem| match problem {
-                rustls_pki_types::pem::Error::NoItemsFound => PairError::NoKey,
-                problem => bad("key")(problem),
-            })?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|problem| match problem {
             rustls::Error::InconsistentKeys(_) => PairError::Mismatch,
             other => PairError::Key(other),

@@ -1,34 +1,49 @@
 //! The servers of the apps. Every entry takes a [`Permit`]: without one there is no server and no header.
 //!
 //! Host names are resolved away from the request path; a request finds a ready peer or none. Each address of
-//! each server is an `Endpoint` of its own, with its own health.
+//! each server is an `Endpoint` of its own, with its own health, which outlives reloads.
 
+mod address;
 mod answer;
+mod cause;
 mod clear_site_data;
 mod endpoint;
 mod forgeable;
 mod headers;
+mod health;
 mod identity;
+pub(crate) mod leg;
+mod resolve;
 mod trial;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::utils::tls::{WrappedX509, parse_x509};
-use portcullis_config::settings;
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
+use portcullis_config::Config;
+use portcullis_config::settings::{self, UpstreamAddress, UpstreamProtocol};
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use self::health::Subject;
+use self::resolve::Names;
+use crate::record::ServerMetrics;
+use crate::tls::ClientIdentity;
+
+pub(crate) use address::Address;
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
-pub(crate) use endpoint::{Endpoint, cause_of};
+pub(crate) use cause::cause_of;
+pub(crate) use endpoint::Endpoint;
 pub(crate) use headers::{ForwardedFor, HeadPlan, PermittedRequest, drop_header_case, has_looped, prepare};
+pub(crate) use health::{Health, HealthReading, Standing};
+pub(crate) use resolve::Name;
 pub(crate) use trial::try_upstream;
 
 /// The upstreams of every app, by position.
@@ -36,6 +51,7 @@ pub(crate) use trial::try_upstream;
 pub struct Upstreams {
     generation: Generation,
     apps: Vec<AppUpstreams>,
+    names: Names,
     /// The cookies that carry tokens, of all apps: what one app sets may reach another.
     own_cookies: Vec<Box<[u8]>>,
 }
@@ -43,6 +59,7 @@ pub struct Upstreams {
 #[derive(Debug)]
 struct AppUpstreams {
     plan: HeadPlan,
+    panic_percent: u8,
     servers: Vec<Server>,
     endpoints: Endpoints,
     turn: AtomicUsize,
@@ -60,81 +77,187 @@ enum Endpoints {
 /// One server as it is configured, and what a peer at one of its addresses is like.
 #[derive(Debug)]
 struct Server {
-    upstream: settings::Upstream,
+    app: Arc<str>,
     name: Arc<str>,
-    timeouts: settings::Timeouts,
-    /// Pooled connections never cross from one app, or from one authority, to another.
-    group: u64,
-    ca: Option<Arc<CaType>>,
+    at: At,
+    health: settings::Health,
+    metrics: Arc<ServerMetrics>,
+    template: Template,
 }
 
-impl Server {
+/// Where a server is.
+#[derive(Debug)]
+enum At {
+    /// At an address of which nothing must be asked first.
+    Fixed(Address),
+    /// At a port of what a name resolves to.
+    Resolved(Arc<Name>, u16),
+}
+
+/// What the connections to all addresses of a server have in common.
+#[derive(Debug)]
+struct Template {
+    timeouts: settings::Timeouts,
+    /// Pooled connections never cross from one app, authority, certificate of ours or protocol to another.
+    group: u64,
+    tls_name: Option<String>,
+    ca: Option<Arc<CaType>>,
+    client: Option<Arc<CertKey>>,
+    protocol: UpstreamProtocol,
+}
+
+impl Template {
     fn new(app: &settings::App, upstream: &settings::Upstream) -> Result<Self, String> {
+        let identity = upstream.tls.as_ref().and_then(|tls| tls.client.as_ref()).map(client_identity);
+        let identity = identity.transpose()?;
+        let ca = upstream.tls.as_ref().and_then(|tls| tls.ca.as_ref());
         let mut hasher = DefaultHasher::new();
-        (app.id.as_str(), upstream.ca.as_ref().map(|ca| &ca.certificates)).hash(&mut hasher);
-        let name = match upstream.host.contains(':') {
-            true => format!("[{}]:{}", upstream.host, upstream.port),
-            false => format!("{}:{}", upstream.host, upstream.port),
-        };
+        (app.id.as_str(), ca.map(|ca| &ca.certificates), upstream.protocol.as_str()).hash(&mut hasher);
+        identity.as_ref().map(|identity| (&identity.chain, &identity.key)).hash(&mut hasher);
         Ok(Self {
-            name: name.into(),
-            upstream: upstream.clone(),
             timeouts: app.timeouts,
             // Zero is "no group".
             group: hasher.finish() | 1,
-            ca: upstream.ca.as_ref().map(authorities).transpose()?,
+            tls_name: upstream.tls_name().map(ToOwned::to_owned),
+            ca: ca.map(authorities).transpose()?,
+            client: identity.map(|identity| Arc::new(CertKey::new(identity.chain, identity.key))),
+            protocol: upstream.protocol,
         })
     }
 
-    /// The address, where it is one and no name.
-    fn fixed(&self) -> Option<SocketAddr> {
-        self.upstream.host.parse::<IpAddr>().ok().map(|address| (address, self.upstream.port).into())
-    }
-
-    /// All addresses; none while the name does not resolve. Blocks.
-    fn addresses(&self) -> Vec<SocketAddr> {
-        if let Some(address) = self.fixed() {
-            return vec![address];
-        }
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        match (self.upstream.host.as_str(), self.upstream.port).to_socket_addrs() {
-            Ok(found) => {
-                for address in found {
-                    if !addresses.contains(&address) {
-                        addresses.push(address);
-                    }
-                }
-            }
-            Err(problem) => {
-                tracing::warn!(server = %self.name, cause = "dns", %problem, "the upstream's name does not resolve");
-            }
-        }
-        addresses
-    }
-
-    fn endpoint(&self, address: SocketAddr) -> Arc<Endpoint> {
-        // INVARIANT: a TLS upstream has a server name (checked at load); with an empty one pingora
-        // would verify nothing.
-        let name = self.upstream.tls_name.clone().unwrap_or_default();
-        let mut peer = HttpPeer::new(address, self.upstream.tls_name.is_some(), name);
+    /// What pingora connects to at an address of the server.
+    fn peer(&self, address: &Address) -> Result<HttpPeer, String> {
+        let mut peer = address.peer(self.tls_name.as_deref()).map_err(|problem| problem.to_string())?;
         peer.group_key = self.group;
+        peer.client_cert_key.clone_from(&self.client);
         peer.options.connection_timeout = Some(self.timeouts.connect);
         peer.options.total_connection_timeout = Some(self.timeouts.connect * 2);
-        peer.options.read_timeout = Some(self.timeouts.read);
+        peer.options.read_timeout = Some(self.timeouts.first_byte.min(self.timeouts.read));
         peer.options.write_timeout = Some(self.timeouts.write);
         peer.options.idle_timeout = Some(self.timeouts.idle);
         peer.options.ca.clone_from(&self.ca);
-        Arc::new(Endpoint::new(Arc::clone(&self.name), address, peer))
+        match self.protocol {
+            UpstreamProtocol::Http1 => peer.options.set_http_version(1, 1),
+            UpstreamProtocol::Http2 => peer.options.set_http_version(2, 2),
+            UpstreamProtocol::Auto => peer.options.set_http_version(2, 1),
+        }
+        Ok(peer)
     }
+
+    /// Whoever answers to this at an address is the same server.
+    fn reached_by(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.group, &self.tls_name).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Server {
+    fn new(
+        app: &settings::App,
+        upstream: &settings::Upstream,
+        known: &mut Known<'_>,
+    ) -> Result<Self, String> {
+        let name: Arc<str> = upstream.at.to_string().into();
+        let at = match &upstream.at {
+            UpstreamAddress::Network { host, port } => match host.parse::<IpAddr>() {
+                Ok(address) => At::Fixed(SocketAddr::from((address, *port)).into()),
+                Err(_) => At::Resolved(known.name(host), *port),
+            },
+            UpstreamAddress::Unix(path) => At::Fixed(Address::Unix(path.as_str().into())),
+        };
+        Ok(Self {
+            app: app.id.as_str().into(),
+            metrics: known.metrics(&app.id, &name),
+            name,
+            at,
+            health: app.health.clone(),
+            template: Template::new(app, upstream)?,
+        })
+    }
+
+    /// All addresses; none while its name does not resolve.
+    fn addresses(&self) -> Vec<Address> {
+        match &self.at {
+            At::Fixed(address) => vec![address.clone()],
+            At::Resolved(name, port) => {
+                name.addresses().into_iter().map(|ip| SocketAddr::from((ip, *port)).into()).collect()
+            }
+        }
+    }
+
+    const fn resolved(&self) -> Option<&Arc<Name>> {
+        match &self.at {
+            At::Fixed(_) => None,
+            At::Resolved(name, _) => Some(name),
+        }
+    }
+
+    /// An endpoint at an address, with the health of `former` that is of the very same one.
+    fn endpoint<'e>(
+        &self,
+        address: Address,
+        former: impl IntoIterator<Item = &'e Arc<Endpoint>>,
+    ) -> Result<Arc<Endpoint>, String> {
+        let peer = self.template.peer(&address)?;
+        let subject = Subject {
+            app: Arc::clone(&self.app),
+            server: Arc::clone(&self.name),
+            address: address.to_string(),
+            reached_by: self.template.reached_by(),
+            settings: self.health.clone(),
+        };
+        let known = former.into_iter().map(|one| one.health()).find(|one| *one.subject() == subject).cloned();
+        let health =
+            known.unwrap_or_else(|| Arc::new(Health::new(subject, peer.clone(), Arc::clone(&self.metrics))));
+        Ok(Arc::new(Endpoint::new(Arc::clone(&self.name), address, peer, health)))
+    }
+}
+
+/// What the configuration before knows, and what this one has in common.
+struct Known<'k> {
+    former: Option<&'k Upstreams>,
+    names: &'k mut Names,
+    dns: &'k settings::Dns,
+}
+
+impl<'k> Known<'k> {
+    fn name(&mut self, host: &str) -> Arc<Name> {
+        self.names.of(host, self.dns, self.former.map(|former| &former.names))
+    }
+
+    /// The app of this id as it was before.
+    fn app(&self, id: &str) -> Option<&'k AppUpstreams> {
+        self.former?.apps.iter().find(|app| app.servers.iter().any(|server| *server.app == *id))
+    }
+
+    fn metrics(&self, app: &str, server: &str) -> Arc<ServerMetrics> {
+        let known = self.app(app).and_then(|app| app.servers.iter().find(|one| *one.name == *server));
+        known.map_or_else(Arc::default, |server| Arc::clone(&server.metrics))
+    }
+}
+
+/// What we show to servers that ask who we are.
+fn client_identity(files: &settings::CertificatePair) -> Result<ClientIdentity, String> {
+    ClientIdentity::read(files).map_err(|problem| {
+        format!(
+            "error[tls/pair]: {} with {}: {problem}\n  = help: they are a certificate chain and its private key, in PEM\n",
+            files.certificate.display(),
+            files.key.display()
+        )
+    })
 }
 
 /// Servers that one request is sent to at most.
 pub(crate) const ATTEMPTS_MAX: usize = 8;
 
 /// What cannot be read of the authorities that a configuration names, in words.
-pub(crate) fn unreadable_authorities(config: &portcullis_config::Config) -> Vec<String> {
-    let of_apps =
-        config.apps.iter().flat_map(|app| &app.upstreams).filter_map(|upstream| upstream.ca.as_ref());
+pub(crate) fn unreadable_authorities(config: &Config) -> Vec<String> {
+    let of_apps = config
+        .apps
+        .iter()
+        .flat_map(|app| &app.upstreams)
+        .filter_map(|upstream| upstream.tls.as_ref()?.ca.as_ref());
     let all = of_apps.chain(config.issuers.iter().filter_map(|issuer| issuer.ca.as_ref()));
     let mut problems: Vec<String> = all.filter_map(|ca| authorities(ca).err()).collect();
     problems.dedup();
@@ -171,39 +294,54 @@ pub(crate) enum Chosen {
 }
 
 impl AppUpstreams {
-    fn new(app: &settings::App, assertion: Option<&str>) -> Result<Self, String> {
-        let servers = app.upstreams.iter().map(|upstream| Server::new(app, upstream));
+    fn new(app: &settings::App, assertion: Option<&str>, known: &mut Known<'_>) -> Result<Self, String> {
+        let servers = app.upstreams.iter().map(|upstream| Server::new(app, upstream, known));
         let servers = servers.collect::<Result<Vec<Server>, String>>()?;
-        let fixed: Option<Vec<_>> =
-            servers.iter().map(|server| Some(server.endpoint(server.fixed()?))).collect();
-        let endpoints = match fixed {
-            Some(fixed) => Endpoints::Fixed(fixed),
-            None => Endpoints::Resolved(ArcSwap::default()),
+        let former = known.app(&app.id).map(AppUpstreams::current).unwrap_or_default();
+        let endpoints = if servers.iter().any(|server| server.resolved().is_some()) {
+            // What is known of them goes on; which of them still are is for `refresh` to say.
+            Endpoints::Resolved(ArcSwap::from_pointee(former))
+        } else {
+            let addresses = servers.iter().flat_map(|server| {
+                server.addresses().into_iter().map(|address| server.endpoint(address, &former))
+            });
+            Endpoints::Fixed(addresses.collect::<Result<_, String>>()?)
         };
-        let made =
-            Self { plan: HeadPlan::new(app, assertion), servers, endpoints, turn: AtomicUsize::new(0) };
-        made.resolve();
-        Ok(made)
+        let plan = HeadPlan::new(app, assertion);
+        Ok(Self {
+            plan,
+            panic_percent: app.health.panic_percent,
+            servers,
+            endpoints,
+            turn: AtomicUsize::new(0),
+        })
     }
 
-    /// Each server once, by its configured name, and whether any of its addresses takes requests.
-    fn servers(&self) -> Vec<(Arc<str>, bool)> {
-        let resolved;
-        let endpoints = match &self.endpoints {
-            Endpoints::Fixed(endpoints) => endpoints,
-            Endpoints::Resolved(current) => {
-                resolved = current.load();
-                &**resolved
-            }
-        };
-        let mut servers: Vec<(Arc<str>, bool)> = Vec::new();
+    /// Every endpoint.
+    fn current(&self) -> Vec<Arc<Endpoint>> {
+        match &self.endpoints {
+            Endpoints::Fixed(endpoints) => endpoints.clone(),
+            Endpoints::Resolved(current) => current.load().to_vec(),
+        }
+    }
+
+    /// Each server once, by its configured name.
+    fn servers(&self) -> Vec<ServerState<'_>> {
+        let endpoints = self.current();
+        let mut states: Vec<ServerState<'_>> = Vec::new();
         for server in &self.servers {
-            if servers.iter().all(|(name, _)| *name != server.name) {
-                let is_up = endpoints.iter().any(|one| *one.server == *server.name && one.is_up());
-                servers.push((Arc::clone(&server.name), is_up));
+            if states.iter().all(|state| *state.server != *server.name) {
+                let own = endpoints.iter().filter(|one| *one.server == *server.name);
+                states.push(ServerState {
+                    server: &server.name,
+                    metrics: &server.metrics,
+                    name: server.resolved().map(Arc::as_ref),
+                    is_checked: server.health.check.is_some(),
+                    addresses: own.map(|one| one.health().read()).collect(),
+                });
             }
         }
-        servers
+        states
     }
 
     /// Whether each address would take a request now, if only to see whether it answers again.
@@ -214,34 +352,50 @@ impl AppUpstreams {
         }
     }
 
-    /// Resolves every name anew. What is known of an address stays with it; a name that does not resolve keeps
-    /// the addresses that it had.
-    fn resolve(&self) {
+    /// Whether all its addresses get requests, because too few are up.
+    fn panics(&self) -> bool {
+        let endpoints = self.current();
+        has_panic(&endpoints, self.panic_percent)
+    }
+
+    /// Takes the addresses that names have now. What is known of one stays with it; requests under way at one that is
+    /// gone go on.
+    fn refresh(&self) {
         let Endpoints::Resolved(current) = &self.endpoints else { return };
         let former = current.load();
         let mut next: Vec<Arc<Endpoint>> = Vec::new();
         for server in &self.servers {
-            let of_server = || former.iter().filter(|known| *known.server == *server.name);
-            let addresses = server.addresses();
-            if addresses.is_empty() {
-                next.extend(of_server().cloned());
-            }
-            next.extend(addresses.into_iter().map(|address| {
-                let known = of_server().find(|known| known.address == address).cloned();
-                known.unwrap_or_else(|| server.endpoint(address))
-            }));
+            // What no peer can be made of was refused at load.
+            let endpoint = |address| server.endpoint(address, former.iter()).ok();
+            next.extend(server.addresses().into_iter().filter_map(endpoint));
         }
-        let is_same =
-            next.len() == former.len() && next.iter().zip(former.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
-        if !is_same {
-            current.store(Arc::new(next));
-        }
+        current.store(Arc::new(next));
     }
 }
 
+/// A server as it is configured, and how its addresses do.
+#[derive(Debug)]
+pub(crate) struct ServerState<'s> {
+    pub(crate) server: &'s str,
+    pub(crate) metrics: &'s ServerMetrics,
+    /// Where its host is a name.
+    pub(crate) name: Option<&'s Name>,
+    pub(crate) is_checked: bool,
+    pub(crate) addresses: Vec<HealthReading>,
+}
+
+fn has_panic(endpoints: &[Arc<Endpoint>], percent: u8) -> bool {
+    health::panics(endpoints.iter().filter(|one| one.is_up()).count(), endpoints.len(), percent)
+}
+
 /// The next endpoint in turn that takes requests and was not tried; else one that was not tried; else the
-/// next one.
-fn choose(turn: &AtomicUsize, endpoints: &[Arc<Endpoint>], tried: &[SocketAddr]) -> Option<usize> {
+/// next one. With fewer up than `panic_percent` all take requests.
+fn choose(
+    turn: &AtomicUsize,
+    endpoints: &[Arc<Endpoint>],
+    tried: &[Address],
+    panic_percent: u8,
+) -> Option<usize> {
     let count = endpoints.len();
     let first = match count {
         0 => return None,
@@ -250,42 +404,69 @@ fn choose(turn: &AtomicUsize, endpoints: &[Arc<Endpoint>], tried: &[SocketAddr])
     };
     let in_turn = || (0..count).map(|step| first.wrapping_add(tried.len() + step) % count);
     let is_fresh = |at: &usize| endpoints.get(*at).is_some_and(|one| !tried.contains(&one.address));
-    in_turn()
-        .filter(is_fresh)
-        .find(|at| endpoints.get(*at).is_some_and(|one| one.takes_requests()))
-        .or_else(|| in_turn().find(is_fresh))
-        .or_else(|| in_turn().next())
+    let takes = |at: &usize| endpoints.get(*at).is_some_and(|one| one.takes_requests());
+    let next = in_turn().find(is_fresh);
+    match next {
+        Some(at) if takes(&at) || (panic_percent > 0 && has_panic(endpoints, panic_percent)) => next,
+        _ => in_turn().filter(is_fresh).find(takes).or(next).or_else(|| in_turn().next()),
+    }
 }
 
 impl Upstreams {
-    /// Makes the upstreams and resolves their names once; blocks for that, so not on the request
-    /// path. `assertion` is the header of assertions, if there are any.
+    /// Makes the upstreams; what `former` knows of names and servers goes on. Names that are new are resolved once,
+    /// which blocks: not to be called on the request path, nor within a runtime. `assertion` is the header of
+    /// assertions, if there are any.
     ///
     /// # Errors
     /// When an authority's certificate cannot be read.
     pub fn new(
         generation: Generation,
-        apps: &[settings::App],
+        config: &Config,
         assertion: Option<&str>,
+        former: Option<&Self>,
     ) -> Result<Self, String> {
+        let apps = &config.apps;
         let cookies = apps.iter().filter_map(|app| app.token.cookie.as_deref());
-        Ok(Self {
+        let mut names = Names::new(former.map(|former| &former.names));
+        let mut known = Known { former, names: &mut names, dns: &config.dns };
+        let made = apps.iter().map(|app| AppUpstreams::new(app, assertion, &mut known));
+        let made = Self {
             generation,
-            apps: apps.iter().map(|app| AppUpstreams::new(app, assertion)).collect::<Result<_, _>>()?,
+            apps: made.collect::<Result<_, _>>()?,
             own_cookies: cookies.map(|name| answer::plain_cookie_name(name.as_bytes()).into()).collect(),
-        })
+            names,
+        };
+        made.names.look_up_new();
+        made.refresh();
+        Ok(made)
     }
 
-    /// Resolves every name anew. Blocks; called from the background.
-    pub fn resolve(&self) {
+    /// Takes the addresses that names have now.
+    pub(crate) fn refresh(&self) {
         for app in &self.apps {
-            app.resolve();
+            app.refresh();
         }
     }
 
-    /// The servers of each app, in the apps' order, and whether they take requests; for a scrape.
-    pub fn servers(&self) -> impl Iterator<Item = Vec<(Arc<str>, bool)>> {
+    /// Every name of a server.
+    pub(crate) const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What is to be checked at intervals.
+    pub(crate) fn checked(&self) -> Vec<Arc<Health>> {
+        let endpoints = self.apps.iter().flat_map(AppUpstreams::current);
+        endpoints.map(|one| Arc::clone(one.health())).filter(|health| health.is_checked()).collect()
+    }
+
+    /// The servers of each app, in the apps' order; for a scrape and for people.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = Vec<ServerState<'_>>> {
         self.apps.iter().map(AppUpstreams::servers)
+    }
+
+    /// Whether all addresses of each app get requests, because too few are up; in the apps' order.
+    pub(crate) fn panics(&self) -> impl Iterator<Item = bool> {
+        self.apps.iter().map(AppUpstreams::panics)
     }
 
     /// Whether each server of each app would take a request now.
@@ -310,15 +491,14 @@ impl Upstreams {
     ///
     /// `None` when the permit is of another generation, names no app of ours, or no server's name
     /// has resolved yet.
-    pub(crate) fn choose(&self, permit: &Permit, tried: &[SocketAddr]) -> Option<Chosen> {
+    pub(crate) fn choose(&self, permit: &Permit, tried: &[Address]) -> Option<Chosen> {
         let app = self.app(permit)?;
         match &app.endpoints {
-            Endpoints::Fixed(endpoints) => {
-                choose(&app.turn, endpoints, tried).map(|at| Chosen::Fixed(self.generation, at))
-            }
+            Endpoints::Fixed(endpoints) => choose(&app.turn, endpoints, tried, app.panic_percent)
+                .map(|at| Chosen::Fixed(self.generation, at)),
             Endpoints::Resolved(current) => {
                 let endpoints = current.load();
-                let at = choose(&app.turn, &endpoints, tried)?;
+                let at = choose(&app.turn, &endpoints, tried, app.panic_percent)?;
                 endpoints.get(at).cloned().map(Chosen::Resolved)
             }
         }
@@ -337,7 +517,7 @@ impl Upstreams {
     }
 
     /// Whether there is an address of the app that has not failed the request.
-    pub(crate) fn has_another(&self, permit: &Permit, tried: &[SocketAddr]) -> bool {
+    pub(crate) fn has_another(&self, permit: &Permit, tried: &[Address]) -> bool {
         let another = |endpoints: &[Arc<Endpoint>]| endpoints.iter().any(|one| !tried.contains(&one.address));
         self.app(permit).is_some_and(|app| match &app.endpoints {
             Endpoints::Fixed(endpoints) => another(endpoints),
@@ -358,6 +538,8 @@ impl Upstreams {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use pingora::{Error, ErrorType};
 
     use super::*;
@@ -365,32 +547,43 @@ mod tests {
 
     fn endpoints(count: u8) -> Vec<Arc<Endpoint>> {
         let endpoint = |last: u8| {
-            let address = SocketAddr::from(([127, 0, 0, last], 80));
-            Arc::new(Endpoint::new("app:80".into(), address, HttpPeer::new(address, false, String::new())))
+            let address = Address::from(SocketAddr::from(([127, 0, 0, last], 80)));
+            let peer = address.peer(None).unwrap();
+            let settings = settings::Health {
+                check: None,
+                failures: 3,
+                eject_for: Duration::from_secs(5),
+                eject_max: Duration::from_secs(300),
+                panic_percent: 0,
+            };
+            let (app, server): (Arc<str>, Arc<str>) = ("wiki".into(), "app:80".into());
+            let subject = Subject { app, server, address: address.to_string(), reached_by: 0, settings };
+            let health = Arc::new(Health::new(subject, peer.clone(), Arc::default()));
+            Arc::new(Endpoint::new("app:80".into(), address, peer, health))
         };
         (1..=count).map(endpoint).collect()
     }
 
     fn fail(endpoint: &Endpoint) {
         let problem = Error::explain(ErrorType::ConnectRefused, "nobody there");
-        endpoint.failed("wiki", NetworkFailure::Refused, true, &problem);
+        endpoint.failed(NetworkFailure::Refused, true, &problem);
     }
 
     #[test]
     fn all_addresses_are_asked_in_turn_and_one_that_failed_is_not_asked_again() {
         let (all, turn) = (endpoints(3), AtomicUsize::new(0));
-        let chosen: Vec<_> = (0..6).filter_map(|_| choose(&turn, &all, &[])).collect();
+        let chosen: Vec<_> = (0..6).filter_map(|_| choose(&turn, &all, &[], 0)).collect();
         assert_eq!(chosen, [0, 1, 2, 0, 1, 2]);
         for _ in 0..3 {
             let mut tried = Vec::new();
             for _ in 0..3 {
-                let at = choose(&turn, &all, &tried).unwrap();
+                let at = choose(&turn, &all, &tried, 0).unwrap();
                 assert!(!tried.contains(&all[at].address));
-                tried.push(all[at].address);
+                tried.push(all[at].address.clone());
             }
-            assert!(choose(&turn, &all, &tried).is_some(), "then the next one");
+            assert!(choose(&turn, &all, &tried, 0).is_some(), "then the next one");
         }
-        assert_eq!(choose(&turn, &[], &[]), None);
+        assert_eq!(choose(&turn, &[], &[], 0), None);
     }
 
     #[test]
@@ -398,11 +591,26 @@ mod tests {
         let (all, turn) = (endpoints(3), AtomicUsize::new(0));
         fail(&all[0]);
         fail(&all[2]);
-        assert!((0..6).all(|_| choose(&turn, &all, &[]) == Some(1)));
-        assert_ne!(choose(&turn, &all, &[all[1].address]), Some(1), "it may have come back");
+        assert!((0..6).all(|_| choose(&turn, &all, &[], 0) == Some(1)));
+        assert_ne!(choose(&turn, &all, &[all[1].address.clone()], 0), Some(1), "it may have come back");
         fail(&all[1]);
-        let mut chosen: Vec<_> = (0..3).filter_map(|_| choose(&turn, &all, &[])).collect();
+        let mut chosen: Vec<_> = (0..3).filter_map(|_| choose(&turn, &all, &[], 0)).collect();
         chosen.sort_unstable();
         assert_eq!(chosen, [0, 1, 2], "that all are out stops nothing");
+    }
+
+    #[test]
+    fn with_fewer_up_than_the_panic_percentage_all_get_requests() {
+        let (all, turn) = (endpoints(3), AtomicUsize::new(0));
+        fail(&all[0]);
+        let chosen = |percent: u8| {
+            let mut chosen: Vec<_> = (0..6).filter_map(|_| choose(&turn, &all, &[], percent)).collect();
+            chosen.sort_unstable();
+            chosen
+        };
+        assert!(!chosen(50).contains(&0), "two of three are enough");
+        fail(&all[1]);
+        assert_eq!(chosen(33), [2; 6]);
+        assert_eq!(chosen(50), [0, 0, 1, 1, 2, 2]);
     }
 }

@@ -178,7 +178,7 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
         ("tls/pair", false, "is not the key of the certificate", |setup| {
             setup.put("key.pem", &certificate(&["wiki.test"], None).1);
         }),
-        ("tls/pair", false, "cannot serve TLS", |setup| setup.put("chain.pem", "nothing")),
+        ("tls/pair", false, "are of no use for TLS", |setup| setup.put("chain.pem", "nothing")),
         ("tls/host", true, "is for `shop.test`, and for no host of an app", |setup| {
             let (certificate, key) = certificate(&["shop.test"], None);
             setup.put("chain.pem", &certificate);

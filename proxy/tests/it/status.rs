@@ -115,6 +115,16 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
     assert_eq!(budget("controlFrames").0, 1_000, "{budgets:#}");
     assert_eq!((&budgets["decisionLog"], &budgets["accessLog"]), (&Value::Null, &Value::Null));
     // Five were asked, by one person at one address; the hour gives little back while a test runs.
+    let since = &status["apps"][0]["servers"][0]["addresses"][0]["since"];
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')), "{since}");
+    let address = json!({
+        "address": service.app.address,
+        "state": "up",
+        "since": since,
+        "cause": null,
+        "leftOutMs": null,
+        "lastCheck": null,
+    });
     assert_eq!(
         status["apps"],
         json!([{
@@ -123,6 +133,8 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
             "bodyRateMin": 1 << 10,
             "rate": { "limit": 50, "used": 5, "count": 4, "perSeconds": 3_600 },
             "ratePerPrincipal": { "limit": 20, "used": 5, "count": 2, "perSeconds": 3_600 },
+            "panic": false,
+            "servers": [{ "server": service.app.address, "lookup": null, "addresses": [address] }],
         }])
     );
     assert_eq!(

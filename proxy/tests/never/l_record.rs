@@ -472,6 +472,24 @@ fn never_n77_the_access_log_has_a_line_for_each_request_and_no_secret() {
 }
 
 #[test]
+fn never_n77_a_line_of_the_access_log_says_which_server_was_asked() {
+    let world = World::start(Setup { log: "access = { file = \"access.log\" }", ..Setup::default() });
+    assert_eq!(world.get("/one", "").status, 200);
+    assert_eq!(world.get("/admin", "").status, 403);
+    let log = |world: &World| std::fs::read_to_string(world.file("access.log")).unwrap_or_default();
+    world.wait_for("two lines", |world| log(world).lines().count() == 2);
+    let text = log(&world);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |path: &str| lines.iter().find(|line| line["path"] == path).unwrap();
+    let (let_in, refused) = (of("/one"), of("/admin"));
+    assert!(let_in["upstreamServer"].as_str().unwrap().starts_with("127.0.0.1:"), "{let_in}");
+    assert_eq!(let_in["upstreamAttempts"], 1, "{let_in}");
+    for name in ["upstreamServer", "upstreamAttempts"] {
+        assert!(refused.get(name).is_none(), "{refused}");
+    }
+}
+
+#[test]
 fn never_n77_a_granted_request_that_is_logged_has_its_policies_and_is_explained_as_granted() {
     let world = world();
     assert_eq!(world.get("/page", "").status, 200);

@@ -595,12 +595,16 @@ fn why_an_app_gives_no_answer_is_reported_in_log_metric_and_line() {
             let _ = stream.read(&mut [0; 8192]);
         }
     });
+    // Takes connections, and never says anything.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
     for (cause, status, target, upstreams) in [
         ("refused", 502, "/", format!("[\"http://127.0.0.1:{}\"]", dead_port())),
         ("reset", 502, "/reset", app.upstreams()),
         ("protocol", 502, "/garbage", app.upstreams()),
         ("protocol", 502, "/odd", app.upstreams()),
-        ("timeout", 504, "/silent", app.upstreams()),
+        ("answer-timeout", 504, "/silent", app.upstreams()),
+        ("connect-timeout", 504, "/", tls(silent_port, "app.corp", &good_ca)),
         ("dns", 502, "/", "[\"http://unknown.invalid:80\"]".to_owned()),
         ("tls-unknown-ca", 502, "/", tls(good_port, "app.corp", "")),
         ("tls-unknown-ca", 502, "/", tls(good_port, "app.corp", &old_ca)),
@@ -608,8 +612,11 @@ fn why_an_app_gives_no_answer_is_reported_in_log_metric_and_line() {
         ("tls-expired", 502, "/", tls(old_port, "app.corp", &old_ca)),
         ("tls-other", 502, "/", tls(plain_port, "app.corp", &good_ca)),
     ] {
-        let world =
-            World::start(Setup { upstreams, app: "timeouts = { read = \"1s\" }", ..Setup::default() });
+        let world = World::start(Setup {
+            upstreams,
+            app: "timeouts = { connect = \"500ms\", read = \"1s\" }",
+            ..Setup::default()
+        });
         assert_eq!(world.get(target, "").status, status, "{cause} {target}: {}", world.said());
         let series = format!("portcullis_upstream_failures_total{{app=\"wiki\",kind=\"{cause}\"}}");
         assert_eq!(world.metric(&series), 1.0, "{cause} {target} {}", world.said());
@@ -630,6 +637,18 @@ fn why_an_app_gives_no_answer_is_reported_in_log_metric_and_line() {
         }
         assert_eq!(world.said().matches("cause=").count(), 1, "{cause}: {}", world.said());
     }
+    // What stops within an answer is told apart from what never began.
+    let half = RawApp::start(|_| Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi".to_vec()));
+    let app = "timeouts = { read = \"1s\" }";
+    let world = World::start(Setup { upstreams: half.upstreams(), app, ..Setup::default() });
+    let mut stream = TcpStream::connect(&world.plain).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(&World::head("GET", "/", "")).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    world.wait_for("the cut answer", |world| {
+        world.metric("portcullis_upstream_failures_total{app=\"wiki\",kind=\"read-timeout\"}") > 0.0
+    });
+    assert!(world.said().contains("cause=\"read-timeout\""), "{}", world.said());
     let world = World::start(Setup { upstreams: tls(good_port, "app.corp", &good_ca), ..Setup::default() });
     assert_eq!(world.get("/", "").status, 200, "the counterpart: the authority of the upstream counts");
 }

@@ -6,8 +6,9 @@ below 200 MiB, no request of the other user fails, the p99 of the other user sta
 on a machine that has other work; `--floor 0.05` on a quiet one; judged in runs of 20 s and more), `/healthz` answers, the log does not grow with the attack, and all is as
 before within 5 s.
 
-usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--apart] [--out FILE.json] [--report-only] [--all | NAME...]
+usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--apart] [--realtime] [--out FILE.json] [--report-only] [--all | NAME...]
 With `--apart` who attacks has a processor core alone, as if on another machine, and everybody else the others.
+With `--realtime` other work on the machine waits for all that takes part (`chrt`, for root), the other user first: what is seen is then ours.
 Without names it is those of `USUAL`, five seconds each; `--all` takes twice as long.
 """
 # needs: apt:nginx
@@ -30,9 +31,16 @@ import hostile
 from stage import EVERYBODY, Stage, binary, free_port, listens, wait_for
 
 LIMIT_MIB, GOAL_MIB, RECOVERY, TIMES, LONG = 512, 200, 5.0, 3, 20
+# Seconds in which an attack opens what it may.
+FIRST = 2
 # Of the process's log in an attack, in KiB: a line a second for each kind of refusal, and then some.
 LOG_KIB = 64
 RATE = 40
+# Of those who take part, where other work waits for them. The other user and the app stand for other machines: they wait for
+# nobody here, and least of all for a server that is busy.
+SERVES, ASKS = 10, 20
+# What nobody says of a container's limits but its memory: what clients may leave unread there.
+LIMITS = 'limits = { unsent = "64MiB" }'
 USER = "127.0.0.2"
 USUAL = ["streams-unread", "heads-unfinished", "heads-held", "idle", "few-descriptors", "half-hello", "silent-h2", "slow-heads", "slow-bodies",
          "rapid-reset", "continuation", "empty-data", "unpacked", "plain-to-tls", "probes", "bad-tokens"]
@@ -103,7 +111,7 @@ class User:
             one()
         except OSError as found:
             problem = f"{kind}: {found or type(found).__name__}"
-        self.samples.append((due, time.monotonic() - due, problem))
+        self.samples.append((due, time.monotonic() - due, problem, kind))
 
     def work(self, kind, one):
         due = time.monotonic()
@@ -175,11 +183,19 @@ def quantile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
-def attack(name, seconds, addresses, floor, environment, core=None):
+def in_realtime(stage, priority):
+    """Whatever the stage starts from here on goes before other work on the machine."""
+    start = stage.start
+    stage.start = lambda command, **more: start(["chrt", "--fifo", str(priority), *command], **more)
+
+
+def attack(name, seconds, addresses, floor, environment, core=None, realtime=False):
     """One attack on a process of its own; gives what was seen."""
     calm_seconds = max(3.0, seconds / 4)
     with Stage() as stage:
-        folder = stage.folder
+        folder, start_plainly = stage.folder, stage.start
+        if realtime:
+            in_realtime(stage, ASKS)
         (folder / "www").mkdir()
         os.chmod(folder, 0o755)
         (folder / "www" / "index.html").write_bytes(b"o" * 1000)
@@ -188,19 +204,28 @@ def attack(name, seconds, addresses, floor, environment, core=None):
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=app))
         stage.start(["nginx", "-c", folder / "nginx.conf"])
         listens(app)
+        if realtime:
+            stage.start = start_plainly
+            in_realtime(stage, SERVES)
         log = (folder / "process.log").open("wb")
         os.environ.update(environment)
         start = stage.start
         few = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"] if name in FEW_DESCRIPTORS else []
         stage.start = lambda command: start([*few, *command], stderr=log, stdout=log)
-        port = stage.portcullis(APP.format(app=app), EVERYBODY, tls=["files.test"])
+        port = stage.portcullis(APP.format(app=app), EVERYBODY, LIMITS, tls=["files.test"])
         stage.start = start
         token = stage.token()
         (folder / "token").write_text(token)
         watcher = Watcher(stage.process, stage.admin)
         watcher.start()
+        if realtime:
+            stage.start = start_plainly
+            in_realtime(stage, ASKS)
         user = stage.start([sys.executable, str(pathlib.Path(__file__)), "--user", str(port), str(stage.tls), folder / "token"],
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if realtime:
+            stage.start = start_plainly
+            in_realtime(stage, SERVES)
         time.sleep(1)  # both listeners have answered, the token is remembered
         calm_begun = time.monotonic()
         watcher.over.wait(calm_seconds)
@@ -225,10 +250,10 @@ def attack(name, seconds, addresses, floor, environment, core=None):
                 connection.request("GET", "/metrics")
                 page = connection.getresponse().read().decode()
         lines = (folder / "process.log").read_text(errors="replace").splitlines()
-    calm = [took for due, took, _ in samples if calm_begun <= due < begun]
-    during = [(due, took, problem) for due, took, problem in samples if begun <= due < ended]
+    calm = [took for due, took, _, _ in samples if calm_begun <= due < begun]
+    during = [(due, took, problem) for due, took, problem, _ in samples if begun <= due < ended]
     bound = max(TIMES * quantile(calm, 0.99), floor)
-    late = [due + took for due, took, problem in samples if due >= begun and (problem or took > bound) and due + took > ended]
+    late = [due + took for due, took, problem, _ in samples if due >= begun and (problem or took > bound) and due + took > ended]
     problems = [problem for _, _, problem in during if problem]
     return {
         "attack": name, "addresses": addresses, "seconds": round(ended - begun, 1), "attacker": json.loads(told or "{}"),
@@ -237,6 +262,8 @@ def attack(name, seconds, addresses, floor, environment, core=None):
         "calm_p50_ms": round(quantile(calm, 0.5) * 1e3, 2), "calm_p99_ms": round(quantile(calm, 0.99) * 1e3, 2),
         "p50_ms": round(quantile([took for _, took, _ in during], 0.5) * 1e3, 2),
         "p99_ms": round(quantile([took for _, took, _ in during], 0.99) * 1e3, 2),
+        **{f"{kind}_p99_ms": [round(quantile([took for due, took, _, of in samples if of == kind and since <= due < until], 0.99) * 1e3, 2)
+                              for since, until in ((calm_begun, begun), (begun, begun + FIRST), (begun + FIRST, ended))] for kind in ("kept", "new")},
         "asked": len(during), "failed": len(problems), "problems": sorted(set(problems))[:5],
         "recovery_s": round(max(late) - ended, 1) if late else 0.0, "status": after, "metrics": limits_seen(page), "log_tail": lines[-3:],
     }
@@ -288,6 +315,7 @@ def main():
     options.add_argument("--addresses", type=int, default=1)
     options.add_argument("--floor", type=float, default=1.0)
     options.add_argument("--apart", action="store_true")
+    options.add_argument("--realtime", action="store_true")
     options.add_argument("--all", action="store_true")
     options.add_argument("--out", type=pathlib.Path)
     options.add_argument("--report-only", action="store_true")
@@ -300,13 +328,13 @@ def main():
         os.sched_setaffinity(0, others)
     failed = []
     for name in chosen.names or (list(hostile.ATTACKS) if chosen.all else USUAL):
-        seen = attack(name, min(chosen.seconds, 60), chosen.addresses, chosen.floor, {"MIMALLOC_PURGE_DELAY": "10"}, core)
+        seen = attack(name, min(chosen.seconds, 60), chosen.addresses, chosen.floor, {"MIMALLOC_PURGE_DELAY": "10"}, core, chosen.realtime)
         wrong = judged(seen, chosen.floor)
         if wrong:
             failed.append(name)
         open_ = seen["attacker"]
         print(f"{'FAILED' if wrong else 'ok'}: {name}: {seen['rss_calm_mib']:.0f} -> {seen['rss_max_mib']:.0f} MiB, p50 {seen['calm_p50_ms']} -> {seen['p50_ms']} ms, "
-              f"p99 {seen['calm_p99_ms']} -> {seen['p99_ms']} ms, {seen['failed']}/{seen['asked']} failed, recovery {seen['recovery_s']} s, "
+              f"p99 {seen['calm_p99_ms']} -> {seen['p99_ms']} ms (calm, first {FIRST} s, rest: kept {seen['kept_p99_ms']}, new {seen['new_p99_ms']}), {seen['failed']}/{seen['asked']} failed, recovery {seen['recovery_s']} s, "
               f"processor {seen['processor_s']} s of {seen['seconds']}, log {seen['log_kib']} KiB, descriptors {seen['descriptors']}; "
               f"attacker {open_}" + (f" -- {'; '.join(wrong)} {seen['problems']}" if wrong else ""), flush=True)
         if chosen.out:

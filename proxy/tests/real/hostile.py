@@ -105,6 +105,11 @@ class StreamsWithoutToken(Streams):
         return []
 
 
+class StreamsPlain(StreamsWithoutToken):
+    """The same on the plain listener."""
+    tls = False
+
+
 class Downloads(Streams):
     """The same, of ten MiB each, by somebody who has a token."""
     path = "/large"
@@ -358,7 +363,7 @@ class BadTokens(Attack):
 
 
 ATTACKS = {
-    "streams-unread": StreamsWithoutToken, "downloads-unread": Downloads, "heads-unfinished": Heads, "heads-held": HeadsHeld, "idle": Idle, "few-descriptors": FewDescriptors,
+    "streams-unread": StreamsWithoutToken, "streams-plain": StreamsPlain, "downloads-unread": Downloads, "heads-unfinished": Heads, "heads-held": HeadsHeld, "idle": Idle, "few-descriptors": FewDescriptors,
     "silent-tls": SilentTls, "half-hello": HalfHello, "silent-h2": SilentH2, "preface-only": PrefaceOnly,
     "slow-heads": SlowHeads, "slow-bodies": SlowBodies, "trickling-readers": TricklingReaders, "refusals-unread": RefusalsUnread,
     "rapid-reset": RapidReset, "continuation": Continuation, "empty-continuation": EmptyContinuation, "pings": Pings,

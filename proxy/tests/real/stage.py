@@ -80,14 +80,15 @@ class Stage(Frame):
                         "-out", chain], check=True, capture_output=True)
         return chain, key
 
-    def portcullis(self, apps, policies, server="", more="", tls=None, tls_listener=None, tls_port=None, plain=""):
+    def portcullis(self, apps, policies, server="", more="", tls=None, tls_listener=None, tls_port=None, plain="", log="", program=None):
         """Starts Portcullis with these `[[app]]` and `[[policy]]` tables and waits until it is ready.
 
         `server` holds further lines of `[server]`, `more` further tables. Gives the port of its plain listener; the
         decision log is `self.folder / "decisions.ndjson"`, the admin listener `self.admin`. With names in `tls` there is
         a listener with HTTP/2 for them too, at port `self.tls`, with a certificate in `self.folder / "chain.pem"`;
         `tls_listener` holds the keys of one with settings of its own instead, at `tls_port` if that matters; `plain` further
-        ones of the plain listener.
+        ones of the plain listener, `log` of the decision log; `program` runs instead of
+        the program under test, and starts it.
         """
         port, admin = free_port(), free_port()
         listeners = f'{{ address = "127.0.0.1:{port}"{plain} }}'
@@ -109,7 +110,7 @@ listeners = [{listeners}]
 admin = "{self.admin}"
 pid-file = "{self.folder}/portcullis.pid"
 upgrade-socket = "{self.folder}/upgrade.sock"
-decision-log = {{ file = "{self.folder}/decisions.ndjson" }}
+decision-log = {{ file = "{self.folder}/decisions.ndjson"{log} }}
 {server}
 
 [[issuer]]
@@ -120,7 +121,7 @@ keys = {{ file = "keys.json" }}
 {more}
 {apps}""")
         self.config = config
-        self.process = self.start([binary(), "run", "--config", config])
+        self.process = self.start([program or binary(), "run", "--config", config])
         wait_for("Portcullis to be ready", self.is_ready)
         return port
 

@@ -80,7 +80,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/route", &[]),
     ("proxy/token", &["clock", "failure", "refusal"]),
     ("proxy/context", &["admit", "token"]),
-    ("proxy/upstream", &["admit", "failure", "token"]),
     ("proxy/assertion", &["admit", "token"]),
     ("proxy/limit", &[]),
     ("proxy/cors", &[]),
@@ -92,6 +91,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/forward_auth", &["admit", "denial"]),
     ("proxy/waiting", &["seal"]),
     ("proxy/record", &["clock", "decision_record", "failure", "limit", "refusal", "session", "token"]),
+    ("proxy/upstream", &["admit", "clock", "failure", "record", "tls", "token"]),
     ("proxy/remedies", &[]),
     ("proxy/preflight", &["record"]),
     ("proxy/provider", &["clock", "failure", "record", "refusal", "token"]),
@@ -139,7 +139,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "waiting",
         ],
     ),
-    ("proxy/background", &["provider", "state", "token"]),
+    ("proxy/background", &["provider", "state", "token", "upstream"]),
     ("proxy/listener", &["admit", "clock", "limit", "record", "state", "tls"]),
     (
         "proxy/wait",
@@ -224,7 +224,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "waiting",
         ],
     ),
-    ("proxy/admin", &["background", "clock", "help_desk", "limit", "listener", "record", "session", "state"]),
+    (
+        "proxy/admin",
+        &["background", "clock", "help_desk", "limit", "listener", "record", "session", "state", "upstream"],
+    ),
     (
         "proxy/server",
         &[

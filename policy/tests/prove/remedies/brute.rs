@@ -263,7 +263,7 @@ fn covers(one: &Kinds, other: &Kinds) -> bool {
         ("sign_in_again", &["stronger_sign_in"]),
         ("leave_network", &["other_country", "approved_network"]),
         ("registered_device", &["compliant_device", "hybrid_joined_device", "other_device"]),
-        ("compliant_device", &["hybrid_joined_device", "other_device"]),
+        ("compliant_device", &["other_device"]),
         ("hybrid_joined_device", &["other_device"]),
         ("newer_os", &["other_device"]),
     ];

@@ -1,11 +1,10 @@
 //! What issuers, providers and upstreams answer: asked as `run` asks them, each within a few seconds and all at once.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use portcullis_config::diagnose::{Diagnostic, FileId, Severity};
-use portcullis_config::settings::{Issuer, KeySource, Upstream};
+use portcullis_config::settings::{App, Issuer, KeySource, Upstream, UpstreamAddress};
 use portcullis_config::{Config, Loaded};
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
@@ -16,7 +15,7 @@ use super::answer::Answer;
 use super::provider::ask_provider;
 use super::store::ask_store;
 use crate::token::{FetchError, try_issuer};
-use crate::upstream::try_upstream;
+use crate::upstream::{Address, try_upstream};
 
 /// The longest that one step of asking an upstream may take.
 const STEP: Duration = Duration::from_secs(3);
@@ -44,13 +43,17 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
         }
         // Apps may share an upstream.
         let mut upstreams = BTreeMap::new();
-        for upstream in config.apps.iter().flat_map(|app| &app.upstreams) {
-            let ca = upstream.ca.as_ref().map(|ca| ca.file.clone());
-            let key = (upstream.host.clone(), upstream.port, upstream.tls_name.clone(), ca);
-            upstreams.entry(key).or_insert_with(|| upstream.clone());
+        for app in &config.apps {
+            for upstream in &app.upstreams {
+                let tls = upstream.tls.as_ref();
+                let ca = tls.and_then(|tls| tls.ca.as_ref()).map(|ca| ca.file.clone());
+                let client = tls.and_then(|tls| tls.client.as_ref()).map(|files| files.certificate.clone());
+                let key = (upstream.at.clone(), tls.map(|tls| tls.name.clone()), ca, client);
+                upstreams.entry(key).or_insert_with(|| (app.clone(), upstream.clone()));
+            }
         }
-        for (position, upstream) in upstreams.into_values().enumerate() {
-            asked.spawn(async move { ((3, position), vec![ask_upstream(&upstream).await]) });
+        for (position, (app, upstream)) in upstreams.into_values().enumerate() {
+            asked.spawn(async move { ((3, position), vec![ask_upstream(&app, &upstream).await]) });
         }
         let mut answers = BTreeMap::new();
         while let Some(done) = asked.join_next().await {
@@ -127,23 +130,34 @@ async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
     answers
 }
 
-async fn ask_upstream(upstream: &Upstream) -> Answer {
-    let Upstream { host, port, tls_name, .. } = upstream;
-    let shown = format!("{}://{host}:{port}", if tls_name.is_some() { "https" } else { "http" });
+async fn ask_upstream(app: &App, upstream: &Upstream) -> Answer {
+    let scheme = match (&upstream.at, &upstream.tls) {
+        (UpstreamAddress::Unix(_), _) => "",
+        (UpstreamAddress::Network { .. }, None) => "http://",
+        (UpstreamAddress::Network { .. }, Some(_)) => "https://",
+    };
+    let shown = format!("{scheme}{}", upstream.at);
     let bad = |what: String, help: &str| {
         let what = format!("upstream `{shown}`: {what}");
         let why = "requests for it would be answered with 502";
         // The usual port need not be written.
         let asked = vec![shown.clone(), shown.rsplit_once(':').map_or("", |(short, _)| short).to_owned()];
-        Answer { asked, ..Answer::bad(host, "online/upstream", what, why, help) }
+        Answer { asked, ..Answer::bad(&shown, "online/upstream", what, why, help) }
     };
-    let found = timeout(STEP, lookup_host((host.as_str(), *port))).await;
-    let addresses: Vec<SocketAddr> = match found {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(problem)) => {
-            return bad(format!("the name does not resolve: {problem}"), "look at the name and at DNS");
+    let addresses: Vec<Address> = match &upstream.at {
+        UpstreamAddress::Unix(path) => vec![Address::Unix(path.as_str().into())],
+        UpstreamAddress::Network { host, port } => {
+            match timeout(STEP, lookup_host((host.as_str(), *port))).await {
+                Ok(Ok(addresses)) => addresses.map(Address::from).collect(),
+                Ok(Err(problem)) => {
+                    return bad(
+                        format!("the name does not resolve: {problem}"),
+                        "look at the name and at DNS",
+                    );
+                }
+                Err(_) => return bad("the name does not resolve in time".to_owned(), "look at DNS"),
+            }
         }
-        Err(_) => return bad("the name does not resolve in time".to_owned(), "look at DNS"),
     };
     if addresses.is_empty() {
         return bad("the name has no address".to_owned(), "look at DNS");
@@ -151,17 +165,17 @@ async fn ask_upstream(upstream: &Upstream) -> Answer {
     let mut problems = Vec::new();
     for address in addresses {
         let started = Instant::now();
-        match try_upstream(upstream, address, STEP).await {
+        match try_upstream(app, upstream, address.clone(), STEP).await {
             Ok(()) if problems.is_empty() => {
-                let tls = if tls_name.is_some() { " with TLS" } else { "" };
+                let tls = if upstream.tls.is_some() { " with TLS" } else { "" };
                 let took = started.elapsed().as_millis();
-                return Answer::good(host, format!("upstream `{shown}`: connected{tls}, in {took} ms"));
+                return Answer::good(&shown, format!("upstream `{shown}`: connected{tls}, in {took} ms"));
             }
             Ok(()) => break,
             Err(problem) => problems.push(format!("{address}: {problem}")),
         }
     }
-    let help = if tls_name.is_some() {
+    let help = if upstream.tls.is_some() {
         "is the app running, and is its certificate signed by a CA that this machine or `ca` trusts, for that name?"
     } else {
         "is the app running there, and does a firewall let this machine through?"

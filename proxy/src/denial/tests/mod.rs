@@ -77,7 +77,7 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
                 streams: 100,
                 unfinished_heads: 64 << 20,
                 unsent_per_connection: 1 << 20,
-                unsent: 64 << 20,
+                unsent: Some(64 << 20),
                 stall: std::time::Duration::from_secs(5),
                 failed_verifications: settings::Rate {
                     count: 1,
@@ -96,6 +96,13 @@ fn config(denial: settings::Denial, policies: PolicySet) -> Config {
         sign_in_host: None,
         assertion: None,
         apps: Vec::new(),
+        dns: settings::Dns {
+            servers: Vec::new(),
+            timeout: std::time::Duration::ZERO,
+            ttl_min: std::time::Duration::ZERO,
+            ttl_max: std::time::Duration::ZERO,
+            hold: std::time::Duration::ZERO,
+        },
         geo: None,
         denial,
         policies,

@@ -1,0 +1,195 @@
+//! The upstream leg: one request to one server, and its answer, over a connection from a pool.
+//!
+//! An [`Exchange`] is polled from one task, both directions in turn, and neither waits for the other: an app may answer
+//! while it reads, or stop reading once it has answered. It owns its connection, so that dropping it closes that; only
+//! one whose request and answer are both whole goes back to the pool.
+//!
+//! Framing is made here and never copied, in both directions. Timers are the caller's: what is polled here never waits
+//! by itself.
+
+#![expect(dead_code, reason = "the gateway calls it next")]
+
+mod fault;
+mod http1;
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Stream;
+use pingora::upstreams::peer::{HttpPeer, Peer as _};
+
+pub(crate) use fault::Fault;
+
+/// A request as it goes to an app.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Its head, without any field of the connection or of framing.
+    pub(crate) head: Box<RequestHeader>,
+    pub(crate) body: Body,
+    /// Whether the app is asked to switch to the protocol that `Upgrade` names.
+    pub(crate) upgrade: bool,
+}
+
+/// How long the body of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// There is none.
+    None,
+    /// So many bytes; none may be said, too.
+    Length(u64),
+    /// As long as it comes.
+    Unknown,
+}
+
+/// What comes of an answer.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An interim answer (RFC 9110, section 15.2); others follow.
+    Interim(Box<ResponseHeader>),
+    /// The head of the answer. After one with status 101 the connection is a tunnel.
+    Head(Box<ResponseHeader>),
+    /// A piece of its body, never empty.
+    Data(Bytes),
+    /// What follows the body; the last event but the end.
+    Trailers(HeaderMap),
+    /// The answer is whole.
+    End,
+}
+
+/// Connections to the servers of all apps.
+pub(crate) struct Connector {
+    transport: TransportConnector,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+/// A connection that has no request yet.
+pub(crate) struct Connected {
+    stream: Stream,
+    is_reused: bool,
+}
+
+impl Connector {
+    /// Keeps so many idle connections at most.
+    pub(crate) fn new(idle_max: usize) -> Self {
+        Self { transport: TransportConnector::new(Some(ConnectorOptions::new(idle_max))) }
+    }
+
+    /// A connection to a server: one that is idle, unless a `fresh` one is wanted.
+    ///
+    /// # Errors
+    /// When none could be made, within the peer's times.
+    pub(crate) async fn connect(&self, peer: &HttpPeer, fresh: bool) -> Result<Connected, Fault> {
+        if !fresh && let Some(stream) = self.transport.reused_stream(peer).await {
+            return Ok(Connected { stream, is_reused: true });
+        }
+        // Apart: it is long, and most requests need none of it.
+        match Box::pin(self.transport.new_stream(peer)).await {
+            Ok(stream) => Ok(Connected { stream, is_reused: false }),
+            Err(problem) => Err(Fault::Connect(problem)),
+        }
+    }
+
+    /// Takes an exchange back: its connection serves other requests if nothing of this one is left on it, and is closed
+    /// otherwise.
+    pub(crate) fn release(&self, exchange: Exchange, peer: &HttpPeer) {
+        match exchange {
+            Exchange::Http1(exchange) => {
+                if let Some(stream) = exchange.into_idle() {
+                    self.transport.release_stream(stream, peer.reuse_hash(), peer.idle_timeout());
+                }
+            }
+        }
+    }
+}
+
+impl Connected {
+    /// Whether it served another request before.
+    pub(crate) const fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    /// Begins to send a request. Nothing is written until the exchange is polled.
+    ///
+    /// # Errors
+    /// When the head cannot be written as it is: a fault of ours.
+    pub(crate) fn ask(self, request: &Request) -> Result<Exchange, Fault> {
+        Ok(Exchange::Http1(Box::new(http1::Exchange::new(self.stream, request)?)))
+    }
+}
+
+/// A request under way.
+pub(crate) enum Exchange {
+    Http1(Box<http1::Exchange>),
+}
+
+impl Exchange {
+    /// What comes next of the answer. Not to be called after [`Event::End`].
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Fault>> {
+        match self {
+            Self::Http1(exchange) => exchange.poll_next(cx),
+        }
+    }
+
+    /// Whether the answer is whole, so that [`Event::End`] comes next without waiting.
+    pub(crate) fn is_ended(&self) -> bool {
+        match self {
+            Self::Http1(exchange) => exchange.is_ended(),
+        }
+    }
+
+    /// Ready when a piece of the body may be sent.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        match self {
+            Self::Http1(exchange) => exchange.poll_ready(cx),
+        }
+    }
+
+    /// Sends a piece of the body, and whether it is the last; it may be empty. To be called when [`poll_ready`] was
+    /// ready.
+    ///
+    /// [`poll_ready`]: Self::poll_ready
+    ///
+    /// # Errors
+    /// When the body is longer or shorter than was said.
+    pub(crate) fn send_data(&mut self, piece: Bytes, end: bool) -> Result<(), Fault> {
+        match self {
+            Self::Http1(exchange) => exchange.send_data(piece, end),
+        }
+    }
+
+    /// Sends as much as the server takes; ready when nothing is left.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        match self {
+            Self::Http1(exchange) => exchange.poll_flush(cx),
+        }
+    }
+
+    /// Whether the server still takes the request. One that has closed its side may have answered all the same.
+    pub(crate) fn takes_body(&self) -> bool {
+        match self {
+            Self::Http1(exchange) => exchange.takes_body(),
+        }
+    }
+
+    /// Whether anything of an answer has come.
+    pub(crate) fn has_received(&self) -> bool {
+        match self {
+            Self::Http1(exchange) => exchange.has_received(),
+        }
+    }
+
+    /// Bytes that have gone and come, of heads too; for whoever sees whether anything moves.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        match self {
+            Self::Http1(exchange) => exchange.moved(),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Servers that fail, come back, move and vanish, and what users notice of it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::free::free_address;
+use crate::name_server::{NameServer, Reply};
+use crate::service::{Process, Service, wait_for};
+use crate::wire::answer;
+
+/// A server of the app: it says its name, answers checks with a status that a test sets, and `/slow` after a while.
+struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: &'static str,
+    status: AtomicU16,
+    requests: AtomicUsize,
+    last_check: Mutex<String>,
+}
+
+impl Server {
+    fn start(name: &'static str) -> Self {
+        Self::start_at(name, "127.0.0.1:0".parse().unwrap()).unwrap()
+    }
+
+    fn start_at(name: &'static str, address: SocketAddr) -> Option<Self> {
+        let listener = TcpListener::bind(address).ok()?;
+        let address = listener.local_addr().unwrap();
+        let (status, requests) = (AtomicU16::new(200), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { name, status, requests, last_check: Mutex::default() });
+        let serving = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&serving);
+                std::thread::spawn(move || shared.serve(stream));
+            }
+        });
+        Some(Self { address, shared })
+    }
+
+    fn checks_get(&self, status: u16) {
+        self.shared.status.store(status, Ordering::Relaxed);
+    }
+
+    fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        loop {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if lines.read_line(&mut head).unwrap_or(0) == 0 {
+                    return;
+                }
+            }
+            let (status, body) = if head.contains(" /healthz ") {
+                self.last_check.lock().unwrap().clone_from(&head);
+                (self.status.load(Ordering::Relaxed), "")
+            } else {
+                self.requests.fetch_add(1, Ordering::Relaxed);
+                if head.contains(" /slow ") {
+                    std::thread::sleep(Duration::from_millis(1_500));
+                }
+                (200, self.name)
+            };
+            let text = format!("HTTP/1.1 {status} Any\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            if (&stream).write_all(text.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+const CHECK: &str =
+    r#"check = { path = "/healthz", interval = "200ms", timeout = "150ms", healthy = 2, unhealthy = 2 }"#;
+
+/// Writes a configuration with these servers, `health` and further lines.
+fn configure(service: &Service, servers: &[String], health: &str, more: &str) {
+    let text = service.configuration("", "");
+    let before = format!("upstreams = [\"http://{}\"]\n", service.app.address);
+    assert!(text.contains(&before));
+    let servers = format!("upstreams = {servers:?}\n");
+    let text = text.replace(&before, &servers);
+    fs::write(service.file("portcullis.toml"), format!("{text}\n[app.health]\n{health}\n{more}\n")).unwrap();
+}
+
+fn urls(servers: &[&Server]) -> Vec<String> {
+    servers.iter().map(|server| format!("http://{}", server.address)).collect()
+}
+
+/// What `/status` says of the only address of a server.
+fn address(service: &Service, at: usize) -> Option<Value> {
+    service.status()?["apps"][0]["servers"].get(at)?["addresses"].get(0).cloned()
+}
+
+fn wait_until(service: &Service, at: usize, state: &str) {
+    wait_for(&format!("server {at} to be {state}"), || {
+        (address(service, at)?["state"] == state).then_some(())
+    });
+}
+
+fn said(service: &Service, text: &str) -> usize {
+    fs::read_to_string(service.file("first.log")).unwrap().matches(text).count()
+}
+
+/// Reloads after a change of something else, and waits until it serves.
+fn reload(service: &Service, generation: u64) {
+    let file = service.file("portcullis.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("name = \"Wiki\"", &format!("name = \"Wiki {generation}\""))).unwrap();
+    wait_for("the reload", || (service.status()?["configuration"] == generation).then_some(()));
+}
+
+fn bodies(service: &Service, count: usize) -> Vec<String> {
+    (0..count).map(|_| service.get("/").body).collect()
+}
+
+#[test]
+fn a_server_whose_checks_fail_gets_no_requests_through_reloads_and_comes_back() {
+    let (service, [one, two]) = (Service::new(""), ["one", "two"].map(Server::start));
+    configure(&service, &urls(&[&one, &two]), CHECK, "");
+    let _process: Process = service.start();
+    wait_for("the first checks", || {
+        let checked = |at: usize| Some(!address(&service, at)?["lastCheck"].is_null());
+        (checked(0)? && checked(1)?).then_some(())
+    });
+    let mut seen = bodies(&service, 4);
+    seen.sort_unstable();
+    assert_eq!(seen, ["one", "one", "two", "two"]);
+    let check = one.shared.last_check.lock().unwrap().clone();
+    assert!(check.starts_with("GET /healthz HTTP/1.1\r\n"), "{check}");
+    assert!(check.contains("host: wiki.test\r\n") && check.contains("(health check)"), "{check}");
+
+    one.checks_get(503);
+    wait_until(&service, 0, "check-fails");
+    let asked = one.requests();
+    assert_eq!(bodies(&service, 6), ["two"; 6]);
+    let down = address(&service, 0).unwrap();
+    assert_eq!((&down["cause"], &down["lastCheck"]["status"]), (&"status".into(), &503.into()), "{down:#}");
+    let name = one.address.to_string();
+    let series = |family: &str, more: &str| {
+        service
+            .metric(&format!("portcullis_upstream_server_{family}{{app=\"wiki\",server=\"{name}\"{more}}}"))
+    };
+    assert_eq!((series("up", ""), series("check_fails", ""), series("addresses", "")), (0.0, 1.0, 1.0));
+    assert!(series("checks_total", ",result=\"status\"") >= 2.0);
+    assert!(series("response_duration_seconds_count", "") >= 2.0);
+
+    reload(&service, 2);
+    let after = address(&service, 0).unwrap();
+    assert_eq!((&after["state"], &after["since"]), (&down["state"], &down["since"]), "{after:#}");
+    assert_eq!(bodies(&service, 6), ["two"; 6]);
+    assert_eq!(one.requests(), asked, "nobody asked it meanwhile");
+    assert_eq!(said(&service, "health check fails"), 1, "once, and not with each check");
+
+    one.checks_get(204);
+    wait_until(&service, 0, "up");
+    let mut seen = bodies(&service, 4);
+    seen.sort_unstable();
+    assert_eq!(seen, ["one", "one", "two", "two"]);
+    assert_eq!(said(&service, "health check passes"), 1);
+}
+
+#[test]
+fn with_all_servers_out_requests_try_them_all_the_same() {
+    let (service, [one, two]) = (Service::new(""), ["one", "two"].map(Server::start));
+    configure(&service, &urls(&[&one, &two]), CHECK, "");
+    let _process: Process = service.start();
+    one.checks_get(500);
+    two.checks_get(404);
+    wait_until(&service, 0, "check-fails");
+    wait_until(&service, 1, "check-fails");
+    let mut seen = bodies(&service, 4);
+    seen.sort_unstable();
+    assert_eq!(seen, ["one", "one", "two", "two"], "they may work, and nothing else could");
+    assert_eq!(service.metric("portcullis_upstream_panic{app=\"wiki\"}"), 1.0);
+    assert_eq!(service.status().unwrap()["apps"][0]["panic"], true);
+    one.checks_get(200);
+    wait_until(&service, 0, "up");
+    assert_eq!(service.metric("portcullis_upstream_panic{app=\"wiki\"}"), 0.0);
+    assert_eq!(bodies(&service, 4), ["one"; 4]);
+}
+
+#[test]
+fn dead_servers_are_502_with_the_cause_and_stay_ejected_through_a_reload() {
+    let service = Service::new("");
+    let dead = [(); 2].map(|()| free_address().to_string());
+    let servers: Vec<String> = dead.iter().map(|address| format!("http://{address}")).collect();
+    configure(&service, &servers, "eject-for = \"1m\"", "");
+    let _process: Process = service.start();
+    assert_eq!(service.get("/").status, 502);
+    for at in 0..2 {
+        let state = address(&service, at).unwrap();
+        assert_eq!((&state["state"], &state["cause"]), (&"ejected".into(), &"refused".into()), "{state:#}");
+        assert!(state["leftOutMs"].as_u64().is_some_and(|left| left > 50_000), "{state:#}");
+    }
+    reload(&service, 2);
+    assert_eq!(address(&service, 0).unwrap()["state"], "ejected");
+    assert_eq!(service.get("/").status, 502, "all out: they are tried");
+    let failures = |server: &str| {
+        service.metric(&format!(
+            "portcullis_upstream_server_failures_total{{app=\"wiki\",server=\"{server}\",kind=\"refused\"}}"
+        ))
+    };
+    assert!(failures(&dead[0]) + failures(&dead[1]) >= 3.0);
+}
+
+#[test]
+fn a_black_hole_costs_one_timeout_and_then_none() {
+    // A listener whose queue is full: what connects now gets no answer at all.
+    let hole = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    hole.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    hole.listen(0).unwrap();
+    let at = hole.local_addr().unwrap().as_socket().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&at, Duration::from_millis(200)) {
+        queued.push(stream);
+        assert!(queued.len() < 64, "the queue never fills");
+    }
+    let (service, live) = (Service::new(""), Server::start("live"));
+    let servers = [format!("http://{at}"), format!("http://{}", live.address)];
+    configure(&service, &servers, "eject-for = \"1m\"", "[app.timeouts]\nconnect = \"400ms\"");
+    let _process: Process = service.start();
+    let timed = || {
+        let began = Instant::now();
+        assert_eq!(service.get("/").body, "live");
+        began.elapsed()
+    };
+    let slow = (0..10).map(|_| timed()).filter(|took| *took >= Duration::from_millis(390)).count();
+    assert_eq!(slow, 1, "one of ten waited for the timeout");
+    assert_eq!(address(&service, 0).unwrap()["cause"], "connect-timeout");
+}
+
+#[test]
+fn a_name_that_moves_takes_its_requests_along_and_one_that_is_gone_is_told() {
+    let (one, two) = loop {
+        let one = Server::start("one");
+        let other = SocketAddr::new("127.0.0.2".parse().unwrap(), one.address.port());
+        if let Some(two) = Server::start_at("two", other) {
+            break (one, two);
+        }
+    };
+    let at = |address: &str| {
+        let address: IpAddr = address.parse().unwrap();
+        move |_: &crate::name_server::Question| Reply::Addresses(1, vec![address])
+    };
+    let dns = NameServer::start(at("127.0.0.1"));
+    let service = Service::new("");
+    let more = format!(
+        "[dns]\nservers = [\"{}\"]\nttl-min = \"100ms\"\nttl-max = \"200ms\"\nhold = \"300ms\"\ntimeout = \"300ms\"",
+        dns.address
+    );
+    let port = one.address.port();
+    configure(&service, &[format!("http://app.corp.test:{port}")], "", &more);
+    let _process: Process = service.start();
+    assert_eq!(bodies(&service, 3), ["one"; 3]);
+
+    // What is under way at the old address goes on.
+    let mut slow = service.send(&Service::head("GET", "/slow", ""));
+    wait_for("the slow request", || (one.requests() == 4).then_some(()));
+    dns.answers(at("127.0.0.2"));
+    wait_for("the new address", || (service.get("/").body == "two").then_some(()));
+    let before = one.requests();
+    assert_eq!(bodies(&service, 4), ["two"; 4]);
+    assert_eq!(one.requests(), before, "the old one gets no new requests");
+    assert_eq!(answer(&mut slow, false).body, "one");
+
+    let lookups = |result: &str| {
+        service.metric(&format!(
+            "portcullis_upstream_server_lookups_total{{app=\"wiki\",server=\"app.corp.test:{port}\",result=\"{result}\"}}"
+        ))
+    };
+    for (reply, result) in [(Reply::Fails, "failed"), (Reply::Silent, "timeout")] {
+        let before = lookups(result);
+        dns.answers(move |_| reply.clone());
+        wait_for(result, || (lookups(result) > before).then_some(()));
+        assert_eq!(service.get("/").body, "two", "its former address goes on serving");
+    }
+    dns.answers(|_| Reply::NoName);
+    wait_for("the name to be given up", || (service.get("/").status == 502).then_some(()));
+    let status = service.status().unwrap();
+    let server = &status["apps"][0]["servers"][0];
+    assert_eq!(
+        (&server["lookup"]["result"], &server["addresses"]),
+        (&"absent".into(), &Value::Array(vec![]))
+    );
+    assert!(service.metric("portcullis_upstream_failures_total{app=\"wiki\",kind=\"dns\"}") >= 1.0);
+    dns.answers(at("127.0.0.1"));
+    wait_for("it to come back", || (service.get("/").body == "one").then_some(()));
+    let said = said(&service, "does not resolve");
+    assert_eq!(
+        said, 4,
+        "once for each of three ways to fail and when its addresses were given up, not with each look-up"
+    );
+}
