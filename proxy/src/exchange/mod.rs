@@ -5,7 +5,7 @@ mod event;
 mod progress;
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::{ACCEPT, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderName, HeaderValue};
@@ -86,23 +86,12 @@ pub(crate) struct Forwarding {
     pub(crate) pace: Option<BodyPace>,
     /// Whether the app was asked to switch to a WebSocket.
     pub(crate) asked_upgrade: bool,
-    /// Whether the head of the app's answer has come; an interim one is none.
-    pub(crate) is_answered: bool,
     /// Interim answers of the app so far.
     pub(crate) interim: u8,
     /// Whether the answer's body is not passed on.
     pub(crate) drops_body: bool,
     /// What of the answer the client has not taken, over HTTP/2.
     pub(crate) unsent: Option<Unsent>,
-}
-
-impl Forwarding {
-    /// Whether the client was waited for too long.
-    pub(crate) fn is_body_late(&mut self) -> bool {
-        let now = Instant::now();
-        // A timer may be a tick early.
-        self.pace.as_mut().is_some_and(|pace| pace.deadline(now) <= now + Duration::from_millis(100))
-    }
 }
 
 impl RequestContext {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, Result, Session};
 use pingora::protocols::http::ServerSession;
 
+use super::stop::Stop;
 use crate::admit::{Connection, Head, RawHead};
 use crate::authorize::{Reply, Verdict};
 use crate::denial::Answer;
@@ -92,63 +93,37 @@ fn authorize_at_once(session: &Session, ctx: &mut RequestContext) -> Verdict {
 }
 
 /// Judges anew what still flows; see [`RequestContext::reauthorize`].
-pub(super) fn reauthorize(session: &Session, ctx: &mut RequestContext) -> Result<()> {
-    ctx.reauthorize(&head(session.req_header())).map_err(|refusal| {
-        Error::explain(ErrorType::HTTPStatus(refusal.info().status), "no longer permitted")
-    })
+pub(super) fn reauthorize(session: &Session, ctx: &mut RequestContext) -> Result<(), Stop> {
+    ctx.reauthorize(&head(session.req_header())).map_err(Stop::Refused)
 }
 
-/// Checks a part of the request's body before it passes.
-///
-/// An empty last piece never passes: pingora would write it to the app as a chunk of no length, which is the last
-/// chunk (RFC 9112, section 7.1), and then the last chunk again, which the app reads as the beginning of a request
-/// that nobody sent. An empty piece before the end stays: pingora drops it, and would take `None` for the end.
-///
-/// Keeps the pace of it, too. How long the client was waited for is not seen from here, but from piece to piece, and the
-/// app may have been slow meanwhile: a piece of some size, as they are then, had been there already.
+/// Checks a piece of what the client sends before it passes: the request's body, or what it says through a tunnel.
 pub(super) fn check_body(
-    session: &mut Session,
-    piece: &mut Option<Bytes>,
+    session: &Session,
+    piece: &Bytes,
     end: bool,
+    is_tunnel: bool,
     ctx: &mut RequestContext,
-) -> Result<()> {
-    let Some(chunk) = piece.as_ref() else { return Ok(()) };
-    reauthorize(session, ctx)?;
-    if chunk.is_empty() {
-        if end {
-            *piece = None;
-        }
-        return Ok(());
+) -> Result<(), Stop> {
+    if !piece.is_empty() {
+        reauthorize(session, ctx)?;
     }
     // What follows an upgrade is no request body.
-    if session.was_upgraded() {
+    if is_tunnel {
         return Ok(());
     }
-    ctx.forwarding.body_bytes += chunk.len() as u64;
+    ctx.forwarding.body_bytes += piece.len() as u64;
     if ctx.forwarding.body_bytes > ctx.body_bytes_max() {
-        return Err(Error::explain(ErrorType::HTTPStatus(413), "the request body is too large"));
+        return Err(Stop::BodyTooLarge);
     }
     if end {
         ctx.forwarding.pace = None;
     }
-    if let Some(pace) = &mut ctx.forwarding.pace {
-        let now = Instant::now();
-        if chunk.len() >= QUEUED_BYTES {
-            pace.forgive();
-        }
-        if !pace.received(chunk.len(), now) {
-            return Err(Error::explain(ErrorType::HTTPStatus(408), "the request body comes too slowly"));
-        }
-        session.set_read_timeout(Some(pace.deadline(now).saturating_duration_since(now)));
-    }
-    Ok(())
+    let in_time = |pace: &mut BodyPace| pace.received(piece.len(), Instant::now());
+    if ctx.forwarding.pace.as_mut().is_none_or(in_time) { Ok(()) } else { Err(Stop::BodyTooSlow) }
 }
 
-/// A piece of a body that is as large was waiting for the app, not the app for it.
-const QUEUED_BYTES: usize = 4 * 1024;
-
-/// Begins to wait for the body of a request that was let in. Not where both sides speak for as long as they like, and not
-/// where the client waits for the app's word to begin (RFC 9110, section 10.1.1).
+/// Sets the pace of the body of a request that was let in. Not where both sides speak for as long as they like.
 pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
     let rate = ctx.app().map_or(0, |app| app.body_rate_min);
     if ctx.facts.presence.upgrade || rate == 0 || session.is_body_empty() {
@@ -159,12 +134,7 @@ pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
     if kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC)) {
         return;
     }
-    let waits = headers.contains_key(EXPECT);
     ctx.forwarding.pace = BodyPace::new(rate);
-    if let Some(pace) = ctx.forwarding.pace.as_mut().filter(|_| !waits) {
-        let now = Instant::now();
-        session.set_read_timeout(Some(pace.deadline(now).saturating_duration_since(now)));
-    }
 }
 
 /// The kind of calls in which both sides send when they like.
@@ -176,15 +146,16 @@ pub(super) fn count_unsent(session: &Session, bytes: usize, end: bool, ctx: &mut
     if session.as_http2().is_some()
         && let Some(connection) = listener::Connection::of(session)
     {
-        let is_read_ahead = !end && !is_of_events(session);
+        let is_of_events = session.response_written().is_some_and(|head| is_of_events(&head.headers));
+        let is_read_ahead = !end && !is_of_events;
         let unsent = ctx.forwarding.unsent.get_or_insert_with(|| connection.nothing_unsent());
         unsent.set(bytes as u64, is_read_ahead);
     }
 }
 
 /// Whether the answer comes piece by piece, as things happen: nothing of it is read ahead.
-fn is_of_events(session: &Session) -> bool {
-    let kind = session.response_written().and_then(|head| head.headers.get(CONTENT_TYPE));
+pub(super) fn is_of_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
     let begins =
         |kind: &[u8], with: &[u8]| kind.get(..with.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(with));
     kind.is_some_and(|kind| begins(kind.as_bytes(), EVENTS) || begins(kind.as_bytes(), GRPC))
@@ -254,42 +225,42 @@ pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
 
 /// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.
 pub(super) fn refusal_of(problem: &Error, session: &Session, ctx: &mut RequestContext) -> Option<Refusal> {
-    Some(match (&ctx.progress, problem.etype()) {
+    let stop = Stop::of(problem);
+    Some(match (&ctx.progress, stop) {
         // Judged anew and refused.
-        (Progress::Refused(refusal), ErrorType::HTTPStatus(_)) => *refusal,
+        (Progress::Refused(refusal), Some(Stop::Refused(_))) => *refusal,
         // Refused, and the client did not wait for the answer: that refusal is what happened.
         (Progress::Refused(_), _) => return None,
+        (_, Some(Stop::Refused(refusal))) => *refusal,
+        (_, Some(Stop::BodyTooLarge)) => Refusal::BodyTooLarge,
+        (_, Some(Stop::BodyTooSlow)) => Refusal::BodyTooSlow,
         // A socket that says nothing is no failure of the app: it ends, as it was let in.
-        (Progress::Permitted(_), ErrorType::ReadTimedout) if session.was_upgraded() => {
+        (_, Some(Stop::Silent)) => return None,
+        (_, Some(Stop::ClientSilent)) => {
+            ctx.progress.abort(Stage::of(status_written(session)));
             return None;
         }
-        (_, ErrorType::HTTPStatus(413)) => Refusal::BodyTooLarge,
-        (_, ErrorType::HTTPStatus(408)) => Refusal::BodyTooSlow,
-        // The app waited for the client as we did.
-        (Progress::Permitted(_), ErrorType::ReadTimedout) if ctx.forwarding.is_body_late() => {
-            Refusal::BodyTooSlow
+        (_, Some(Stop::Client(problem))) => return client_failed(problem, session, ctx),
+        (_, Some(Stop::Upstream(fault))) => {
+            Refusal::Upstream { status: if fault.is_timeout() { 504 } else { 502 } }
         }
-        (_, ErrorType::HTTPStatus(500) | ErrorType::InternalError) => Refusal::Internal,
-        _ if Conn::of(session).is_some_and(Conn::has_malformed_chunks) => {
-            Refusal::BadRequest(BadRequest::Framing)
-        }
-        _ if is_of_client(problem) => {
-            if is_protocol_violation(problem) {
-                ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Framing));
-            } else {
-                ctx.progress.abort(Stage::of(status_written(session)));
-            }
-            return None;
-        }
-        (
-            _,
-            ErrorType::ConnectTimedout
-            | ErrorType::TLSHandshakeTimedout
-            | ErrorType::ReadTimedout
-            | ErrorType::WriteTimedout,
-        ) => Refusal::Upstream { status: 504 },
-        _ => Refusal::Upstream { status: 502 },
+        // An answer of ours that was not taken.
+        (_, None) if is_of_client(problem) => return client_failed(problem, session, ctx),
+        (_, Some(Stop::Internal(_)) | None) => Refusal::Internal,
     })
+}
+
+/// What it is that the client's connection failed.
+fn client_failed(problem: &Error, session: &Session, ctx: &mut RequestContext) -> Option<Refusal> {
+    if Conn::of(session).is_some_and(Conn::has_malformed_chunks) {
+        return Some(Refusal::BadRequest(BadRequest::Framing));
+    }
+    if is_protocol_violation(problem) {
+        ctx.progress = Progress::Refused(Refusal::BadRequest(BadRequest::Framing));
+    } else {
+        ctx.progress.abort(Stage::of(status_written(session)));
+    }
+    None
 }
 
 /// Whether a failure is one of the client's connection. Pingora leaves out to say so where it writes trailers.

@@ -4,19 +4,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::Version;
-use http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE, STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
+use pingora::prelude::{HttpPeer, Result, Session};
 
+use super::stop::Stop;
 use crate::cors;
 use crate::exchange::{Progress, RequestContext};
-use crate::failure::NetworkFailure;
 use crate::limit;
 use crate::tls::Origin;
+use crate::upstream::leg::{self, Fault};
 use crate::upstream::{self, ForwardedFor};
 
 /// Where the request is sent next.
-pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>, Stop> {
     let Progress::Permitted(permit) = &ctx.progress else { return Err(no_permit()) };
     // A permit for one app, load or request opens no other.
     if Some(permit.app()) != ctx.facts.app || permit.request_id() != ctx.request_id {
@@ -29,23 +33,56 @@ pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
     // Between a request's begin and its first attempt there is nothing to wait for.
     ctx.forwarding.asked_at = Some(if attempt == 0 { ctx.started } else { Instant::now() });
     let upstreams = &ctx.snapshot.upstreams;
-    let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or_else(|| {
-        Error::explain(ErrorType::HTTPStatus(502), "no upstream of this app has an address")
-    })?;
-    let mut peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
-    if ctx.facts.presence.websocket {
-        peer.options.read_timeout = ctx.app().map(|app| app.timeouts.stream_idle);
-    }
+    let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or(Fault::NoAddress)?;
+    let peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
     ctx.forwarding.chosen = Some(chosen);
     Ok(peer)
 }
+
+/// The request as it goes to the app. What it says of the client's connection is not passed on (RFC 9110, section 7.6.1),
+/// nor is its framing: both are made anew.
+pub(super) fn request(session: &mut Session, ctx: &mut RequestContext) -> Result<leg::Request, Stop> {
+    let received = session.req_header().version;
+    let body = match ctx.facts.content_length {
+        Some(length) => leg::Body::Length(length),
+        None if session.is_body_empty() => leg::Body::None,
+        None => leg::Body::Unknown,
+    };
+    let mut head = Box::new(session.req_header().clone());
+    for name in &OF_CONNECTION {
+        head.remove_header(name);
+    }
+    if !ctx.facts.presence.upgrade {
+        head.remove_header(&UPGRADE);
+    }
+    if received < Version::HTTP_11 {
+        // RFC 9110, section 10.1.1: nobody waits for the answer to it.
+        head.remove_header(&EXPECT);
+    }
+    set_upstream_headers(received, &mut head, ctx)?;
+    Ok(leg::Request { head, body, upgrade: ctx.forwarding.asked_upgrade })
+}
+
+/// Fields of a request that concern one connection, or say where its body ends.
+static OF_CONNECTION: [HeaderName; 10] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    TE,
+    TRAILER,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
 /// Rewrites the head that goes to the app.
 pub(super) fn set_upstream_headers(
     received: Version,
     header: &mut RequestHeader,
     ctx: &mut RequestContext,
-) -> Result<()> {
+) -> Result<(), Stop> {
     let request_id = ctx.id_value();
     let Progress::Permitted(permit) = &ctx.progress else { return Err(no_permit()) };
     let facts = &ctx.facts;
@@ -75,7 +112,7 @@ pub(super) fn set_upstream_headers(
 }
 
 /// Cleans a head of the app's answer: an interim one, or that of the answer itself.
-pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext) -> Result<()> {
+pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext) -> Result<(), Stop> {
     let took = ctx.forwarding.asked_at.map(|asked| asked.elapsed());
     if let Some(took) = took {
         ctx.app_metrics().upstream_answered(answer.status.as_u16(), took);
@@ -89,7 +126,7 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
             && ctx.app().is_none_or(|app| !app.clears_cookies),
     };
     let cleaned = upstream::clean(answer, expected, &mut ctx.forwarding.interim, request_id)
-        .map_err(|odd| Error::explain(ErrorType::InvalidHTTPHeader, odd.as_str()))?;
+        .map_err(|odd| Fault::protocol(odd.as_str()))?;
     let is_final =
         !answer.status.is_informational() || answer.status == http::StatusCode::SWITCHING_PROTOCOLS;
     if is_final && let Some((value, origin)) = ctx.hsts() {
@@ -106,11 +143,8 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
             answer.append_header(name.clone(), value.clone())?;
         }
     }
-    if is_final {
-        ctx.forwarding.is_answered = true;
-        if let Some(endpoint) = ctx.endpoint() {
-            endpoint.succeeded(took.unwrap_or_default());
-        }
+    if is_final && let Some(endpoint) = ctx.endpoint() {
+        endpoint.succeeded(took.unwrap_or_default());
     }
     if is_final && let Some(cookie) = ctx.renewed_cookie() {
         answer.append_header(SET_COOKIE, cookie)?;
@@ -135,24 +169,30 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
 }
 
 /// Notes that an attempt got no answer.
-pub(super) fn attempt_failed(
-    ctx: &mut RequestContext,
-    cause: NetworkFailure,
-    to_connect: bool,
-    problem: &Error,
-) {
-    let cause = match cause {
-        NetworkFailure::AnswerTimeout if ctx.forwarding.is_answered => NetworkFailure::ReadTimeout,
-        other => other,
-    };
+pub(super) fn attempt_failed(ctx: &mut RequestContext, fault: &Fault, to_connect: bool) {
+    let cause = fault.cause();
     ctx.app_metrics().upstream_failed(cause);
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {
-        endpoint.failed(cause, to_connect, problem);
+        endpoint.failed(cause, to_connect, fault);
         failed = Some((Arc::clone(&endpoint.server), endpoint.address.clone()));
     }
     ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| address.clone()));
     ctx.forwarding.failure = Some((cause, failed.map(|(server, _)| server)));
+}
+
+/// Whether a request whose server took no connection goes to another one.
+pub(super) fn may_ask_another(ctx: &RequestContext) -> bool {
+    let Progress::Permitted(permit) = &ctx.progress else { return false };
+    ctx.forwarding.attempts < upstream::ATTEMPTS_MAX
+        && ctx.snapshot.upstreams.has_another(permit, &ctx.forwarding.tried)
+}
+
+/// Whether a request that was sent, and of which nothing came back, may be sent again.
+pub(super) fn may_repeat(session: &Session, ctx: &RequestContext) -> bool {
+    ctx.forwarding.body_bytes == 0
+        && ctx.forwarding.attempts < upstream::ATTEMPTS_MAX
+        && session.req_header().method.is_idempotent()
 }
 
 /// Takes an offer of another protocol up, if it is of WebSockets, and else away: offers are optional, and what
@@ -164,11 +204,11 @@ pub(super) fn set_upgrade(header: &mut RequestHeader, websocket: bool) -> Result
 }
 
 /// An app that asks for signed statements is not asked without one.
-fn unsigned() -> Box<Error> {
-    Error::explain(ErrorType::HTTPStatus(500), "no assertion could be signed")
+fn unsigned() -> Stop {
+    Stop::Internal("no assertion could be signed")
 }
 
 /// A fault of ours where a permit should be: never a way through.
-fn no_permit() -> Box<Error> {
-    Error::explain(ErrorType::HTTPStatus(500), "no permit")
+fn no_permit() -> Stop {
+    Stop::Internal("no permit")
 }

@@ -1,50 +1,46 @@
 //! Pingora's hooks: when what happens to a request. What it may do is `authorize`'s to say; what it has come to is in
 //! `exchange`.
 
+mod client;
 mod downstream;
 mod forward;
 mod forward_auth;
 mod own;
+mod relay;
 mod report;
+mod stop;
 mod wait;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::Version;
-use http::header::TRANSFER_ENCODING;
-use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
-use pingora::prelude::{Error, ErrorType, HttpPeer, ProxyHttp, Result, Session};
-use pingora::protocols::Digest;
+use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
 
-use self::downstream::{
-    answer_of, authorize, check_body, close_if_draining, connection, count_unsent, expect_body, head,
-    reauthorize, refusal_of, traffic, write,
-};
+use self::downstream::{answer_of, authorize, connection, expect_body, head, refusal_of, traffic, write};
+use self::stop::Stop;
 use crate::authorize::Verdict;
 use crate::exchange::{Progress, RequestContext};
-use crate::failure::NetworkFailure;
 use crate::limit::DRAIN_MAX;
 use crate::listener::{Conn, Connection};
 use crate::record::field::{self, NAME_MAX, field};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::upstream;
+use crate::upstream::leg::Connector;
 
 /// The proxy, as pingora sees it.
 #[derive(Debug)]
 pub struct Gateway {
     state: &'static State,
+    connector: Connector,
 }
 
 impl Gateway {
-    /// Serves what `state` holds.
+    /// Serves what `state` holds, and keeps so many idle connections to apps at most.
     #[must_use]
-    pub const fn new(state: &'static State) -> Self {
-        Self { state }
+    pub fn new(state: &'static State, idle_max: usize) -> Self {
+        Self { state, connector: Connector::new(idle_max) }
     }
 }
 
@@ -99,7 +95,8 @@ impl ProxyHttp for Gateway {
                 if ctx.facts.presence.upgrade {
                     forward::set_upgrade(header, ctx.facts.presence.websocket)?;
                 }
-                return Ok(false);
+                let forwarded = relay::forward(session, ctx, &self.connector).await;
+                return forwarded.map(|()| true).map_err(Stop::into_error);
             }
             Verdict::Reply(reply) => {
                 ctx.progress = Progress::Replied;
@@ -129,138 +126,13 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
+    /// Never asked: what is let in is forwarded by a leg of our own.
     async fn upstream_peer(
         &self,
         _session: &mut Session,
-        ctx: &mut Box<RequestContext>,
-    ) -> Result<Box<HttpPeer>> {
-        forward::next_peer(ctx)
-    }
-
-    async fn upstream_request_filter(
-        &self,
-        session: &mut Session,
-        header: &mut RequestHeader,
-        ctx: &mut Box<RequestContext>,
-    ) -> Result<()> {
-        forward::set_upstream_headers(session.req_header().version, header, ctx)
-    }
-
-    async fn request_body_filter(
-        &self,
-        session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        ctx: &mut Box<RequestContext>,
-    ) -> Result<()> {
-        check_body(session, body, end, ctx)
-    }
-
-    // Here and not later: pingora makes its own framing of what this filter leaves.
-    async fn upstream_response_filter(
-        &self,
-        _session: &mut Session,
-        response: &mut ResponseHeader,
-        ctx: &mut Box<RequestContext>,
-    ) -> Result<()> {
-        forward::clean_answer(response, ctx)
-    }
-
-    /// Here pingora has made its own framing of the answer.
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
         _ctx: &mut Box<RequestContext>,
-    ) -> Result<()> {
-        if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
-            close_if_draining(session);
-        } else if let Some(conn) = Conn::of(session) {
-            conn.switch_protocol();
-        }
-        // A client of HTTP/1.0 knows no chunks: the end of the connection ends the body (RFC 9112, sections 6.1 and
-        // 6.3).
-        if session.req_header().version < Version::HTTP_11
-            && response.remove_header(&TRANSFER_ENCODING).is_some()
-        {
-            session.set_keepalive(None);
-        }
-        Ok(())
-    }
-
-    async fn connected_to_upstream(
-        &self,
-        _session: &mut Session,
-        reused: bool,
-        _peer: &HttpPeer,
-        _fd: std::os::fd::RawFd,
-        _digest: Option<&Digest>,
-        ctx: &mut Box<RequestContext>,
-    ) -> Result<()> {
-        ctx.app_metrics().upstream_connected(reused);
-        Ok(())
-    }
-
-    fn response_body_filter(
-        &self,
-        session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        ctx: &mut Box<RequestContext>,
-    ) -> Result<Option<Duration>> {
-        if body.is_some() {
-            reauthorize(session, ctx)?;
-        }
-        if ctx.forwarding.drops_body {
-            *body = None;
-        }
-        if let Some(body) = body {
-            count_unsent(session, body.len(), end, ctx);
-        }
-        Ok(None)
-    }
-
-    fn fail_to_connect(
-        &self,
-        _session: &mut Session,
-        _peer: &HttpPeer,
-        ctx: &mut Box<RequestContext>,
-        mut problem: Box<Error>,
-    ) -> Box<Error> {
-        // This attempt is over and counted.
-        ctx.forwarding.asked_at = None;
-        forward::attempt_failed(ctx, upstream::cause_of(&problem), true, &problem);
-        let has_another = match &ctx.progress {
-            Progress::Permitted(permit) => ctx.snapshot.upstreams.has_another(permit, &ctx.forwarding.tried),
-            _ => false,
-        };
-        problem.set_retry(has_another && ctx.forwarding.attempts < upstream::ATTEMPTS_MAX);
-        problem
-    }
-
-    /// A request goes out a second time only if it cannot have been carried out twice: its method allows that,
-    /// nothing of its body was sent, nothing came back, and the connection was one that had been idle.
-    fn error_while_proxy(
-        &self,
-        _peer: &HttpPeer,
-        session: &mut Session,
-        mut problem: Box<Error>,
-        ctx: &mut Box<RequestContext>,
-        reused: bool,
-    ) -> Box<Error> {
-        problem.retry.decide_reuse(reused);
-        let is_untouched = ctx.forwarding.body_bytes == 0
-            && ctx.forwarding.interim == 0
-            && session.response_written().is_none();
-        let again = problem.retry()
-            && is_untouched
-            && session.req_header().method.is_idempotent()
-            && ctx.forwarding.attempts < upstream::ATTEMPTS_MAX;
-        problem.set_retry(again);
-        if again && let Some(address) = ctx.endpoint().map(|endpoint| endpoint.address.clone()) {
-            ctx.forwarding.tried.push(address);
-        }
-        problem
+    ) -> Result<Box<HttpPeer>> {
+        Err(Stop::Internal("pingora is not to forward").into_error())
     }
 
     async fn fail_to_proxy(
@@ -274,17 +146,16 @@ impl ProxyHttp for Gateway {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let status = refusal.info().status;
-        if ctx.forwarding.asked_at.is_some() && matches!(refusal, Refusal::Upstream { .. }) {
-            let cause = match problem.etype() {
-                ErrorType::HTTPStatus(502) => NetworkFailure::Dns,
-                _ => upstream::cause_of(problem),
-            };
-            forward::attempt_failed(ctx, cause, false, problem);
+        if ctx.forwarding.asked_at.is_some()
+            && let Some(Stop::Upstream(fault)) = Stop::of(problem)
+        {
+            forward::attempt_failed(ctx, fault, false);
         }
-        // After an interim answer the answer is still to come (RFC 9110, section 15.2).
-        let is_answered = session.response_written().is_some_and(|head| {
-            !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
-        });
+        // After an interim answer the answer is still to come (RFC 9110, section 15.2), unless that is half sent.
+        let is_answered = session.has_pending_downstream_proxy_tasks()
+            || session.response_written().is_some_and(|head| {
+                !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
+            });
         // Judged anew and refused: no page can follow an upgrade, but a frame can.
         if session.was_upgraded()
             && matches!(ctx.progress, Progress::Refused(_))

@@ -62,10 +62,23 @@ pub(super) enum Io {
     Gone,
 }
 
+/// What goes to the client, and the socket. Pingora gives a session's stream out to look at only, and gathers answers whose
+/// length is known until their end: who knows that nothing more comes for now sends from there.
+#[derive(Debug)]
+struct Channel {
+    io: Io,
+    out: Vec<u8>,
+    /// How much of `out` is sent.
+    sent: usize,
+    connection: Arc<Connection>,
+    /// Of HTTP/1, what the socket does not take; over HTTP/2 it is counted by stream.
+    unsent: Option<Unsent>,
+}
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
-    io: Io,
+    channel: Mutex<Channel>,
     /// Of HTTP/1 alone; HTTP/2 has lengths for everything, and no lines. Nobody else has it while bytes are read.
     inspection: Option<Mutex<Inspection>>,
     limits: HeadLimits,
@@ -73,13 +86,8 @@ pub(crate) struct Conn {
     head_timer: Option<Pin<Box<Sleep>>>,
     /// The timer was not asked since this head began.
     is_new_head: AtomicBool,
-    out: Vec<u8>,
-    /// How much of `out` is sent.
-    sent: usize,
     has_written: bool,
     connection: Arc<Connection>,
-    /// Of HTTP/1, what the socket does not take; over HTTP/2 it is counted by stream.
-    unsent: Option<Unsent>,
     /// Of HTTP/2, the frames that carry nothing of a request.
     control: Option<Box<ControlFrames>>,
     digest: Arc<ProxyDigest>,
@@ -100,17 +108,16 @@ impl Conn {
     ) -> io::Result<Self> {
         let response = ResponseHeader::build(200, Some(0)).map_err(io::Error::other)?;
         let user_data: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
+        let channel =
+            Channel { io, out: Vec::new(), sent: 0, connection: Arc::clone(&connection), unsent: None };
         Ok(Self {
-            io,
+            channel: Mutex::new(channel),
             inspection: (!is_http2).then(Mutex::default),
             limits,
             head_timer: None,
             is_new_head: AtomicBool::new(true),
-            out: Vec::new(),
-            sent: 0,
             has_written: false,
             connection,
-            unsent: None,
             control: is_http2.then(|| Box::new(ControlFrames::new())),
             digest: Arc::new(ProxyDigest::new(Box::new(response), Some(user_data))),
             seat: Some(seat),
@@ -178,7 +185,8 @@ impl Conn {
         if self.inspection.as_ref().is_some_and(|inspection| inspection.lock().has_bytes()) {
             return Poll::Ready(());
         }
-        let wire = match &self.io {
+        let channel = self.channel.lock();
+        let wire = match &channel.io {
             Io::Plain(wire) => wire,
             // Bytes that rustls holds decrypted already.
             Io::Tls(tls) if !tls.get_ref().1.wants_read() => return Poll::Ready(()),
@@ -195,7 +203,7 @@ impl Conn {
     /// Reads for HTTP/2, which has lengths for everything: only frames are counted that carry nothing of a request.
     fn poll_read_http2(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(self.io.poll_read(cx, buf))?;
+        ready!(self.channel.get_mut().io.poll_read(cx, buf))?;
         let Some(control) = &mut self.control else { return Poll::Ready(Ok(())) };
         let received = buf.filled().get(before..).unwrap_or_default();
         let is_within = control.receive(received, self.connection.is_granted());
@@ -218,9 +226,10 @@ impl Conn {
 
     /// Gives the client up: it is sent this answer, and the connection ends.
     fn give_up(&mut self, cx: &mut Context<'_>, answer: &[u8], why: &'static str) -> io::Error {
-        self.out.extend_from_slice(answer);
+        let channel = self.channel.get_mut();
+        channel.out.extend_from_slice(answer);
         // What cannot be sent at once is sent when the connection is closed.
-        let _ = self.poll_send(cx);
+        let _ = channel.poll_send(cx);
         io::Error::new(io::ErrorKind::InvalidData, why)
     }
 
@@ -237,20 +246,12 @@ impl Conn {
         timer.as_mut().poll(cx)
     }
 
-    /// The client does not take so many bytes for now.
-    fn count_unsent(&mut self, bytes: usize) {
-        let connection = &self.connection;
-        self.unsent
-            .get_or_insert_with(|| connection.nothing_unsent())
-            .set(bytes as u64, bytes >= WRITE_BYTES);
-    }
-
     /// Adds the frame that closes a WebSocket, if one may stand here; whether it did.
     fn close_websocket(&mut self, frame: &[u8]) -> bool {
         let may = !self.is_closed && self.frames.as_ref().is_some_and(Frames::is_between);
         if may {
             self.is_closed = true;
-            self.out.extend_from_slice(frame);
+            self.channel.get_mut().out.extend_from_slice(frame);
         }
         may
     }
@@ -260,21 +261,27 @@ impl Conn {
     fn go_away(&mut self, cx: &mut Context<'_>) {
         if self.connection.is_draining() && self.close_websocket(GOING_AWAY) {
             // What cannot be sent at once is sent with the next write, or when the connection is closed.
-            let _ = self.poll_flush_out(cx);
+            let _ = self.channel.get_mut().poll_flush(cx);
         }
     }
 
-    /// Sends what was gathered, and what TLS made of it.
-    fn poll_flush_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
-        self.io.poll_flush(cx)
+    /// Sends what was gathered, for whoever knows that nothing more comes for now.
+    pub(crate) fn poll_send_gathered(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.channel.lock().poll_flush(cx)
+    }
+
+    /// Says to the client that nothing more comes, while it may go on sending.
+    pub(crate) fn poll_close_writing(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut channel = self.channel.lock();
+        ready!(channel.poll_flush(cx))?;
+        channel.io.poll_shutdown(cx)
     }
 
     /// What an app sends on a WebSocket.
     fn poll_write_frames(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_closed {
             // What was said may still wait for the client.
-            let _ = self.poll_flush_out(cx);
+            let _ = self.channel.get_mut().poll_flush(cx);
             return Poll::Ready(Ok(bytes.len()));
         }
         let mut frames = self.frames.clone().unwrap_or_else(Frames::new);
@@ -282,7 +289,7 @@ impl Conn {
         let whole =
             if self.connection.is_draining() { frames.clone().next_boundary(bytes) } else { bytes.len() };
         let part = bytes.get(..whole).unwrap_or(bytes);
-        let written = self.poll_gather(cx, part);
+        let written = self.channel.get_mut().poll_gather(cx, part);
         if let Poll::Ready(Ok(count)) = &written {
             frames.follow(part.get(..*count).unwrap_or(part));
         }
@@ -290,11 +297,34 @@ impl Conn {
         self.go_away(cx);
         written
     }
+}
+
+impl Channel {
+    /// The client does not take so many bytes for now.
+    fn count_unsent(&mut self, bytes: usize) {
+        let connection = &self.connection;
+        self.unsent
+            .get_or_insert_with(|| connection.nothing_unsent())
+            .set(bytes as u64, bytes >= WRITE_BYTES);
+    }
+
+    /// Sends what was gathered, and what TLS made of it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.out.is_empty() {
+            ready!(self.poll_send(cx))?;
+        }
+        self.io.poll_flush(cx)
+    }
 
     /// Gathers what is to be sent, and sends it when it is enough.
     fn poll_gather(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.out.len() + bytes.len() > WRITE_BYTES {
-            ready!(self.poll_send(cx))?;
+            let gathered = self.poll_send(cx)?;
+            if gathered.is_pending() {
+                let left = self.out.len().saturating_sub(self.sent);
+                self.count_unsent(left + bytes.len());
+                return Poll::Pending;
+            }
             if bytes.len() >= WRITE_BYTES {
                 let sent = self.io.poll_write(cx, bytes);
                 if sent.is_pending() {
@@ -411,7 +441,7 @@ impl AsyncRead for Conn {
             if inspection.has_bytes() {
                 return Poll::Pending;
             }
-            ready!(this.io.poll_read(cx, buf))?;
+            ready!(this.channel.get_mut().io.poll_read(cx, buf))?;
             if buf.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }
@@ -434,7 +464,7 @@ impl AsyncRead for Conn {
                 return Poll::Ready(Err(malformed()));
             }
         }
-        if this.io.poll_read_at_most(cx, room, buf)?.is_pending() {
+        if this.channel.get_mut().io.poll_read_at_most(cx, room, buf)?.is_pending() {
             let Some(received) = head_received else { return Poll::Pending };
             this.limits.unfinished.set(received as u64);
             ready!(this.poll_head_time(cx));
@@ -460,14 +490,14 @@ impl AsyncWrite for Conn {
         this.has_written = true;
         if this.inspection.is_none() {
             // HTTP/2 gathers by itself.
-            let sent = this.io.poll_write(cx, bytes);
+            let sent = this.channel.get_mut().io.poll_write(cx, bytes);
             this.count_sent(&sent);
             return sent;
         }
         if this.connection.signal.kind() == Kind::WebSocket {
             return this.poll_write_frames(cx, bytes);
         }
-        this.poll_gather(cx, bytes)
+        this.channel.get_mut().poll_gather(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -481,7 +511,7 @@ impl AsyncWrite for Conn {
             return Pin::new(this).poll_write(cx, first);
         }
         this.has_written = true;
-        let sent = match &mut this.io {
+        let sent = match &mut this.channel.get_mut().io {
             Io::Plain(wire) => Pin::new(wire).poll_write_vectored(cx, bytes),
             Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bytes),
             Io::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -495,17 +525,13 @@ impl AsyncWrite for Conn {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if !this.out.is_empty() {
-            ready!(this.poll_send(cx))?;
-        }
-        this.io.poll_flush(cx)
+        self.get_mut().channel.get_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
-        this.io.poll_shutdown(cx)
+        let channel = self.get_mut().channel.get_mut();
+        ready!(channel.poll_send(cx))?;
+        channel.io.poll_shutdown(cx)
     }
 }
 
@@ -521,13 +547,14 @@ impl Drop for Conn {
         }
         let is_unfinished =
             self.inspection.as_mut().is_some_and(|inspection| inspection.get_mut().is_unfinished());
-        let owes = !self.out.is_empty();
+        let channel = self.channel.get_mut();
+        let owes = !channel.out.is_empty();
         if !(owes || is_unfinished && self.has_written) {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let io = std::mem::replace(&mut self.io, Io::Gone);
-        let out = std::mem::take(&mut self.out).split_off(self.sent);
+        let io = std::mem::replace(&mut channel.io, Io::Gone);
+        let out = std::mem::take(&mut channel.out).split_off(channel.sent);
         let seat = self.seat.take();
         runtime.spawn(async move {
             let _ = tokio::time::timeout(LINGER, linger(io, &out)).await;
@@ -568,7 +595,7 @@ impl Shutdown for Conn {
 
 impl UniqueID for Conn {
     fn id(&self) -> i32 {
-        self.io.socket().map_or(-1, |socket| socket.as_raw_fd())
+        self.channel.lock().io.socket().map_or(-1, |socket| socket.as_raw_fd())
     }
 }
 

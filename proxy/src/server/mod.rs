@@ -288,11 +288,11 @@ impl Begin<'_> {
     /// Takes connections in.
     fn listen(&self, sockets: Vec<TcpListener>, seats: &Arc<Seats>) -> (watch::Sender<bool>, JoinSet<()>) {
         let conf = Arc::new(ServerConf {
-            upstream_keepalive_pool_size: self.settings.upstream_pool,
-            max_retries: crate::upstream::ATTEMPTS_MAX,
+            // Pingora forwards nothing.
+            upstream_keepalive_pool_size: 1,
             ..ServerConf::default()
         });
-        let app = Arc::new(http_proxy(&conf, Gateway::new(self.state)));
+        let app = Arc::new(http_proxy(&conf, Gateway::new(self.state, self.settings.upstream_pool)));
         let mut accepting = JoinSet::new();
         let (drain, draining) = watch::channel(false);
         let workers = self.runtimes.workers();

@@ -7,7 +7,6 @@ use std::time::Duration;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::address::Address;
-pub(crate) use super::cause::cause_of;
 use super::health::{Health, Standing};
 use crate::failure::NetworkFailure;
 

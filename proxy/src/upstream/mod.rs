@@ -39,7 +39,6 @@ use crate::tls::ClientIdentity;
 
 pub(crate) use address::Address;
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
-pub(crate) use cause::cause_of;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use headers::{ForwardedFor, HeadPlan, PermittedRequest, drop_header_case, has_looped, prepare};
 pub(crate) use health::{Health, HealthReading, Standing};
@@ -137,9 +136,8 @@ impl Template {
         peer.options.idle_timeout = Some(self.timeouts.idle);
         peer.options.ca.clone_from(&self.ca);
         match self.protocol {
-            UpstreamProtocol::Http1 => peer.options.set_http_version(1, 1),
+            UpstreamProtocol::Http1 | UpstreamProtocol::Auto => peer.options.set_http_version(1, 1),
             UpstreamProtocol::Http2 => peer.options.set_http_version(2, 2),
-            UpstreamProtocol::Auto => peer.options.set_http_version(2, 1),
         }
         Ok(peer)
     }

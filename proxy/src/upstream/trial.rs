@@ -5,7 +5,8 @@ use std::time::Duration;
 use pingora::connectors::TransportConnector;
 use portcullis_config::settings::{App, Upstream};
 
-use super::{Address, Template, cause_of};
+use super::cause::cause_of;
+use super::{Address, Template};
 
 /// Connects to one address of an upstream, with TLS where the upstream has
 /// it. `step` is the longest that connecting may take; with TLS it may take twice as long.

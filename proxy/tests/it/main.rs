@@ -28,6 +28,7 @@ mod openid;
 mod readme;
 mod redis;
 mod refreshing;
+mod relay;
 mod reload;
 mod running;
 mod service;

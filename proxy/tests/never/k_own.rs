@@ -181,7 +181,7 @@ fn never_n81_a_socket_or_stream_outlives_a_policy_or_a_sign_in() {
 
 #[test]
 fn never_n81_a_silent_socket_has_no_end() {
-    let world = World::start(Setup { app: "timeouts = { read = \"2s\" }", ..Setup::default() });
+    let world = World::start(Setup { app: "timeouts = { stream-idle = \"2s\" }", ..Setup::default() });
     let (mut stream, head) = opened(&world, &token(), "/ws", UPGRADE);
     assert_eq!(head.status, 101);
     stream.write_all(b"ping").unwrap();

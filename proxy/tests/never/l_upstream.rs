@@ -208,6 +208,33 @@ const FATES: &[(&str, &str, Fate)] = &[
         (502, "", 502, "", false),
     ),
     (
+        "a length beside a coding",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        (502, "", 502, "", false),
+    ),
+    (
+        "204 with content",
+        "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged",
+        (204, "", 204, "", false),
+    ),
+    (
+        "a folded line",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Folded: a\r\n b\r\n\r\nhi",
+        (502, "", 502, "", false),
+    ),
+    (
+        "a space before the colon",
+        "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nhi",
+        (502, "", 502, "", false),
+    ),
+    ("another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n", (502, "", 502, "", false)),
+    ("an empty line before", "\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", (502, "", 502, "", false)),
+    (
+        "a head that closes the connection",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
+        (200, "hi", 200, "hi", false),
+    ),
+    (
         "two equal lengths",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
         (502, "", 502, "", false),
@@ -234,16 +261,16 @@ const FATES: &[(&str, &str, Fate)] = &[
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi",
         (502, "", 502, "", false),
     ),
-    ("204 with a length", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", (204, "", 204, "", true)),
+    ("204 with a length", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", (204, "", 204, "", false)),
     (
         "204 with a coding",
         "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
-        (204, "", 204, "", true),
+        (204, "", 204, "", false),
     ),
     (
         "304 with a coding",
         "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
-        (304, "", 304, "", true),
+        (304, "", 304, "", false),
     ),
     (
         "205 with content",
@@ -614,7 +641,7 @@ fn why_an_app_gives_no_answer_is_reported_in_log_metric_and_line() {
     ] {
         let world = World::start(Setup {
             upstreams,
-            app: "timeouts = { connect = \"500ms\", read = \"1s\" }",
+            app: "timeouts = { connect = \"500ms\", first-byte = \"1s\", read = \"1s\" }",
             ..Setup::default()
         });
         assert_eq!(world.get(target, "").status, status, "{cause} {target}: {}", world.said());

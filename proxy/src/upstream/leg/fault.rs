@@ -8,7 +8,7 @@ use std::io;
 use pingora::Error;
 
 use crate::failure::NetworkFailure;
-use crate::upstream::endpoint::cause_of;
+use crate::upstream::cause::cause_of;
 
 /// Why an exchange with an app failed.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(crate) enum Fault {
     Io(io::Error),
     /// The connection ended before the answer did.
     Closed,
-    /// Nothing came or went for too long; what was waited for.
-    Timeout(&'static str),
+    /// Nothing came or went for too long; which kind of timeout it was.
+    Timeout(NetworkFailure),
     /// What came is no answer that can be passed on; why.
     Protocol(Cow<'static, str>),
 }
@@ -40,9 +40,21 @@ impl Fault {
             Self::Connect(problem) => cause_of(problem),
             Self::Io(problem) => NetworkFailure::of_chain(problem).unwrap_or(NetworkFailure::Reset),
             Self::Closed => NetworkFailure::Reset,
-            Self::Timeout(_) => NetworkFailure::Timeout,
+            Self::Timeout(kind) => *kind,
             Self::Protocol(_) => NetworkFailure::Protocol,
         }
+    }
+
+    /// Whether the app took too long.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(
+            self.cause(),
+            NetworkFailure::Timeout
+                | NetworkFailure::ConnectTimeout
+                | NetworkFailure::AnswerTimeout
+                | NetworkFailure::ReadTimeout
+                | NetworkFailure::WriteTimeout
+        )
     }
 
     /// Whether the connection was lost, as an idle one is that the app closes while a request is on its way.
@@ -58,7 +70,7 @@ impl fmt::Display for Fault {
             Self::Connect(problem) => problem.fmt(f),
             Self::Io(problem) => problem.fmt(f),
             Self::Closed => f.write_str("the connection ended before the answer did"),
-            Self::Timeout(what) => write!(f, "timed out: {what}"),
+            Self::Timeout(kind) => write!(f, "{} of the app", kind.as_str()),
             Self::Protocol(rule) => f.write_str(rule),
         }
     }

@@ -7,57 +7,19 @@
 //! Framing is made here and never copied, in both directions. Timers are the caller's: what is polled here never waits
 //! by itself.
 
-#![expect(dead_code, reason = "the gateway calls it next")]
-
 mod fault;
 mod http1;
+mod message;
 
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::Stream;
+use pingora::protocols::{ALPN, Stream};
 use pingora::upstreams::peer::{HttpPeer, Peer as _};
 
 pub(crate) use fault::Fault;
-
-/// A request as it goes to an app.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// Its head, without any field of the connection or of framing.
-    pub(crate) head: Box<RequestHeader>,
-    pub(crate) body: Body,
-    /// Whether the app is asked to switch to the protocol that `Upgrade` names.
-    pub(crate) upgrade: bool,
-}
-
-/// How long the body of a request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// There is none.
-    None,
-    /// So many bytes; none may be said, too.
-    Length(u64),
-    /// As long as it comes.
-    Unknown,
-}
-
-/// What comes of an answer.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// An interim answer (RFC 9110, section 15.2); others follow.
-    Interim(Box<ResponseHeader>),
-    /// The head of the answer. After one with status 101 the connection is a tunnel.
-    Head(Box<ResponseHeader>),
-    /// A piece of its body, never empty.
-    Data(Bytes),
-    /// What follows the body; the last event but the end.
-    Trailers(HeaderMap),
-    /// The answer is whole.
-    End,
-}
+pub(crate) use message::{Body, Event, Request};
 
 /// Connections to the servers of all apps.
 pub(crate) struct Connector {
@@ -121,6 +83,9 @@ impl Connected {
     /// # Errors
     /// When the head cannot be written as it is: a fault of ours.
     pub(crate) fn ask(self, request: &Request) -> Result<Exchange, Fault> {
+        if self.stream.selected_alpn_proto() == Some(ALPN::H2) {
+            return Err(Fault::protocol("the app speaks HTTP/2 alone"));
+        }
         Ok(Exchange::Http1(Box::new(http1::Exchange::new(self.stream, request)?)))
     }
 }

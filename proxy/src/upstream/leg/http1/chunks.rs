@@ -5,8 +5,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use memchr::memchr;
 
-use super::super::Fault;
-use super::piece;
+use super::super::fault::Fault;
 
 /// The line of a chunk's size at most, with its extensions, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
@@ -72,6 +71,12 @@ impl Chunks {
             }
         }
     }
+}
+
+/// Takes what came, at most so many bytes of it; `None` when nothing did.
+pub(super) fn piece(received: &mut BytesMut, at_most: u64) -> Option<Bytes> {
+    let count = usize::try_from(at_most).unwrap_or(usize::MAX).min(received.len());
+    (count > 0).then(|| received.split_to(count).freeze())
 }
 
 /// Takes the line of a chunk's size, and whatever extensions follow the size: nobody here knows one.

@@ -9,13 +9,19 @@ use http::{StatusCode, Version};
 use memchr::memchr;
 use pingora::http::ResponseHeader;
 
-use super::super::Fault;
-use super::Asked;
+use super::super::fault::Fault;
 
 /// A head at most, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Fields of it at most.
 const FIELDS_MAX: usize = 100;
+
+/// What of a request its answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) head_only: bool,
+    pub(super) upgrade: bool,
+}
 
 /// Reads a head as it comes.
 #[derive(Debug, Default)]
@@ -86,7 +92,8 @@ fn parse(bytes: &Bytes, asked: Asked) -> Result<Answer, Fault> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut parsed = httparse::Response::new(&mut fields);
     match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(end)) if end == bytes.len() => {}
+        // What the parser would skip is odd here.
+        Ok(httparse::Status::Complete(end)) if end == bytes.len() && bytes.starts_with(b"HTTP/") => {}
         Err(httparse::Error::TooManyHeaders) => return Err(TOO_LARGE),
         Ok(_) | Err(_) => return Err(NO_HTTP),
     }
@@ -101,9 +108,12 @@ fn parse(bytes: &Bytes, asked: Asked) -> Result<Answer, Fault> {
         parts.headers.append(name, value);
     }
     let framing = framing(status, version, &parts.headers, asked)?;
-    let keeps = version == Version::HTTP_11
+    let stays = match version {
+        Version::HTTP_11 => !says(b"close", &parts.headers),
+        _ => says(b"keep-alive", &parts.headers),
+    };
+    let keeps = stays
         && !matches!(framing, Framing::UntilClose | Framing::Tunnel)
-        && !says_close(&parts.headers)
         && !(framing == Framing::Empty && !asked.head_only && promises_body(status, &parts.headers));
     let mut head = Box::new(ResponseHeader::from(parts));
     let reason = parsed.reason.filter(|reason| status.canonical_reason() != Some(*reason));
@@ -164,10 +174,11 @@ fn promises_body(status: StatusCode, headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) || has_length && status != StatusCode::NOT_MODIFIED
 }
 
-fn says_close(headers: &HeaderMap) -> bool {
+/// Whether `Connection` has this option.
+fn says(wanted: &[u8], headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CONNECTION).iter();
     let mut options = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]
@@ -198,6 +209,7 @@ mod tests {
             (&[ok, "Transfer-Encoding: Chunked"], (Framing::Chunked, true)),
             (&[ok], (Framing::UntilClose, false)),
             (&["HTTP/1.0 200 OK", "Content-Length: 3"], (Framing::Length(3), false)),
+            (&["HTTP/1.0 200 OK", "Content-Length: 3", "Connection: Keep-Alive"], (Framing::Length(3), true)),
             (&["HTTP/1.1 204 No Content"], (Framing::Empty, true)),
             (&["HTTP/1.1 204 No Content", "Content-Length: 3"], (Framing::Empty, false)),
             (&["HTTP/1.1 204 No Content", "Transfer-Encoding: chunked"], (Framing::Empty, false)),

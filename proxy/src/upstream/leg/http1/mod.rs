@@ -11,10 +11,11 @@ use bytes::{Bytes, BytesMut};
 use pingora::protocols::Stream;
 use tokio::io::AsyncReadExt as _;
 
-use self::chunks::{Chunks, Part};
-use self::head::{Framing, HeadReader};
+use self::chunks::{Chunks, Part, piece};
+use self::head::{Asked, Framing, HeadReader};
 use self::sending::Sending;
-use super::{Event, Fault, Request};
+use super::fault::Fault;
+use super::message::{Event, Request};
 
 /// Room for the head of an answer at first, and with it for many a whole answer.
 const HEAD_BYTES: usize = 4 << 10;
@@ -33,13 +34,6 @@ pub(crate) struct Exchange {
     asked: Asked,
     /// Whether the server keeps the connection open.
     keeps: bool,
-}
-
-/// What of a request its answer depends on.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    head_only: bool,
-    upgrade: bool,
 }
 
 #[derive(Debug)]
@@ -182,10 +176,4 @@ impl Exchange {
         let is_idle = self.keeps && self.is_ended() && self.received.is_empty() && self.sending.is_complete();
         is_idle.then_some(self.stream)
     }
-}
-
-/// Takes what came, at most so many bytes of it; `None` when nothing did.
-fn piece(received: &mut BytesMut, at_most: u64) -> Option<Bytes> {
-    let count = usize::try_from(at_most).unwrap_or(usize::MAX).min(received.len());
-    (count > 0).then(|| received.split_to(count).freeze())
 }

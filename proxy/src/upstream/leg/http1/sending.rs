@@ -8,7 +8,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use pingora::protocols::Stream;
 use tokio::io::AsyncWrite as _;
 
-use super::super::{Body, Fault, Request};
+use super::super::fault::Fault;
+use super::super::message::{Body, Request};
 
 /// Room for a head at first.
 const HEAD_BYTES: usize = 1 << 10;
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
 
     fn sending(body: Body, upgrade: bool) -> Sending {
-        let mut head = RequestHeader::build("POST", b"/a?b", None).unwrap();
+        let mut head = RequestHeader::build_no_case("POST", b"/a?b", None).unwrap();
         head.insert_header("host", "app").unwrap();
         Sending::new(&Request { head: Box::new(head), body, upgrade }).unwrap()
     }
