@@ -8,10 +8,10 @@ use std::time::Duration;
 use portcullis_config::load::load;
 use portcullis_config::settings::{
     AccessFormat, AccessLog, AppDenial, Authorities, Balance, CertificatePair, CheckMethod,
-    ClientAuthentication, ClientDemand, Clients, Config, Cors, DecisionLog, Disclosure, Dns,
+    ClientAuthentication, ClientDemand, Clients, Config, Cors, DecisionLog, Disclosure, Dns, FieldValue,
     ForwardAuthProtocol, FullTo, HashKey, Health, Hsts, IdentityValue, KeySource, Limits, LogSink,
     PolicyDenial, ProcessLog, PushedAuthorization, Rate, Retries, SecretMethod, SessionAuthorization,
-    SessionStore, Subject, SupportKey, SyslogTarget, TicketKey, UpstreamProtocol,
+    SessionStore, Shaping, Subject, SupportKey, SyslogTarget, TicketKey, UpstreamHost, UpstreamProtocol,
 };
 use portcullis_config::{Severity, reference::json_schema};
 use portcullis_policy::model::{Grant, Operator, PathPattern, Place, Subjects, Targets, Unmatched};
@@ -164,6 +164,19 @@ fn every_key_of_settings_arrives() {
         hold: Duration::from_secs(10),
     };
     assert_eq!(config.dns, dns);
+    let open = [PathPattern::Exact("/wiki/healthz".into()), PathPattern::Subtree("/wiki/.well-known".into())];
+    assert_eq!((&app.openings.paths[..], app.openings.preflights), (&open[..], true));
+    assert_eq!(listeners[2].health_path.as_deref(), Some("/lb-health"));
+    let Shaping { prefix_rewrite, upstream_host, request, response } = &app.shaping;
+    assert_eq!(prefix_rewrite.as_deref(), Some("/app"));
+    assert_eq!(*upstream_host, UpstreamHost::Name("wiki.internal:8080".into()));
+    let text = |name: &str, value: &str| (name.to_owned(), FieldValue::Text(value.to_owned()));
+    assert!(request.set.contains(&text("x-env", "prod")) && request.remove == ["referer"]);
+    assert!(matches!(&request.set[..], [.., (name, FieldValue::Secret(_))] if name == "x-backend-key"));
+    assert_eq!(
+        (&response.set[..], &response.remove[..]),
+        (&[text("x-frame-options", "DENY")][..], &["server".to_owned()][..])
+    );
     assert!(!app.token.bearer && !app.websocket && app.forward_authorization);
     assert_eq!(config.geo.as_ref().unwrap().country_path, ["registered_country", "iso_code"]);
     assert_eq!(config.server.decision_subject, Subject::Clear);

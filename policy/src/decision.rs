@@ -54,7 +54,8 @@ impl Outcome {
     }
 }
 
-/// The right to reach one app's upstream once. Made by `CompiledPolicies::decide` alone.
+/// The right to reach one app's upstream once. Made by `CompiledPolicies::decide`, and by `CompiledPolicies::open` of what
+/// an app opens to everybody.
 ///
 /// ```compile_fail,E0451
 /// use portcullis_policy::{Permit, decision::{Generation, SessionLimits}, signals::{AppIndex, RequestId}};
@@ -81,7 +82,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// INVARIANT: called by `decide` alone, at the end of a decision that granted.
+    /// INVARIANT: called at the end of a decision that granted, and for what an app opens; by nothing else.
     pub(crate) const fn grant(
         app: AppIndex,
         generation: Generation,

@@ -8,9 +8,11 @@
 mod credential;
 mod htmx;
 mod office;
+mod opening;
 mod own_path;
 mod probe;
 mod refusal_page;
+mod rewrite;
 mod session;
 
 use std::net::IpAddr;
@@ -18,15 +20,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
 use portcullis_policy::model::{AuthenticationContext, ClientAppType, CountryCode, Platform};
+use portcullis_policy::path::PathForms;
 use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 
+use self::rewrite::SeenByApp;
 use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
 use crate::cors;
@@ -38,7 +42,7 @@ use crate::limit::{Kind, Quota};
 use crate::own::{Demand, Navigation, Own, OwnRequest, SignInCause};
 use crate::record::DecisionCounter;
 use crate::refusal::{BadRequest, BadToken, Carrier, Refusal, Sender};
-use crate::route::{Found, Route};
+use crate::route::{Found, RewrittenTarget, Route};
 use crate::session::{Session, SessionHandle};
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
@@ -131,6 +135,11 @@ pub enum Reply {
     ToHttps(HeaderValue),
     /// A browser may send what it asked leave for (204).
     Preflight(HeaderMap),
+    /// A balancer asks whether requests may come (200, 503).
+    Health {
+        /// Whether they may.
+        is_good: bool,
+    },
 }
 
 /// What was learned of a request while it was judged; for page, log, metrics and the app. What a judgement did not
@@ -153,6 +162,12 @@ pub struct RequestFacts {
     pub(crate) authorization_is_verified: bool,
     /// The origin of the page that asks, where it is another than the app's and the app names it.
     pub(crate) allowed_origin: Option<HeaderValue>,
+    /// Whether a page of another origin asks for leave.
+    pub(crate) is_preflight: bool,
+    /// What the app receives instead of what was asked for; `None`: that.
+    pub(crate) rewritten: Option<RewrittenTarget>,
+    /// Whether it is let in as nobody, where the app opens to everybody.
+    pub(crate) is_open: bool,
     /// Where the user was, where that is another place than what was asked for.
     pub(crate) return_to: Option<String>,
     /// The session that the request came on.
@@ -265,7 +280,16 @@ struct AccessRequest<'r> {
 impl Authorizer<'_> {
     /// Judges a request; `facts` are what was learned, whatever the verdict is.
     pub fn authorize(&self, head: &Head<'_>, connection: Connection, facts: &mut RequestFacts) -> Verdict {
+        let is_health_check = self.is_health_check(head);
+        let named = head.of_host(opening::NO_HOST);
+        // Balancers that speak HTTP/1.0 name none (RFC 9112, section 3.2, asks for it from HTTP/1.1 on).
+        let is_nameless = head.version < Version::HTTP_11 && head.host().is_none();
+        let head = if is_health_check && is_nameless { &named } else { head };
         let entered = self.admit(head, connection, facts).and_then(|request| {
+            if is_health_check {
+                let reply = Reply::Health { is_good: self.state.takes_requests() };
+                return Ok((request, connection.peer, Some(reply)));
+            }
             // Whom the trusted proxies do not know counts as they do.
             let address = facts.client.unwrap_or(connection.peer);
             let reply = self.enter(&request, head, (address, &mut facts.quotas))?;
@@ -304,16 +328,23 @@ impl Authorizer<'_> {
         address: IpAddr,
         facts: &mut RequestFacts,
     ) -> Result<Permit, Stop> {
-        let route = self.route(request, (address, &mut facts.quotas))?;
-        (facts.app, facts.host, facts.context) = (Some(route.app), Some(route.host), route.context);
+        let mut route = self.route(request, (address, &mut facts.quotas))?;
+        (facts.app, facts.host, facts.context) = (Some(route.app), Some(route.host.clone()), route.context);
         let app = self.snapshot.config.apps.get(route.app.0 as usize).ok_or(Refusal::Internal)?;
 
         // Before anything is done for a token.
         self.count_address((route.app, app), address, &mut facts.quotas)?;
+        let seen = self.seen_by_app(head, request, &route, app)?;
+        facts.rewritten = seen.as_ref().map(|seen| seen.rewritten.clone());
         facts.allowed_origin = cors::allowed(app, request.header(&ORIGIN));
         // A browser asks for leave before it sends the request itself (Fetch Standard, section 3.2.2).
-        let is_preflight = request.method() == "OPTIONS" && request.has(&ACCESS_CONTROL_REQUEST_METHOD);
-        if let Some(origin) = facts.allowed_origin.clone().filter(|_| is_preflight) {
+        facts.is_preflight = facts.allowed_origin.is_some()
+            && request.method() == "OPTIONS"
+            && request.has(&ACCESS_CONTROL_REQUEST_METHOD);
+        if let Some(permit) = self.open(request, seen.as_ref(), (route.app, app), facts)? {
+            return Ok(permit);
+        }
+        if let Some(origin) = facts.allowed_origin.clone().filter(|_| facts.is_preflight) {
             let asked = request.header(&ACCESS_CONTROL_REQUEST_HEADERS);
             return Err(Stop::Reply(Reply::Preflight(cors::preflight(app, origin, asked))));
         }
@@ -329,7 +360,10 @@ impl Authorizer<'_> {
         let handshake = self.arrival.handshake.as_deref();
         let client = self.snapshot.tls.authenticate_client(route.app.0, handshake, self.now());
         client.map_err(Refusal::ClientCertificate)?;
-        accepted_by_app(request, app)?;
+        accepted_by_app(request, seen.as_ref(), app)?;
+        if let Some(seen) = &seen {
+            seen.add_readings(app, (request.path(), route.context), &mut route.readings);
+        }
 
         let context = context::gather(request, caller.token(), &self.snapshot.geo);
         facts.country = context.country;
@@ -697,18 +731,33 @@ fn https_location(host: &str, port: u16, target: &[u8]) -> Option<HeaderValue> {
 }
 
 /// Whether the app's settings let such a request through at all.
-fn accepted_by_app(request: &AdmittedRequest<'_>, app: &App) -> Result<(), Refusal> {
+fn accepted_by_app(
+    request: &AdmittedRequest<'_>,
+    seen: Option<&SeenByApp>,
+    app: &App,
+) -> Result<(), Refusal> {
     // It would authenticate the connection to the app, and with it the next user whose request takes it.
     if app.forward_authorization && request.authorization().is_some_and(upstream::authenticates_connection) {
         return Err(Refusal::BadRequest(BadRequest::Credential));
     }
-    if let Some(form) = request.path_forms().beyond(app.allow_paths) {
-        return Err(Refusal::BadRequest(BadRequest::path(form)));
-    }
+    path_is_allowed(request, seen, app)?;
     if !app.methods.is_empty() && !app.methods.iter().any(|method| method == request.method()) {
         return Err(Refusal::BadRequest(BadRequest::MethodNotAllowed));
     }
     Ok(())
+}
+
+/// Whether the app's settings let such a path through.
+fn path_is_allowed(
+    request: &AdmittedRequest<'_>,
+    seen: Option<&SeenByApp>,
+    app: &App,
+) -> Result<(), Refusal> {
+    let forms = request.path_forms().union(seen.map_or(PathForms::EMPTY, SeenByApp::forms));
+    match forms.beyond(app.allow_paths) {
+        Some(form) => Err(Refusal::BadRequest(BadRequest::path(form))),
+        None => Ok(()),
+    }
 }
 
 /// Counts the policies' results, and holds what page and log may say of them.

@@ -1,7 +1,7 @@
 //! Pages of other origins (Fetch Standard, section 3.2): what a preflight is answered, and what such a page may read of an
 //! answer.
 //!
-//! Preflights carry no credentials, so they are answered here and never passed on: nothing reaches an app without a permit.
+//! Preflights carry no credentials, so they are answered here; or an app opens to them (`cors.preflight = "pass"`).
 //! Nothing here depends on who asks or on a policy, but on the origin alone, and an origin that an app does not name gets the
 //! answer of any other stranger.
 

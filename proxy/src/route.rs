@@ -1,5 +1,7 @@
 //! Host and path to an app: one look-up, whose result all later modules use.
 
+mod rewrite;
+
 use std::collections::HashMap;
 
 use ahash::RandomState;
@@ -9,6 +11,8 @@ use portcullis_policy::Reading;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{PathCase, is_below};
 use portcullis_policy::signals::AppIndex;
+
+pub(crate) use rewrite::{PrefixRewrite, RewrittenTarget};
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ struct Candidate {
 #[derive(Debug)]
 pub struct Routes {
     hosts: HashMap<String, Vec<Candidate>, RandomState>,
+    /// By app.
+    rewrites: Vec<Option<PrefixRewrite>>,
 }
 
 impl Routes {
@@ -73,13 +79,18 @@ impl Routes {
                 std::cmp::Reverse(candidate.prefix.split('/').filter(|segment| !segment.is_empty()).count())
             });
         }
-        Self { hosts }
+        Self { hosts, rewrites: apps.iter().map(PrefixRewrite::of).collect() }
     }
 
     /// Whether some app has this host.
     #[must_use]
     pub fn has_host(&self, host: &str) -> bool {
         self.hosts.contains_key(host)
+    }
+
+    /// How the paths of an app are rewritten, if they are.
+    pub(crate) fn rewrite(&self, app: AppIndex) -> Option<&PrefixRewrite> {
+        self.rewrites.get(app.0 as usize)?.as_ref()
     }
 
     /// The app with the longest prefix for this host and path, if any; `others` are further paths that the

@@ -103,8 +103,12 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         other_readings
             .extend([Some(context), other].into_iter().flatten().map(|context| (reading.clone(), context)));
     }
-    let path = path.written().to_owned();
     let settings = settings?;
+    // As the proxy takes it: what has several readings is not open.
+    let is_public = path.forms().is_empty()
+        && path.others().is_empty()
+        && settings.openings.covers(path.written(), settings.paths);
+    let path = path.written().to_owned();
     let evidence = evidence(cx, config, view, settings);
     let principal = principal(cx, view, now, &gone, config, evidence);
     let address = cx.parse_key(view, "ip", |text| {
@@ -135,6 +139,7 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         device: Fact::Unknown,
     };
     Some(Question {
+        is_public,
         looks_up_country: context.country == Fact::Unknown,
         signals: OwnedSignals {
             principal: principal?,

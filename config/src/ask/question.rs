@@ -11,6 +11,8 @@ pub struct Question {
     pub signals: OwnedSignals,
     /// Whether the question says nothing of the country, so that it is to be looked up by the address.
     pub looks_up_country: bool,
+    /// Whether the app opens the path to everybody, so that no policy is asked.
+    pub is_public: bool,
     /// Whether the token comes as a bearer's, rather than in the cookie or header of a session.
     pub is_bearer: bool,
     /// How else the app may read the path, with the context that each reading asks for.
@@ -39,7 +41,7 @@ pub struct Case {
     pub place: String,
     /// The request.
     pub question: Question,
-    /// `grant`, `challenge`, `deny` or `block`.
+    /// `grant`, `challenge`, `deny`, `block` or `public`.
     pub expect: String,
     /// The code of the denial.
     pub code: Option<u32>,

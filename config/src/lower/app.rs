@@ -15,7 +15,9 @@ use super::health;
 use super::hosts::{Routes, hosts};
 use super::listener::hsts;
 use super::names::Names;
+use super::opening;
 use super::paths;
+use super::shaping;
 use super::sign_in::{self, AppSignIn, SignIns};
 use super::upstream::upstreams;
 use super::values::{self, Flaw};
@@ -79,6 +81,8 @@ pub(super) fn app(
     let allowed_origins = cx.parse_list(view, "allowed-origins", values::origin);
     let cors = clients::cors(cx, view);
     let office = clients::office(cx, view);
+    let openings = opening::openings(cx, view, &path_prefix);
+    let shaping = shaping::shaping(cx, view, &path_prefix);
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);
@@ -129,7 +133,11 @@ pub(super) fn app(
         rate_per_principal,
         client_certificates,
         hsts,
+        openings,
+        shaping: shaping?,
     };
+    shaping::beside_identity(cx, view, &settings, sign_ins.assertion_header());
+    opening::within_contexts(cx, view, &settings);
     let unmatched = match view.text("unmatched")? {
         "allow" => Unmatched::Allow,
         _ => Unmatched::Deny,

@@ -6,17 +6,19 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
+use portcullis_policy::path::{Compare, is_below};
 
 use super::context::Context;
-use super::values;
+use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
 use crate::file;
+use crate::schema::check::shortened;
 use crate::schema::sign_in_tables::FORWARD_AUTH;
 use crate::schema::tables::{HSTS, LISTENER, LISTENER_TLS, PAIR, PROXY_PROTOCOL, SERVER};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
-    CertificatePair, ForwardAuth, ForwardAuthProtocol, Hsts, Listener, ListenerTls, Server, TicketKey,
-    TrustedProxies,
+    CertificatePair, ForwardAuth, ForwardAuthProtocol, Hsts, Listener, ListenerTls, OWN_PATHS, Server,
+    TicketKey, TrustedProxies,
 };
 
 /// The largest file with a ticket key: 80 bytes in base64, and what an editor adds.
@@ -89,7 +91,28 @@ pub(super) fn listener(
         Some(forward_auth) => Some(forward_auth?),
         None => None,
     };
-    Some(Listener { address, tls, public_port, proxy_protocol_from, redirect_to_https, hsts, forward_auth })
+    let health_path = cx.parse_key(view, "health-path", health_path);
+    Some(Listener {
+        address,
+        tls,
+        public_port,
+        proxy_protocol_from,
+        redirect_to_https,
+        hsts,
+        forward_auth,
+        health_path,
+    })
+}
+
+/// A path that is the same to every reader, and nobody else's.
+fn health_path(text: &str) -> Result<String, Flaw> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte));
+    let path = values::path_prefix(text).ok().filter(|path| is_plain && path != "/" && path == text);
+    path.filter(|path| !is_below(path, OWN_PATHS, Compare::Folded)).ok_or_else(|| {
+        Flaw::new("listener/health-path", format!("`{}` is no path for health checks", shortened(text)))
+            .why("it is compared byte by byte, and no app receives it from this listener")
+            .help("write a path such as `/healthz`, of letters, digits, `-`, `_` and `.`, and not below `/.portcullis`")
+    })
 }
 
 fn forward_auth(cx: &mut Context<'_>, listener: View<'_>, view: View<'_>) -> Option<ForwardAuth> {
@@ -106,7 +129,7 @@ fn forward_auth(cx: &mut Context<'_>, listener: View<'_>, view: View<'_>) -> Opt
                 .help("name the addresses of the proxies that ask"),
         );
     }
-    for key in ["redirect-to-https", "proxy-protocol"] {
+    for key in ["redirect-to-https", "proxy-protocol", "health-path"] {
         let is_said =
             if key == "redirect-to-https" { listener.is_on(key) } else { listener.get(key).is_some() };
         if is_said {

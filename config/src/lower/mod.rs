@@ -21,6 +21,7 @@ mod interner;
 mod issuer;
 mod listener;
 mod names;
+mod opening;
 mod paths;
 mod places;
 mod policy;
@@ -30,6 +31,7 @@ mod rule;
 mod secrets;
 mod server;
 mod session;
+mod shaping;
 mod sign_in;
 mod template;
 mod time;
@@ -175,6 +177,7 @@ impl Lowering {
             if let Some(settings) = &settings {
                 let place = |id: &str| known.policies.places.get(id).copied().flatten();
                 hints::sessionless(&set, &settings.apps, place, found);
+                opening::unasked(&set, &settings.apps, place, found);
                 paths::shared_upstreams(&settings.apps, &set, &known.upstreams, found);
             }
         }

@@ -43,7 +43,11 @@ const PLACEHOLDERS: [&str; 8] = [
 
 /// A secret text in the file that a `{ file = … }` under this key names. What cannot be read is reported.
 pub(super) fn secret(cx: &mut Context<'_>, view: View<'_>, key: &str, code: &'static str) -> Option<Secret> {
-    let table = view.table(key, &SECRET)?;
+    secret_of(cx, view.table(key, &SECRET)?, code)
+}
+
+/// The same of such a table.
+pub(super) fn secret_of(cx: &mut Context<'_>, table: View<'_>, code: &'static str) -> Option<Secret> {
     let (text, at) = secret_file(cx, table.text("file")?, table.at_key("file"), code)?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.chars().any(char::is_control) {

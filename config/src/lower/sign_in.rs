@@ -92,6 +92,11 @@ impl SignIns {
         }
     }
 
+    /// The header of assertions.
+    pub(super) fn assertion_header(&self) -> Option<&str> {
+        self.assertion.as_ref().map(|assertion| assertion.header.as_str())
+    }
+
     /// Whether nothing that was written is missing.
     pub(super) const fn is_whole(&self) -> bool {
         self.is_whole

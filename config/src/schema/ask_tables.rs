@@ -19,8 +19,8 @@ pub(crate) static CASE: Table = Table {
         required("request", Shape::Table(&QUESTION), "Who asks for what, from where, on what."),
         required(
             "expect",
-            Shape::Word(&["grant", "challenge", "deny", "block"]),
-            "What the policies must say.",
+            Shape::Word(&["grant", "challenge", "deny", "block", "public"]),
+            "What the policies must say; `public` where the app opens the path to everybody.",
         ),
         optional("code", Shape::Integer { min: 0, max: 999_999 }, "The code that the denial must show."),
         optional("applied", TEXTS, "Exactly the enforced policies that must apply, by id."),

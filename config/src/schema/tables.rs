@@ -344,6 +344,11 @@ pub(crate) static LISTENER: Table = Table {
             Shape::Table(&FORWARD_AUTH),
             "Another proxy asks here whether to let requests in, and clients never come here.",
         ),
+        optional(
+            "health-path",
+            TEXT,
+            "A path that is answered here, for whatever host: 200, or 503 where no issuer's keys are there or the process ends. For balancers, also in HTTP/1.0 without `Host`.",
+        ),
     ],
 };
 
@@ -667,11 +672,7 @@ pub(crate) static APP: Table = Table {
             Shape::List(&Shape::Text(Form::Url)),
             "Further origins whose pages may ask for it by script (CORS), read its refusals, and open a WebSocket with the user's cookie.",
         ),
-        optional(
-            "cors",
-            Shape::Table(&CORS),
-            "How pages of `allowed-origins` may ask; preflights are answered by Portcullis.",
-        ),
+        optional("cors", Shape::Table(&CORS), "How pages of `allowed-origins` may ask."),
         optional(
             "clients",
             Shape::Word(&Clients::WORDS),
@@ -691,6 +692,32 @@ pub(crate) static APP: Table = Table {
             Literal::Text("1KiB/s"),
             Shape::Text(Form::ByteRate),
             "The least that a client must send of a body, after 10 seconds; `0B/s` for no least.",
+        ),
+        optional(
+            "public",
+            Shape::List(&Shape::Text(Form::PathPattern)),
+            "Paths that need no identity and ask no policy: `/healthz` alone, `/.well-known/**` with all below it; the app is told of nobody there.",
+        ),
+        optional(
+            "prefix-rewrite",
+            TEXT,
+            "What the app receives in place of its `path`: `/` takes it away, `/app` puts that there. What it then sees is judged, too.",
+        ),
+        default(
+            "upstream-host",
+            Literal::Text("keep"),
+            TEXT,
+            "The `Host` that the app is asked for: `keep` is the client's, `upstream` that of the server's URL, or a name.",
+        ),
+        optional(
+            "request-headers",
+            Shape::Table(&FIELDS),
+            "Header fields of requests that are set or taken away.",
+        ),
+        optional(
+            "response-headers",
+            Shape::Table(&FIELDS),
+            "Header fields of the app's answers that are set or taken away.",
         ),
         optional(
             "rate",
@@ -733,8 +760,28 @@ pub(crate) static CORS: Table = Table {
             Shape::Bool,
             "Whether pages may read what requests with the user's cookies bring.",
         ),
+        default(
+            "preflight",
+            Literal::Text("answer"),
+            Shape::Word(&["answer", "pass"]),
+            "Whether Portcullis answers their preflights, or the app does, which is told of nobody then.",
+        ),
     ],
 };
+
+pub(crate) static FIELDS: Table = Table {
+    title: "header fields",
+    keys: &[
+        optional(
+            "set",
+            Shape::Map(&FIELD_VALUE),
+            "Names and values, in place of what was sent; `{ file = \"FILE\" }` for a secret.",
+        ),
+        optional("remove", TEXTS, "Names."),
+    ],
+};
+
+static FIELD_VALUE: Shape = Shape::Either(&[TEXT, Shape::Table(&SECRET)]);
 
 static ATTRIBUTE: Shape = Shape::Either(&[TEXT, Shape::Bool, Shape::Number, TEXTS]);
 

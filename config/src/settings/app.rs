@@ -1,5 +1,6 @@
 //! A protected application: where it is reached, what it demands of a request, and what it receives.
 
+use portcullis_policy::Openings;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 
@@ -9,6 +10,7 @@ use super::health::Health;
 use super::limits::Rate;
 use super::listener::Hsts;
 use super::session::SessionAuthorization;
+use super::shaping::Shaping;
 use super::upstream::{Balance, Retries, Timeouts, Upstream};
 
 /// A protected application: how it is reached. Who may open it is in `policies.apps`.
@@ -88,6 +90,10 @@ pub struct App {
     pub client_certificates: Option<ClientCertificates>,
     /// For how long browsers come by https alone; as the listener says if `None`.
     pub hsts: Option<Hsts>,
+    /// What it opens to everybody.
+    pub openings: Openings,
+    /// What is changed of its requests and answers.
+    pub shaping: Shaping,
 }
 
 /// The context that a path asks for: of the longest prefix that covers it. No allocation.

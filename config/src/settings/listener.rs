@@ -24,6 +24,8 @@ pub struct Listener {
     pub hsts: Option<Hsts>,
     /// Another proxy asks here whether to let requests in; `None`: clients come here themselves.
     pub forward_auth: Option<ForwardAuth>,
+    /// A path that is answered here, for whatever host.
+    pub health_path: Option<String>,
 }
 
 /// Another proxy that asks, request by request, before it lets in.

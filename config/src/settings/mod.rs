@@ -16,6 +16,7 @@ mod provider;
 mod secret;
 mod server;
 mod session;
+mod shaping;
 mod upstream;
 
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub use session::{
     Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
     is_provider_name,
 };
+pub use shaping::{FieldChanges, FieldValue, Shaping, UpstreamHost};
 pub use upstream::{
     Balance, BalancePolicy, HashKey, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamProtocol,
     UpstreamTls,

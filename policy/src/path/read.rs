@@ -21,6 +21,12 @@ pub struct ReadPath<'p> {
 }
 
 impl ReadPath<'_> {
+    /// The same, on its own.
+    #[must_use]
+    pub fn into_owned(self) -> ReadPath<'static> {
+        ReadPath { written: Cow::Owned(self.written.into_owned()), forms: self.forms, others: self.others }
+    }
+
     /// The path in normal form, read as it is written.
     #[must_use]
     pub fn written(&self) -> &str {

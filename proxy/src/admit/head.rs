@@ -67,6 +67,15 @@ impl<'r> Head<'r> {
         }
     }
 
+    /// The same for this host, where it names none.
+    #[must_use]
+    pub const fn of_host<'s>(&self, host: &'s str) -> Head<'s>
+    where
+        'r: 's,
+    {
+        Head { authority: Some(host), ..*self }
+    }
+
     /// `:authority` of an HTTP/2 request.
     #[must_use]
     pub const fn authority(&self) -> Option<&'r str> {

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::ask::Question;
 use portcullis_config::diagnose::{Diagnostic, Sources, render_text};
+use portcullis_config::printable::value;
 use portcullis_config::{Config, load};
 use portcullis_policy::decision::Generation;
 use portcullis_policy::explain::{Explanation, explain};
@@ -16,6 +18,7 @@ use portcullis_policy::{CompiledPolicies, NoObserver, Outcome};
 use super::terminal::{self, Failure};
 use crate::context::geo::{GeoDatabase, GeoState};
 use crate::refusal::{Carrier, Refusal};
+use crate::route::PrefixRewrite;
 use crate::state::candidates;
 
 /// A configuration that questions can be put to.
@@ -33,6 +36,8 @@ pub(super) struct Answered {
     pub(super) code: Option<(u32, &'static str)>,
     /// Whether waiting would help.
     pub(super) is_temporary: bool,
+    /// Whether the app opens the path to everybody: what the policies say is not asked.
+    pub(super) is_public: bool,
 }
 
 impl Subject {
@@ -72,7 +77,31 @@ impl Subject {
         self.answer(question, false)
     }
 
+    /// Adds what the app will see, where it is asked under another path: that is judged, too.
+    fn add_what_the_app_sees(&self, question: &mut Question) -> Result<(), Failure> {
+        let asked = &question.signals;
+        let app = self.config.apps.get(asked.target.app.0 as usize);
+        let Some((app, rewrite)) = app.and_then(|app| Some((app, PrefixRewrite::of(app)?))) else {
+            return Ok(());
+        };
+        let sent = percent_encode(asked.path.as_bytes(), CONTROLS).to_string();
+        let seen = rewrite.target(sent.as_bytes()).map_err(|_| {
+            let asked = value(&asked.path);
+            format!("`{asked}` is refused (400) before any policy is asked: `prefix-rewrite` makes no path of it that all readers agree on")
+        })?;
+        let context = asked.target.context;
+        let others = seen.path.others().iter().map(String::as_str);
+        for path in [seen.path.written()].into_iter().chain(others) {
+            let (own, by_case) = app.contexts_of(path);
+            let readings = [Some(own), by_case].into_iter().flatten();
+            let readings = readings.map(|own| (path.to_owned(), own.or(context)));
+            question.other_readings.extend(readings);
+        }
+        Ok(())
+    }
+
     fn answer(&self, question: &mut Question, with_remedies: bool) -> Result<Answered, Failure> {
+        self.add_what_the_app_sees(question)?;
         let asked = &mut question.signals;
         if question.looks_up_country {
             asked.context.country = match asked.context.address {
@@ -120,9 +149,19 @@ impl Subject {
         } else {
             Remedies::default()
         };
-        Ok(Answered { explanation, remedies, code, is_temporary })
+        Ok(Answered { explanation, remedies, code, is_temporary, is_public: question.is_public })
     }
 }
+
+impl Answered {
+    /// What becomes of the request, in a word.
+    pub(super) const fn outcome(&self) -> &'static str {
+        if self.is_public { PUBLIC } else { self.explanation.conclusion.as_str() }
+    }
+}
+
+/// The word for a request that is let in as nobody.
+pub(super) const PUBLIC: &str = "public";
 
 /// Diagnostics of what is invalid, as a failure.
 pub(super) fn invalid(what: &str, diagnostics: &[Diagnostic], sources: &Sources) -> Failure {

@@ -100,11 +100,11 @@ fn cases_text(path: &Path) -> Result<String, Failure> {
 fn judge(subject: &Subject, mut case: Case) -> Result<(), String> {
     let answered = subject.ask(&mut case.question).map_err(|problem| problem.to_string())?;
     let mut why = String::new();
-    let found = answered.explanation.conclusion.as_str();
+    let found = answered.outcome();
     if found != case.expect {
         let _ = writeln!(why, "        expected {}, found {}", case.expect, headline(&answered));
     }
-    let code = answered.code.map(|(code, _)| code);
+    let code = answered.code.filter(|_| !answered.is_public).map(|(code, _)| code);
     if case.code.is_some() && case.code != code {
         let shown = |code: Option<u32>| code.map_or_else(|| "none".to_owned(), |code| code.to_string());
         let _ = writeln!(why, "        expected code {}, found {}", shown(case.code), shown(code));
@@ -132,6 +132,7 @@ fn applied(subject: &Subject, answered: &Answered) -> Vec<String> {
     let policies = answered.explanation.policies.iter().filter_map(|explained| {
         let policy = subject.policies.set().policies.get(explained.finding.policy.0 as usize)?;
         let counts = policy.state == PolicyState::Enabled
+            && !answered.is_public
             && answered.explanation.assigned == Tri::Yes
             && matches!(explained.finding.result, FindingResult::Applied(_));
         counts.then(|| policy.id.as_str().to_owned())
@@ -163,7 +164,7 @@ fn init(subject: &Subject) -> ExitCode {
                     return ExitCode::FAILURE;
                 }
             };
-            let (outcome, applied) = (answered.explanation.conclusion.as_str(), applied(subject, &answered));
+            let (outcome, applied) = (answered.outcome(), applied(subject, &answered));
             // Where no policy applies, the reasons why not: a user in an excluded group, an address in the office.
             let policies = answered.explanation.policies.iter();
             let ruled_out: Vec<_> = if applied.is_empty() {
@@ -176,7 +177,7 @@ fn init(subject: &Subject) -> ExitCode {
             }
             let name = serde_json::Value::from(kind.name);
             let _ = write!(out, "\n[[case]]\nname = {name}\nexpect = \"{outcome}\"\n");
-            if let Some((code, _)) = answered.code {
+            if let Some((code, _)) = answered.code.filter(|_| !answered.is_public) {
                 let _ = writeln!(out, "code = {code}");
             }
             let _ = writeln!(out, "applied = {}", serde_json::Value::from(applied));

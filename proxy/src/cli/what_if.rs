@@ -205,7 +205,10 @@ pub(super) fn read(path: &std::path::Path) -> Result<String, Failure> {
 
 /// The answer in one line.
 pub(super) fn headline(answered: &Answered) -> String {
-    let word = answered.explanation.conclusion.as_str();
+    let word = answered.outcome();
+    if answered.is_public {
+        return format!("{word}: let in without identity; no policy is asked for this path");
+    }
     match (&answered.explanation.conclusion, answered.code) {
         (Conclusion::Grant(limits), _) => match limits.sign_in_until {
             Some(until) => format!("{word}: let in, until the sign-in is too old at Unix second {until}"),
@@ -223,6 +226,9 @@ pub(super) fn headline(answered: &Answered) -> String {
 /// What applied first, since that decided; of the rest the number, or with `all` why not.
 fn text_of(set: &PolicySet, answered: &Answered, all: bool) -> String {
     let mut out = headline(answered);
+    if answered.is_public {
+        return out;
+    }
     match answered.explanation.assigned {
         Tri::Yes => {}
         Tri::No => out.push_str("\nnot assigned to the app: no policy was asked; they would say:"),
@@ -330,8 +336,8 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
         parts.collect::<Vec<_>>()
     });
     json!({
-        "outcome": answered.explanation.conclusion.as_str(),
-        "code": answered.code.map(|(code, _)| code),
+        "outcome": answered.outcome(),
+        "code": answered.code.filter(|_| !answered.is_public).map(|(code, _)| code),
         "reasons": refused.map_or_else(Vec::new, |refused| {
             refused.reasons.iter().map(|reason| reason.as_str()).collect()
         }),
@@ -345,7 +351,8 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
 /// As `conditionalAccess/evaluate` answers. A policy that is taken to apply because a fact is
 /// unavailable says `notEnoughInformation`.
 fn graph_of(set: &PolicySet, answered: &Answered, applied_only: bool) -> Value {
-    let policies = answered.explanation.policies.iter().filter_map(|explained| {
+    let asked = answered.explanation.policies.iter().filter(|_| !answered.is_public);
+    let policies = asked.filter_map(|explained| {
         let policy = set.policies.get(explained.finding.policy.0 as usize)?;
         let reason = match (explained.finding.applies, explained.finding.ruled_out_by()) {
             (_, Some(part)) => part.graph_reason(),

@@ -303,10 +303,15 @@ impl RequestContext {
         match self.progress {
             Progress::Refused(refusal) => self.record(Outcome::of(&refusal), Some(&refusal), Some(head)),
             Progress::Replied => self.record(Outcome::Replied, None, Some(head)),
-            Progress::Permitted(_) => self.record(Outcome::Granted, None, Some(head)),
+            Progress::Permitted(_) => self.record(self.let_in(), None, Some(head)),
             Progress::Aborted(..) => self.record(Outcome::Aborted, None, Some(head)),
             Progress::Received => self.record(Outcome::Failed, None, None),
         }
+    }
+
+    /// The outcome of a request that was let in.
+    pub(crate) const fn let_in(&self) -> Outcome {
+        if self.facts.is_open { Outcome::Public } else { Outcome::Granted }
     }
 
     /// The app's settings.

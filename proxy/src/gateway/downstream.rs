@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -212,15 +212,24 @@ pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) ->
 
 /// The answer of a reply.
 pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
-    let (status, mut headers) = match reply {
+    let (status, mut headers, body) = match reply {
         Reply::ToHttps(location) => {
             let empty = (CONTENT_LENGTH, const { HeaderValue::from_static("0") });
-            (308, HeaderMap::from_iter([(LOCATION, location), empty]))
+            (308, HeaderMap::from_iter([(LOCATION, location), empty]), "")
         }
-        Reply::Preflight(allowed) => (204, allowed),
+        Reply::Preflight(allowed) => (204, allowed, ""),
+        Reply::Health { is_good } => {
+            let (status, body) = if is_good { (200, "ok\n") } else { (503, "not now\n") };
+            let headers = HeaderMap::from_iter([
+                (CONTENT_TYPE, const { HeaderValue::from_static("text/plain") }),
+                (CACHE_CONTROL, const { HeaderValue::from_static("no-store") }),
+                (CONTENT_LENGTH, HeaderValue::from(body.len())),
+            ]);
+            (status, headers, body)
+        }
     };
     headers.insert(HeaderName::from_static("x-request-id"), request_id);
-    Answer { status, headers, body: Bytes::new(), refusal: None, phrase: None }
+    Answer { status, headers, body: Bytes::from_static(body.as_bytes()), refusal: None, phrase: None }
 }
 
 /// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.

@@ -87,24 +87,35 @@ pub(super) fn set_upstream_headers(
     let Progress::Permitted(permit) = &ctx.progress else { return Err(no_permit()) };
     let facts = &ctx.facts;
     let app = ctx.snapshot.config.apps.get(permit.app().0 as usize).ok_or_else(no_permit)?;
+    // Who is let in as nobody is nobody to the app, whatever else was sent.
+    let caller = facts.caller.as_deref().filter(|_| !facts.is_open);
+    if caller.is_none() && !facts.is_open {
+        return Err(no_permit());
+    }
     upstream::prepare(
         header,
         upstream::PermittedRequest {
             app,
             plan: ctx.snapshot.upstreams.head(permit).ok_or_else(no_permit)?,
-            caller: facts.caller.as_deref().ok_or_else(no_permit)?,
+            caller,
             forwarded_for: if facts.keep_forwarded_for {
                 ForwardedFor::Keep
             } else {
                 ForwardedFor::Set(facts.client)
             },
-            authorization_is_verified: facts.authorization_is_verified,
+            authorization_is_verified: facts.authorization_is_verified && !facts.is_open,
             host: facts.host.as_ref().ok_or_else(no_permit)?,
             site: facts.site.ok_or_else(no_permit)?,
             received,
             request_id,
             session_authorization: ctx.session_authorization(),
-            assertion: if app.assertion { Some(ctx.assertion().ok_or_else(unsigned)?) } else { None },
+            rewritten: facts.rewritten.as_ref(),
+            // Where another proxy asks the app, that chooses its host.
+            server: ctx.endpoint().map(|endpoint| &*endpoint.server),
+            assertion: match app.assertion && !facts.is_open {
+                true => Some(ctx.assertion().ok_or_else(unsigned)?),
+                false => None,
+            },
         },
     );
     ctx.forwarding.asked_upgrade = facts.presence.upgrade && header.headers.contains_key(UPGRADE);
@@ -129,6 +140,9 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
         .map_err(|odd| Fault::protocol(odd.as_str()))?;
     let is_final =
         !answer.status.is_informational() || answer.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    if is_final {
+        change_answer(answer, ctx)?;
+    }
     if is_final && let Some((value, origin)) = ctx.hsts() {
         let value = value.clone();
         if origin == Origin::App || !answer.headers.contains_key(STRICT_TRANSPORT_SECURITY) {
@@ -136,6 +150,7 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
         }
     }
     if is_final
+        && !ctx.facts.is_preflight
         && let Some(origin) = ctx.facts.allowed_origin.clone()
         && let Some(app) = ctx.app()
     {
@@ -165,6 +180,19 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
             cleaned.clearings,
         ]);
     }
+    Ok(())
+}
+
+/// Changes an answer as its app's settings say.
+fn change_answer(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<(), Stop> {
+    let Progress::Permitted(permit) = &ctx.progress else { return Ok(()) };
+    let Some(plan) = ctx.snapshot.upstreams.head(permit).filter(|plan| plan.changes_answers()) else {
+        return Ok(());
+    };
+    let site = ctx.facts.site.ok_or_else(no_permit)?;
+    let host = upstream::authority(ctx.facts.host.as_ref().ok_or_else(no_permit)?, site);
+    let public = upstream::Public { site, authority: host.to_str().map_err(|_| no_permit())? };
+    upstream::change_fields(answer, |headers| plan.change_answer(headers, public));
     Ok(())
 }
 

@@ -375,7 +375,7 @@ async fn write_call(session: &mut Session, ctx: &RequestContext, directive: Dire
 /// What Envoy's filters and log may read of the answer.
 fn results(ctx: &RequestContext) -> check::Results {
     let (outcome, reason) = match &ctx.progress {
-        Progress::Permitted(_) | Progress::Aborted(..) => (Outcome::Granted, None),
+        Progress::Permitted(_) | Progress::Aborted(..) => (ctx.let_in(), None),
         Progress::Refused(refusal) => (Outcome::of(refusal), Some(refusal.reason())),
         Progress::Replied => (Outcome::Replied, None),
         Progress::Received => (Outcome::Failed, None),

@@ -157,6 +157,7 @@ impl AppMetrics {
             | Outcome::Unavailable
             | Outcome::Rejected
             | Outcome::Replied
+            | Outcome::Public
             | Outcome::Limited
             | Outcome::Failed => None,
         });

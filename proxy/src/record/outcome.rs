@@ -23,6 +23,8 @@ portcullis_policy::words! {
         Failed = "failed",
         /// An answer of our own that is no refusal: sent to https.
         Replied = "replied",
+        /// Forwarded to the app with nobody behind it: a public path, or a preflight that the app answers.
+        Public = "public",
         /// Let in; the client went away before the answer was whole.
         Aborted = "aborted",
     }

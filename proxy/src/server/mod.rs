@@ -414,6 +414,7 @@ async fn live(
                 socket.remove();
             }
             status.enter(Phase::Leaving);
+            state.leave();
             if !settings.pre_stop_delay.is_zero() {
                 tracing::info!(delay = ?settings.pre_stop_delay, "SIGTERM: `/readyz` says no; connections are still taken");
                 if delay(settings.pre_stop_delay, signals).await {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -129,6 +130,8 @@ pub struct State {
     reloading: Mutex<()>,
     /// Snapshots that no new request takes; see [`State::drop_retired`].
     retired: Mutex<Vec<Arc<Snapshot>>>,
+    /// Whether the process is about to end.
+    leaving: AtomicBool,
 }
 
 /// Why there is no state.
@@ -383,6 +386,7 @@ impl State {
             log,
             reloading: Mutex::new(()),
             retired: Mutex::new(Vec::new()),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -568,6 +572,17 @@ impl State {
     pub fn is_ready(&self) -> bool {
         let now = unix_now();
         self.snapshot().stores.iter().any(|store| store.available(now))
+    }
+
+    /// Whether a balancer is to send requests here: some user can be let in, and the process is not about to end.
+    #[must_use]
+    pub fn takes_requests(&self) -> bool {
+        !self.leaving.load(Ordering::Relaxed) && self.is_ready()
+    }
+
+    /// The process is about to end: whoever balances load is to look elsewhere.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     /// The names of the issuers whose tokens can be verified now.

@@ -61,6 +61,8 @@ pub struct Listener {
     pub proxy_protocol_from: Vec<IpNet>,
     /// Which proxies ask here whether to let requests in, and how; `None` where clients come themselves.
     pub forward_auth: Option<ForwardAuth>,
+    /// A path that is answered here, for whatever host.
+    pub health_path: Option<String>,
 }
 
 /// How a request reached us.
@@ -112,6 +114,7 @@ impl Tls {
                 public_port: port(listener),
                 proxy_protocol_from: listener.proxy_protocol_from.clone(),
                 forward_auth: listener.forward_auth.clone(),
+                health_path: listener.health_path.clone(),
             })
         };
         let listeners: Vec<Listener> = match former {

@@ -177,6 +177,21 @@ pub(crate) fn clean(
     Ok(cleaned)
 }
 
+/// Changes the fields of an answer, and nothing else of it.
+pub(crate) fn change_fields(answer: &mut ResponseHeader, change: impl FnOnce(&mut HeaderMap)) {
+    let reason =
+        answer.get_reason_phrase().filter(|reason| answer.status.canonical_reason() != Some(*reason));
+    let reason = reason.map(str::to_owned);
+    let empty = ResponseHeader::from(http::Response::new(()).into_parts().0);
+    let mut parts = response::Parts::from(std::mem::replace(answer, empty));
+    change(&mut parts.headers);
+    *answer = ResponseHeader::from(parts);
+    if let Some(reason) = reason {
+        // It was accepted before.
+        let _ = answer.set_reason_phrase(Some(&reason));
+    }
+}
+
 fn clean_fields(
     headers: &mut HeaderMap,
     status: StatusCode,

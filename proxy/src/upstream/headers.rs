@@ -7,27 +7,32 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, UPGRADE, VIA};
-use http::{HeaderMap, Version, request};
+use http::{HeaderMap, Uri, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
-use portcullis_config::settings::{self, IdentityValue, is_own_cookie};
+use portcullis_config::settings::{self, FieldChanges, IdentityValue, UpstreamHost, is_own_cookie};
 
+use super::authority_of;
+use super::back::{Back, Public};
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
 use crate::admit::{Site, cookies};
+use crate::route::RewrittenTarget;
 use crate::token::CachedPrincipal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const DESTINATION: HeaderName = HeaderName::from_static("destination");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What [`prepare`] always sets anew, or leaves because it is right, and need not take away first.
 static REPLACED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_FORWARDED_PORT, X_REQUEST_ID];
 
 /// How many fields [`prepare`] adds at most, beside identity.
-const ADDED: usize = 9;
+const ADDED: usize = 10;
 
 /// What a permitted request is about.
 pub(crate) struct PermittedRequest<'r> {
@@ -35,8 +40,8 @@ pub(crate) struct PermittedRequest<'r> {
     pub(crate) app: &'r settings::App,
     /// What the app receives, worked out at load.
     pub(crate) plan: &'r HeadPlan,
-    /// Who asks.
-    pub(crate) caller: &'r CachedPrincipal,
+    /// Who asks; `None` where the app opens to everybody.
+    pub(crate) caller: Option<&'r CachedPrincipal>,
     /// The client's address, as decided on.
     pub(crate) forwarded_for: ForwardedFor,
     /// Whether the token that was verified is the one in `Authorization`.
@@ -51,6 +56,10 @@ pub(crate) struct PermittedRequest<'r> {
     pub(crate) request_id: HeaderValue,
     /// What the app receives as `Authorization` of a session, where it asks for that.
     pub(crate) session_authorization: Option<HeaderValue>,
+    /// The target that the app receives; `None` is what was asked for.
+    pub(crate) rewritten: Option<&'r RewrittenTarget>,
+    /// The server that is asked, by its configured name, where the app's own host is not what the client asked for.
+    pub(crate) server: Option<&'r str>,
     /// The signed statement of who asks, where the app wants one, and its header.
     pub(crate) assertion: Option<(HeaderName, HeaderValue)>,
 }
@@ -99,6 +108,77 @@ pub(crate) struct HeadPlan {
     forgeable: Forgeable,
     /// The names of its identity headers.
     identity: Vec<(HeaderName, IdentityValue)>,
+    request: Changes,
+    response: Changes,
+    host: Host,
+    back: Option<Back>,
+}
+
+/// The host that the app is asked for.
+#[derive(Debug)]
+enum Host {
+    Keep,
+    /// That of each server, by its configured name.
+    Upstream(Vec<(String, HeaderValue)>),
+    Name(HeaderValue),
+}
+
+impl Host {
+    fn of(app: &settings::App) -> Self {
+        // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets, and a port.
+        let value = |text: &str| HeaderValue::from_str(text).ok();
+        match &app.shaping.upstream_host {
+            UpstreamHost::Keep => Self::Keep,
+            UpstreamHost::Name(name) => value(name).map_or(Self::Keep, Self::Name),
+            UpstreamHost::Upstream => {
+                let named = |upstream: &settings::Upstream| {
+                    Some((upstream.at.to_string(), value(&authority_of(upstream))?))
+                };
+                Self::Upstream(app.upstreams.iter().filter_map(named).collect())
+            }
+        }
+    }
+
+    /// The host for this server; `None` is the client's.
+    fn instead(&self, server: Option<&str>) -> Option<HeaderValue> {
+        match self {
+            Self::Keep => None,
+            Self::Name(name) => server.map(|_| name.clone()),
+            Self::Upstream(hosts) => {
+                let server = server?;
+                hosts.iter().find(|(name, _)| name == server).map(|(_, host)| host.clone())
+            }
+        }
+    }
+}
+
+/// Fields that are set and taken away.
+#[derive(Debug, Default)]
+struct Changes {
+    set: Vec<(HeaderName, HeaderValue)>,
+    remove: Vec<HeaderName>,
+}
+
+impl Changes {
+    fn of(changes: &FieldChanges) -> Self {
+        let name = |text: &str| HeaderName::from_bytes(text.as_bytes()).ok();
+        let set = changes.set.iter().filter_map(|(field, value)| {
+            let (text, is_secret) = value.text();
+            let mut value = HeaderValue::from_str(text).ok()?;
+            value.set_sensitive(is_secret);
+            Some((name(field)?, value))
+        });
+        Self { set: set.collect(), remove: changes.remove.iter().filter_map(|text| name(text)).collect() }
+    }
+
+    fn make(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
 }
 
 impl HeadPlan {
@@ -110,12 +190,33 @@ impl HeadPlan {
         };
         let identity = app.identity_headers.iter().filter_map(named).collect();
         let names = app.identity_headers.iter().map(|(name, _)| name.as_str());
-        let names = names.chain(app.token.header.as_deref()).chain(assertion);
+        let set = app.shaping.request.set.iter().map(|(name, _)| name.as_str());
+        let names = names.chain(app.token.header.as_deref()).chain(assertion).chain(set);
         let replaced = REPLACED.iter().map(HeaderName::as_str);
         let allowed = app.allow_headers.iter().map(String::as_str);
         let allowed = allowed.filter(|name| assertion.is_none_or(|own| !name.eq_ignore_ascii_case(own)));
         let passed = allowed.chain(replaced);
-        Self { forgeable: Forgeable::new(names, passed), identity }
+        Self {
+            forgeable: Forgeable::new(names, passed),
+            identity,
+            request: Changes::of(&app.shaping.request),
+            response: Changes::of(&app.shaping.response),
+            host: Host::of(app),
+            back: Back::of(app),
+        }
+    }
+
+    /// Whether the app's answers are changed, beside what is taken out of all.
+    pub(crate) fn changes_answers(&self) -> bool {
+        self.back.is_some() || !self.response.set.is_empty() || !self.response.remove.is_empty()
+    }
+
+    /// Leads what an answer says of its place back to where clients find it, and sets and takes away fields.
+    pub(crate) fn change_answer(&self, headers: &mut HeaderMap, public: Public<'_>) {
+        if let Some(back) = &self.back {
+            back.lead(headers, public);
+        }
+        self.response.make(headers);
     }
 }
 
@@ -138,7 +239,7 @@ fn address(client: Option<IpAddr>) -> HeaderValue {
 }
 
 /// A host as the client knows it: with its port, unless that is the scheme's own.
-fn authority(host: &HeaderValue, site: Site) -> HeaderValue {
+pub(crate) fn authority(host: &HeaderValue, site: Site) -> HeaderValue {
     let Some(port) = site.written_port() else { return host.clone() };
     let text = [host.as_bytes(), b":", port.to_string().as_bytes()].concat();
     // INVARIANT: a colon and digits are fit for a header.
@@ -209,10 +310,13 @@ pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>)
         Some(left) => headers.insert(COOKIE, left),
         None => headers.remove(COOKIE),
     };
-    headers.reserve(plan.identity.len() + ADDED);
-    for (name, value) in &plan.identity {
-        if let Some(value) = identity_value(value, caller.token()) {
-            headers.insert(name.clone(), value);
+    headers.reserve(plan.identity.len() + plan.request.set.len() + ADDED);
+    plan.request.make(headers);
+    if let Some(caller) = caller {
+        for (name, value) in &plan.identity {
+            if let Some(value) = identity_value(value, caller.token()) {
+                headers.insert(name.clone(), value);
+            }
         }
     }
     if let Some(value) = request.session_authorization {
@@ -232,10 +336,23 @@ pub(crate) fn prepare(header: &mut RequestHeader, request: PermittedRequest<'_>)
         host
     });
     headers.insert(X_FORWARDED_HOST, host);
+    if let Some(host) = plan.host.instead(request.server) {
+        headers.insert(HOST, host);
+    }
     headers.insert(X_FORWARDED_PORT, port(request.site.port));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(request.site.scheme.as_str()));
     headers.append(VIA, via(request.received));
     headers.insert(X_REQUEST_ID, request.request_id);
+    if let Some(rewritten) = request.rewritten {
+        parts.uri = Uri::from(rewritten.target.clone());
+        let headers = &mut parts.headers;
+        if !rewritten.prefix.is_empty() {
+            headers.insert(X_FORWARDED_PREFIX, rewritten.prefix.clone());
+        }
+        if let Some(destination) = &rewritten.destination {
+            headers.insert(DESTINATION, destination.clone());
+        }
+    }
     *header = RequestHeader::from(parts);
 }
 

@@ -5,6 +5,7 @@
 
 mod address;
 mod answer;
+mod back;
 mod cause;
 mod clear_site_data;
 mod endpoint;
@@ -38,9 +39,12 @@ use crate::record::ServerMetrics;
 use crate::tls::ClientIdentity;
 
 pub(crate) use address::Address;
-pub(crate) use answer::{Cleaned, Expected, authenticates_connection, clean};
+pub(crate) use answer::{Cleaned, Expected, authenticates_connection, change_fields, clean};
+pub(crate) use back::Public;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use headers::{ForwardedFor, HeadPlan, PermittedRequest, drop_header_case, has_looped, prepare};
+pub(crate) use headers::{
+    ForwardedFor, HeadPlan, PermittedRequest, authority, drop_header_case, has_looped, prepare,
+};
 pub(crate) use health::{Health, HealthReading, Standing};
 pub(crate) use resolve::Name;
 pub(crate) use trial::try_upstream;
@@ -244,6 +248,16 @@ fn client_identity(files: &settings::CertificatePair) -> Result<ClientIdentity, 
             files.key.display()
         )
     })
+}
+
+/// The host of a server as its own clients write it, lower case: with its port, unless that is the scheme's own.
+fn authority_of(upstream: &settings::Upstream) -> String {
+    // A socket has no name; servers behind one are asked for this machine.
+    let UpstreamAddress::Network { host, port } = &upstream.at else { return "localhost".to_owned() };
+    let host = host.to_ascii_lowercase();
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let usual = if upstream.tls.is_some() { 443 } else { 80 };
+    if *port == usual { host } else { format!("{host}:{port}") }
 }
 
 /// Servers that one request is sent to at most.

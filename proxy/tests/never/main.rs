@@ -37,6 +37,7 @@ mod p_sessions;
 mod q_sign_in;
 mod r_clients;
 mod r_waiting;
+mod s_shaping;
 
 #[path = "../it/binary.rs"]
 mod binary;

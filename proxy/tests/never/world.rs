@@ -255,6 +255,12 @@ impl World {
         self.child.lock().unwrap().try_wait().unwrap()
     }
 
+    /// Asks the process to end.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.lock().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
     pub(crate) fn runs(&self) -> bool {
         self.status().is_none()
     }

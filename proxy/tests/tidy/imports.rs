@@ -29,6 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("policy/compile", &["decision", "model", "path", "rule", "signals", "text", "tri", "value"]),
     ("policy/scope", &["compile", "decision", "signals", "tri"]),
     ("policy/decide", &["compile", "decision", "model", "rule", "scope", "signals", "tri", "value"]),
+    ("policy/opening", &["compile", "decision", "model", "path", "signals"]),
     ("policy/explain", &["decision", "model", "reference", "signals", "tri", "value"]),
     ("policy/obstacles", &["compile", "decision", "model", "rule", "scope", "signals", "tri", "value"]),
     (
@@ -91,7 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/forward_auth", &["admit", "denial"]),
     ("proxy/waiting", &["seal"]),
     ("proxy/record", &["clock", "decision_record", "failure", "limit", "refusal", "session", "token"]),
-    ("proxy/upstream", &["admit", "clock", "failure", "record", "tls", "token"]),
+    ("proxy/upstream", &["admit", "clock", "failure", "record", "route", "tls", "token"]),
     ("proxy/remedies", &[]),
     ("proxy/preflight", &["record"]),
     ("proxy/provider", &["clock", "failure", "record", "refusal", "token"]),
