@@ -13,6 +13,7 @@ mod own_path;
 mod probe;
 mod refusal_page;
 mod rewrite;
+mod seen;
 mod session;
 
 use std::net::IpAddr;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::settings::App;
 use portcullis_policy::decision::{PolicyIndex, PolicyResult, Refused};
@@ -30,7 +31,7 @@ use portcullis_policy::remedy::Remedies;
 use portcullis_policy::signals::{Action, AppIndex, Fact, RequestId, Target};
 use portcullis_policy::{Observer, Permit, Reading, SatisfiedRow, Signals};
 
-use self::rewrite::SeenByApp;
+use self::seen::SeenByApp;
 use crate::admit::{AdmittedRequest, Connection, Head, HeaderPresence, Scheme, Site, admit};
 use crate::context;
 use crate::cors;
@@ -280,13 +281,10 @@ struct AccessRequest<'r> {
 impl Authorizer<'_> {
     /// Judges a request; `facts` are what was learned, whatever the verdict is.
     pub fn authorize(&self, head: &Head<'_>, connection: Connection, facts: &mut RequestFacts) -> Verdict {
-        let is_health_check = self.is_health_check(head);
-        let named = head.of_host(opening::NO_HOST);
-        // Balancers that speak HTTP/1.0 name none (RFC 9112, section 3.2, asks for it from HTTP/1.1 on).
-        let is_nameless = head.version < Version::HTTP_11 && head.host().is_none();
-        let head = if is_health_check && is_nameless { &named } else { head };
+        let health_check = self.health_check(head);
+        let head = health_check.as_ref().unwrap_or(head);
         let entered = self.admit(head, connection, facts).and_then(|request| {
-            if is_health_check {
+            if health_check.is_some() {
                 let reply = Reply::Health { is_good: self.state.takes_requests() };
                 return Ok((request, connection.peer, Some(reply)));
             }
@@ -603,7 +601,9 @@ impl Authorizer<'_> {
             clients: token.and(app).and_then(|app| app.clients),
             ..hints_of(head, facts)
         };
-        let signs_in = app.is_some_and(|app| !app.sign_in.is_empty());
+        // ORACLE: who is let in as nobody is a stranger still.
+        let known_app = app.filter(|_| !facts.is_open);
+        let signs_in = known_app.is_some_and(|app| !app.sign_in.is_empty());
         let handle = self.page_handle(refusal, head, &hints, facts);
         let decision = &facts.decision;
         let shown = Facts {
@@ -611,10 +611,10 @@ impl Authorizer<'_> {
             now_unix_ms: self.now_unix_ms,
             trace_id: trace_id(head),
             app_index: facts.app,
-            app: app.map(|app| (app.id.as_str(), app.name.as_str())),
+            app: known_app.map(|app| (app.id.as_str(), app.name.as_str())),
             methods: token.and(app).map(|app| &*app.methods).filter(|methods| !methods.is_empty()),
             user: token.and_then(|token| token.user_name()),
-            client: facts.client,
+            client: facts.client.filter(|_| !facts.is_open),
             country: facts.country.known(),
             country_unavailable: facts.country == Fact::Unavailable,
             platform: facts.platform,
@@ -623,7 +623,7 @@ impl Authorizer<'_> {
             device_os: device.as_ref().and_then(|device| device.operating_system),
             os_version: device.as_ref().and_then(|device| device.operating_system_version),
             remedies: decision.remedies.as_deref(),
-            sign_in_url: app.and_then(|app| app.sign_in_url.as_deref()),
+            sign_in_url: known_app.and_then(|app| app.sign_in_url.as_deref()),
             own_sign_in: signs_in.then(|| OwnSignIn {
                 return_to: match &facts.return_to {
                     Some(back) => Some(back.as_bytes()),

@@ -1,28 +1,31 @@
 //! Requests that are let in as nobody: for paths that an app opens to everybody, and preflights that it answers itself. And
 //! those that no app is for: of a balancer that asks for the listener's health.
 
-use http::Method;
+use http::{Method, Version};
 use portcullis_config::settings::App;
 use portcullis_policy::signals::AppIndex;
 use portcullis_policy::{Opening, Permit};
 
-use super::rewrite::SeenByApp;
+use super::seen::SeenByApp;
 use super::{Authorizer, RequestFacts, accepted_by_app, path_is_allowed};
 use crate::admit::{AdmittedRequest, Head};
 use crate::refusal::Refusal;
 
 /// The host of a health check that names none; no app can have it (RFC 2606, section 2).
-pub(super) const NO_HOST: &str = "health-check.invalid";
+const NO_HOST: &str = "health-check.invalid";
 
 impl Authorizer<'_> {
-    /// Whether a balancer asks this listener for its health. Its path is compared as it was sent: what only resembles it is any
-    /// other request.
-    pub(super) fn is_health_check(&self, head: &Head<'_>) -> bool {
-        let listener = self.arrival.listener.and_then(|index| self.snapshot.tls.listener(index));
-        let path = listener.and_then(|listener| listener.health_path.as_deref());
-        path.is_some_and(|path| path.as_bytes() == head.target)
+    /// The head of a request by which a balancer asks this listener for its health; `None` for any other. Its path is compared
+    /// as it was sent: what only resembles it is any other request.
+    pub(super) fn health_check<'r>(&self, head: &Head<'r>) -> Option<Head<'r>> {
+        let listener = self.arrival.listener.and_then(|index| self.snapshot.tls.listener(index))?;
+        let path = listener.health_path.as_deref()?;
+        let is_check = path.as_bytes() == head.target
             && matches!(*head.method, Method::GET | Method::HEAD)
-            && self.turn.is_request()
+            && self.turn.is_request();
+        // Balancers that speak HTTP/1.0 name no host (RFC 9112, section 3.2, asks for it from HTTP/1.1 on).
+        let is_nameless = head.version < Version::HTTP_11 && head.host().is_none();
+        is_check.then(|| if is_nameless { head.of_host(NO_HOST) } else { *head })
     }
 
     /// The permit of a request that the app opens to everybody, whoever sends it.
