@@ -105,9 +105,9 @@ pub(super) fn grpc(headers: &mut HeaderMap, content_type: &'static str, view: &V
         401 => fixed!("16"),
         403 => fixed!("7"),
         404 => fixed!("12"),
-        408 => fixed!("4"),
+        408 | 504 => fixed!("4"),
         413 | 429 => fixed!("8"),
-        502..=504 => fixed!("14"),
+        502 | 503 => fixed!("14"),
         _ => fixed!("13"),
     };
     body(headers, HeaderValue::from_static(content_type), 0);

@@ -10,6 +10,7 @@ use http::header::{
 };
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Result, Session};
+use pingora::protocols::ALPN;
 
 use super::stop::Stop;
 use crate::cors;
@@ -34,7 +35,11 @@ pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>, Stop>
     ctx.forwarding.asked_at = Some(if attempt == 0 { ctx.started } else { Instant::now() });
     let upstreams = &ctx.snapshot.upstreams;
     let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or(Fault::NoAddress)?;
-    let peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
+    let mut peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
+    if ctx.facts.presence.upgrade && peer.options.alpn == ALPN::H2H1 {
+        // Over HTTP/2 there is no switching (RFC 9113, section 8.6).
+        peer.options.alpn = ALPN::H1;
+    }
     ctx.forwarding.chosen = Some(chosen);
     Ok(peer)
 }
@@ -216,11 +221,14 @@ pub(super) fn may_ask_another(ctx: &RequestContext) -> bool {
         && ctx.snapshot.upstreams.has_another(permit, &ctx.forwarding.tried)
 }
 
+/// Whether a request that no server has begun with may go out once more.
+pub(super) fn may_try_again(ctx: &RequestContext) -> bool {
+    ctx.forwarding.attempts < upstream::ATTEMPTS_MAX
+}
+
 /// Whether a request that was sent, and of which nothing came back, may be sent again.
 pub(super) fn may_repeat(session: &Session, ctx: &RequestContext) -> bool {
-    ctx.forwarding.body_bytes == 0
-        && ctx.forwarding.attempts < upstream::ATTEMPTS_MAX
-        && session.req_header().method.is_idempotent()
+    ctx.forwarding.body_bytes == 0 && may_try_again(ctx) && session.req_header().method.is_idempotent()
 }
 
 /// Takes an offer of another protocol up, if it is of WebSockets, and else away: offers are optional, and what

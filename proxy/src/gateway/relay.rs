@@ -23,7 +23,7 @@ use super::stop::Stop;
 use crate::exchange::RequestContext;
 use crate::failure::NetworkFailure;
 use crate::listener::Conn;
-use crate::upstream::leg::{Connector, Event, Exchange, Fault};
+use crate::upstream::leg::{Connector, Event, Exchange, Fault, Sent};
 
 /// How long the client of a tunnel may be silent once its app has ended: most apps have gone then.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -31,15 +31,15 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Sends a request that was let in to its app, and the answer to its client.
 ///
 /// A request goes out a second time where the first server did not take the connection; else only if it cannot have been
-/// carried out twice: its method allows that, nothing of its body was sent, nothing came back, and the connection was
-/// one that had been idle.
+/// carried out twice: the server says that it has not begun with it, and what was sent of its body is still there; or its
+/// method allows that, nothing of its body was sent, nothing came back, and the connection was one that had been idle.
 pub(super) async fn forward(
     session: &mut Session,
     ctx: &mut RequestContext,
     connector: &Connector,
 ) -> Result<(), Stop> {
     let times = ctx.app().map(|app| app.timeouts).ok_or(Stop::Internal("no app"))?;
-    let mut fresh = false;
+    let (mut fresh, mut again) = (false, Sent::default());
     loop {
         let peer = forward::next_peer(ctx)?;
         let connected = match connector.connect(&peer, fresh).await {
@@ -57,28 +57,37 @@ pub(super) async fn forward(
         let is_reused = connected.is_reused();
         ctx.app_metrics().upstream_connected(is_reused);
         let request = forward::request(session, ctx)?;
-        let exchange = connected.ask(&request)?;
-        let mut relay = Relay::new(session, ctx, exchange, times);
+        let exchange = match connected.ask(&request) {
+            Ok(exchange) => exchange,
+            Err(fault) if fault.is_untouched() && forward::may_try_again(ctx) => continue,
+            Err(fault) => return Err(fault.into()),
+        };
+        let mut relay = Relay::new(session, ctx, exchange, times, std::mem::take(&mut again));
         let ended = poll_fn(|cx| relay.poll(cx)).await;
-        let Relay { exchange, client, .. } = relay;
+        let Relay { mut exchange, client, .. } = relay;
         ctx.bytes_beside += client.bytes_beside();
-        match ended {
+        let stop = match ended {
             Ok(()) => {
                 connector.release(exchange, &peer);
                 return Ok(());
             }
-            Err(Stop::Upstream(fault))
-                if is_reused
-                    && fault.is_lost()
-                    && !exchange.has_received()
-                    && forward::may_repeat(session, ctx) =>
+            Err(stop) => stop,
+        };
+        let Stop::Upstream(fault) = &stop else { return Err(stop) };
+        let sent = if fault.is_untouched() { exchange.take_sent() } else { None };
+        match sent {
+            Some(sent) if forward::may_try_again(ctx) => again = sent,
+            _ if is_reused
+                && fault.is_lost()
+                && !exchange.has_received()
+                && forward::may_repeat(session, ctx) =>
             {
-                let address = ctx.endpoint().map(|endpoint| endpoint.address.clone());
-                ctx.forwarding.tried.extend(address);
                 fresh = true;
             }
-            Err(stop) => return Err(stop),
+            _ => return Err(stop),
         }
+        let address = ctx.endpoint().map(|endpoint| endpoint.address.clone());
+        ctx.forwarding.tried.extend(address);
     }
 }
 
@@ -142,6 +151,8 @@ struct Relay<'r> {
     wait: Option<(Wait, Instant)>,
     moved: (u64, u64),
     timer: Option<Pin<Box<Sleep>>>,
+    /// What was read of the body for another server, and is sent first.
+    again: Sent,
 }
 
 impl<'r> Relay<'r> {
@@ -150,12 +161,16 @@ impl<'r> Relay<'r> {
         ctx: &'r mut RequestContext,
         exchange: Exchange,
         times: Timeouts,
+        again: Sent,
     ) -> Self {
         // Timers are here: those of the session end with each poll of it.
         session.set_read_timeout(None);
         session.set_write_timeout(None);
-        let sends = if session.downstream_session.is_body_done() { Sends::Nothing } else { Sends::Body };
+        let is_whole = session.downstream_session.is_body_done() && again.is_empty();
+        let sends = if is_whole { Sends::Nothing } else { Sends::Body };
         let expects = sends == Sends::Body && session.req_header().headers.contains_key(EXPECT);
+        // A call may be silent before its answer begins, too.
+        let is_call = is_of_events(&session.req_header().headers);
         let client_idle = ctx.snapshot.config.server.client_idle;
         Self {
             session,
@@ -165,7 +180,7 @@ impl<'r> Relay<'r> {
             sends,
             answers: Answers::Head,
             is_tunnel: false,
-            is_stream: false,
+            is_stream: is_call,
             expects,
             client_is_full: false,
             app_is_full: false,
@@ -174,6 +189,7 @@ impl<'r> Relay<'r> {
             wait: None,
             moved: (0, 0),
             timer: None,
+            again,
         }
     }
 
@@ -211,9 +227,14 @@ impl<'r> Relay<'r> {
                 if self.exchange.poll_ready(cx)?.is_pending() {
                     return Ok(false);
                 }
-                let session = &mut self.session.downstream_session;
-                let Poll::Ready(read) = self.client.poll_read(session, cx) else { return Ok(false) };
-                let (piece, end) = read.map_err(Stop::Client)?;
+                let (piece, end) = match self.again.pop_front() {
+                    Some(sent) => sent,
+                    None => {
+                        let session = &mut self.session.downstream_session;
+                        let Poll::Ready(read) = self.client.poll_read(session, cx) else { return Ok(false) };
+                        read.map_err(Stop::Client)?
+                    }
+                };
                 check_body(self.session, &piece, end, self.is_tunnel, self.ctx)?;
                 self.exchange.send_data(piece, end)?;
                 self.expects = false;
@@ -378,10 +399,9 @@ impl<'r> Relay<'r> {
         let time = match waits {
             Wait::ClientTakes => self.client_idle,
             Wait::AppTakes => self.times.write,
-            Wait::Body => self.times.read,
+            Wait::Body | Wait::Head | Wait::Anything if self.is_stream => self.times.stream_idle,
             Wait::Head => self.times.first_byte,
-            Wait::Anything if self.is_stream => self.times.stream_idle,
-            Wait::Anything => self.times.read,
+            Wait::Body | Wait::Anything => self.times.read,
             Wait::LastWords => LAST_WORDS,
         };
         let mut until = since + time;

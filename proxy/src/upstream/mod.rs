@@ -140,8 +140,9 @@ impl Template {
         peer.options.idle_timeout = Some(self.timeouts.idle);
         peer.options.ca.clone_from(&self.ca);
         match self.protocol {
-            UpstreamProtocol::Http1 | UpstreamProtocol::Auto => peer.options.set_http_version(1, 1),
+            UpstreamProtocol::Http1 => peer.options.set_http_version(1, 1),
             UpstreamProtocol::Http2 => peer.options.set_http_version(2, 2),
+            UpstreamProtocol::Auto => peer.options.set_http_version(2, 1),
         }
         Ok(peer)
     }

@@ -106,6 +106,8 @@ fn grpc_gets_trailers_only() {
         (refused(ReasonCode::MfaRequired), "16"),
         (Refusal::KeysUnavailable, "14"),
         (Refusal::Internal, "13"),
+        (Refusal::Upstream { status: 502 }, "14"),
+        (Refusal::Upstream { status: 504 }, "4"),
     ] {
         let answer = render(&denials(), &refusal, &facts(), &hints, Disclosure::Standard);
         assert_eq!((answer.status, answer.body.len()), (200, 0));

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
+use h2::Reason;
 use pingora::Error;
 
 use crate::failure::NetworkFailure;
@@ -25,6 +27,60 @@ pub(crate) enum Fault {
     Timeout(NetworkFailure),
     /// What came is no answer that can be passed on; why.
     Protocol(Cow<'static, str>),
+    /// A stream, or a connection, of HTTP/2 was ended early.
+    Http2(h2::Error),
+    /// The same, and the server has done nothing with the request (RFC 9113, section 8.7).
+    Untouched(h2::Error),
+    /// A connection that others waited for, too, was not made.
+    Shared(Arc<Failure>),
+}
+
+/// A fault that several requests have.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    cause: NetworkFailure,
+    text: String,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { cause: fault.cause(), text: fault.to_string() }
+    }
+}
+
+impl From<h2::Error> for Fault {
+    fn from(problem: h2::Error) -> Self {
+        // What the server says of one stream in a GOAWAY is that it is beyond the last that it looks at.
+        let is_untouched =
+            problem.is_remote() && (problem.is_go_away() || problem.reason() == Some(Reason::REFUSED_STREAM));
+        if is_untouched {
+            return Self::Untouched(problem);
+        }
+        if problem.is_io()
+            && let Some(problem) = problem.get_io()
+        {
+            return Self::Io(io::Error::new(problem.kind(), problem.to_string()));
+        }
+        Self::Http2(problem)
+    }
+}
+
+/// What it says of a server that it ended a stream or a connection of HTTP/2.
+fn cause_of_end(problem: &h2::Error) -> NetworkFailure {
+    match problem.reason() {
+        Some(Reason::INADEQUATE_SECURITY) => NetworkFailure::TlsOther,
+        // We saw it break the rules, or it says that we did.
+        _ if problem.is_library() => NetworkFailure::Protocol,
+        Some(
+            Reason::PROTOCOL_ERROR
+            | Reason::FLOW_CONTROL_ERROR
+            | Reason::SETTINGS_TIMEOUT
+            | Reason::FRAME_SIZE_ERROR
+            | Reason::COMPRESSION_ERROR
+            | Reason::HTTP_1_1_REQUIRED,
+        ) => NetworkFailure::Protocol,
+        _ => NetworkFailure::Reset,
+    }
 }
 
 impl Fault {
@@ -42,6 +98,8 @@ impl Fault {
             Self::Closed => NetworkFailure::Reset,
             Self::Timeout(kind) => *kind,
             Self::Protocol(_) => NetworkFailure::Protocol,
+            Self::Http2(problem) | Self::Untouched(problem) => cause_of_end(problem),
+            Self::Shared(failure) => failure.cause,
         }
     }
 
@@ -61,6 +119,11 @@ impl Fault {
     pub(crate) const fn is_lost(&self) -> bool {
         matches!(self, Self::Io(_) | Self::Closed)
     }
+
+    /// Whether the server has not begun with the request, so that it may be sent again whatever it is.
+    pub(crate) const fn is_untouched(&self) -> bool {
+        matches!(self, Self::Untouched(_))
+    }
 }
 
 impl fmt::Display for Fault {
@@ -72,6 +135,8 @@ impl fmt::Display for Fault {
             Self::Closed => f.write_str("the connection ended before the answer did"),
             Self::Timeout(kind) => write!(f, "{} of the app", kind.as_str()),
             Self::Protocol(rule) => f.write_str(rule),
+            Self::Http2(problem) | Self::Untouched(problem) => problem.fmt(f),
+            Self::Shared(failure) => f.write_str(&failure.text),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What goes to an app, and what comes of it, whatever is spoken between.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -39,3 +41,6 @@ pub(crate) enum Event {
     /// The answer is whole.
     End,
 }
+
+/// Pieces of a request's body, and whether each was the last.
+pub(crate) type Sent = VecDeque<(Bytes, bool)>;

@@ -8,22 +8,26 @@
 //! by itself.
 
 mod fault;
+mod fields;
 mod http1;
+mod http2;
 mod message;
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use pingora::connectors::{ConnectorOptions, TransportConnector};
-use pingora::protocols::{ALPN, Stream};
+use pingora::protocols::Stream;
 use pingora::upstreams::peer::{HttpPeer, Peer as _};
 
 pub(crate) use fault::Fault;
-pub(crate) use message::{Body, Event, Request};
+pub(crate) use message::{Body, Event, Request, Sent};
 
 /// Connections to the servers of all apps.
 pub(crate) struct Connector {
-    transport: TransportConnector,
+    transport: Arc<TransportConnector>,
+    http2: http2::Pool,
 }
 
 impl std::fmt::Debug for Connector {
@@ -32,29 +36,37 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// A connection that has no request yet.
-pub(crate) struct Connected {
-    stream: Stream,
-    is_reused: bool,
+/// A connection that has no request yet, or a place on one.
+pub(crate) enum Connected {
+    Http1 { stream: Stream, is_reused: bool },
+    Http2(http2::Slot),
 }
 
 impl Connector {
     /// Keeps so many idle connections at most.
     pub(crate) fn new(idle_max: usize) -> Self {
-        Self { transport: TransportConnector::new(Some(ConnectorOptions::new(idle_max))) }
+        let transport = Arc::new(TransportConnector::new(Some(ConnectorOptions::new(idle_max))));
+        Self { http2: http2::Pool::new(Arc::clone(&transport)), transport }
     }
 
-    /// A connection to a server: one that is idle, unless a `fresh` one is wanted.
+    /// A connection to a server: one that is idle, unless a `fresh` one is wanted. One of HTTP/2 is shared as long as
+    /// nothing is known against it.
     ///
     /// # Errors
     /// When none could be made, within the peer's times.
     pub(crate) async fn connect(&self, peer: &HttpPeer, fresh: bool) -> Result<Connected, Fault> {
-        if !fresh && let Some(stream) = self.transport.reused_stream(peer).await {
-            return Ok(Connected { stream, is_reused: true });
+        // Apart: they are long, and most requests need none of it.
+        if http2::Pool::serves(peer) {
+            return match Box::pin(self.http2.find(peer, fresh)).await? {
+                http2::Found::Http2(slot) => Ok(Connected::Http2(slot)),
+                http2::Found::Http1 { stream, is_reused } => Ok(Connected::Http1 { stream, is_reused }),
+            };
         }
-        // Apart: it is long, and most requests need none of it.
+        if !fresh && let Some(stream) = self.transport.reused_stream(peer).await {
+            return Ok(Connected::Http1 { stream, is_reused: true });
+        }
         match Box::pin(self.transport.new_stream(peer)).await {
-            Ok(stream) => Ok(Connected { stream, is_reused: false }),
+            Ok(stream) => Ok(Connected::Http1 { stream, is_reused: false }),
             Err(problem) => Err(Fault::Connect(problem)),
         }
     }
@@ -68,6 +80,8 @@ impl Connector {
                     self.transport.release_stream(stream, peer.reuse_hash(), peer.idle_timeout());
                 }
             }
+            // It was never taken from others.
+            Exchange::Http2(_) => {}
         }
     }
 }
@@ -75,24 +89,29 @@ impl Connector {
 impl Connected {
     /// Whether it served another request before.
     pub(crate) const fn is_reused(&self) -> bool {
-        self.is_reused
+        match self {
+            Self::Http1 { is_reused, .. } => *is_reused,
+            Self::Http2(slot) => slot.is_reused(),
+        }
     }
 
-    /// Begins to send a request. Nothing is written until the exchange is polled.
+    /// Begins to send a request. Over HTTP/1 nothing is written until the exchange is polled.
     ///
     /// # Errors
-    /// When the head cannot be written as it is: a fault of ours.
+    /// When the head cannot be written as it is, which is a fault of ours; over HTTP/2 also when the connection ends just
+    /// now.
     pub(crate) fn ask(self, request: &Request) -> Result<Exchange, Fault> {
-        if self.stream.selected_alpn_proto() == Some(ALPN::H2) {
-            return Err(Fault::protocol("the app speaks HTTP/2 alone"));
-        }
-        Ok(Exchange::Http1(Box::new(http1::Exchange::new(self.stream, request)?)))
+        Ok(match self {
+            Self::Http1 { stream, .. } => Exchange::Http1(Box::new(http1::Exchange::new(stream, request)?)),
+            Self::Http2(slot) => Exchange::Http2(Box::new(http2::Exchange::new(slot, request)?)),
+        })
     }
 }
 
 /// A request under way.
 pub(crate) enum Exchange {
     Http1(Box<http1::Exchange>),
+    Http2(Box<http2::Exchange>),
 }
 
 impl Exchange {
@@ -100,6 +119,7 @@ impl Exchange {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Fault>> {
         match self {
             Self::Http1(exchange) => exchange.poll_next(cx),
+            Self::Http2(exchange) => exchange.poll_next(cx),
         }
     }
 
@@ -107,6 +127,7 @@ impl Exchange {
     pub(crate) fn is_ended(&self) -> bool {
         match self {
             Self::Http1(exchange) => exchange.is_ended(),
+            Self::Http2(exchange) => exchange.is_ended(),
         }
     }
 
@@ -114,6 +135,7 @@ impl Exchange {
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         match self {
             Self::Http1(exchange) => exchange.poll_ready(cx),
+            Self::Http2(exchange) => exchange.poll_ready(cx),
         }
     }
 
@@ -127,6 +149,7 @@ impl Exchange {
     pub(crate) fn send_data(&mut self, piece: Bytes, end: bool) -> Result<(), Fault> {
         match self {
             Self::Http1(exchange) => exchange.send_data(piece, end),
+            Self::Http2(exchange) => exchange.send_data(piece, end),
         }
     }
 
@@ -134,6 +157,7 @@ impl Exchange {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         match self {
             Self::Http1(exchange) => exchange.poll_flush(cx),
+            Self::Http2(exchange) => exchange.poll_flush(cx),
         }
     }
 
@@ -141,6 +165,7 @@ impl Exchange {
     pub(crate) fn takes_body(&self) -> bool {
         match self {
             Self::Http1(exchange) => exchange.takes_body(),
+            Self::Http2(exchange) => exchange.takes_body(),
         }
     }
 
@@ -148,6 +173,15 @@ impl Exchange {
     pub(crate) fn has_received(&self) -> bool {
         match self {
             Self::Http1(exchange) => exchange.has_received(),
+            Self::Http2(exchange) => exchange.has_received(),
+        }
+    }
+
+    /// What was sent of the body, to be sent to another server: of a short one that nothing was answered to.
+    pub(crate) fn take_sent(&mut self) -> Option<Sent> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2(exchange) => exchange.take_sent(),
         }
     }
 
@@ -155,6 +189,7 @@ impl Exchange {
     pub(crate) fn moved(&self) -> (u64, u64) {
         match self {
             Self::Http1(exchange) => exchange.moved(),
+            Self::Http2(exchange) => exchange.moved(),
         }
     }
 }

@@ -6,12 +6,10 @@ use http::header::{HeaderName, HeaderValue};
 use memchr::memchr;
 
 use super::super::fault::Fault;
+use super::super::fields::{TRAILER_BYTES_MAX, TRAILERS_MAX, may_trail};
 
 /// The line of a chunk's size at most, with its extensions, in bytes.
 const LINE_BYTES_MAX: usize = 1024;
-/// All trailers at most, in bytes and in number.
-const TRAILER_BYTES_MAX: usize = 16 << 10;
-const TRAILERS_MAX: usize = 64;
 
 /// Where in a chunked body we are.
 #[derive(Debug, Default)]
@@ -117,41 +115,6 @@ fn take_trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Fault> {
     }
     received.advance(end);
     Ok(Some(trailers))
-}
-
-/// Whether a field may come behind a body: not what frames it, routes it, authenticates, or says how the body is to be
-/// read or kept.
-fn may_trail(name: &HeaderName) -> bool {
-    !matches!(
-        name.as_str(),
-        "age"
-            | "authorization"
-            | "cache-control"
-            | "clear-site-data"
-            | "connection"
-            | "content-encoding"
-            | "content-length"
-            | "content-range"
-            | "content-type"
-            | "date"
-            | "expires"
-            | "host"
-            | "keep-alive"
-            | "location"
-            | "proxy-authenticate"
-            | "proxy-connection"
-            | "proxy-status"
-            | "retry-after"
-            | "set-cookie"
-            | "strict-transport-security"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "vary"
-            | "www-authenticate"
-            | "x-request-id"
-    )
 }
 
 #[cfg(test)]

@@ -10,11 +10,7 @@ use memchr::memchr;
 use pingora::http::ResponseHeader;
 
 use super::super::fault::Fault;
-
-/// A head at most, in bytes.
-const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Fields of it at most.
-const FIELDS_MAX: usize = 100;
+use super::super::fields::{FIELDS_MAX, HEAD_BYTES_MAX};
 
 /// What of a request its answer depends on.
 #[derive(Clone, Copy, Debug)]
