@@ -532,7 +532,7 @@ fn never_n97_a_dead_server_is_asked_while_a_live_one_is_left() {
     // Each is left out after it failed once; on a slow machine it may be tried again meanwhile.
     let failures = world.metric("portcullis_upstream_failures_total{app=\"wiki\",kind=\"refused\"}");
     assert!((2.0..=12.0).contains(&failures), "{failures} attempts at dead servers for 60 requests");
-    assert!(world.said().contains(&format!("server=127.0.0.1:{one}")), "{}", world.said());
+    assert!(world.said().contains(&format!("server=\"127.0.0.1:{one}\"")), "{}", world.said());
 }
 
 #[test]
