@@ -64,9 +64,9 @@ pub(super) fn answer<T>(answer: Response<T>) -> Result<(Box<ResponseHeader>, u64
         return Err(TOO_LARGE);
     }
     let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    if lengths.next().is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit))
-        || lengths.next().is_some()
-    {
+    let is_number =
+        |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some_and(|length| !is_number(length)) || lengths.next().is_some() {
         return Err(AMBIGUOUS);
     }
     // As those of HTTP/1.1 are passed on, framing being made anew.
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(read(&[("a", "bc"), ("content-length", "3")]), Ok(18));
         assert_eq!(read(&vec![("x", "1"); FIELDS_MAX + 1]), Err(TOO_LARGE.to_string()));
         assert_eq!(read(&[("x", &"y".repeat(HEAD_BYTES_MAX))]), Err(TOO_LARGE.to_string()));
-        for lengths in [&["3", "3"][..], &["+3"], &["3, 3"]] {
+        for lengths in [&["3", "3"][..], &["+3"], &["3, 3"], &[""]] {
             let fields: Vec<_> = lengths.iter().map(|length| ("content-length", *length)).collect();
             assert_eq!(read(&fields), Err(AMBIGUOUS.to_string()));
         }
