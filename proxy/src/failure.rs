@@ -44,6 +44,30 @@ words! {
     }
 }
 
+words! {
+    /// Why a request was sent once more.
+    pub enum RetryReason {
+        /// No connection was made.
+        Connect = "connect",
+        /// A connection that had been idle was closed as the request came.
+        IdleClosed = "idle-closed",
+        /// The connection ended before the answer.
+        Reset = "reset",
+        /// The server said that it had not begun with it.
+        Untouched = "untouched",
+    }
+}
+
+words! {
+    /// Why a request was not sent once more, though it could have been.
+    pub enum RetryRefusal {
+        /// It was sent as often as the app allows.
+        Attempts = "attempts",
+        /// The app's budget was spent.
+        Budget = "budget",
+    }
+}
+
 impl NetworkFailure {
     /// The failure that a chain of errors stands for; the innermost known one counts. `None` when none does.
     pub(crate) fn of_chain(outer: &(dyn Error + 'static)) -> Option<Self> {

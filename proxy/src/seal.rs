@@ -51,6 +51,8 @@ words! {
         Wait = "wait",
         /// A refusal that a page of its own shows.
         Refusal = "refusal",
+        /// Which server of an app served a browser last.
+        Server = "server",
     }
 }
 

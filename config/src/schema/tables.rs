@@ -881,7 +881,7 @@ pub(crate) static RETRIES: Table = Table {
             "budget-percent",
             Literal::Integer(20),
             Shape::Integer { min: 0, max: 100 },
-            "How many retries there may be for a hundred requests of the app; 3 a second there may always be.",
+            "How many retries there may be for a hundred requests of the app; 30 in ten seconds there may always be, unless it is 0.",
         ),
     ],
 };

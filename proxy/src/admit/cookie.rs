@@ -11,7 +11,7 @@ pub(crate) struct Cookie<'h> {
     /// What stands before the first `=`; without one, all.
     pub(crate) name: &'h [u8],
     /// What stands behind it.
-    pub(super) value: Option<&'h [u8]>,
+    pub(crate) value: Option<&'h [u8]>,
 }
 
 /// All cookies, in their order. HTTP/2 may send each in a line of its own (RFC 9113, section 8.2.3).

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::header::{ACCEPT, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_config::settings::{App, SessionAuthorization};
 use portcullis_policy::model::Persistence;
 use portcullis_policy::signals::{AppIndex, RequestId};
@@ -76,6 +76,10 @@ pub(crate) struct Forwarding {
     pub(crate) attempts: usize,
     /// Where it was sent last.
     pub(crate) chosen: Option<upstream::Chosen>,
+    /// Counts it at the server where it is under way.
+    pub(crate) in_flight: Option<upstream::InFlight>,
+    /// Which server it belongs to.
+    pub(crate) affinity: upstream::Affinity,
     /// The addresses that failed it.
     pub(crate) tried: Vec<upstream::Address>,
     /// Why the last attempt failed, and at which server.
@@ -164,6 +168,33 @@ impl RequestContext {
             now: self.now_unix_ms.div_euclid(1_000),
         };
         self.state.sessions()?.renewed(session, lasting, &keeping)
+    }
+
+    /// Which server of its app the request belongs to.
+    pub(crate) fn affinity(&self, headers: &HeaderMap) -> upstream::Affinity {
+        let Progress::Permitted(permit) = &self.progress else { return upstream::Affinity::None };
+        let asking = upstream::Asking {
+            headers,
+            caller: self.facts.caller.as_deref(),
+            client: self.facts.client,
+            form: self.cookie_form(),
+            seals: &self.snapshot.seals,
+            now: self.now_unix_ms.div_euclid(1_000),
+        };
+        self.snapshot.upstreams.affinity(permit, asking)
+    }
+
+    /// The cookie that keeps the browser at the server that answered, where it has none that does.
+    pub(crate) fn sticky_cookie(&self) -> Option<HeaderValue> {
+        let Progress::Permitted(permit) = &self.progress else { return None };
+        let made_with = (self.cookie_form()?, &self.snapshot.seals, self.now_unix_ms.div_euclid(1_000));
+        let served = (self.endpoint()?, self.forwarding.affinity);
+        self.snapshot.upstreams.sticky_cookie(permit, served, made_with)
+    }
+
+    /// How cookies are set on the host that was asked for, if at all.
+    fn cookie_form(&self) -> Option<CookieForm> {
+        CookieForm::of(self.facts.site?, self.facts.host.as_ref()?.to_str().ok()?)
     }
 
     /// Judges anew a transfer that lasts, by the present configuration, keys and clock: a WebSocket, a stream or a long

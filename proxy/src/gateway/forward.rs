@@ -3,22 +3,25 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Version;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use http::{Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{HttpPeer, Result, Session};
 use pingora::protocols::ALPN;
+use portcullis_config::settings::Retries;
 
 use super::stop::Stop;
+use crate::clock;
 use crate::cors;
 use crate::exchange::{Progress, RequestContext};
+use crate::failure::{NetworkFailure, RetryRefusal};
 use crate::limit;
 use crate::tls::Origin;
 use crate::upstream::leg::{self, Fault};
-use crate::upstream::{self, ForwardedFor};
+use crate::upstream::{self, Failed, ForwardedFor, Retry, Stage};
 
 /// Where the request is sent next.
 pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>, Stop> {
@@ -33,9 +36,17 @@ pub(super) fn next_peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>, Stop>
     ctx.forwarding.body_bytes = 0;
     // Between a request's begin and its first attempt there is nothing to wait for.
     ctx.forwarding.asked_at = Some(if attempt == 0 { ctx.started } else { Instant::now() });
+    if attempt == 0 {
+        ctx.app_metrics().upstream_sent();
+    }
+    // A server that failed is done with it.
+    ctx.forwarding.in_flight = None;
     let upstreams = &ctx.snapshot.upstreams;
-    let chosen = upstreams.choose(permit, &ctx.forwarding.tried).ok_or(Fault::NoAddress)?;
-    let mut peer = upstreams.endpoint(permit, &chosen).map(upstream::Endpoint::peer).ok_or_else(no_permit)?;
+    let chosen = upstreams.choose(permit, ctx.forwarding.affinity, &ctx.forwarding.tried);
+    let chosen = chosen.ok_or(Fault::NoAddress)?;
+    let endpoint = upstreams.endpoint(permit, &chosen).ok_or_else(no_permit)?;
+    ctx.forwarding.in_flight = Some(endpoint.outstanding().begin());
+    let mut peer = endpoint.peer();
     if ctx.facts.presence.upgrade && peer.options.alpn == ALPN::H2H1 {
         // Over HTTP/2 there is no switching (RFC 9113, section 8.6).
         peer.options.alpn = ALPN::H1;
@@ -171,6 +182,10 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
         // No cache between us and the browser may give it to another.
         answer.append_header(CACHE_CONTROL, const { HeaderValue::from_static("private") })?;
     }
+    if is_final && let Some(cookie) = ctx.sticky_cookie() {
+        answer.append_header(SET_COOKIE, cookie)?;
+        answer.append_header(CACHE_CONTROL, const { HeaderValue::from_static("private") })?;
+    }
     if is_final && ctx.facts.quotas.is_counted() {
         for (name, value) in limit::fields(&ctx.facts.quotas.counted()) {
             answer.append_header(name, value)?;
@@ -214,21 +229,47 @@ pub(super) fn attempt_failed(ctx: &mut RequestContext, fault: &Fault, to_connect
     ctx.forwarding.failure = Some((cause, failed.map(|(server, _)| server)));
 }
 
-/// Whether a request whose server took no connection goes to another one.
-pub(super) fn may_ask_another(ctx: &RequestContext) -> bool {
+/// Whether a request is sent once more that got this far; counted, and its server is not asked again while another is
+/// there.
+pub(super) fn is_sent_again(
+    ctx: &mut RequestContext,
+    method: &Method,
+    (stage, cause): (Stage, NetworkFailure),
+) -> bool {
+    let failed = ctx.endpoint().map(|endpoint| endpoint.address.clone());
+    if let Some(failed) = failed.filter(|failed| !ctx.forwarding.tried.contains(failed)) {
+        ctx.forwarding.tried.push(failed);
+    }
     let Progress::Permitted(permit) = &ctx.progress else { return false };
-    ctx.forwarding.attempts < upstream::ATTEMPTS_MAX
-        && ctx.snapshot.upstreams.has_another(permit, &ctx.forwarding.tried)
-}
-
-/// Whether a request that no server has begun with may go out once more.
-pub(super) fn may_try_again(ctx: &RequestContext) -> bool {
-    ctx.forwarding.attempts < upstream::ATTEMPTS_MAX
-}
-
-/// Whether a request that was sent, and of which nothing came back, may be sent again.
-pub(super) fn may_repeat(session: &Session, ctx: &RequestContext) -> bool {
-    ctx.forwarding.body_bytes == 0 && may_try_again(ctx) && session.req_header().method.is_idempotent()
+    let Some(Retries { attempts, budget_percent }) = ctx.app().map(|app| app.retries) else { return false };
+    let (upstreams, metrics) = (&ctx.snapshot.upstreams, ctx.app_metrics());
+    let failed = Failed {
+        stage,
+        cause,
+        method,
+        body_bytes: ctx.forwarding.body_bytes,
+        attempts: ctx.forwarding.attempts,
+        attempts_max: attempts,
+        has_another: upstreams.has_another(permit, &ctx.forwarding.tried),
+    };
+    let allows = |budget: &upstream::Budget| {
+        budget.allows(budget_percent, metrics.upstream_sent_total(), clock::millis(clock::unix_time()))
+    };
+    match failed.retry() {
+        Retry::Never => false,
+        Retry::Exhausted => {
+            metrics.upstream_not_retried(RetryRefusal::Attempts);
+            false
+        }
+        Retry::Again { reason, costs } if !costs || upstreams.budget(permit).is_some_and(allows) => {
+            metrics.upstream_retried(reason);
+            true
+        }
+        Retry::Again { .. } => {
+            metrics.upstream_not_retried(RetryRefusal::Budget);
+            false
+        }
+    }
 }
 
 /// Takes an offer of another protocol up, if it is of WebSockets, and else away: offers are optional, and what

@@ -92,6 +92,7 @@ impl ProxyHttp for Gateway {
                 }
                 let header = session.req_header_mut();
                 upstream::drop_header_case(header)?;
+                ctx.forwarding.affinity = ctx.affinity(&header.headers);
                 if ctx.facts.presence.upgrade {
                     forward::set_upgrade(header, ctx.facts.presence.websocket)?;
                 }

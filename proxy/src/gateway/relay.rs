@@ -23,6 +23,7 @@ use super::stop::Stop;
 use crate::exchange::RequestContext;
 use crate::failure::NetworkFailure;
 use crate::listener::Conn;
+use crate::upstream::Stage;
 use crate::upstream::leg::{Connector, Event, Exchange, Fault, Sent};
 
 /// How long the client of a tunnel may be silent once its app has ended: most apps have gone then.
@@ -30,9 +31,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Sends a request that was let in to its app, and the answer to its client.
 ///
-/// A request goes out a second time where the first server did not take the connection; else only if it cannot have been
-/// carried out twice: the server says that it has not begun with it, and what was sent of its body is still there; or its
-/// method allows that, nothing of its body was sent, nothing came back, and the connection was one that had been idle.
+/// It goes out once more where `upstream::Failed` says that it may; what was sent of the body to a server that says that it
+/// has not begun is sent anew.
 pub(super) async fn forward(
     session: &mut Session,
     ctx: &mut RequestContext,
@@ -48,7 +48,8 @@ pub(super) async fn forward(
                 // This attempt is over and counted.
                 ctx.forwarding.asked_at = None;
                 forward::attempt_failed(ctx, &fault, true);
-                if forward::may_ask_another(ctx) {
+                let failed = (Stage::Connecting, fault.cause());
+                if forward::is_sent_again(ctx, &session.req_header().method, failed) {
                     continue;
                 }
                 return Err(fault.into());
@@ -59,8 +60,13 @@ pub(super) async fn forward(
         let request = forward::request(session, ctx)?;
         let exchange = match connected.ask(&request) {
             Ok(exchange) => exchange,
-            Err(fault) if fault.is_untouched() && forward::may_try_again(ctx) => continue,
-            Err(fault) => return Err(fault.into()),
+            Err(fault) => {
+                let failed = (Stage::Untouched, fault.cause());
+                if fault.is_untouched() && forward::is_sent_again(ctx, &session.req_header().method, failed) {
+                    continue;
+                }
+                return Err(fault.into());
+            }
         };
         let mut relay = Relay::new(session, ctx, exchange, times, std::mem::take(&mut again));
         let ended = poll_fn(|cx| relay.poll(cx)).await;
@@ -75,19 +81,21 @@ pub(super) async fn forward(
         };
         let Stop::Upstream(fault) = &stop else { return Err(stop) };
         let sent = if fault.is_untouched() { exchange.take_sent() } else { None };
-        match sent {
-            Some(sent) if forward::may_try_again(ctx) => again = sent,
-            _ if is_reused
-                && fault.is_lost()
-                && !exchange.has_received()
-                && forward::may_repeat(session, ctx) =>
-            {
-                fresh = true;
-            }
-            _ => return Err(stop),
+        let stage = match sent {
+            Some(_) => Stage::Untouched,
+            None if fault.is_lost() && !exchange.has_received() => Stage::Sent { reused: is_reused },
+            None => return Err(stop),
+        };
+        if !forward::is_sent_again(ctx, &session.req_header().method, (stage, fault.cause())) {
+            return Err(stop);
         }
-        let address = ctx.endpoint().map(|endpoint| endpoint.address.clone());
-        ctx.forwarding.tried.extend(address);
+        // That an idle connection was closed is no failure of the server, nor that it has no room now.
+        if stage == (Stage::Sent { reused: false }) {
+            ctx.forwarding.asked_at = None;
+            forward::attempt_failed(ctx, fault, false);
+        }
+        fresh |= is_reused && sent.is_none();
+        again = sent.unwrap_or_default();
     }
 }
 

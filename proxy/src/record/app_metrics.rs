@@ -14,7 +14,7 @@ use super::exemplars::Exemplars;
 use super::exposition::{Exemplar, Page};
 use super::names;
 use super::outcome::Outcome;
-use crate::failure::NetworkFailure;
+use crate::failure::{NetworkFailure, RetryReason, RetryRefusal};
 use crate::limit::Busiest;
 use crate::refusal::Refusal;
 
@@ -60,7 +60,10 @@ const STATUS_AT: usize = OUTCOMES_AT + Outcome::ALL.len();
 const FAILURES_AT: usize = STATUS_AT + STATUS_CLASSES.len();
 const CONNECTIONS_AT: usize = FAILURES_AT + NetworkFailure::ALL.len();
 const CLEANED_AT: usize = CONNECTIONS_AT + CONNECTION_KINDS.len();
-const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: CLEANED_AT + CLEANED_KINDS.len() };
+const SENT_AT: usize = CLEANED_AT + CLEANED_KINDS.len();
+const RETRIED_AT: usize = SENT_AT + 1;
+const NOT_RETRIED_AT: usize = RETRIED_AT + RetryReason::ALL.len();
+const REQUEST: Timing = Timing { bounds: REQUEST_BOUNDS, first: NOT_RETRIED_AT + RetryRefusal::ALL.len() };
 const UPSTREAM: Timing =
     Timing { bounds: REQUEST_BOUNDS, first: REQUEST.first + Timing::counters(REQUEST_BOUNDS) };
 const UNMET_AT: usize = UPSTREAM.first + Timing::counters(REQUEST_BOUNDS);
@@ -189,6 +192,27 @@ impl AppMetrics {
         self.counters.add(FAILURES_AT + kind as usize, 1);
     }
 
+    /// Counts a request that is sent to the app for the first time.
+    pub fn upstream_sent(&self) {
+        self.counters.add(SENT_AT, 1);
+    }
+
+    /// How many requests were sent to the app, retries apart.
+    #[must_use]
+    pub fn upstream_sent_total(&self) -> u64 {
+        self.counters.sum(SENT_AT)
+    }
+
+    /// Counts a request that is sent once more.
+    pub fn upstream_retried(&self, reason: RetryReason) {
+        self.counters.add(RETRIED_AT + reason as usize, 1);
+    }
+
+    /// Counts a request that could have been sent once more, and is not.
+    pub fn upstream_not_retried(&self, reason: RetryRefusal) {
+        self.counters.add(NOT_RETRIED_AT + reason as usize, 1);
+    }
+
     /// Counts a connection to the app.
     pub fn upstream_connected(&self, reused: bool) {
         self.counters.add(CONNECTIONS_AT + usize::from(reused), 1);
@@ -230,6 +254,8 @@ pub(super) fn write(page: &mut Page, apps: &[&AppMetrics], now: i64) {
     group(&names::UPSTREAM_RESPONSES, STATUS_AT, &STATUS_CLASSES);
     group(&names::UPSTREAM_FAILURES, FAILURES_AT, &NetworkFailure::ALL.map(NetworkFailure::as_str));
     group(&names::UPSTREAM_CONNECTIONS, CONNECTIONS_AT, &CONNECTION_KINDS);
+    group(&names::UPSTREAM_RETRIES, RETRIED_AT, &RetryReason::WORDS);
+    group(&names::UPSTREAM_RETRIES_REFUSED, NOT_RETRIED_AT, &RetryRefusal::WORDS);
     group(&names::ANSWER_FIELDS, CLEANED_AT, &CLEANED_KINDS);
 
     let mut refused = page.family(&names::REFUSALS);

@@ -103,6 +103,10 @@ families! {
         "Time from choosing an app's server to the head of its answer.";
     UPSTREAM_CONNECTIONS: Counter "portcullis_upstream_connections_total" ["app", "kind"]
         "Connections to an app by whether they were new or reused.";
+    UPSTREAM_RETRIES: Counter "portcullis_upstream_retries_total" ["app", "reason"]
+        "Requests that were sent to an app once more: connect (no connection was made), idle-closed (a connection that had been idle was closed as the request came), reset (the connection ended before the answer), untouched (over HTTP/2, the server said that it had not begun with it).";
+    UPSTREAM_RETRIES_REFUSED: Counter "portcullis_upstream_retries_refused_total" ["app", "reason"]
+        "Requests that could have been sent once more, and were not: attempts (sent as often as retries.attempts), budget (retries.budget-percent was spent).";
     ANSWER_FIELDS: Counter "portcullis_answer_fields_dropped_total" ["app", "kind"]
         "Fields taken out of an app's answers: cookie (it would have set one that carries tokens), word (only Portcullis says it), challenge (no client could meet it), clear-cookies (browsers would have forgotten their sign-ins).";
     TOKEN_DURATION: Histogram "portcullis_token_verification_duration_seconds" []

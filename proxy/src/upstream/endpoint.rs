@@ -8,6 +8,7 @@ use pingora::upstreams::peer::HttpPeer;
 
 use super::address::Address;
 use super::health::{Health, Standing};
+use super::outstanding::Outstanding;
 use crate::failure::NetworkFailure;
 
 /// An address that requests are sent to.
@@ -34,6 +35,11 @@ impl Endpoint {
     /// How it does; shared with the endpoint that takes its place after a reload.
     pub(super) const fn health(&self) -> &Arc<Health> {
         &self.health
+    }
+
+    /// How many requests are under way here.
+    pub(crate) fn outstanding(&self) -> &Outstanding {
+        self.health.outstanding()
     }
 
     /// Whether it takes requests, for whoever only looks.

@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod back;
+mod balance;
 mod cause;
 mod clear_site_data;
 mod endpoint;
@@ -14,39 +15,47 @@ mod headers;
 mod health;
 mod identity;
 pub(crate) mod leg;
+mod outstanding;
 mod resolve;
+mod retry;
 mod trial;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use portcullis_config::Config;
-use portcullis_config::settings::{self, UpstreamAddress, UpstreamProtocol};
+use portcullis_config::settings::{self, Balance, UpstreamAddress, UpstreamProtocol};
 use portcullis_policy::Permit;
 use portcullis_policy::decision::Generation;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use self::balance::{Pool, Sticky};
 use self::health::Subject;
 use self::resolve::Names;
 use crate::record::ServerMetrics;
+use crate::seal::Seals;
+use crate::session::CookieForm;
 use crate::tls::ClientIdentity;
 
 pub(crate) use address::Address;
 pub(crate) use answer::{Cleaned, Expected, authenticates_connection, change_fields, clean};
 pub(crate) use back::Public;
+pub(crate) use balance::{Affinity, Asking};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use headers::{
     ForwardedFor, HeadPlan, PermittedRequest, authority, drop_header_case, has_looped, prepare,
 };
 pub(crate) use health::{Health, HealthReading, Standing};
+pub(crate) use outstanding::InFlight;
 pub(crate) use resolve::Name;
+pub(crate) use retry::{Budget, Failed, Retry, Stage};
 pub(crate) use trial::try_upstream;
 
 /// The upstreams of every app, by position.
@@ -61,20 +70,23 @@ pub struct Upstreams {
 
 #[derive(Debug)]
 struct AppUpstreams {
+    id: Box<str>,
     plan: HeadPlan,
     panic_percent: u8,
     servers: Vec<Server>,
     endpoints: Endpoints,
-    turn: AtomicUsize,
+    balance: Balance,
+    sticky: Option<Sticky>,
+    budget: Budget,
 }
 
 /// Where an app's servers are.
 #[derive(Debug)]
 enum Endpoints {
     /// All at addresses, which need no resolving: nothing is looked after.
-    Fixed(Vec<Arc<Endpoint>>),
+    Fixed(Pool),
     /// At what names last resolved to.
-    Resolved(ArcSwap<Vec<Arc<Endpoint>>>),
+    Resolved(ArcSwap<Pool>),
 }
 
 /// One server as it is configured, and what a peer at one of its addresses is like.
@@ -83,6 +95,7 @@ struct Server {
     app: Arc<str>,
     name: Arc<str>,
     at: At,
+    weight: u16,
     health: settings::Health,
     metrics: Arc<ServerMetrics>,
     template: Template,
@@ -174,6 +187,7 @@ impl Server {
             metrics: known.metrics(&app.id, &name),
             name,
             at,
+            weight: upstream.weight,
             health: app.health.clone(),
             template: Template::new(app, upstream)?,
         })
@@ -261,9 +275,6 @@ fn authority_of(upstream: &settings::Upstream) -> String {
     if *port == usual { host } else { format!("{host}:{port}") }
 }
 
-/// Servers that one request is sent to at most.
-pub(crate) const ATTEMPTS_MAX: usize = 8;
-
 /// What cannot be read of the authorities that a configuration names, in words.
 pub(crate) fn unreadable_authorities(config: &Config) -> Vec<String> {
     let of_apps = config
@@ -313,29 +324,44 @@ impl AppUpstreams {
         let former = known.app(&app.id).map(AppUpstreams::current).unwrap_or_default();
         let endpoints = if servers.iter().any(|server| server.resolved().is_some()) {
             // What is known of them goes on; which of them still are is for `refresh` to say.
-            Endpoints::Resolved(ArcSwap::from_pointee(former))
+            let weight = |one: &Arc<Endpoint>| {
+                servers.iter().find(|server| *server.name == *one.server).map_or(0, |server| server.weight)
+            };
+            let former = former.into_iter().map(|one| (Arc::clone(&one), weight(&one)));
+            Endpoints::Resolved(ArcSwap::from_pointee(Pool::new(&app.id, former)))
         } else {
-            let addresses = servers.iter().flat_map(|server| {
-                server.addresses().into_iter().map(|address| server.endpoint(address, &former))
-            });
-            Endpoints::Fixed(addresses.collect::<Result<_, String>>()?)
+            let mut weighted = Vec::new();
+            for server in &servers {
+                for address in server.addresses() {
+                    weighted.push((server.endpoint(address, &former)?, server.weight));
+                }
+            }
+            Endpoints::Fixed(Pool::new(&app.id, weighted))
         };
         let plan = HeadPlan::new(app, assertion);
         Ok(Self {
+            id: app.id.as_str().into(),
             plan,
             panic_percent: app.health.panic_percent,
             servers,
             endpoints,
-            turn: AtomicUsize::new(0),
+            balance: app.balance.clone(),
+            sticky: Sticky::of(app),
+            budget: Budget::default(),
         })
+    }
+
+    /// Whatever is asked of the servers' addresses.
+    fn with_pool<T>(&self, ask: impl FnOnce(&Pool) -> T) -> T {
+        match &self.endpoints {
+            Endpoints::Fixed(pool) => ask(pool),
+            Endpoints::Resolved(current) => ask(&current.load()),
+        }
     }
 
     /// Every endpoint.
     fn current(&self) -> Vec<Arc<Endpoint>> {
-        match &self.endpoints {
-            Endpoints::Fixed(endpoints) => endpoints.clone(),
-            Endpoints::Resolved(current) => current.load().to_vec(),
-        }
+        self.with_pool(|pool| pool.endpoints().cloned().collect())
     }
 
     /// Each server once, by its configured name.
@@ -359,16 +385,12 @@ impl AppUpstreams {
 
     /// Whether each address would take a request now, if only to see whether it answers again.
     fn open_servers(&self) -> Vec<bool> {
-        match &self.endpoints {
-            Endpoints::Fixed(endpoints) => endpoints.iter().map(|one| one.would_take()).collect(),
-            Endpoints::Resolved(current) => current.load().iter().map(|one| one.would_take()).collect(),
-        }
+        self.with_pool(|pool| pool.endpoints().map(|one| one.would_take()).collect())
     }
 
     /// Whether all its addresses get requests, because too few are up.
     fn panics(&self) -> bool {
-        let endpoints = self.current();
-        has_panic(&endpoints, self.panic_percent)
+        self.with_pool(|pool| pool.panics(self.panic_percent))
     }
 
     /// Takes the addresses that names have now. What is known of one stays with it; requests under way at one that is
@@ -376,13 +398,14 @@ impl AppUpstreams {
     fn refresh(&self) {
         let Endpoints::Resolved(current) = &self.endpoints else { return };
         let former = current.load();
-        let mut next: Vec<Arc<Endpoint>> = Vec::new();
+        let mut next: Vec<(Arc<Endpoint>, u16)> = Vec::new();
         for server in &self.servers {
             // What no peer can be made of was refused at load.
-            let endpoint = |address| server.endpoint(address, former.iter()).ok();
+            let endpoint =
+                |address| Some((server.endpoint(address, former.endpoints()).ok()?, server.weight));
             next.extend(server.addresses().into_iter().filter_map(endpoint));
         }
-        current.store(Arc::new(next));
+        current.store(Arc::new(Pool::new(&self.id, next)));
     }
 }
 
@@ -395,34 +418,6 @@ pub(crate) struct ServerState<'s> {
     pub(crate) name: Option<&'s Name>,
     pub(crate) is_checked: bool,
     pub(crate) addresses: Vec<HealthReading>,
-}
-
-fn has_panic(endpoints: &[Arc<Endpoint>], percent: u8) -> bool {
-    health::panics(endpoints.iter().filter(|one| one.is_up()).count(), endpoints.len(), percent)
-}
-
-/// The next endpoint in turn that takes requests and was not tried; else one that was not tried; else the
-/// next one. With fewer up than `panic_percent` all take requests.
-fn choose(
-    turn: &AtomicUsize,
-    endpoints: &[Arc<Endpoint>],
-    tried: &[Address],
-    panic_percent: u8,
-) -> Option<usize> {
-    let count = endpoints.len();
-    let first = match count {
-        0 => return None,
-        1 => return Some(0),
-        _ => turn.fetch_add(usize::from(tried.is_empty()), Ordering::Relaxed),
-    };
-    let in_turn = || (0..count).map(|step| first.wrapping_add(tried.len() + step) % count);
-    let is_fresh = |at: &usize| endpoints.get(*at).is_some_and(|one| !tried.contains(&one.address));
-    let takes = |at: &usize| endpoints.get(*at).is_some_and(|one| one.takes_requests());
-    let next = in_turn().find(is_fresh);
-    match next {
-        Some(at) if takes(&at) || (panic_percent > 0 && has_panic(endpoints, panic_percent)) => next,
-        _ => in_turn().filter(is_fresh).find(takes).or(next).or_else(|| in_turn().next()),
-    }
 }
 
 impl Upstreams {
@@ -499,20 +494,36 @@ impl Upstreams {
         self.apps.get(permit.app().0 as usize)
     }
 
+    /// Which server of the permit's app a request belongs to.
+    pub(crate) fn affinity(&self, permit: &Permit, asking: Asking<'_>) -> Affinity {
+        self.app(permit).map_or(Affinity::None, |app| Affinity::of(&app.balance, app.sticky.as_ref(), asking))
+    }
+
+    /// The cookie that keeps a browser at the server that answered, where it has none that does.
+    pub(crate) fn sticky_cookie(
+        &self,
+        permit: &Permit,
+        (endpoint, affinity): (&Endpoint, Affinity),
+        made_with: (CookieForm, &Seals, i64),
+    ) -> Option<HeaderValue> {
+        self.app(permit)?.sticky.as_ref()?.renewed(endpoint, affinity, made_with)
+    }
+
     /// Where a request that was permitted is sent. `tried` are the addresses that failed it already; it is
     /// sent to none of them while another is there.
     ///
     /// `None` when the permit is of another generation, names no app of ours, or no server's name
     /// has resolved yet.
-    pub(crate) fn choose(&self, permit: &Permit, tried: &[Address]) -> Option<Chosen> {
+    pub(crate) fn choose(&self, permit: &Permit, affinity: Affinity, tried: &[Address]) -> Option<Chosen> {
         let app = self.app(permit)?;
         match &app.endpoints {
-            Endpoints::Fixed(endpoints) => choose(&app.turn, endpoints, tried, app.panic_percent)
+            Endpoints::Fixed(pool) => pool
+                .choose(&app.balance, affinity, (tried, app.panic_percent))
                 .map(|at| Chosen::Fixed(self.generation, at)),
             Endpoints::Resolved(current) => {
-                let endpoints = current.load();
-                let at = choose(&app.turn, &endpoints, tried, app.panic_percent)?;
-                endpoints.get(at).cloned().map(Chosen::Resolved)
+                let pool = current.load();
+                let at = pool.choose(&app.balance, affinity, (tried, app.panic_percent))?;
+                pool.get(at).cloned().map(Chosen::Resolved)
             }
         }
     }
@@ -522,8 +533,8 @@ impl Upstreams {
         match (chosen, &self.app(permit)?.endpoints) {
             (Chosen::Resolved(endpoint), _) => Some(endpoint),
             // After a reload the places are others.
-            (Chosen::Fixed(of, at), Endpoints::Fixed(endpoints)) if *of == self.generation => {
-                endpoints.get(*at).map(Arc::as_ref)
+            (Chosen::Fixed(of, at), Endpoints::Fixed(pool)) if *of == self.generation => {
+                pool.get(*at).map(Arc::as_ref)
             }
             (Chosen::Fixed(..), _) => None,
         }
@@ -531,11 +542,12 @@ impl Upstreams {
 
     /// Whether there is an address of the app that has not failed the request.
     pub(crate) fn has_another(&self, permit: &Permit, tried: &[Address]) -> bool {
-        let another = |endpoints: &[Arc<Endpoint>]| endpoints.iter().any(|one| !tried.contains(&one.address));
-        self.app(permit).is_some_and(|app| match &app.endpoints {
-            Endpoints::Fixed(endpoints) => another(endpoints),
-            Endpoints::Resolved(current) => another(&current.load()),
-        })
+        self.app(permit).is_some_and(|app| app.with_pool(|pool| pool.has_another(tried)))
+    }
+
+    /// What the permit's app has left of retries.
+    pub(crate) fn budget(&self, permit: &Permit) -> Option<&Budget> {
+        Some(&self.app(permit)?.budget)
     }
 
     /// What the app of a permit receives of the request.
@@ -546,84 +558,5 @@ impl Upstreams {
     /// The names of the cookies that no app may set, as [`clean`] wants them.
     pub(crate) fn own_cookies(&self) -> &[Box<[u8]>] {
         &self.own_cookies
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use pingora::{Error, ErrorType};
-
-    use super::*;
-    use crate::failure::NetworkFailure;
-
-    fn endpoints(count: u8) -> Vec<Arc<Endpoint>> {
-        let endpoint = |last: u8| {
-            let address = Address::from(SocketAddr::from(([127, 0, 0, last], 80)));
-            let peer = address.peer(None).unwrap();
-            let settings = settings::Health {
-                check: None,
-                failures: 3,
-                eject_for: Duration::from_secs(5),
-                eject_max: Duration::from_secs(300),
-                panic_percent: 0,
-            };
-            let (app, server): (Arc<str>, Arc<str>) = ("wiki".into(), "app:80".into());
-            let subject = Subject { app, server, address: address.to_string(), reached_by: 0, settings };
-            let health = Arc::new(Health::new(subject, peer.clone(), Arc::default()));
-            Arc::new(Endpoint::new("app:80".into(), address, peer, health))
-        };
-        (1..=count).map(endpoint).collect()
-    }
-
-    fn fail(endpoint: &Endpoint) {
-        let problem = Error::explain(ErrorType::ConnectRefused, "nobody there");
-        endpoint.failed(NetworkFailure::Refused, true, &problem);
-    }
-
-    #[test]
-    fn all_addresses_are_asked_in_turn_and_one_that_failed_is_not_asked_again() {
-        let (all, turn) = (endpoints(3), AtomicUsize::new(0));
-        let chosen: Vec<_> = (0..6).filter_map(|_| choose(&turn, &all, &[], 0)).collect();
-        assert_eq!(chosen, [0, 1, 2, 0, 1, 2]);
-        for _ in 0..3 {
-            let mut tried = Vec::new();
-            for _ in 0..3 {
-                let at = choose(&turn, &all, &tried, 0).unwrap();
-                assert!(!tried.contains(&all[at].address));
-                tried.push(all[at].address.clone());
-            }
-            assert!(choose(&turn, &all, &tried, 0).is_some(), "then the next one");
-        }
-        assert_eq!(choose(&turn, &[], &[], 0), None);
-    }
-
-    #[test]
-    fn what_is_left_out_is_asked_only_when_nothing_else_is_left() {
-        let (all, turn) = (endpoints(3), AtomicUsize::new(0));
-        fail(&all[0]);
-        fail(&all[2]);
-        assert!((0..6).all(|_| choose(&turn, &all, &[], 0) == Some(1)));
-        assert_ne!(choose(&turn, &all, &[all[1].address.clone()], 0), Some(1), "it may have come back");
-        fail(&all[1]);
-        let mut chosen: Vec<_> = (0..3).filter_map(|_| choose(&turn, &all, &[], 0)).collect();
-        chosen.sort_unstable();
-        assert_eq!(chosen, [0, 1, 2], "that all are out stops nothing");
-    }
-
-    #[test]
-    fn with_fewer_up_than_the_panic_percentage_all_get_requests() {
-        let (all, turn) = (endpoints(3), AtomicUsize::new(0));
-        fail(&all[0]);
-        let chosen = |percent: u8| {
-            let mut chosen: Vec<_> = (0..6).filter_map(|_| choose(&turn, &all, &[], percent)).collect();
-            chosen.sort_unstable();
-            chosen
-        };
-        assert!(!chosen(50).contains(&0), "two of three are enough");
-        fail(&all[1]);
-        assert_eq!(chosen(33), [2; 6]);
-        assert_eq!(chosen(50), [0, 0, 1, 1, 2, 2]);
     }
 }

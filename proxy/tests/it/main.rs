@@ -11,6 +11,7 @@
 
 mod admin;
 mod ask;
+mod balance;
 mod binary;
 mod browser;
 mod check;

@@ -92,7 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/own", &["admit", "denial", "session"]),
     ("proxy/forward_auth", &["admit", "denial"]),
     ("proxy/record", &["clock", "decision_record", "failure", "limit", "refusal", "session", "token"]),
-    ("proxy/upstream", &["admit", "clock", "failure", "record", "route", "tls", "token"]),
+    ("proxy/upstream", &["admit", "clock", "failure", "record", "route", "seal", "session", "tls", "token"]),
     ("proxy/remedies", &[]),
     ("proxy/preflight", &["record"]),
     ("proxy/provider", &["clock", "failure", "record", "refusal", "token"]),
@@ -205,6 +205,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "admit",
             "authorize",
+            "clock",
             "cors",
             "denial",
             "exchange",

@@ -21,6 +21,7 @@ use self::active::Active;
 use self::check::{Checked, check, fraction, jittered};
 use self::passive::{Limits, Passive};
 use self::ticks::{millis, now_ms};
+use super::outstanding::Outstanding;
 use crate::clock::unix_now;
 use crate::failure::NetworkFailure;
 use crate::record::{CheckResult, ServerMetrics};
@@ -114,6 +115,8 @@ pub(crate) struct Health {
     peer: Box<HttpPeer>,
     metrics: Arc<ServerMetrics>,
     passive: Passive,
+    /// Requests under way, whichever configuration they began under.
+    outstanding: Outstanding,
     /// Whether its checks fail.
     is_down: AtomicBool,
     active: Mutex<Active>,
@@ -132,6 +135,7 @@ impl Health {
             peer: Box::new(peer),
             metrics,
             passive: Passive::default(),
+            outstanding: Outstanding::default(),
             is_down: AtomicBool::new(false),
             active: Mutex::default(),
             known_since: unix_now(),
@@ -139,6 +143,10 @@ impl Health {
             last_check: Mutex::default(),
             logged_ms: AtomicU64::new(0),
         }
+    }
+
+    pub(super) const fn outstanding(&self) -> &Outstanding {
+        &self.outstanding
     }
 
     pub(super) const fn subject(&self) -> &Subject {
