@@ -205,3 +205,41 @@ fn a_provider_has_the_authorities_of_its_issuer_unless_it_names_its_own() {
     let own = of_issuer.replace("issuer = \"keycloak\"", "issuer = \"keycloak\"\nca = \"secrets/corp.pem\"");
     assert_eq!(file(&loaded(&own)), Some("corp.pem".into()));
 }
+
+#[test]
+fn each_app_that_moves_over_from_another_proxy_loads() {
+    let text = std::fs::read_to_string("../deploy/moving-over/README.md").unwrap();
+    let blocks: Vec<&str> =
+        text.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert_eq!(blocks.len(), text.matches("\n## From ").count(), "one for each proxy");
+    for block in blocks {
+        let around = format!(
+            r#"{block}
+[server]
+listeners = [{{ address = "127.0.0.1:8443", tls = {{ certificate = "secrets/corp.pem", key = "secrets/corp.key" }} }}]
+[[issuer]]
+name = "corp"
+issuer = "https://id.corp.example"
+claims = {{ groups = "groups", extra = ["email"] }}
+keys = {{ discovery = "https://id.corp.example/.well-known/openid-configuration" }}
+[[provider]]
+name = "corp"
+issuer = "corp"
+client-id = "portcullis"
+private-key = {{ file = "secrets/client-1.pem" }}
+[session]
+keys = ["secrets/session-1.key"]
+store = {{ redb = "sessions.redb" }}
+[assertion]
+keys = ["secrets/assertion-1.pem"]
+[[policy]]
+id = "twice-a-day"
+users = {{ include = ["all"] }}
+apps = {{ include = ["all"] }}
+session = {{ sign-in-frequency = "12h" }}
+"#
+        );
+        let config = loaded(&around);
+        assert_eq!(config.apps.len(), 1);
+    }
+}
