@@ -28,6 +28,18 @@ impl Upstream {
     pub fn tls_name(&self) -> Option<&str> {
         self.tls.as_ref().map(|tls| tls.name.as_str())
     }
+
+    /// Its host as its own clients write it (RFC 9110, section 7.2), lower case: with its port, unless that is the
+    /// scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        // A socket has no name; servers behind one are asked for this machine.
+        let UpstreamAddress::Network { host, port } = &self.at else { return "localhost".to_owned() };
+        let host = host.to_ascii_lowercase();
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        let usual = if self.tls.is_some() { 443 } else { 80 };
+        if *port == usual { host } else { format!("{host}:{port}") }
+    }
 }
 
 /// Where a server listens. Its text names the server in metrics and logs.

@@ -36,7 +36,7 @@ impl Back {
             UpstreamHost::Name(name) => own.push(name.clone()),
         }
         for upstream in &app.upstreams {
-            own.push(super::authority_of(upstream));
+            own.push(upstream.authority());
         }
         own.dedup();
         Some(Self { prefix, own })

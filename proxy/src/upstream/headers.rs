@@ -12,7 +12,6 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use portcullis_config::settings::{self, FieldChanges, IdentityValue, UpstreamHost, is_own_cookie};
 
-use super::authority_of;
 use super::back::{Back, Public};
 use super::forgeable::Forgeable;
 use super::identity::identity_value;
@@ -132,7 +131,7 @@ impl Host {
             UpstreamHost::Name(name) => value(name).map_or(Self::Keep, Self::Name),
             UpstreamHost::Upstream => {
                 let named = |upstream: &settings::Upstream| {
-                    Some((upstream.at.to_string(), value(&authority_of(upstream))?))
+                    Some((upstream.at.to_string(), value(&upstream.authority())?))
                 };
                 Self::Upstream(app.upstreams.iter().filter_map(named).collect())
             }

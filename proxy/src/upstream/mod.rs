@@ -265,16 +265,6 @@ fn client_identity(files: &settings::CertificatePair) -> Result<ClientIdentity, 
     })
 }
 
-/// The host of a server as its own clients write it, lower case: with its port, unless that is the scheme's own.
-fn authority_of(upstream: &settings::Upstream) -> String {
-    // A socket has no name; servers behind one are asked for this machine.
-    let UpstreamAddress::Network { host, port } = &upstream.at else { return "localhost".to_owned() };
-    let host = host.to_ascii_lowercase();
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let usual = if upstream.tls.is_some() { 443 } else { 80 };
-    if *port == usual { host } else { format!("{host}:{port}") }
-}
-
 /// What cannot be read of the authorities that a configuration names, in words.
 pub(crate) fn unreadable_authorities(config: &Config) -> Vec<String> {
     let of_apps = config
