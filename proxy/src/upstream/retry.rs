@@ -71,9 +71,12 @@ impl Failed<'_> {
         if self.attempts >= usize::from(self.attempts_max) {
             return Retry::Exhausted;
         }
-        // Who is told at once that nobody is there has taken nobody's time.
+        // Where nobody took the connection nobody's time was taken, however long that was waited for.
         let is_free = self.stage == Stage::Connecting
-            && matches!(self.cause, NetworkFailure::Refused | NetworkFailure::Unreachable);
+            && matches!(
+                self.cause,
+                NetworkFailure::Refused | NetworkFailure::Unreachable | NetworkFailure::ConnectTimeout
+            );
         Retry::Again { reason, costs: !is_free }
     }
 
@@ -153,7 +156,7 @@ mod tests {
             for (cause, costs) in [
                 (NetworkFailure::Refused, false),
                 (NetworkFailure::Unreachable, false),
-                (NetworkFailure::ConnectTimeout, true),
+                (NetworkFailure::ConnectTimeout, false),
                 (NetworkFailure::TlsOther, true),
             ] {
                 let failed = failed(Stage::Connecting, cause, &method);
