@@ -49,6 +49,21 @@ fn written(pattern: &PathPattern) -> String {
     }
 }
 
+/// A pattern of an app as it is asked for, and as the app sees it.
+fn readings(app: &App, pattern: &PathPattern) -> Vec<PathPattern> {
+    let mut found = Vec::from([pattern.clone()]);
+    let Some(rewrite) = &app.shaping.prefix_rewrite else { return found };
+    let (prefix, rewrite) = (app.path_prefix.trim_end_matches('/'), rewrite.trim_end_matches('/'));
+    // INVARIANT: public paths are below the prefix, letter by letter.
+    let rest = base(pattern).strip_prefix(prefix).unwrap_or_default();
+    let path = format!("{rewrite}{rest}");
+    found.push(match pattern {
+        PathPattern::Exact(_) => PathPattern::Exact(path),
+        PathPattern::Subtree(_) => PathPattern::Subtree(path),
+    });
+    found
+}
+
 /// Whether there may be a path that both cover.
 fn overlap(one: &PathPattern, other: &PathPattern) -> bool {
     let covers = |whole: &PathPattern, path: &str| whole.matches(path, Compare::Folded);
@@ -59,8 +74,11 @@ fn overlap(one: &PathPattern, other: &PathPattern) -> bool {
 pub(super) fn within_contexts(cx: &mut Context<'_>, view: View<'_>, app: &App) {
     for (text, at) in view.texts("public") {
         let Ok(pattern) = values::path_pattern(text) else { continue };
-        let of_context =
-            |(prefix, _): &&(String, _)| overlap(&pattern, &PathPattern::Subtree(prefix.clone()));
+        let readings = readings(app, &pattern);
+        let of_context = |(prefix, _): &&(String, _)| {
+            let part = PathPattern::Subtree(prefix.clone());
+            readings.iter().any(|open| overlap(open, &part))
+        };
         let Some((prefix, context)) = app.contexts.iter().find(of_context) else { continue };
         cx.push(
             Diagnostic::error(
@@ -85,7 +103,10 @@ pub(super) fn unasked(
         let Some(request) = &policy.conditions.request else { continue };
         for (app, model) in apps.iter().zip(&set.apps) {
             let is_about = matches!(&*policy.targets, Targets::Apps(targets) if targets.covers(model));
-            let is_met = |open: &&PathPattern| request.paths.iter().any(|path| overlap(path, open));
+            let is_met = |open: &&PathPattern| {
+                let readings = readings(app, open);
+                request.paths.iter().any(|path| readings.iter().any(|open| overlap(path, open)))
+            };
             let (true, Some(open), Some(at)) =
                 (is_about, app.openings.paths.iter().find(is_met), place(policy.id.as_str()))
             else {

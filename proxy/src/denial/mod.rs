@@ -352,6 +352,12 @@ impl Denials {
         self.seal.subject(how, id)
     }
 
+    /// Whether a log names this person or program so, by the present key or one that only opens.
+    #[must_use]
+    pub fn is_hash_of(&self, text: &str, id: &str) -> bool {
+        self.seal.is_hash_of(text, id)
+    }
+
     /// Opens a support code.
     ///
     /// # Errors

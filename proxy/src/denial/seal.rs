@@ -87,20 +87,22 @@ pub enum UnsealError {
 pub(super) struct Seal {
     /// Each prepared once: to expand a key costs more than to seal with it.
     keys: Vec<([u8; KEY_ID_LEN], RandomizedNonceKey)>,
-    subjects: hmac::Key,
+    /// What names people and programs in logs: by the first key, and formerly by the others.
+    subjects: Vec<hmac::Key>,
 }
 
 impl Seal {
     /// Without keys there are no codes, and subjects are hashed with a key that lasts as long as
     /// the process.
     pub(super) fn new(keys: &[SupportKey]) -> Self {
-        let subjects = match keys.first() {
-            Some(key) => {
-                let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), b"decision-log.subject");
-                hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
-            }
-            None => passing_key().clone(),
+        let of_subjects = |key: &SupportKey| {
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), b"decision-log.subject");
+            hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref())
         };
+        let mut subjects: Vec<hmac::Key> = keys.iter().map(of_subjects).collect();
+        if subjects.is_empty() {
+            subjects.push(passing_key().clone());
+        }
         // INVARIANT: every 32 bytes are a key of AES-256.
         let prepared =
             |key: &SupportKey| Some((key_id(key), RandomizedNonceKey::new(&AES_256_GCM, &key.0).ok()?));
@@ -158,18 +160,26 @@ impl Seal {
     pub(super) fn subject(&self, how: Subject, id: &str) -> Option<String> {
         match how {
             Subject::Clear => Some(id.to_owned()),
-            Subject::Hashed => {
-                let tag = hmac::sign(&self.subjects, portcullis_policy::text::folded(id).as_bytes());
-                let mut text = String::with_capacity(39);
-                text.push_str("sha256:");
-                for byte in tag.as_ref().iter().take(16) {
-                    text.extend([byte >> 4, byte & 15].map(hex_digit));
-                }
-                Some(text)
-            }
+            Subject::Hashed => self.subjects.first().map(|key| hashed(key, id)),
             Subject::None => None,
         }
     }
+
+    /// Whether a log names this person or program so, by any of the keys.
+    pub(super) fn is_hash_of(&self, text: &str, id: &str) -> bool {
+        self.subjects.iter().any(|key| hashed(key, id) == text)
+    }
+}
+
+/// An id, hashed with a key: the same for all spellings of the id.
+fn hashed(key: &hmac::Key, id: &str) -> String {
+    let tag = hmac::sign(key, portcullis_policy::text::folded(id).as_bytes());
+    let mut text = String::with_capacity(39);
+    text.push_str("sha256:");
+    for byte in tag.as_ref().iter().take(16) {
+        text.extend([byte >> 4, byte & 15].map(hex_digit));
+    }
+    text
 }
 
 const fn hex_digit(nibble: u8) -> char {

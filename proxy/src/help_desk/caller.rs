@@ -1,6 +1,5 @@
 //! Who called, held against who asked.
 
-use portcullis_config::settings::Subject;
 use portcullis_policy::PolicySet;
 use portcullis_policy::model::{Subjects, UserSelector, WorkloadSelector};
 
@@ -28,10 +27,8 @@ impl Caller {
                 is_known: false,
             };
         };
-        let matches = |id: &str| {
-            portcullis_policy::text::eq(subject, id)
-                || desk.denials.subject(Subject::Hashed, id).as_ref() == Some(subject)
-        };
+        let matches =
+            |id: &str| portcullis_policy::text::eq(subject, id) || desk.denials.is_hash_of(subject, id);
         let is_hashed = subject.starts_with("sha256:");
         let claim = claimed.map(|id| (id, matches(id)));
         let id = match claim {
@@ -45,12 +42,17 @@ impl Caller {
         };
         let mut values = Vec::from([Value { name: kind, value: shown }]);
         if let Some((said, is)) = claim {
-            let word = if is { "is" } else { "is not" };
-            values.push(Value { name: "Caller", value: format!("`{said}` {word} who asked") });
-            if !is && is_hashed && desk.config.denial.support_keys.is_empty() {
-                let value = "without `denial.support-keys` the log's hashes are of the process that wrote them, and nobody can be confirmed".to_owned();
-                values.push(Value { name: "Caller", value });
-            }
+            let value = match is {
+                true => format!("`{said}` is who asked"),
+                false if !is_hashed => format!("`{said}` is not who asked"),
+                false if desk.config.denial.support_keys.is_empty() => format!(
+                    "whether `{said}` asked cannot be told: without `denial.support-keys` the log's hashes are of the process that wrote them"
+                ),
+                false => format!(
+                    "`{said}` is not who asked by any key of `denial.support-keys`; the log may be older than these"
+                ),
+            };
+            values.push(Value { name: "Caller", value });
         }
         Self { values, is_known: id.is_some(), id }
     }
