@@ -129,9 +129,7 @@ pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
     if ctx.facts.presence.upgrade || rate == 0 || session.is_body_empty() {
         return;
     }
-    let headers = &session.req_header().headers;
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..GRPC.len()));
-    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC)) {
+    if is_call(session, ctx) {
         return;
     }
     ctx.forwarding.pace = BodyPace::new(rate);
@@ -139,6 +137,18 @@ pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
 
 /// The kind of calls in which both sides send when they like.
 const GRPC: &[u8] = b"application/grpc";
+
+/// Whether the request is a call of gRPC, which lasts as long as both sides like: over HTTP/2, and of somebody who is
+/// known. What a stranger says of a request gives it no time.
+pub(super) fn is_call(session: &Session, ctx: &RequestContext) -> bool {
+    let kind = session.req_header().headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    session.as_http2().is_some()
+        && ctx.facts.caller.is_some()
+        && kind.is_some_and(|kind| {
+            kind.get(..GRPC.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(GRPC))
+                && matches!(kind.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
+        })
+}
 
 /// Counts a piece of an app's answer over HTTP/2 until the next one is asked for: the client has taken it then. Over
 /// HTTP/1 the connection counts what its socket does not take.

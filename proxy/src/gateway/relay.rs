@@ -17,7 +17,7 @@ use portcullis_config::settings::Timeouts;
 use tokio::time::{Instant, Sleep};
 
 use super::client::Client;
-use super::downstream::{check_body, close_if_draining, count_unsent, is_of_events, reauthorize};
+use super::downstream::{check_body, close_if_draining, count_unsent, is_call, is_of_events, reauthorize};
 use super::forward;
 use super::stop::Stop;
 use crate::exchange::RequestContext;
@@ -68,9 +68,11 @@ pub(super) async fn forward(
                 return Err(fault.into());
             }
         };
+        // Part of the body is here and with nobody else.
+        let holds_body = !again.is_empty();
         let mut relay = Relay::new(session, ctx, exchange, times, std::mem::take(&mut again));
         let ended = poll_fn(|cx| relay.poll(cx)).await;
-        let Relay { mut exchange, client, .. } = relay;
+        let Relay { mut exchange, client, again: mut unsent, .. } = relay;
         ctx.bytes_beside += client.bytes_beside();
         let stop = match ended {
             Ok(()) => {
@@ -83,7 +85,9 @@ pub(super) async fn forward(
         let sent = if fault.is_untouched() { exchange.take_sent() } else { None };
         let stage = match sent {
             Some(_) => Stage::Untouched,
-            None if fault.is_lost() && !exchange.has_received() => Stage::Sent { reused: is_reused },
+            None if fault.is_lost() && !exchange.has_received() && !holds_body => {
+                Stage::Sent { reused: is_reused }
+            }
             None => return Err(stop),
         };
         if !forward::is_sent_again(ctx, &session.req_header().method, (stage, fault.cause())) {
@@ -96,6 +100,7 @@ pub(super) async fn forward(
         }
         fresh |= is_reused && sent.is_none();
         again = sent.unwrap_or_default();
+        again.append(&mut unsent);
     }
 }
 
@@ -178,7 +183,7 @@ impl<'r> Relay<'r> {
         let sends = if is_whole { Sends::Nothing } else { Sends::Body };
         let expects = sends == Sends::Body && session.req_header().headers.contains_key(EXPECT);
         // A call may be silent before its answer begins, too.
-        let is_call = is_of_events(&session.req_header().headers);
+        let is_call = is_call(session, ctx);
         let client_idle = ctx.snapshot.config.server.client_idle;
         Self {
             session,
