@@ -21,6 +21,7 @@ use crate::listener::{self, Conn, Framing};
 use crate::record::{Stage, Traffic};
 use crate::refusal::{BadRequest, Refusal};
 use crate::tls::{Arrival, Tls};
+use crate::upstream::leg::is_grpc;
 
 /// A head as the rooms behind the hooks know it.
 pub(super) fn head(header: &RequestHeader) -> Head<'_> {
@@ -134,20 +135,14 @@ pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
     }
     ctx.forwarding.pace = BodyPace::new(rate);
 }
-
+/// What the content types of gRPC and gRPC-Web begin with.
 /// The kind of calls in which both sides send when they like.
 const GRPC: &[u8] = b"application/grpc";
 
 /// Whether the request is a call of gRPC, which lasts as long as both sides like: over HTTP/2, and of somebody who is
 /// known. What a stranger says of a request gives it no time.
 pub(super) fn is_call(session: &Session, ctx: &RequestContext) -> bool {
-    let kind = session.req_header().headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    session.as_http2().is_some()
-        && ctx.facts.caller.is_some()
-        && kind.is_some_and(|kind| {
-            kind.get(..GRPC.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(GRPC))
-                && matches!(kind.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
-        })
+    session.as_http2().is_some() && ctx.facts.caller.is_some() && is_grpc(&session.req_header().headers)
 }
 
 /// Counts a piece of an app's answer over HTTP/2 until the next one is asked for: the client has taken it then. Over

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 /// A request as it goes to an app.
@@ -44,3 +45,12 @@ pub(crate) enum Event {
 
 /// Pieces of a request's body, and whether each was the last.
 pub(crate) type Sent = VecDeque<(Bytes, bool)>;
+
+/// Whether a message is one of gRPC, by its content type; those of gRPC-Web are not.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).is_some_and(|kind| {
+        kind.get(..GRPC.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(GRPC))
+            && matches!(kind.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
+    })
+}

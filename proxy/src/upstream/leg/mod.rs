@@ -22,7 +22,7 @@ use pingora::protocols::Stream;
 use pingora::upstreams::peer::{HttpPeer, Peer as _};
 
 pub(crate) use fault::Fault;
-pub(crate) use message::{Body, Event, Request, Sent};
+pub(crate) use message::{Body, Event, Request, Sent, is_grpc};
 
 /// Connections to the servers of all apps.
 pub(crate) struct Connector {

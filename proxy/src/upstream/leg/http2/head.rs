@@ -1,13 +1,13 @@
 //! Heads in HTTP/2: what a request needs, and what an answer may hold.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TE, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TE, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::super::fault::Fault;
 use super::super::fields::{FIELDS_MAX, HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILERS_MAX, clean_trailers};
-use super::super::message::Body;
+use super::super::message::{Body, is_grpc};
 
 const TARGET: Fault = Fault::protocol("the target of the request cannot be written");
 
@@ -34,18 +34,11 @@ pub(super) fn request(head: &RequestHeader, body: Body, tls: bool) -> Result<Req
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     // Some servers of gRPC answer nobody who does not say so (gRPC over HTTP/2, "Requests").
-    if headers.get(CONTENT_TYPE).is_some_and(|kind| is_grpc(kind.as_bytes())) {
+    if is_grpc(&headers) {
         headers.insert(TE, const { HeaderValue::from_static("trailers") });
     }
     *request.headers_mut() = headers;
     Ok(request)
-}
-
-/// Whether a content type is that of gRPC; of gRPC-Web it is not.
-fn is_grpc(kind: &[u8]) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    kind.get(..GRPC.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(GRPC))
-        && matches!(kind.get(GRPC.len()), None | Some(b'+' | b';' | b' '))
 }
 
 const TOO_LARGE: Fault = Fault::protocol("the answer's head has more than 100 fields or 64 KiB");
