@@ -181,6 +181,53 @@ def later(_app, wire, _number, stream, _head):
     whole(_app, wire, _number, stream, _head)
 
 
+class RefusesTwice(App):
+    """Takes a part of a body and refuses the stream, takes little of it again and refuses that, and then takes it whole."""
+
+    def __init__(self):
+        super().__init__(None, {WINDOW: 10})
+        self.attempts, self.taken = {}, {}
+
+    def serve(self, connection, number):
+        with contextlib.suppress(OSError, h2.exceptions.ProtocolError):
+            state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+            state.local_settings = h2.settings.Settings(client=False, initial_values=self.settings)
+            state.initiate_connection()
+            connection.sendall(state.data_to_send())
+            while data := connection.recv(65536):
+                for event in state.receive_data(data):
+                    self.take(state, event)
+                connection.sendall(state.data_to_send())
+
+    def take(self, state, event):
+        if isinstance(event, h2.events.RequestReceived):
+            stream = event.stream_id
+            attempt = self.attempts[stream] = len(self.attempts) + 1
+            self.taken[attempt] = b""
+            if attempt != 2:
+                state.increment_flow_control_window(100_000, stream)
+        if isinstance(event, h2.events.DataReceived):
+            attempt = self.attempts[event.stream_id]
+            self.taken[attempt] += event.data
+            if len(self.taken[attempt]) >= {1: 4_000, 2: 10}.get(attempt, 1 << 20):
+                state.reset_stream(event.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
+        if isinstance(event, h2.events.StreamEnded):
+            state.send_headers(event.stream_id, OK)
+            state.send_data(event.stream_id, b"fine\n", end_stream=True)
+
+
+def in_pieces(port, host, token, pieces):
+    """The status of a POST whose body comes piece by piece."""
+    head = f"POST / HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(head.encode())
+        for piece in pieces:
+            connection.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            time.sleep(0.1)
+        connection.sendall(b"0\r\n\r\n")
+        return connection.recv(65536).split(b" ")[1]
+
+
 # What the app does, what it says of itself, the request, what the client gets, and the cause that is counted.
 CASES = {
     "whole": (whole, {}, "GET", b"", 200, None),
@@ -268,6 +315,7 @@ def main():
         tls = f', tls-name = "app.test", ca = "{chain}"'
         apps = {name: App(answer, settings) for name, (answer, settings, *_) in CASES.items()}
         apps["silent"] = App(never, preface=False)
+        apps["refuses-twice"] = RefusesTwice()
         apps["one-at-once"] = App(later, {STREAMS: 1})
         apps["three-at-once"] = App(later, {STREAMS: 3})
         config = "".join(APP.format(id=name, scheme="http", port=app.port, protocol="h2", more="") for name, app in apps.items())
@@ -292,6 +340,10 @@ def main():
                         f"{resident(pid)} MiB")
         status, _, _ = ask(port, "silent.test", token)
         check(status == 504 and failures(stage.admin).get(("silent", "connect-timeout")), "a server that says nothing is 504")
+        pieces = [bytes([letter]) * 1_000 for letter in b"abcdefgh"]
+        status, app = in_pieces(port, "refuses-twice.test", token, pieces), apps["refuses-twice"]
+        check(status == b"200" and app.taken.get(3) == b"".join(pieces),
+              f"a body that was refused twice is sent whole: {[len(taken) for taken in app.taken.values()]} bytes, {status}")
         with concurrent.futures.ThreadPoolExecutor(60) as pool:
             for name in ["one-at-once", "three-at-once"]:
                 answers = list(pool.map(lambda _, name=name: ask(port, f"{name}.test", token)[0], range(60)))
