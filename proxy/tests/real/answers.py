@@ -385,10 +385,6 @@ def run(world, app):
     return rows
 
 
-def memory(process):
-    return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{process.pid}/status").read())[1]) / 1024
-
-
 def main(cases=CASES, kind=App):
     words = [one for one in sys.argv[1:] if not one.startswith("--")]
     chosen = [one for one in cases if not words or any(word in f"{one['group']} {one['name']}" for word in words)]
@@ -400,7 +396,7 @@ def main(cases=CASES, kind=App):
             tables.append(f'[[app]]\nid = "case{number}"\nhosts = ["{app.host}"]\nupstreams = [{kind.table.format(app.origin.port)}]\ntimeouts = {{ first-byte = "4s", read = "4s" }}\n')
         world.port = world.portcullis("\n".join(tables), EVERYBODY)
         world.token = world.token()
-        before, failed = memory(world.process), 0
+        before, failed = world.resident(), 0
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             for app, rows in zip(apps, pool.map(lambda app: run(world, app), apps)):
                 one = app.one
@@ -412,7 +408,7 @@ def main(cases=CASES, kind=App):
                     wrong.append("its connection was not used again")
                 failed += bool(wrong)
                 print(f"{'FAILED' if wrong else 'ok':<7}{one['group']:<12} {one['name']:<46} {got:<8} connection {'/'.join(ends)}{'  ' + '; '.join(wrong) if wrong else ''}", flush=True)
-        print(f"{len(chosen) - failed} of {len(chosen)} answers; memory {before:.0f} -> {memory(world.process):.0f} MiB")
+        print(f"{len(chosen) - failed} of {len(chosen)} answers; memory {before:.0f} -> {world.resident():.0f} MiB")
         if world.process.poll() is not None:
             sys.exit(f"FAILED: Portcullis ended, status {world.process.returncode}")
         if failed and "--report-only" not in sys.argv:

@@ -197,7 +197,7 @@ class Table:
 
     def row(self, name, world, port, host, meanwhile=lambda: None, lost_may=lambda get, lost: lost == 0, posts_may=None, refused_may=False, seconds=None):
         """One fault: the load, what is done meanwhile, and what must hold. `refused_may`: our 401 is no loss here."""
-        before = memory(world.process)
+        before = world.resident()
         process = subprocess.Popen([sys.executable, HERE, "--load", str(port), host, world.bearer, str(self.options.rate), str(seconds or self.options.seconds)], stdout=subprocess.PIPE, text=True)
         try:
             meanwhile()
@@ -216,7 +216,7 @@ class Table:
         let_in = sum(1 for kind, outcome, _ in samples if kind == "intruder" and outcome == 200)
         times = sorted(took for kind, outcome, took in samples if kind != "intruder")
         p50, p99 = times[len(times) // 2] * 1000, times[min(len(times) - 1, len(times) * 99 // 100)] * 1000
-        after = memory(world.process) if world.process.poll() is None else 0
+        after = world.resident() if world.process.poll() is None else 0
         print(f"{name:<44} {counts['GET']:>5} {lost['GET']:>5} {counts['POST']:>5} {lost['POST']:>5}  {', '.join(f'{what}: {count}' for what, count in sorted(back.items())):<34} {p50:7.1f} {p99:7.1f} {let_in:>6} {after:5.0f}", flush=True)
         if let_in:
             self.failed.append(f"{name}: {let_in} were let in without a token")
@@ -247,10 +247,6 @@ def status(port, host, bearer):
         data = sock.recv(4096)
         return int(data[9:12]) if data.startswith(b"HTTP/1.1 ") else 0
     return 0
-
-
-def memory(process):
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())[1]) / 1024
 
 
 def descriptors(process):

@@ -3,7 +3,6 @@ no client is told that half an answer was whole."""
 # needs: pip:h2
 import concurrent.futures
 import contextlib
-import pathlib
 import re
 import socket
 import ssl
@@ -277,11 +276,6 @@ def ask(port, host, token, method="GET", body=b""):
     return status, b"".join(re.findall(rb"(?s)[0-9a-f]+\r\n(.*?)\r\n", back)), is_whole
 
 
-def resident(pid):
-    """Memory of a process in MiB."""
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) // 1024
-
-
 def failures(admin):
     """How often each cause was counted, by app."""
     text = urllib.request.urlopen(f"http://{admin}/metrics", timeout=10).read().decode()
@@ -327,8 +321,7 @@ def main():
                           for name, (app, protocol) in secure.items())
         port = stage.portcullis(config, EVERYBODY)
         token = stage.token()
-        pid = stage.process.pid
-        before = resident(pid)
+        before = int(stage.resident())
         for name, (_, _, method, body, expected, cause) in CASES.items():
             begun = time.monotonic()
             status, got, is_whole = ask(port, f"{name}.test", token, method, body)
@@ -337,7 +330,7 @@ def main():
             held = (not is_whole if expected == "cut" else (status, is_whole) == (expected, True)) and took < 15
             held = held and (cause is None or cause in counted) and (expected != 200 or got == b"fine\n" and not counted)
             check(held, f"{name}: {status}{'' if is_whole else ', cut'} after {took:.1f} s, {counted or 'no failure'}, "
-                        f"{resident(pid)} MiB")
+                        f"{int(stage.resident())} MiB")
         status, _, _ = ask(port, "silent.test", token)
         check(status == 504 and failures(stage.admin).get(("silent", "connect-timeout")), "a server that says nothing is 504")
         pieces = [bytes([letter]) * 1_000 for letter in b"abcdefgh"]
@@ -364,7 +357,7 @@ def main():
                    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode(), 2)
         check(back.endswith(b"one\n") and app.protocols == ["h2", "http/1.1"],
               f"a WebSocket to a server that may choose is asked for over HTTP/1.1: {app.protocols}")
-        after = resident(pid)
+        after = int(stage.resident())
         check(after - before < GROWTH_MAX, f"memory: {before} MiB before, {after} MiB after")
 
 

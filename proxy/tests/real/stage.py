@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -134,6 +135,11 @@ keys = {{ file = "keys.json" }}
         """The lines of the decision log so far."""
         log = self.folder / "decisions.ndjson"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def resident(self):
+        """Resident memory of Portcullis, in MiB."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
 
 def wiki(port, hosts=("wiki.test",)):

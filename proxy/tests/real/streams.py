@@ -8,11 +8,8 @@ usage: streams.py [--report-only] [WORD...]   (only cases whose name has one of 
 # needs: apt:curl apt:openssl pip:h2
 import contextlib
 import hashlib
-import pathlib
-import re
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -21,7 +18,8 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
-from origin import Origin, read_body
+from cases import Wrong, case, chosen, conclude, expect, name_of
+from origin import Origin
 from stage import EVERYBODY, Stage, wiki
 
 HOST = "wiki.test"
@@ -31,22 +29,6 @@ GROWTH_MIB = 24
 # How late a piece may be, on a machine that has other work.
 LATE = 0.25
 PIECES, PAUSE = 5, 0.3
-CASES = []
-
-
-class Wrong(Exception):
-    """It did not pass as it should."""
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def expect(holds, what):
-    if not holds:
-        raise Wrong(what)
-
 
 PATTERN = bytes(range(256)) * 256
 
@@ -197,22 +179,18 @@ def by_h2(path):
             sock.sendall(connection.data_to_send())
 
 
-def memory():
-    return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{world.process.pid}/status").read_text())[1]) / 1024
-
-
 class Memory:
     """The most that the process grows by, looked at twenty times a second."""
 
     def __enter__(self):
-        self.before, self.most, self.over = memory(), 0, threading.Event()
+        self.before, self.most, self.over = world.resident(), 0, threading.Event()
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
         return self
 
     def look(self):
         while not self.over.wait(0.05):
-            self.most = max(self.most, memory() - self.before)
+            self.most = max(self.most, world.resident() - self.before)
 
     def __exit__(self, kind, *_):
         self.over.set()
@@ -510,7 +488,6 @@ def trailers_of_the_client_reach_the_app_or_are_left_out():
 
 def main():
     global world
-    words = [one for one in sys.argv[1:] if not one.startswith("--")]
     failed = []
     with Stage() as world:
         world.sent, world.asked = [], []
@@ -521,9 +498,9 @@ def main():
         world.origin = world.enter_context(Origin(answer, before))
         world.port = world.portcullis(wiki(world.origin.port, (HOST,)) + 'body-max = "128MiB"\n', EVERYBODY)
         world.token = world.token()
-        chosen = [one for one in CASES if not words or any(word in one.__name__.replace("_", " ") for word in words)]
-        for one in chosen:
-            name, begun = one.__name__.replace("_", " "), time.monotonic()
+        ran = chosen()
+        for one in ran:
+            name, begun = name_of(one), time.monotonic()
             try:
                 note = one()
                 print(f"ok: {name} ({time.monotonic() - begun:.1f} s{', ' + note if note else ''})", flush=True)
@@ -534,9 +511,7 @@ def main():
             failed.append(f"the app got what a strict reader does not read: {odd}")
         if world.process.poll() is not None:
             failed.append("Portcullis ended")
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} cases")
-    if failed and "--report-only" not in sys.argv:
-        sys.exit(f"FAILED: {'; '.join(failed)}")
+    conclude(ran, failed)
 
 
 main()

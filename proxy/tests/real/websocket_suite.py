@@ -11,18 +11,17 @@ import base64
 import contextlib
 import hashlib
 import os
-import pathlib
 import random
 import socket
 import ssl
 import struct
-import sys
 import time
 
 import websockets.asyncio.client
 import websockets.asyncio.server
 import websockets.exceptions
 
+from cases import Wrong, case, chosen, conclude, expect, name_of
 from origin import Origin
 from stage import EVERYBODY, Stage
 
@@ -64,22 +63,6 @@ MIB = 1 << 20
 LARGEST = 64 * MIB
 # Of the proxy, while 64 MiB pass or wait.
 GROWTH_MIB = 24
-CASES = []
-
-
-class Wrong(Exception):
-    """What came out is not what went in."""
-
-
-def case(function):
-    CASES.append(function)
-    return function
-
-
-def expect(holds, what):
-    if not holds:
-        raise Wrong(what)
-
 
 # --- the app
 async def app(socket):
@@ -259,13 +242,6 @@ async def ended(path, seconds=8):
     raise Wrong(f"the app's end of {path} did not come within {seconds} s")
 
 
-def memory():
-    for line in pathlib.Path(f"/proc/{world.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 # --- sizes and fragments
 @case
 async def sizes_up_to_a_mebibyte():
@@ -278,12 +254,12 @@ async def sizes_up_to_a_mebibyte():
 
 @case
 async def sixty_four_mebibytes_there_and_back():
-    message, before = os.urandom(MIB) * 64, memory()
+    message, before = os.urandom(MIB) * 64, world.resident()
     async with connect("/echo") as socket:
         await socket.send(message)
         back = await socket.recv()
     expect(back == message, f"{len(back)} bytes came back, or others")
-    grown = memory() - before
+    grown = world.resident() - before
     expect(grown < GROWTH_MIB, f"the proxy grew by {grown:.0f} MiB")
     return f"memory +{grown:.1f} MiB"
 
@@ -562,11 +538,11 @@ async def over_tls_as_in_plain():
 @case
 async def a_reader_that_does_not_read_holds_the_app_back():
     """64 MiB for a client that reads nothing: they wait at the app, not in the proxy."""
-    before = memory()
+    before = world.resident()
     async with connect("/large", max_queue=1) as socket:
         socket.transport.pause_reading()
         await asyncio.sleep(1.5)
-        grown = memory() - before
+        grown = world.resident() - before
         socket.transport.resume_reading()
         message = await socket.recv()
     expect(message == b"l" * LARGEST, "another message")
@@ -578,12 +554,12 @@ def first(_, offered):
     return "first.example" if "first.example" in offered else None
 
 
-async def run(chosen, failed):
+async def run(ran, failed):
     server = await websockets.asyncio.server.serve(app, "127.0.0.1", 0, max_size=None, ping_interval=None, compression="deflate", select_subprotocol=first)
     world.raw = world.enter_context(Origin(raw_app))
     world.port = await asyncio.to_thread(lambda: world.portcullis(APPS.format(app=server.sockets[0].getsockname()[1], raw=world.raw.port), EVERYBODY, tls=[HOST]))
-    for one in chosen:
-        name, begun = one.__name__.replace("_", " "), time.monotonic()
+    for one in ran:
+        name, begun = name_of(one), time.monotonic()
         world.ends.clear()
         try:
             note = await asyncio.wait_for(one(), 60)
@@ -596,17 +572,14 @@ async def run(chosen, failed):
 
 def main():
     global world
-    words = [one for one in sys.argv[1:] if not one.startswith("--")]
-    chosen = [one for one in CASES if not words or any(word in one.__name__.replace("_", " ") for word in words)]
+    ran = chosen()
     failed = []
     with Stage() as world:
         world.ends, world.token = [], world.token()
-        asyncio.run(run(chosen, failed))
+        asyncio.run(run(ran, failed))
         if world.process.poll() is not None:
             failed.append("Portcullis ended")
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} cases")
-    if failed and "--report-only" not in sys.argv:
-        sys.exit(f"FAILED: {'; '.join(failed)}")
+    conclude(ran, failed)
 
 
 main()
