@@ -71,7 +71,6 @@ async def load(port, host, token, rate, seconds):
     free, samples, tasks = [], [], set()
 
     async def ask(kind):
-        begun = time.monotonic()
         reader, writer = free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
         bearer = "" if kind == "intruder" else f"Authorization: Bearer {token}\r\n"
         method, body = ("POST", "abc") if kind == "POST" else ("GET", "")
