@@ -162,6 +162,11 @@ export async function signIn(page, login, { mfa = false } = {}) {
   await page.waitForLoadState();
 }
 
+// Clicks the first of what leads to another page, and waits until that page stands: a click alone comes back before the browser goes.
+export async function follow(page, what) {
+  await Promise.all([page.waitForNavigation(), page.locator(what).first().click()]);
+}
+
 // What the app received, as its page shows.
 export const seen = async (page) => JSON.parse(await page.locator('#seen').textContent());
 

@@ -19,7 +19,7 @@ name = "Payroll needs a fresh sign-in"
 state = "enabled"
 users = { include = ["all"] }
 apps = { include = ["wiki"] }
-session = { sign-in-frequency = "5s" }
+session = { sign-in-frequency = "15s" }
 conditions = { request = { paths = ["/payroll/**"] } }
 
 [[policy]]
