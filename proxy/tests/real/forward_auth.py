@@ -144,7 +144,7 @@ class World(Stage):
 
 
 def nginx(world, port):
-    text = replaced(world.file("nginx/nginx.conf", port), [("listen 0.0.0.0:80;", f"listen 127.0.0.1:{port};"), ("worker_processes auto;", "worker_processes 1;")])
+    text = replaced(world.file("nginx/nginx.conf", port), [("0.0.0.0:80", f"127.0.0.1:{port}"), ("worker_processes auto;", "worker_processes 1;")])
     config = world.folder / "nginx.conf"
     config.write_text(f"pid {world.folder}/nginx.pid;\nerror_log {world.folder}/nginx.log info;\n" + text)
     world.start([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", config, "-g", "daemon off;"])
@@ -188,14 +188,19 @@ FRONTS = {"nginx": nginx, "caddy": caddy, "traefik": traefik,
 class Front:
     """One of the proxies, asked in raw bytes: what a client writes is what the proxy reads."""
 
+    scheme = "http"
+
     def __init__(self, world, name):
         self.world, self.name, self.port = world, name, free_port()
         self.protocol = FRONTS[name](world, self.port)
         listens(self.port)
         wait_for(f"{name} to let alice in", lambda: self.ask("/")[0].status == 200, seconds=20)
 
+    def connect(self, source):
+        return socket.create_connection(("127.0.0.1", self.port), 20, source_address=(source, 0))
+
     def send(self, target, method="GET", more=(), source=HOME, token=None, host=None):
-        connection = socket.create_connection(("127.0.0.1", self.port), 20, source_address=(source, 0))
+        connection = self.connect(source)
         token = self.world.alice if token is None else token
         lines = [f"{method} {target} HTTP/1.1", f"Host: {host or HOST}:{self.port}", *more]
         if token:
