@@ -4,7 +4,7 @@
 //   proxy/tests/real/run --in proxy/tests/page
 //   SHOTS=FOLDER proxy/tests/real/run --in proxy/tests/page      keeps pictures too
 //
-// needs: apt:chromium npm:playwright-core@1 npm:@axe-core/playwright@4 npm:html-validate@9
+// needs: apt:chromium npm:playwright-core@1.65.1 npm:@axe-core/playwright@4.14.0 npm:html-validate@9.0.0
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";

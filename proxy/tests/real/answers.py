@@ -6,7 +6,7 @@ is never used again. The table that is printed is the record.
 
 usage: answers.py [--report-only] [WORD...]   (only answers whose name has one of these words)
 """
-# needs: apt:curl apt:openssl pip:h2
+# needs: apt:curl apt:openssl pip:h2==4.2.0
 import concurrent.futures
 import contextlib
 import http.client

@@ -4,7 +4,7 @@ A malformed answer ends its stream, is a 502 or is cut; what breaks the connecti
 
 usage: answers_http2.py [--report-only] [WORD...]   (only answers whose name has one of these words)
 """
-# needs: apt:curl apt:openssl pip:h2
+# needs: apt:curl apt:openssl pip:h2==4.2.0
 import contextlib
 import socket
 import struct

@@ -3,7 +3,7 @@
 Each is refused by a policy, with a good token, and prints the code and the reference, or as much of them as it prints of any
 answer. A client that is not here is named, and skipped.
 """
-# needs: apt:curl apt:git apt:wget apt:httpie apt:git-lfs apt:skopeo deb:kubernetes-client pip:grpcio pip:requests
+# needs: apt:curl apt:git apt:wget apt:httpie apt:git-lfs apt:skopeo deb:kubernetes-client pip:grpcio==1.85.3 pip:requests==2.34.2
 import http.server
 import json
 import os

@@ -7,7 +7,7 @@ our 4xx, and no app read a whole request of it. Nothing that was hidden in a bod
 
 usage: differential.py [--report-only] [--seed N] [--count N] [--show N]   (`--show` sends request N alone and prints it)
 """
-# needs: apt:nginx pip:aiohttp
+# needs: apt:nginx pip:aiohttp==3.14.5
 import argparse
 import asyncio
 import collections

@@ -1,6 +1,6 @@
 """Django with `SECURE_SSL_REDIRECT` behind an nginx that ends TLS (the shipped file) and Portcullis: no redirect loop, and
 its own links name the address that the user sees."""
-# needs: apt:nginx apt:curl pip:django==5.* pip:gunicorn==23.*
+# needs: apt:nginx apt:curl pip:django==5.2.19 pip:gunicorn==23.0.0
 import pathlib
 import subprocess
 import sys

@@ -5,7 +5,7 @@ happened; whoever is idle is let go at once; what takes longer than `grace` is c
 
 usage: drain.py [--report-only] [stop] [late] [upgrade] [balancers]
 """
-# needs: apt:curl apt:nghttp2-client apt:nginx apt:haproxy pip:websockets
+# needs: apt:curl apt:nghttp2-client apt:nginx apt:haproxy pip:websockets==17.4
 import asyncio
 import contextlib
 import hashlib

@@ -1,5 +1,5 @@
 """Stock Express, whose router ignores letter case and a slash at the end: no spelling of a page gets past its rules."""
-# needs: npm:express@5
+# needs: npm:express@5.3.0
 import contextlib
 import http.client
 import json

@@ -1,5 +1,5 @@
 """gRPC by its own library on both sides: calls and streams of all kinds pass, and what is refused is read as gRPC says it."""
-# needs: pip:grpcio
+# needs: pip:grpcio==1.85.3
 import concurrent.futures
 import json
 import sys

@@ -5,7 +5,7 @@ other streams of the connection must go on where the RFC says that only a stream
 
 usage: http2_frames.py [--report-only] [WORD...]   (only cases whose section or name has one of these words)
 """
-# needs: pip:hpack apt:openssl
+# needs: pip:hpack==4.2.0 apt:openssl
 import concurrent.futures
 import itertools
 import socket

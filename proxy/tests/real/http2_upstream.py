@@ -1,6 +1,6 @@
 """Apps in HTTP/2 that misbehave, by raw frames: every one ends in bounded time and memory, with a cause that is counted, and
 no client is told that half an answer was whole."""
-# needs: pip:h2
+# needs: pip:h2==4.2.0
 import concurrent.futures
 import contextlib
 import re

@@ -5,7 +5,7 @@ memory is measured where something waits.
 
 usage: streams.py [--report-only] [WORD...]   (only cases whose name has one of these words)
 """
-# needs: apt:curl apt:openssl pip:h2
+# needs: apt:curl apt:openssl pip:h2==4.2.0
 import contextlib
 import hashlib
 import socket

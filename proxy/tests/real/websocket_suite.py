@@ -5,7 +5,7 @@ read, one end that leaves, an end that falls silent, and frames in pieces of sin
 
 usage: websocket_suite.py [--report-only] [WORD...]   (only cases whose name has one of these words)
 """
-# needs: pip:websockets apt:openssl
+# needs: pip:websockets==17.4 apt:openssl
 import asyncio
 import base64
 import contextlib

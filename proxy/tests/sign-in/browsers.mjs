@@ -1,5 +1,5 @@
 // A person with a real browser (Chromium), a real provider and Portcullis between them.
-// needs: apt:chromium apt:openssl apt:redis-server npm:oidc-provider@9 npm:playwright-core@1
+// needs: apt:chromium apt:openssl apt:redis-server npm:oidc-provider@9.13.3 npm:playwright-core@1.65.1
 import { check, follow, run, seen, signIn, sleep, waitFor } from './stage.mjs';
 import { metric, world } from './world.mjs';
 

@@ -1,6 +1,6 @@
 // What a person sees of a refusal where a script asked and not the browser: htmx, Turbo, Unpoly, fetch of another origin,
 // WebSocket, EventSource; each as its library is, in a real Chromium.
-// needs: apt:chromium apt:openssl npm:oidc-provider@9 npm:playwright-core@1 npm:htmx.org@2 npm:@hotwired/turbo@8 npm:unpoly@3
+// needs: apt:chromium apt:openssl npm:oidc-provider@9.13.3 npm:playwright-core@1.65.1 npm:htmx.org@2.0.11 npm:@hotwired/turbo@8.0.23 npm:unpoly@3.14.3
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';

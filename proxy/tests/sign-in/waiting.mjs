@@ -1,6 +1,6 @@
 // A refusal page opens its app by itself, in a real browser: from what ends the refusal to the app's page, for each cause.
 // `RUNS=9 proxy/tests/sign-in/run waiting` measures.
-// needs: apt:chromium apt:openssl npm:oidc-provider@9 npm:playwright-core@1
+// needs: apt:chromium apt:openssl npm:oidc-provider@9.13.3 npm:playwright-core@1.65.1
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
