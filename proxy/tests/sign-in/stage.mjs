@@ -175,20 +175,34 @@ export function check(holds, what, detail) {
   console.log(`ok: ${what}`);
 }
 
-// Runs scenarios one after the other, all of them, and says how many failed.
+// The browser did not come in time, or died: it says nothing of what was to be seen.
+const isBrowsers = (problem) => problem.name === 'TimeoutError' || /Target (page|crashed)|browser has been closed|Page crashed/.test(problem.message ?? '');
+
+// Runs scenarios one after the other, all of them, and says how many failed. Where the browser itself failed, the scenario has a
+// second turn, and the end says so; what a check found wrong is wrong at once.
 export async function run(scenarios) {
   const only = process.argv.slice(2);
   let failed = 0;
+  const again = [];
   for (const [name, scenario] of Object.entries(scenarios)) {
     if (only.length > 0 && !only.some((word) => name.includes(word))) continue;
-    const began = Date.now();
-    try {
-      await scenario();
-      console.log(`-- ${name}: passed in ${Date.now() - began} ms`);
-    } catch (problem) {
-      failed += 1;
-      console.log(`-- ${name}: ${problem.stack ?? problem}`);
+    for (let turn = 1; turn <= 2; turn += 1) {
+      const began = Date.now();
+      try {
+        await scenario();
+        console.log(`-- ${name}: passed in ${Date.now() - began} ms`);
+        break;
+      } catch (problem) {
+        console.log(`-- ${name}: ${problem.stack ?? problem}`);
+        if (turn === 1 && isBrowsers(problem)) {
+          again.push(name);
+        } else {
+          failed += 1;
+          break;
+        }
+      }
     }
   }
+  if (again.length > 0) console.log(`a second turn, because the browser failed: ${again.join('; ')}`);
   return failed;
 }
