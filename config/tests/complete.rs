@@ -144,8 +144,9 @@ fn every_key_of_settings_arrives() {
         app.timeouts.idle,
         app.timeouts.first_byte,
         app.timeouts.stream_idle,
+        app.timeouts.total.unwrap(),
     ];
-    assert_eq!(timeouts, [1, 2, 3, 4, 5, 6].map(Duration::from_secs));
+    assert_eq!(timeouts, [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs));
     let check = app.health.check.as_ref().unwrap();
     assert_eq!((check.path.as_str(), check.host.as_str()), ("/healthz?full", "probe.example.com"));
     let good: Vec<u16> = (200..600).filter(|status| check.expect.contains(*status)).collect();

@@ -15,7 +15,7 @@ words! {
         Refused = "refused",
         /// There is no route to its network.
         Unreachable = "unreachable",
-        /// No connection, or no answer, in time, where it cannot be told which of the next four it was.
+        /// No connection, or no answer, in time, where it cannot be told which of the next ones it was.
         Timeout = "timeout",
         /// No connection in time, or no end of its TLS handshake.
         ConnectTimeout = "connect-timeout",
@@ -25,6 +25,8 @@ words! {
         ReadTimeout = "read-timeout",
         /// It did not take the request in time.
         WriteTimeout = "write-timeout",
+        /// The request took longer than its app allows altogether.
+        TotalTimeout = "total-timeout",
         /// It closed or reset the connection without a whole answer.
         Reset = "reset",
         /// Its name does not resolve.

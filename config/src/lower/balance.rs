@@ -88,6 +88,7 @@ pub(super) fn retries(app: View<'_>) -> Option<Retries> {
 pub(super) fn timeouts(cx: &mut Context<'_>, app: View<'_>) -> Option<Timeouts> {
     let view = app.table_or_default("timeouts", &TIMEOUTS);
     let mut duration = |key: &str| cx.parse_key(view, key, values::duration);
+    let total = duration("total");
     Some(Timeouts {
         connect: duration("connect")?,
         first_byte: duration("first-byte")?,
@@ -95,5 +96,6 @@ pub(super) fn timeouts(cx: &mut Context<'_>, app: View<'_>) -> Option<Timeouts> 
         write: duration("write")?,
         stream_idle: duration("stream-idle")?,
         idle: duration("idle")?,
+        total,
     })
 }

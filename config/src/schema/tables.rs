@@ -905,6 +905,11 @@ pub(crate) static TIMEOUTS: Table = Table {
             "How long a WebSocket, a stream of events or of gRPC may stay silent in both directions.",
         ),
         default("idle", Literal::Text("60s"), DURATION, "How long an idle upstream connection stays open."),
+        optional(
+            "total",
+            DURATION,
+            "How long a request may take altogether, streams apart; as long as it likes if absent.",
+        ),
     ],
 };
 

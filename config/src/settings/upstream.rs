@@ -156,4 +156,6 @@ pub struct Timeouts {
     pub stream_idle: Duration,
     /// How long an idle upstream connection stays open.
     pub idle: Duration,
+    /// How long a request may take altogether, streams apart; as long as it likes if absent.
+    pub total: Option<Duration>,
 }

@@ -166,6 +166,8 @@ struct Relay<'r> {
     timer: Option<Pin<Box<Sleep>>>,
     /// What was read of the body for another server, and is sent first.
     again: Sent,
+    /// When all of it must be over, unless it is a stream.
+    deadline: Option<Instant>,
 }
 
 impl<'r> Relay<'r> {
@@ -185,6 +187,7 @@ impl<'r> Relay<'r> {
         // A call may be silent before its answer begins, too.
         let is_call = is_call(session, ctx);
         let client_idle = ctx.snapshot.config.server.client_idle;
+        let deadline = times.total.map(|total| Instant::from_std(ctx.started) + total);
         Self {
             session,
             ctx,
@@ -203,6 +206,7 @@ impl<'r> Relay<'r> {
             moved: (0, 0),
             timer: None,
             again,
+            deadline,
         }
     }
 
@@ -425,9 +429,14 @@ impl<'r> Relay<'r> {
                 return Poll::Ready(Err(Stop::BodyTooSlow));
             }
         }
+        let deadline = self.deadline.filter(|deadline| *deadline < until && !self.is_stream);
+        until = deadline.unwrap_or(until);
         loop {
             if until <= Instant::now() {
-                return Poll::Ready(Err(self.too_late(waits)));
+                return Poll::Ready(Err(match deadline {
+                    Some(_) => Self::over(waits),
+                    None => self.too_late(waits),
+                }));
             }
             // Moved only when it goes off, for most waits end before: to set a timer costs more than to look.
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
@@ -437,6 +446,16 @@ impl<'r> Relay<'r> {
             match timer.as_mut().poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => timer.as_mut().reset(until),
+            }
+        }
+    }
+
+    /// What it means that the request took too long altogether: it is the fault of whoever is waited for.
+    fn over(waits: Wait) -> Stop {
+        match waits {
+            Wait::ClientTakes | Wait::Body | Wait::LastWords => Stop::ClientSilent,
+            Wait::AppTakes | Wait::Head | Wait::Anything => {
+                Fault::Timeout(NetworkFailure::TotalTimeout).into()
             }
         }
     }

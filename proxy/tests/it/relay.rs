@@ -430,6 +430,35 @@ fn a_head_that_drips_has_one_time_for_all_of_it() {
 }
 
 #[test]
+fn a_request_has_one_time_for_all_of_it_unless_it_is_a_stream() {
+    let (service, _process) = before("timeouts = { total = \"1s\" }", |mut stream| {
+        let kind = match head(&mut stream) {
+            head if head.contains("/silent") => return thread::sleep(Duration::from_secs(5)),
+            head if head.contains("/events") => "text/event-stream",
+            _ => "text/plain",
+        };
+        let begin = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 30\r\n\r\n");
+        let _ = stream.write_all(begin.as_bytes());
+        for _ in 0..30 {
+            if stream.write_all(b".").is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let ask = |target: &str| {
+        let mut stream = service.send(&Service::head("GET", target, "Connection: close\r\n"));
+        rest(&mut stream)
+    };
+    assert!(ask("/silent").contains("HTTP/1.1 504 "));
+    let cut = ask("/drips");
+    assert!(cut.contains("HTTP/1.1 200 ") && !cut.ends_with(&".".repeat(30)), "{cut}");
+    let events = ask("/events");
+    assert!(events.ends_with(&".".repeat(30)), "{events}");
+    assert_eq!(faults(&service, "total-timeout"), 2.0);
+}
+
+#[test]
 fn an_answer_that_is_cut_is_not_told_as_whole() {
     let (service, _process) = before("", |mut stream| {
         let body: &[u8] = match head(&mut stream) {

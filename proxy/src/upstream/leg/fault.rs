@@ -112,6 +112,7 @@ impl Fault {
                 | NetworkFailure::AnswerTimeout
                 | NetworkFailure::ReadTimeout
                 | NetworkFailure::WriteTimeout
+                | NetworkFailure::TotalTimeout
         )
     }
 
