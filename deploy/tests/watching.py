@@ -81,13 +81,14 @@ def selectors(text):
 SIGNING_IN = re.compile(r"portcullis_(?:sign_ins?|sessions?|logouts)_")
 
 
-# For how long a query is asked again that gives nothing: a scrape that took longer than its time ends all series for a moment.
-PATIENCE = 15
+# For how many seconds a query is asked again that gives nothing, and all of them together: a scrape that took longer than its time
+# ends all series for a moment, and on a busy machine many do.
+PATIENCE, PATIENCE_OF_ALL = 15, 120
 
 
 def everything_gives_data(prometheus):
     empty, asked, left_out = [], 0, 0
-    end = time.monotonic() + PATIENCE
+    end_of_all = time.monotonic() + PATIENCE_OF_ALL
 
     def must(what, text):
         nonlocal asked, left_out
@@ -95,6 +96,7 @@ def everything_gives_data(prometheus):
             left_out += 1
             return
         asked += 1
+        end = min(time.monotonic() + PATIENCE, end_of_all)
         while True:
             found = prometheus.query(text)
             if found and any(sample["value"][1] != "NaN" for sample in found):
@@ -181,7 +183,8 @@ def main():
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-subj", "/CN=wiki.localhost", "-days", "90", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/chain.pem"],
                        check=True, capture_output=True)
-        broken = f'\n[[app]]\nid = "gone"\nname = "An app that is gone"\nhosts = ["gone.localhost"]\nupstreams = ["http://127.0.0.1:{free_port()}"]\n'
+        # By its name, so that look-ups are counted.
+        broken = f'\n[[app]]\nid = "gone"\nname = "An app that is gone"\nhosts = ["gone.localhost"]\nupstreams = ["http://localhost:{free_port()}"]\n'
         secured = f', {{ address = "{tls}", tls = {{ certificate = "{folder}/chain.pem", key = "{folder}/key.pem" }} }}'
         config = stage.configuration(stage.folder / "etc", public, admin, more=broken, server=secured)
         stage.portcullis(config, admin)

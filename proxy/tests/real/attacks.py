@@ -6,9 +6,12 @@ below 200 MiB, no request of the other user fails, the p99 of the other user sta
 on a machine that has other work; `--floor 0.05` on a quiet one; judged in runs of 20 s and more), `/healthz` answers, the log does not grow with the attack, and all is as
 before within 5 s.
 
-usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--apart] [--realtime] [--out FILE.json] [--report-only] [--all | NAME...]
-With `--apart` who attacks has a processor core alone, as if on another machine, and everybody else the others.
+usage: attacks.py [--seconds 60] [--addresses 64] [--floor 0.05] [--apart] [--realtime] [--nginx] [--out FILE.json] [--report-only] [--all | NAME...]
+The other user has an app of its own: what the attack costs the app that it asks is not measured.
+With `--apart` who attacks and that app have a processor core alone, as if on another machine, and everybody else the others.
 With `--realtime` other work on the machine waits for all that takes part (`chrt`, for root), the other user first: what is seen is then ours.
+With `--nginx` it is nginx that is attacked in Portcullis' place, as a proxy that lets everybody in: what the other user waits for
+there, too, is the machine's, on which app, attacker and user want the same cores.
 Without names it is those of `USUAL`, five seconds each; `--all` takes twice as long.
 """
 # needs: apt:nginx
@@ -50,21 +53,48 @@ WITH_TOKEN = {"downloads-unread", "slow-bodies", "trickling-readers", "bad-token
 # Attacks on a process that may open so few: it cannot serve everybody, but must answer its admin listener and recover.
 FEW_DESCRIPTORS, DESCRIPTORS = {"few-descriptors"}, 128
 
+USER_HOST = "user.test"
 APP = """
 [[app]]
-id = "files"
-hosts = ["files.test"]
+id = "{name}"
+hosts = ["{name}.test"]
 upstreams = ["http://127.0.0.1:{app}"]
 """
 NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1; worker_rlimit_nofile 16000;
+daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.log; worker_processes 1; worker_rlimit_nofile 16000;
 events {{ worker_connections 8000; }}
 http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  access_log off; client_body_temp_path {folder}/{name}-body; proxy_temp_path {folder}/{name}-proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/www; client_max_body_size 0;
     location /upload {{ proxy_pass http://127.0.0.1:{port}/index.html; proxy_method GET; }} }}
 }}
 """
+
+PEER = """
+daemon off; pid {folder}/peer.pid; error_log {folder}/peer.log; worker_processes 1; worker_rlimit_nofile 16000;
+events {{ worker_connections 16000; }}
+http {{
+  access_log off; client_body_temp_path {folder}/peer-body; proxy_temp_path {folder}/peer-proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  upstream files {{ server 127.0.0.1:{files}; keepalive 128; }}
+  upstream user {{ server 127.0.0.1:{user}; keepalive 128; }}
+  map $host $app {{ files.test files; user.test user; }}
+  server {{ listen 127.0.0.1:{port} backlog=4096; listen 127.0.0.1:{tls} ssl http2 backlog=4096; ssl_certificate {chain}; ssl_certificate_key {key};
+    location / {{ proxy_pass http://$app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_max_temp_file_size 0; }} }}
+  server {{ listen {admin}; return 200; }}
+}}
+"""
+
+
+def nginx(stage, apps):
+    """Starts nginx in Portcullis' place."""
+    chain, key = stage.certificate([hostile.HOST, USER_HOST])
+    port, stage.tls, stage.admin = free_port(), free_port(), f"127.0.0.1:{free_port()}"
+    config = stage.folder / "peer.conf"
+    config.write_text(PEER.format(folder=stage.folder, **apps, port=port, tls=stage.tls, admin=stage.admin, chain=chain, key=key))
+    # With one worker the process is this one: it is measured.
+    stage.process = stage.start(["nginx", "-c", config, "-g", "master_process off;"])
+    listens(port)
+    return port
 
 
 class User:
@@ -73,7 +103,7 @@ class User:
 
     def __init__(self, port, tls, token):
         self.port, self.tls = port, tls
-        self.request = (f"GET / HTTP/1.1\r\nHost: {hostile.HOST}\r\nAuthorization: Bearer {token}\r\n\r\n").encode()
+        self.request = (f"GET / HTTP/1.1\r\nHost: {USER_HOST}\r\nAuthorization: Bearer {token}\r\n\r\n").encode()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
         self.kept, self.over, self.samples, self.pool = [], threading.Event(), [], concurrent.futures.ThreadPoolExecutor(256)
@@ -102,7 +132,7 @@ class User:
         self.kept.append(connection)
 
     def on_new(self):
-        with self.context.wrap_socket(self.connect(self.tls), server_hostname=hostile.HOST) as connection:
+        with self.context.wrap_socket(self.connect(self.tls), server_hostname=USER_HOST) as connection:
             self.ask(connection)
 
     def once(self, kind, one, due):
@@ -170,9 +200,10 @@ class Watcher(threading.Thread):
             finally:
                 connection.close()
 
-    def processor(self):
+    @staticmethod
+    def processor(process):
         try:
-            fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         except OSError:
             return 0.0
@@ -189,7 +220,7 @@ def in_realtime(stage, priority):
     stage.start = lambda command, **more: start(["chrt", "--fifo", str(priority), *command], **more)
 
 
-def attack(name, seconds, addresses, floor, environment, core=None, realtime=False):
+def attack(name, seconds, addresses, floor, environment, core=None, realtime=False, peer=False):
     """One attack on a process of its own; gives what was seen."""
     calm_seconds = max(3.0, seconds / 4)
     with Stage() as stage:
@@ -200,10 +231,13 @@ def attack(name, seconds, addresses, floor, environment, core=None, realtime=Fal
         os.chmod(folder, 0o755)
         (folder / "www" / "index.html").write_bytes(b"o" * 1000)
         (folder / "www" / "large").write_bytes(b"l" * (10 << 20))
-        app = free_port()
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=app))
-        stage.start(["nginx", "-c", folder / "nginx.conf"])
-        listens(app)
+        apps, serves = {}, {}
+        for app in ("files", "user"):
+            apps[app] = free_port()
+            (folder / f"{app}.conf").write_text(NGINX.format(folder=folder, name=app, port=apps[app]))
+            attacked = ["taskset", "-c", str(core)] if core is not None and app == "files" else []
+            serves[app] = stage.start([*attacked, "nginx", "-c", folder / f"{app}.conf", "-g", "master_process off;"])
+            listens(apps[app])
         if realtime:
             stage.start = start_plainly
             in_realtime(stage, SERVES)
@@ -212,7 +246,8 @@ def attack(name, seconds, addresses, floor, environment, core=None, realtime=Fal
         start = stage.start
         few = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"] if name in FEW_DESCRIPTORS else []
         stage.start = lambda command: start([*few, *command], stderr=log, stdout=log)
-        port = stage.portcullis(APP.format(app=app), EVERYBODY, LIMITS, tls=["files.test"])
+        tables = "".join(APP.format(name=app, app=at) for app, at in apps.items())
+        port = nginx(stage, apps) if peer else stage.portcullis(tables, EVERYBODY, LIMITS, tls=[hostile.HOST, USER_HOST])
         stage.start = start
         token = stage.token()
         (folder / "token").write_text(token)
@@ -229,7 +264,8 @@ def attack(name, seconds, addresses, floor, environment, core=None, realtime=Fal
         time.sleep(1)  # both listeners have answered, the token is remembered
         calm_begun = time.monotonic()
         watcher.over.wait(calm_seconds)
-        calm_rss, before, written = watcher.rss, watcher.processor(), log_size(folder)
+        parts = [stage.process, serves["files"], user]
+        calm_rss, before, written = watcher.rss, [watcher.processor(part) for part in parts], log_size(folder)
         begun = watcher.begun = time.monotonic()
         hostile_token = ["--token", folder / "token"] if name in WITH_TOKEN else []
         apart = ["taskset", "-c", str(core)] if core is not None else ["nice", "-n", "5"]
@@ -237,7 +273,8 @@ def attack(name, seconds, addresses, floor, environment, core=None, realtime=Fal
                                 "--addresses", addresses, *hostile_token], stdout=subprocess.PIPE)
         told, _ = attacker.communicate(timeout=seconds + 60)
         ended = time.monotonic()
-        used, grown = watcher.processor() - before, log_size(folder) - written
+        used = [round(watcher.processor(part) - was, 2) for part, was in zip(parts, before)]
+        grown = log_size(folder) - written
         watcher.over.wait(RECOVERY + 1)
         user.stdin.close()
         samples = json.loads(user.stdout.read())
@@ -258,7 +295,7 @@ def attack(name, seconds, addresses, floor, environment, core=None, realtime=Fal
     return {
         "attack": name, "addresses": addresses, "seconds": round(ended - begun, 1), "attacker": json.loads(told or "{}"),
         "rss_calm_mib": round(calm_rss, 1), "rss_max_mib": round(watcher.rss, 1), "killed_after_s": watcher.killed, "descriptors": watcher.files,
-        "processor_s": round(used, 2), "log_kib": round(grown / 1024, 1), "unhealthy": f"{watcher.unhealthy}/{watcher.asked}",
+        "processor_s": dict(zip(("proxy", "app", "user"), used)), "log_kib": round(grown / 1024, 1), "unhealthy": f"{watcher.unhealthy}/{watcher.asked}",
         "calm_p50_ms": round(quantile(calm, 0.5) * 1e3, 2), "calm_p99_ms": round(quantile(calm, 0.99) * 1e3, 2),
         "p50_ms": round(quantile([took for _, took, _ in during], 0.5) * 1e3, 2),
         "p99_ms": round(quantile([took for _, took, _ in during], 0.99) * 1e3, 2),
@@ -316,11 +353,12 @@ def main():
     options.add_argument("--floor", type=float, default=1.0)
     options.add_argument("--apart", action="store_true")
     options.add_argument("--realtime", action="store_true")
+    options.add_argument("--nginx", action="store_true")
     options.add_argument("--all", action="store_true")
     options.add_argument("--out", type=pathlib.Path)
     options.add_argument("--report-only", action="store_true")
     chosen = options.parse_args()
-    print(f"{binary()}, {chosen.seconds:g} s each, from {chosen.addresses} addresses")
+    print(f"{'nginx' if chosen.nginx else binary()}, {chosen.seconds:g} s each, from {chosen.addresses} addresses")
     core = None
     if chosen.apart:
         *others, core = sorted(os.sched_getaffinity(0))
@@ -328,7 +366,7 @@ def main():
         os.sched_setaffinity(0, others)
     failed = []
     for name in chosen.names or (list(hostile.ATTACKS) if chosen.all else USUAL):
-        seen = attack(name, min(chosen.seconds, 60), chosen.addresses, chosen.floor, {"MIMALLOC_PURGE_DELAY": "10"}, core, chosen.realtime)
+        seen = attack(name, min(chosen.seconds, 60), chosen.addresses, chosen.floor, {"MIMALLOC_PURGE_DELAY": "10"}, core, chosen.realtime, chosen.nginx)
         wrong = judged(seen, chosen.floor)
         if wrong:
             failed.append(name)
