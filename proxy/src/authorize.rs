@@ -9,6 +9,7 @@ mod credential;
 mod htmx;
 mod office;
 mod opening;
+mod own_answer;
 mod own_path;
 mod probe;
 mod refusal_page;
@@ -51,6 +52,7 @@ use crate::token::{self, CachedPrincipal, TokenLocation};
 use crate::upstream;
 use crate::waiting::{Holder, WaitFor, WaitHandle};
 
+pub use own_answer::AppReply;
 pub use refusal_page::RefusalPage;
 
 /// Whether a request may pass.
@@ -136,6 +138,8 @@ pub enum Reply {
     ToHttps(HeaderValue),
     /// A browser may send what it asked leave for (204).
     Preflight(HeaderMap),
+    /// What an app without servers answers who is let in.
+    OfApp(Box<AppReply>),
     /// A balancer asks whether requests may come (200, 503).
     Health {
         /// Whether they may.
@@ -318,8 +322,27 @@ impl Authorizer<'_> {
         own.map_or_else(Verdict::Refusal, |own| Verdict::Own(Box::new(own)))
     }
 
-    /// Route, authenticate, gather, decide: in this order, each from the former's result.
+    /// Whether a request may reach its app, or what is answered in place of it: after all that is asked of who is let in.
     fn judge(
+        &self,
+        request: &AdmittedRequest<'_>,
+        head: &Head<'_>,
+        address: IpAddr,
+        facts: &mut RequestFacts,
+    ) -> Result<Permit, Stop> {
+        let permit = self.let_in(request, head, address, facts)?;
+        let app = self.snapshot.config.apps.get(permit.app().0 as usize).ok_or(Refusal::Internal)?;
+        if app.shaping.maintenance.is_some() {
+            return Err(Refusal::Maintenance.into());
+        }
+        let Some(answer) = &app.shaping.own_answer else { return Ok(permit) };
+        let target = facts.rewritten.as_ref().map_or(head.target, |seen| seen.target.as_str().as_bytes());
+        let reply = AppReply::of(answer, target).ok_or(Refusal::Internal)?;
+        Err(Stop::Reply(Reply::OfApp(Box::new(reply))))
+    }
+
+    /// Route, authenticate, gather, decide: in this order, each from the former's result.
+    fn let_in(
         &self,
         request: &AdmittedRequest<'_>,
         head: &Head<'_>,
@@ -640,6 +663,10 @@ impl Authorizer<'_> {
             applied: &decision.applied,
             repeats: decision.repetition.as_ref().and_then(Repetition::shown),
             exceeded: facts.quotas.of(refusal),
+            retry_after: match refusal {
+                Refusal::Maintenance => app.and_then(|app| app.shaping.maintenance),
+                _ => None,
+            },
             record: decision.record.as_deref(),
             wait: handle.as_deref().filter(|_| snapshot.config.server.limits.waiting > 0),
         };
@@ -705,7 +732,7 @@ impl Authorizer<'_> {
 /// What a page waits for that says this; `None` where nothing that happens later changes it, or only what the user sends.
 const fn waits_for(refusal: &Refusal) -> Option<WaitFor> {
     match refusal {
-        Refusal::Policy(..) | Refusal::ClientCertificate(_) => Some(WaitFor::Decision),
+        Refusal::Policy(..) | Refusal::ClientCertificate(_) | Refusal::Maintenance => Some(WaitFor::Decision),
         Refusal::KeysUnavailable | Refusal::SessionsUnavailable => Some(WaitFor::Source),
         Refusal::Upstream { .. } => Some(WaitFor::Upstream),
         // Somebody who sends too much is not helped by a page that asks.

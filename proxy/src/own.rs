@@ -1,6 +1,6 @@
 //! Requests that Portcullis answers itself: its own paths, and navigations that need a sign-in first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -146,15 +146,22 @@ pub enum Askers {
 
 /// The hosts that have paths of ours.
 #[derive(Debug, Default)]
-pub struct OwnHosts(HashMap<String, Option<AppIndex>, RandomState>);
+pub struct OwnHosts {
+    /// Exact names and wildcards.
+    hosts: HashMap<String, Option<AppIndex>, RandomState>,
+    /// Exact names of apps that have no paths of ours: no wildcard is for them.
+    without: HashSet<String, RandomState>,
+}
 
 impl OwnHosts {
     /// Those of apps with a sign-in or an assertion, and the sign-in host.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let mut hosts: HashMap<String, Option<AppIndex>, RandomState> = HashMap::default();
+        let mut without: HashSet<String, RandomState> = HashSet::default();
         for (app, position) in config.apps.iter().zip(0_u32..) {
             if app.sign_in.is_empty() && !app.assertion {
+                without.extend(app.hosts.iter().cloned());
                 continue;
             }
             for host in &app.hosts {
@@ -165,13 +172,17 @@ impl OwnHosts {
         if let Some(host) = &config.sign_in_host {
             hosts.entry(host.clone()).or_insert(None);
         }
-        Self(hosts)
+        Self { hosts, without }
     }
 
     /// Whether a host has them, and the app that has the host for itself.
     #[must_use]
     pub fn get(&self, host: &str) -> Option<Option<AppIndex>> {
-        self.0.get(host).copied()
+        let wildcard = || {
+            let (_, rest) = host.split_once('.').filter(|_| !self.without.contains(host))?;
+            self.hosts.get(&format!("*.{rest}"))
+        };
+        self.hosts.get(host).or_else(wildcard).copied()
     }
 }
 

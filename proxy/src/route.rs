@@ -40,7 +40,8 @@ pub enum Found<'r> {
 
 #[derive(Debug)]
 struct Candidate {
-    host: HeaderValue,
+    /// `None` for a wildcard: the host that was asked.
+    host: Option<HeaderValue>,
     prefix: String,
     app: AppIndex,
     contexts: Vec<(String, AuthenticationContext)>,
@@ -51,6 +52,8 @@ struct Candidate {
 #[derive(Debug)]
 pub struct Routes {
     hosts: HashMap<String, Vec<Candidate>, RandomState>,
+    /// By what stands behind `*.`.
+    wildcards: HashMap<String, Vec<Candidate>, RandomState>,
     /// By app.
     rewrites: Vec<Option<PrefixRewrite>>,
 }
@@ -60,11 +63,16 @@ impl Routes {
     #[must_use]
     pub fn new(apps: &[settings::App]) -> Self {
         let mut hosts: HashMap<String, Vec<Candidate>, RandomState> = HashMap::default();
+        let mut wildcards: HashMap<String, Vec<Candidate>, RandomState> = HashMap::default();
         for (app, position) in apps.iter().zip(0_u32..) {
             for host in &app.hosts {
                 // INVARIANT: a configured host is letters, digits, dots, hyphens or an address in brackets.
                 let Ok(value) = HeaderValue::from_str(host) else { continue };
-                hosts.entry(host.clone()).or_default().push(Candidate {
+                let (map, name, value) = match host.strip_prefix("*.") {
+                    Some(rest) => (&mut wildcards, rest, None),
+                    None => (&mut hosts, host.as_str(), Some(value)),
+                };
+                map.entry(name.to_owned()).or_default().push(Candidate {
                     host: value,
                     prefix: app.path_prefix.clone(),
                     app: AppIndex(position),
@@ -73,19 +81,37 @@ impl Routes {
                 });
             }
         }
-        for candidates in hosts.values_mut() {
+        for candidates in hosts.values_mut().chain(wildcards.values_mut()) {
             // Of two prefixes of one path the one with more segments is the longer, however they are spelled.
             candidates.sort_by_key(|candidate| {
                 std::cmp::Reverse(candidate.prefix.split('/').filter(|segment| !segment.is_empty()).count())
             });
         }
-        Self { hosts, rewrites: apps.iter().map(PrefixRewrite::of).collect() }
+        Self { hosts, wildcards, rewrites: apps.iter().map(PrefixRewrite::of).collect() }
     }
 
     /// Whether some app has this host.
     #[must_use]
     pub fn has_host(&self, host: &str) -> bool {
-        self.hosts.contains_key(host)
+        !self.candidates(host).is_empty()
+    }
+
+    /// Keeps a host from every wildcard: it is no app's.
+    #[must_use]
+    pub fn without(mut self, host: Option<&str>) -> Self {
+        if let Some(host) = host {
+            self.hosts.entry(host.to_owned()).or_default();
+        }
+        self
+    }
+
+    /// Those of an exact name, or else of the wildcard for its first label: a name that is known is never its wildcard's.
+    fn candidates(&self, host: &str) -> &[Candidate] {
+        let of_wildcard = || {
+            let (_, rest) = host.split_once('.').filter(|(first, _)| !first.is_empty())?;
+            self.wildcards.get(rest)
+        };
+        self.hosts.get(host).or_else(of_wildcard).map_or(&[][..], Vec::as_slice)
     }
 
     /// How the paths of an app are rewritten, if they are.
@@ -97,7 +123,7 @@ impl Routes {
     /// request may be about. No allocation unless there are such, or letter case decides on the context.
     #[must_use]
     pub fn find<'r>(&self, host: &str, path: &'r str, others: impl Iterator<Item = &'r str>) -> Found<'r> {
-        let candidates = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
+        let candidates = self.candidates(host);
         let find = |path: &str| candidates.iter().find(|candidate| candidate.covers(path));
         let found = find(path);
         let app = |candidate: Option<&Candidate>| candidate.map(|candidate| candidate.app);
@@ -115,7 +141,15 @@ impl Routes {
         if by_case.is_some() || !readings.is_empty() {
             readings.extend(found.readings(path));
         }
-        Found::App(Route { app: found.app, context, readings, host: found.host.clone() })
+        // A host that was admitted is fit for a header.
+        let host = match &found.host {
+            Some(host) => host.clone(),
+            None => match HeaderValue::from_str(host) {
+                Ok(host) => host,
+                Err(_) => return Found::None,
+            },
+        };
+        Found::App(Route { app: found.app, context, readings, host })
     }
 }
 
@@ -185,6 +219,43 @@ mod tests {
         ] {
             assert_eq!(found(&routes, path, &[]), Some((expected, None, 0)), "{path}");
         }
+    }
+
+    #[test]
+    fn an_exact_host_wins_over_a_wildcard_and_a_wildcard_stands_for_one_label() {
+        let host = |id: &str, hosts: &str, lines: &str| {
+            format!(
+                "[[app]]\nid = \"{id}\"\nhosts = {hosts}\nupstreams = [\"http://127.0.0.1:9\"]\n{lines}\n"
+            )
+        };
+        let apps = [
+            host("all", r#"["*.corp.test"]"#, ""),
+            host("admin", r#"["*.corp.test"]"#, "path = \"/admin\""),
+            host("wiki", r#"["wiki.corp.test"]"#, "path = \"/wiki\""),
+            host("deep", r#"["*.dev.corp.test"]"#, ""),
+        ];
+        let routes = routes(&apps.concat()).without(Some("login.corp.test"));
+        let find = |host: &str, path: &str| match routes.find(host, path, [].into_iter()) {
+            Found::App(route) => Some((route.app.0, route.host.to_str().unwrap().to_owned())),
+            Found::None | Found::Several => None,
+        };
+        for (host, path, app) in [
+            ("x.corp.test", "/", Some(0)),
+            ("x.corp.test", "/admin/y", Some(1)),
+            ("wiki.corp.test", "/wiki", Some(2)),
+            ("wiki.corp.test", "/", None),
+            ("wiki.corp.test", "/admin", None),
+            ("x.dev.corp.test", "/", Some(3)),
+            ("dev.corp.test", "/", Some(0)),
+            ("a.b.corp.test", "/", None),
+            ("corp.test", "/", None),
+            (".corp.test", "/", None),
+            ("login.corp.test", "/", None),
+            ("*.corp.test", "/", Some(0)),
+        ] {
+            assert_eq!(find(host, path), app.map(|app| (app, host.to_owned())), "{host}{path}");
+        }
+        assert!(routes.has_host("x.corp.test") && !routes.has_host("corp.test"));
     }
 
     #[test]

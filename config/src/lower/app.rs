@@ -82,7 +82,7 @@ pub(super) fn app(
     let cors = clients::cors(cx, view);
     let office = clients::office(cx, view);
     let openings = opening::openings(cx, view, &path_prefix);
-    let shaping = shaping::shaping(cx, view, &path_prefix);
+    let shaping = shaping::shaping(cx, view, (&hosts, &path_prefix));
     let sign_in_url = cx.parse_key(view, "sign-in-url", |text| values::secure_url(text).map(String::from));
     let forward_authorization = forward_authorization(cx, view, &token);
     let timeouts = timeouts(cx, view);

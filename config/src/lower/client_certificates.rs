@@ -114,6 +114,13 @@ fn reachable(cx: &mut Context<'_>, at: At, hosts: &[String], entrances: &Entranc
             .help("reach the app by a listener with `tls`"),
         );
     }
+    for host in hosts.iter().filter(|host| host.starts_with("*.")) {
+        cx.push(
+            Diagnostic::error(CODE, at, format!("the app's host `{host}` stands for many"))
+                .why("clients are asked for a certificate by the name that they ask for, and no list of names is known")
+                .help("name each host"),
+        );
+    }
     for host in hosts.iter().filter(|host| is_address(host)) {
         cx.push(
             Diagnostic::error(CODE, at, format!("the app's host `{host}` is an address"))

@@ -1,6 +1,6 @@
 //! Which hosts and paths lead to an app; two apps never share one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use portcullis_policy::path::{PathCase, folded};
@@ -28,6 +28,34 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// Warns where an exact host takes from a wildcard what it does not serve itself.
+    pub(super) fn shadowed(&self, cx: &mut Context<'_>) {
+        let exact: BTreeSet<&str> =
+            self.taken.keys().map(|(host, _)| host.as_str()).filter(|host| !host.starts_with("*.")).collect();
+        for host in exact {
+            let Some((_, rest)) = host.split_once('.') else { continue };
+            let of = |wanted: &str| {
+                let routes = self.taken.iter().filter(move |((host, _), _)| host == wanted);
+                routes.flat_map(|(_, taken)| taken).collect::<Vec<_>>()
+            };
+            let (own, wild) = (of(host), of(&format!("*.{rest}")));
+            let (Some(first), Some(wildcard)) = (own.first(), wild.first()) else { continue };
+            if own.iter().any(|taken| taken.path == "/") {
+                continue;
+            }
+            let place = cx.sources.place(wildcard.at.file, wildcard.at.start);
+            let what =
+                format!("`{host}` is taken from `*.{rest}`, and only `{}` of it is served", first.path);
+            cx.push(
+                Diagnostic::warning("host/shadowed", first.at, what)
+                    .why(format!("an exact host wins over a wildcard with all its paths; the others lead nowhere (404). The wildcard stands at {place}"))
+                    .help("give an app the host with the path `/`, too"),
+            );
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Taken {
     path: String,
@@ -44,7 +72,7 @@ pub(super) fn hosts(
     cx.not_empty(view, "hosts", "no request would ever be for this app");
     let mut hosts = Vec::new();
     for (name, at) in view.texts("hosts") {
-        let Some(host) = cx.parse(name, at, values::host) else { continue };
+        let Some(host) = cx.parse(name, at, values::host_or_wildcard) else { continue };
         let taken = routes.taken.entry((host.clone(), folded(path))).or_default();
         let tells_apart = |other: &Taken| {
             other.path != path && [case, other.case].iter().all(|case| *case == PathCase::Sensitive)

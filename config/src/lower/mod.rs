@@ -286,6 +286,7 @@ fn settings(
             set.apps.push(model);
         }
     }
+    routes.shadowed(cx);
     let denial = denial::denial(cx, main, app_denials);
     let complete = issuers.len() == main.items("issuer").len()
         && apps.len() == main.items("app").len()

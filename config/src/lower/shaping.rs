@@ -1,7 +1,9 @@
 //! What an app changes of requests and answers: the path and the host that it is asked for, and fields. Fields that frame a
 //! message, that say who asks, or that are ours to say are not to be written by hand.
 
-use portcullis_policy::path::read_text;
+use std::time::Duration;
+
+use portcullis_policy::path::{Compare, is_below, read_text};
 
 use super::context::Context;
 use super::secrets::secret_of;
@@ -10,9 +12,11 @@ use crate::diagnose::{At, Diagnostic};
 use crate::reserved::{Harm, fold, reserved};
 use crate::schema::check::shortened;
 use crate::schema::sign_in_tables::SECRET;
-use crate::schema::tables::FIELDS;
+use crate::schema::tables::{FIELDS, MAINTENANCE, REDIRECT, RESPOND};
 use crate::schema::tree::{Node, View};
-use crate::settings::{App, FieldChanges, FieldValue, SessionAuthorization, Shaping, UpstreamHost};
+use crate::settings::{
+    App, FieldChanges, FieldValue, OwnAnswer, SessionAuthorization, Shaping, UpstreamHost,
+};
 
 const FIELD: &str = "app/field";
 
@@ -40,12 +44,128 @@ enum Leg {
 }
 
 /// What an app says of it. `prefix` is its path.
-pub(super) fn shaping(cx: &mut Context<'_>, view: View<'_>, prefix: &str) -> Option<Shaping> {
+pub(super) fn shaping(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    (hosts, prefix): (&[String], &str),
+) -> Option<Shaping> {
     let prefix_rewrite = cx.parse_key(view, "prefix-rewrite", |text| prefix_rewrite(text, prefix));
+    let own_answer = own_answer(cx, view, (hosts, prefix), prefix_rewrite.as_deref());
+    let maintenance = maintenance(cx, view);
     let upstream_host = cx.parse_key(view, "upstream-host", upstream_host);
     let request = changes(cx, view, "request-headers", Leg::Request);
     let response = changes(cx, view, "response-headers", Leg::Response);
-    Some(Shaping { prefix_rewrite, upstream_host: upstream_host?, request: request?, response: response? })
+    Some(Shaping {
+        prefix_rewrite,
+        upstream_host: upstream_host?,
+        own_answer: own_answer?,
+        maintenance,
+        request: request?,
+        response: response?,
+    })
+}
+
+/// What is answered instead of by servers: an app has the one or the other. `None` where what is said cannot be used.
+fn own_answer(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    app: (&[String], &str),
+    rewrite: Option<&str>,
+) -> Option<Option<OwnAnswer>> {
+    const KEYS: [&str; 3] = ["upstreams", "redirect", "respond"];
+    let said: Vec<&str> = KEYS.into_iter().filter(|key| view.get(key).is_some()).collect();
+    match said.as_slice() {
+        [] => {
+            cx.push(
+                Diagnostic::error("app/answer", view.at(), "the app has no `upstreams`")
+                    .why("nobody would answer who is let in")
+                    .help("write `upstreams`, or `redirect` or `respond` for an app without servers"),
+            );
+            return None;
+        }
+        [_] => {}
+        [first, second, ..] => cx.push(
+            Diagnostic::error("app/answer", view.at_key(second), format!("`{second}` beside `{first}`"))
+                .why("it would not be clear who answers")
+                .help("take one of them away"),
+        ),
+    }
+    if let Some(table) = view.table("redirect", &REDIRECT) {
+        return redirect(cx, table, app, rewrite).map(Some);
+    }
+    match view.table("respond", &RESPOND) {
+        Some(table) => fixed(cx, table).map(Some),
+        None => Some(None),
+    }
+}
+
+fn redirect(
+    cx: &mut Context<'_>,
+    view: View<'_>,
+    (hosts, prefix): (&[String], &str),
+    rewrite: Option<&str>,
+) -> Option<OwnAnswer> {
+    const CODE: &str = "app/redirect";
+    let (keep_path, keep_query) = (view.is_on("keep-path"), view.is_on("keep-query"));
+    let status: u16 = view.integer("status")?;
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        cx.push(
+            Diagnostic::error(CODE, view.at_key("status"), format!("{status} sends nobody elsewhere"))
+                .help("write 302, or 301, 303, 307 or 308"),
+        );
+    }
+    let url = cx.parse_key(view, "to", values::secure_url)?;
+    let at = view.at_key("to");
+    if (keep_path || keep_query) && (url.query().is_some() || url.fragment().is_some()) {
+        cx.push(
+            Diagnostic::error(CODE, at, "what is kept would follow a query or a fragment")
+                .why("it would be a part of that, and no path or query")
+                .help("write the URL without them, or keep nothing"),
+        );
+        return None;
+    }
+    let begins = if keep_path { rewrite.unwrap_or(prefix) } else { "" };
+    let lands = format!("{}{}", url.path().trim_end_matches('/'), begins);
+    let lands = if lands.is_empty() { "/" } else { lands.as_str() };
+    let is_own = url.host_str().is_some_and(|host| hosts.iter().any(|own| own == host));
+    if is_own && read_text(lands).is_ok_and(|path| is_below(path.written(), prefix, Compare::Folded)) {
+        cx.push(
+            Diagnostic::error(CODE, at, "the app sends its clients to itself")
+                .why("they would go round in a circle")
+                .help("write another host, or a path that is not the app's"),
+        );
+    }
+    let to = if keep_path { url.as_str().trim_end_matches('/') } else { url.as_str() };
+    Some(OwnAnswer::Redirect { to: to.to_owned(), status, keep_path, keep_query })
+}
+
+fn fixed(cx: &mut Context<'_>, view: View<'_>) -> Option<OwnAnswer> {
+    const CODE: &str = "app/respond";
+    let status: u16 = view.integer("status")?;
+    let body = view.text("body").unwrap_or_default();
+    let content_type = value_of(cx, view.text("content-type")?, view.at_key("content-type"))?;
+    // RFC 9110, sections 15.3.5, 15.3.6, 15.4.5, 15.5.2 and 15.5.8.
+    if matches!(status, 205 | 304 | 401 | 407) || (300..400).contains(&status) {
+        cx.push(
+            Diagnostic::error(CODE, view.at_key("status"), format!("{status} asks for more than a body"))
+                .why("it says where to go, how to sign in, or that nothing follows")
+                .help("write another status; `redirect` sends elsewhere"),
+        );
+    }
+    if body.len() > 65_536 || (status == 204 && !body.is_empty()) {
+        cx.push(
+            Diagnostic::error(CODE, view.at_key("body"), "this body cannot be sent")
+                .why("204 has none, and no other has more than 64 KiB")
+                .help("shorten it; files are served by an app of their own"),
+        );
+    }
+    Some(OwnAnswer::Fixed { status, content_type, body: body.to_owned() })
+}
+
+fn maintenance(cx: &mut Context<'_>, view: View<'_>) -> Option<Duration> {
+    let is_on = view.get("maintenance").is_some_and(|node| node.boolean() != Some(false));
+    let table = view.table_or_default("maintenance", &MAINTENANCE);
+    is_on.then(|| cx.parse_key(table, "retry-after", values::duration)).flatten()
 }
 
 fn prefix_rewrite(text: &str, prefix: &str) -> Result<String, Flaw> {

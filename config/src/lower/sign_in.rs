@@ -115,6 +115,7 @@ impl SignIns {
         if signs_in {
             self.session_of_app(cx, view);
             self.transport_of_app(cx, view, hosts);
+            self.wildcard_of_app(cx, view, hosts);
         }
         let assertion = view.is_on("assertion");
         if assertion && !self.has_assertion {
@@ -202,6 +203,23 @@ impl SignIns {
         for host in hosts {
             over_tls(cx, (host, "an app's host"), view.at_key("sign-in"), self.transport);
         }
+    }
+
+    /// A provider knows each address that browsers come back to.
+    fn wildcard_of_app(&self, cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) {
+        let Some(host) = hosts.iter().find(|host| host.starts_with("*.")).filter(|_| self.host.is_none())
+        else {
+            return;
+        };
+        cx.push(
+            Diagnostic::error(
+                "app/sign-in-wildcard",
+                view.at_key("sign-in"),
+                format!("the app's host `{host}` stands for many, and there is no host for signing in"),
+            )
+            .why("a provider sends browsers back to addresses that it knows, and each host would be another one")
+            .help("write `[sign-in]` with `host = \"login.corp.example\"`: that one is registered, and serves them all"),
+        );
     }
 
     fn authorization_of_app(&self, cx: &mut Context<'_>, view: View<'_>, signs_in: bool) {

@@ -212,7 +212,7 @@ pub(crate) fn context(text: &str) -> Result<AuthenticationContext, Flaw> {
 pub(crate) fn host(text: &str) -> Result<String, Flaw> {
     let flaw = || {
         Flaw::new("host/invalid", format!("`{}` is no host name", shortened(text)))
-            .help("write a name such as `wiki.example.com`, without scheme, port, path or `*`")
+            .help("write a name such as `wiki.example.com`, without scheme, port or path; `*` stands only for the whole first label of an app's host")
     };
     if text.is_empty()
         || text.len() > 253
@@ -224,6 +224,18 @@ pub(crate) fn host(text: &str) -> Result<String, Flaw> {
         return Err(flaw());
     }
     Host::parse(text).map(|host| host.to_string()).map_err(|_| flaw())
+}
+
+/// A host name, or all names with one more label in front: `*.corp.example`, as certificates write it (RFC 6125, section
+/// 6.4.3).
+pub(crate) fn host_or_wildcard(text: &str) -> Result<String, Flaw> {
+    let Some(rest) = text.strip_prefix("*.") else { return host(text) };
+    let is_name = !rest.starts_with('[') && rest.parse::<IpAddr>().is_err();
+    let name = host(rest).ok().filter(|_| is_name).ok_or_else(|| {
+        Flaw::new("host/invalid", format!("`{}` is no wildcard host", shortened(text)))
+            .help("write `*.` and a name, such as `*.corp.example`; the star stands for one label")
+    })?;
+    Ok(format!("*.{name}"))
 }
 
 /// A URL for people's browsers or for keys: https, or http on loopback.

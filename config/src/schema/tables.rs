@@ -542,7 +542,11 @@ pub(crate) static APP: Table = Table {
     keys: &[
         required("id", Shape::Text(Form::Id), "Its id in policies, metrics and logs."),
         optional("name", TEXT, "Its name on the page; the id if absent."),
-        required("hosts", Shape::List(&Shape::Text(Form::Host)), "Host names, without port."),
+        required(
+            "hosts",
+            Shape::List(&Shape::Text(Form::Host)),
+            "Host names, without port; `*.corp.example` is every name with one label more, unless an app has it exactly.",
+        ),
         default(
             "path",
             Literal::Text("/"),
@@ -561,7 +565,7 @@ pub(crate) static APP: Table = Table {
         ),
         optional("groups", TEXTS, "App groups that it belongs to."),
         optional("attributes", Shape::Map(&ATTRIBUTE), "Attributes for app filters, `app.NAME`."),
-        required(
+        optional(
             "upstreams",
             Shape::List(&Shape::Either(&[Shape::Text(Form::Url), Shape::Table(&UPSTREAM)])),
             "Servers: `http://host:port`, `https://host:port`, `unix:/path`, or a table with more about one.",
@@ -698,6 +702,17 @@ pub(crate) static APP: Table = Table {
             Shape::List(&Shape::Text(Form::PathPattern)),
             "Paths that need no identity and ask no policy: `/healthz` alone, `/.well-known/**` with all below it; the app is told of nobody there.",
         ),
+        optional("redirect", Shape::Table(&REDIRECT), "Where who is let in is sent, instead of `upstreams`."),
+        optional(
+            "respond",
+            Shape::Table(&RESPOND),
+            "What who is let in is answered, instead of `upstreams`.",
+        ),
+        optional(
+            "maintenance",
+            Shape::Either(&[Shape::Bool, Shape::Table(&MAINTENANCE)]),
+            "Whether who is let in is told that the app is being worked at (503) and nothing reaches it.",
+        ),
         optional(
             "prefix-rewrite",
             TEXT,
@@ -767,6 +782,40 @@ pub(crate) static CORS: Table = Table {
             "Whether Portcullis answers their preflights, or the app does, which is told of nobody then.",
         ),
     ],
+};
+
+pub(crate) static REDIRECT: Table = Table {
+    title: "redirect",
+    keys: &[
+        required("to", Shape::Text(Form::Url), "An https URL, or one of this machine."),
+        default(
+            "status",
+            Literal::Integer(302),
+            Shape::Integer { min: 301, max: 308 },
+            "301, 302, 303, 307 or 308; with 307 and 308 a form is sent again.",
+        ),
+        default(
+            "keep-path",
+            Literal::Bool(false),
+            Shape::Bool,
+            "Whether the path follows, as `prefix-rewrite` makes it.",
+        ),
+        default("keep-query", Literal::Bool(false), Shape::Bool, "Whether the query follows."),
+    ],
+};
+
+pub(crate) static RESPOND: Table = Table {
+    title: "respond",
+    keys: &[
+        default("status", Literal::Integer(200), Shape::Integer { min: 200, max: 599 }, "The status."),
+        default("body", Literal::Text(""), TEXT, "The body, at most 64 KiB."),
+        default("content-type", Literal::Text("text/plain; charset=utf-8"), TEXT, "The type of the body."),
+    ],
+};
+
+pub(crate) static MAINTENANCE: Table = Table {
+    title: "maintenance",
+    keys: &[default("retry-after", Literal::Text("10m"), DURATION, "How long clients are asked to wait.")],
 };
 
 pub(crate) static FIELDS: Table = Table {

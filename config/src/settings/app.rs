@@ -20,7 +20,7 @@ pub struct App {
     pub id: String,
     /// The name on the page.
     pub name: String,
-    /// Host names, lower case, without port; at least one.
+    /// Host names, lower case, without port; at least one. `*.corp.example` is every name with one label more.
     pub hosts: Vec<String>,
     /// The path prefix in normal form, starting and not ending with `/`; `/` alone is everything.
     pub path_prefix: String,
@@ -108,7 +108,22 @@ pub fn context_of(
     covers.max_by_key(|(prefix, _)| depth(prefix)).map(|(_, context)| *context)
 }
 
+/// Whether a configured host is this one, lower case: the same, or a wildcard for its first label.
+#[must_use]
+pub fn covers_host(configured: &str, host: &str) -> bool {
+    match configured.strip_prefix("*.") {
+        Some(rest) => host.split_once('.').is_some_and(|(first, above)| !first.is_empty() && above == rest),
+        None => configured == host,
+    }
+}
+
 impl App {
+    /// Whether it may be asked for at this host, lower case. Another app may have the host by its exact name.
+    #[must_use]
+    pub fn has_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|configured| covers_host(configured, host))
+    }
+
     /// The contexts that a path may ask for. Two where they turn on letter case, or on what some servers take for it,
     /// and the app is not known to distinguish case: the request is then judged under both.
     #[must_use]

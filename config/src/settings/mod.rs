@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use portcullis_policy::PolicySet;
 
-pub use app::{App, IdentityValue, TokenPlaces, context_of, contexts_of};
+pub use app::{App, IdentityValue, TokenPlaces, context_of, contexts_of, covers_host};
 pub use certificates::{Authorities, ClientCertificates, ClientDemand, RevocationLists};
 pub use claims::{Claims, ListSeparator, claim_label, claim_path, claim_path_names};
 pub use clients::{Clients, Cors};
@@ -46,7 +46,7 @@ pub use session::{
     Assertion, OWN_COOKIES, OWN_PATHS, SessionAuthorization, SessionSettings, SessionStore, is_own_cookie,
     is_provider_name,
 };
-pub use shaping::{FieldChanges, FieldValue, Shaping, UpstreamHost};
+pub use shaping::{FieldChanges, FieldValue, OwnAnswer, Shaping, UpstreamHost};
 pub use upstream::{
     Balance, BalancePolicy, HashKey, Retries, Timeouts, Upstream, UpstreamAddress, UpstreamProtocol,
     UpstreamTls,

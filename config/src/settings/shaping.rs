@@ -1,5 +1,7 @@
 //! What is changed of an app's requests and answers on their way.
 
+use std::time::Duration;
+
 use super::secret::Secret;
 
 /// What is changed of an app's requests and answers on their way.
@@ -10,10 +12,39 @@ pub struct Shaping {
     pub prefix_rewrite: Option<String>,
     /// The host that the app is asked for.
     pub upstream_host: UpstreamHost,
+    /// What is answered instead of by servers.
+    pub own_answer: Option<OwnAnswer>,
+    /// How long clients are asked to wait while the app is being worked at; `None`: it is not.
+    pub maintenance: Option<Duration>,
     /// Fields of requests.
     pub request: FieldChanges,
     /// Fields of the app's answers.
     pub response: FieldChanges,
+}
+
+/// What an app without servers answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnAnswer {
+    /// Another place.
+    Redirect {
+        /// An absolute URL; with `keep_path` without a slash at its end.
+        to: String,
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// Whether the path that the app would see follows.
+        keep_path: bool,
+        /// Whether the query follows.
+        keep_query: bool,
+    },
+    /// Always the same.
+    Fixed {
+        /// The status.
+        status: u16,
+        /// The type of the body.
+        content_type: String,
+        /// The body.
+        body: String,
+    },
 }
 
 /// The host that an app is asked for.

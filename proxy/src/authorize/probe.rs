@@ -11,7 +11,7 @@ use portcullis_config::settings::{App, OWN_PATHS, Rate};
 use portcullis_policy::path::{Compare, is_below};
 use url::form_urlencoded;
 
-use super::{Authorizer, RequestFacts, Stop};
+use super::{Authorizer, Reply, RequestFacts, Stop};
 use crate::admit::{Connection, Head};
 use crate::denial::Answer;
 use crate::own::OwnRequest;
@@ -62,7 +62,7 @@ impl Authorizer<'_> {
         };
         let id = one("app")?;
         let mut apps = self.snapshot.config.apps.iter();
-        let app = apps.find(|app| app.id == id && app.hosts.contains(&own.host))?;
+        let app = apps.find(|app| app.id == id && app.has_host(&own.host))?;
         let path = one("path").unwrap_or_else(|| app.path_prefix.clone());
         let is_plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
         (is_plain && !is_below(&path, OWN_PATHS, Compare::Folded)).then_some((app, path))
@@ -98,7 +98,7 @@ impl Authorizer<'_> {
         let request = self.admit(head, connection, facts)?;
         let address = facts.client.unwrap_or(connection.peer);
         match self.judge(&request, head, address, facts) {
-            Ok(_) => Ok(()),
+            Ok(_) | Err(Stop::Reply(Reply::OfApp(_))) => Ok(()),
             Err(Stop::Refusal(refusal)) => Err(refusal),
             // It was loaded, if it could be.
             Err(Stop::Load(_)) => Err(Refusal::SessionsUnavailable),

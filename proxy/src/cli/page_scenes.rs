@@ -104,6 +104,7 @@ fn scene(refusal: &Refusal) -> Option<Scene> {
         | Refusal::TooManyRequests(_)
         | Refusal::BodyTooLarge
         | Refusal::BodyTooSlow
+        | Refusal::Maintenance
         | Refusal::Loop => {}
         // The pages of signing in are drawn by `pages`.
         Refusal::SignIn(_) => return None,

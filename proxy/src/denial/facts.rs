@@ -1,5 +1,7 @@
 //! What a denial may show the user about the user's own request.
 
+use std::time::Duration;
+
 use std::net::IpAddr;
 
 use portcullis_policy::decision::{PolicyIndex, PolicyResult};
@@ -71,6 +73,8 @@ pub struct Facts<'r> {
     pub wait: Option<&'r str>,
     /// The rate that was exceeded, with its name, where that is why it is refused.
     pub exceeded: Option<(&'static str, Quota)>,
+    /// How long the app's settings ask to wait.
+    pub retry_after: Option<Duration>,
 }
 
 impl Facts<'_> {
@@ -104,6 +108,7 @@ impl Facts<'_> {
             repeats: None,
             record: None,
             exceeded: None,
+            retry_after: None,
             wait: None,
         }
     }

@@ -152,7 +152,7 @@ fn proxy_status(refusal: &Refusal, view: &View<'_>) -> HeaderValue {
         Refusal::Internal => "proxy_internal_error",
         Refusal::Loop => "proxy_loop_detected",
         Refusal::Upstream { status: 504 } => "http_response_timeout",
-        Refusal::Upstream { .. } => "destination_unavailable",
+        Refusal::Upstream { .. } | Refusal::Maintenance => "destination_unavailable",
     };
     written(error, &view.code)
 }
@@ -223,6 +223,7 @@ fn challenge(
         | Refusal::NoApp
         | Refusal::Internal
         | Refusal::Upstream { .. }
+        | Refusal::Maintenance
         | Refusal::TooManyRequests(_)
         | Refusal::BodyTooLarge
         | Refusal::BodyTooSlow

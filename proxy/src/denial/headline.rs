@@ -92,6 +92,7 @@ impl Headline {
                 _ => here(&texts.lead_criteria),
             },
             Refusal::Upstream { .. } => down(&texts.lead_app_down),
+            Refusal::Maintenance => Self { kind: None, ..down(&texts.lead_maintenance) },
             Refusal::KeysUnavailable | Refusal::SessionsUnavailable => down(&texts.lead_down),
             Refusal::ClientCertificate(problem) => match problem {
                 ClientCertificateProblem::Missing => here(&texts.lead_certificate_none),

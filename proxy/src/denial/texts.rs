@@ -254,6 +254,7 @@ texts! {
     lead_step_open();
     lead_down();
     lead_app_down();
+    lead_maintenance();
     lead_no_fault_of_yours();
     lead_groups_missing();
     lead_certificate_none();

@@ -95,7 +95,9 @@ impl<'v> View<'v> {
         let retry_after_secs = facts
             .exceeded
             .as_ref()
-            .map_or(RETRY_AFTER.as_secs(), |(_, quota)| limit::retry_after_secs(quota));
+            .map_or(facts.retry_after.unwrap_or(RETRY_AFTER).as_secs(), |(_, quota)| {
+                limit::retry_after_secs(quota)
+            });
         let refused = if let Refusal::Policy(refused, _) = refusal { Some(*refused) } else { None };
         let certificate = match refusal {
             Refusal::ClientCertificate(problem) => Some(*problem),
@@ -262,6 +264,7 @@ pub(super) const fn is_verified(refusal: &Refusal) -> bool {
         Refusal::Policy(..)
         | Refusal::ClientCertificate(_)
         | Refusal::Upstream { .. }
+        | Refusal::Maintenance
         | Refusal::TooManyRequests(Sender::Principal) => true,
         Refusal::BadRequest(_)
         | Refusal::NoApp

@@ -21,7 +21,7 @@ portcullis_policy::words! {
         Limited = "limited",
         /// The app did not answer, or a fault of ours.
         Failed = "failed",
-        /// An answer of our own that is no refusal: sent to https.
+        /// An answer of our own that is no refusal: sent to https, or what an app without servers answers.
         Replied = "replied",
         /// Forwarded to the app with nobody behind it: a public path, or a preflight that the app answers.
         Public = "public",
@@ -40,7 +40,9 @@ impl Outcome {
             }
             Refusal::TooManyRequests(_) | Refusal::BadToken(BadToken::NotTried) => Self::Limited,
             Refusal::NoToken | Refusal::BadToken(_) | Refusal::BadSession(_) => Self::Unauthenticated,
-            Refusal::KeysUnavailable | Refusal::SessionsUnavailable => Self::Unavailable,
+            Refusal::KeysUnavailable | Refusal::SessionsUnavailable | Refusal::Maintenance => {
+                Self::Unavailable
+            }
             Refusal::ClientCertificate(problem) => match problem {
                 ClientCertificateProblem::Unverifiable => Self::Unavailable,
                 ClientCertificateProblem::Missing

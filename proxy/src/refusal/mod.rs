@@ -47,6 +47,8 @@ pub enum Refusal {
         /// 502 or 504.
         status: u16,
     },
+    /// The app is being worked at (503).
+    Maintenance,
     /// More requests came than the app's rates let in (429).
     TooManyRequests(Sender),
     /// The request body is too large (413).
@@ -82,7 +84,7 @@ const SUBCODES: [(ReasonCode, Subcode); Subcode::ALL.len() - 1] = [
     (ReasonCode::FactUnavailable, Subcode::GroupsMissing),
 ];
 
-const OTHERS: [Refusal; 11] = [
+const OTHERS: [Refusal; 12] = [
     Refusal::NoApp,
     Refusal::NoToken,
     Refusal::KeysUnavailable,
@@ -94,6 +96,7 @@ const OTHERS: [Refusal; 11] = [
     Refusal::BodyTooLarge,
     Refusal::BodyTooSlow,
     Refusal::Loop,
+    Refusal::Maintenance,
 ];
 
 // Where each kind begins in [`Refusal::all`].
@@ -141,7 +144,8 @@ impl Refusal {
             | Self::TooManyRequests(_)
             | Self::BodyTooLarge
             | Self::BodyTooSlow
-            | Self::Loop => *self,
+            | Self::Loop
+            | Self::Maintenance => *self,
         };
         // INVARIANT: every refusal has its place, which a test holds.
         OTHERS_AT + OTHERS.iter().position(|known| *known == other).unwrap_or_default()
@@ -256,6 +260,9 @@ impl Refusal {
             Self::Internal => ErrorInfo::new("internal", "internal_error", 0, Unavailable, RetryLater, 500),
             Self::Upstream { status } => {
                 ErrorInfo::new("upstream", "upstream_unavailable", 0, Unavailable, RetryLater, *status)
+            }
+            Self::Maintenance => {
+                ErrorInfo::new("maintenance", "maintenance", 880_401, Unavailable, RetryLater, 503)
             }
             Self::BodyTooLarge => {
                 ErrorInfo::new("body-too-large", "content_too_large", 0, Request, FixRequest, 413)

@@ -44,7 +44,7 @@ pub(super) fn read_target(snapshot: &Snapshot, host: &str, text: &str) -> Option
 
 /// Where a browser goes that wanted nothing in particular.
 pub(super) fn front_page(snapshot: &Snapshot, host: &str) -> Option<ReturnTarget> {
-    let apps = snapshot.config.apps.iter().filter(|app| app.hosts.iter().any(|own| own == host));
+    let apps = snapshot.config.apps.iter().filter(|app| app.has_host(host));
     let prefixes = apps.filter(|app| !app.sign_in.is_empty()).map(|app| app.path_prefix.as_str());
     std::iter::once("/").chain(prefixes).find_map(|text| {
         let found = read_target(snapshot, host, text)?;

@@ -271,7 +271,7 @@ fn build(
     let geo = geo(&config)?;
     let snapshot = Snapshot {
         generation,
-        routes: Routes::new(&config.apps),
+        routes: Routes::new(&config.apps).without(config.sign_in_host.as_deref()),
         verifier,
         stores,
         providers: providers(&config, former)?,

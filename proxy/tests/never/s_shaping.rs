@@ -439,3 +439,101 @@ fn an_app_under_a_prefix_is_led_back_to_it_by_its_redirects_and_cookies() {
         "{told}"
     );
 }
+
+#[test]
+fn an_app_without_servers_answers_who_is_let_in_and_nobody_else() {
+    let world = World::start(Setup {
+        top: r#"
+[[app]]
+id = "old"
+hosts = ["old.test"]
+path = "/old"
+prefix-rewrite = "/new"
+redirect = { to = "https://new.test/", keep-path = true, keep-query = true, status = 307 }
+unmatched = "allow"
+
+[[app]]
+id = "gone"
+hosts = ["gone.test"]
+respond = { status = 410, body = "moved out" }
+public = ["/**"]
+"#
+        .to_owned(),
+        log: "grants-one-in = 1",
+        ..Setup::default()
+    });
+    let ask = |host: &str, target: &str, token: bool| {
+        let token =
+            if token { format!("Authorization: Bearer {}\r\n", keys::token()) } else { String::new() };
+        exchange(&world.plain, format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{token}\r\n").as_bytes())
+    };
+    assert_eq!(ask("old.test", "/old/x", false).status, 401);
+    let sent = ask("old.test", "/old/a%20b?c=//evil.test", true);
+    assert_eq!(
+        (sent.status, sent.header("location")),
+        (307, Some("https://new.test/new/a%20b?c=//evil.test"))
+    );
+    assert_eq!(sent.header("cache-control"), Some("no-store"));
+    assert_eq!(ask("old.test", "/old//evil.test", true).status, 400);
+    assert_eq!(ask("old.test", "/", true).status, 404);
+    let gone = ask("gone.test", "/admin/x", false);
+    assert_eq!(
+        (gone.status, &*gone.body, gone.header("content-type")),
+        (410, "moved out", Some("text/plain; charset=utf-8"))
+    );
+    assert_eq!(world.origin.hits(), 0);
+    world.wait_for("the log", |world| world.log().matches("\"outcome\":\"replied\"").count() == 2);
+}
+
+#[test]
+fn an_app_that_is_worked_at_says_so_to_who_would_be_let_in() {
+    let world = World::start(Setup {
+        app: "maintenance = { retry-after = \"30m\" }\npublic = [\"/healthz\"]\n",
+        ..Setup::default()
+    });
+    assert_eq!(stranger(&world, "/", "").status, 401);
+    assert_eq!(world.get("/admin/x", "").status, 403);
+    let told = world.get("/x", "Accept: text/html\r\nAccept-Language: de\r\nSec-Fetch-Mode: navigate\r\n");
+    assert_eq!((told.status, told.header("retry-after")), (503, Some("1800")), "{}", told.head);
+    assert!(
+        told.body.contains("An dieser App wird gerade gearbeitet") && told.body.contains("Wiki"),
+        "{}",
+        told.body
+    );
+    let public = stranger(&world, "/healthz", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n");
+    assert_eq!(public.status, 503);
+    assert!(!public.body.contains("Wiki"), "a stranger learns no name: {}", public.body);
+    assert_eq!(world.origin.hits(), 0);
+    world.wait_for("the log", |world| world.log().contains("\"reason\":\"maintenance\""));
+}
+
+#[test]
+fn never_n18_a_wildcard_serves_what_an_exact_host_or_another_depth_does_not() {
+    let world = World::start(Setup {
+        hosts: "[\"*.corp.test\", \"wiki.test\"]".to_owned(),
+        top: "[[app]]\nid = \"vault\"\nhosts = [\"vault.corp.test\"]\npath = \"/vault\"\nupstreams = [\"http://127.0.0.1:9\"]\n".to_owned(),
+        ..Setup::default()
+    });
+    let ask = |host: &str| {
+        let head =
+            format!("GET /x HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n", keys::token());
+        exchange(&world.plain, head.as_bytes()).status
+    };
+    for (host, seen) in [
+        ("a.corp.test", "a.corp.test"),
+        ("A.Corp.TEST", "a.corp.test"),
+        ("b.corp.test:8080", "b.corp.test:8080"),
+        ("wiki.test", "wiki.test"),
+    ] {
+        assert_eq!(ask(host), 200, "{host}");
+        assert_eq!(world.origin.last().values("x-forwarded-host"), [seen]);
+    }
+    let before = world.origin.hits();
+    for host in ["vault.corp.test", "VAULT.corp.test", "corp.test", "a.b.corp.test", "x.wiki.test"] {
+        assert_eq!(ask(host), 404, "{host}");
+    }
+    for host in ["*.corp.test", ".corp.test", "a..corp.test", "vault.corp.test.", "a_b.corp.test"] {
+        assert!(matches!(ask(host), 400 | 404), "{host}");
+    }
+    assert_eq!(world.origin.hits(), before);
+}

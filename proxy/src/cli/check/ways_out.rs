@@ -83,7 +83,7 @@ fn is_about_devices(info: ErrorInfo) -> bool {
 fn leads_to(url: &str, config: &Config, routes: &Routes) -> Option<(Target, String)> {
     let url = url::Url::parse(url).ok()?;
     let (host, path) = (url.host_str()?, url.path());
-    if !config.apps.iter().any(|app| app.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))) {
+    if !config.apps.iter().any(|app| app.has_host(&host.to_ascii_lowercase())) {
         return None;
     }
     match routes.find(host, path, std::iter::empty()) {
