@@ -9,7 +9,7 @@ use portcullis_config::load::load;
 use portcullis_config::settings::{
     AccessFormat, AccessLog, AppDenial, Authorities, Balance, CertificatePair, CheckMethod,
     ClientAuthentication, ClientDemand, Clients, Config, Cors, DecisionLog, Disclosure, Dns, FieldValue,
-    ForwardAuthProtocol, FullTo, HashKey, Health, Hsts, IdentityValue, KeySource, Limits, LogSink,
+    ForwardAuthProtocol, FullTo, HashKey, Health, Hsts, IdentityValue, KeySource, Limits, LogSink, OwnAnswer,
     PolicyDenial, ProcessLog, PushedAuthorization, Rate, Retries, SecretMethod, SessionAuthorization,
     SessionStore, Shaping, Subject, SupportKey, SyslogTarget, TicketKey, UpstreamHost, UpstreamProtocol,
 };
@@ -168,7 +168,8 @@ fn every_key_of_settings_arrives() {
     let open = [PathPattern::Exact("/wiki/healthz".into()), PathPattern::Subtree("/wiki/.well-known".into())];
     assert_eq!((&app.openings.paths[..], app.openings.preflights), (&open[..], true));
     assert_eq!(listeners[2].health_path.as_deref(), Some("/lb-health"));
-    let Shaping { prefix_rewrite, upstream_host, request, response } = &app.shaping;
+    let Shaping { prefix_rewrite, upstream_host, own_answer, maintenance, request, response } = &app.shaping;
+    assert_eq!((own_answer, *maintenance), (&None, Some(Duration::from_mins(30))));
     assert_eq!(prefix_rewrite.as_deref(), Some("/app"));
     assert_eq!(*upstream_host, UpstreamHost::Name("wiki.internal:8080".into()));
     let text = |name: &str, value: &str| (name.to_owned(), FieldValue::Text(value.to_owned()));
@@ -187,7 +188,23 @@ fn every_key_of_settings_arrives() {
     assert_eq!(config.denial.support_keys, [SupportKey([7; 32])]);
     assert!(config.denial.template.as_ref().unwrap().contains("{{headline}}"));
     let app = AppDenial { disclosure: Some(Disclosure::Full), language: Some("de") };
-    assert_eq!(config.denial.apps, [AppDenial::default(), app]);
+    assert_eq!(config.denial.apps, [AppDenial::default(), app, AppDenial::default(), AppDenial::default()]);
+    let [.., moved, robots] = &config.apps[..] else { panic!("{:?}", config.apps) };
+    assert_eq!(moved.hosts, ["*.old.example.com"]);
+    assert_eq!(moved.shaping.maintenance, None);
+    let redirect = OwnAnswer::Redirect {
+        to: "https://new.example.com/base".to_owned(),
+        status: 308,
+        keep_path: true,
+        keep_query: true,
+    };
+    assert_eq!(moved.shaping.own_answer, Some(redirect));
+    let fixed = OwnAnswer::Fixed {
+        status: 203,
+        content_type: "text/html".to_owned(),
+        body: "<p>moved</p>".to_owned(),
+    };
+    assert_eq!(robots.shaping.own_answer, Some(fixed));
     assert_eq!(config.denial.policies[0].message.as_deref(), Some("Turn on the office VPN."));
     assert_eq!(config.denial.policies[1], PolicyDenial::default());
     assert!(config.denial.logo.as_ref().unwrap().starts_with("data:image/png;base64,iVBOR"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use portcullis_config::Config;
 use portcullis_config::diagnose::render_text;
 use portcullis_config::load::load;
-use portcullis_config::settings::{Server, Subject};
+use portcullis_config::settings::{OwnAnswer, Server, Subject, UpstreamHost};
 
 #[test]
 fn every_example_loads_without_a_word() {
@@ -36,6 +36,21 @@ fn the_first_example_says_what_it_says() {
     assert_eq!(config.issuers[0].claims.user_id, "oid");
     assert_eq!(config.files.len(), 5);
     assert!(config.trusted_proxies.networks.is_empty());
+}
+
+#[test]
+fn the_example_of_shaping_shows_each_way_to_answer() {
+    let config = load("examples/shaping.toml".as_ref()).config.unwrap();
+    let app = |id: &str| config.apps.iter().find(|app| app.id == id).unwrap();
+    let gitlab = &app("gitlab").shaping;
+    assert_eq!(gitlab.prefix_rewrite.as_deref(), Some("/"));
+    assert_eq!(gitlab.upstream_host, UpstreamHost::Name("gitlab.internal".to_owned()));
+    assert_eq!((gitlab.request.remove.len(), gitlab.response.remove.len()), (1, 2));
+    assert_eq!(app("gitlab").openings.paths.len(), 2);
+    assert!(matches!(app("old-wiki").shaping.own_answer, Some(OwnAnswer::Redirect { status: 308, .. })));
+    assert!(matches!(app("robots").shaping.own_answer, Some(OwnAnswer::Fixed { status: 200, .. })));
+    assert_eq!(app("payroll").shaping.maintenance, Some(Duration::from_secs(1_800)));
+    assert!(app("apps").has_host("x.apps.example.com") && !app("apps").has_host("x.y.apps.example.com"));
 }
 
 /// The README's fenced TOML, each with the file name that stands before it.

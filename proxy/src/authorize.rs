@@ -9,7 +9,6 @@ mod credential;
 mod htmx;
 mod office;
 mod opening;
-mod own_answer;
 mod own_path;
 mod probe;
 mod refusal_page;
@@ -52,7 +51,6 @@ use crate::token::{self, CachedPrincipal, TokenLocation};
 use crate::upstream;
 use crate::waiting::{Holder, WaitFor, WaitHandle};
 
-pub use own_answer::AppReply;
 pub use refusal_page::RefusalPage;
 
 /// Whether a request may pass.
@@ -138,8 +136,6 @@ pub enum Reply {
     ToHttps(HeaderValue),
     /// A browser may send what it asked leave for (204).
     Preflight(HeaderMap),
-    /// What an app without servers answers who is let in.
-    OfApp(Box<AppReply>),
     /// A balancer asks whether requests may come (200, 503).
     Health {
         /// Whether they may.
@@ -322,7 +318,7 @@ impl Authorizer<'_> {
         own.map_or_else(Verdict::Refusal, |own| Verdict::Own(Box::new(own)))
     }
 
-    /// Whether a request may reach its app, or what is answered in place of it: after all that is asked of who is let in.
+    /// Whether a request may reach its app. That the app is being worked at is nothing to tell whom it would not let in.
     fn judge(
         &self,
         request: &AdmittedRequest<'_>,
@@ -330,19 +326,13 @@ impl Authorizer<'_> {
         address: IpAddr,
         facts: &mut RequestFacts,
     ) -> Result<Permit, Stop> {
-        let permit = self.let_in(request, head, address, facts)?;
+        let permit = self.permit(request, head, address, facts)?;
         let app = self.snapshot.config.apps.get(permit.app().0 as usize).ok_or(Refusal::Internal)?;
-        if app.shaping.maintenance.is_some() {
-            return Err(Refusal::Maintenance.into());
-        }
-        let Some(answer) = &app.shaping.own_answer else { return Ok(permit) };
-        let target = facts.rewritten.as_ref().map_or(head.target, |seen| seen.target.as_str().as_bytes());
-        let reply = AppReply::of(answer, target).ok_or(Refusal::Internal)?;
-        Err(Stop::Reply(Reply::OfApp(Box::new(reply))))
+        if app.shaping.maintenance.is_some() { Err(Refusal::Maintenance.into()) } else { Ok(permit) }
     }
 
     /// Route, authenticate, gather, decide: in this order, each from the former's result.
-    fn let_in(
+    fn permit(
         &self,
         request: &AdmittedRequest<'_>,
         head: &Head<'_>,

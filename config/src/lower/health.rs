@@ -41,8 +41,7 @@ fn check(cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) -> Option<Healt
     let path = cx.parse_key(view, "path", path);
     let host = match view.get("host") {
         Some(_) => cx.parse_key(view, "host", values::host),
-        // Of a wildcard any name may be meant.
-        None => hosts.iter().find(|host| !host.contains('*')).or(hosts.first()).cloned(),
+        None => first(cx, view, hosts),
     };
     let written = view.owned("expect").len();
     cx.not_empty(view, "expect", "no answer would be good; leave it out to expect `2xx`");
@@ -71,6 +70,19 @@ fn check(cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) -> Option<Healt
         healthy: view.integer("healthy")?,
         unhealthy: view.integer("unhealthy")?,
     })
+}
+
+/// The first host of the app, where its servers know it by a name.
+fn first(cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) -> Option<String> {
+    let named = hosts.iter().find(|host| !host.starts_with("*.")).cloned();
+    if let (None, Some(host)) = (&named, hosts.first()) {
+        cx.push(
+            Diagnostic::error("health/host", view.at(), format!("the app's host `{host}` stands for many"))
+                .why("a server is checked for one of them")
+                .help("write `host`, such as `host = \"check.corp.example\"`"),
+        );
+    }
+    named
 }
 
 /// A path as it goes over the wire, with or without a query.

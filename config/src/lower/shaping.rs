@@ -15,7 +15,7 @@ use crate::schema::sign_in_tables::SECRET;
 use crate::schema::tables::{FIELDS, MAINTENANCE, REDIRECT, RESPOND};
 use crate::schema::tree::{Node, View};
 use crate::settings::{
-    App, FieldChanges, FieldValue, OwnAnswer, SessionAuthorization, Shaping, UpstreamHost,
+    App, FieldChanges, FieldValue, OwnAnswer, SessionAuthorization, Shaping, UpstreamHost, covers_host,
 };
 
 const FIELD: &str = "app/field";
@@ -77,9 +77,10 @@ fn own_answer(
     match said.as_slice() {
         [] => {
             cx.push(
-                Diagnostic::error("app/answer", view.at(), "the app has no `upstreams`")
+                Diagnostic::error("app/answer", view.at(), "the app has no `upstreams`, `redirect` or `respond`")
+                    .label("needs one of them")
                     .why("nobody would answer who is let in")
-                    .help("write `upstreams`, or `redirect` or `respond` for an app without servers"),
+                    .help("write exactly one: `upstreams = [\"http://10.0.0.5:8080\"]` for servers, or `redirect` or `respond` for an app without"),
             );
             return None;
         }
@@ -87,8 +88,11 @@ fn own_answer(
         [first, second, ..] => cx.push(
             Diagnostic::error("app/answer", view.at_key(second), format!("`{second}` beside `{first}`"))
                 .why("it would not be clear who answers")
-                .help("take one of them away"),
+                .help("keep exactly one of `upstreams`, `redirect` and `respond`"),
         ),
+    }
+    if view.get("upstreams").is_none() {
+        of_servers(cx, view);
     }
     if let Some(table) = view.table("redirect", &REDIRECT) {
         return redirect(cx, table, app, rewrite).map(Some);
@@ -96,6 +100,19 @@ fn own_answer(
     match view.table("respond", &RESPOND) {
         Some(table) => fixed(cx, table).map(Some),
         None => Some(None),
+    }
+}
+
+/// Warns of keys that are about servers, where there are none.
+fn of_servers(cx: &mut Context<'_>, view: View<'_>) {
+    const KEYS: [&str; 7] =
+        ["upstream-ca", "upstream-host", "balance", "retries", "timeouts", "health", "request-headers"];
+    for node in KEYS.into_iter().filter(|key| view.get(key).is_some()) {
+        cx.push(
+            Diagnostic::warning("app/answer", view.at_key(node), format!("`{node}` without `upstreams`"))
+                .why("it is about the servers of an app, and this one has none")
+                .help("take it away"),
+        );
     }
 }
 
@@ -127,7 +144,7 @@ fn redirect(
     let begins = if keep_path { rewrite.unwrap_or(prefix) } else { "" };
     let lands = format!("{}{}", url.path().trim_end_matches('/'), begins);
     let lands = if lands.is_empty() { "/" } else { lands.as_str() };
-    let is_own = url.host_str().is_some_and(|host| hosts.iter().any(|own| own == host));
+    let is_own = url.host_str().is_some_and(|host| hosts.iter().any(|own| covers_host(own, host)));
     if is_own && read_text(lands).is_ok_and(|path| is_below(path.written(), prefix, Compare::Folded)) {
         cx.push(
             Diagnostic::error(CODE, at, "the app sends its clients to itself")

@@ -284,7 +284,7 @@ impl SignIns {
             app.get("sign-in").is_some()
                 && app
                     .texts("hosts")
-                    .any(|(host, _)| values::host(host).is_ok_and(|host| !is_loopback(&host)))
+                    .any(|(host, _)| values::host_or_wildcard(host).is_ok_and(|host| !is_loopback(&host)))
         };
         let has_tls = server.listeners.iter().any(|one| one.tls.is_some() && one.forward_auth.is_none());
         if !has_tls || !proxies.networks.is_empty() || !main.tables("app", &APP).any(signs_in) {

@@ -291,8 +291,19 @@ fn written_path(text: &str) -> Result<String, Flaw> {
             .why("paths compare in normal form: without a query, empty, `.` or `..` segments, or a `/` at the end")
             .help("write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too; `?`, `#`, `%` and `*` of a name are `%3F`, `%23`, `%25` and `%2A`")
     };
-    if text.len() > 1_024 || text.ends_with('/') || text.contains('*') {
+    if text.len() > 1_024 || text.contains('*') {
         return Err(flaw());
+    }
+    let name = text.trim_matches('/');
+    if !name.is_empty() && !text.starts_with('/') {
+        return Err(Flaw::new("path/pattern", format!("`{}` does not begin with `/`", shortened(text)))
+            .why("paths are written from the root of their host")
+            .help(format!("write `/{}`", shortened(name))));
+    }
+    if !name.is_empty() && text.ends_with('/') {
+        return Err(Flaw::new("path/pattern", format!("`{}` ends with `/`", shortened(text)))
+            .why("paths compare without a slash at their end")
+            .help(format!("write `/{}`", shortened(name))));
     }
     let path = read_text(text).map_err(|_| flaw())?;
     if path.forms().contains(PathForm::DoubleSlash) { Err(flaw()) } else { Ok(path.written().to_owned()) }

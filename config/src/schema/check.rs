@@ -204,10 +204,15 @@ fn expected(shape: &Shape) -> String {
 
 fn wrong_type(expected: &str, name: &str, node: &Node, found: &mut Vec<Diagnostic>) {
     let what = format!("{name} is {}, not {expected}", node.type_name());
+    let help = match (expected, &node.kind) {
+        ("a string", Kind::Integer(Some(value))) => format!("write it in quotes: `\"{value}\"`"),
+        ("a string", Kind::Float(value)) => format!("write it in quotes: `\"{value}\"`"),
+        ("a string", Kind::Bool(value)) => format!("write it in quotes: `\"{value}\"`"),
+        ("a list", Kind::Text(text)) => format!("write it in brackets: `[\"{}\"]`", shortened(text)),
+        _ => format!("write {expected}"),
+    };
     found.push(
-        Diagnostic::error("value/type", node.at, what)
-            .label(format!("expected {expected}"))
-            .help(format!("write {expected}")),
+        Diagnostic::error("value/type", node.at, what).label(format!("expected {expected}")).help(help),
     );
 }
 

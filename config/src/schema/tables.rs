@@ -999,7 +999,7 @@ pub(crate) static HEALTH_CHECK: Table = Table {
         optional(
             "host",
             Shape::Text(Form::Host),
-            "The host that it is asked for; the first of `hosts` if absent.",
+            "The host that it is asked for; the first of `hosts` without `*` if absent.",
         ),
         default("method", Literal::Text("GET"), Shape::Word(&CheckMethod::WORDS), "How it is asked."),
         default(

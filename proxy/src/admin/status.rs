@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use portcullis_config::settings::{Limits, Rate};
+use portcullis_config::settings::{App, Limits, OwnAnswer, Rate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -305,6 +305,7 @@ fn apps(snapshot: &Snapshot) -> Vec<Value> {
         .map(|((app, metrics), (servers, panics))| {
             json!({
                 "id": app.id,
+                "answeredBy": answered_by(app),
                 "bodyMax": app.body_bytes_max.unwrap_or(snapshot.config.server.body_bytes_max),
                 "bodyRateMin": app.body_rate_min,
                 "rate": spent(app.rate, &metrics.rate),
@@ -314,6 +315,16 @@ fn apps(snapshot: &Snapshot) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// Who answers whom the app's policies let in.
+const fn answered_by(app: &App) -> &'static str {
+    match (app.shaping.maintenance, &app.shaping.own_answer) {
+        (Some(_), _) => "maintenance",
+        (None, Some(OwnAnswer::Redirect { .. })) => "redirect",
+        (None, Some(OwnAnswer::Fixed { .. })) => "respond",
+        (None, None) => "servers",
+    }
 }
 
 /// A server of an app: its addresses, since when and why each takes requests or not, and what its name last came to.

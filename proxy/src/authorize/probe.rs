@@ -11,7 +11,7 @@ use portcullis_config::settings::{App, OWN_PATHS, Rate};
 use portcullis_policy::path::{Compare, is_below};
 use url::form_urlencoded;
 
-use super::{Authorizer, Reply, RequestFacts, Stop};
+use super::{Authorizer, RequestFacts, Stop};
 use crate::admit::{Connection, Head};
 use crate::denial::Answer;
 use crate::own::OwnRequest;
@@ -98,7 +98,7 @@ impl Authorizer<'_> {
         let request = self.admit(head, connection, facts)?;
         let address = facts.client.unwrap_or(connection.peer);
         match self.judge(&request, head, address, facts) {
-            Ok(_) | Err(Stop::Reply(Reply::OfApp(_))) => Ok(()),
+            Ok(_) => Ok(()),
             Err(Stop::Refusal(refusal)) => Err(refusal),
             // It was loaded, if it could be.
             Err(Stop::Load(_)) => Err(Refusal::SessionsUnavailable),

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use portcullis_config::settings::{App, OWN_PATHS};
 use portcullis_policy::signals::RequestId;
 
-use super::{Authorizer, Reply, RequestFacts, Turn, Verdict};
+use super::{Authorizer, RequestFacts, Turn, Verdict};
 use crate::admit::{Connection, Head};
 use crate::denial::Answer;
 use crate::own::OwnRequest;
@@ -102,9 +102,7 @@ impl Authorizer<'_> {
             return Err(none);
         }
         match verdict {
-            Verdict::Permit(_) | Verdict::Reply(Reply::OfApp(_)) => {
-                Ok(RefusalPage::Answer(to(&shown.back).ok_or(none)?))
-            }
+            Verdict::Permit(_) => Ok(RefusalPage::Answer(to(&shown.back).ok_or(none)?)),
             Verdict::Own(own) => Ok(RefusalPage::Own(Box::new(OwnRequest { target: shown.back, ..*own }))),
             Verdict::Refusal(refusal) => {
                 let teller = Authorizer { now_unix_ms: shown.at_unix_ms, ..judge };

@@ -217,13 +217,12 @@ pub(super) async fn write(session: &mut Session, answer: Answer, close: bool) ->
 
 /// The answer of a reply.
 pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
-    let (status, mut headers, body): (u16, HeaderMap, Bytes) = match reply {
+    let (status, mut headers, body) = match reply {
         Reply::ToHttps(location) => {
             let empty = (CONTENT_LENGTH, const { HeaderValue::from_static("0") });
-            (308, HeaderMap::from_iter([(LOCATION, location), empty]), Bytes::new())
+            (308, HeaderMap::from_iter([(LOCATION, location), empty]), "")
         }
-        Reply::Preflight(allowed) => (204, allowed, Bytes::new()),
-        Reply::OfApp(reply) => (reply.status, reply.headers, reply.body),
+        Reply::Preflight(allowed) => (204, allowed, ""),
         Reply::Health { is_good } => {
             let (status, body) = if is_good { (200, "ok\n") } else { (503, "not now\n") };
             let headers = HeaderMap::from_iter([
@@ -231,11 +230,11 @@ pub(super) fn answer_of(reply: Reply, request_id: HeaderValue) -> Answer {
                 (CACHE_CONTROL, const { HeaderValue::from_static("no-store") }),
                 (CONTENT_LENGTH, HeaderValue::from(body.len())),
             ]);
-            (status, headers, Bytes::from_static(body.as_bytes()))
+            (status, headers, body)
         }
     };
     headers.insert(HeaderName::from_static("x-request-id"), request_id);
-    Answer { status, headers, body, refusal: None, phrase: None }
+    Answer { status, headers, body: Bytes::from_static(body.as_bytes()), refusal: None, phrase: None }
 }
 
 /// Why a request is refused that failed on its way; `None` when nobody is left to read an answer.

@@ -159,36 +159,13 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     if is_final {
         change_answer(answer, ctx)?;
     }
-    if is_final && let Some((value, origin)) = ctx.hsts() {
-        let value = value.clone();
-        if origin == Origin::App || !answer.headers.contains_key(STRICT_TRANSPORT_SECURITY) {
-            answer.insert_header(STRICT_TRANSPORT_SECURITY, value)?;
+    if is_final {
+        complete_answer(answer, ctx)?;
+        if let Some(endpoint) = ctx.endpoint() {
+            endpoint.succeeded(took.unwrap_or_default());
         }
-    }
-    if is_final
-        && !ctx.facts.is_preflight
-        && let Some(origin) = ctx.facts.allowed_origin.clone()
-        && let Some(app) = ctx.app()
-    {
-        for (name, value) in &cors::exposing(&answer.headers, app, origin) {
-            answer.append_header(name.clone(), value.clone())?;
-        }
-    }
-    if is_final && let Some(endpoint) = ctx.endpoint() {
-        endpoint.succeeded(took.unwrap_or_default());
-    }
-    if is_final && let Some(cookie) = ctx.renewed_cookie() {
-        answer.append_header(SET_COOKIE, cookie)?;
-        // No cache between us and the browser may give it to another.
-        answer.append_header(CACHE_CONTROL, const { HeaderValue::from_static("private") })?;
-    }
-    if is_final && let Some(cookie) = ctx.sticky_cookie() {
-        answer.append_header(SET_COOKIE, cookie)?;
-        answer.append_header(CACHE_CONTROL, const { HeaderValue::from_static("private") })?;
-    }
-    if is_final && ctx.facts.quotas.is_counted() {
-        for (name, value) in limit::fields(&ctx.facts.quotas.counted()) {
-            answer.append_header(name, value)?;
+        if let Some(cookie) = ctx.sticky_cookie() {
+            set_cookie(answer, cookie)?;
         }
     }
     if cleaned != upstream::Cleaned::default() {
@@ -200,6 +177,39 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
             cleaned.clearings,
         ]);
     }
+    Ok(())
+}
+
+/// Adds what we say in every answer that is the app's, or in the place of the app's.
+pub(super) fn complete_answer(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<(), Stop> {
+    if let Some((value, origin)) = ctx.hsts()
+        && (origin == Origin::App || !answer.headers.contains_key(STRICT_TRANSPORT_SECURITY))
+    {
+        answer.insert_header(STRICT_TRANSPORT_SECURITY, value.clone())?;
+    }
+    if !ctx.facts.is_preflight
+        && let Some(origin) = ctx.facts.allowed_origin.clone()
+        && let Some(app) = ctx.app()
+    {
+        for (name, value) in &cors::exposing(&answer.headers, app, origin) {
+            answer.append_header(name.clone(), value.clone())?;
+        }
+    }
+    if let Some(cookie) = ctx.renewed_cookie() {
+        set_cookie(answer, cookie)?;
+    }
+    if ctx.facts.quotas.is_counted() {
+        for (name, value) in limit::fields(&ctx.facts.quotas.counted()) {
+            answer.append_header(name, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_cookie(answer: &mut ResponseHeader, cookie: HeaderValue) -> Result<(), Stop> {
+    answer.append_header(SET_COOKIE, cookie)?;
+    // No cache between us and the browser may give it to another.
+    answer.append_header(CACHE_CONTROL, const { HeaderValue::from_static("private") })?;
     Ok(())
 }
 

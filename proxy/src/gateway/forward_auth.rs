@@ -14,6 +14,7 @@ use pingora::prelude::{Error, ErrorType, Result, Session};
 use portcullis_config::settings::ForwardAuthProtocol;
 use tokio::time::timeout;
 
+use super::app_answer;
 use super::downstream::{answer_of, head, write};
 use super::forward::set_upstream_headers;
 use crate::admit::{RawHead, own_framing};
@@ -235,7 +236,12 @@ async fn judge(
     let refusal = match verdict {
         Verdict::Permit(permit) => {
             ctx.progress = Progress::Permitted(permit);
-            match allow(ctx, &asked, described) {
+            let answered = app_answer::of(ctx, described.head().target);
+            if let Ok(Some(answer)) = answered {
+                ctx.progress = Progress::Replied;
+                return (Directive::answer(answer), ForwardAuthAnswer::Replied);
+            }
+            match answered.and_then(|_| allow(ctx, &asked, described)) {
                 Ok(_) if wants_page(described) => {
                     ctx.progress = Progress::Replied;
                     let mut answer = plain(503, "what was refused a moment ago is let in now: load it again");

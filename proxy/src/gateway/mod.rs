@@ -1,6 +1,7 @@
 //! Pingora's hooks: when what happens to a request. What it may do is `authorize`'s to say; what it has come to is in
 //! `exchange`.
 
+mod app_answer;
 mod client;
 mod downstream;
 mod forward;
@@ -41,6 +42,19 @@ impl Gateway {
     #[must_use]
     pub fn new(state: &'static State, idle_max: usize) -> Self {
         Self { state, connector: Connector::new(idle_max) }
+    }
+
+    /// Forwards a request that was let in.
+    async fn forward(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+        expect_body(session, ctx);
+        let header = session.req_header_mut();
+        upstream::drop_header_case(header)?;
+        ctx.forwarding.affinity = ctx.affinity(&header.headers);
+        if ctx.facts.presence.upgrade {
+            forward::set_upgrade(header, ctx.facts.presence.websocket)?;
+        }
+        let forwarded = relay::forward(session, ctx, &self.connector).await;
+        forwarded.map(|()| true).map_err(Stop::into_error)
     }
 }
 
@@ -86,18 +100,18 @@ impl ProxyHttp for Gateway {
         let refusal = match verdict {
             Verdict::Permit(permit) => {
                 ctx.progress = Progress::Permitted(permit);
-                expect_body(session, ctx);
                 if let Some(connection) = Connection::of(session) {
                     connection.grant();
                 }
-                let header = session.req_header_mut();
-                upstream::drop_header_case(header)?;
-                ctx.forwarding.affinity = ctx.affinity(&header.headers);
-                if ctx.facts.presence.upgrade {
-                    forward::set_upgrade(header, ctx.facts.presence.websocket)?;
+                match app_answer::of(ctx, session.req_header().raw_path()) {
+                    Ok(None) => return self.forward(session, ctx).await,
+                    Ok(Some(answer)) => {
+                        ctx.progress = Progress::Replied;
+                        ctx.bytes_beside = write(session, answer, false).await?;
+                        return Ok(true);
+                    }
+                    Err(refusal) => refusal,
                 }
-                let forwarded = relay::forward(session, ctx, &self.connector).await;
-                return forwarded.map(|()| true).map_err(Stop::into_error);
             }
             Verdict::Reply(reply) => {
                 ctx.progress = Progress::Replied;

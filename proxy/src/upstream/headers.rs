@@ -215,6 +215,11 @@ impl HeadPlan {
         if let Some(back) = &self.back {
             back.lead(headers, public);
         }
+        self.set_fields(headers);
+    }
+
+    /// Sets and takes away fields of an answer, and leaves its place.
+    pub(crate) fn set_fields(&self, headers: &mut HeaderMap) {
         self.response.make(headers);
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use portcullis_policy::signals::RequestId;
 
 use crate::admit::{Connection, Head};
-use crate::authorize::{Authorizer, Reply, RequestFacts, Turn, Verdict};
+use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
 use crate::clock;
 use crate::refusal::{BadToken, Refusal};
 use crate::session::SessionHandle;
@@ -128,11 +128,10 @@ impl Page {
             Verdict::Permit(_) if !is_its_user() || !self.is_of_app(&snapshot, &facts) => Answer::Foreign,
             Verdict::Permit(permit) => {
                 let waits_for_app = self.handle.waits_for() == WaitFor::Upstream;
-                let answers = !waits_for_app || snapshot.upstreams.would_take(&permit);
+                let app = snapshot.config.apps.get(permit.app().0 as usize);
+                let has_servers = app.is_none_or(|app| app.shaping.own_answer.is_none());
+                let answers = !waits_for_app || !has_servers || snapshot.upstreams.would_take(&permit);
                 if answers { Answer::ComeIn } else { Answer::Still }
-            }
-            Verdict::Reply(Reply::OfApp(_)) if is_its_user() && self.is_of_app(&snapshot, &facts) => {
-                Answer::ComeIn
             }
             // Whose it is cannot be told for the moment.
             Verdict::Refusal(

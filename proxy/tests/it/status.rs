@@ -130,6 +130,7 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
         json!([{
             "id": "wiki",
             "bodyMax": 3 << 20,
+            "answeredBy": "servers",
             "bodyRateMin": 1 << 10,
             "rate": { "limit": 50, "used": 5, "count": 4, "perSeconds": 3_600 },
             "ratePerPrincipal": { "limit": 20, "used": 5, "count": 2, "perSeconds": 3_600 },

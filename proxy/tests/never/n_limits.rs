@@ -298,4 +298,20 @@ fn never_n95_an_apps_own_limit_of_bodies_is_not_the_servers() {
     let mut chunked = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
     chunked.extend_from_slice(format!("c01\r\n{}\r\n0\r\n\r\n", "a".repeat(3_073)).as_bytes());
     assert!(!world.all(&chunked).starts_with("HTTP/1.1 200"));
+    // Over HTTP/2 a length may be said or not, and what comes is counted in either case.
+    let bearer = format!("Bearer {}", keys::token());
+    let post = |host: &str, length: usize, said: Option<usize>| {
+        let said = said.map(|length| length.to_string());
+        let mut fields = h2::fields("POST", host, "/");
+        fields.push((b"authorization", bearer.as_bytes()));
+        if let Some(said) = &said {
+            fields.push((b"content-length", said.as_bytes()));
+        }
+        world.h2(&fields, Some("a".repeat(length).as_bytes())).status()
+    };
+    for said in [true, false] {
+        let post = |host, length| post(host, length, said.then_some(length));
+        assert_eq!([post(HOST, 3_072), post(HOST, 3_073)], [200, 413], "length said: {said}");
+        assert_eq!([post("other.test", 1_024), post("other.test", 1_025)], [502, 413], "length said: {said}");
+    }
 }

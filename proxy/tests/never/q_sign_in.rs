@@ -128,3 +128,65 @@ fn never_n100_a_sign_in_begins_by_itself_goes_round_or_leaves_attempts_behind() 
     assert_eq!(browser.open(&world.url(WIKI, "/")).status(), 500, "the third turn");
     assert_eq!(Browser::without_cookies().follow(&world.url(WIKI, "/")).status(), 400);
 }
+
+#[test]
+fn never_n58_a_sign_in_of_a_wildcard_host_ends_at_another_host() {
+    let more = format!(
+        "[sign-in]\nhost = \"{AUTH}\"\n\n[[app]]\nid = \"tools\"\nhosts = [\"*.localhost\"]\nrespond = {{ body = \"tools\" }}\nunmatched = \"allow\"\nsign-in = \"idp\"\n"
+    );
+    let world = World::start(Setup { more, ..Setup::default() });
+    let (one, two) = ("one.localhost", "two.localhost");
+    let mut browser = Browser::default();
+    let page = browser.follow(&world.url(one, "/deep?id=7"));
+    assert_eq!(
+        (page.status(), &*page.answer.body, page.url.as_str()),
+        (200, "tools", world.url(one, "/deep?id=7").as_str()),
+        "{page:?}\n{}",
+        world.said()
+    );
+    // A session is of one host, whatever host it is sent to.
+    let session = browser.cookies(one, "portcullis-session");
+    assert!(!session.is_empty(), "{browser:?}");
+    for other in [two, WIKI, SHOP] {
+        let mut thief = Browser::default();
+        for (name, value) in &session {
+            thief.set(other, name, Some(value));
+        }
+        let page = thief.open(&world.url(other, "/deep"));
+        assert!(matches!(page.status(), 302 | 303), "{other}: {page:?}");
+    }
+    assert_eq!(world.app.hits(), 0);
+    // What passes from host to host is good at the host that asked for it.
+    let mut browser = Browser::default();
+    let mut page = browser.open(&world.url(two, "/x"));
+    let passed = loop {
+        assert!(matches!(page.status(), 302 | 303), "{page:?}");
+        if page.location().contains("/hand-over?") {
+            break page.location();
+        }
+        let next = browser.next(&page);
+        page = browser.open(&next);
+    };
+    assert!(passed.starts_with(&world.url(two, "/")), "{passed}");
+    for other in [one, WIKI, AUTH] {
+        let mut thief = browser.clone();
+        for (name, value) in browser.cookies(two, "portcullis-hand-over") {
+            thief.set(other, &name, Some(&value));
+        }
+        let page = thief.open(&passed.replace(two, other));
+        assert!(
+            page.status() >= 400 && page.set_cookies().iter().all(|line| !line.contains("session")),
+            "{other}: {page:?}"
+        );
+    }
+    assert_eq!(browser.follow(&passed).answer.body, "tools", "the counterpart");
+    // No name of another depth begins a sign-in, and the sign-in host is nobody's app.
+    for host in ["a.one.localhost", "localhost"] {
+        let page = Browser::default().open(&world.url(host, "/x"));
+        assert_eq!(page.status(), 401, "{host}: {page:?}");
+        let page = Browser::default().open(&world.url(host, "/.portcullis/sign-in?return=%2Fx"));
+        assert_eq!(page.status(), 401, "{host}: {page:?}");
+    }
+    let page = Browser::default().open(&world.url(AUTH, "/x"));
+    assert_eq!(page.status(), 401, "{page:?}");
+}

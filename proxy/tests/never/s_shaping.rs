@@ -4,8 +4,8 @@
 use crate::h2;
 use crate::keys;
 use crate::raw_app::{RawApp, Reply};
-use crate::wire::{Answer, exchange};
-use crate::world::{HOST, Setup, World};
+use crate::wire::{Answer, answer, exchange};
+use crate::world::{CERTIFICATE, HOST, Setup, World};
 
 /// A request that nobody is behind.
 fn stranger(world: &World, target: &str, lines: &str) -> Answer {
@@ -440,10 +440,8 @@ fn an_app_under_a_prefix_is_led_back_to_it_by_its_redirects_and_cookies() {
     );
 }
 
-#[test]
-fn an_app_without_servers_answers_who_is_let_in_and_nobody_else() {
-    let world = World::start(Setup {
-        top: r#"
+/// Apps without servers: `old` sends elsewhere, `robots` and `gone` answer always the same.
+const WITHOUT_SERVERS: &str = r#"
 [[app]]
 id = "old"
 hosts = ["old.test"]
@@ -451,38 +449,170 @@ path = "/old"
 prefix-rewrite = "/new"
 redirect = { to = "https://new.test/", keep-path = true, keep-query = true, status = 307 }
 unmatched = "allow"
+hsts = { max-age = "30d" }
+allow-paths = ["encoded-slash", "double-slash", "double-encoding", "path-parameters"]
+
+[[app]]
+id = "robots"
+hosts = ["old.test"]
+path = "/robots.txt"
+respond = { body = "User-agent: *\nDisallow: /\n" }
+public = ["/robots.txt"]
+allowed-origins = ["https://pages.test"]
+response-headers = { set = { Cache-Control = "max-age=60", X-Robots-Tag = "none" } }
 
 [[app]]
 id = "gone"
 hosts = ["gone.test"]
-respond = { status = 410, body = "moved out" }
-public = ["/**"]
-"#
-        .to_owned(),
-        log: "grants-one-in = 1",
-        ..Setup::default()
-    });
-    let ask = |host: &str, target: &str, token: bool| {
-        let token =
-            if token { format!("Authorization: Bearer {}\r\n", keys::token()) } else { String::new() };
-        exchange(&world.plain, format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{token}\r\n").as_bytes())
-    };
-    assert_eq!(ask("old.test", "/old/x", false).status, 401);
-    let sent = ask("old.test", "/old/a%20b?c=//evil.test", true);
+respond = { status = 204 }
+methods = ["GET", "HEAD", "POST"]
+unmatched = "allow"
+"#;
+
+fn without_servers() -> World {
+    World::start(Setup { top: WITHOUT_SERVERS.to_owned(), log: "grants-one-in = 1", ..Setup::default() })
+}
+
+/// A request to this host, perhaps with a good token.
+fn ask(world: &World, head: &str, host: &str, token: bool) -> Answer {
+    let token = if token { format!("Authorization: Bearer {}\r\n", keys::token()) } else { String::new() };
+    let (line, lines) = head.split_once("\r\n").unwrap_or((head, ""));
+    exchange(&world.plain, format!("{line} HTTP/1.1\r\nHost: {host}\r\n{token}{lines}\r\n").as_bytes())
+}
+
+#[test]
+fn an_app_without_servers_answers_who_is_let_in_and_nobody_else() {
+    let world = without_servers();
+    let get = |host: &str, target: &str, token| ask(&world, &format!("GET {target}"), host, token);
+    assert_eq!(get("old.test", "/old/x", false).status, 401);
+    let sent = get("old.test", "/old/a%20b?c=//evil.test", true);
     assert_eq!(
-        (sent.status, sent.header("location")),
-        (307, Some("https://new.test/new/a%20b?c=//evil.test"))
+        (sent.status, sent.header("location"), &*sent.body),
+        (307, Some("https://new.test/new/a%20b?c=//evil.test"), "")
     );
     assert_eq!(sent.header("cache-control"), Some("no-store"));
-    assert_eq!(ask("old.test", "/old//evil.test", true).status, 400);
-    assert_eq!(ask("old.test", "/", true).status, 404);
-    let gone = ask("gone.test", "/admin/x", false);
-    assert_eq!(
-        (gone.status, &*gone.body, gone.header("content-type")),
-        (410, "moved out", Some("text/plain; charset=utf-8"))
-    );
+    assert_eq!(get("old.test", "/", true).status, 404);
+    // A policy is asked first, of the path that was asked for and of the one that follows.
+    for target in ["/admin", "/admin/x"] {
+        let world = World::start(Setup {
+            top: format!(
+                "[[app]]\nid = \"moved\"\nhosts = [\"moved.test\"]\npath = \"/m\"\nprefix-rewrite = \"{target}\"\nredirect = {{ to = \"https://new.test\" }}\nunmatched = \"allow\"\n"
+            ),
+            ..Setup::default()
+        });
+        let refused = ask(&world, "GET /m", "moved.test", true);
+        assert_eq!((refused.status, refused.header("location")), (403, None));
+    }
+    // Everybody reads what is public, with the fields that the app's settings add.
+    for token in [false, true] {
+        let robots = get("old.test", "/robots.txt", token);
+        assert_eq!((robots.status, &*robots.body), (200, "User-agent: *\nDisallow: /\n"));
+        assert_eq!(robots.header("content-type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(robots.header("cache-control"), Some("max-age=60"));
+        assert_eq!(robots.header("x-robots-tag"), Some("none"));
+        assert_eq!(robots.header("x-content-type-options"), Some("nosniff"));
+        assert!(robots.header("x-request-id").is_some(), "{}", robots.head);
+    }
+    let script = ask(&world, "GET /robots.txt\r\nOrigin: https://pages.test\r\n", "old.test", false);
+    assert_eq!(script.header("access-control-allow-origin"), Some("https://pages.test"));
+    let foreign = ask(&world, "GET /robots.txt\r\nOrigin: https://evil.test\r\n", "old.test", false);
+    assert_eq!(foreign.header("access-control-allow-origin"), None);
     assert_eq!(world.origin.hits(), 0);
-    world.wait_for("the log", |world| world.log().matches("\"outcome\":\"replied\"").count() == 2);
+    let series = |app: &str, outcome: &str| {
+        format!("portcullis_requests_total{{app=\"{app}\",outcome=\"{outcome}\"}}")
+    };
+    world.wait_for("the counters", |world| world.metric(&series("robots", "replied")) == 4.0);
+    assert_eq!(world.metric(&series("old", "replied")), 1.0);
+    world.wait_for("the log", |world| world.log().matches("\"outcome\":\"replied\"").count() == 5);
+    let line = world.log().lines().find(|line| line.contains("\"replied\"")).unwrap().to_owned();
+    assert!(line.contains("\"old\"") && line.contains("307"), "{line}");
+}
+
+#[test]
+fn an_app_without_servers_answers_every_method_and_protocol_alike() {
+    let world = without_servers();
+    let bearer = format!("Bearer {}", keys::token());
+    for (method, host, target, status, body) in [
+        ("GET", "old.test", "/old/x", 307, ""),
+        ("HEAD", "old.test", "/old/x", 307, ""),
+        ("POST", "old.test", "/old/x", 307, ""),
+        ("OPTIONS", "old.test", "/old/x", 307, ""),
+        ("GET", "old.test", "/robots.txt", 200, "User-agent: *\nDisallow: /\n"),
+        ("GET", "gone.test", "/x", 204, ""),
+        ("DELETE", "gone.test", "/x", 405, "*"),
+    ] {
+        let mut fields = h2::fields(method, host, target);
+        fields.push((b"authorization", bearer.as_bytes()));
+        let two = world.h2(&fields, (method == "POST").then_some(b"form"));
+        assert_eq!(two.status(), status, "HTTP/2 {method} {target}: {two:?}");
+        let lines = if method == "POST" { "Content-Length: 4\r\n" } else { "" };
+        let tail = if method == "POST" { "form" } else { "" };
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\n{lines}\r\n{tail}"
+        );
+        // A second request shows where the first answer ends.
+        let next = "GET /robots.txt HTTP/1.1\r\nHost: old.test\r\nConnection: close\r\n\r\n";
+        let all = world.all(format!("{request}{next}").as_bytes());
+        assert!(all.starts_with(&format!("HTTP/1.1 {status} ")), "HTTP/1 {method} {target}: {all}");
+        if body != "*" {
+            assert_eq!(two.body(), body, "HTTP/2 {method} {target}");
+            let head = all.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
+            assert_eq!(head.contains("content-length"), status != 204, "{method} {target}: {head}");
+            let rest = all.split_once("\r\n\r\n").unwrap().1;
+            assert!(rest.starts_with(&format!("{body}HTTP/1.1 200 ")), "HTTP/1 {method} {target}: {all}");
+        }
+    }
+    assert_eq!(h2_stranger(&world, "old.test", "/old/x").status(), 401);
+    assert_eq!(h2_stranger(&world, "old.test", "/robots.txt").status(), 200);
+    let head = World::head("GET", "/old/x", "").iter().map(|byte| *byte as char).collect::<String>();
+    let secure = world.over_tls(HOST, head.replace(HOST, "old.test").as_bytes());
+    assert_eq!((secure.status, secure.header("strict-transport-security")), (307, Some("max-age=2592000")));
+}
+
+fn h2_stranger(world: &World, host: &str, target: &str) -> h2::Answer {
+    world.h2(&h2::fields("GET", host, target), None)
+}
+
+#[test]
+fn never_n58_a_redirect_of_an_app_leads_to_a_host_or_a_path_that_a_client_chose() {
+    let world = without_servers();
+    for target in [
+        "/old//evil.test",
+        "/old/..//evil.test",
+        "/old/../../x",
+        "/old/%2e%2e/x",
+        "/old/..%2fx",
+        "/old/%252e%252e/x",
+        "/old/x\\..\\..\\y",
+        "/old%2f..%2f..%2fx",
+        "/old/..;/x",
+        "/old/x%0d%0aSet-Cookie:a=b",
+        "/old/x?y%0d%0aSet-Cookie:a=b",
+        "/old/x?y\\evil.test#z",
+        "/old@evil.test/",
+        "/old/@evil.test",
+        "/old/x?https://evil.test",
+        "https://evil.test/old/x",
+        "http://old.test/old/x",
+        "*",
+    ] {
+        for method in ["GET", "OPTIONS"] {
+            let sent = ask(
+                &world,
+                &format!("{method} {target}\r\nX-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: http\r\n"),
+                "old.test",
+                true,
+            );
+            assert!(matches!(sent.status, 307 | 400 | 403 | 404), "{method} {target}: {}", sent.head);
+            let lines = sent.head.lines().filter(|line| line.to_ascii_lowercase().starts_with("set-cookie"));
+            assert_eq!(lines.count(), 0, "{method} {target}: {}", sent.head);
+            let Some(location) = sent.header("location") else { continue };
+            assert!(location.starts_with("https://new.test/new"), "{method} {target}: {location}");
+            let url = url::Url::parse(location).unwrap();
+            assert_eq!(url.host_str(), Some("new.test"), "{method} {target}: {location}");
+            assert!(url.path().starts_with("/new"), "{method} {target}: {location}");
+        }
+    }
 }
 
 #[test]
@@ -500,11 +630,30 @@ fn an_app_that_is_worked_at_says_so_to_who_would_be_let_in() {
         "{}",
         told.body
     );
+    assert!(told.body.contains("880401"), "{}", told.body);
+    let program = world.get("/x", "Accept: application/json\r\n");
+    assert!(program.status == 503 && program.body.contains("\"maintenance\""), "{}", program.body);
+    assert_eq!(world.h2_get("/x", &[]).status(), 503);
+    assert_eq!(world.h2_get("/admin/x", &[]).status(), 403);
     let public = stranger(&world, "/healthz", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n");
     assert_eq!(public.status, 503);
     assert!(!public.body.contains("Wiki"), "a stranger learns no name: {}", public.body);
     assert_eq!(world.origin.hits(), 0);
     world.wait_for("the log", |world| world.log().contains("\"reason\":\"maintenance\""));
+    let series = "portcullis_refusals_total{app=\"wiki\",reason=\"maintenance\",code=\"880401\"}";
+    assert_eq!(world.metric(series), 4.0);
+    let status = world.admin_get("/status", "").body;
+    assert!(status.contains("\"answeredBy\":\"maintenance\""), "{status}");
+    // It ends, and begins again, by the file alone.
+    let file = world.file("portcullis.toml");
+    let with = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, with.replace("maintenance = { retry-after = \"30m\" }", "")).unwrap();
+    world.wait_for("the app", |world| world.get("/x", "").status == 200);
+    assert_eq!(stranger(&world, "/healthz", "").status, 200);
+    assert_eq!(world.h2_get("/x", &[]).status(), 200);
+    std::fs::write(&file, with.replace("{ retry-after = \"30m\" }", "true")).unwrap();
+    world.wait_for("maintenance", |world| world.get("/x", "").status == 503);
+    assert_eq!(world.get("/x", "").header("retry-after"), Some("600"));
 }
 
 #[test]
@@ -512,28 +661,87 @@ fn never_n18_a_wildcard_serves_what_an_exact_host_or_another_depth_does_not() {
     let world = World::start(Setup {
         hosts: "[\"*.corp.test\", \"wiki.test\"]".to_owned(),
         top: "[[app]]\nid = \"vault\"\nhosts = [\"vault.corp.test\"]\npath = \"/vault\"\nupstreams = [\"http://127.0.0.1:9\"]\n".to_owned(),
+        log: "grants-one-in = 1",
         ..Setup::default()
     });
-    let ask = |host: &str| {
-        let head =
-            format!("GET /x HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n", keys::token());
-        exchange(&world.plain, head.as_bytes()).status
+    let one = |host: &str| ask(&world, "GET /x", host, true).status;
+    let bearer = format!("Bearer {}", keys::token());
+    let two = |host: &str| {
+        let mut fields = h2::fields("GET", host, "/x");
+        fields.push((b"authorization", bearer.as_bytes()));
+        world.h2(&fields, None)
     };
     for (host, seen) in [
         ("a.corp.test", "a.corp.test"),
         ("A.Corp.TEST", "a.corp.test"),
         ("b.corp.test:8080", "b.corp.test:8080"),
+        ("xn--bcher-kva.corp.test", "xn--bcher-kva.corp.test"),
         ("wiki.test", "wiki.test"),
     ] {
-        assert_eq!(ask(host), 200, "{host}");
+        assert_eq!(one(host), 200, "{host}");
         assert_eq!(world.origin.last().values("x-forwarded-host"), [seen]);
+        assert_eq!(two(host).status(), 200, "HTTP/2 {host}");
     }
     let before = world.origin.hits();
     for host in ["vault.corp.test", "VAULT.corp.test", "corp.test", "a.b.corp.test", "x.wiki.test"] {
-        assert_eq!(ask(host), 404, "{host}");
+        assert_eq!(one(host), 404, "{host}");
+        assert_eq!(two(host).status(), 404, "HTTP/2 {host}");
     }
-    for host in ["*.corp.test", ".corp.test", "a..corp.test", "vault.corp.test.", "a_b.corp.test"] {
-        assert!(matches!(ask(host), 400 | 404), "{host}");
+    for host in
+        ["*.corp.test", ".corp.test", "a..corp.test", "vault.corp.test.", "a_b.corp.test", "a%2Eb.corp.test"]
+    {
+        let found = one(host);
+        assert!(matches!(found, 400 | 404), "{host}: {found}");
+        assert!(two(host).is_refusal(), "HTTP/2 {host}");
     }
     assert_eq!(world.origin.hits(), before);
+    // What a client calls the host is no label.
+    let metrics = world.admin_get("/metrics", "").body;
+    assert!(!metrics.contains("corp.test"), "{metrics}");
+}
+
+#[test]
+fn never_n98_a_wildcards_connection_is_served_for_another_certificates_name() {
+    let made = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let (wild, vault) = (made("*.corp.test"), made("vault.corp.test"));
+    let setup = Setup {
+        hosts: "[\"wiki.test\", \"*.corp.test\"]".to_owned(),
+        top: "[[app]]\nid = \"vault\"\nhosts = [\"vault.corp.test\"]\nrespond = { status = 204 }\npublic = [\"/**\"]\n".to_owned(),
+        tls: "certificates = [{ certificate = \"chain.pem\", key = \"key.pem\" }, { certificate = \"wild.pem\", key = \"wild.key\" }, { certificate = \"vault.pem\", key = \"vault.key\" }]",
+        ..Setup::default()
+    };
+    let world = World::launch_with(setup, |folder| {
+        for (name, made) in [("wild", &wild), ("vault", &vault)] {
+            std::fs::write(folder.join(format!("{name}.pem")), made.cert.pem()).unwrap();
+            std::fs::write(folder.join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+        }
+    });
+    let world = world.unwrap();
+    world.wait_for("the keys", |world| world.admin_get("/readyz", "").status == 200);
+    let ask = |name: &str, host: &str| {
+        let mut roots = rustls::RootCertStore::empty();
+        for der in [CERTIFICATE.2.clone(), wild.cert.der().clone(), vault.cert.der().clone()] {
+            roots.add(der).unwrap();
+        }
+        let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut stream = world.connect_with(name, std::sync::Arc::new(config));
+        let token = keys::token();
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
+        std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+        answer(&mut stream, false).status
+    };
+    for (name, host, status) in [
+        ("a.corp.test", "a.corp.test", 200),
+        // One certificate is for both.
+        ("a.corp.test", "b.corp.test", 200),
+        ("vault.corp.test", "vault.corp.test", 204),
+        ("a.corp.test", "vault.corp.test", 421),
+        ("vault.corp.test", "a.corp.test", 421),
+        ("a.corp.test", "wiki.test", 421),
+        ("wiki.test", "a.corp.test", 421),
+        ("a.corp.test", "a.b.corp.test", 421),
+    ] {
+        assert_eq!(ask(name, host), status, "{name} asks for {host}");
+    }
 }
