@@ -169,7 +169,7 @@ fn every_key_of_settings_arrives() {
     assert_eq!((&app.openings.paths[..], app.openings.preflights), (&open[..], true));
     assert_eq!(listeners[2].health_path.as_deref(), Some("/lb-health"));
     let Shaping { prefix_rewrite, upstream_host, own_answer, maintenance, request, response } = &app.shaping;
-    assert_eq!((own_answer, *maintenance), (&None, Some(Duration::from_mins(30))));
+    assert_eq!((own_answer, *maintenance), (&None, Some(Duration::from_secs(1_800))));
     assert_eq!(prefix_rewrite.as_deref(), Some("/app"));
     assert_eq!(*upstream_host, UpstreamHost::Name("wiki.internal:8080".into()));
     let text = |name: &str, value: &str| (name.to_owned(), FieldValue::Text(value.to_owned()));

@@ -19,6 +19,8 @@ use crate::settings::{
 };
 
 const FIELD: &str = "app/field";
+/// How long clients may be asked to wait before they look again.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
 /// Fields that frame a message or belong to one connection (RFC 9110, section 7.6.1; RFC 9112, section 6).
 const OF_CONNECTIONS: [&str; 12] = [
@@ -182,7 +184,19 @@ fn fixed(cx: &mut Context<'_>, view: View<'_>) -> Option<OwnAnswer> {
 fn maintenance(cx: &mut Context<'_>, view: View<'_>) -> Option<Duration> {
     let is_on = view.get("maintenance").is_some_and(|node| node.boolean() != Some(false));
     let table = view.table_or_default("maintenance", &MAINTENANCE);
-    is_on.then(|| cx.parse_key(table, "retry-after", values::duration)).flatten()
+    let retry_after = cx.parse_key(table, "retry-after", values::duration).filter(|_| is_on)?;
+    if retry_after > RETRY_AFTER_MAX {
+        cx.push(
+            Diagnostic::error(
+                "app/maintenance",
+                table.at_key("retry-after"),
+                "`retry-after` is longer than a day",
+            )
+            .why("the page says the time of day, which would be another day's")
+            .help("write when to look again, and not when all is done: `24h` at most"),
+        );
+    }
+    Some(retry_after)
 }
 
 fn prefix_rewrite(text: &str, prefix: &str) -> Result<String, Flaw> {

@@ -281,13 +281,14 @@ fn is_loopback(url: &Url) -> bool {
 
 /// A path prefix: starts with `/`, does not end with it unless it is `/` alone.
 pub(crate) fn path_prefix(text: &str) -> Result<String, Flaw> {
-    if text == "/" { Ok(text.to_owned()) } else { written_path(text) }
+    if text == "/" { Ok(text.to_owned()) } else { written_path(text, "") }
 }
 
-/// A path that a person wrote, in normal form, if a request could have it.
-fn written_path(text: &str) -> Result<String, Flaw> {
+/// A path that a person wrote, in normal form, if a request could have it; `tail` is what stood behind it.
+fn written_path(text: &str, tail: &str) -> Result<String, Flaw> {
+    let whole = || format!("{}{tail}", shortened(text));
     let flaw = || {
-        Flaw::new("path/pattern", format!("`{}` is no path that could match", shortened(text)))
+        Flaw::new("path/pattern", format!("`{}` is no path that could match", whole()))
             .why("paths compare in normal form: without a query, empty, `.` or `..` segments, or a `/` at the end")
             .help("write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too; `?`, `#`, `%` and `*` of a name are `%3F`, `%23`, `%25` and `%2A`")
     };
@@ -296,14 +297,14 @@ fn written_path(text: &str) -> Result<String, Flaw> {
     }
     let name = text.trim_matches('/');
     if !name.is_empty() && !text.starts_with('/') {
-        return Err(Flaw::new("path/pattern", format!("`{}` does not begin with `/`", shortened(text)))
+        return Err(Flaw::new("path/pattern", format!("`{}` does not begin with `/`", whole()))
             .why("paths are written from the root of their host")
-            .help(format!("write `/{}`", shortened(name))));
+            .help(format!("write `/{}{tail}`", shortened(name))));
     }
     if !name.is_empty() && text.ends_with('/') {
-        return Err(Flaw::new("path/pattern", format!("`{}` ends with `/`", shortened(text)))
+        return Err(Flaw::new("path/pattern", format!("`{}` ends with `/`", whole()))
             .why("paths compare without a slash at their end")
-            .help(format!("write `/{}`", shortened(name))));
+            .help(format!("write `/{}{tail}`", shortened(name))));
     }
     let path = read_text(text).map_err(|_| flaw())?;
     if path.forms().contains(PathForm::DoubleSlash) { Err(flaw()) } else { Ok(path.written().to_owned()) }
@@ -314,9 +315,9 @@ pub(crate) fn path_pattern(text: &str) -> Result<PathPattern, Flaw> {
     match text.strip_suffix("/**") {
         // The root without the slash at its end is the empty path.
         Some("") => Ok(PathPattern::Subtree(String::new())),
-        Some(base) => Ok(PathPattern::Subtree(written_path(base)?)),
+        Some(base) => Ok(PathPattern::Subtree(written_path(base, "/**")?)),
         None if text == "/" => Ok(PathPattern::Exact(text.to_owned())),
-        None => Ok(PathPattern::Exact(written_path(text)?)),
+        None => Ok(PathPattern::Exact(written_path(text, "")?)),
     }
 }
 

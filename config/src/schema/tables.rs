@@ -815,7 +815,12 @@ pub(crate) static RESPOND: Table = Table {
 
 pub(crate) static MAINTENANCE: Table = Table {
     title: "maintenance",
-    keys: &[default("retry-after", Literal::Text("10m"), DURATION, "How long clients are asked to wait.")],
+    keys: &[default(
+        "retry-after",
+        Literal::Text("10m"),
+        DURATION,
+        "How long clients are asked to wait before they look again; `24h` at most.",
+    )],
 };
 
 pub(crate) static FIELDS: Table = Table {

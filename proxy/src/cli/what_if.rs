@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use portcullis_config::ask;
 use portcullis_config::printable::value;
+use portcullis_config::settings::{App, OwnAnswer};
 use portcullis_policy::PolicySet;
 use portcullis_policy::explain::Explained;
 use portcullis_policy::model::PolicyState;
@@ -178,7 +179,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let answered = subject.ask(&mut request.question)?;
     let set = subject.policies.set();
     match arguments.format {
-        Format::Text => terminal::print(&text_of(set, &answered, arguments.all)),
+        Format::Text => {
+            let text = text_of(set, &answered, arguments.all);
+            let app = subject.config.apps.get(request.question.signals.target.app.0 as usize);
+            terminal::print(&[text, app.and_then(instead).unwrap_or_default()].concat());
+        }
         Format::Json => terminal::print(&format!("{:#}", json_of(set, &answered))),
         Format::Graph => terminal::print(&format!("{:#}", graph_of(set, &answered, request.applied_only))),
     }
@@ -221,6 +226,22 @@ pub(super) fn headline(answered: &Answered) -> String {
             format!("{word}: {code} {reason} ({}){temporary}", reasons.join(", "))
         }
     }
+}
+
+/// What whoever is let in is answered by us, in place of the app.
+fn instead(app: &App) -> Option<String> {
+    Some(match (app.shaping.maintenance, &app.shaping.own_answer) {
+        (Some(_), _) => {
+            "\nthe app is being worked at: whoever is let in is answered 503, code 880401".to_owned()
+        }
+        (None, Some(OwnAnswer::Redirect { to, status, .. })) => {
+            format!("\nthe app has no servers: whoever is let in is sent to {} ({status})", value(to))
+        }
+        (None, Some(OwnAnswer::Fixed { status, .. })) => {
+            format!("\nthe app has no servers: whoever is let in is answered {status}")
+        }
+        (None, None) => return None,
+    })
 }
 
 /// What applied first, since that decided; of the rest the number, or with `all` why not.

@@ -8,13 +8,17 @@ use super::escape::{Escaper, Hole};
 use super::links::Action;
 use super::step::{Card, Step, Suggestion, Way};
 use super::texts::Message;
-use super::view::View;
-use crate::refusal::Resolution;
+use super::view::{View, is_limit};
+use crate::refusal::{Refusal, Resolution};
 
 impl<'v> View<'v> {
-    pub(super) fn find_card(&self, is_limit: bool) -> Card {
+    pub(super) fn find_card(&self, refusal: &Refusal) -> Card {
         if self.is_temporary {
-            return if is_limit { Card::Limited } else { Card::Waiting };
+            return match refusal {
+                Refusal::Maintenance => Card::Maintenance,
+                refusal if is_limit(refusal) => Card::Limited,
+                _ => Card::Waiting,
+            };
         }
         if let [way] = self.ways.as_slice()
             && let [step] = way.as_slice()
@@ -68,6 +72,7 @@ impl<'v> View<'v> {
             Card::NoneFound => &texts.heading_none_found,
             Card::HelpDesk => &texts.heading_help_desk,
             Card::Waiting => &texts.heading_waiting,
+            Card::Maintenance => &texts.heading_maintenance,
             Card::Limited => &texts.heading_limited,
         };
         out.literal(message.as_str());
@@ -104,10 +109,14 @@ impl<'v> View<'v> {
             Card::NoneFound => &texts.note_none_found,
             Card::HelpDesk if self.not_delivered => &texts.note_not_delivered,
             Card::HelpDesk => &texts.note_help_desk,
-            Card::Waiting => {
+            Card::Waiting | Card::Maintenance => {
                 let after =
                     self.now_unix_secs.saturating_add_unsigned(self.retry_after_secs.unwrap_or_default());
-                return texts.note_waiting.write(out, &[(Hole::Time, &texts.locale.time(after))]);
+                let note = match self.card {
+                    Card::Maintenance => &texts.note_maintenance,
+                    _ => &texts.note_waiting,
+                };
+                return note.write(out, &[(Hole::Time, &texts.locale.time(after))]);
             }
             Card::Limited => &texts.note_limited,
         };
@@ -126,7 +135,7 @@ impl<'v> View<'v> {
             Card::Administrator | Card::NoneFound | Card::HelpDesk => {
                 (&texts.live_changed, &texts.live_changed_nameless)
             }
-            Card::Waiting => (&texts.live_down, &texts.live_down_nameless),
+            Card::Waiting | Card::Maintenance => (&texts.live_down, &texts.live_down_nameless),
         };
         match name {
             Some(name) => message.write(out, &[(Hole::App, name)]),
@@ -172,7 +181,7 @@ impl<'v> View<'v> {
             Card::Later(_) => None,
             Card::Administrator | Card::NoneFound | Card::HelpDesk if self.report.is_some() => None,
             Card::Administrator | Card::NoneFound | Card::HelpDesk => self.help_desk_action(),
-            Card::Waiting | Card::Limited => again(&texts.action_try_again),
+            Card::Waiting | Card::Maintenance | Card::Limited => again(&texts.action_try_again),
         }
     }
 }

@@ -144,6 +144,7 @@ impl Headline {
             | Card::NoneFound
             | Card::HelpDesk
             | Card::Waiting
+            | Card::Maintenance
             | Card::Limited => {}
         }
     }

@@ -132,6 +132,8 @@ pub(super) enum Card {
     HelpDesk,
     /// It passes by itself.
     Waiting,
+    /// The app is being worked at, for as long as its settings say.
+    Maintenance,
     /// It passes by itself, in a moment.
     Limited,
 }

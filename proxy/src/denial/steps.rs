@@ -35,6 +35,7 @@ impl View<'_> {
             | Card::Later(_)
             | Card::HelpDesk
             | Card::Waiting
+            | Card::Maintenance
             | Card::Limited => {
                 let numbered = (1_u8..).zip(&self.ways);
                 numbered

@@ -279,6 +279,7 @@ texts! {
     heading_administrator();
     heading_help_desk();
     heading_waiting();
+    heading_maintenance();
     heading_limited();
     heading_later(Time);
     heading_done();
@@ -295,6 +296,7 @@ texts! {
     note_not_delivered();
     note_help_desk();
     note_waiting(Time);
+    note_maintenance(Time);
     note_limited();
     note_later();
     note_later_no_script();

@@ -129,7 +129,7 @@ impl<'v> View<'v> {
             context,
         };
         view.ways = view.find_ways(certificate);
-        view.card = view.find_card(is_limit(refusal));
+        view.card = view.find_card(refusal);
         view.headline.adapt(&view.card, shows_own, view.not_delivered, view.context.texts);
         view
     }
@@ -253,7 +253,7 @@ impl<'v> View<'v> {
 }
 
 /// Whether a rate was exceeded.
-const fn is_limit(refusal: &Refusal) -> bool {
+pub(super) const fn is_limit(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::TooManyRequests(_) | Refusal::BadToken(BadToken::NotTried))
 }
 

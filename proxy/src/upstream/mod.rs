@@ -378,9 +378,9 @@ impl AppUpstreams {
         self.with_pool(|pool| pool.endpoints().map(|one| one.would_take()).collect())
     }
 
-    /// Whether all its addresses get requests, because too few are up.
+    /// Whether all its addresses get requests, because too few are up; an app without servers has none to try.
     fn panics(&self) -> bool {
-        self.with_pool(|pool| pool.panics(self.panic_percent))
+        !self.servers.is_empty() && self.with_pool(|pool| pool.panics(self.panic_percent))
     }
 
     /// Takes the addresses that names have now. What is known of one stays with it; requests under way at one that is

@@ -61,17 +61,31 @@ fn never_n32_a_look_alike_that_the_app_folds_into_the_header_gets_through() {
 #[test]
 fn never_n33_identity_is_smuggled_in_trailers() {
     let world = World::plain();
-    let mut bytes = World::head("POST", "/", "Transfer-Encoding: chunked\r\nTE: trailers\r\n");
-    bytes.extend_from_slice(b"3\r\nabc\r\n0\r\nX-User: forged\r\nX-Groups: forged\r\n\r\n");
+    // They are dropped, and neither the body nor the connection suffers.
+    let served = |world: &World, path: &str| {
+        let seen = world.origin.last();
+        assert_eq!((seen.target(), seen.values("x-user"), seen.holds("abc")), (path, vec!["anna"], true));
+        assert_eq!(seen.values("trailer"), [""; 0]);
+        assert!(!world.origin.raw().contains("forged"), "{}", world.origin.raw());
+    };
+    let lines = "Transfer-Encoding: chunked\r\nTE: trailers\r\nTrailer: X-User\r\n";
+    let mut bytes = World::head("POST", "/one", lines);
+    bytes.extend_from_slice(
+        b"3\r\nabc\r\n0\r\nX-User: forged\r\nX-Groups: forged\r\nContent-Length: 7\r\n\r\n",
+    );
     let answer = world.all(&bytes);
-    assert!(!world.origin.raw().contains("forged"), "{}", world.origin.raw());
-    assert!(!answer.contains("forged"));
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("forged"), "{answer}");
+    served(&world, "/one");
+    bytes.extend(World::head("GET", "/next", "Connection: close\r\n"));
+    assert_eq!(world.all(&bytes).matches("HTTP/1.1 200").count(), 2);
+    assert_eq!(world.origin.last().target(), "/next");
     let bearer = format!("Bearer {}", keys::token());
-    let mut head = fields("POST", HOST, "/");
+    let mut head = fields("POST", HOST, "/two");
     head.push((b"authorization", bearer.as_bytes()));
     let mut connection = Connection::open(world.connect(HOST, &[b"h2"]));
-    connection.ask(&head, Some(b"abc"), &[(b"x-user", b"forged"), (b"x-groups", b"forged")]);
-    assert!(!world.origin.raw().contains("forged"), "{}", world.origin.raw());
+    let answer = connection.ask(&head, Some(b"abc"), &[(b"x-user", b"forged"), (b"x-groups", b"forged")]);
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    served(&world, "/two");
     let mut bytes = World::head("POST", "/", "Transfer-Encoding: chunked\r\n");
     bytes.extend_from_slice(b"3\r\nabc\r\n0\r\n\r\n");
     assert!(world.all(&bytes).starts_with("HTTP/1.1 200"), "the counterpart without trailers");

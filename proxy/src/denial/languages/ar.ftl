@@ -85,6 +85,7 @@ heading-none-found = لم نجد تغييرًا من جانبك يتيح الو�
 heading-administrator = لا يمكن إلا للمسؤول تغيير ذلك
 heading-help-desk = يمكن لمكتب المساعدة إخبارك بالمزيد
 heading-waiting = في انتظار زوال العطل
+heading-maintenance = بانتظار انتهاء الصيانة
 heading-limited = يزول ذلك من تلقاء نفسه
 heading-later = موعد إعادة الفتح: { $time }
 heading-done = تم
@@ -113,6 +114,7 @@ note-waiting = أعد المحاولة بعد { $minutes ->
     [many] { $minutes } دقيقة
    *[other] { $minutes } دقيقة
 }، اعتبارًا من { $time }. ليس السبب من جانبك.
+note-maintenance = أعد المحاولة بعد { $time }.
 note-limited = انتظر قليلاً، ثم أعد المحاولة.
 note-later = لن تغيّر إعادة المحاولة قبل ذلك النتيجة.
 note-later-no-script = افتح هذا العنوان مرة أخرى في ذلك الوقت.

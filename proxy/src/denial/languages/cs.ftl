@@ -61,6 +61,7 @@ heading-none-found = Na vaší straně jsme nenašli žádnou změnu, která by 
 heading-administrator = Změnit to může jen správce
 heading-help-desk = Více vám řekne helpdesk
 heading-waiting = Čekáme na odstranění poruchy
+heading-maintenance = Čekáme na konec údržby
 heading-limited = Samo to přejde
 heading-later = Znovu se otevře: { $time }
 heading-done = Hotovo
@@ -85,6 +86,7 @@ note-waiting = Zkuste to znovu za { $minutes ->
     [few] { $minutes } minuty
    *[other] { $minutes } minut
 } ({ $time }). Na vaší straně chyba není.
+note-maintenance = Zkuste to znovu po { $time }.
 note-limited = Chvíli počkejte a pak to zkuste znovu.
 note-later = Dřívějším pokusem se to nezmění.
 note-later-no-script = V tu dobu otevřete tuto adresu znovu.

@@ -61,6 +61,7 @@ heading-none-found = Wir haben auf Ihrer Seite keine Änderung gefunden, die den
 heading-administrator = Nur ein Administrator kann das ändern
 heading-help-desk = Ihr Helpdesk kann Ihnen mehr sagen
 heading-waiting = Wir warten, bis die Störung vorüber ist
+heading-maintenance = Wir warten, bis die Arbeiten beendet sind
 heading-limited = Das geht von selbst vorüber
 heading-later = Wieder geöffnet ab: { $time }
 heading-done = Erledigt
@@ -84,6 +85,7 @@ note-waiting = Versuchen Sie es in { $minutes ->
     [one] { $minutes } Minute
    *[other] { $minutes } Minuten
 } erneut, also ab { $time }. Das liegt nicht an Ihnen.
+note-maintenance = Versuchen Sie es ab { $time } erneut.
 note-limited = Warten Sie einen Moment, und versuchen Sie es dann erneut.
 note-later = Ein früherer Versuch ändert daran nichts.
 note-later-no-script = Öffnen Sie diese Adresse dann erneut.

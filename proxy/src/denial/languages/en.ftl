@@ -62,6 +62,7 @@ heading-none-found = We found no change on your side that would let you in
 heading-administrator = Only an administrator can change this
 heading-help-desk = Your help desk can tell you more
 heading-waiting = Waiting for it to clear
+heading-maintenance = Waiting for the work to end
 heading-limited = It passes by itself
 heading-later = Opens again: { $time }
 heading-done = Done
@@ -85,6 +86,7 @@ note-waiting = Try again in { $minutes ->
     [one] { $minutes } minute
    *[other] { $minutes } minutes
 }, after { $time }. Nothing on your side caused this.
+note-maintenance = Try again after { $time }.
 note-limited = Wait a moment, then try again.
 note-later = Trying again before then will not change it.
 note-later-no-script = Open this address again at that time.

@@ -61,6 +61,7 @@ heading-none-found = No hemos encontrado ningún cambio por su parte que permita
 heading-administrator = Solo un administrador puede cambiarlo
 heading-help-desk = El departamento de soporte puede darle más información
 heading-waiting = A la espera de que se resuelva
+heading-maintenance = Esperando a que termine el mantenimiento
 heading-limited = Se resuelve por sí solo
 heading-later = Vuelve a estar disponible: { $time }
 heading-done = Listo
@@ -84,6 +85,7 @@ note-waiting = Vuelva a intentarlo dentro de { $minutes ->
     [one] { $minutes } minuto
    *[other] { $minutes } minutos
 } ({ $time }). No se debe a nada que haya hecho usted.
+note-maintenance = Vuelva a intentarlo a partir de las { $time }.
 note-limited = Espere un momento y vuelva a intentarlo.
 note-later = Intentarlo antes no cambiará el resultado.
 note-later-no-script = Vuelva a abrir esta dirección a esa hora.

@@ -61,6 +61,7 @@ heading-none-found = Nous n’avons trouvé de votre côté aucun changement qui
 heading-administrator = Seul un administrateur peut changer cela
 heading-help-desk = Votre support informatique peut vous en dire plus
 heading-waiting = En attente du rétablissement
+heading-maintenance = En attente de la fin de la maintenance
 heading-limited = Le problème se résorbe de lui-même
 heading-later = Réouverture : { $time }
 heading-done = C’est fait
@@ -84,6 +85,7 @@ note-waiting = Réessayez dans { $minutes ->
     [one] { $minutes } minute
    *[other] { $minutes } minutes
 } ({ $time }). Vous n’y êtes pour rien.
+note-maintenance = Réessayez après { $time }.
 note-limited = Patientez un instant, puis réessayez.
 note-later = Réessayer avant n’y changera rien.
 note-later-no-script = Ouvrez de nouveau cette adresse à ce moment-là.

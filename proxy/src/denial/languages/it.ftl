@@ -61,6 +61,7 @@ heading-none-found = Non abbiamo trovato alcuna modifica da parte tua che consen
 heading-administrator = Solo un amministratore può risolvere il problema
 heading-help-desk = L’help desk può fornirti ulteriori informazioni
 heading-waiting = In attesa del ripristino
+heading-maintenance = In attesa della fine della manutenzione
 heading-limited = Si risolve da sé
 heading-later = Riapertura: { $time }
 heading-done = Fatto
@@ -84,6 +85,7 @@ note-waiting = Riprova tra { $minutes ->
     [one] { $minutes } minuto
    *[other] { $minutes } minuti
 } ({ $time }). Il problema non dipende da te.
+note-maintenance = Riprova dopo le { $time }.
 note-limited = Attendi un momento, quindi riprova.
 note-later = Riprovare prima non cambierà il risultato.
 note-later-no-script = Apri di nuovo questo indirizzo a quell’ora.

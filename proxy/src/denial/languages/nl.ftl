@@ -61,6 +61,7 @@ heading-none-found = We hebben aan uw kant geen wijziging gevonden die toegang m
 heading-administrator = Alleen een beheerder kan dit wijzigen
 heading-help-desk = Uw helpdesk kan u meer vertellen
 heading-waiting = Wachten tot het is opgelost
+heading-maintenance = Wachten tot het werk klaar is
 heading-limited = Dit gaat vanzelf over
 heading-later = Weer open: { $time }
 heading-done = Gereed
@@ -84,6 +85,7 @@ note-waiting = Probeer het over { $minutes ->
     [one] { $minutes } minuut
    *[other] { $minutes } minuten
 } opnieuw, na { $time }. Dit ligt niet aan u.
+note-maintenance = Probeer het na { $time } opnieuw.
 note-limited = Wacht even en probeer het dan opnieuw.
 note-later = Eerder opnieuw proberen verandert dit niet.
 note-later-no-script = Open dit adres op dat tijdstip opnieuw.

@@ -61,6 +61,7 @@ heading-none-found = Nie znaleźliśmy po Twojej stronie zmiany, która umożliw
 heading-administrator = Tylko administrator może to zmienić
 heading-help-desk = Więcej informacji udzieli pomoc techniczna
 heading-waiting = Czekamy na usunięcie awarii
+heading-maintenance = Czekamy na zakończenie prac
 heading-limited = To minie samo
 heading-later = Ponowne otwarcie: { $time }
 heading-done = Gotowe
@@ -85,6 +86,7 @@ note-waiting = Spróbuj ponownie za { $minutes ->
     [few] { $minutes } minuty
    *[other] { $minutes } minut
 } ({ $time }). Przyczyna nie leży po Twojej stronie.
+note-maintenance = Spróbuj ponownie po { $time }.
 note-limited = Poczekaj chwilę, a potem spróbuj ponownie.
 note-later = Wcześniejsza próba tego nie zmieni.
 note-later-no-script = Otwórz ten adres ponownie o tej porze.

@@ -61,6 +61,7 @@ heading-none-found = Não encontramos nenhuma mudança do seu lado que permita o
 heading-administrator = Só um administrador pode mudar isso
 heading-help-desk = O suporte técnico pode dar mais informações
 heading-waiting = Aguardando a normalização
+heading-maintenance = Aguardando o fim da manutenção
 heading-limited = Isso passa sozinho
 heading-later = Reabre em: { $time }
 heading-done = Pronto
@@ -84,6 +85,7 @@ note-waiting = Tente novamente em { $minutes ->
     [one] { $minutes } minuto
    *[other] { $minutes } minutos
 } ({ $time }). A causa não está do seu lado.
+note-maintenance = Tente novamente após { $time }.
 note-limited = Aguarde um momento e tente novamente.
 note-later = Tentar antes disso não mudará o resultado.
 note-later-no-script = Abra este endereço novamente nesse horário.

@@ -61,6 +61,7 @@ heading-none-found = Vi hittade ingen ändring hos dig som skulle ge åtkomst
 heading-administrator = Bara en administratör kan ändra det här
 heading-help-desk = Supporten kan berätta mer
 heading-waiting = Väntar på att felet ska gå över
+heading-maintenance = Väntar på att underhållet blir klart
 heading-limited = Det går över av sig självt
 heading-later = Öppnar igen: { $time }
 heading-done = Klart
@@ -84,6 +85,7 @@ note-waiting = Försök igen om { $minutes ->
     [one] { $minutes } minut
    *[other] { $minutes } minuter
 }, efter { $time }. Felet ligger inte hos dig.
+note-maintenance = Försök igen efter { $time }.
 note-limited = Vänta en stund och försök sedan igen.
 note-later = Det hjälper inte att försöka igen före dess.
 note-later-no-script = Öppna den här adressen igen vid den tiden.

@@ -61,6 +61,7 @@ heading-none-found = Sizin tarafınızda erişim sağlayacak bir değişiklik bu
 heading-administrator = Bunu yalnızca bir yönetici değiştirebilir
 heading-help-desk = Yardım masanız size daha fazla bilgi verebilir
 heading-waiting = Arızanın geçmesi bekleniyor
+heading-maintenance = Bakımın bitmesi bekleniyor
 heading-limited = Bu durum kendiliğinden geçer
 heading-later = Yeniden açılma zamanı: { $time }
 heading-done = Tamamlandı
@@ -84,6 +85,7 @@ note-waiting = { $minutes ->
     [one] { $minutes } dakika
    *[other] { $minutes } dakika
 } sonra ({ $time }) yeniden deneyin. Sorun sizden kaynaklanmıyor.
+note-maintenance = { $time } sonrasında yeniden deneyin.
 note-limited = Biraz bekleyin, ardından yeniden deneyin.
 note-later = Bundan önce yeniden denemek sonucu değiştirmez.
 note-later-no-script = O saatte bu adresi yeniden açın.

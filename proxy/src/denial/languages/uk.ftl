@@ -61,6 +61,7 @@ heading-none-found = Ми не знайшли на вашому боці змі�
 heading-administrator = Це може змінити лише адміністратор
 heading-help-desk = Служба підтримки може повідомити більше
 heading-waiting = Очікування усунення збою
+heading-maintenance = Чекаємо на завершення робіт
 heading-limited = Це мине саме
 heading-later = Знову відкриється: { $time }
 heading-done = Готово
@@ -85,6 +86,7 @@ note-waiting = Повторіть спробу через { $minutes ->
     [few] { $minutes } хвилини
    *[other] { $minutes } хвилин
 } ({ $time }). Причина не на вашому боці.
+note-maintenance = Повторіть спробу після { $time }.
 note-limited = Зачекайте трохи й повторіть спробу.
 note-later = Повторна спроба до цього часу нічого не змінить.
 note-later-no-script = Відкрийте цю адресу знову в цей час.
