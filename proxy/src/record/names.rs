@@ -50,7 +50,7 @@ macro_rules! families {
 
 families! {
     REQUESTS: Counter "portcullis_requests_total" ["app", "outcome"]
-        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, limited (more than is let in), failed, replied (sent to https), public (forwarded with nobody behind it), aborted (let in; the client went away before the answer was whole).";
+        "Requests by how they ended: granted, challenged, denied, unauthenticated, unavailable, rejected, limited (more than is let in), failed, replied (sent to https, or by an app without servers), public (forwarded with nobody behind it), aborted (let in; the client went away before the answer was whole).";
     ABORTS: Counter "portcullis_client_aborts_total" ["app", "stage"]
         "Requests that were let in and whose client went away: before-answer, during-answer, socket (a WebSocket that was not closed but broke).";
     CLIENT_BYTES: Counter "portcullis_client_bytes_total" ["app", "direction"]
