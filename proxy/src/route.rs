@@ -229,7 +229,7 @@ mod tests {
             )
         };
         let apps = [
-            host("all", r#"["*.corp.test"]"#, ""),
+            host("any", r#"["*.corp.test"]"#, ""),
             host("admin", r#"["*.corp.test"]"#, "path = \"/admin\""),
             host("wiki", r#"["wiki.corp.test"]"#, "path = \"/wiki\""),
             host("deep", r#"["*.dev.corp.test"]"#, ""),
