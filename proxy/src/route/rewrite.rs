@@ -70,11 +70,11 @@ impl PrefixRewrite {
         &self.public
     }
 
-    /// A path as the app will see it.
+    /// A path with what stands in place of the app's own, whatever that comes to.
     ///
     /// # Errors
-    /// When it does not begin with the app's path, or what is left could be read as anything but a path from the root.
-    pub(crate) fn path(&self, asked: &[u8]) -> Result<Vec<u8>, Unrewritable> {
+    /// When it does not begin with the app's path.
+    fn path(&self, asked: &[u8]) -> Result<Vec<u8>, Unrewritable> {
         let (removed, rest) = self.split(asked).ok_or(Unrewritable)?;
         // What is taken away is the app's path, and not what only has as many slashes.
         let is_prefix = match removed {
@@ -88,19 +88,24 @@ impl PrefixRewrite {
             (b"", b"") => b"/".to_vec(),
             (internal, rest) => [internal, rest].concat(),
         };
-        // Two slashes would begin a host (RFC 3986, section 4.2).
-        if is_prefix && !path.starts_with(b"//") { Ok(path) } else { Err(Unrewritable) }
+        if is_prefix { Ok(path) } else { Err(Unrewritable) }
     }
 
     /// The target of a request as the app will see it.
     ///
     /// # Errors
-    /// As [`path`](Self::path), and when what comes out is no path that would be let in.
+    /// When its path does not begin with the app's, or when what comes out could be read as anything but a path from the
+    /// root.
     pub(crate) fn target(&self, asked: &[u8]) -> Result<Rewritten, Unrewritable> {
         let query = memchr::memchr(b'?', asked).unwrap_or(asked.len());
         let (path, query) = asked.split_at_checked(query).ok_or(Unrewritable)?;
         let path = self.path(path)?;
         let reading = owned(&path)?;
+        // What stood behind the app's path stands at the root now: an app that decodes an escaped slash there, or takes
+        // parameters away, has two slashes as well.
+        if begins_a_host(&reading) {
+            return Err(Unrewritable);
+        }
         let target = PathAndQuery::try_from([&path, query].concat()).map_err(|_| Unrewritable)?;
         // What is sent is what was read: nothing was cut off.
         if target.path().as_bytes() != path {
@@ -144,6 +149,11 @@ impl PrefixRewrite {
 /// By whole segments; an empty prefix is the root.
 fn is_at_or_below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a server may read it as a path that begins with two slashes: as a host and its path (RFC 3986, section 4.2).
+fn begins_a_host(path: &ReadPath<'_>) -> bool {
+    path.others().iter().map(String::as_str).chain([path.written()]).any(|reading| reading.starts_with("//"))
 }
 
 fn owned(path: &[u8]) -> Result<ReadPath<'static>, Unrewritable> {
@@ -191,6 +201,41 @@ mod tests {
             ("/x/gitlab/y", None, None, Some("/base/x/gitlab/y")),
             ("//gitlab/y", None, None, Some("/base//gitlab/y")),
             ("/gitlab/../admin", None, None, None),
+            // Whatever an app may take for two slashes at the beginning.
+            ("/gitlab/%2Fevil.test", None, Some("/app/v1/%2Fevil.test"), Some("/base/gitlab/%2Fevil.test")),
+            (
+                "/gitlab/%2fevil.test/x",
+                None,
+                Some("/app/v1/%2fevil.test/x"),
+                Some("/base/gitlab/%2fevil.test/x"),
+            ),
+            (
+                "/gitlab/%2F%2Fevil.test",
+                None,
+                Some("/app/v1/%2F%2Fevil.test"),
+                Some("/base/gitlab/%2F%2Fevil.test"),
+            ),
+            ("/gitlab/;a/evil.test", None, Some("/app/v1/;a/evil.test"), Some("/base/gitlab/;a/evil.test")),
+            (
+                "/gitlab/;a%2Fevil.test",
+                None,
+                Some("/app/v1/;a%2Fevil.test"),
+                Some("/base/gitlab/;a%2Fevil.test"),
+            ),
+            (
+                "/gitlab/;%2Fx/evil.test",
+                None,
+                Some("/app/v1/;%2Fx/evil.test"),
+                Some("/base/gitlab/;%2Fx/evil.test"),
+            ),
+            ("/gitlab/a;/%2Fx", Some("/a;/%2Fx"), Some("/app/v1/a;/%2Fx"), Some("/base/gitlab/a;/%2Fx")),
+            // And for a way up.
+            ("/gitlab/%2e%2e/x", None, None, None),
+            ("/gitlab/.%2Fx", None, None, None),
+            ("/gitlab/%2E;a/x", None, None, None),
+            ("/gitlab/x%2F..%2Fy", None, None, None),
+            ("/gitlab/x/..;a/y", None, None, None),
+            ("/gitlab/x/%2e%2e%20/y", None, None, None),
             ("/gitlab%2Fx", None, None, Some("/base/gitlab%2Fx")),
             ("/gitlab;x/y", None, None, Some("/base/gitlab;x/y")),
             ("/", None, None, Some("/base/")),
@@ -247,6 +292,9 @@ mod tests {
             Just("%2F".to_owned()),
             Just("..%2F..".to_owned()),
             Just("a;b".to_owned()),
+            Just(";b".to_owned()),
+            Just("%2Fa".to_owned()),
+            Just(";%2Fa".to_owned()),
             Just("\\..".to_owned()),
             Just("%5c".to_owned()),
             Just("%25%32%65".to_owned()),
@@ -271,6 +319,7 @@ mod tests {
                 prop_assert!(sent.starts_with('/') && !sent.starts_with("//"), "{} {}", asked, sent);
                 prop_assert!(is_below(again.written(), internal, Compare::Exact), "{} {}", asked, sent);
                 for other in again.others() {
+                    prop_assert!(!other.starts_with("//"), "{} {}", asked, other);
                     prop_assert!(!other.split('/').any(|segment| segment == ".."), "{} {}", asked, other);
                 }
                 prop_assert_eq!(again.written(), rewritten.path.written());
