@@ -69,8 +69,25 @@ fn never_n04_a_fragment_is_cut_off_for_the_rule_and_passed_on() {
     }
     assert_eq!(world.origin.hits(), before);
     // Over HTTP/2 the fragment is gone before anybody could see it: what is judged is what is passed on.
-    assert_eq!(world.h2_get("/public#/../admin", &[]).status(), 200);
-    assert_eq!(world.origin.last().target(), "/public");
+    let world = World::start(Setup { log: "grants-one-in = 1", ..Setup::default() });
+    for (asked, seen) in [
+        ("/public#/../admin", "/public"),
+        ("/seen?b#/admin", "/seen?b"),
+        ("/hash#?x=/admin", "/hash"),
+        ("/#/admin", "/"),
+        ("/public#%2e%2e//admin", "/public"),
+    ] {
+        assert_eq!(world.h2_get(asked, &[]).status(), 200, "{asked}");
+        assert_eq!(world.origin.last().target(), seen, "{asked}");
+        let judged = format!("\"path\":\"{}\"", seen.split('?').next().unwrap());
+        world.wait_for("it to be logged as it was judged", |world| world.log().contains(&judged));
+    }
+    let before = world.origin.hits();
+    for (asked, status) in [("/admin#x", 403), ("/admin#/../public", 403), ("/admin/x#?y", 403)] {
+        assert_eq!(world.h2_get(asked, &[]).status(), status, "{asked}");
+    }
+    assert_eq!(world.origin.hits(), before);
+    assert!(!world.log().contains('#'), "{}", world.log());
 }
 
 #[test]

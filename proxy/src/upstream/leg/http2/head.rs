@@ -17,6 +17,10 @@ const TARGET: Fault = Fault::protocol("the target of the request cannot be writt
 /// When there is no host, or a target that cannot be written.
 pub(super) fn request(head: &RequestHeader, body: Body, tls: bool) -> Result<Request<()>, Fault> {
     let target = PathAndQuery::try_from(head.raw_path()).map_err(|_| TARGET)?;
+    // What is sent is what was judged: the library would cut off a fragment.
+    if target.as_str().as_bytes() != head.raw_path() {
+        return Err(TARGET);
+    }
     let host = head.headers.get(HOST).ok_or(TARGET)?;
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });

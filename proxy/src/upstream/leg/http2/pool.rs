@@ -20,6 +20,8 @@ use crate::failure::NetworkFailure;
 const TIME: Duration = Duration::from_secs(10);
 /// How often a request looks for room on connections that others made. With each, others found theirs.
 const ROUNDS_MAX: usize = 32;
+/// Connections that are made for one request: each has a place for it, unless the server ends it at once.
+const DIALS_MAX: usize = 2;
 
 /// Connections in HTTP/2 to the servers of all apps, by what they may be shared for.
 pub(crate) struct Pool {
@@ -67,7 +69,8 @@ struct Dial {
 /// What came of it. Over HTTP/1.1 one takes the connection.
 #[derive(Clone)]
 enum Made {
-    Http2,
+    /// With a place for whoever asked for it, where the server has not ended it already.
+    Http2(Arc<Mutex<Option<Slot>>>),
     Http1(Arc<Mutex<Option<Stream>>>),
     Failed(Arc<Failure>),
 }
@@ -79,6 +82,8 @@ enum Next {
     Dial(watch::Sender<Option<Made>>, watch::Receiver<Option<Made>>),
     /// By itself, for a connection would not be shared.
     Alone,
+    /// It had its connections made, and none of them lasted.
+    GiveUp,
 }
 
 impl Pool {
@@ -104,29 +109,42 @@ impl Pool {
     pub(in super::super) async fn find(&self, peer: &HttpPeer, fresh: bool) -> Result<Found, Fault> {
         let key = peer.reuse_hash();
         let may_be_http1 = peer.options.alpn != ALPN::H2;
+        let mut dials = 0;
         for _ in 0..ROUNDS_MAX {
             let server = self.server(key);
-            let mut made = match server.next(may_be_http1) {
+            let (mut made, is_ours) = match server.next(may_be_http1, dials < DIALS_MAX) {
                 Next::Go(slot) => return Ok(Found::Http2(slot)),
-                Next::Wait(made) => made,
+                Next::Wait(made) => (made, false),
+                Next::GiveUp => return Err(Fault::Closed),
                 Next::Alone => {
+                    dials += 1;
                     if !fresh && let Some(stream) = self.transport.reused_stream(peer).await {
                         return Ok(Found::Http1 { stream, is_reused: true });
                     }
                     match connect(&self.transport, peer).await? {
                         (stream, Speaks::Http1) => return Ok(Found::Http1 { stream, is_reused: false }),
-                        (stream, Speaks::Http2) => self.adopt(key, &server, stream, peer).await?,
+                        (stream, Speaks::Http2) => {
+                            match adopt(key, &self.servers, &server, stream, peer).await? {
+                                Some(slot) => return Ok(Found::Http2(slot)),
+                                None => continue,
+                            }
+                        }
                     }
-                    continue;
                 }
                 Next::Dial(sender, made) => {
+                    dials += 1;
                     self.dial(key, server, peer, sender);
-                    made
+                    (made, true)
                 }
             };
             let made = made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone());
             match made {
-                Some(Made::Http2) => {}
+                Some(Made::Http2(place)) if is_ours => {
+                    if let Some(slot) = place.lock().take() {
+                        return Ok(Found::Http2(slot));
+                    }
+                }
+                Some(Made::Http2(_)) => {}
                 Some(Made::Http1(stream)) => {
                     if let Some(stream) = stream.lock().take() {
                         return Ok(Found::Http1 { stream, is_reused: false });
@@ -166,7 +184,7 @@ impl Pool {
                     Made::Http1(Arc::new(Mutex::new(Some(stream))))
                 }
                 Ok((stream, Speaks::Http2)) => match adopt(key, &servers, &server, stream, &peer).await {
-                    Ok(()) => Made::Http2,
+                    Ok(place) => Made::Http2(Arc::new(Mutex::new(place))),
                     Err(fault) => Made::Failed(Arc::new(fault.into())),
                 },
                 Err(fault) => Made::Failed(Arc::new(fault.into())),
@@ -177,26 +195,16 @@ impl Pool {
             server.forget_unused(key, &servers);
         });
     }
-
-    async fn adopt(
-        &self,
-        key: u64,
-        server: &Arc<Server>,
-        stream: Stream,
-        peer: &HttpPeer,
-    ) -> Result<(), Fault> {
-        adopt(key, &self.servers, server, stream, peer).await
-    }
 }
 
-/// Makes a connection one of a server's.
+/// Makes a connection one of a server's, and takes the first place on it; `None` where the server ends it already.
 async fn adopt(
     key: u64,
     servers: &Arc<Servers>,
     server: &Arc<Server>,
     stream: Stream,
     peer: &HttpPeer,
-) -> Result<(), Fault> {
+) -> Result<Option<Slot>, Fault> {
     let time = peer.connection_timeout().unwrap_or(TIME);
     let idle = peer.idle_timeout().unwrap_or(TIME);
     let (of_server, of_servers): (Weak<Server>, Weak<Servers>) =
@@ -210,6 +218,7 @@ async fn adopt(
         }
     };
     let connection = open(stream, time, idle, ended).await?;
+    let place = Slot::of(&connection);
     let mut state = server.state.lock();
     state.prefers_http1 = false;
     state.room = Some(connection.shared.limit());
@@ -217,7 +226,7 @@ async fn adopt(
     if !connection.shared.is_retired() {
         state.open.push(connection);
     }
-    Ok(())
+    Ok(place)
 }
 
 /// What a server speaks.
@@ -240,19 +249,22 @@ async fn connect(transport: &TransportConnector, peer: &HttpPeer) -> Result<(Str
 const NO_HTTP2: Fault = Fault::protocol("the server does not choose HTTP/2 in the handshake of TLS");
 
 impl Server {
-    fn next(&self, may_be_http1: bool) -> Next {
+    fn next(&self, may_be_http1: bool, may_dial: bool) -> Next {
         let mut state = self.state.lock();
         state.open.retain(|connection| !connection.shared.is_retired());
         if let Some(slot) = state.open.iter().find_map(Slot::of) {
             return Next::Go(slot);
         }
-        if may_be_http1 && state.prefers_http1 {
+        if may_be_http1 && state.prefers_http1 && may_dial {
             return Next::Alone;
         }
         let room = state.room.unwrap_or(STREAMS_MAX).max(1);
         if let Some(dial) = state.dials.iter_mut().find(|dial| dial.waiting < room) {
             dial.waiting += 1;
             return Next::Wait(dial.made.clone());
+        }
+        if !may_dial {
+            return Next::GiveUp;
         }
         let (sender, made) = watch::channel(None);
         state.dials.push(Dial { waiting: 1, made: made.clone() });

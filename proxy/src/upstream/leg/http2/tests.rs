@@ -176,6 +176,45 @@ async fn many_who_come_at_once_share_what_they_wait_for_and_none_waits_for_room(
 }
 
 #[tokio::test]
+async fn who_had_a_connection_made_has_a_place_on_it_however_few_it_has() {
+    let (peer, connections) = server(1, echo).await;
+    let mut tasks = Vec::new();
+    for _ in 0..30 {
+        let peer = peer.clone();
+        tasks.push(tokio::spawn(async move { ask(&peer, Body::Length(3)).await }));
+    }
+    let mut all = Vec::new();
+    for task in tasks {
+        all.push(task.await.unwrap());
+    }
+    for exchange in &mut all {
+        send(exchange, b"abc", true).await;
+        assert_eq!(whole(exchange).await.unwrap().0, 200);
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 30);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_each_connection_as_it_begins_is_not_asked_again_and_again() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let peer = raw(move |mut socket: TcpStream| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let mut preface = [0; 24];
+            let _ = socket.read_exact(&mut preface).await;
+            let goodbye = [SETTINGS, b"\0\0\x08\x07\0\0\0\0\0", &[0; 8]].concat();
+            let _ = socket.write_all(&goodbye).await;
+            let _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
+        }
+    })
+    .await;
+    let fault = connect(&peer).await.map(drop).unwrap_err();
+    assert_eq!(fault.cause(), NetworkFailure::Reset, "{fault}");
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
 async fn a_head_that_ends_the_stream_is_the_whole_answer() {
     let (peer, _) = server(100, |(_, mut respond): Asked| async move {
         let mut head = Response::new(());
