@@ -4,7 +4,7 @@
 //! of tasks keeps what is half written, over HTTP/2 the stream does. Order is ours: after a 101 its head must be written
 //! before the client is read again, and pingora panics at a body of the wrong kind.
 
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
@@ -74,6 +74,18 @@ impl Client {
             Ok(_) => Poll::Pending,
             Err(problem) => Poll::Ready(problem.into_down()),
         }
+    }
+
+    /// Whether the client has given the request up before anybody was asked, where that can be seen: over HTTP/2.
+    pub(super) async fn has_given_up(&mut self, session: &mut ServerSession) -> Option<Box<Error>> {
+        if session.as_http2().is_none() {
+            return None;
+        }
+        poll_fn(|cx| match self.poll_gone(session, cx) {
+            Poll::Ready(problem) => Poll::Ready(Some(problem)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
     }
 
     /// Sends a head: an interim one, or that of the answer, after which nothing may follow.

@@ -54,6 +54,13 @@ impl Gateway {
             forward::set_upgrade(header, ctx.facts.presence.websocket)?;
         }
         let forwarded = relay::forward(session, ctx, &self.connector).await;
+        if matches!(forwarded, Err(Stop::Client(_)))
+            && ctx.forwarding.attempts > 0
+            && session.as_http2().is_some()
+            && let Some(connection) = Connection::of(session)
+        {
+            connection.gave_up();
+        }
         forwarded.map(|()| true).map_err(Stop::into_error)
     }
 }

@@ -102,6 +102,11 @@ impl Connection {
         self.signal.is_granted()
     }
 
+    /// Its client gave a request up that an app was asked, over HTTP/2.
+    pub(crate) fn gave_up(&self) {
+        self.streams.gave_up();
+    }
+
     /// Goes on like this, over HTTP/1, when pingora is through with the request.
     pub(super) fn hold(&self, held: Held) {
         *self.held.lock() = Some(held);

@@ -77,7 +77,7 @@ pub(super) async fn serve<P: HttpServerApp + Send + Sync + 'static>(
             && let Some(session) = waiting.pop_front()
         {
             let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
-            let stream = Stream::begin(streams);
+            let stream = Stream::serve(streams);
             tokio::spawn(async move {
                 app.process_new_http(ServerSession::new_http2(session), &shutdown).await;
                 drop(stream);

@@ -453,6 +453,12 @@ fn never_n72_resets_continuations_empty_frames_or_slow_clients_hold_without_limi
         bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
         bytes
     };
+    // What was reset before it is looked at, no app is asked.
+    let mut few = Connection::open(world.connect(HOST, &[b"h2"]));
+    few.send(&(0..10).flat_map(&reset).collect::<Vec<u8>>());
+    few.send(&frame(HEADERS, END_HEADERS | END_STREAM, 21, &head));
+    assert_eq!(few.answer(21).status(), 200);
+    assert_eq!(world.origin.hits(), 1, "requests that were reset reached the app");
     let ended = flood(&world, &[], reset, 3000);
     assert!(ended.as_ref().is_some_and(is_driven_off), "rapid resets: {ended:?}");
     let start = frame(HEADERS, 0, 1, &head);
