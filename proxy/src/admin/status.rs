@@ -243,11 +243,14 @@ impl Status {
             .expiries()
             .map(|(listener, name, until)| json!({ "listener": listener, "name": name, "notAfter": time(until) }))
             .collect();
+        let (loaded, is_refused) = state.metrics.last_reload();
         let page: Value = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "generation": self.generation(),
             "configuration": snapshot.generation.0,
+            "configurationLoaded": time(loaded),
+            "lastReloadSuccessful": !is_refused,
             "started": time(self.started),
             "state": self.phase().as_str(),
             "listeners": listeners,
@@ -356,6 +359,7 @@ fn address(reading: &HealthReading) -> Value {
         "since": time(reading.since),
         "cause": reading.cause,
         "leftOutMs": reading.left_out.map(millis),
+        "outstanding": reading.outstanding,
         "lastCheck": check,
     })
 }

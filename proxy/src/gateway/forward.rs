@@ -162,7 +162,7 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &mut RequestContext
     if is_final {
         complete_answer(answer, ctx)?;
         if let Some(endpoint) = ctx.endpoint() {
-            endpoint.succeeded(took.unwrap_or_default());
+            endpoint.answered(took.unwrap_or_default());
         }
         if let Some(cookie) = ctx.sticky_cookie() {
             set_cookie(answer, cookie)?;

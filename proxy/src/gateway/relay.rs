@@ -41,6 +41,9 @@ pub(super) async fn forward(
     let times = ctx.app().map(|app| app.timeouts).ok_or(Stop::Internal("no app"))?;
     let (mut fresh, mut again) = (false, Sent::default());
     loop {
+        if let Some(problem) = Client::default().has_given_up(&mut session.downstream_session).await {
+            return Err(Stop::Client(problem));
+        }
         let peer = forward::next_peer(ctx)?;
         let connected = match connector.connect(&peer, fresh).await {
             Ok(connected) => connected,
@@ -72,14 +75,23 @@ pub(super) async fn forward(
         let holds_body = !again.is_empty();
         let mut relay = Relay::new(session, ctx, exchange, times, std::mem::take(&mut again));
         let ended = poll_fn(|cx| relay.poll(cx)).await;
+        let is_answered = relay.answers != Answers::Head;
         let Relay { mut exchange, client, again: mut unsent, .. } = relay;
         ctx.bytes_beside += client.bytes_beside();
+        let is_of_app = matches!(ended, Err(Stop::Upstream(_)));
+        if is_answered
+            && !is_of_app
+            && let Some(endpoint) = ctx.endpoint()
+        {
+            endpoint.succeeded();
+        }
         let stop = match ended {
-            Ok(()) => {
+            Err(stop @ Stop::Upstream(_)) => stop,
+            // However its client fared: the app's connection serves others if nothing of this request is left on it.
+            ended => {
                 connector.release(exchange, &peer);
-                return Ok(());
+                return ended;
             }
-            Err(stop) => stop,
         };
         let Stop::Upstream(fault) = &stop else { return Err(stop) };
         let sent = if fault.is_untouched() { exchange.take_sent() } else { None };
@@ -343,6 +355,11 @@ impl<'r> Relay<'r> {
             self.is_stream = is_of_events(&head.headers);
             self.frame(&mut head, end);
         }
+        if self.is_stream
+            && let Some(endpoint) = self.ctx.endpoint()
+        {
+            endpoint.succeeded();
+        }
         self.client.send_head(self.session, head, end).map_err(Stop::Client)
     }
 
@@ -404,7 +421,7 @@ impl<'r> Relay<'r> {
     /// Ready when somebody was waited for too long. Time counts from when something moved last, but for the head of the
     /// answer: no interim answer and no byte of it makes that later.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let now = Instant::now();
+        let mut now = Instant::now();
         let waits = self.waits();
         let moved = std::mem::replace(&mut self.moved, self.exchange.moved());
         let has_moved = moved != self.moved && waits != Wait::Head;
@@ -432,7 +449,7 @@ impl<'r> Relay<'r> {
         let deadline = self.deadline.filter(|deadline| *deadline < until && !self.is_stream);
         until = deadline.unwrap_or(until);
         loop {
-            if until <= Instant::now() {
+            if until <= now {
                 return Poll::Ready(Err(match deadline {
                     Some(_) => Self::over(waits),
                     None => self.too_late(waits),
@@ -445,7 +462,10 @@ impl<'r> Relay<'r> {
             }
             match timer.as_mut().poll(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) => timer.as_mut().reset(until),
+                Poll::Ready(()) => {
+                    timer.as_mut().reset(until);
+                    now = Instant::now();
+                }
             }
         }
     }

@@ -250,6 +250,12 @@ impl Metrics {
         self.last_refused.store(true, Ordering::Relaxed);
     }
 
+    /// When the configuration that serves was loaded, and whether a newer one was refused since.
+    pub fn last_reload(&self) -> (i64, bool) {
+        let loaded = i64::try_from(self.loaded_at.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        (loaded, self.last_refused.load(Ordering::Relaxed))
+    }
+
     /// The process before this one has cut so many requests.
     pub fn cut_by_predecessor(&self, requests: u64) {
         self.cut_by_predecessor.fetch_add(requests, Ordering::Relaxed);

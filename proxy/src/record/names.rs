@@ -87,6 +87,8 @@ families! {
         "Addresses of a server that are left out for a while, because requests failed.";
     SERVER_CHECK_FAILS: Gauge "portcullis_upstream_server_check_fails" ["app", "server"]
         "Addresses of a server that are left out because their health checks fail.";
+    SERVER_OUTSTANDING: Gauge "portcullis_upstream_server_outstanding" ["app", "server"]
+        "Requests that are under way at a server, WebSockets and streams among them.";
     SERVER_EJECTIONS: Counter "portcullis_upstream_server_ejections_total" ["app", "server"]
         "Times when an address of a server was left out for a while, or for a longer while.";
     SERVER_FAILURES: Counter "portcullis_upstream_server_failures_total" ["app", "server", "kind"]

@@ -113,6 +113,8 @@ pub struct ServerReading<'s> {
     pub ejected: usize,
     /// Those whose checks fail.
     pub failing: usize,
+    /// Requests that are under way at it.
+    pub outstanding: u64,
     /// Whether it is checked.
     pub is_checked: bool,
     /// How often look-ups of its name came to what; none where it has no name.
@@ -121,16 +123,17 @@ pub struct ServerReading<'s> {
 
 /// Writes the series of every server, and of every app whether all its servers get requests because too few are up.
 pub(super) fn write(page: &mut Page, servers: &[ServerReading<'_>], panics: &[(&str, bool)]) {
-    let mut gauge = |family: &'static names::Family, value: fn(&ServerReading<'_>) -> usize| {
+    let mut gauge = |family: &'static names::Family, value: fn(&ServerReading<'_>) -> u64| {
         let mut samples = page.family(family);
         for one in servers {
             samples.value(&[one.app, one.server], value(one));
         }
     };
-    gauge(&names::UPSTREAM_UP, |one| usize::from(one.is_up));
-    gauge(&names::SERVER_ADDRESSES, |one| one.addresses);
-    gauge(&names::SERVER_EJECTED, |one| one.ejected);
-    gauge(&names::SERVER_CHECK_FAILS, |one| one.failing);
+    gauge(&names::UPSTREAM_UP, |one| u64::from(one.is_up));
+    gauge(&names::SERVER_ADDRESSES, |one| one.addresses as u64);
+    gauge(&names::SERVER_EJECTED, |one| one.ejected as u64);
+    gauge(&names::SERVER_CHECK_FAILS, |one| one.failing as u64);
+    gauge(&names::SERVER_OUTSTANDING, |one| one.outstanding);
     let mut ejections = page.family(&names::SERVER_EJECTIONS);
     for one in servers {
         ejections.value(&[one.app, one.server], one.metrics.0.sum(EJECTIONS_AT));

@@ -23,6 +23,7 @@ fn serving(app: &AppMetrics, counts: [u64; RESULTS]) -> Serving<'_> {
             addresses: 2,
             ejected: 1,
             failing: 1,
+            outstanding: 4,
             is_checked: true,
             lookups: vec![("found", 3)],
         }],

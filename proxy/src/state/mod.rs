@@ -558,6 +558,7 @@ impl State {
                     addresses: one.addresses.len(),
                     ejected: how_many(Standing::Ejected),
                     failing: how_many(Standing::CheckFails),
+                    outstanding: one.addresses.iter().map(|address| u64::from(address.outstanding)).sum(),
                     is_checked: one.is_checked,
                     lookups: lookups.map(|(result, count)| (result.as_str(), count)).collect(),
                 }

@@ -4,6 +4,11 @@ use pingora::{Error, ErrorType};
 
 use crate::failure::NetworkFailure;
 
+/// What is known of that beyond the cause: the words of whoever failed, without those that pingora puts before.
+pub(crate) fn words_of(problem: &Error) -> String {
+    problem.root_cause().to_string().trim().to_owned()
+}
+
 /// Why no connection was made, as pingora says it.
 pub(crate) fn cause_of(problem: &Error) -> NetworkFailure {
     match problem.root_etype() {

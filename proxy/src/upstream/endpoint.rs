@@ -57,9 +57,15 @@ impl Endpoint {
         self.health.takes_requests()
     }
 
-    /// It answered, after so long.
-    pub(crate) fn succeeded(&self, took: Duration) {
-        self.health.succeeded(took);
+    /// It began to answer, after so long.
+    pub(crate) fn answered(&self, took: Duration) {
+        self.health.answered(took);
+    }
+
+    /// It answered, and nothing of that failed. A stream has no end to wait for, and an answer that its client gave up none
+    /// that anybody saw: their beginning is enough.
+    pub(crate) fn succeeded(&self) {
+        self.health.succeeded();
     }
 
     /// It gave no answer.

@@ -77,7 +77,8 @@ struct AppUpstreams {
     endpoints: Endpoints,
     balance: Balance,
     sticky: Option<Sticky>,
-    budget: Budget,
+    /// Of the app, whatever its servers are: a reload in the middle of an outage begins none anew.
+    budget: Arc<Budget>,
 }
 
 /// Where an app's servers are.
@@ -337,7 +338,7 @@ impl AppUpstreams {
             endpoints,
             balance: app.balance.clone(),
             sticky: Sticky::of(app),
-            budget: Budget::default(),
+            budget: known.app(&app.id).map(|former| Arc::clone(&former.budget)).unwrap_or_default(),
         })
     }
 
@@ -548,5 +549,45 @@ impl Upstreams {
     /// The names of the cookies that no app may set, as [`clean`] wants them.
     pub(crate) fn own_cookies(&self) -> &[Box<[u8]>] {
         &self.own_cookies
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn config(folder: &std::path::Path, app: &str) -> Config {
+        let path = folder.join("portcullis.toml");
+        fs::write(folder.join("keys.json"), "{\"keys\": []}").unwrap();
+        let text = format!(
+            "[server]\nlisteners = [{{ address = \"127.0.0.1:8080\" }}]\n\n[[issuer]]\nname = \"idp\"\nissuer = \"https://idp.test\"\naudiences = [\"api\"]\nkeys = {{ url = \"https://idp.test/jwks\" }}\n\n[[app]]\n{app}\n"
+        );
+        fs::write(&path, text).unwrap();
+        let loaded = portcullis_config::load(&path);
+        let problems = portcullis_config::diagnose::render_text(&loaded.diagnostics, &loaded.sources);
+        loaded.config.unwrap_or_else(|| panic!("{problems}"))
+    }
+
+    #[test]
+    fn what_an_app_has_spent_of_its_retries_is_spent_after_a_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |app: &str, generation: u64, former: Option<&Upstreams>| {
+            let config = config(folder.path(), app);
+            Upstreams::new(Generation(generation), &config, None, former).unwrap()
+        };
+        let wiki = "id = \"wiki\"\nhosts = [\"wiki.test\"]\nupstreams = [\"http://127.0.0.1:9\"]";
+        let first = load(wiki, 1, None);
+        let spend = |upstreams: &Upstreams| {
+            let budget = &upstreams.apps.first().unwrap().budget;
+            (0..1_000).filter(|_| budget.allows(20, 0, 1_800_000_000_000)).count()
+        };
+        let at_once = spend(&first);
+        assert!(at_once > 0 && at_once < 1_000, "{at_once}");
+        let again = load(&wiki.replace(":9", ":10"), 2, Some(&first));
+        assert_eq!(spend(&again), 0, "with other servers, too");
+        let other = load(&wiki.replace("id = \"wiki\"", "id = \"mail\""), 3, Some(&again));
+        assert_eq!(spend(&other), at_once, "another app has its own");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pingora::connectors::TransportConnector;
 use portcullis_config::settings::{App, Upstream};
 
-use super::cause::cause_of;
+use super::cause::{cause_of, words_of};
 use super::{Address, Template};
 
 /// Connects to one address of an upstream, with TLS where the upstream has
@@ -24,7 +24,7 @@ pub(crate) async fn try_upstream(
     peer.options.connection_timeout = Some(step);
     peer.options.total_connection_timeout = Some(step * 2);
     TransportConnector::new(None).new_stream(&peer).await.map(|_| ()).map_err(|problem| {
-        let words: String = problem.to_string().chars().filter(|c| !c.is_control()).take(300).collect();
-        format!("{}: {}", cause_of(&problem).as_str(), words.trim())
+        let words: String = words_of(&problem).chars().filter(|c| !c.is_control()).take(300).collect();
+        format!("{}: {words}", cause_of(&problem).as_str())
     })
 }

@@ -250,6 +250,148 @@ fn who_asks_falls_to_one_server_and_a_header_to_the_same_after_a_reload() {
 }
 
 #[test]
+fn a_principal_an_address_and_a_cookie_stay_at_one_server() {
+    let servers = ["one", "two", "three"].map(Named::start);
+    let upstreams = servers.each_ref().map(Named::url).join(", ");
+    let authorized = |subject: &str| {
+        let token = keys::token_with(|claims| {
+            claims["sub"] = subject.into();
+            claims["oid"] = subject.into();
+        });
+        format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n")
+    };
+    let by_principal = |number: usize| format!("{}\r\n", authorized(&format!("user-{number}")));
+    let by_address =
+        |number: usize| format!("{}X-Forwarded-For: 203.0.113.{number}\r\n\r\n", authorized("anna"));
+    let by_cookie = |number: usize| format!("{}Cookie: a=1; room={number}\r\n\r\n", authorized("anna"));
+    let proxies = "[trusted-proxies]\nnetworks = [\"127.0.0.1/32\"]\n";
+    type Asks<'a> = &'a dyn Fn(usize) -> String;
+    let cases: [(&str, &str, Asks<'_>); 3] = [
+        ("principal", "", &by_principal),
+        ("address", proxies, &by_address),
+        ("cookie:room", "", &by_cookie),
+    ];
+    for (key, top, asks) in cases {
+        let service = Service::new("");
+        let lines = format!("balance = {{ policy = \"consistent-hash\", hash-by = \"{key}\" }}");
+        let _process = start(&service, &upstreams, &lines, top);
+        let server = |number: usize| {
+            let answer = exchange(&service.plain, asks(number).as_bytes());
+            assert_eq!(answer.status, 200, "{key} {number}: {answer:?}");
+            answer.body
+        };
+        let first: Vec<String> = (0..24).map(server).collect();
+        assert_eq!(first, (0..24).map(server).collect::<Vec<_>>(), "{key}");
+        let names: std::collections::BTreeSet<_> = first.iter().collect();
+        assert_eq!(names.len(), 3, "{key}: {first:?}");
+    }
+}
+
+/// Holds each request that asks for `/hold` until it is let go.
+struct Holding {
+    address: String,
+    held: Arc<AtomicUsize>,
+    go: Arc<(std::sync::Mutex<bool>, std::sync::Condvar)>,
+}
+
+impl Holding {
+    fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (held, go) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let (counted, gate) = (Arc::clone(&held), Arc::clone(&go));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (counted, gate) = (Arc::clone(&counted), Arc::clone(&gate));
+                std::thread::spawn(move || Self::answer(stream, name, &counted, &gate));
+            }
+        });
+        Self { address, held, go }
+    }
+
+    fn answer(
+        mut stream: TcpStream,
+        name: &str,
+        held: &AtomicUsize,
+        (open, opened): &(std::sync::Mutex<bool>, std::sync::Condvar),
+    ) {
+        let mut received = Vec::new();
+        let mut chunk = [0; 4096];
+        while let Ok(read) = stream.read(&mut chunk)
+            && read > 0
+        {
+            received.extend_from_slice(&chunk[..read]);
+            if !received.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            if received.starts_with(b"GET /hold ") {
+                held.fetch_add(1, Ordering::Relaxed);
+                let is_open = open.lock().unwrap();
+                drop(opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+            }
+            received.clear();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn let_go(&self) {
+        *self.go.0.lock().unwrap() = true;
+        self.go.1.notify_all();
+    }
+}
+
+#[test]
+fn the_server_with_the_fewest_requests_under_way_takes_the_next() {
+    let servers = ["one", "two"].map(Holding::start);
+    let service = Service::new("");
+    let upstreams = servers.each_ref().map(|server| format!("\"http://{}\"", server.address)).join(", ");
+    let _process = start(&service, &upstreams, "balance = { policy = \"least-requests\" }", "");
+    let all_held = || servers.iter().map(Holding::held).sum::<usize>();
+    let outstanding = |server: &Holding| {
+        let name = &server.address;
+        service.metric(&format!("portcullis_upstream_server_outstanding{{app=\"wiki\",server=\"{name}\"}}"))
+    };
+    // A client may have its answer before that is over for the proxy.
+    let settled = |held: [usize; 2]| {
+        let held = held.map(|count| f64::from(u8::try_from(count).unwrap()));
+        wait_for("what is over to be over", || (servers.each_ref().map(outstanding) == held).then_some(()));
+    };
+    let mut waiting = Vec::new();
+    for count in 1..=8 {
+        waiting.push(service.send(&Service::head("GET", "/hold", "")));
+        wait_for("it to be under way", || (all_held() == count).then_some(()));
+        let held = servers.each_ref().map(Holding::held);
+        assert!(held[0].abs_diff(held[1]) <= 1, "{held:?}");
+        // While one has less to do, it has all that comes.
+        if held[0] != held[1] {
+            let free = if held[0] < held[1] { "one" } else { "two" };
+            for _ in 0..6 {
+                settled(held);
+                assert_eq!(service.get("/").body, free, "{held:?}");
+            }
+            settled(held);
+        }
+    }
+    settled([4, 4]);
+    let status = service.status().unwrap();
+    for at in 0..2 {
+        assert_eq!(status["apps"][0]["servers"][at]["addresses"][0]["outstanding"], 4, "{status:#}");
+    }
+    servers.iter().for_each(Holding::let_go);
+    for stream in &mut waiting {
+        assert_eq!(crate::wire::answer(stream, false).status, 200);
+    }
+    settled([0, 0]);
+}
+
+#[test]
 fn a_server_listens_on_a_socket_of_this_machine() {
     let service = Service::new("");
     let path = service.file("app.sock");
@@ -277,12 +419,12 @@ fn a_server_listens_on_a_socket_of_this_machine() {
 }
 
 /// An authority, and what it issues.
-struct Authority {
-    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+pub(crate) struct Authority {
+    pub(crate) issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -291,7 +433,7 @@ impl Authority {
     }
 
     /// A certificate and its key, in PEM.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -300,7 +442,7 @@ impl Authority {
 }
 
 /// A server of TLS that wants a certificate of this authority, and answers with the serial of the one that it is shown.
-fn asking_server(authority: &Authority) -> String {
+pub(crate) fn asking_server(authority: &Authority) -> String {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (certificate, key) = authority.issue("app.corp");
     let mut roots = rustls::RootCertStore::empty();

@@ -129,6 +129,64 @@ fn a_websocket_echoes_more_than_all_buffers_hold() {
 }
 
 #[test]
+fn a_client_that_leaves_when_its_answer_is_there_costs_no_connection_to_the_app() {
+    /// One byte more than a client of HTTP/2 takes that says nothing (RFC 9113, section 6.9.2).
+    const BYTES: usize = 65_536;
+    let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let (service, _process) = before("", move |mut stream| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        while !head(&mut stream).is_empty() {
+            stream.write_all(OK).unwrap();
+            stream.write_all(format!("Content-Length: {BYTES}\r\n\r\n").as_bytes()).unwrap();
+            stream.write_all(&[b'x'; BYTES]).unwrap();
+        }
+    });
+    let mut client = over_tls(&service);
+    let bearer = format!("Bearer {}", keys::token());
+    let mut fields = frames::fields("GET", HOST, "/");
+    fields.push((b"authorization", bearer.as_bytes()));
+    let flags = frames::END_HEADERS | frames::END_STREAM;
+    client.send(&frames::frame(frames::HEADERS, flags, 1, &frames::block(&fields)));
+    let mut received = 0;
+    while received < BYTES - 1 {
+        let (kind, _, _, payload) = client.next().unwrap();
+        received += if kind == frames::DATA { payload.len() } else { 0 };
+    }
+    client.send(&frames::frame(frames::RST_STREAM, 0, 1, &8_u32.to_be_bytes()));
+    let aborts = "portcullis_client_aborts_total{app=\"wiki\",stage=\"during-answer\"}";
+    crate::service::wait_for("the client to be gone", || (service.metric(aborts) >= 1.0).then_some(()));
+    assert_eq!(service.get("/").status, 200);
+    assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 1, "it served the next one, too");
+}
+
+#[test]
+fn an_app_that_takes_nothing_of_a_body_has_its_time_and_no_more() {
+    let (service, _process) = before("[app.timeouts]\nwrite = \"300ms\"", |mut stream| {
+        head(&mut stream);
+        // It neither reads nor answers, until it is left.
+        while stream.peek(&mut [0]).is_ok() && stream.take_error().is_ok_and(|error| error.is_none()) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let mut stream = service.send(&Service::head("POST", "/", &format!("Content-Length: {MANY}\r\n")));
+    let mut writing = stream.try_clone().unwrap();
+    let sender = thread::spawn(move || {
+        let piece = vec![0; 64 << 10];
+        for _ in 0..MANY / piece.len() {
+            if writing.write_all(&piece).is_err() {
+                return;
+            }
+        }
+    });
+    assert_eq!(answer(&mut stream, false).status, 504);
+    drop(stream);
+    sender.join().unwrap();
+    let failed = "portcullis_upstream_failures_total{app=\"wiki\",kind=\"write-timeout\"}";
+    assert_eq!(service.metric(failed), 1.0);
+}
+
+#[test]
 fn a_body_is_echoed_while_it_is_sent() {
     let (service, _process) = before("", |mut stream| {
         while !head(&mut stream).is_empty() {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +18,31 @@ fn until_closed(mut stream: TcpStream) -> String {
     // A reset is an end as well.
     let _ = stream.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn the_readme_has_every_key_of_the_page() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (code, readme) = (read("src/admin/status.rs"), read("README.md"));
+    let table = readme.split("**`/status`**").nth(1).unwrap().split("\n## ").next().unwrap();
+    let texts: Vec<&str> = code.split('"').collect();
+    let keys: Vec<&str> = texts
+        .chunks(2)
+        .zip(texts.chunks(2).skip(1))
+        .filter_map(|(one, next)| {
+            let key = *one.get(1)?;
+            next[0].starts_with(':').then_some(key)
+        })
+        .collect();
+    assert!(keys.len() > 60, "{keys:?}");
+    for key in &keys {
+        assert!(table.contains(&format!("`{key}`")), "`{key}` is not in the table of `/status`");
+    }
+    for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
+        for name in row.split('|').next().unwrap().split('`').filter(|text| !text.contains([' ', ','])) {
+            assert!(name.is_empty() || keys.contains(&name), "`{name}` is no key of the page");
+        }
+    }
 }
 
 #[test]
@@ -123,6 +149,7 @@ fn status_says_what_the_metrics_say_and_how_much_of_each_budget_is_used() {
         "since": since,
         "cause": null,
         "leftOutMs": null,
+        "outstanding": 1,
         "lastCheck": null,
     });
     assert_eq!(

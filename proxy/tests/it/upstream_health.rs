@@ -1,15 +1,18 @@
 //! Servers that fail, come back, move and vanish, and what users notice of it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::balance::{Authority, asking_server};
 use crate::free::free_address;
+use crate::h2::{END_HEADERS, END_STREAM, HEADERS, SETTINGS, frame};
 use crate::name_server::{NameServer, Reply};
 use crate::service::{Process, Service, wait_for};
 use crate::wire::answer;
@@ -192,6 +195,134 @@ fn with_all_servers_out_requests_try_them_all_the_same() {
     wait_until(&service, 0, "up");
     assert_eq!(service.metric("portcullis_upstream_panic{app=\"wiki\"}"), 0.0);
     assert_eq!(bodies(&service, 4), ["one"; 4]);
+}
+
+/// A server that speaks HTTP/2 alone, without TLS, and answers each request with 200.
+fn http2_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut preface = [0; 24];
+                stream.read_exact(&mut preface).ok()?;
+                stream.write_all(&frame(SETTINGS, 0, 0, &[])).ok()?;
+                loop {
+                    let mut head = [0; 9];
+                    stream.read_exact(&mut head).ok()?;
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                    std::io::copy(&mut (&stream).take(length.into()), &mut std::io::sink()).ok()?;
+                    let on = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                    if head[3] == HEADERS {
+                        // `:status: 200` of the static table.
+                        let answer = frame(HEADERS, END_HEADERS | END_STREAM, on, &[0x88]);
+                        stream.write_all(&answer).ok()?;
+                    }
+                }
+                #[expect(unreachable_code, reason = "it ends with its socket")]
+                Some(())
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn checks_reach_a_server_as_requests_do_by_tls_http2_and_sockets() {
+    let service = Service::new("");
+    let authority = Authority::new("corp");
+    let (certificate, key) = authority.issue("portcullis");
+    fs::write(service.file("client.pem"), certificate).unwrap();
+    fs::write(service.file("client.key"), key).unwrap();
+    fs::write(service.file("corp.pem"), authority.issuer.pem()).unwrap();
+    let [shown, unshown, misnamed] = [(); 3].map(|()| asking_server(&authority));
+    let client = "client-certificate = \"client.pem\", client-key = \"client.key\"";
+    let socket = service.file("app.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).is_ok_and(|count| count > 0) {}
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let plain = Server::start("plain");
+    let upstreams = [
+        format!("{{ url = \"https://{shown}\", tls-name = \"app.corp\", ca = \"corp.pem\", {client} }}"),
+        format!("{{ url = \"unix:{}\" }}", socket.display()),
+        format!("{{ url = \"http://{}\", protocol = \"h2\" }}", http2_server()),
+        format!("{{ url = \"https://{unshown}\", tls-name = \"app.corp\", ca = \"corp.pem\" }}"),
+        format!("{{ url = \"https://{misnamed}\", tls-name = \"other.corp\", ca = \"corp.pem\", {client} }}"),
+        format!("{{ url = \"unix:{}\" }}", service.file("nobody.sock").display()),
+        format!("{{ url = \"http://{}\", protocol = \"h2\" }}", plain.address),
+    ];
+    // A check's own time is more than a handshake takes, on a busy machine too.
+    let check = r#"check = { path = "/healthz", interval = "6s", timeout = "5s", unhealthy = 1 }"#;
+    configure(&service, &["http://replaced".to_owned()], check, "");
+    let file = service.file("portcullis.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"http://replaced\"", &upstreams.join(", "))).unwrap();
+    let _process: Process = service.start();
+    for (at, expected) in [
+        (0, "passed"),
+        (1, "passed"),
+        (2, "passed"),
+        // It is not told who asks, for another name, by nobody, and in another language.
+        (3, ""),
+        (4, "tls-name"),
+        (5, ""),
+        (6, "protocol"),
+    ] {
+        let last = wait_for(&format!("check {at}"), || {
+            let last = address(&service, at)?["lastCheck"].clone();
+            (!last.is_null()).then_some(last)
+        });
+        let result = last["result"].as_str().unwrap();
+        match expected {
+            "" => assert_ne!(result, "passed", "{at}: {last:#}"),
+            expected => assert_eq!(result, expected, "{at}: {last:#}"),
+        }
+        let detail = last["detail"].as_str().unwrap_or_default();
+        assert_eq!(detail, detail.trim(), "{at}");
+        wait_until(&service, at, if expected == "passed" { "up" } else { "check-fails" });
+    }
+}
+
+#[test]
+fn a_server_that_speaks_no_http_or_breaks_its_answers_off_is_left_out() {
+    for (what, said, cause) in [
+        ("no HTTP", "\u{15}\u{3} this is no HTTP\r\n\r\n", "protocol"),
+        ("nothing", "", "reset"),
+        ("half an answer", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "reset"),
+    ] {
+        let (service, good) = (Service::new(""), Server::start("good"));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let bad = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = [0; 4096];
+                if stream.read(&mut head).is_ok_and(|count| count > 0) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    let _ = stream.write_all(said.as_bytes());
+                }
+            }
+        });
+        let servers = [format!("http://{bad}"), format!("http://{}", good.address)];
+        configure(&service, &servers, "failures = 3\neject-for = \"1m\"", "");
+        let _process: Process = service.start();
+        for _ in 0..20 {
+            // What came of half an answer is half of one.
+            let mut stream = service.send(&Service::head("GET", "/", "Connection: close\r\n"));
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 3, "{what}: three of twenty were sent to it");
+        let out = address(&service, 0).unwrap();
+        assert_eq!((&out["state"], &out["cause"]), (&"ejected".into(), &cause.into()), "{what}: {out:#}");
+        assert_eq!(bodies(&service, 6), ["good"; 6], "{what}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use pingora::upstreams::peer::{HttpPeer, Peer};
 use portcullis_config::settings::{CheckMethod, HealthCheck};
 use tokio::time::timeout;
 
-use super::super::cause::cause_of;
+use super::super::cause::{cause_of, words_of};
 use crate::failure::NetworkFailure;
 use crate::record::CheckResult;
 
@@ -54,7 +54,7 @@ pub(super) async fn check(peer: &HttpPeer, check: &HealthCheck) -> Checked {
     let answered = timeout(check.timeout, async {
         let stream = match CONNECTOR.new_stream(peer).await {
             Ok(stream) => stream,
-            Err(problem) => return Err((cause_of(&problem), problem.to_string())),
+            Err(problem) => return Err((cause_of(&problem), words_of(&problem))),
         };
         let is_http2 = match stream.selected_alpn_proto() {
             Some(ALPN::H2) => true,

@@ -104,6 +104,8 @@ pub(crate) struct HealthReading {
     pub(crate) cause: Option<&'static str>,
     /// For how much longer it is left out, while it is ejected.
     pub(crate) left_out: Option<Duration>,
+    /// Requests under way.
+    pub(crate) outstanding: u32,
     pub(crate) last_check: Option<LastCheck>,
 }
 
@@ -178,9 +180,13 @@ impl Health {
         !self.is_down.load(Ordering::Relaxed) && self.passive.takes_requests(now_ms)
     }
 
-    /// It answered, after so long.
-    pub(super) fn succeeded(&self, took: Duration) {
+    /// It began to answer, after so long.
+    pub(super) fn answered(&self, took: Duration) {
         self.metrics.answered(took);
+    }
+
+    /// It answered, and nothing of that failed.
+    pub(super) fn succeeded(&self) {
         if self.passive.succeeded() {
             self.changed(None);
             let Subject { app, server, address, .. } = &self.subject;
@@ -192,9 +198,11 @@ impl Health {
     pub(super) fn failed(&self, cause: NetworkFailure, to_connect: bool, problem: &dyn std::fmt::Display) {
         self.metrics.failed(cause);
         let now = now_ms();
-        // A want of this machine says nothing of that one, nor does one odd page of its other pages.
-        let says_nothing = matches!(cause, NetworkFailure::Local | NetworkFailure::Protocol);
-        let out = if says_nothing { None } else { self.passive.failed(to_connect, self.limits(), now) };
+        // A want of this machine says nothing of that one.
+        let out = match cause {
+            NetworkFailure::Local => None,
+            _ => self.passive.failed(to_connect, self.limits(), now),
+        };
         if out.is_some() {
             self.metrics.ejected();
             self.changed(Some(cause.as_str()));
@@ -245,6 +253,7 @@ impl Health {
             since: if at == 0 { self.known_since } else { at },
             cause: cause.filter(|_| standing != Standing::Up),
             left_out,
+            outstanding: self.outstanding.count(),
             last_check: self.last_check.lock().clone(),
         }
     }

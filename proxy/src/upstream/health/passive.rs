@@ -14,7 +14,7 @@ const TRIAL: Duration = Duration::from_secs(30);
 /// What the settings say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Answers in a row that must fail. One failure to connect is enough: it says by itself that the server takes
+    /// Requests in a row that must fail: without an answer, with half of one, or with none that can be passed on. One failure to connect is enough: it says by itself that the server takes
     /// nothing.
     pub(super) failures: u32,
     /// How long a server is left out at first.
@@ -60,7 +60,7 @@ impl Passive {
         is_ours
     }
 
-    /// It answered. Whether it was left out until now.
+    /// It answered, to the end. Whether it was left out until now.
     pub(super) fn succeeded(&self) -> bool {
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);

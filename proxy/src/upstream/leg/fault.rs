@@ -10,7 +10,7 @@ use h2::Reason;
 use pingora::Error;
 
 use crate::failure::NetworkFailure;
-use crate::upstream::cause::cause_of;
+use crate::upstream::cause::{cause_of, words_of};
 
 /// Why an exchange with an app failed.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAddress => f.write_str("no upstream of this app has an address"),
-            Self::Connect(problem) => problem.fmt(f),
+            Self::Connect(problem) => f.write_str(&words_of(problem)),
             Self::Io(problem) => problem.fmt(f),
             Self::Closed => f.write_str("the connection ended before the answer did"),
             Self::Timeout(kind) => write!(f, "{} of the app", kind.as_str()),
