@@ -89,7 +89,7 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
     let gone: Vec<&str> = view.texts("unavailable").map(|(name, _)| name).collect();
     let app = app(cx, config, view);
     let settings = app.and_then(|app| config.apps.get(app));
-    let path = path(cx, settings, view)?;
+    let path = path(cx, (config, settings), view)?;
     let asked = cx.parse_key(view, "context", values::context);
     let contexts = |path: &str| match (asked, settings) {
         (None, Some(app)) => app.contexts_of(path),
@@ -187,8 +187,12 @@ fn or_gone<T>(known: Option<T>, gone: bool) -> Fact<T> {
 }
 
 /// The path of a request, as it would be read of a request head.
-fn path<'v>(cx: &mut Context<'_>, app: Option<&App>, view: View<'v>) -> Option<ReadPath<'v>> {
-    let text = view.text("path")?;
+fn path<'v>(
+    cx: &mut Context<'_>,
+    (config, app): (&Config, Option<&'v App>),
+    view: View<'v>,
+) -> Option<ReadPath<'v>> {
+    let text = view.text("path").or_else(|| app.map(|app| app.path_prefix.as_str())).unwrap_or("/");
     let flaw = |what: &str| {
         Flaw::new("ask/path", format!("`{}` {what}", shortened(text)))
             .why("such a request is refused as malformed (400) before any policy is asked")
@@ -209,7 +213,42 @@ fn path<'v>(cx: &mut Context<'_>, app: Option<&App>, view: View<'v>) -> Option<R
         ));
         return cx.parse(text, at(view), |_| Err(flaw));
     }
+    if let Some(flaw) = app.and_then(|app| not_of_app(config, app, &read)) {
+        return cx.parse(text, at(view), |_| Err(flaw));
+    }
     Some(read)
+}
+
+/// What is wrong with a path that no request for the app has.
+fn not_of_app(config: &Config, app: &App, path: &ReadPath<'_>) -> Option<Flaw> {
+    let (written, own) = (path.written(), &app.path_prefix);
+    let flaw = |what: String| Flaw::new("ask/path", format!("`{}` {what}", shortened(written)));
+    if !app.has_path(written) {
+        let flaw = flaw(format!("is no path of the app `{}`", app.id));
+        return Some(
+            flaw.why("such a request goes to another app, or is answered 404 before any policy is asked")
+                .help(format!("its paths begin with `{own}`")),
+        );
+    }
+    if !path.others().iter().all(|other| app.has_path(other)) {
+        let flaw = flaw(format!("is read by some servers as no path of the app `{}`", app.id));
+        return Some(
+            flaw.why("such a request is refused (400) before any policy is asked")
+                .help("ask about one with one reading"),
+        );
+    }
+    let depth = |app: &App| app.path_prefix.split('/').filter(|segment| !segment.is_empty()).count();
+    let is_nearer = |other: &&App| {
+        depth(other) > depth(app)
+            && other.has_path(written)
+            && app.hosts.iter().all(|host| other.hosts.contains(host))
+    };
+    let other = config.apps.iter().find(is_nearer)?;
+    let flaw = flaw(format!("is a path of the app `{}`", other.id));
+    Some(
+        flaw.why("of several apps of a host that with the longest path gets the request")
+            .help(format!("ask about that: `app = \"{}\"`", other.id)),
+    )
 }
 
 fn at(view: View<'_>) -> At {

@@ -50,7 +50,7 @@ pub(super) fn app(
     let hosts = hosts(cx, view, (&path_prefix, paths), routes);
     cx.not_empty(view, "upstreams", "no server would take its requests");
     let upstreams = upstreams(cx, view, &routes.own);
-    let balance = balance(cx, view, sign_ins.has_session);
+    let balance = balance(cx, view, (sign_ins.has_session, sign_ins.is_plain()));
     let retries = retries(view);
     let accepted = accepted_issuers(cx, view, issuers, issuer_names);
     let audiences = audiences(cx, view, issuers, &accepted);

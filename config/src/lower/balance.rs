@@ -1,6 +1,7 @@
 //! Which of an app's servers takes a request, how often a request is sent anew, and how long its steps may take.
 
 use super::context::Context;
+use super::sign_in::is_loopback;
 use super::values::{self, Flaw};
 use crate::diagnose::Diagnostic;
 use crate::schema::check::shortened;
@@ -8,8 +9,12 @@ use crate::schema::tables::{BALANCE, RETRIES, TIMEOUTS};
 use crate::schema::tree::View;
 use crate::settings::{Balance, BalancePolicy, HashKey, Retries, Timeouts, is_own_cookie};
 
-/// `has_session` says whether there are keys that seal cookies.
-pub(super) fn balance(cx: &mut Context<'_>, app: View<'_>, has_session: bool) -> Option<Balance> {
+/// `has_session` says whether there are keys that seal cookies, `is_plain` whether browsers come by plain HTTP alone.
+pub(super) fn balance(
+    cx: &mut Context<'_>,
+    app: View<'_>,
+    (has_session, is_plain): (bool, bool),
+) -> Option<Balance> {
     let view = app.table_or_default("balance", &BALANCE);
     let policy = view.word("policy", BalancePolicy::from_word)?;
     let hash_by = cx.parse_key(view, "hash-by", hash_key);
@@ -51,10 +56,25 @@ pub(super) fn balance(cx: &mut Context<'_>, app: View<'_>, has_session: bool) ->
                         .why("whoever can make the cookie chooses the server, and learns which there are")
                         .help("write `[session]` with `keys`, which seal it; or balance by `consistent-hash`, which wants no cookie"),
                 );
+            } else if is_plain {
+                warn_of_plain(cx, app, view);
             }
             Some(Balance::Sticky { life })
         }
     }
+}
+
+/// Where nobody is given the cookie, each request goes to a server of its own.
+fn warn_of_plain(cx: &mut Context<'_>, app: View<'_>, balance: View<'_>) {
+    let elsewhere =
+        app.texts("hosts").find(|(host, _)| values::host(host).is_ok_and(|host| !is_loopback(&host)));
+    let Some((host, _)) = elsewhere else { return };
+    let what = format!("the app's host `{}` is reached by plain HTTP alone", shortened(host));
+    cx.push(
+        Diagnostic::warning("balance/sticky-plain", balance.at_key("policy"), what)
+            .why("browsers get the cookie over https alone: no browser would stay at its server")
+            .help("give a listener `tls`, or name the proxy that ends TLS in `[trusted-proxies]`; or balance by `consistent-hash`"),
+    );
 }
 
 /// `principal`, `address`, `cookie:NAME`, `header:NAME`.

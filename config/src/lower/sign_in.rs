@@ -97,6 +97,11 @@ impl SignIns {
         self.assertion.as_ref().map(|assertion| assertion.header.as_str())
     }
 
+    /// Whether browsers come by plain HTTP alone.
+    pub(super) fn is_plain(&self) -> bool {
+        self.transport == Transport::Plain
+    }
+
     /// Whether nothing that was written is missing.
     pub(super) const fn is_whole(&self) -> bool {
         self.is_whole
@@ -436,7 +441,7 @@ fn one_or_several<'t>(view: View<'t>, key: &str) -> impl Iterator<Item = (&'t st
     one.into_iter().chain(view.texts(key))
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
 }

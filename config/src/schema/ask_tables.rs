@@ -39,7 +39,7 @@ pub(crate) static QUESTION: Table = Table {
         required("app", Shape::Text(Form::Id), "The app, by id."),
         optional("context", Shape::Text(Form::Context), "The authentication context; from `path` if absent."),
         default("method", Literal::Text("GET"), TEXT, "The method."),
-        default("path", Literal::Text("/"), TEXT, "The path."),
+        optional("path", TEXT, "The path; where the app begins if absent."),
         optional("ip", TEXT, "The client's address."),
         optional("country", Shape::Text(Form::Country), "Its country; looked up from `ip` if absent."),
         optional("platform", Shape::Word(&Platform::WORDS), "The device's platform."),

@@ -124,6 +124,12 @@ impl App {
         self.hosts.iter().any(|configured| covers_host(configured, host))
     }
 
+    /// Whether a path, in normal form, is one of its own.
+    #[must_use]
+    pub fn has_path(&self, path: &str) -> bool {
+        is_below(path, &self.path_prefix, self.paths.stricter())
+    }
+
     /// The contexts that a path may ask for. Two where they turn on letter case, or on what some servers take for it,
     /// and the app is not known to distinguish case: the request is then judged under both.
     #[must_use]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use portcullis_config::ask::Question;
 use portcullis_config::printable::value;
 use portcullis_config::vocabulary::DEVICE_KEYS;
 use portcullis_policy::analyze::{Issue, analyze};
@@ -15,7 +16,7 @@ use portcullis_policy::signals::{
 };
 use serde_json::{Value, json};
 
-use super::ask::Subject;
+use super::ask::{Subject, own_paths};
 use super::terminal;
 use crate::clock::unix_now;
 
@@ -59,14 +60,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match arguments.format {
         Format::Text => {
             for issue in &issues {
-                terminal::print(&text_of(set, issue));
+                terminal::print(&text_of(set, issue, example(&subject, issue).as_ref()));
             }
             let policies = terminal::counted(set.policies.len(), "policy", "policies");
             let warnings = terminal::counted(issues.len(), "warning", "warnings");
             terminal::print(&format!("{policies} analyzed, {warnings}"));
         }
         Format::Json => {
-            let issues: Vec<Value> = issues.iter().map(|issue| json_of(set, issue)).collect();
+            let issues: Vec<Value> =
+                issues.iter().map(|issue| json_of(set, issue, example(&subject, issue).as_ref())).collect();
             terminal::print(&format!("{:#}", json!({ "warnings": issues })));
         }
     }
@@ -74,14 +76,32 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if denied { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn text_of(set: &PolicySet, issue: &Issue) -> String {
+/// A request that shows the finding: policies look at paths that the app sees, and a request names one that it is asked for.
+/// `None` where no request for the app is answered so.
+fn example(subject: &Subject, issue: &Issue) -> Option<OwnedSignals> {
+    let (witness, conclusion) = (issue.witness.as_ref()?, issue.conclusion.as_ref()?);
+    let app = subject.config.apps.get(witness.target.app.0 as usize)?;
+    own_paths(app, &witness.path).into_iter().find_map(|path| {
+        let mut question = Question {
+            is_public: app.openings.covers(&path, app.paths),
+            signals: OwnedSignals { path, ..witness.clone() },
+            looks_up_country: false,
+            is_bearer: true,
+            other_readings: Vec::new(),
+        };
+        let answered = subject.decide(&mut question).ok()?;
+        (answered.outcome() == conclusion.as_str()).then_some(question.signals)
+    })
+}
+
+fn text_of(set: &PolicySet, issue: &Issue, example: Option<&OwnedSignals>) -> String {
     let mut text = format!(
         "warning[analyze/{}]: {}\n  = help: {}",
         issue.kind.as_str(),
         value(&issue.what),
         value(issue.help)
     );
-    if let (Some(witness), Some(conclusion)) = (&issue.witness, &issue.conclusion) {
+    if let (Some(witness), Some(conclusion)) = (example, &issue.conclusion) {
         text.push_str(&format!(
             "\n  = for example: {}: {}",
             value(&shown(set, witness)),
@@ -182,9 +202,9 @@ fn shown(set: &PolicySet, witness: &OwnedSignals) -> String {
     facts.collect::<Vec<_>>().join(", ")
 }
 
-fn json_of(set: &PolicySet, issue: &Issue) -> Value {
+fn json_of(set: &PolicySet, issue: &Issue, example: Option<&OwnedSignals>) -> Value {
     let ids = issue.policies.iter().filter_map(|policy| set.policies.get(policy.0 as usize));
-    let witness = issue.witness.as_ref().map(|witness| {
+    let witness = example.map(|witness| {
         facts(set, witness)
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value))

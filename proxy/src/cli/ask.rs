@@ -7,9 +7,11 @@ use percent_encoding::{CONTROLS, percent_encode};
 use portcullis_config::ask::Question;
 use portcullis_config::diagnose::{Diagnostic, Sources, render_text};
 use portcullis_config::printable::value;
+use portcullis_config::settings::App;
 use portcullis_config::{Config, load};
 use portcullis_policy::decision::Generation;
 use portcullis_policy::explain::{Explanation, explain};
+use portcullis_policy::path::read;
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::remedy::{self, Installation, Remedies};
 use portcullis_policy::signals::Fact;
@@ -158,6 +160,22 @@ impl Answered {
     pub(super) const fn outcome(&self) -> &'static str {
         if self.is_public { PUBLIC } else { self.explanation.conclusion.as_str() }
     }
+}
+
+/// Paths of an app, as its clients ask for them, under which a policy that names `path` may see that one; the likeliest first.
+pub(super) fn own_paths(app: &App, path: &str) -> Vec<String> {
+    let sent = percent_encode(path.as_bytes(), CONTROLS).to_string();
+    let led_back = PrefixRewrite::of(app).and_then(|rewrite| rewrite.back(&sent));
+    let led_back = led_back.and_then(|path| Some(read(path.as_bytes()).ok()?.written().to_owned()));
+    let below = format!("{}{path}", app.path_prefix.trim_end_matches('/'));
+    let all = [Some(path.to_owned()), led_back, Some(below), Some(app.path_prefix.clone())];
+    let mut own: Vec<String> = Vec::new();
+    for path in all.into_iter().flatten() {
+        if app.has_path(&path) && !own.contains(&path) {
+            own.push(path);
+        }
+    }
+    own
 }
 
 /// The word for a request that is let in as nobody.

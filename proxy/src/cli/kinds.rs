@@ -13,6 +13,8 @@ use portcullis_policy::model::{
 use portcullis_policy::signals::{Fact, Value};
 use serde_json::json;
 
+use super::ask::own_paths;
+
 /// People of one app at most: memberships of which there are more are left to a person.
 const PEOPLE_MAX: usize = 60;
 
@@ -188,7 +190,7 @@ fn circumstances(config: &Config, app: &App, policies: &[&Policy]) -> Vec<Trait>
             vary.push(trait_of(format!("by {flow}"), format!("flow = {}\n", json!(flow))));
         }
     }
-    vary.extend(requests(policies));
+    vary.extend(requests(app, policies));
     for (path, context) in &app.contexts {
         let lines = format!("path = {}\n", json!(path));
         vary.push(trait_of(format!("at {path}"), lines.clone()));
@@ -258,16 +260,17 @@ fn places(config: &Config, policies: &[&Policy]) -> Vec<Trait> {
     found
 }
 
-/// A request for each path and method that the policies name.
-fn requests(policies: &[&Policy]) -> Vec<Trait> {
+/// A request for each path and method that the policies name: for a path that the app sees, that by which it does.
+fn requests(app: &App, policies: &[&Policy]) -> Vec<Trait> {
     let (mut paths, mut methods) = (BTreeSet::new(), BTreeSet::new());
     for request in policies.iter().filter_map(|policy| policy.conditions.request.as_ref()) {
         methods.extend(request.methods.iter().cloned());
         for pattern in request.paths.iter().chain(&request.exclude_paths) {
-            paths.insert(match pattern {
+            let path = match pattern {
                 PathPattern::Exact(path) => path.clone(),
                 PathPattern::Subtree(path) => format!("{path}/below"),
-            });
+            };
+            paths.extend(own_paths(app, &path).into_iter().next());
         }
     }
     let of_path = |path: &String| trait_of(format!("at {path}"), format!("path = {}\n", json!(path)));

@@ -322,6 +322,92 @@ fn analyze_shows_a_request_for_each_finding_and_can_refuse() {
     assert_eq!(run(&["analyze", "--config", config, "--deny", "warnings"], "").code, 1);
 }
 
+/// An app below `/gitlab`, which knows nothing of that, and another one below it.
+fn below_a_path(folder: &Path, policies: &str) -> PathBuf {
+    let main = with_policies(folder, policies);
+    let text = std::fs::read_to_string(&main).unwrap();
+    let before = "hosts = [\"wiki.example.com\"]\n";
+    assert!(text.contains(before));
+    let app = format!("{before}path = \"/gitlab\"\nprefix-rewrite = \"/\"\nunmatched = \"allow\"\n");
+    let text = text.replace("contexts = [{ path = \"/admin\", context = \"c1\" }]\n", "");
+    let other = "[[app]]\nid = \"registry\"\nhosts = [\"wiki.example.com\"]\npath = \"/gitlab/v2\"\nupstreams = [\"http://127.0.0.1:3001\"]\nunmatched = \"allow\"\n\n[[location]]\n";
+    std::fs::write(&main, text.replace(before, &app).replacen("[[location]]\n", other, 1)).unwrap();
+    main
+}
+
+const ADMIN_IS_SHUT: &str = r#"
+[[policy]]
+id = "admin"
+users = { include = ["all"] }
+apps = { include = ["wiki"] }
+grant = "block"
+conditions.request = { paths = ["/admin/**"] }
+[[policy]]
+id = "never"
+users = { include = ["all"] }
+apps = { include = ["wiki"] }
+grant = { controls = ["mfa"] }
+conditions.request = { paths = ["/admin/**"] }
+"#;
+
+#[test]
+fn what_if_knows_the_path_of_an_app_and_what_stands_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = below_a_path(folder.path(), ADMIN_IS_SHUT);
+    let ask = |more: &[&str]| {
+        let base = ["what-if", "--config", main.to_str().unwrap(), "--user", "kari", "--app", "wiki"];
+        run(&[&base[..], more].concat(), "")
+    };
+    let grant = ask(&[]);
+    assert!(
+        grant.out.starts_with("grant: "),
+        "without a path it is the app's own: {}{}",
+        grant.out,
+        grant.err
+    );
+    assert!(ask(&["--path", "/gitlab/x"]).out.starts_with("grant: "));
+    let block = ask(&["--path", "/gitlab/admin/x"]);
+    assert!(block.out.starts_with("block: "), "what the app sees: {}{}", block.out, block.err);
+    for (path, why) in [
+        ("/", "`/` is no path of the app `wiki`"),
+        ("/admin/x", "`/admin/x` is no path of the app `wiki`"),
+        ("/gitlabs", "`/gitlabs` is no path of the app `wiki`"),
+        ("/gitlab/v2/x", "`/gitlab/v2/x` is a path of the app `registry`"),
+    ] {
+        let refused = ask(&["--path", path]);
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{path}");
+        assert!(refused.err.contains(why), "{path}: {}", refused.err);
+    }
+    assert!(ask(&["--path", "/admin"]).err.contains("its paths begin with `/gitlab`"));
+}
+
+#[test]
+fn first_cases_and_examples_name_the_path_that_clients_ask_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = below_a_path(folder.path(), ADMIN_IS_SHUT);
+    let config = main.to_str().unwrap();
+    let first = run(&["test", "--config", config, "--init"], "");
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert!(first.out.contains("path = \"/gitlab/admin/below\""), "{}", first.out);
+    let cases = folder.path().join("cases.toml");
+    std::fs::write(&cases, &first.out).unwrap();
+    let again = run(&["test", "--config", config, cases.to_str().unwrap()], "");
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    let found = run(&["analyze", "--config", config, "--format", "json"], "");
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let found = found["warnings"].as_array().unwrap();
+    let examples: Vec<&Value> = found.iter().filter(|one| one["witness"].is_object()).collect();
+    assert!(!examples.is_empty(), "{found:#?}");
+    for one in examples {
+        let path = one["witness"]["path"].as_str().unwrap();
+        assert!(one["app"] != "wiki" || path.starts_with("/gitlab"), "{one:#}");
+        let json = ["what-if", "--config", config, "--request", "-", "--format", "json"];
+        let asked = run(&json, &one["witness"].to_string());
+        assert_eq!(asked.code, 0, "{one:#}\n{}", asked.err);
+        assert_eq!(serde_json::from_str::<Value>(&asked.out).unwrap()["outcome"], one["outcome"], "{one:#}");
+    }
+}
+
 #[test]
 fn a_pipe_of_cases_is_refused_and_no_argument_steers_the_terminal() {
     let folder = tempfile::tempdir().unwrap();

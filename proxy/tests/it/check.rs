@@ -389,6 +389,7 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
 
     assert_eq!(setup.diagnostics(&[]), (true, Vec::new()), "offline");
     let (success, diagnostics) = setup.diagnostics(&["--online"]);
+    // The issuer is an error; the upstream has another beside it that lives.
     assert!(!success);
     let words = |code: &str| {
         diagnostics
@@ -407,6 +408,8 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     let line = text.lines().nth(found["line"].as_u64().unwrap() as usize - 1).unwrap();
     let column = found["column"].as_u64().unwrap() as usize - 1;
     assert!(line[column..].starts_with(&format!("http://{closed}\"")), "it points there: {found:#}");
+    assert_eq!(found["severity"], "warning", "{found:#}");
+    assert!(found["why"].as_str().unwrap().contains("the other servers of its apps"), "{found:#}");
     assert_eq!(diagnostics.len(), 3, "{diagnostics:#?}");
 
     // Keys that come from a URL, a clock of now, and an upstream that listens.
@@ -422,6 +425,21 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
             && text.contains(&format!("`http://{address}`: connected, in ")),
         "{text}"
     );
+
+    // Where none is reached, users see it.
+    let (address, _listener) = server(|path| (path == "/keys").then(keys::jwks), "");
+    let setup = Setup::new();
+    setup.change("file = \"keys.json\"", &format!("url = \"http://{address}/keys\""));
+    let other = crate::free::free_address();
+    setup.change("http://127.0.0.1:9", &format!("http://{closed}\", \"http://{other}"));
+    let found = setup.check(&["--online", "--format", "json"]);
+    assert!(!found.status.success());
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let found = found.as_array().unwrap().iter().find(|one| one["code"] == "online/upstream").unwrap();
+    assert_eq!(found["severity"], "error", "{found:#}");
+    assert!(found["why"].as_str().unwrap().contains("502"), "{found:#}");
+    let words = found["what"].as_str().unwrap();
+    assert!(words.ends_with("refused: Connection refused (os error 111)"), "{words}");
 
     // A certificate that nobody has signed.
     let setup = Setup::new();

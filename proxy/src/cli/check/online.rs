@@ -1,6 +1,7 @@
 //! What issuers, providers and upstreams answer: asked as `run` asks them, each within a few seconds and all at once.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use portcullis_config::diagnose::{Diagnostic, FileId, Severity};
@@ -21,6 +22,9 @@ use crate::upstream::{Address, try_upstream};
 const STEP: Duration = Duration::from_secs(3);
 /// How far a clock may be off before we warn: the header has whole seconds, and an answer takes time.
 const SKEW_SECS: i64 = 5;
+
+/// The kind of machines that upstreams are, behind issuers, providers and the session store.
+const UPSTREAM: u8 = 3;
 
 /// Asks every issuer, provider and upstream, and the session store. Returns lines for people, and what is wrong.
 pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<String>, Vec<Diagnostic>) {
@@ -45,15 +49,12 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
         let mut upstreams = BTreeMap::new();
         for app in &config.apps {
             for upstream in &app.upstreams {
-                let tls = upstream.tls.as_ref();
-                let ca = tls.and_then(|tls| tls.ca.as_ref()).map(|ca| ca.file.clone());
-                let client = tls.and_then(|tls| tls.client.as_ref()).map(|files| files.certificate.clone());
-                let key = (upstream.at.clone(), tls.map(|tls| tls.name.clone()), ca, client);
-                upstreams.entry(key).or_insert_with(|| (app.clone(), upstream.clone()));
+                upstreams.entry(Reached::of(upstream)).or_insert_with(|| (app.clone(), upstream.clone()));
             }
         }
+        let reached: Vec<Reached> = upstreams.keys().cloned().collect();
         for (position, (app, upstream)) in upstreams.into_values().enumerate() {
-            asked.spawn(async move { ((3, position), vec![ask_upstream(&app, &upstream).await]) });
+            asked.spawn(async move { ((UPSTREAM, position), vec![ask_upstream(&app, &upstream).await]) });
         }
         let mut answers = BTreeMap::new();
         while let Some(done) = asked.join_next().await {
@@ -61,6 +62,7 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
                 answers.insert(key, answer);
             }
         }
+        spare(config, &reached, &mut answers);
         answers.into_values().flatten().collect::<Vec<Answer>>()
     });
     // A name that is still being resolved must not hold the process.
@@ -74,6 +76,53 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
         Some(Diagnostic { code, severity, file, span, what, label, why, help })
     });
     (lines, problems.collect())
+}
+
+/// What a connection to an upstream depends on; where all of it is the same, so is what comes of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Reached {
+    at: UpstreamAddress,
+    name: Option<String>,
+    ca: Option<PathBuf>,
+    client: Option<PathBuf>,
+}
+
+impl Reached {
+    fn of(upstream: &Upstream) -> Self {
+        let tls = upstream.tls.as_ref();
+        Self {
+            at: upstream.at.clone(),
+            name: upstream.tls_name().map(ToOwned::to_owned),
+            ca: tls.and_then(|tls| tls.ca.as_ref()).map(|ca| ca.file.clone()),
+            client: tls.and_then(|tls| tls.client.as_ref()).map(|files| files.certificate.clone()),
+        }
+    }
+}
+
+/// Answers by what was asked: kinds of machines, and which of them.
+type Answers = BTreeMap<(u8, usize), Vec<Answer>>;
+
+/// An upstream that was not reached is no error where every app of it has another one that was: requests go there.
+fn spare(config: &Config, reached: &[Reached], answers: &mut Answers) {
+    let is_good = |answers: &Answers, upstream: &Upstream| {
+        let position = reached.iter().position(|one| *one == Reached::of(upstream));
+        let answers = position.and_then(|position| answers.get(&(UPSTREAM, position)));
+        answers.is_some_and(|answers| answers.iter().all(|answer| answer.problem.is_none()))
+    };
+    let lives = |answers: &Answers, app: &App| app.upstreams.iter().any(|one| is_good(answers, one));
+    for (position, which) in reached.iter().enumerate() {
+        let mut of =
+            config.apps.iter().filter(|app| app.upstreams.iter().any(|one| Reached::of(one) == *which));
+        if !of.all(|app| lives(answers, app)) {
+            continue;
+        }
+        for answer in answers.get_mut(&(UPSTREAM, position)).into_iter().flatten() {
+            if let Some((severity, _, _, why, _)) = &mut answer.problem {
+                *severity = Severity::Warning;
+                *why = "the other servers of its apps get their requests: should they fail, too, it is 502";
+            }
+        }
+    }
 }
 
 async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
