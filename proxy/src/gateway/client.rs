@@ -78,9 +78,7 @@ impl Client {
 
     /// Whether the client has given the request up before anybody was asked, where that can be seen: over HTTP/2.
     pub(super) async fn has_given_up(&mut self, session: &mut ServerSession) -> Option<Box<Error>> {
-        if session.as_http2().is_none() {
-            return None;
-        }
+        session.as_http2()?;
         poll_fn(|cx| match self.poll_gone(session, cx) {
             Poll::Ready(problem) => Poll::Ready(Some(problem)),
             Poll::Pending => Poll::Ready(None),
