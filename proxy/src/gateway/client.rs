@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::SendStream;
+use h2::{Reason, SendStream};
 use http::HeaderMap;
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, ErrorType, Result};
@@ -76,14 +76,24 @@ impl Client {
         }
     }
 
-    /// Whether the client has given the request up before anybody was asked, where that can be seen: over HTTP/2.
-    pub(super) async fn has_given_up(&mut self, session: &mut ServerSession) -> Option<Box<Error>> {
-        session.as_http2()?;
-        poll_fn(|cx| match self.poll_gone(session, cx) {
-            Poll::Ready(problem) => Poll::Ready(Some(problem)),
+    /// Whether the client has given the request up before anybody was asked, where that can be seen: over HTTP/2. A stream that
+    /// ended for a breach of the protocol is none of that: what it was is told when its body is read.
+    pub(super) async fn has_given_up(session: &mut ServerSession) -> Option<Box<Error>> {
+        let ServerSession::H2(session) = session else { return None };
+        let reset = poll_fn(|cx| match pin!(session.idle()).poll(cx) {
+            Poll::Ready(reset) => Poll::Ready(Some(reset)),
             Poll::Pending => Poll::Ready(None),
-        })
-        .await
+        });
+        match reset.await? {
+            Ok(
+                Reason::PROTOCOL_ERROR
+                | Reason::FLOW_CONTROL_ERROR
+                | Reason::FRAME_SIZE_ERROR
+                | Reason::STREAM_CLOSED,
+            ) => None,
+            Ok(reason) => Some(Error::explain(ErrorType::H2Error, format!("reset: {reason}")).into_down()),
+            Err(problem) => Some(problem.into_down()),
+        }
     }
 
     /// Sends a head: an interim one, or that of the answer, after which nothing may follow.

@@ -41,7 +41,7 @@ pub(super) async fn forward(
     let times = ctx.app().map(|app| app.timeouts).ok_or(Stop::Internal("no app"))?;
     let (mut fresh, mut again) = (false, Sent::default());
     loop {
-        if let Some(problem) = Client::default().has_given_up(&mut session.downstream_session).await {
+        if let Some(problem) = Client::has_given_up(&mut session.downstream_session).await {
             return Err(Stop::Client(problem));
         }
         let peer = forward::next_peer(ctx)?;
