@@ -12,7 +12,11 @@ use portcullis_config::settings::KeySource;
 
 /// Each watched path, as it was found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Files(BTreeMap<PathBuf, Option<Stamp>>);
+pub(super) struct Files {
+    watched: BTreeMap<PathBuf, Option<Stamp>>,
+    /// The other TOML files of the watched folders: a change elsewhere may include one of them.
+    beside: BTreeMap<PathBuf, Option<Stamp>>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stamp {
@@ -38,17 +42,47 @@ impl Files {
                 paths.remove(path.as_path());
             }
         }
-        Self(paths.into_iter().map(|path| (path.to_owned(), stamp(path))).collect())
+        Self::at(paths)
+    }
+
+    /// Looks at the same paths once more. Blocks.
+    pub(super) fn again(&self) -> Self {
+        Self::at(self.watched.keys().map(PathBuf::as_path).collect())
+    }
+
+    fn at(paths: BTreeSet<&Path>) -> Self {
+        let watched: BTreeMap<_, _> = paths.into_iter().map(|path| (path.to_owned(), stamp(path))).collect();
+        let folders = watched.values().filter_map(|found| match found {
+            Some(Stamp::Folder(files)) => Some(files),
+            _ => None,
+        });
+        let others = folders.flatten().filter(|path| !watched.contains_key(*path));
+        let beside = others.map(|path| (path.clone(), stamp(path))).collect();
+        Self { watched, beside }
+    }
+
+    /// Whether a watched path is not as `known` has it.
+    pub(super) fn differ_from(&self, known: &Self) -> bool {
+        self.watched != known.watched
+    }
+
+    /// Whether `before` found each of these as it is here: what was read in between is whole.
+    pub(super) fn were_so(&self, before: &Self) -> bool {
+        self.watched.iter().all(|(path, stamp)| before.stamp_of(path) == Some(stamp))
     }
 
     /// These files with the stamps that `before` has of them: what changed since then is seen at the next look.
     pub(super) fn with_stamps_of(mut self, before: &Self) -> Self {
-        for (path, stamp) in &mut self.0 {
-            if let Some(known) = before.0.get(path) {
+        for (path, stamp) in &mut self.watched {
+            if let Some(known) = before.stamp_of(path) {
                 stamp.clone_from(known);
             }
         }
         self
+    }
+
+    fn stamp_of(&self, path: &Path) -> Option<&Option<Stamp>> {
+        self.watched.get(path).or_else(|| self.beside.get(path))
     }
 }
 
@@ -62,4 +96,36 @@ fn stamp(path: &Path) -> Option<Stamp> {
         let modified = (found.mtime(), found.mtime_nsec());
         Stamp::File { inode: found.ino(), bytes: found.size(), modified }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_while_it_is_written_is_not_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        fs::write(file("main.toml"), "a").unwrap();
+        fs::write(file("new.toml"), "b").unwrap();
+        let looked = || Files::at([folder.path(), &file("main.toml")].into());
+        let before = looked();
+        assert!(looked().were_so(&before) && !before.again().differ_from(&before));
+        // A file that a change of another one includes was there before, and is known.
+        let included = || Files::at([folder.path(), &file("main.toml"), &file("new.toml")].into());
+        assert!(included().were_so(&before));
+        // It is written after that look: nothing to reload for, unless it is read.
+        fs::write(file("new.toml"), "longer").unwrap();
+        assert!(!looked().differ_from(&before) && looked().were_so(&before));
+        assert!(!included().were_so(&before));
+        assert!(included().with_stamps_of(&before).differ_from(&included()));
+        // Truncated, as an editor leaves it for a moment.
+        fs::write(file("main.toml"), "").unwrap();
+        assert!(looked().differ_from(&before) && !looked().were_so(&before));
+        // A folder that nobody looked at before.
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(!Files::at([elsewhere.path()].into()).were_so(&before));
+    }
 }

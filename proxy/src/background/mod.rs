@@ -17,7 +17,7 @@ pub(crate) use low_priority::spawn_low_priority;
 
 use self::files::Files;
 use crate::provider::Provider;
-use crate::state::{Snapshot, State};
+use crate::state::{Snapshot, State, StateError};
 use crate::token::KeyStore;
 use crate::upstream::{Health, Name};
 
@@ -63,37 +63,50 @@ impl Background {
     }
 
     /// The files once they are no longer being written; `found` is how they were found.
-    async fn settled(&self, mut found: Files) -> Files {
+    async fn settled(mut found: Files) -> Files {
         loop {
             tokio::time::sleep(SETTLE).await;
-            let again = self.look().await;
-            if again == found {
-                return found;
+            let look = tokio::task::spawn_blocking(move || (found.again(), found)).await;
+            let (again, before) = look.unwrap_or_default();
+            if again == before {
+                return again;
             }
             found = again;
         }
     }
 
-    /// Whether the files serve now.
-    async fn reload(&self) -> bool {
+    /// Reads the files and serves them, if they are as `found` says all the while: half of a policy file may be a valid one.
+    async fn reload(&self, found: Files) -> Reload {
         let state = self.state;
-        match spawn_low_priority(move || state.reload()).await {
-            Some(Ok(snapshot)) => {
+        let reload = move || {
+            let mut read = None;
+            let result = state.reload(|config| {
+                let now = config.map_or_else(|| found.again(), Files::of);
+                let is_whole = now.were_so(&found);
+                read = Some(now);
+                is_whole
+            });
+            (result, found, read)
+        };
+        let (serves, found) = match spawn_low_priority(reload).await {
+            Some((Err(StateError::Changing), _, Some(read))) => return Reload::Changing(read),
+            Some((Ok(snapshot), found, _)) => {
                 tracing::info!(generation = snapshot.generation.0, "the configuration was reloaded");
-                true
+                (true, found)
             }
-            Some(Err(problem)) => {
+            Some((Err(problem), found, _)) => {
                 tracing::error!(
                     "the configuration was NOT reloaded; the former one goes on serving\n{problem}"
                 );
-                false
+                (false, found)
             }
             None => {
                 self.state.metrics.reload_refused();
                 tracing::error!("a reload ended early; the former configuration goes on serving");
-                false
+                (false, self.look().await)
             }
-        }
+        };
+        Reload::Done { serves, found }
     }
 
     /// Works until `shutdown` turns true, or its sender is gone.
@@ -136,13 +149,18 @@ impl Background {
             self.start_due(tick);
             let mut found = self.look().await;
             if asked.is_none() {
-                if found == known {
+                if !found.differ_from(&known) {
                     continue;
                 }
-                found = self.settled(found).await;
+                found = Self::settled(found).await;
             }
             drop(snapshot);
-            let serves = self.reload().await;
+            let (serves, found) = loop {
+                match self.reload(found).await {
+                    Reload::Done { serves, found } => break (serves, found),
+                    Reload::Changing(read) => found = Self::settled(read).await,
+                }
+            };
             follow(&self.state.snapshot());
             if let Some(asked) = asked {
                 // Whoever asked may have stopped waiting.
@@ -152,6 +170,19 @@ impl Background {
             known = self.look().await.with_stamps_of(&found);
         }
     }
+}
+
+/// What came of a reload.
+enum Reload {
+    /// It is over.
+    Done {
+        /// Whether the files serve now.
+        serves: bool,
+        /// As they were read.
+        found: Files,
+    },
+    /// They were written while they were read; as they were found afterwards.
+    Changing(Files),
 }
 
 /// The tasks that keep each issuer's keys, or each provider's metadata, fresh.

@@ -146,6 +146,9 @@ pub enum StateError {
     /// The session store cannot be used.
     #[error(transparent)]
     Sessions(#[from] StorageProblem),
+    /// The files were written while they were read.
+    #[error("the files are being written")]
+    Changing,
 }
 
 /// Reads a configuration and says everything that is wrong with it.
@@ -156,9 +159,13 @@ pub fn read(path: &Path) -> Result<Config, StateError> {
     accept(load(path))
 }
 
-/// The same, with a look at the certificates and lists that it would serve with.
-fn read_to_serve(path: &Path) -> Result<Config, StateError> {
+/// The same, with a look at the certificates and lists that it would serve with. `is_whole` is asked about what was read,
+/// `None` if that cannot serve.
+fn read_to_serve(path: &Path, is_whole: impl FnOnce(Option<&Config>) -> bool) -> Result<Config, StateError> {
     let mut loaded = load(path);
+    if !is_whole(loaded.config.as_ref()) {
+        return Err(StateError::Changing);
+    }
     if let Some(config) = &loaded.config {
         let found = tls::inspect::look(&loaded, config, unix_now());
         if found.iter().any(|one| one.severity == Severity::Error) {
@@ -359,7 +366,8 @@ impl State {
     }
 
     fn load(path: &Path) -> Result<Self, StateError> {
-        let config = read_to_serve(path)?;
+        // Nothing serves yet that half a file could take away: a start reads what is there.
+        let config = read_to_serve(path, |_| true)?;
         let metrics = Metrics::new();
         let log = DecisionLog::open(&config.server.decision_log).map_err(StateError::Log)?;
         let listeners = config.server.listeners.iter();
@@ -397,15 +405,21 @@ impl State {
     }
 
     /// Reads the files anew and serves them, or goes on with the current ones. Blocks; never on the request
-    /// path.
+    /// path. `is_whole` is asked whether what was read is what is in the files, `None` if that cannot serve.
     ///
     /// # Errors
     /// What is wrong; the former configuration stays in force.
-    pub fn reload(&self) -> Result<Arc<Snapshot>, StateError> {
+    pub fn reload(
+        &self,
+        is_whole: impl FnOnce(Option<&Config>) -> bool,
+    ) -> Result<Arc<Snapshot>, StateError> {
         let _one_at_a_time = self.reloading.lock();
         let former = self.snapshot();
-        let built = read_to_serve(&self.path)
-            .and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
+        let read = read_to_serve(&self.path, is_whole);
+        if let Err(StateError::Changing) = read {
+            return Err(StateError::Changing);
+        }
+        let built = read.and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
         let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
         let values = snapshot.config.restart_values();
         let waiting = values.differing(&self.started);
