@@ -22,12 +22,15 @@ use super::forward;
 use super::stop::Stop;
 use crate::exchange::RequestContext;
 use crate::failure::NetworkFailure;
-use crate::listener::Conn;
+use crate::listener::{Conn, Connection};
 use crate::upstream::Stage;
 use crate::upstream::leg::{Connector, Event, Exchange, Fault, Sent};
 
 /// How long the client of a tunnel may be silent once its app has ended: most apps have gone then.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// What is moved at once before others have their turn: a tenth of a millisecond of work.
+const BYTES_AT_ONCE: u64 = 256 << 10;
+const ROUNDS_AT_ONCE: u32 = 64;
 
 /// Sends a request that was let in to its app, and the answer to its client.
 ///
@@ -74,7 +77,7 @@ pub(super) async fn forward(
         // Part of the body is here and with nobody else.
         let holds_body = !again.is_empty();
         let mut relay = Relay::new(session, ctx, exchange, times, std::mem::take(&mut again));
-        let ended = poll_fn(|cx| relay.poll(cx)).await;
+        let ended = relay.run().await;
         let is_answered = relay.answers != Answers::Head;
         let Relay { mut exchange, client, again: mut unsent, .. } = relay;
         ctx.bytes_beside += client.bytes_beside();
@@ -157,6 +160,13 @@ enum Wait {
     LastWords,
 }
 
+/// How far it came.
+enum Step {
+    Over,
+    /// It moves on without a pause, and others have their turn first.
+    Much,
+}
+
 struct Relay<'r> {
     session: &'r mut Session,
     ctx: &'r mut RequestContext,
@@ -222,21 +232,58 @@ impl<'r> Relay<'r> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+    /// Relays until both sides are through.
+    async fn run(&mut self) -> Result<(), Stop> {
+        let mut turn = None;
+        loop {
+            let step = poll_fn(|cx| {
+                let step = self.poll(cx);
+                if step.is_pending() {
+                    // Who waits for others has others go on.
+                    turn = None;
+                }
+                step
+            });
+            match step.await? {
+                Step::Over => return Ok(()),
+                Step::Much => {
+                    tokio::task::yield_now().await;
+                    drop(turn.take());
+                    turn = match Connection::of(self.session) {
+                        Some(connection) => connection.turn().await,
+                        None => None,
+                    };
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, Stop>> {
+        let before = self.bytes_moved();
+        let mut rounds = 0;
         loop {
             // INVARIANT: both are polled before anything waits, or a wake would be lost.
             let has_sent = self.poll_request(cx)?;
             let has_answered = self.poll_answer(cx)?;
             if self.is_over() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(Step::Over));
             }
             if !has_sent && !has_answered {
                 break;
+            }
+            rounds += 1;
+            if rounds >= ROUNDS_AT_ONCE || self.bytes_moved() - before >= BYTES_AT_ONCE {
+                return Poll::Ready(Ok(Step::Much));
             }
         }
         let gathered = self.client.poll_send_gathered(&self.session.downstream_session, cx);
         self.client_is_full |= gathered.map_err(Stop::Client)?.is_pending();
         self.poll_time(cx)
+    }
+
+    fn bytes_moved(&self) -> u64 {
+        let (sent, received) = self.exchange.moved();
+        sent + received
     }
 
     /// A tunnel is over when both sides are.
@@ -420,7 +467,7 @@ impl<'r> Relay<'r> {
 
     /// Ready when somebody was waited for too long. Time counts from when something moved last, but for the head of the
     /// answer: no interim answer and no byte of it makes that later.
-    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, Stop>> {
         let mut now = Instant::now();
         let waits = self.waits();
         let moved = std::mem::replace(&mut self.moved, self.exchange.moved());

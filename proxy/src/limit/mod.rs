@@ -26,8 +26,11 @@ pub(crate) use descriptors::{MORE_DESCRIPTORS, raise_descriptors, too_many};
 pub use memory::unsent_max;
 pub use quota::{Quota, fields, retry_after_secs};
 
-/// How many connections of an address may be cut before it is let in again only at this rate.
-const CUTS: Rate = Rate { count: 5, per: Duration::from_secs(1), burst: 50 };
+/// How many connections of an address may be cut before it is let in again only at the rate of [`CUTS`].
+const CUTS_FREE: u32 = 50;
+/// Cuts that are counted. Many connections may have been let in before the first of them is cut: those beyond [`CUTS_FREE`] keep the
+/// next ones out for so much longer.
+const CUTS: Rate = Rate { count: 5, per: Duration::from_secs(1), burst: 2 * CUTS_FREE };
 
 /// All token buckets of the process. They outlive reloads: a limit is not lifted by one.
 #[derive(Debug)]
@@ -82,7 +85,9 @@ impl Limits {
     /// back at once would have the work of a handshake and of its first requests done again and again.
     #[must_use]
     pub fn may_connect(&self, address: IpAddr, now_unix_ms: i64) -> bool {
-        !self.cuts.peek(&network(address), CUTS, now_unix_ms).is_exceeded
+        let quota = self.cuts.peek(&network(address), CUTS, now_unix_ms);
+        // It says what would be left behind one more.
+        !quota.is_exceeded && quota.left >= CUTS.burst - CUTS_FREE
     }
 
     /// Counts a connection of this address that a limit cut.
@@ -163,6 +168,27 @@ mod tests {
             assert!(!limits.count_principal("wiki", (issuer, id), rate, 0).is_exceeded, "{issuer} {id}");
             assert!(limits.count_principal("wiki", (issuer, id), rate, 0).is_exceeded, "{issuer} {id}");
         }
+    }
+
+    #[test]
+    fn who_was_cut_too_often_is_let_in_at_the_rate_however_many_were_cut_at_once() {
+        let limits = Limits::new();
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        for cut in 0..CUTS_FREE {
+            assert!(limits.may_connect(address, 0), "{cut}");
+            limits.count_cut(address, 0);
+        }
+        assert!(!limits.may_connect(address, 0));
+        assert!(limits.may_connect(address, 200), "five a second");
+        // All that are tried are let in until the first of them is cut.
+        let mut let_in = 0;
+        for tick in 1..=600 {
+            let now = tick * 100;
+            let begun = (0..20).filter(|_| limits.may_connect(address, now)).count();
+            (0..begun).for_each(|_| limits.count_cut(address, now));
+            let_in += begun;
+        }
+        assert!((280..=320).contains(&let_in), "{let_in} in a minute");
     }
 
     #[test]

@@ -58,15 +58,15 @@ pub struct Door<P> {
 #[derive(Clone, Debug)]
 pub struct Worker {
     runtime: Handle,
-    /// Of the handshakes there.
+    /// Of those there of whom nothing is known.
     turns: Arc<Turns>,
 }
 
 impl Worker {
     /// One with this runtime.
     #[must_use]
-    pub fn new(runtime: &Handle) -> Self {
-        Self { runtime: runtime.clone(), turns: Arc::default() }
+    pub fn new(runtime: &Handle, state: &'static State) -> Self {
+        Self { runtime: runtime.clone(), turns: Arc::new(Turns::new(&state.metrics.turns_waiting)) }
     }
 }
 
@@ -198,6 +198,7 @@ where
     let names = snapshot.tls.listener(door.index).and_then(|listener| listener.names.clone());
     drop(snapshot);
     let is_tls = names.is_some();
+    let turns = Arc::clone(&came.turns);
     let arriving = Box::pin(arrive(came, socket, &mut seat, names, door));
     let arrived = within(deadline, &signal, arriving).await.unwrap_or(Err(Failed::TooLate { is_tls }));
     let Arrived { io, is_http2, handshake, peer, local, is_unknown } = match arrived {
@@ -211,6 +212,7 @@ where
     let connection = Arc::new(Connection::new(
         door.index,
         (peer, local, is_unknown),
+        (turns, seat.client()),
         handshake,
         signal,
         counters,

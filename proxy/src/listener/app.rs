@@ -78,7 +78,10 @@ impl<P: HttpServerApp + Send + Sync + 'static> HttpServerApp for ConnApp<P> {
             conn.expect_head();
         }
         let under_way = self.connection.signal.request();
-        let reused = self.proxy.process_new_http(session, shutdown).await;
+        // Made at its first turn: what waits for one holds little.
+        let request = async { self.proxy.process_new_http(session, shutdown).await };
+        let reused =
+            if self.connection.is_known() { request.await } else { self.connection.in_turns(request).await };
         drop(under_way);
         let held = if is_http1 { self.connection.take_held() } else { None };
         let Some(held) = held else { return reused };

@@ -152,7 +152,7 @@ pub(super) async fn tls(
         let config = names.choose(&start.client_hello());
         start.into_stream(config).await
     };
-    let tls = turns.by(client, handshake).await.map_err(Failed::Handshake)?;
+    let tls = turns.by(client, || false, handshake).await.map_err(Failed::Handshake)?;
     let session = tls.get_ref().1;
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let handshake = names.judge(session);

@@ -22,9 +22,10 @@ impl Budget {
     }
 }
 
-/// What pingora reads ahead of a long answer that its client does not take, in bytes. Where an app sends fast it takes twice
-/// that: pieces of 64 to 128 KiB, four of them in a queue, four being written.
-pub(super) const READ_AHEAD: u64 = 512 << 10;
+/// What is held of a long answer behind the piece that its client does not take, in bytes: 64 KiB in the library that speaks TLS
+/// or HTTP/2 to the client, and what the request itself takes, with as much of its body as is read at once. An app that speaks HTTP/2 may send as
+/// much again.
+pub(super) const READ_AHEAD: u64 = 128 << 10;
 
 /// Bytes of one answer that its client has not taken.
 #[derive(Debug)]

@@ -15,6 +15,8 @@ use pingora::protocols::http::ServerSession;
 use super::budget::{Budget, Unsent};
 use super::signal::Signal;
 use super::streams::{Stream, Streams};
+use super::turns::{Turn, Turns};
+use crate::limit::network;
 use crate::record::ListenerCounters;
 use crate::tls::Handshake;
 
@@ -35,6 +37,10 @@ pub(crate) struct Connection {
     pub(crate) handshake: Option<Arc<Handshake>>,
     pub(super) signal: Arc<Signal>,
     pub(super) streams: Arc<Streams>,
+    /// Of the worker that serves it.
+    turns: Arc<Turns>,
+    /// Who it is to limits; `None` where many come by one connection, or nobody knows who it is.
+    client: Option<u64>,
     /// What its listener counts.
     pub(super) counters: &'static ListenerCounters,
     budget: Budget,
@@ -53,6 +59,7 @@ impl Connection {
     pub(super) fn new(
         listener: usize,
         (peer, local, is_unknown): (SocketAddr, SocketAddr, bool),
+        (turns, client): (Arc<Turns>, Option<u64>),
         handshake: Option<Arc<Handshake>>,
         signal: Arc<Signal>,
         counters: &'static ListenerCounters,
@@ -67,6 +74,8 @@ impl Connection {
             handshake,
             signal,
             streams: Arc::default(),
+            turns,
+            client,
             counters,
             budget,
             stall,
@@ -105,6 +114,25 @@ impl Connection {
     /// Its client gave a request up that an app was asked, over HTTP/2.
     pub(crate) fn gave_up(&self) {
         self.streams.gave_up();
+    }
+
+    /// Whether its requests need no turns: one was let in, or many clients come by it.
+    pub(super) fn is_known(&self) -> bool {
+        self.client.is_none() || self.is_granted()
+    }
+
+    /// Does what a request needs in its client's turns, until the connection is known.
+    pub(super) async fn in_turns<T>(&self, request: impl Future<Output = T>) -> T {
+        self.turns.by(self.whose(), || self.is_known(), request).await
+    }
+
+    /// Waits for the next turn of its client, when all else there is to do was done.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        self.turns.take(self.whose()).await
+    }
+
+    fn whose(&self) -> u64 {
+        self.client.unwrap_or_else(|| network(self.peer.ip()))
     }
 
     /// Goes on like this, over HTTP/1, when pingora is through with the request.

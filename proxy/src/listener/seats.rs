@@ -290,6 +290,11 @@ impl Seat {
         Ok(())
     }
 
+    /// The client, by [`network`]; `None` where many come by one connection, or nobody knows who it is.
+    pub(super) const fn client(&self) -> Option<u64> {
+        self.client
+    }
+
     /// Counts the connection as one of this proxy, by whom many clients come.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
-//! Whose TLS handshake is next on a worker. Its arithmetic takes as long as many requests, so that whoever opens hundreds of
-//! connections at once would have everybody else wait for all of theirs. One step of one handshake is done at a time, and then
-//! whatever else there is to do; clients have their turns one after the other, however many handshakes each has begun.
+//! Whose work is next on a worker, where it is much or nobody knows whose it is: TLS handshakes, whose arithmetic takes as long as many
+//! requests, requests on connections on which none was let in, and long bodies that move without a pause. Whoever opens hundreds
+//! of connections at once would have everybody else wait for all of theirs. One step of one of them is done at a time, and then
+//! whatever else there is to do; clients have their turns one after the other, however much each has begun.
 
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use ahash::AHashMap;
@@ -12,8 +14,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 /// The turns of one worker. Nobody else asks for them, so that its lock is free.
-#[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<Queue>);
+#[derive(Debug)]
+pub(super) struct Turns {
+    queue: Mutex<Queue>,
+    /// How many wait, on all workers.
+    waiting: &'static AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -53,11 +59,11 @@ impl Queue {
 
 /// A turn; the next one's begins when it is dropped.
 #[derive(Debug)]
-struct Turn(Arc<Turns>);
+pub(crate) struct Turn(Arc<Turns>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut queue = self.0.0.lock();
+        let mut queue = self.0.queue.lock();
         let next = queue.pop();
         queue.is_taken = next.is_some();
         drop(queue);
@@ -68,11 +74,32 @@ impl Drop for Turn {
     }
 }
 
+/// One that waits, as it is counted.
+struct Waiting(&'static AtomicU64);
+
+impl Waiting {
+    fn begin(count: &'static AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Turns {
+    /// Nobody waits; whoever will is counted in `waiting`.
+    pub(super) fn new(waiting: &'static AtomicU64) -> Self {
+        Self { queue: Mutex::default(), waiting }
+    }
+
     /// Waits for a turn. `None`: nobody has turns to give any more.
-    async fn take(self: &Arc<Self>, client: u64) -> Option<Turn> {
+    pub(super) async fn take(self: &Arc<Self>, client: u64) -> Option<Turn> {
         let turn = {
-            let mut queue = self.0.lock();
+            let mut queue = self.queue.lock();
             if !queue.is_taken {
                 queue.is_taken = true;
                 return Some(Turn(Arc::clone(self)));
@@ -81,11 +108,18 @@ impl Turns {
             queue.push(client, waiter);
             turn
         };
+        let _waiting = Waiting::begin(self.waiting);
         turn.await.ok()
     }
 
-    /// Does the work of this client, each step in a turn: from when something is there until something is waited for.
-    pub(super) async fn by<T>(self: &Arc<Self>, client: u64, work: impl Future<Output = T>) -> T {
+    /// Does the work of this client, each step in a turn: from when something is there until something is waited for. Once it
+    /// `is_known`, what is left needs none.
+    pub(super) async fn by<T>(
+        self: &Arc<Self>,
+        client: u64,
+        is_known: impl Fn() -> bool,
+        work: impl Future<Output = T>,
+    ) -> T {
         let mut work = pin!(work);
         let woken = Arc::new(Woken(Notify::new()));
         let waker = Waker::from(Arc::clone(&woken));
@@ -97,6 +131,9 @@ impl Turns {
             drop(turn);
             if let Poll::Ready(done) = step {
                 return done;
+            }
+            if is_known() {
+                return work.await;
             }
             woken.0.notified().await;
         }
@@ -114,24 +151,30 @@ impl Wake for Woken {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+
+    fn turns() -> Arc<Turns> {
+        Arc::new(Turns::new(Box::leak(Box::default())))
+    }
 
     const FLOOD: u64 = 1;
     const OTHER: u64 = 2;
 
     /// What was done, in order, when this work was begun in order.
     async fn order(begun: impl IntoIterator<Item = (u64, &'static str)>) -> Vec<&'static str> {
-        let turns = Arc::<Turns>::default();
+        let turns = turns();
         let done = Arc::<Mutex<Vec<&'static str>>>::default();
         let begin = |(client, name): (u64, &'static str)| {
             let (turns, done) = (Arc::clone(&turns), Arc::clone(&done));
-            tokio::spawn(async move { turns.by(client, async { done.lock().push(name) }).await })
+            tokio::spawn(async move { turns.by(client, || false, async { done.lock().push(name) }).await })
         };
         let tasks: Vec<_> = begun.into_iter().map(begin).collect();
         for task in tasks {
             task.await.unwrap();
         }
-        assert!(turns.0.lock().waiting.is_empty() && !turns.0.lock().is_taken);
+        assert!(turns.queue.lock().waiting.is_empty() && !turns.queue.lock().is_taken);
         Arc::try_unwrap(done).unwrap().into_inner()
     }
 
@@ -146,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_else_there_is_to_do_goes_before_the_next_turn() {
-        let turns = Arc::<Turns>::default();
+        let turns = turns();
         let done = Arc::<Mutex<Vec<String>>>::default();
         let other = tokio::spawn({
             let done = Arc::clone(&done);
@@ -161,7 +204,7 @@ mod tests {
             .map(|_| {
                 let (turns, done) = (Arc::clone(&turns), Arc::clone(&done));
                 tokio::spawn(async move {
-                    turns.by(FLOOD, async { done.lock().push("handshake".to_owned()) }).await;
+                    turns.by(FLOOD, || false, async { done.lock().push("handshake".to_owned()) }).await;
                 })
             })
             .collect();
@@ -177,30 +220,55 @@ mod tests {
 
     #[tokio::test]
     async fn a_step_that_waits_leaves_the_turn_to_others() {
-        let turns = Arc::<Turns>::default();
+        let turns = turns();
         let (answer, answered) = oneshot::channel();
         let slow = tokio::spawn({
             let turns = Arc::clone(&turns);
-            async move { turns.by(FLOOD, answered).await }
+            async move { turns.by(FLOOD, || false, answered).await }
         });
         tokio::task::yield_now().await;
-        assert_eq!(turns.by(OTHER, async { 7 }).await, 7);
+        assert_eq!(turns.by(OTHER, || false, async { 7 }).await, 7);
         answer.send(8).unwrap();
         assert_eq!(slow.await.unwrap(), Ok(8));
     }
 
     #[tokio::test]
+    async fn whoever_is_known_by_now_needs_no_turn() {
+        let turns = turns();
+        let (answer, answered) = oneshot::channel();
+        let is_known = Arc::<AtomicBool>::default();
+        let known = tokio::spawn({
+            let (turns, is_known) = (Arc::clone(&turns), Arc::clone(&is_known));
+            async move {
+                let work = async {
+                    is_known.store(true, Ordering::Relaxed);
+                    answered.await
+                };
+                turns.by(FLOOD, || is_known.load(Ordering::Relaxed), work).await
+            }
+        });
+        while !is_known.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        let taken = turns.take(OTHER).await;
+        answer.send(8).unwrap();
+        assert_eq!(known.await.unwrap(), Ok(8));
+        drop(taken);
+    }
+
+    #[tokio::test]
     async fn whoever_goes_leaves_its_turn_and_its_place() {
-        let turns = Arc::<Turns>::default();
+        let turns = turns();
         let taken = turns.take(FLOOD).await;
         let begin = |client| {
             let turns = Arc::clone(&turns);
-            tokio::spawn(async move { turns.by(client, std::future::ready(())).await })
+            tokio::spawn(async move { turns.by(client, || false, std::future::ready(())).await })
         };
         let gone: Vec<_> = (0..100).map(|_| begin(FLOOD)).collect();
         let stays = begin(OTHER);
         let gone_too = begin(3);
         tokio::task::yield_now().await;
+        assert_eq!(turns.waiting.load(Ordering::Relaxed), 102);
         for task in gone.iter().chain([&gone_too]) {
             task.abort();
         }
@@ -208,6 +276,7 @@ mod tests {
         drop(taken);
         stays.await.unwrap();
         assert!(turns.take(FLOOD).await.is_some());
-        assert!(turns.0.lock().waiting.is_empty());
+        assert!(turns.queue.lock().waiting.is_empty());
+        assert_eq!(turns.waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -101,6 +101,8 @@ pub struct Metrics {
     pub unsent: AtomicU64,
     /// Bytes of heads that are not complete.
     pub unfinished_heads: AtomicU64,
+    /// Handshakes and requests of strangers that wait for their turn.
+    pub turns_waiting: AtomicU64,
     /// How long the last page was: the next one will be about as long.
     page_bytes: AtomicUsize,
     handovers: [AtomicU64; HANDOVERS.len()],
@@ -139,6 +141,7 @@ impl Metrics {
             compile_nanos: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
             unfinished_heads: AtomicU64::new(0),
+            turns_waiting: AtomicU64::new(0),
             page_bytes: AtomicUsize::new(0),
             handovers: Default::default(),
             connections_max: AtomicU64::new(0),
@@ -316,6 +319,7 @@ impl Metrics {
         }
         page.family(&names::CONNECTIONS_MAX).value(&[], self.connections_max.load(Ordering::Relaxed));
         listeners::write(&mut page, serving.listeners);
+        page.family(&names::TURNS_WAITING).value(&[], self.turns_waiting.load(Ordering::Relaxed));
         page.family(&names::UNFINISHED_HEADS).value(&[], self.unfinished_heads.load(Ordering::Relaxed));
         page.family(&names::UNSENT).value(&[], self.unsent.load(Ordering::Relaxed));
         let mut entries = page.family(&names::LOG_ENTRIES);

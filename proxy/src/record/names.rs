@@ -191,6 +191,8 @@ families! {
         "Streams of HTTP/2 refused before they were looked at: more than `streams` waited for their turn.";
     ANSWERS_UNREAD: Counter "portcullis_answers_unread_total" ["listener"]
         "Refusals over HTTP/2 that a client did not take within `stall`; their streams were reset.";
+    TURNS_WAITING: Gauge "portcullis_turns_waiting" []
+        "Handshakes of TLS, and requests on connections on which none was let in yet, that wait for their client's turn.";
     UNFINISHED_HEADS: Gauge "portcullis_unfinished_head_bytes" []
         "Bytes of heads of HTTP/1 requests that are not complete, and wait for their clients.";
     UNSENT: Gauge "portcullis_unsent_bytes" []

@@ -296,7 +296,7 @@ impl Begin<'_> {
         let mut accepting = JoinSet::new();
         let (drain, draining) = watch::channel(false);
         let workers = self.runtimes.workers();
-        let serving: Arc<[Worker]> = workers.iter().map(Worker::new).collect();
+        let serving: Arc<[Worker]> = workers.iter().map(|worker| Worker::new(worker, self.state)).collect();
         for (index, (socket, worker)) in sockets.into_iter().zip(workers.iter().cycle()).enumerate() {
             let door = Door {
                 index,
