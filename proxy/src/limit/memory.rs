@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 const SHARE: u64 = 8;
 /// At least, in bytes: of a container of 512 MiB.
 const LEAST: u64 = 64 << 20;
-/// At most, in bytes: some 2,000 downloads that are slower than their app.
+/// At most, in bytes: some 6,500 downloads that are slower than their app.
 const MOST: u64 = 1 << 30;
 
 /// How many bytes of answers all clients together may leave unread: as configured, or by the memory.

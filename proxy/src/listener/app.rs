@@ -16,6 +16,10 @@ use super::conn::Conn;
 use super::connection::Connection;
 use crate::record::Closed;
 
+/// How long an idle connection is kept when the process ends: a request may be on its way, and a proxy that sends one on a connection that is
+/// closed just then cannot know whether it was carried out, and fails it. Who asks meanwhile is told with the answer that it was the last.
+const CROSSING: Duration = Duration::from_millis(500);
+
 /// The proxy, on one connection.
 pub(super) struct ConnApp<P> {
     proxy: Arc<P>,
@@ -34,13 +38,10 @@ impl<P> ConnApp<P> {
     /// when none comes: the client was idle for too long, or the process ends.
     async fn first_byte(&self, conn: &Conn) -> bool {
         let mut is_waiting = false;
+        let mut is_last = false;
         let is_there = std::future::poll_fn(|cx| {
             if conn.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
-            }
-            if self.connection.is_draining() {
-                self.connection.signal.ends_for(Closed::Drain);
-                return Poll::Ready(false);
             }
             let mut timer = self.timer.lock();
             let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.idle)));
@@ -49,8 +50,12 @@ impl<P> ConnApp<P> {
                 timer.as_mut().reset(Instant::now() + self.idle);
                 conn.shrink();
             }
+            if !is_last && self.connection.is_draining() {
+                is_last = true;
+                timer.as_mut().reset(Instant::now() + self.idle.min(CROSSING));
+            }
             timer.as_mut().poll(cx).map(|()| {
-                self.connection.signal.ends_for(Closed::Idle);
+                self.connection.signal.ends_for(if is_last { Closed::Drain } else { Closed::Idle });
                 false
             })
         })

@@ -22,9 +22,9 @@ impl Budget {
     }
 }
 
-/// What is held of a long answer behind the piece that its client does not take, in bytes: 64 KiB in the library that speaks TLS
-/// or HTTP/2 to the client, and what the request itself takes, with as much of its body as is read at once. An app that speaks HTTP/2 may send as
-/// much again.
+/// What is held of a long answer behind the piece that its client does not take, in bytes: 64 KiB each in the libraries that
+/// speak TLS and HTTP/2 to the client, and some 50 KiB of the request itself. An app that speaks HTTP/2 may send as much again
+/// (`STREAM_WINDOW` of the upstream leg), and 64 KiB are held where the request had a long body.
 pub(super) const READ_AHEAD: u64 = 128 << 10;
 
 /// Bytes of one answer that its client has not taken.

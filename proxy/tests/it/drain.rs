@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -223,6 +224,39 @@ fn frame_of(stream: &mut TcpStream) -> Vec<u8> {
     stream.read_exact(&mut payload).unwrap();
     frame.extend(payload);
     frame
+}
+
+#[test]
+fn who_asks_on_and_on_is_told_which_answer_is_the_last() {
+    let service = Service::new(LONG);
+    let mut process = service.start();
+    let asks = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let mut connection = service.send(b"");
+            let asks = Arc::clone(&asks);
+            thread::spawn(move || {
+                let head = Service::head("GET", "/", "");
+                loop {
+                    connection.write_all(&head).unwrap();
+                    let answer = answer(&mut connection, false);
+                    assert_eq!(answer.status, 200);
+                    if answer.header("connection") == Some("close") {
+                        return;
+                    }
+                    asks.fetch_add(1, Ordering::Relaxed);
+                    // As the pool of a proxy: most of the time nothing is under way.
+                    thread::sleep(Duration::from_millis(20));
+                }
+            })
+        })
+        .collect();
+    wait_for("all to ask", || (asks.load(Ordering::Relaxed) > 64).then_some(()));
+    process.signal("TERM");
+    for client in clients {
+        client.join().unwrap();
+    }
+    has_ended(&mut process, 0, "everything under way is finished");
 }
 
 #[test]
