@@ -273,7 +273,11 @@ impl<'r> Relay<'r> {
             }
             rounds += 1;
             if rounds >= ROUNDS_AT_ONCE || self.bytes_moved() - before >= BYTES_AT_ONCE {
-                return Poll::Ready(Ok(Step::Much));
+                // What moves without a pause has its time, too.
+                return match self.poll_time(cx) {
+                    Poll::Ready(late) => Poll::Ready(late),
+                    Poll::Pending => Poll::Ready(Ok(Step::Much)),
+                };
             }
         }
         let gathered = self.client.poll_send_gathered(&self.session.downstream_session, cx);
