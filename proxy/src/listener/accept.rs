@@ -221,8 +221,8 @@ where
             total: &door.state.metrics.unsent,
             of_connection: limits.unsent_per_connection,
             of_process: unsent_max(limits.unsent),
+            stall: limits.stall,
         },
-        limits.stall,
     ));
     let unfinished = UnfinishedHead {
         seats: Arc::clone(&door.seats),

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::seats::Seats;
 use super::signal::Signal;
 
-/// How much may be left unread.
+/// How much may be left unread, and for how long.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     pub(super) seats: Arc<Seats>,
@@ -14,6 +15,8 @@ pub(super) struct Budget {
     pub(super) total: &'static AtomicU64,
     pub(super) of_connection: u64,
     pub(super) of_process: u64,
+    /// An answer of ours.
+    pub(super) stall: Duration,
 }
 
 impl Budget {

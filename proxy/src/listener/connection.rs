@@ -44,7 +44,6 @@ pub(crate) struct Connection {
     /// What its listener counts.
     pub(super) counters: &'static ListenerCounters,
     budget: Budget,
-    stall: Duration,
     /// What sends events on it after its request, over HTTP/1.
     held: Mutex<Option<Held>>,
 }
@@ -64,7 +63,6 @@ impl Connection {
         signal: Arc<Signal>,
         counters: &'static ListenerCounters,
         budget: Budget,
-        stall: Duration,
     ) -> Self {
         Self {
             listener,
@@ -78,7 +76,6 @@ impl Connection {
             client,
             counters,
             budget,
-            stall,
             held: Mutex::default(),
         }
     }
@@ -95,7 +92,7 @@ impl Connection {
 
     /// How long an answer of ours may be left unread.
     pub(crate) const fn stall(&self) -> Duration {
-        self.stall
+        self.budget.stall
     }
 
     /// A request that came on it was let in.
@@ -166,7 +163,7 @@ impl Connection {
         let mut unsent = self.nothing_unsent();
         unsent.set(bytes.len() as u64, false);
         let stream = Stream::begin(&self.streams);
-        let (stall, counters) = (self.stall, self.counters);
+        let (stall, counters) = (self.stall(), self.counters);
         tokio::spawn(async move {
             let sent = tokio::time::timeout(stall, send_all(&mut body, bytes, true)).await;
             if sent.is_err() {
