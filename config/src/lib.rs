@@ -19,5 +19,5 @@ pub mod settings;
 pub mod vocabulary;
 
 pub use diagnose::{Diagnostic, Severity, Sources};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_settings};
 pub use settings::Config;

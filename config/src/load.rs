@@ -72,6 +72,17 @@ pub fn load(path: &Path) -> Loaded {
     Loaded { config: config.filter(|_| !refused), diagnostics: found, sources, named }
 }
 
+/// The settings of the main file, without any policy or location, if they can be read whatever else is wrong: to tell what a
+/// log says while a policy is being mended. Nothing is ever decided by them.
+#[must_use]
+pub fn load_settings(path: &Path) -> Option<Config> {
+    let mut loader = Loader::default();
+    let main = loader.file(path, None)?;
+    let mut lowering = Lowering::new(path.parent().unwrap_or(Path::new("")).to_path_buf());
+    lowering.settings(&main, &loader.sources);
+    lowering.end(&loader.sources, true).0
+}
+
 #[derive(Default)]
 struct Loader {
     sources: Sources,

@@ -340,6 +340,15 @@ fn fact<T>(fact: &Fact<T>, show: impl FnOnce(&T) -> String) -> String {
     }
 }
 
+/// Groups or roles. A record of a decision has those alone that a policy names.
+fn members(ids: &Fact<Vec<String>>) -> String {
+    match ids {
+        Fact::Known(ids) if ids.is_empty() => String::from("none that a policy names"),
+        Fact::Unknown => String::from("not stated"),
+        known => fact(known, |ids| list(ids)),
+    }
+}
+
 fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
     let (principal, context) = (signals.principal, signals.context);
     let risk = |level: &Fact<RiskLevel>| match level {
@@ -358,8 +367,8 @@ fn seen(set: &PolicySet, part: Part, signals: &Signals<'_>) -> String {
                 if let Some(tenant) = home_tenant {
                     text.push_str(&format!(" of {tenant}"));
                 }
-                text.push_str(&format!(", groups {}", fact(&principal.standing.groups, |ids| list(ids))));
-                text.push_str(&format!(", roles {}", fact(&principal.standing.roles, |ids| list(ids))));
+                text.push_str(&format!(", groups {}", members(&principal.standing.groups)));
+                text.push_str(&format!(", roles {}", members(&principal.standing.roles)));
                 text
             }
         },

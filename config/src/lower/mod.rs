@@ -111,15 +111,19 @@ impl Lowering {
 
     /// Takes what the main file says.
     pub(crate) fn main(&mut self, node: &Node, sources: &Sources) {
-        let Self { folder, found, files, named, known, set, .. } = self;
-        let mut cx = Context { sources, folder, found, files, named };
         let main = View::new(&MAIN, node);
         self.main_at = Some(At { end: node.at.start, ..node.at });
         self.written_names.apps(main);
-        let settings = settings(&mut cx, main, known, set);
         self.some_app_is_full = denial::some_app_is_full(main);
-        self.settings = settings;
+        self.settings(node, sources);
         self.file(main, sources);
+    }
+
+    /// Takes what it alone can say.
+    pub(crate) fn settings(&mut self, node: &Node, sources: &Sources) {
+        let Self { folder, found, files, named, known, set, .. } = self;
+        let mut cx = Context { sources, folder, found, files, named };
+        self.settings = settings(&mut cx, View::new(&MAIN, node), known, set);
     }
 
     /// Takes what an included file says.

@@ -174,6 +174,7 @@ fn find(state: &'static State, form: &Form) -> Result<help_desk::Answer, LookupE
         installation: snapshot.installation(),
         now: unix_now(),
         keys: Some(&keys),
+        broken: None,
     };
     let lookup = Lookup {
         what: &form.what,

@@ -1,9 +1,10 @@
 //! `portcullis explain`: what a caller reads out (a reference, a request's id, a support code) to the whole decision, for
 //! the person at the help desk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use portcullis_config::Config;
 use portcullis_policy::CompiledPolicies;
 use portcullis_policy::decision::Generation;
 use portcullis_policy::remedy::{Installation, STEPS_MAX};
@@ -51,7 +52,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = crate::state::read(&arguments.config)?;
+    let (config, broken) = read(&arguments.config)?;
     let now = unix_now();
     let since = arguments.since.as_deref().map(|text| since(text, now)).transpose()?;
     let denials = Denials::new(&config, 0);
@@ -64,8 +65,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let candidates = candidates(&policies, &geo);
     let installation = Installation { candidates: &candidates, tells_sign_in: true, steps_max: STEPS_MAX };
-    let desk =
-        Desk { config: &config, policies: &policies, denials: &denials, installation, now, keys: None };
+    let desk = Desk {
+        config: &config,
+        policies: &policies,
+        denials: &denials,
+        installation,
+        now,
+        keys: None,
+        broken,
+    };
     // Said with spaces, it arrives as several.
     let what = arguments.what.join(" ");
     let lookup = Lookup {
@@ -85,6 +93,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The configuration; and why it is its settings alone, where the rest cannot be read. Somebody calls while a policy is being
+/// mended, too: what the log says is told all the same.
+fn read(path: &Path) -> Result<(Config, Option<&'static str>), Failure> {
+    let problem = match crate::state::read(path) {
+        Ok(config) => return Ok((config, None)),
+        Err(problem) => problem,
+    };
+    let Some(config) = portcullis_config::load_settings(path) else { return Err(problem.into()) };
+    terminal::error(&problem.to_string());
+    Ok((config, Some("`portcullis check` says what is wrong")))
 }
 
 /// Unix milliseconds of a time, or of so long ago.

@@ -46,6 +46,8 @@ pub(super) struct Headline {
     pub(super) nameless: &'static Message,
     pub(super) lead: &'static Message,
     pub(super) kind: Option<Kind>,
+    /// Whether it is said otherwise where the place is what was refused.
+    names_place: bool,
 }
 
 impl Headline {
@@ -53,19 +55,21 @@ impl Headline {
         let is_temporary = refusal.info().resolution == Resolution::RetryLater;
         let rule = Some(Kind { words: &texts.kind_rule, icon: Icon::Shield });
         let fault = Some(Kind { words: &texts.kind_us, icon: Icon::Fault });
-        let here = |lead| Self {
-            named: Some(&texts.headline_here),
-            nameless: &texts.headline_here_nameless,
+        let refused = |lead| Self {
+            named: Some(&texts.headline_now),
+            nameless: &texts.headline_now_nameless,
             lead,
             kind: rule,
+            names_place: true,
         };
         let down = |lead| Self {
             named: Some(&texts.headline_down),
             nameless: &texts.headline_down_nameless,
             lead,
             kind: fault,
+            names_place: false,
         };
-        let plain = |nameless, lead| Self { named: None, nameless, lead, kind: None };
+        let plain = |nameless, lead| Self { named: None, nameless, lead, kind: None, names_place: false };
         let limited = |lead| Self {
             kind: Some(Kind { words: &texts.kind_limit, icon: Icon::Clock }),
             ..plain(&texts.headline_limited, lead)
@@ -75,30 +79,32 @@ impl Headline {
                 named: Some(&texts.headline_account),
                 nameless: &texts.headline_account_nameless,
                 kind: Some(Kind { words: &texts.kind_configuration, icon: Icon::Shield }),
-                ..here(&texts.lead_groups_missing)
+                names_place: false,
+                ..refused(&texts.lead_groups_missing)
             },
             Refusal::Policy(..) if is_temporary => down(&texts.lead_down),
-            Refusal::Policy(refused, _) => match refused.primary {
+            Refusal::Policy(decision, _) => match decision.primary {
                 ReasonCode::NotAssigned => Self {
                     named: Some(&texts.headline_account),
                     nameless: &texts.headline_account_nameless,
-                    ..here(&texts.lead_not_assigned)
+                    names_place: false,
+                    ..refused(&texts.lead_not_assigned)
                 },
-                ReasonCode::MfaRequired | ReasonCode::StrengthRequired => here(&texts.lead_stronger),
-                ReasonCode::SignInTooOld => here(&texts.lead_too_old),
+                ReasonCode::MfaRequired | ReasonCode::StrengthRequired => refused(&texts.lead_stronger),
+                ReasonCode::SignInTooOld => refused(&texts.lead_too_old),
                 ReasonCode::PasswordChangeRequired
                 | ReasonCode::TermsRequired
-                | ReasonCode::ExternalControlRequired => here(&texts.lead_step_open),
-                _ => here(&texts.lead_criteria),
+                | ReasonCode::ExternalControlRequired => refused(&texts.lead_step_open),
+                _ => refused(&texts.lead_criteria),
             },
             Refusal::Upstream { .. } => down(&texts.lead_app_down),
             Refusal::Maintenance => Self { kind: None, ..down(&texts.lead_maintenance) },
             Refusal::KeysUnavailable | Refusal::SessionsUnavailable => down(&texts.lead_down),
             Refusal::ClientCertificate(problem) => match problem {
-                ClientCertificateProblem::Missing => here(&texts.lead_certificate_none),
-                ClientCertificateProblem::Untrusted => here(&texts.lead_certificate_other),
-                ClientCertificateProblem::Revoked => here(&texts.lead_certificate_withdrawn),
-                ClientCertificateProblem::Expired => here(&texts.lead_certificate_out_of_time),
+                ClientCertificateProblem::Missing => refused(&texts.lead_certificate_none),
+                ClientCertificateProblem::Untrusted => refused(&texts.lead_certificate_other),
+                ClientCertificateProblem::Revoked => refused(&texts.lead_certificate_withdrawn),
+                ClientCertificateProblem::Expired => refused(&texts.lead_certificate_out_of_time),
                 ClientCertificateProblem::Unverifiable => down(&texts.lead_down),
             },
             Refusal::NoToken | Refusal::BadSession(_) => plain(&texts.headline_sign_in, &texts.lead_sign_in),
@@ -119,8 +125,19 @@ impl Headline {
         }
     }
 
-    /// Says it by what the user can do. `is_told`: whether the reader may know what was asked for.
-    pub(super) fn adapt(&mut self, card: &Card, is_told: bool, not_delivered: bool, texts: &'static Texts) {
+    /// Says it by what the user can do. `is_told`: whether the reader may know what was asked for; `is_place`: whether the
+    /// place is known to be among what was refused.
+    pub(super) fn adapt(
+        &mut self,
+        card: &Card,
+        (is_told, is_place): (bool, bool),
+        not_delivered: bool,
+        texts: &'static Texts,
+    ) {
+        if is_told && is_place && self.names_place {
+            self.named = Some(&texts.headline_here);
+            self.nameless = &texts.headline_here_nameless;
+        }
         if not_delivered {
             self.lead = &texts.lead_not_delivered;
             self.kind = Some(Kind { words: &texts.kind_provider, icon: Icon::Fault });

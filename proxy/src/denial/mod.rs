@@ -26,6 +26,7 @@ pub(crate) mod page;
 mod parts;
 mod plain;
 mod problem;
+pub mod read_out;
 mod repeats;
 mod script;
 mod seal;
@@ -72,7 +73,9 @@ use repeats::Repeats;
 use seal::Seal;
 use step_up::{Contexts, StepUps};
 use thinning::Thinning;
-use view::{RenderContext, View, Words, is_verified};
+use view::{RenderContext, View, Words};
+
+pub(crate) use view::is_verified;
 
 /// Refusing policies named in a support code at most.
 const SEALED_POLICIES_MAX: usize = 8;

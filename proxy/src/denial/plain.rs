@@ -2,6 +2,7 @@
 
 use super::branding::Branding;
 use super::escape::{Escaper as _, Plain, cap};
+use super::step::Card;
 use super::texts::Texts;
 use super::view::View;
 
@@ -45,11 +46,14 @@ pub(super) fn text(view: &View<'_>, branding: &Branding, texts: &'static Texts) 
 fn card(view: &View<'_>, out: &mut String, texts: &'static Texts) {
     let at = out.len();
     out.push('\n');
-    if !view.card_heading(&mut Plain(out)) {
-        out.truncate(at);
-        return;
+    // A text waits for nothing: what it has of a fault is when to try again.
+    if !matches!(view.card, Card::Waiting) {
+        if !view.card_heading(&mut Plain(out)) {
+            out.truncate(at);
+            return;
+        }
+        out.push('\n');
     }
-    out.push('\n');
     let note = out.len();
     view.card_note(&mut Plain(out));
     if out.len() > note {

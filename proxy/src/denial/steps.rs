@@ -9,7 +9,7 @@ use super::details::platform_name;
 use super::escape::{Escaper, Hole, Plain};
 use super::facts::DeviceState;
 use super::step::{Card, Remedied, Step, Suggestion, WAYS_MAX, Way};
-use super::texts::{Message, STEPS_MAX};
+use super::texts::{Message, STEPS_MAX, Texts};
 use super::view::View;
 use crate::refusal::{Class, ClientCertificateProblem, ErrorInfo};
 
@@ -63,6 +63,11 @@ impl View<'_> {
                 self.instruction(*step, out);
                 true
             }
+            // A program that shows a line does not wait: it is told when to try again.
+            None if matches!(self.card, Card::Waiting) => {
+                self.card_note(out);
+                true
+            }
             None => self.card_heading(out),
         }
     }
@@ -112,47 +117,13 @@ impl View<'_> {
 
     /// What to do.
     pub(super) fn instruction(&self, step: Step, out: &mut impl Escaper) {
-        let texts = self.context.texts;
-        let message = match step {
-            Step::Verified(remedy) => match remedy {
-                Remedy::LeaveNetwork => &texts.step_leave_network,
-                Remedy::ApprovedNetwork => &texts.step_approved_network,
-                Remedy::OtherCountry => &texts.step_other_country,
-                Remedy::LaterTime { at } => {
-                    let time = texts.locale.moment_with_weekday(at);
-                    return texts.step_later.write(out, &[(Hole::Time, &time)]);
-                }
-                Remedy::NewerOs => {
-                    let own = self.own.and_then(|own| own.os_name().or(own.platform.map(platform_name)));
-                    let Some(name) = own else { return out.literal(texts.step_update_nameless.as_str()) };
-                    return texts.step_update.write(out, &[(Hole::Platform, name)]);
-                }
-                Remedy::SignInAgain => &texts.step_sign_in_again,
-                Remedy::StrongerSignIn { .. } => &texts.step_stronger,
-                Remedy::AcceptTerms => &texts.step_terms,
-                Remedy::ExternalControl => &texts.step_external,
-                Remedy::ChangePassword => &texts.step_password,
-                Remedy::OtherSignInFlow => &texts.step_other_flow,
-                Remedy::ApprovedClientApp => &texts.step_approved_app,
-                Remedy::ProtectedClientApp => &texts.step_protected_app,
-                Remedy::CompliantDevice => &texts.step_compliant_device,
-                Remedy::HybridJoinedDevice => &texts.step_hybrid_device,
-                Remedy::RegisteredDevice => &texts.step_registered_device,
-                Remedy::OtherDevice => &texts.step_other_device,
-            },
-            Step::Suggested(suggestion) => match suggestion {
-                Suggestion::SignInAgain => &texts.step_sign_in_again,
-                Suggestion::Certificate(problem) => match problem {
-                    ClientCertificateProblem::Missing => &texts.step_certificate_choose,
-                    ClientCertificateProblem::Untrusted => &texts.step_certificate_other,
-                    ClientCertificateProblem::Revoked | ClientCertificateProblem::Unverifiable => {
-                        &texts.step_certificate_new
-                    }
-                    ClientCertificateProblem::Expired => &texts.step_certificate_renew,
-                },
-            },
+        let system = match step {
+            Step::Verified(Remedy::NewerOs) => {
+                self.own.and_then(|own| own.os_name().or(own.platform.map(platform_name)))
+            }
+            Step::Verified(_) | Step::Suggested(_) => None,
         };
-        out.literal(message.as_str());
+        instruct(step, system, self.context.texts, out);
     }
 
     /// What was seen that the step is about; nothing is written where there is nothing to say.
@@ -206,4 +177,47 @@ impl View<'_> {
             DeviceState::Compliant { .. } | DeviceState::HybridJoined { .. } => {}
         }
     }
+}
+
+/// What to do; `system`: what the device runs, where it is known.
+pub(super) fn instruct(step: Step, system: Option<&str>, texts: &Texts, out: &mut impl Escaper) {
+    let message = match step {
+        Step::Verified(remedy) => match remedy {
+            Remedy::LeaveNetwork => &texts.step_leave_network,
+            Remedy::ApprovedNetwork => &texts.step_approved_network,
+            Remedy::OtherCountry => &texts.step_other_country,
+            Remedy::LaterTime { at } => {
+                let time = texts.locale.moment_with_weekday(at);
+                return texts.step_later.write(out, &[(Hole::Time, &time)]);
+            }
+            Remedy::NewerOs => {
+                let Some(name) = system else { return out.literal(texts.step_update_nameless.as_str()) };
+                return texts.step_update.write(out, &[(Hole::Platform, name)]);
+            }
+            Remedy::SignInAgain => &texts.step_sign_in_again,
+            Remedy::StrongerSignIn { .. } => &texts.step_stronger,
+            Remedy::AcceptTerms => &texts.step_terms,
+            Remedy::ExternalControl => &texts.step_external,
+            Remedy::ChangePassword => &texts.step_password,
+            Remedy::OtherSignInFlow => &texts.step_other_flow,
+            Remedy::ApprovedClientApp => &texts.step_approved_app,
+            Remedy::ProtectedClientApp => &texts.step_protected_app,
+            Remedy::CompliantDevice => &texts.step_compliant_device,
+            Remedy::HybridJoinedDevice => &texts.step_hybrid_device,
+            Remedy::RegisteredDevice => &texts.step_registered_device,
+            Remedy::OtherDevice => &texts.step_other_device,
+        },
+        Step::Suggested(suggestion) => match suggestion {
+            Suggestion::SignInAgain => &texts.step_sign_in_again,
+            Suggestion::Certificate(problem) => match problem {
+                ClientCertificateProblem::Missing => &texts.step_certificate_choose,
+                ClientCertificateProblem::Untrusted => &texts.step_certificate_other,
+                ClientCertificateProblem::Revoked | ClientCertificateProblem::Unverifiable => {
+                    &texts.step_certificate_new
+                }
+                ClientCertificateProblem::Expired => &texts.step_certificate_renew,
+            },
+        },
+    };
+    out.literal(message.as_str());
 }

@@ -221,6 +221,8 @@ macro_rules! texts {
 texts! {
     headline_here(App);
     headline_here_nameless();
+    headline_now(App);
+    headline_now_nameless();
     headline_account(App);
     headline_account_nameless();
     headline_again(App);

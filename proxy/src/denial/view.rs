@@ -130,7 +130,8 @@ impl<'v> View<'v> {
         };
         view.ways = view.find_ways(certificate);
         view.card = view.find_card(refusal);
-        view.headline.adapt(&view.card, shows_own, view.not_delivered, view.context.texts);
+        let is_place = view.is_place();
+        view.headline.adapt(&view.card, (shows_own, is_place), view.not_delivered, view.context.texts);
         view
     }
 
@@ -141,6 +142,15 @@ impl<'v> View<'v> {
             (Some(named), Some((_, name))) => named.write(out, &[(Hole::App, name)]),
             _ => out.literal(self.headline.nameless.as_str()),
         }
+    }
+
+    /// Whether the reader is told that it is the place: among the reasons, or by what helps.
+    fn is_place(&self) -> bool {
+        let is_shown = !self.is_temporary && !self.groups_missing;
+        let is_location = |reason| ErrorInfo::of_reason(reason).class == Class::Location;
+        let by_reason = |refused: Refused| refused.reasons.with(refused.primary).iter().any(is_location);
+        (is_shown && self.refused.is_some_and(by_reason))
+            || self.ways.iter().flatten().any(|step| step.is_network())
     }
 
     /// Whose turn or fault it is.
@@ -258,7 +268,7 @@ pub(super) const fn is_limit(refusal: &Refusal) -> bool {
 }
 
 /// Whether the reader's token was verified. Exhaustive: a new refusal must say on which side it is.
-pub(super) const fn is_verified(refusal: &Refusal) -> bool {
+pub(crate) const fn is_verified(refusal: &Refusal) -> bool {
     match refusal {
         // Asked for only once somebody is known.
         Refusal::Policy(..)

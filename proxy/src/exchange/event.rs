@@ -170,6 +170,7 @@ impl RequestContext {
             status: self.status(info.map(|info| info.status)),
             upstream_failure: cause.map(|cause| cause.as_str()),
             upstream_server: server.and_then(Option::as_deref).map(str::to_owned),
+            upstream_attempts: Some(self.forwarding.attempts).filter(|attempts| *attempts > 0),
             reasons,
             app_id: self.app().map(|app| app.id.clone()),
             user_id: user.map(|user| short(&user, VALUE_MAX)),

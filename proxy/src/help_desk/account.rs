@@ -12,11 +12,12 @@ use super::found::Found;
 use super::logs::Logs;
 use super::parts::{Other, PolicyAccount, Value};
 use super::policies::policies;
-use super::today::ask;
+use super::today::{Today, ask};
 use super::{sentence, since, zone};
 use crate::clock::timestamp;
 use crate::decision_record::DecisionRecord;
 use crate::reference::Reference;
+use crate::refusal::Refusal;
 
 /// Everything about one decision that a help desk asks for.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +41,9 @@ pub struct Account {
     pub reason: Option<String>,
     /// Whether it was let in.
     pub was_let_in: bool,
+    /// Whether it was the policies that refused it.
+    #[serde(skip)]
+    pub refused_by_policies: bool,
     /// When the user reported it from the page, UTC.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reported: Vec<String>,
@@ -78,13 +82,19 @@ impl Account {
             user: caller.id.clone().or_else(|| record.user.clone()),
             ..record.clone()
         });
-        let today = record.as_ref().map(|record| ask(record, desk, zone)).unwrap_or_default();
-        let info = sentence::info_of(found.reason.as_deref(), found.code);
+        let today = match (&record, desk.broken) {
+            (_, Some(why)) => Today::not_asked(why),
+            (Some(record), None) => ask(record, desk, zone),
+            (None, None) => Today::default(),
+        };
+        let refusal = sentence::refusal_of(found.reason.as_deref(), found.code, today.refusal)
+            .filter(|_| !found.was_let_in());
+        let refusal = refusal.as_ref();
         let app = desk.config.apps.iter().find(|app| Some(app.id.as_str()) == found.app());
-        let app = app.map_or_else(|| "the app".to_owned(), |app| app.name.clone());
+        let app = app.map(|app| app.name.as_str()).or_else(|| found.app());
         let reported = logs.reports_of(found.request_id, found.now_unix_ms);
         let mut said = today.said;
-        if found.record.is_some() && !caller.is_known {
+        if found.record.is_some() && !caller.is_known && desk.broken.is_none() {
             said.push(
                 "The log does not name the user, and no policy names a user with this hash: what a new policy says of users \
                  by id is not taken into account. With `--user ID` it is."
@@ -94,16 +104,17 @@ impl Account {
         Self {
             request_id: Uuid::from_u128(found.request_id).to_string(),
             reference: Reference::of(found.request_id).to_string(),
-            say: sentence::of(found, info, &app, &today.changes, desk),
+            say: sentence::of(found, refusal, app, &today.help, desk),
             at: zone::both(found.now_unix_ms, zone),
             generation: found.generation,
             code: found.code,
-            reason: found.reason.clone().or_else(|| info.map(|info| info.reason.to_owned())),
+            reason: found.reason.clone().or_else(|| shared_reason(today.refusal, found)),
+            refused_by_policies: matches!(refusal, Some(Refusal::Policy(..))),
             was_let_in: found.was_let_in(),
-            notes: notes(found, &reported, zone),
+            notes: notes(found, refusal, &reported, zone),
             reported: reported.iter().map(|at| timestamp(*at)).collect(),
             who: caller.values,
-            asked: asked(found, desk.config),
+            asked: asked(found, refusal, desk.config),
             seen: record.as_ref().map_or_else(|| stated(found), |record| seen(record, zone)),
             policies: policies(found, &today.policies, desk),
             since: since::of(found, desk, &history),
@@ -123,7 +134,13 @@ fn as_logged(subject: &str, found: &Found, desk: &Desk<'_>) -> Option<String> {
     if is_of_code { desk.denials.subject(how, subject) } else { Some(subject.to_owned()) }
 }
 
-fn notes(found: &Found, reported: &[i64], zone: Option<&TimeZone>) -> Vec<String> {
+/// The reason of a support code, which has the number alone: what the same policies make of the same facts.
+fn shared_reason(today: Option<Refusal>, found: &Found) -> Option<String> {
+    let info = today?.info();
+    (Some(info.code) == found.code).then(|| info.reason.to_owned())
+}
+
+fn notes(found: &Found, refusal: Option<&Refusal>, reported: &[i64], zone: Option<&TimeZone>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(first) = reported.first() {
         let times = match reported.len() {
@@ -147,21 +164,55 @@ fn notes(found: &Found, reported: &[i64], zone: Option<&TimeZone>) -> Vec<String
         ));
         return notes;
     }
-    match (found.outcome.as_deref(), &found.record) {
-        (Some("granted"), _) => notes.push("The request was let in.".to_owned()),
-        (Some("aborted"), _) => {
+    match found.outcome.as_deref() {
+        Some("granted") => notes.push("The request was let in.".to_owned()),
+        Some("aborted") => {
             notes.push("The request was let in; its client went away before the answer was whole.".to_owned())
         }
-        (_, None) => notes.push(format!(
-            "No policy was evaluated: the request was refused before, because of `{}`.",
-            found.reason.as_deref().unwrap_or("unknown")
-        )),
-        (_, Some(_)) => {}
+        _ => notes.extend(ended(found, refusal)),
     }
     if let Some(repeats) = found.repeats.filter(|repeats| *repeats > 1) {
-        notes.push(format!("It was refused {repeats} times within ten minutes, this time included."));
+        // Of pages those that were shown are counted, of answers to programs those of the same situation.
+        let which = if found.stands_for.is_some() { "that one" } else { "this one" };
+        notes.push(format!(
+            "Refusals of the same person or program for the same app and cause within ten minutes, {which} included: {repeats}."
+        ));
     }
     notes
+}
+
+/// How a request ended that the policies did not refuse; `None` where they did.
+fn ended(found: &Found, refusal: Option<&Refusal>) -> Option<String> {
+    let reason = found.reason.as_deref().unwrap_or("unknown");
+    let Some(refusal) = refusal else {
+        return Some(format!(
+            "This version does not know the reason `{reason}`: another one wrote the line."
+        ));
+    };
+    Some(match refusal {
+        Refusal::Policy(..) => return None,
+        Refusal::Upstream { .. } => {
+            "The policies let the request in; the app behind did not answer it.".to_owned()
+        }
+        Refusal::SignIn(_) => {
+            format!("It was a sign-in, which no policy is asked about; it failed because of `{reason}`.")
+        }
+        Refusal::BodyTooLarge | Refusal::BodyTooSlow | Refusal::Internal => {
+            format!("No policy refused it: it ended because of `{reason}`.")
+        }
+        Refusal::BadRequest(_)
+        | Refusal::NoApp
+        | Refusal::NoToken
+        | Refusal::BadToken(_)
+        | Refusal::BadSession(_)
+        | Refusal::ClientCertificate(_)
+        | Refusal::KeysUnavailable
+        | Refusal::SessionsUnavailable
+        | Refusal::TooManyRequests(_)
+        | Refusal::Loop => {
+            format!("No policy was evaluated: the request was refused before, because of `{reason}`.")
+        }
+    })
 }
 
 fn other(found: &Found) -> Other {
@@ -171,5 +222,38 @@ fn other(found: &Found) -> Other {
         app: found.app().unwrap_or("no app").to_owned(),
         code: found.code,
         reason: found.reason.clone().unwrap_or_else(|| "unknown".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, ended};
+    use crate::help_desk::found::Line;
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn how_a_request_ended_is_said_of_each_refusal_that_no_policy_made() {
+        for refusal in Refusal::all() {
+            let info = refusal.info();
+            let line = format!(
+                "{{\"createdDateTime\":\"2026-11-24T02:31:06.123Z\",\"requestId\":\"01937e2a-1b2c-7d3e-8f40-516273849999\",\
+                 \"policyGeneration\":1,\"reason\":\"{}\"}}",
+                info.reason
+            );
+            let found = Found::of_line(serde_json::from_str::<Line>(&line).unwrap());
+            let said = ended(&found, Some(refusal)).unwrap_or_default();
+            let is_before = said.contains("No policy was evaluated");
+            match refusal {
+                Refusal::Policy(..) => assert_eq!(said, "", "{refusal:?}"),
+                // Policies were asked, or may have been.
+                Refusal::Upstream { .. } => {
+                    assert!(said.contains("let the request in"), "{refusal:?}: {said}")
+                }
+                Refusal::BodyTooLarge | Refusal::BodyTooSlow | Refusal::Internal | Refusal::SignIn(_) => {
+                    assert!(!is_before && said.contains(info.reason), "{refusal:?}: {said}");
+                }
+                _ => assert!(is_before && said.contains(info.reason), "{refusal:?}: {said}"),
+            }
+        }
     }
 }

@@ -38,6 +38,7 @@ impl Caller {
         };
         let shown = match &id {
             Some(id) => id.clone(),
+            None if desk.broken.is_some() => subject.clone(),
             None => format!("{subject} (not named by any policy)"),
         };
         let mut values = Vec::from([Value { name: kind, value: shown }]);

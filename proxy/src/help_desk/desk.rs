@@ -44,6 +44,8 @@ pub struct Desk<'d> {
     pub now: i64,
     /// What a process that serves says of its issuers' keys.
     pub keys: Option<&'d str>,
+    /// Why the configuration of today cannot be read whole, where that is so: `policies` has none then, and nothing is compared.
+    pub broken: Option<&'d str>,
 }
 
 impl std::fmt::Debug for Desk<'_> {

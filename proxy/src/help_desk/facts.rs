@@ -8,27 +8,42 @@ use super::parts::Value;
 use super::zone;
 use crate::clock::timestamp;
 use crate::decision_record::DecisionRecord;
+use crate::refusal::Refusal;
 
-pub(super) fn asked(found: &Found, config: &Config) -> Vec<Value> {
+pub(super) fn asked(found: &Found, refusal: Option<&Refusal>, config: &Config) -> Vec<Value> {
     let mut values = Vec::new();
-    if let Some(id) = found.app() {
-        let app = config.apps.iter().find(|app| app.id == id);
-        let value =
-            app.map_or_else(|| format!("{id} (no longer configured)"), |app| format!("{} ({id})", app.name));
-        values.push(Value { name: "App", value });
-    }
+    let app = found.app().map(|id| match config.apps.iter().find(|app| app.id == id) {
+        Some(app) => format!("{} ({id})", app.name),
+        None => format!("{id} (no longer configured)"),
+    });
+    values
+        .extend(app.or_else(|| no_app(refusal).map(str::to_owned)).map(|value| Value { name: "App", value }));
     if let Some(record) = &found.record {
         values.push(Value { name: "Request", value: format!("{} {}", record.method, record.path) });
         if let Some(context) = &record.context {
             values.push(Value { name: "Context", value: context.clone() });
         }
     }
-    for name in ["Host", "Status", "Known by", "Session", "App's failure"] {
+    for name in ["Host", "Status", "Known by", "Session", "App's failure", "App's server", "Attempts"] {
         if let Some(value) = found.stated(name) {
             values.push(Value { name, value: value.to_owned() });
         }
     }
     values
+}
+
+/// Why there is no app, where that is to be known of the refusal.
+fn no_app(refusal: Option<&Refusal>) -> Option<&'static str> {
+    match refusal? {
+        Refusal::NoApp | Refusal::NoToken | Refusal::BadToken(_) | Refusal::TooManyRequests(_) => {
+            Some("none: no app has this host and path")
+        }
+        Refusal::BadRequest(_) | Refusal::Loop => {
+            Some("not known: the request was refused before one was looked for")
+        }
+        Refusal::SignIn(_) => Some("not known: it was a sign-in"),
+        _ => None,
+    }
 }
 
 /// What the log has of a request that no policy was asked about.
@@ -91,7 +106,8 @@ pub(super) fn seen(record: &DecisionRecord, zone: Option<&TimeZone>) -> Vec<Valu
             match members {
                 _ if is_missing(key) => "the token does not hold all of them".to_owned(),
                 Some(ids) if !ids.is_empty() => ids.join(", "),
-                Some(_) | None => "none that a policy names".to_owned(),
+                Some(_) => "none that a policy names".to_owned(),
+                None => "not stated, or none that a policy names".to_owned(),
             },
         );
     }

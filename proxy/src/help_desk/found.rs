@@ -93,6 +93,10 @@ pub(super) struct Line {
     #[serde(default)]
     upstream_failure: Option<String>,
     #[serde(default)]
+    upstream_server: Option<String>,
+    #[serde(default)]
+    upstream_attempts: Option<u64>,
+    #[serde(default)]
     sign_in_failure: Option<SignInFailure>,
     #[serde(default)]
     error_code: Option<u32>,
@@ -161,6 +165,8 @@ impl Found {
             ("Known by", line.carrier),
             ("Session", line.session_id),
             ("App's failure", line.upstream_failure),
+            ("App's server", line.upstream_server),
+            ("Attempts", line.upstream_attempts.map(|attempts| attempts.to_string())),
         ];
         Self {
             request_id: line.request_id,

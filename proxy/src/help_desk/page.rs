@@ -66,11 +66,11 @@ pub fn form_page(installation: &str, result: Option<&Result<Answer, LookupError>
     html.push_str(
         "<form class=\"card\" method=\"post\" action=\"/help-desk\">\n\
          <label for=\"what\">Reference, request id or support code</label>\n\
-         <input id=\"what\" name=\"what\" required maxlength=\"8192\" autocomplete=\"off\" autocapitalize=\"characters\" spellcheck=\"false\" aria-describedby=\"what-note\">\n\
+         <input type=\"text\" id=\"what\" name=\"what\" required maxlength=\"8192\" autocomplete=\"off\" autocapitalize=\"characters\" spellcheck=\"false\" aria-describedby=\"what-note\">\n\
          <p class=\"note\" id=\"what-note\">As the caller reads it from the page: 7K3M-9Q2X. O is read as 0, I and L as 1; the first four characters are enough to look.</p>\n\
          <label for=\"user\">Id of the caller, to confirm who asked (may be left out)</label>\n\
-         <input id=\"user\" name=\"user\" maxlength=\"512\" autocomplete=\"off\" spellcheck=\"false\">\n\
-         <button>Look up</button>\n</form>\n</main>\n</body>\n</html>\n",
+         <input type=\"text\" id=\"user\" name=\"user\" maxlength=\"512\" autocomplete=\"off\" spellcheck=\"false\">\n\
+         <button type=\"submit\">Look up</button>\n</form>\n</main>\n</body>\n</html>\n",
     );
     Page { html, content_policy: CONTENT_POLICY.as_str() }
 }

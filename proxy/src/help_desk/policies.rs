@@ -53,7 +53,7 @@ pub(super) fn policies(found: &Found, today: &[Explained], desk: &Desk<'_>) -> V
         found.applied.iter().filter(|one| set.policies.iter().all(|policy| policy.id.as_str() != one.id));
     accounts.extend(gone.map(|one| PolicyAccount {
         id: one.id.clone(),
-        name: "no longer configured".to_owned(),
+        name: if desk.broken.is_some() { "not compared" } else { "no longer configured" }.to_owned(),
         place: String::new(),
         then: Some(one.result.clone()),
         today: None,

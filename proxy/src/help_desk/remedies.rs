@@ -6,6 +6,7 @@ use portcullis_policy::model::Place;
 use portcullis_policy::remedy::{Alternative, Finding, Remedies, Remedy, StrongerMethod};
 
 use super::zone;
+use crate::denial::read_out;
 
 /// Each alternative as its steps, in words for the help desk.
 pub(super) fn in_words(found: &Remedies, set: &PolicySet, zone: Option<&TimeZone>) -> Vec<Vec<String>> {
@@ -15,7 +16,10 @@ pub(super) fn in_words(found: &Remedies, set: &PolicySet, zone: Option<&TimeZone
 
 fn step(change: Remedy, one: &Alternative, set: &PolicySet, zone: Option<&TimeZone>) -> String {
     let tried = &one.tried;
-    let country = tried.country.map(|country| format!(" in {}", country.as_str())).unwrap_or_default();
+    let country = tried.country.map(|country| {
+        format!("{} ({country})", read_out::country(country.as_str()), country = country.as_str())
+    });
+    let there = country.as_ref().map(|country| format!(", in {country}")).unwrap_or_default();
     match change {
         Remedy::SignInAgain => "sign in again".to_owned(),
         Remedy::StrongerSignIn { method } => match method {
@@ -33,8 +37,11 @@ fn step(change: Remedy, one: &Alternative, set: &PolicySet, zone: Option<&TimeZo
         Remedy::ExternalControl => "satisfy the external control".to_owned(),
         Remedy::ChangePassword => "change the password, and sign in with the new one".to_owned(),
         Remedy::OtherSignInFlow => "sign in without a device code or a transfer".to_owned(),
-        Remedy::LeaveNetwork => format!("leave the VPN or proxy: an address of no named network{country}"),
-        Remedy::OtherCountry => format!("connect from another country{country}"),
+        Remedy::LeaveNetwork => format!("leave the VPN or proxy: an address of no named network{there}"),
+        Remedy::OtherCountry => match country {
+            Some(country) => format!("connect from another country, such as {country}"),
+            None => "connect from another country".to_owned(),
+        },
         Remedy::ApprovedNetwork => match tried.address {
             Some(address) => {
                 let names: Vec<String> = set
@@ -48,7 +55,7 @@ fn step(change: Remedy, one: &Alternative, set: &PolicySet, zone: Option<&TimeZo
                     })
                     .map(|location| format!("`{}`", location.name))
                     .collect();
-                format!("connect to {} (tried with {address}{country})", names.join(" and "))
+                format!("connect to {} (tried with {address}{there})", names.join(" and "))
             }
             None => "connect to a network that a location names".to_owned(),
         },

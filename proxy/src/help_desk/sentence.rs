@@ -1,82 +1,249 @@
 //! What may be read out to the caller. Nothing in it names a rule, a policy, a group, a network or a risk: it says no more
-//! than the page does.
+//! than the page does, and where the page has the words, in the page's words.
 
 use portcullis_config::settings::Disclosure;
+use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::remedy::Remedy;
 
 use super::desk::Desk;
 use super::found::Found;
-use crate::clock::minute;
-use crate::refusal::{Class, ErrorInfo, Refusal, Resolution};
+use crate::denial::{is_verified, read_out};
+use crate::refusal::{
+    BadRequest, BadToken, Class, ClientCertificateProblem, Refusal, Resolution, Sender, SignInFault,
+};
+
+/// What the policies of today make of the same request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Help {
+    /// They were not asked, or nobody knows what would help.
+    #[default]
+    NotKnown,
+    /// They would let it in.
+    LetIn,
+    /// Changes that would let it in: alternatives of steps.
+    Ways(Vec<Vec<Remedy>>),
+    /// No change of the user would let it in: all were tried.
+    None,
+}
 
 /// The sentence, for a decision as it was, and what would help today.
 pub(super) fn of(
     found: &Found,
-    info: Option<ErrorInfo>,
-    app: &str,
-    remedies: &[Vec<Remedy>],
+    refusal: Option<&Refusal>,
+    app: Option<&str>,
+    help: &Help,
     desk: &Desk<'_>,
 ) -> String {
     if found.was_let_in() {
         return "That request was let in; nothing refused it.".to_owned();
     }
-    say(info, app, remedies, disclosure(found, desk) == Disclosure::Minimal)
+    if found.reports.is_some() {
+        return "That is your report to us; it reached us.".to_owned();
+    }
+    say(refusal, app, help, disclosure(found, desk) == Disclosure::Minimal)
 }
 
-fn say(info: Option<ErrorInfo>, app: &str, remedies: &[Vec<Remedy>], is_minimal: bool) -> String {
-    let Some(info) = info else {
-        return format!(
-            "Your request did not get as far as a decision about “{app}”. Please tell us what you see."
-        );
+const OUR_FAULT: &str =
+    "Something went wrong on our side. It was no decision about you; it usually passes within minutes.";
+
+fn say(refusal: Option<&Refusal>, app: Option<&str>, help: &Help, is_minimal: bool) -> String {
+    let Some(refusal) = refusal else {
+        return "What stopped your request is not known here. Please tell us what you see.".to_owned();
     };
-    if info.resolution == Resolution::RetryLater {
-        return format!(
-            "“{app}” could not be opened because something on our side did not answer. It was no decision about you; \
-             it usually passes within minutes."
-        );
+    // Who was not known is told no app: the page names none either.
+    let app = match app.filter(|_| is_verified(refusal)) {
+        Some(app) => format!("“{app}”"),
+        None => "the app".to_owned(),
+    };
+    let lead = || read_out::lead(refusal);
+    match refusal {
+        Refusal::Policy(refused, _) => {
+            let hidden = refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk);
+            by_policies(refusal, &app, if hidden { &Help::NotKnown } else { help }, is_minimal)
+        }
+        Refusal::BadRequest(BadRequest::Misdirected) => {
+            "What your browser sent came over a connection that was opened for another address. Please load the page again."
+                .to_owned()
+        }
+        Refusal::BadRequest(_) => {
+            "What your browser or program sent was not in order, so it was not passed on. Signing in again will not change that."
+                .to_owned()
+        }
+        Refusal::NoApp => {
+            "There is nothing at the address that you opened. Please check it for typing mistakes.".to_owned()
+        }
+        Refusal::NoToken | Refusal::BadSession(_) => {
+            "You were not signed in. Please check the address for typing mistakes, and sign in.".to_owned()
+        }
+        Refusal::BadToken(BadToken::NotTried) | Refusal::TooManyRequests(Sender::Address) => {
+            format!("{} Please wait a moment, then try again.", lead())
+        }
+        Refusal::TooManyRequests(Sender::Principal) => {
+            format!("About {app}: {} Please wait a moment, then try again.", lead())
+        }
+        Refusal::BadToken(_) => "Your sign-in has ended, or cannot be used there. Please sign in again.".to_owned(),
+        Refusal::KeysUnavailable | Refusal::SessionsUnavailable => {
+            "Something on our side did not answer, so nobody could tell who you are. It was no decision about you; it usually \
+             passes within minutes."
+                .to_owned()
+        }
+        Refusal::ClientCertificate(problem) => match problem {
+            ClientCertificateProblem::Unverifiable => unavailable(&app),
+            ClientCertificateProblem::Missing
+            | ClientCertificateProblem::Untrusted
+            | ClientCertificateProblem::Revoked
+            | ClientCertificateProblem::Expired => {
+                format!("About {app}: {} What helps: {}.", lead(), read_out::certificate(*problem))
+            }
+        },
+        Refusal::Upstream { .. } => {
+            format!("You were let in, but {app} did not answer. It was no decision about you; it usually passes.")
+        }
+        Refusal::BodyTooLarge => "What you sent is larger than is accepted there.".to_owned(),
+        Refusal::BodyTooSlow => {
+            "So little of what you sent arrived that it was given up. Please send it again.".to_owned()
+        }
+        Refusal::Loop => {
+            "Your request went round in a circle on our side and was stopped. Trying again will not change that; we look into it."
+                .to_owned()
+        }
+        Refusal::Internal => OUR_FAULT.to_owned(),
+        Refusal::SignIn(fault) => by_sign_in(*fault).to_owned(),
     }
-    let minimal = format!(
-        "Your sign-in was successful, but it does not meet the criteria to open “{app}”. Trying again will not change that."
-    );
+}
+
+fn unavailable(app: &str) -> String {
+    format!(
+        "{app} could not be opened because something on our side did not answer. It was no decision about you; it usually \
+         passes within minutes."
+    )
+}
+
+const fn by_sign_in(fault: SignInFault) -> &'static str {
+    match fault {
+        SignInFault::AccessDenied => {
+            "Your sign-in service ended the sign-in before it was finished. If you cancelled it yourself, please sign in again."
+        }
+        SignInFault::LoginRequired
+        | SignInFault::InteractionRequired
+        | SignInFault::ProviderError
+        | SignInFault::CodeRefused => {
+            "Your sign-in service could not finish the sign-in. Please sign in again."
+        }
+        SignInFault::StaleLink | SignInFault::MalformedLink | SignInFault::OtherAttempt => {
+            "That sign-in link is no longer valid. Please open the app again, and sign in."
+        }
+        SignInFault::CookiesBlocked => {
+            "Your browser did not send back the cookie that it was given. Please allow cookies for this address, or use a normal \
+             window, and sign in again."
+        }
+        SignInFault::OtherIssuer
+        | SignInFault::MalformedAnswer
+        | SignInFault::AnswerTooLarge
+        | SignInFault::IdTokenMalformed
+        | SignInFault::IdTokenSignature
+        | SignInFault::IdTokenIssuer
+        | SignInFault::IdTokenAudience
+        | SignInFault::IdTokenNonce
+        | SignInFault::IdTokenTime
+        | SignInFault::IdTokenAccessToken
+        | SignInFault::IdTokenClaims
+        | SignInFault::UserinfoSubject => {
+            "What your sign-in service answered is not accepted here, so you were not signed in. Please sign in again; if that \
+             does not help, we look into it."
+        }
+        SignInFault::NotFresh | SignInFault::ContextMissing => {
+            "You signed in again, but your sign-in service did not do what the app asks for. We look into it."
+        }
+        SignInFault::ClientRefused
+        | SignInFault::RequestRefused
+        | SignInFault::MetadataUnusable
+        | SignInFault::SessionTooLarge => {
+            "The connection to your sign-in service is not set up as it has to be. You cannot change that; we look into it."
+        }
+        SignInFault::ProviderUnavailable
+        | SignInFault::ProviderUnreachable
+        | SignInFault::ProviderTimeout
+        | SignInFault::KeysUnavailable => {
+            "Your sign-in service did not answer. It usually passes; please sign in again in a minute."
+        }
+        SignInFault::StoreUnavailable => {
+            "Your sign-in was successful, but it could not be kept. It usually passes; please sign in again in a minute."
+        }
+        SignInFault::SessionNotKept => {
+            "You were sent to your sign-in service several times, and came back each time without a sign-in that lasts, so it was \
+             stopped. Please use a normal window, with cookies allowed."
+        }
+        SignInFault::Internal => OUR_FAULT,
+    }
+}
+
+fn by_policies(refusal: &Refusal, app: &str, help: &Help, is_minimal: bool) -> String {
+    let info = refusal.info();
+    let now = if *help == Help::LetIn { " It would be let in now: please try again." } else { "" };
+    if info.is_temporary() {
+        return unavailable(app) + now;
+    }
+    let plain = format!("Your sign-in was successful, but it does not meet the criteria to open {app}.");
+    let again = if now.is_empty() { " Trying again will not change that." } else { now };
     if is_minimal {
-        return minimal;
+        return plain + again;
     }
     let what = match info.class {
         Class::Location => {
-            format!("Your sign-in was successful, but “{app}” cannot be opened from where you were.")
+            format!("Your sign-in was successful, but {app} cannot be opened from where you were.")
         }
-        Class::Device => format!(
-            "Your sign-in was successful, but “{app}” cannot be opened with what your device showed of itself."
-        ),
-        Class::ClientApp => format!(
-            "Your sign-in was successful, but “{app}” cannot be opened with the program that you used."
-        ),
-        Class::Platform => format!(
-            "Your sign-in was successful, but “{app}” cannot be opened on the system that your device runs."
-        ),
+        Class::Device => {
+            format!(
+                "Your sign-in was successful, but {app} cannot be opened with what your device showed of itself."
+            )
+        }
+        Class::ClientApp => {
+            format!("Your sign-in was successful, but {app} cannot be opened with the program that you used.")
+        }
+        Class::Platform => {
+            format!(
+                "Your sign-in was successful, but {app} cannot be opened on the system that your device runs."
+            )
+        }
         Class::Flow => {
-            format!("Your sign-in was successful, but “{app}” cannot be opened with this way of signing in.")
+            format!("Your sign-in was successful, but {app} cannot be opened with this way of signing in.")
         }
-        Class::Authentication => format!("“{app}” asks for one more proof than your last sign-in had."),
-        Class::Session => format!("“{app}” asks you to sign in once more."),
-        Class::Assignment => format!("Your sign-in was successful, but “{app}” is not assigned to you."),
-        Class::Request => format!("What your program sent to “{app}” was not in order."),
+        Class::Authentication if info.resolution == Resolution::ContactAdmin => {
+            format!(
+                "Your sign-in was successful, but {app} asks how you signed in, and your sign-in service does not tell it."
+            )
+        }
+        Class::Authentication => format!("{app} asks for more than your last sign-in had."),
+        Class::Session => format!("Your sign-in is too long ago for {app}."),
+        Class::Assignment => format!("Your sign-in was successful, but {app} is not assigned to you."),
         // The same words for each: which rule it was is not for the caller.
-        Class::Policy | Class::Unavailable => return minimal,
+        Class::Policy | Class::Unavailable | Class::Request => return plain + again,
     };
-    let ways: Vec<String> = remedies
-        .iter()
-        .map(|changes| changes.iter().map(|change| to_user(*change)).collect::<Vec<_>>().join(", and "))
-        .collect();
-    match (ways.as_slice(), info.resolution) {
-        ([], Resolution::SignIn | Resolution::Reauthenticate) => format!("{what} Please sign in again."),
-        ([], _) => format!("{what} Nothing that you can change yourself would help; we look into it."),
-        (ways, _) => format!("{what} What helps: {}.", ways.join("; or ")),
-    }
+    let helps = match help {
+        Help::LetIn => return what + now,
+        Help::Ways(ways) => {
+            let ways = ways.iter().map(|steps| {
+                let steps: Vec<String> = steps.iter().map(|step| read_out::step(*step)).collect();
+                steps.join(", and ")
+            });
+            format!("What helps: {}.", ways.collect::<Vec<_>>().join("; or "))
+        }
+        Help::NotKnown | Help::None if info.resolution == Resolution::Reauthenticate => {
+            "Please sign in again.".to_owned()
+        }
+        Help::None => "Nothing that you can change yourself would help; we look into it.".to_owned(),
+        Help::NotKnown => "We look into it.".to_owned(),
+    };
+    format!("{what} {helps}")
 }
 
-/// The strictest that installation, app and the policies that refused ask for.
+/// The strictest that installation, app and the policies that refused ask for; the strictest of all where the policies
+/// cannot be read.
 fn disclosure(found: &Found, desk: &Desk<'_>) -> Disclosure {
+    if desk.broken.is_some() {
+        return Disclosure::Minimal;
+    }
     let config = desk.config;
     let denial = &config.denial;
     let app = config.apps.iter().position(|app| Some(app.id.as_str()) == found.app());
@@ -90,37 +257,25 @@ fn disclosure(found: &Found, desk: &Desk<'_>) -> Disclosure {
     refusing.map(|one| of(&one.id)).min().unwrap_or(base)
 }
 
-/// The row of the table that a page with this reason or code was made of. `None` for a code that is none of ours.
-pub(super) fn info_of(reason: Option<&str>, code: Option<u32>) -> Option<ErrorInfo> {
-    let rows = || Refusal::all().iter().map(Refusal::info);
-    let by_both =
-        rows().find(|info| Some(info.reason) == reason && code.is_none_or(|code| code == info.code));
-    let by_reason = || rows().find(|info| Some(info.reason) == reason);
-    let by_code = || rows().find(|info| Some(info.code) == code.filter(|code| *code != 0));
-    by_both.or_else(by_reason).or_else(by_code)
-}
-
-fn to_user(remedy: Remedy) -> String {
-    match remedy {
-        Remedy::SignInAgain => "sign in again",
-        Remedy::StrongerSignIn { .. } => "sign in again with a stronger method",
-        Remedy::AcceptTerms => "accept the terms of use when you are asked",
-        Remedy::ExternalControl => "pass the further check when you are asked",
-        Remedy::ChangePassword => "change your password and sign in with the new one",
-        Remedy::OtherSignInFlow => "sign in directly on your own device",
-        Remedy::LeaveNetwork => "turn off your VPN or proxy, or use another network",
-        Remedy::OtherCountry => "connect from another country",
-        Remedy::ApprovedNetwork => "connect to your organisation's network or its VPN",
-        Remedy::ApprovedClientApp => "open it in an app that your organisation approved",
-        Remedy::ProtectedClientApp => "open it in an app that your organisation protects",
-        Remedy::NewerOs => "update the system of your device",
-        Remedy::RegisteredDevice => "use a device that is registered with your organisation",
-        Remedy::CompliantDevice => "use a device that meets your organisation's requirements",
-        Remedy::HybridJoinedDevice => "use a device that your organisation manages",
-        Remedy::OtherDevice => "use another device of your organisation",
-        Remedy::LaterTime { at } => return format!("open it again from {}", minute(at)),
+/// The refusal that a page with this reason or code was made of. `None` for what is none of ours.
+///
+/// A support code has the number alone, which several refusals share: `today`, what the same facts come to by the policies
+/// of today, says which, and else the one that tells least.
+pub(super) fn refusal_of(reason: Option<&str>, code: Option<u32>, today: Option<Refusal>) -> Option<Refusal> {
+    let rows = || Refusal::all().iter().copied();
+    let has_code = |refusal: &Refusal| code.is_some_and(|code| code != 0 && refusal.info().code == code);
+    if let Some(reason) = reason {
+        let named = |refusal: &Refusal| refusal.info().reason == reason;
+        let by_both =
+            rows().find(|refusal| named(refusal) && code.is_none_or(|code| refusal.info().code == code));
+        // Of what turned on a missing fact, the log names the demand that could not be decided; the code says what it was.
+        return by_both.or_else(|| rows().find(has_code)).or_else(|| rows().find(named));
     }
-    .to_owned()
+    if let Some(today) = today.filter(has_code) {
+        return Some(today);
+    }
+    let told_least = |refusal: &Refusal| refusal.info().class == Class::Policy;
+    rows().find(|refusal| has_code(refusal) && told_least(refusal)).or_else(|| rows().find(has_code))
 }
 
 #[cfg(test)]
@@ -128,42 +283,102 @@ mod tests {
     use portcullis_policy::decision::{ReasonCode, ReasonSet, Refused};
     use portcullis_policy::remedy::{Remedy, StrongerMethod};
 
-    use super::{info_of, say};
-    use crate::refusal::{Refusal, Subcode};
+    use super::{Help, refusal_of, say};
+    use crate::denial::is_verified;
+    use crate::refusal::{Class, Refusal, Resolution, Subcode};
+
+    fn of_reason(primary: ReasonCode, temporary: bool) -> Refusal {
+        let reasons = ReasonSet::EMPTY.with(primary);
+        Refusal::Policy(Refused { primary, reasons, temporary }, Subcode::None)
+    }
 
     #[test]
     fn a_risk_is_said_as_a_plain_block_is_and_nothing_is_offered_around_it() {
-        let of = |primary: ReasonCode| {
-            let reasons = ReasonSet::EMPTY.with(primary);
-            let refusal = Refusal::Policy(Refused { primary, reasons, temporary: false }, Subcode::None);
-            say(Some(refusal.info()), "Payroll", &[vec![Remedy::LeaveNetwork]], false)
-        };
+        let ways = Help::Ways(vec![vec![Remedy::LeaveNetwork]]);
+        let of = |primary: ReasonCode| say(Some(&of_reason(primary, false)), Some("Payroll"), &ways, false);
         assert_eq!(of(ReasonCode::BlockedByRisk), of(ReasonCode::Blocked));
         assert!(!of(ReasonCode::Blocked).contains("VPN"));
+        // Beside another reason, too.
+        let reasons = ReasonSet::EMPTY.with(ReasonCode::BlockedByLocation).with(ReasonCode::BlockedByRisk);
+        let both = Refused { primary: ReasonCode::BlockedByLocation, reasons, temporary: false };
+        let said = say(Some(&Refusal::Policy(both, Subcode::None)), Some("Payroll"), &ways, false);
+        assert!(!said.contains("VPN") && !said.contains("risk"), "{said}");
     }
 
     #[test]
-    fn each_refusal_has_a_sentence_that_names_the_app_and_no_word_of_ours() {
+    fn what_is_read_out_is_true_of_each_refusal() {
         let strength = Remedy::StrongerSignIn { method: StrongerMethod::Strength(0) };
+        let helps = [Help::NotKnown, Help::LetIn, Help::Ways(vec![vec![strength]]), Help::None];
+        let mut table = String::new();
         for refusal in Refusal::all() {
             let info = refusal.info();
-            for (remedies, is_minimal) in [(&[][..], false), (&[vec![strength]][..], false), (&[][..], true)]
-            {
-                let said = say(Some(info), "Payroll", remedies, is_minimal);
-                assert!(said.contains("“Payroll”") && said.ends_with('.'), "{refusal:?}: {said}");
-                for word in ["policy", "risk", "group", info.reason, "denied"] {
-                    assert!(!said.contains(word), "{refusal:?}: {said}");
+            for (at, help) in helps.iter().enumerate() {
+                for is_minimal in [false, true] {
+                    let said = say(Some(refusal), Some("Payroll"), help, is_minimal);
+                    assert!(said.ends_with('.') && !said.contains("  "), "{refusal:?}: {said}");
+                    for word in ["policy", "risk", "group", info.reason, "denied", "below", "this browser"] {
+                        assert!(!said.contains(word), "{refusal:?}: {said}");
+                    }
+                    // Who is not known is told no app.
+                    assert_eq!(said.contains("“Payroll”"), is_verified(refusal), "{refusal:?}: {said}");
+                    let was_signed_in = said.contains("Your sign-in was successful");
+                    let is_store = info.reason == "store-unavailable";
+                    assert!(!was_signed_in || is_verified(refusal) || is_store, "{refusal:?}: {said}");
+                    let passes = said.contains("usually passes") || said.contains("wait a moment");
+                    assert_eq!(
+                        passes,
+                        info.resolution == Resolution::RetryLater && info.reason != "session-not-kept",
+                        "{refusal:?}: {said}"
+                    );
+                    let again = said.contains("Trying again will not");
+                    assert!(!(again && (passes || said.contains("please try again"))), "{refusal:?}: {said}");
+                    if at == 0 && !is_minimal {
+                        table += &format!("{} {}: {said}\n", info.reason, info.code);
+                    }
                 }
             }
         }
+        expect_test::expect_file!["sentences.txt"].assert_eq(&table);
     }
 
     #[test]
-    fn a_row_is_found_by_reason_and_code_and_none_by_neither() {
+    fn what_helps_is_said_only_where_it_was_asked_for() {
+        let of =
+            |help| say(Some(&of_reason(ReasonCode::BlockedByLocation, false)), Some("Payroll"), help, false);
+        assert!(of(&Help::LetIn).ends_with("It would be let in now: please try again."));
+        assert!(of(&Help::None).contains("Nothing that you can change yourself"));
+        assert!(of(&Help::NotKnown).ends_with("We look into it."));
+        let ways =
+            Help::Ways(vec![vec![Remedy::OtherCountry], vec![Remedy::CompliantDevice, Remedy::SignInAgain]]);
+        let said = of(&ways);
+        let expected = "What helps: connect from another country; or use a device that your organisation manages, and sign in again.";
+        assert!(said.ends_with(expected), "{said}");
+    }
+
+    #[test]
+    fn a_refusal_is_found_by_reason_and_code_and_none_by_neither() {
         for refusal in Refusal::all() {
             let info = refusal.info();
-            assert_eq!(info_of(Some(info.reason), Some(info.code)).unwrap().class, info.class, "{refusal:?}");
+            let found = refusal_of(Some(info.reason), Some(info.code), None).unwrap().info();
+            assert_eq!((found.class, found.resolution), (info.class, info.resolution), "{refusal:?}");
         }
-        assert!(info_of(None, Some(7)).is_none() && info_of(Some("no-such"), None).is_none());
+        assert!(
+            refusal_of(None, Some(7), None).is_none() && refusal_of(Some("no-such"), None, None).is_none()
+        );
+    }
+
+    #[test]
+    fn a_demand_that_could_not_be_decided_is_no_demand() {
+        let found = refusal_of(Some("mfa-required"), Some(90033), None).unwrap();
+        assert_eq!(found.info().resolution, Resolution::RetryLater);
+    }
+
+    #[test]
+    fn a_number_that_several_refusals_share_says_the_least_of_them_or_what_it_is_today() {
+        let of = |today| refusal_of(None, Some(53003), today).unwrap().info().class;
+        assert_eq!(of(None), Class::Policy);
+        assert_eq!(of(Some(of_reason(ReasonCode::BlockedByLocation, false))), Class::Location);
+        // Today it is another one.
+        assert_eq!(of(Some(of_reason(ReasonCode::DeviceNotCompliant, false))), Class::Policy);
     }
 }

@@ -13,16 +13,14 @@ use crate::denial::policy_digest;
 pub(super) fn of(found: &Found, desk: &Desk<'_>, history: &[Found]) -> Vec<String> {
     let mut said = Vec::new();
     let is_same = found.policies_digest == hex(desk.denials.policies_digest());
-    said.push(
-        if is_same {
-            "The policies are the same as then."
-        } else {
-            "The policies changed since this decision."
+    match desk.broken {
+        // What there is of the policies says it.
+        Some(_) => {}
+        None if is_same => said.push("The policies are the same as then.".to_owned()),
+        None => {
+            said.push("The policies changed since this decision.".to_owned());
+            policies(found, desk, &mut said);
         }
-        .to_owned(),
-    );
-    if !is_same {
-        policies(found, desk, &mut said);
     }
     keys(found, desk, &mut said);
     device(found, history, &mut said);

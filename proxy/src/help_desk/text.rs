@@ -94,15 +94,16 @@ fn policies(account: &Account) -> Vec<Section> {
         true,
     );
     add("Policies that did not apply", &|policy| !policy.applied(), false);
-    if !account.was_let_in
+    if account.refused_by_policies
         && !account.policies.iter().any(|policy| policy.refused_then())
         && !account.policies.is_empty()
     {
-        let why = match account.code {
-            Some(50105) => "none: the app is assigned to certain people, and this one is not among them",
-            Some(_) | None => {
-                "none: no policy applied to this request, and the app refuses such requests; or the request was refused before they were asked"
+        let why = match account.reason.as_deref() {
+            Some("not-assigned") => {
+                "none: the app is assigned to certain people, and this one is not among them"
             }
+            Some("no-policy") => "none: no policy applied to this request, and the app refuses such requests",
+            Some(_) | None => "none is named in the log",
         };
         if let Some(first) = sections.first_mut() {
             first.rows.push(Row::Line(why.to_owned()));

@@ -2,13 +2,15 @@
 
 use jiff::tz::TimeZone;
 use portcullis_policy::Outcome;
+use portcullis_policy::decision::ReasonCode;
 use portcullis_policy::explain::{Explained, explain};
 use portcullis_policy::reference::Tri;
-use portcullis_policy::remedy::{self, Finding, Installation, Remedies, Remedy};
+use portcullis_policy::remedy::{self, Finding, Installation, Remedies};
 use portcullis_policy::signals::Fact;
 
 use super::desk::Desk;
 use super::remedies;
+use super::sentence::Help;
 use crate::decision_record::DecisionRecord;
 use crate::refusal::Refusal;
 
@@ -18,7 +20,18 @@ pub(super) struct Today {
     pub(super) said: Vec<String>,
     pub(super) policies: Vec<Explained>,
     pub(super) steps: Vec<Vec<String>>,
-    pub(super) changes: Vec<Vec<Remedy>>,
+    pub(super) help: Help,
+    /// What they come to.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Today {
+    /// Nothing can be asked.
+    pub(super) fn not_asked(why: &str) -> Self {
+        let said =
+            format!("The configuration of today cannot be read, so nothing is compared with it: {why}.");
+        Self { said: Vec::from([said]), ..Self::default() }
+    }
 }
 
 /// Asks the policies of today about the facts of then.
@@ -40,11 +53,13 @@ pub(super) fn ask(record: &DecisionRecord, desk: &Desk<'_>, zone: Option<&TimeZo
     let refused = match desk.policies.decide(&scope, &signals).outcome {
         Outcome::Grant(_) => {
             today.said.push("The same request, with the facts of then, would be let in today.".to_owned());
+            today.help = Help::LetIn;
             return today;
         }
         Outcome::Challenge(refused) | Outcome::Deny(refused) | Outcome::Block(refused) => refused,
     };
     let refusal = Refusal::by_policies(refused, &owned.principal, &set.evidence, record.carrier());
+    today.refusal = Some(refusal);
     let reasons: Vec<_> = refused.reasons.iter().map(|reason| reason.as_str()).collect();
     let (code, reasons) = (refusal.info().code, reasons.join(", "));
     today.said.push(format!("The same request would be refused today too: {code}, {reasons}."));
@@ -64,7 +79,16 @@ pub(super) fn ask(record: &DecisionRecord, desk: &Desk<'_>, zone: Option<&TimeZo
     let found = search(desk, &scope, &signals);
     today.steps = remedies::in_words(&found, set, zone);
     today.said.extend(remedies::nothing(&found, set).filter(|_| found.finding != Finding::Waiting));
-    today.changes = found.alternatives.into_iter().map(|one| one.changes).collect();
+    today.help = match found.finding {
+        Finding::LetIn => Help::LetIn,
+        // What would help is not for whoever a risk is about; see `denial`, which shows it neither.
+        _ if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) => Help::NotKnown,
+        Finding::Found => {
+            Help::Ways(found.alternatives.iter().map(|one| one.changes.iter().copied().collect()).collect())
+        }
+        Finding::SignInNotTold | Finding::OnlyAdministrator => Help::None,
+        Finding::Waiting | Finding::NotFound => Help::NotKnown,
+    };
     today
 }
 

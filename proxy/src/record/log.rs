@@ -101,6 +101,9 @@ pub struct Entry {
     /// The path, without the query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// How often it was sent to servers of the app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_attempts: Option<usize>,
     /// Which configuration decided.
     pub policy_generation: u64,
     /// The digest of its policies.
@@ -189,11 +192,18 @@ fn without_absent<S: Serializer>(
     present(serde_json::to_value(record).map_err(S::Error::custom)?).serialize(serializer)
 }
 
+/// Lists that say something where they are empty: the token listed them all, and no policy names any. Absent, they are not
+/// known.
+const MEMBERSHIPS: [&str; 2] = ["groups", "roles"];
+
 fn present(value: Value) -> Value {
     let Value::Object(fields) = value else { return value };
     let fields = fields.into_iter().map(|(name, value)| (name, present(value)));
-    let is_there = |value: &Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
-    Value::Object(fields.filter(|(_, value)| is_there(value)).collect())
+    let is_there = |name: &str, value: &Value| {
+        let is_empty = value.as_array().is_some_and(Vec::is_empty);
+        !value.is_null() && (!is_empty || MEMBERSHIPS.contains(&name))
+    };
+    Value::Object(fields.filter(|(name, value)| is_there(name, value)).collect())
 }
 
 impl Line for Entry {
@@ -355,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_facts_are_logged_without_what_is_absent_or_empty() {
+    fn the_facts_are_logged_without_what_is_absent_or_says_nothing_where_it_is_empty() {
         let device = RecordedDevice { compliant: Some(false), ..RecordedDevice::default() };
         let record = DecisionRecord {
             app: "wiki".into(),
@@ -370,6 +380,8 @@ mod tests {
         let expected = serde_json::json!({
             "now": 0, "app": "wiki", "method": "", "path": "", "isWorkload": false, "isCut": false,
             "claims": [["claim", {"list": []}]], "device": {"compliant": false},
+            // The token listed them, and no policy names any; roles are not known.
+            "groups": [],
         });
         assert_eq!(*facts, expected);
     }

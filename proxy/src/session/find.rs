@@ -170,13 +170,10 @@ impl Sessions {
         if trust == Trust::Expired {
             return Found::Unavailable;
         }
-        let (version, seen) = (revocations.version(), session.looked_up_at.get());
-        if version != seen {
-            match revocations.standing(&session.marks, Some(seen)) {
-                Standing::Stands => session.looked_up_at.move_to(version),
-                Standing::Ended => return Found::None(NoSession::Revoked),
-                Standing::LookAgain => return ask(),
-            }
+        match self.standing(session) {
+            Standing::Stands => {}
+            Standing::Ended => return Found::None(NoSession::Revoked),
+            Standing::LookAgain => return ask(),
         }
         if now >= session.seen_at().saturating_add(secs(by.settings.idle)) {
             // Another replica may have seen it since.
@@ -184,6 +181,20 @@ impl Sessions {
             return if is_known { Found::None(NoSession::Idle) } else { ask() };
         }
         Found::Session(Arc::clone(session))
+    }
+
+    /// What has become of a session since it was looked up, as far as this process was told. Asks nobody.
+    pub fn standing(&self, session: &Session) -> Standing {
+        let revocations = self.revocations();
+        let (version, seen) = (revocations.version(), session.looked_up_at.get());
+        if version == seen {
+            return Standing::Stands;
+        }
+        let standing = revocations.standing(&session.marks, Some(seen));
+        if standing == Standing::Stands {
+            session.looked_up_at.move_to(version);
+        }
+        standing
     }
 
     /// The session, read anew if policies or the settings of its issuer have changed.

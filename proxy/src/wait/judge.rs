@@ -1,5 +1,7 @@
 //! The refused navigation, decided again with the facts of the request that asks.
 
+use std::sync::Arc;
+
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderName, ORIGIN,
     PRAGMA, REFERER,
@@ -11,7 +13,7 @@ use crate::admit::{Connection, Head};
 use crate::authorize::{Authorizer, RequestFacts, Turn, Verdict};
 use crate::clock;
 use crate::refusal::{BadToken, Refusal};
-use crate::session::SessionHandle;
+use crate::session::{Session, SessionHandle};
 use crate::state::{Snapshot, State};
 use crate::tls::Arrival;
 use crate::waiting::{WaitFor, WaitHandle};
@@ -26,6 +28,9 @@ pub(crate) enum Answer {
     /// The page is not this client's, or not any more.
     Foreign,
 }
+
+/// What is answered, and the session that it rests on, if there is one.
+pub(super) type Judged = (Answer, Option<Arc<Session>>);
 
 /// A page that asks.
 #[derive(Debug)]
@@ -84,26 +89,31 @@ impl Page {
         self.request_id
     }
 
-    /// Decides again, for a page that waits.
-    pub(super) async fn ask(&self, state: &'static State) -> Answer {
-        let answer = self.answer(state).await;
+    /// Decides again, for a page that waits; with the session that it was decided for.
+    pub(super) async fn ask(&self, state: &'static State) -> Judged {
+        let judged = self.decide(state).await;
         state.metrics.waiting.decided();
-        answer
+        judged
     }
 
-    /// Decides again; loads the session where only the store has it.
+    /// Decides again.
     pub(crate) async fn answer(&self, state: &'static State) -> Answer {
+        self.decide(state).await.0
+    }
+
+    /// Loads the session where only the store has it.
+    async fn decide(&self, state: &'static State) -> Judged {
         match self.judge(state) {
             Err(session) => {
                 state.load_session(&session).await;
                 // Asked once, and not answered: nobody knows.
-                self.judge(state).unwrap_or(Answer::Still)
+                self.judge(state).unwrap_or((Answer::Still, None))
             }
-            Ok(answer) => answer,
+            Ok(judged) => judged,
         }
     }
 
-    fn judge(&self, state: &'static State) -> Result<Answer, Box<SessionHandle>> {
+    fn judge(&self, state: &'static State) -> Result<Judged, Box<SessionHandle>> {
         let snapshot = state.snapshot();
         let authorizer = Authorizer {
             state,
@@ -123,7 +133,7 @@ impl Page {
             let holder = caller.and_then(|caller| authorizer.holder(caller));
             holder.is_some() && self.handle.holder().is_none_or(|whose| holder == Some(whose))
         };
-        Ok(match verdict {
+        let answer = match verdict {
             Verdict::Load(session) => return Err(session),
             Verdict::Permit(_) if !is_its_user() || !self.is_of_app(&snapshot, &facts) => Answer::Foreign,
             Verdict::Permit(permit) => {
@@ -146,7 +156,8 @@ impl Page {
             | Verdict::Own(_)
             | Verdict::Wait(_)
             | Verdict::Report(_) => Answer::Foreign,
-        })
+        };
+        Ok((answer, facts.session))
     }
 
     fn is_of_app(&self, snapshot: &Snapshot, facts: &RequestFacts) -> bool {

@@ -11,17 +11,20 @@ use tokio::time::sleep;
 
 use crate::clock::unix_now;
 use crate::session::health::Condition;
+use crate::session::revocation::Version;
 use crate::state::{Snapshot, State};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// What was seen of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Seen {
     /// Of each issuer, which keys it has, and whether they may be trusted.
     keys: Vec<(u32, bool)>,
     sessions_work: bool,
+    /// Which of the sessions that ended or changed was the latest.
+    revoked: Option<Version>,
     /// Whether each server of each app takes requests.
     servers: Vec<bool>,
 }
@@ -31,8 +34,15 @@ impl Seen {
         Self {
             keys: snapshot.stores.iter().map(|store| (store.generation(), store.available(now))).collect(),
             sessions_work: state.storage().is_none_or(|storage| storage.condition() == Condition::Works),
+            revoked: state.sessions().map(|sessions| sessions.revocations().version()),
             servers: snapshot.upstreams.open_servers().collect(),
         }
+    }
+
+    /// Whether nothing but sessions has moved.
+    fn is_but_for_sessions(&self, before: &Self) -> bool {
+        let Self { keys, sessions_work, revoked: _, servers } = self;
+        (keys, sessions_work, servers) == (&before.keys, &before.sessions_work, &before.servers)
     }
 }
 
@@ -90,10 +100,13 @@ async fn look(state: &'static State) {
             }
             let is_now = Seen::now(state, &snapshot, now);
             let strikes = clock.strikes(&snapshot, now);
-            if is_now != seen || strikes {
-                seen = is_now;
+            if strikes || !is_now.is_but_for_sessions(&seen) {
                 waiting.wake_all();
+            } else if is_now.revoked != seen.revoked {
+                // Another replica may have signed the user in: the page asks again, with the cookie of then.
+                waiting.sessions_moved();
             }
+            seen = is_now;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A page that waits, from its first question to the end of its stream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use crate::clock;
 use crate::limit::Quota;
 use crate::listener::{EventStream, UnsentEvent};
 use crate::record::{WaitBy, WaitEnd, WaitRefused};
+use crate::session::Session;
+use crate::session::revocation::Standing;
 use crate::state::State;
 use crate::waiting::{Group, Place, Told, Waiter};
 
@@ -56,6 +59,8 @@ pub(crate) struct Watch {
     page: Page,
     place: Place,
     first: Answer,
+    /// The session that was decided for last.
+    session: Option<Arc<Session>>,
     turns: u64,
 }
 
@@ -66,8 +71,8 @@ pub(crate) async fn begin_poll(state: &'static State, page: Page) -> Begun {
         return refused(state, WaitRefused::TooOften);
     }
     match page.ask(state).await {
-        Answer::Foreign => refused(state, WaitRefused::Foreign),
-        answer => Begun::Answered(answer),
+        (Answer::Foreign, _) => refused(state, WaitRefused::Foreign),
+        (answer, _) => Begun::Answered(answer),
     }
 }
 
@@ -79,14 +84,14 @@ pub(crate) async fn begin_stream(state: &'static State, page: Page, network: u64
     };
     let paced = tokio::select! {
         () = turn(state, &page) => true,
-        told = ended(&place) => { let (Told::Look | Told::ComeAgain | Told::Replaced | Told::Drain) = told; false }
+        told = ended(&place) => { let (Told::Look | Told::Sessions | Told::ComeAgain | Told::Replaced | Told::Drain) = told; false }
     };
     if !paced {
         return refused(state, WaitRefused::TooOften);
     }
     match page.ask(state).await {
-        Answer::Foreign => refused(state, WaitRefused::Foreign),
-        first => Begun::Watching(Box::new(Watch { state, page, place, first, turns: 0 })),
+        (Answer::Foreign, _) => refused(state, WaitRefused::Foreign),
+        (first, session) => Begun::Watching(Box::new(Watch { state, page, place, first, session, turns: 0 })),
     }
 }
 
@@ -116,7 +121,7 @@ async fn ended(place: &Place) -> Told {
     loop {
         match place.told().await {
             // Nothing was decided yet: there is nothing to look at again.
-            Told::Look => {}
+            Told::Look | Told::Sessions => {}
             told => return told,
         }
     }
@@ -154,6 +159,11 @@ impl Watch {
                         sleep(self.spread()).await;
                         false
                     }
+                    Told::Sessions => match self.standing() {
+                        Standing::Stands => continue,
+                        Standing::Ended => return self.leave(events, WITH_NEW_COOKIES, WaitEnd::Over).await,
+                        Standing::LookAgain => false,
+                    },
                     Told::ComeAgain => return self.leave(events, WITH_NEW_COOKIES, WaitEnd::Over).await,
                     Told::Replaced => return self.leave(events, IN_A_WHILE, WaitEnd::Replaced).await,
                     Told::Drain => return self.leave(events, TO_SUCCESSOR, WaitEnd::Drain).await,
@@ -162,7 +172,9 @@ impl Watch {
                 _ = beats.tick() => true,
             };
             turn(self.state, &self.page).await;
-            match self.page.ask(self.state).await {
+            let (answer, session) = self.page.ask(self.state).await;
+            self.session = session;
+            match answer {
                 Answer::ComeIn => {
                     events.send(Bytes::from_static(event(Answer::ComeIn).as_bytes())).await?;
                     return Ok(WaitEnd::ComeIn);
@@ -175,6 +187,12 @@ impl Watch {
                 Answer::Still => {}
             }
         }
+    }
+
+    /// What has become of the page's session. It has none where a token was in a cookie of the app's.
+    fn standing(&self) -> Standing {
+        let known = self.session.as_ref().zip(self.state.sessions());
+        known.map_or(Standing::Stands, |(session, sessions)| sessions.standing(session))
     }
 
     async fn leave(

@@ -63,6 +63,8 @@ pub struct Full;
 pub enum Told {
     /// Something has moved.
     Look,
+    /// Sessions have ended or changed: whether the user's own is among them is to be seen.
+    Sessions,
     /// The user's session may be another one by now: the cookies of this stream are old.
     ComeAgain,
     /// A further stream of the same user and app has taken its place.
@@ -75,6 +77,7 @@ const LOOK: u8 = 1;
 const REPLACED: u8 = 2;
 const DRAIN: u8 = 4;
 const COME_AGAIN: u8 = 8;
+const SESSIONS: u8 = 16;
 
 #[derive(Debug)]
 struct Seat {
@@ -183,6 +186,11 @@ impl Waiting {
         self.seats(|_| true).for_each(|seat| seat.tell(LOOK));
     }
 
+    /// Says to all who are known that sessions have ended or changed.
+    pub fn sessions_moved(&self) {
+        self.seats(|seat| seat.holder.is_some()).for_each(|seat| seat.tell(SESSIONS));
+    }
+
     /// Says to the pages of one user that there may be a new session: they ask again, with its cookie.
     pub fn recall(&self, holder: Holder) {
         self.seats(|seat| seat.holder == Some(holder)).for_each(|seat| seat.tell(COME_AGAIN));
@@ -246,8 +254,13 @@ impl Place {
                 return Told::ComeAgain;
             }
             if told & LOOK != 0 {
-                self.seat.told.fetch_and(!LOOK, Ordering::AcqRel);
+                // Who looks sees what became of the session, too.
+                self.seat.told.fetch_and(!(LOOK | SESSIONS), Ordering::AcqRel);
                 return Told::Look;
+            }
+            if told & SESSIONS != 0 {
+                self.seat.told.fetch_and(!SESSIONS, Ordering::AcqRel);
+                return Told::Sessions;
             }
             self.seat.changed.notified().await;
         }
@@ -320,6 +333,20 @@ mod tests {
         waiting.drain();
         assert_eq!(bob.told().await, Told::Drain);
         assert_eq!(waiting.take(waiter(Some("carol"), "wiki"), 100).unwrap_err(), Full, "it ends");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_looks_needs_not_be_told_of_sessions_as_well() {
+        let waiting = waiting();
+        let alice = waiting.take(waiter(Some("alice"), "wiki"), 100).unwrap();
+        waiting.sessions_moved();
+        assert_eq!(alice.told().await, Told::Sessions);
+        waiting.sessions_moved();
+        waiting.wake_all();
+        assert_eq!(alice.told().await, Told::Look);
+        waiting.recall(Holder::of("https://idp.test", "alice"));
+        waiting.sessions_moved();
+        assert_eq!(alice.told().await, Told::ComeAgain, "whatever else there was");
     }
 
     #[test]

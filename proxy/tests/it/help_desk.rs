@@ -331,3 +331,49 @@ fn whoever_has_no_token_is_told_nothing_and_may_not_guess_often() {
         "nobody, until the minute is over"
     );
 }
+
+#[test]
+fn while_a_policy_is_broken_what_the_log_says_is_told_and_nothing_is_compared() {
+    let running = Running::start();
+    let id = refused(&running, "blocked-location", "/reports", JSON);
+    fs::write(running.file("policies/block-other-countries.toml"), "[[policy]\n").unwrap();
+    let account = said(&running, &[&id]);
+    for wanted in [
+        "Shown to the user: error code 53003 (blocked-location)",
+        "block-other-countries (not compared): failure\n",
+        "192.0.2.10",
+        "The configuration of today cannot be read, so nothing is compared with it: `portcullis check` says what is wrong.",
+        // Which disclosure the policy asks for is not known.
+        "it does not meet the criteria to open “Internal wiki”",
+    ] {
+        assert!(account.contains(wanted), "`{wanted}` is missing:\n{account}");
+    }
+    for untrue in [
+        "no longer configured",
+        "What would let",
+        "not named by any policy",
+        "the same as then",
+        "changed since",
+    ] {
+        assert!(!account.contains(untrue), "`{untrue}`:\n{account}");
+    }
+}
+
+#[test]
+fn a_request_for_no_app_is_told_as_one() {
+    let running = Running::start();
+    let head = "GET /x HTTP/1.1\r\nHost: unknown.example\r\nConnection: close\r\n\r\n";
+    let answer = exchange(&running.proxy, head.as_bytes());
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    running.wait_for("the line to be written", |running| log(running).contains(&id));
+    let account = said(&running, &[&id]);
+    for wanted in [
+        "none: no app has this host and path",
+        "unknown.example",
+        "You were not signed in.",
+        "because of `no-token`",
+    ] {
+        assert!(account.contains(wanted), "`{wanted}` is missing:\n{account}");
+    }
+    assert!(!account.contains("“the app”") && !account.contains("once more"), "{account}");
+}

@@ -1,12 +1,16 @@
-// Looks at every denial page as a browser shows it: accessibility (WCAG 2.2 AA, by axe-core), valid HTML, the policy of content,
-// the first screen of a phone in each language, narrow screens and large type, print, and the button that copies.
+// Looks at pages as a browser shows them: accessibility (WCAG 2.2 AA, by axe-core), valid HTML, the policy of content, the
+// first screen of a phone, narrow screens and large type, print, the button that copies; and the page of the help desk.
 //
 //   proxy/tests/real/run --in proxy/tests/page
+//   ALL=1 proxy/tests/real/run --in proxy/tests/page             each state in each language
 //   SHOTS=FOLDER proxy/tests/real/run --in proxy/tests/page      keeps pictures too
 //
-// needs: apt:chromium npm:playwright-core@1.65.1 npm:@axe-core/playwright@4.14.0 npm:html-validate@9.0.0
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+// Without ALL each language is looked at in the two fullest states and in one other, by turns.
+//
+// needs: apt:chromium apt:curl npm:playwright-core@1.65.1 npm:@axe-core/playwright@4.14.0 npm:html-validate@9.0.0
+import { execFileSync, spawn } from "node:child_process";
+import { generateKeyPairSync, sign } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -126,61 +130,71 @@ for (const [look, options] of Object.entries(looks)) {
 }
 console.log(`${checks} pages looked at`);
 
-const states = ["state-one-step", "state-two-steps", "state-alternatives", "state-administrator", "mfa-required-50076", "fact-unavailable-90033"];
+const fullest = ["state-two-steps", "state-administrator"];
+const others = ["state-one-step", "state-alternatives", "mfa-required-50076", "fact-unavailable-90033"];
+const states = [...fullest, ...others];
 const languages = [...new Set(files.map((name) => name.split(".")[1]))].sort();
+const inTurns = languages.flatMap((language, turn) => {
+  const chosen = process.env.ALL ? states : [...fullest, others[turn % others.length]];
+  return chosen.map((state) => [state, language]);
+});
 
-// On the first screen of a phone: what happened, the first step, and the one filled button.
+// On the first screen of a phone: what happened, the first step, and the one filled button. As most installations show it:
+// at full disclosure the operator's own words stand among ours, as long as they like.
 {
   const context = await browser.newContext({ viewport: { width: 360, height: 740 } });
   const page = await context.newPage();
   let lowest = 0;
-  for (const state of states) {
-    for (const language of languages) {
-      const file = `${state}.${language}.standard.html`;
-      await page.goto(`${origin}/${file}`);
-      const ends = await page.evaluate(() => {
-        const bottom = (what) => document.querySelector(what)?.getBoundingClientRect().bottom ?? Infinity;
-        return { heading: bottom("h1"), do: bottom(document.querySelector(".do") ? ".do" : "#do"), button: bottom(".go") };
-      });
-      lowest = Math.max(lowest, ends.button);
-      for (const [what, end] of Object.entries(ends)) {
-        if (end > 740) problems.push(`${file}: on a phone of 360 by 740 the first screen ends before ${what}, at ${end}`);
-      }
+  for (const [state, language] of inTurns) {
+    const file = `${state}.${language}.standard.html`;
+    await page.goto(`${origin}/${file}`);
+    const ends = await page.evaluate(() => {
+      const bottom = (what) => document.querySelector(what)?.getBoundingClientRect().bottom ?? Infinity;
+      return { heading: bottom("h1"), do: bottom(document.querySelector(".do") ? ".do" : "#do"), button: bottom(".go") };
+    });
+    lowest = Math.max(lowest, ends.button);
+    for (const [what, end] of Object.entries(ends)) {
+      if (end > 740) problems.push(`${file}: on a phone of 360 by 740 the first screen ends before ${what}, at ${end}`);
     }
   }
-  console.log(`${states.length * languages.length} first screens looked at; the lowest button ends at ${Math.round(lowest)} of 740`);
+  console.log(`${inTurns.length} first screens looked at; the lowest button ends at ${Math.round(lowest)} of 740`);
   await context.close();
+}
+
+function beyondTheEdge(size) {
+  document.documentElement.style.fontSize = size;
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  const wide = document.documentElement.clientWidth;
+  const isCut = (one) => one.getClientRects().length > 0 && !one.closest(".vh") && (one.getBoundingClientRect().right > wide + 1 || one.getBoundingClientRect().left < -1);
+  return [...document.querySelectorAll("main *, header *")].filter(isCut).map((one) => one.outerHTML.slice(0, 80));
 }
 
 // At 400 % of a screen of 1280 by 1024 nothing is cut off (WCAG 2.2, 1.4.10), nor with text twice as large on half of it (1.4.4).
 {
   const context = await browser.newContext();
   const page = await context.newPage();
-  for (const state of states) {
-    for (const language of languages) {
-      const file = `${state}.${language}.full.html`;
-      await page.goto(`${origin}/${file}`);
-      for (const [width, size] of [[320, "100%"], [640, "200%"]]) {
-        await page.setViewportSize({ width, height: 256 });
-        const cut = await page.evaluate((size) => {
-          document.documentElement.style.fontSize = size;
-          document.querySelectorAll("details").forEach((one) => { one.open = true; });
-          const wide = document.documentElement.clientWidth;
-          const isCut = (one) => one.getClientRects().length > 0 && !one.closest(".vh") && (one.getBoundingClientRect().right > wide + 1 || one.getBoundingClientRect().left < -1);
-          return [...document.querySelectorAll("main *, header *")].filter(isCut).map((one) => one.outerHTML.slice(0, 80));
-        }, size);
-        if (cut.length) problems.push(`${file}, text at ${size}: beyond the edge at ${width} px: ${cut.join(" ")}`);
-      }
+  for (const [state, language] of inTurns) {
+    const file = `${state}.${language}.full.html`;
+    await page.goto(`${origin}/${file}`);
+    for (const [width, size] of [[320, "100%"], [640, "200%"]]) {
+      await page.setViewportSize({ width, height: 256 });
+      const cut = await page.evaluate(beyondTheEdge, size);
+      if (cut.length) problems.push(`${file}, text at ${size}: beyond the edge at ${width} px: ${cut.join(" ")}`);
     }
   }
   await context.close();
+  console.log(`${inTurns.length} pages looked at on a narrow screen and in large type`);
 }
 
 // Printed, each is one sheet of A4, with the address of help on it and no button.
 {
   const context = await browser.newContext();
   const page = await context.newPage();
-  for (const file of [...states, "state-three-steps", "state-closed"].flatMap((state) => ["en", "de", "ja", "ar", "hi"].map((language) => `${state}.${language}.full.html`))) {
+  const printed = [...states, "state-three-steps", "state-closed"].flatMap((state, turn) => {
+    const spoken = ["de", "ja", "ar", "hi"];
+    return ["en", ...(process.env.ALL ? spoken : [spoken[turn % spoken.length]])].map((language) => `${state}.${language}.full.html`);
+  });
+  for (const file of printed) {
     await page.goto(`${origin}/${file}`);
     const sheets = (await page.pdf({ format: "A4" })).toString("latin1").match(/\/Type\s*\/Page\b(?!s)/g)?.length;
     if (sheets !== 1) problems.push(`${file}: printed on ${sheets} sheets`);
@@ -191,7 +205,7 @@ const languages = [...new Set(files.map((name) => name.split(".")[1]))].sort();
     await page.emulateMedia({ media: null });
   }
   await context.close();
-  console.log("large type and print looked at");
+  console.log(`${printed.length} pages printed`);
 }
 
 // The button that copies is there, copies the block, and says so.
@@ -214,6 +228,103 @@ const languages = [...new Set(files.map((name) => name.split(".")[1]))].sort();
   if (!(await still.locator("pre").isVisible())) problems.push("the block to copy needs a script");
   await plain.close();
   console.log("the button copies and says so; without script the block is still there");
+}
+
+// The help desk's page, of a process that refused somebody: the form, what it finds, and what it does not find.
+{
+  const place = mkdtempSync(join(tmpdir(), "portcullis-desk-"));
+  const at = (name, text) => {
+    if (text !== undefined) writeFileSync(join(place, name), text, { mode: 0o600 });
+    return join(place, name);
+  };
+  const free = () => new Promise((done) => {
+    const one = createServer().listen(0, "127.0.0.1", () => { const { port } = one.address(); one.close(() => done(port)); });
+  });
+  const [port, admin] = [await free(), await free()];
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  at("keys.json", JSON.stringify({ keys: [{ ...publicKey.export({ format: "jwk" }), kid: "one", alg: "ES256", use: "sig" }] }));
+  const token = "a token of the help desk, long enough";
+  at("desk.token", token);
+  const text = readFileSync(join(here, "denial.toml"), "utf8")
+    .replace(/listeners = .*/, `listeners = [{ address = "127.0.0.1:${port}" }]\nadmin = "127.0.0.1:${admin}"\nhelp-desk = { token = { file = "desk.token" } }`)
+    .replace(/decision-log = .*/, 'decision-log = { file = "decisions.ndjson" }')
+    .replace(/keys = \{ url.*/, 'keys = { file = "keys.json" }')
+    .replace('"support.key"', JSON.stringify(join(here, "support.key")));
+  const child = spawn(binary, ["run", "--config", at("portcullis.toml", text)], { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => { log += data; });
+  const until = async (what, holds) => {
+    for (const end = Date.now() + 30_000; ;) {
+      const found = await Promise.resolve().then(holds).catch(() => undefined);
+      if (found) return found;
+      if (Date.now() > end || child.exitCode !== null) throw new Error(`waited in vain for ${what}\n${log}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  };
+  try {
+    await until("the process", () => fetch(`http://127.0.0.1:${admin}/readyz`).then((answer) => answer.ok));
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const now = Math.floor(Date.now() / 1000);
+    const claims = { iss: "https://idp.example.com", aud: "api", sub: "kari", iat: now, exp: now + 600, groups: ["staff"] };
+    const signed = `${part({ alg: "ES256", typ: "JWT", kid: "one" })}.${part(claims)}`;
+    const bearer = `${signed}.${sign("sha256", Buffer.from(signed), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
+    // `fetch` sends no `Host` of the caller's choice.
+    const refused = execFileSync("curl", ["-s", "-H", "Host: payroll.example.com", "-H", `Authorization: Bearer ${bearer}`, "-H", "Accept: application/json", `http://127.0.0.1:${port}/secret`], { encoding: "utf8" });
+    const { reference, request_id: id } = JSON.parse(refused);
+    await until("the line of the log", () => readFileSync(at("decisions.ndjson"), "utf8").includes(id));
+    for (const [look, options] of Object.entries({ phone: { viewport: { width: 320, height: 640 } }, desktop: looks.desktop })) {
+      const context = await browser.newContext({ ...options, httpCredentials: { username: "dana", password: token } });
+      const page = await context.newPage();
+      page.on("console", (message) => {
+        if (message.type() === "error" && !/40[04]/.test(message.text())) problems.push(`help desk: ${message.text()}`);
+      });
+      const looksAt = async (what) => {
+        const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+        for (const { id: rule, help, nodes } of violations) {
+          problems.push(`help desk, ${what} (${look}): ${rule}: ${help}: ${nodes.map((node) => node.html).join(" ")}`);
+        }
+        for (const { messages } of (await validate.validateString(await page.content())).results) {
+          // A browser that writes a document down gives `required` an empty value.
+          const said = messages.filter((message) => message.ruleId !== "attribute-boolean-style");
+          problems.push(...said.map((message) => `help desk, ${what}: ${message.ruleId}: ${message.message}`));
+        }
+        if (look === "phone") {
+          for (const size of ["100%", "200%"]) {
+            if (size === "200%") await page.setViewportSize({ width: 640, height: 256 });
+            const cut = await page.evaluate(beyondTheEdge, size);
+            if (cut.length) problems.push(`help desk, ${what}, text at ${size}: beyond the edge: ${cut.join(" ")}`);
+          }
+          await page.setViewportSize(options.viewport);
+          await page.evaluate(() => document.documentElement.style.removeProperty("font-size"));
+        }
+        if (shots) {
+          mkdirSync(shots, { recursive: true });
+          await page.screenshot({ path: join(shots, `help-desk-${what.replaceAll(" ", "-")}.${look}.png`), fullPage: true });
+        }
+      };
+      const ask = async (what, user) => {
+        await page.getByLabel(/^Reference/).fill(what);
+        await page.getByLabel(/^Id of the caller/).fill(user);
+        await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: "Look up" }).click()]);
+      };
+      await page.goto(`http://127.0.0.1:${admin}/help-desk`);
+      await looksAt("the form");
+      await ask(reference, "kari");
+      const seen = await page.locator("main").innerText();
+      for (const wanted of [reference, "is who asked", "“Payroll” cannot be opened from where you were"]) {
+        if (!seen.includes(wanted)) problems.push(`the help desk does not say "${wanted}": ${seen}`);
+      }
+      await looksAt("what was found");
+      await ask("0000-0000", "");
+      await looksAt("nothing found");
+      await context.close();
+    }
+    console.log("the help desk looked at");
+  } finally {
+    child.kill("SIGINT");
+    await new Promise((done) => (child.exitCode === null ? child.once("exit", done) : done()));
+    rmSync(place, { recursive: true, force: true });
+  }
 }
 
 if (shots) {

@@ -2,6 +2,8 @@
 
 headline-here = لا يمكنك فتح ⟨«{ $app }»⟩ من هنا الآن
 headline-here-nameless = لا يمكنك فتح هذه الصفحة من هنا الآن
+headline-now = لا يمكنك فتح ⟨«{ $app }»⟩ الآن
+headline-now-nameless = لا يمكنك فتح هذه الصفحة الآن
 headline-account = لا يمكنك فتح ⟨«{ $app }»⟩ بهذا الحساب
 headline-account-nameless = لا يمكنك فتح هذه الصفحة بهذا الحساب
 headline-again = سجِّل الدخول مرة أخرى لفتح ⟨«{ $app }»⟩

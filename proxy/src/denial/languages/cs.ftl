@@ -2,6 +2,8 @@
 
 headline-here = Aplikaci ⟨„{ $app }“⟩ odsud teď nelze otevřít
 headline-here-nameless = Tuto stránku odsud teď nelze otevřít
+headline-now = Aplikaci ⟨„{ $app }“⟩ teď nelze otevřít
+headline-now-nameless = Tuto stránku teď nelze otevřít
 headline-account = Aplikaci ⟨„{ $app }“⟩ nelze s tímto účtem otevřít
 headline-account-nameless = Tuto stránku nelze s tímto účtem otevřít
 headline-again = Pokud chcete otevřít aplikaci ⟨„{ $app }“⟩, přihlaste se znovu

@@ -2,6 +2,8 @@
 
 headline-here = ⟨„{ $app }“⟩ lässt sich hier gerade nicht öffnen
 headline-here-nameless = Das lässt sich hier gerade nicht öffnen
+headline-now = ⟨„{ $app }“⟩ lässt sich gerade nicht öffnen
+headline-now-nameless = Das lässt sich gerade nicht öffnen
 headline-account = ⟨„{ $app }“⟩ lässt sich mit diesem Konto nicht öffnen
 headline-account-nameless = Das lässt sich mit diesem Konto nicht öffnen
 headline-again = Melden Sie sich erneut an, um ⟨„{ $app }“⟩ zu öffnen

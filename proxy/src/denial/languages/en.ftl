@@ -3,6 +3,8 @@
 
 headline-here = You can’t open ⟨“{ $app }”⟩ from here right now
 headline-here-nameless = You can’t open this from here right now
+headline-now = You can’t open ⟨“{ $app }”⟩ right now
+headline-now-nameless = You can’t open this right now
 headline-account = You can’t open ⟨“{ $app }”⟩ with this account
 headline-account-nameless = You can’t open this with this account
 headline-again = Sign in again to open ⟨“{ $app }”⟩

@@ -2,6 +2,8 @@
 
 headline-here = Ahora no puede abrir ⟨“{ $app }”⟩ desde aquí
 headline-here-nameless = Ahora no puede abrir esta página desde aquí
+headline-now = Ahora no puede abrir ⟨“{ $app }”⟩
+headline-now-nameless = Ahora no puede abrir esta página
 headline-account = No puede abrir ⟨“{ $app }”⟩ con esta cuenta
 headline-account-nameless = No puede abrir esta página con esta cuenta
 headline-again = Vuelva a iniciar sesión para abrir ⟨“{ $app }”⟩

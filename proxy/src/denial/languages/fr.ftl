@@ -2,6 +2,8 @@
 
 headline-here = Impossible d’ouvrir ⟨« { $app } »⟩ ici pour le moment
 headline-here-nameless = Impossible d’ouvrir cette page ici pour le moment
+headline-now = Impossible d’ouvrir ⟨« { $app } »⟩ pour le moment
+headline-now-nameless = Impossible d’ouvrir cette page pour le moment
 headline-account = Impossible d’ouvrir ⟨« { $app } »⟩ avec ce compte
 headline-account-nameless = Impossible d’ouvrir cette page avec ce compte
 headline-again = Reconnectez-vous pour ouvrir ⟨« { $app } »⟩

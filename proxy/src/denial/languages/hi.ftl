@@ -2,6 +2,8 @@
 
 headline-here = अभी यहाँ से ⟨“{ $app }”⟩ नहीं खोला जा सकता
 headline-here-nameless = अभी यहाँ से यह पेज नहीं खोला जा सकता
+headline-now = अभी ⟨“{ $app }”⟩ नहीं खोला जा सकता
+headline-now-nameless = अभी यह पेज नहीं खोला जा सकता
 headline-account = इस खाते से ⟨“{ $app }”⟩ नहीं खोला जा सकता
 headline-account-nameless = इस खाते से यह पेज नहीं खोला जा सकता
 headline-again = ⟨“{ $app }”⟩ खोलने के लिए फिर से साइन इन करें

@@ -2,6 +2,8 @@
 
 headline-here = Anda tidak dapat membuka ⟨“{ $app }”⟩ dari sini saat ini
 headline-here-nameless = Anda tidak dapat membuka halaman ini dari sini saat ini
+headline-now = Anda tidak dapat membuka ⟨“{ $app }”⟩ saat ini
+headline-now-nameless = Anda tidak dapat membuka halaman ini saat ini
 headline-account = Anda tidak dapat membuka ⟨“{ $app }”⟩ dengan akun ini
 headline-account-nameless = Anda tidak dapat membuka halaman ini dengan akun ini
 headline-again = Masuk lagi untuk membuka ⟨“{ $app }”⟩

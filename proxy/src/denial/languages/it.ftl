@@ -2,6 +2,8 @@
 
 headline-here = Al momento non è possibile aprire ⟨«{ $app }»⟩ da qui
 headline-here-nameless = Al momento non è possibile aprire questa pagina da qui
+headline-now = Al momento non è possibile aprire ⟨«{ $app }»⟩
+headline-now-nameless = Al momento non è possibile aprire questa pagina
 headline-account = Non è possibile aprire ⟨«{ $app }»⟩ con questo account
 headline-account-nameless = Non è possibile aprire questa pagina con questo account
 headline-again = Accedi di nuovo per aprire ⟨«{ $app }»⟩

@@ -2,6 +2,8 @@
 
 headline-here = ここからは現在⟨「{ $app }」を⟩開けません
 headline-here-nameless = ここからは現在このページを開けません
+headline-now = 現在⟨「{ $app }」を⟩開けません
+headline-now-nameless = 現在このページを開けません
 headline-account = このアカウントでは⟨「{ $app }」を⟩開けません
 headline-account-nameless = このアカウントではこのページを開けません
 headline-again = ⟨「{ $app }」を⟩開くには、もう一度サインインしてください

@@ -2,6 +2,8 @@
 
 headline-here = 지금은 여기에서 ⟨“{ $app }”⟩ 앱을 열 수 없습니다
 headline-here-nameless = 지금은 여기에서 이 페이지를 열 수 없습니다
+headline-now = 지금은 ⟨“{ $app }”⟩ 앱을 열 수 없습니다
+headline-now-nameless = 지금은 이 페이지를 열 수 없습니다
 headline-account = 이 계정으로는 ⟨“{ $app }”⟩ 앱을 열 수 없습니다
 headline-account-nameless = 이 계정으로는 이 페이지를 열 수 없습니다
 headline-again = ⟨“{ $app }”⟩ 앱을 열려면 다시 로그인하세요

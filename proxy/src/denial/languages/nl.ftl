@@ -2,6 +2,8 @@
 
 headline-here = U kunt ⟨‘{ $app }’⟩ hier op dit moment niet openen
 headline-here-nameless = U kunt deze pagina hier op dit moment niet openen
+headline-now = U kunt ⟨‘{ $app }’⟩ op dit moment niet openen
+headline-now-nameless = U kunt deze pagina op dit moment niet openen
 headline-account = U kunt ⟨‘{ $app }’⟩ niet openen met dit account
 headline-account-nameless = U kunt deze pagina niet openen met dit account
 headline-again = Meld u opnieuw aan om ⟨‘{ $app }’⟩ te openen

@@ -2,6 +2,8 @@
 
 headline-here = Nie można teraz otworzyć stąd aplikacji ⟨„{ $app }”⟩
 headline-here-nameless = Nie można teraz otworzyć stąd tej strony
+headline-now = Nie można teraz otworzyć aplikacji ⟨„{ $app }”⟩
+headline-now-nameless = Nie można teraz otworzyć tej strony
 headline-account = Nie można otworzyć aplikacji ⟨„{ $app }”⟩ na tym koncie
 headline-account-nameless = Nie można otworzyć tej strony na tym koncie
 headline-again = Aby otworzyć aplikację ⟨„{ $app }”⟩, zaloguj się ponownie

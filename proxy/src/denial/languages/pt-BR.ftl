@@ -2,6 +2,8 @@
 
 headline-here = No momento, não é possível abrir ⟨“{ $app }”⟩ daqui
 headline-here-nameless = No momento, não é possível abrir esta página daqui
+headline-now = No momento, não é possível abrir ⟨“{ $app }”⟩
+headline-now-nameless = No momento, não é possível abrir esta página
 headline-account = Não é possível abrir ⟨“{ $app }”⟩ com esta conta
 headline-account-nameless = Não é possível abrir esta página com esta conta
 headline-again = Entre novamente para abrir ⟨“{ $app }”⟩

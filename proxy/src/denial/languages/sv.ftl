@@ -2,6 +2,8 @@
 
 headline-here = Du kan inte öppna ⟨”{ $app }”⟩ härifrån just nu
 headline-here-nameless = Du kan inte öppna den här sidan härifrån just nu
+headline-now = Du kan inte öppna ⟨”{ $app }”⟩ just nu
+headline-now-nameless = Du kan inte öppna den här sidan just nu
 headline-account = Du kan inte öppna ⟨”{ $app }”⟩ med det här kontot
 headline-account-nameless = Du kan inte öppna den här sidan med det här kontot
 headline-again = Logga in igen för att öppna ⟨”{ $app }”⟩

@@ -2,6 +2,8 @@
 
 headline-here = ⟨“{ $app }”⟩ uygulamasını şu anda buradan açamazsınız
 headline-here-nameless = Bu sayfayı şu anda buradan açamazsınız
+headline-now = ⟨“{ $app }”⟩ uygulamasını şu anda açamazsınız
+headline-now-nameless = Bu sayfayı şu anda açamazsınız
 headline-account = ⟨“{ $app }”⟩ uygulamasını bu hesapla açamazsınız
 headline-account-nameless = Bu sayfayı bu hesapla açamazsınız
 headline-again = ⟨“{ $app }”⟩ uygulamasını açmak için yeniden oturum açın

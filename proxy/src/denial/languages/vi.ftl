@@ -2,6 +2,8 @@
 
 headline-here = Hiện bạn không thể mở ⟨“{ $app }”⟩ từ đây
 headline-here-nameless = Hiện bạn không thể mở trang này từ đây
+headline-now = Hiện bạn không thể mở ⟨“{ $app }”⟩
+headline-now-nameless = Hiện bạn không thể mở trang này
 headline-account = Bạn không thể mở ⟨“{ $app }”⟩ bằng tài khoản này
 headline-account-nameless = Bạn không thể mở trang này bằng tài khoản này
 headline-again = Đăng nhập lại để mở ⟨“{ $app }”⟩

@@ -2,6 +2,8 @@
 
 headline-here = 目前无法从此处打开⟨“{ $app }”⟩
 headline-here-nameless = 目前无法从此处打开此页面
+headline-now = 目前无法打开⟨“{ $app }”⟩
+headline-now-nameless = 目前无法打开此页面
 headline-account = 无法使用此帐户打开⟨“{ $app }”⟩
 headline-account-nameless = 无法使用此帐户打开此页面
 headline-again = 若要打开⟨“{ $app }”⟩，请重新登录

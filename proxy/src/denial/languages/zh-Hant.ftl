@@ -2,6 +2,8 @@
 
 headline-here = 目前無法從這裡開啟⟨「{ $app }」⟩
 headline-here-nameless = 目前無法從這裡開啟此頁面
+headline-now = 目前無法開啟⟨「{ $app }」⟩
+headline-now-nameless = 目前無法開啟此頁面
 headline-account = 無法使用此帳戶開啟⟨「{ $app }」⟩
 headline-account-nameless = 無法使用此帳戶開啟此頁面
 headline-again = 若要開啟⟨「{ $app }」⟩，請重新登入

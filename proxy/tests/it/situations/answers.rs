@@ -10,16 +10,17 @@ use super::site::{ABROAD, HOME, Visitor, site};
 fn a_context_that_is_refused_is_never_told_as_a_permission_that_is_missing() {
     let site = site();
     // `Said` looks for the word and its kin in each page and twin.
-    for (visitor, name) in [
-        (Visitor::new("payroll", ABROAD), "Payroll"),
-        (Visitor::new("crm", ABROAD), "Customers"),
-        (Visitor::new("mail", HOME), "Mail"),
-        (Visitor::new("vault", HOME), "Vault"),
-        (Visitor::new("locked", HOME), "Locked"),
-        (Visitor::new("cloud", HOME).with("flow", "deviceCodeFlow"), "Cloud console"),
+    // Where it is not the place, the headline does not say so.
+    for (visitor, name, here) in [
+        (Visitor::new("payroll", ABROAD), "Payroll", " from here"),
+        (Visitor::new("crm", ABROAD), "Customers", " from here"),
+        (Visitor::new("mail", HOME), "Mail", ""),
+        (Visitor::new("vault", HOME), "Vault", ""),
+        (Visitor::new("locked", HOME), "Locked", ""),
+        (Visitor::new("cloud", HOME).with("flow", "deviceCodeFlow"), "Cloud console", ""),
     ] {
         Said::of(&site, &visitor)
-            .headline(&format!("You can’t open “{name}” from here right now"))
+            .headline(&format!("You can’t open “{name}”{here} right now"))
             .says(&["Your sign-in was successful but does not meet the criteria to access this resource."])
             .never(&["not authorized", "not authorised", "forbidden", "access denied", "do not have access"]);
     }

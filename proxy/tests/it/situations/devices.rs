@@ -103,7 +103,7 @@ fn a_laptop_is_told_that_another_device_would_be_let_in_and_the_phone_is() {
     let site = site();
     Said::of(&site, &Visitor::new("field", HOME).on_device("Windows", "10.0.22631", true))
         .is(403, 53003, "access_blocked")
-        .headline("You can’t open “Field service” from here right now")
+        .headline("You can’t open “Field service” right now")
         .classes(&["device"], "change_context")
         .remedies(&[("other_device", 1)])
         .says(&["Use another device; your help desk can say which", "Device platform Windows 10.0.22631"])
