@@ -83,9 +83,7 @@ pub(super) fn ask(record: &DecisionRecord, desk: &Desk<'_>, zone: Option<&TimeZo
         Finding::LetIn => Help::LetIn,
         // What would help is not for whoever a risk is about; see `denial`, which shows it neither.
         _ if refused.reasons.with(refused.primary).contains(ReasonCode::BlockedByRisk) => Help::NotKnown,
-        Finding::Found => {
-            Help::Ways(found.alternatives.iter().map(|one| one.changes.iter().copied().collect()).collect())
-        }
+        Finding::Found => Help::Ways(found.alternatives.iter().map(|one| one.changes.to_vec()).collect()),
         Finding::SignInNotTold | Finding::OnlyAdministrator => Help::None,
         Finding::Waiting | Finding::NotFound => Help::NotKnown,
     };
