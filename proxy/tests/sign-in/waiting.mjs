@@ -1,10 +1,9 @@
 // A refusal page opens its app by itself, in a real browser: from what ends the refusal to the app's page, for each cause.
 // `RUNS=9 proxy/tests/sign-in/run waiting` measures.
-// needs: apt:chromium apt:openssl apt:redis-server npm:oidc-provider@9.13.3 npm:playwright-core@1.65.1
+// needs: apt:chromium apt:openssl npm:oidc-provider@9.13.3 npm:playwright-core@1.65.1
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
-import https from 'node:https';
 import net from 'node:net';
 
 import { check, freePort, run, seen, signIn, sleep, waitFor } from './stage.mjs';
@@ -54,29 +53,6 @@ class Tunnel {
   leave() {
     this.from = '127.0.0.3';
     for (const socket of this.open) socket.destroy();
-  }
-}
-
-// What stands before two replicas: pages that wait are held by the first, all else goes to the second once it is told so.
-class Balancer {
-  constructor(stage, listens, first, second) {
-    Object.assign(this, { listens, second, all: first });
-    const tls = { cert: fs.readFileSync(stage.file('chain.pem')), key: fs.readFileSync(stage.file('key.pem')) };
-    this.server = https.createServer(tls, (request, answer) => {
-      const port = request.url.startsWith('/.portcullis/wait') ? first : this.all;
-      const { method, url: path, headers } = request;
-      const on = https.request({ host: '127.0.0.1', port, method, path, headers, servername: headers.host.split(':')[0], rejectUnauthorized: false }, (from) => {
-        answer.writeHead(from.statusCode, from.rawHeaders);
-        from.pipe(answer);
-      });
-      on.on('error', () => answer.destroy());
-      answer.on('close', () => on.destroy());
-      request.pipe(on);
-    });
-  }
-
-  start() {
-    return new Promise((done) => this.server.listen(this.listens, '127.0.0.6', done));
   }
 }
 
@@ -192,34 +168,6 @@ const scenarios = {
       await person.close();
     }
     report('step-up in another tab', times);
-  }),
-
-  'a stronger sign-in at another replica': () => inWorld({ store: 'redis' }, async (all) => {
-    const times = [];
-    const [port, admin] = [await freePort(), await freePort()];
-    const second = all.config.replaceAll(`127.0.0.1:${all.port}`, `127.0.0.1:${port}`).replaceAll(`127.0.0.1:${all.admin}`, `127.0.0.1:${admin}`)
-      .replace('portcullis.pid', 'second.pid').replace('upgrade.sock', 'second.sock').replace('decisions.ndjson', 'second.ndjson');
-    await all.stage.portcullis(second, admin, 'second.toml');
-    // Under the port that the provider knows, at another address.
-    const balancer = new Balancer(all.stage, all.port, all.port, port);
-    await balancer.start();
-    all.stage.servers.push(balancer.server);
-    all.stage.address = '127.0.0.6';
-    for (let turn = 0; turn < RUNS; turn += 1) {
-      balancer.all = all.port;
-      const { person, page } = await signedIn(all);
-      await page.goto(`${all.wiki}/admin/${turn}`);
-      await signIn(page, 'alice');
-      check(/\/admin\//.test(page.url()), 'the weaker sign-in was not enough', page.url());
-      await waits(all, page);
-      balancer.all = port;
-      const other = await person.newPage();
-      await other.goto(`${all.wiki}/.portcullis/sign-in?return=%2Fdone&prompt=select_account`);
-      await signIn(other, 'alice', { mfa: true });
-      times.push(await opened(page, async () => { await other.goto(`${all.wiki}/admin/there`); return Date.now(); }));
-      await person.close();
-    }
-    report('step-up at another replica', times);
   }),
 
   'opening hours begin': () => inWorld({}, async (all) => {
