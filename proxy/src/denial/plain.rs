@@ -47,7 +47,7 @@ fn card(view: &View<'_>, out: &mut String, texts: &'static Texts) {
     let at = out.len();
     out.push('\n');
     // A text waits for nothing: what it has of a fault is when to try again.
-    if !matches!(view.card, Card::Waiting) {
+    if !matches!(view.card, Card::Waiting | Card::Maintenance) {
         if !view.card_heading(&mut Plain(out)) {
             out.truncate(at);
             return;

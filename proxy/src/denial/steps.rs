@@ -64,7 +64,7 @@ impl View<'_> {
                 true
             }
             // A program that shows a line does not wait: it is told when to try again.
-            None if matches!(self.card, Card::Waiting) => {
+            None if matches!(self.card, Card::Waiting | Card::Maintenance) => {
                 self.card_note(out);
                 true
             }

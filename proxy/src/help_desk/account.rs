@@ -194,6 +194,7 @@ fn ended(found: &Found, refusal: Option<&Refusal>) -> Option<String> {
         Refusal::Upstream { .. } => {
             "The policies let the request in; the app behind did not answer it.".to_owned()
         }
+        Refusal::Maintenance => "The policies let the request in; its app is under maintenance.".to_owned(),
         Refusal::SignIn(_) => {
             format!("It was a sign-in, which no policy is asked about; it failed because of `{reason}`.")
         }
@@ -246,7 +247,7 @@ mod tests {
             match refusal {
                 Refusal::Policy(..) => assert_eq!(said, "", "{refusal:?}"),
                 // Policies were asked, or may have been.
-                Refusal::Upstream { .. } => {
+                Refusal::Upstream { .. } | Refusal::Maintenance => {
                     assert!(said.contains("let the request in"), "{refusal:?}: {said}")
                 }
                 Refusal::BodyTooLarge | Refusal::BodyTooSlow | Refusal::Internal | Refusal::SignIn(_) => {

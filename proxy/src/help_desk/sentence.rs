@@ -99,6 +99,9 @@ fn say(refusal: Option<&Refusal>, app: Option<&str>, help: &Help, is_minimal: bo
         Refusal::Upstream { .. } => {
             format!("You were let in, but {app} did not answer. It was no decision about you; it usually passes.")
         }
+        Refusal::Maintenance => {
+            format!("You were let in, but {app} is being worked on. There is nothing that you need to do; it usually passes.")
+        }
         Refusal::BodyTooLarge => "What you sent is larger than is accepted there.".to_owned(),
         Refusal::BodyTooSlow => {
             "So little of what you sent arrived that it was given up. Please send it again.".to_owned()
