@@ -218,9 +218,13 @@ impl Conn {
     }
 
     /// What was sent over HTTP/2 pays for frames of the client that say that it was taken.
-    fn count_sent(&mut self, sent: &Poll<io::Result<usize>>) {
-        if let (Some(control), Poll::Ready(Ok(bytes))) = (&mut self.control, sent) {
-            control.sent(*bytes);
+    fn count_sent(&mut self, parts: &[IoSlice<'_>], sent: &Poll<io::Result<usize>>) {
+        let (Some(control), Poll::Ready(Ok(sent))) = (&mut self.control, sent) else { return };
+        let mut left = *sent;
+        for part in parts {
+            let taken = left.min(part.len());
+            control.sent(part.get(..taken).unwrap_or_default());
+            left -= taken;
         }
     }
 
@@ -491,7 +495,7 @@ impl AsyncWrite for Conn {
         if this.inspection.is_none() {
             // HTTP/2 gathers by itself.
             let sent = this.channel.get_mut().io.poll_write(cx, bytes);
-            this.count_sent(&sent);
+            this.count_sent(&[IoSlice::new(bytes)], &sent);
             return sent;
         }
         if this.connection.signal.kind() == Kind::WebSocket {
@@ -516,7 +520,7 @@ impl AsyncWrite for Conn {
             Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bytes),
             Io::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         };
-        this.count_sent(&sent);
+        this.count_sent(bytes, &sent);
         sent
     }
 

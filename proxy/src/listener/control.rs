@@ -19,17 +19,28 @@ const IN_A_SECOND: u64 = 100;
 pub(crate) const GRANTED_TIMES: u64 = 10;
 /// Bytes that are sent to the client pay for a frame: whoever takes a download says so with a frame for each few KiB.
 const BYTES_PAY: u64 = 1 << 10;
+/// For how many frames one of an answer pays: gRPC's C library says of each small message two or three times that it was
+/// taken, for the stream and for the connection.
+const ANSWER_PAYS: u64 = 4;
 
 /// What a client sends beside its requests.
 #[derive(Debug)]
 pub(super) struct ControlFrames {
-    at: At,
+    received: Frames,
+    sent: Frames,
     left: u64,
-    /// Bytes that were sent and have not paid yet.
-    sent: u64,
+    /// Bytes, and frames of answers, that were sent and have not paid yet.
+    bytes: u64,
+    answers: u64,
     /// When `left` was filled up last; the clock is only read when nothing is left.
     filled: Instant,
     is_granted: bool,
+}
+
+/// Where in a frame a direction is, however its bytes come.
+#[derive(Debug)]
+struct Frames {
+    at: At,
 }
 
 #[derive(Debug)]
@@ -49,12 +60,18 @@ fn is_control(length: u32, kind: u8, flags: u8) -> bool {
     }
 }
 
+const fn is_answer(length: u32, kind: u8, _flags: u8) -> bool {
+    kind == HEADERS || kind == DATA && length > 0
+}
+
 impl ControlFrames {
     pub(super) fn new() -> Self {
         Self {
-            at: At::Within(PREFACE_BYTES),
+            received: Frames { at: At::Within(PREFACE_BYTES) },
+            sent: Frames { at: At::Within(0) },
             left: AT_ONCE,
-            sent: 0,
+            bytes: 0,
+            answers: 0,
             filled: Instant::now(),
             is_granted: false,
         }
@@ -62,7 +79,7 @@ impl ControlFrames {
 
     /// Takes in what was received; `false` when it holds more such frames than the client may send.
     pub(super) fn receive(&mut self, bytes: &[u8], is_granted: bool) -> bool {
-        let frames = self.count(bytes);
+        let frames = self.received.count(bytes, is_control);
         if frames <= self.left {
             self.left -= frames;
             return true;
@@ -79,9 +96,10 @@ impl ControlFrames {
         all.saturating_sub(self.left)
     }
 
-    /// So many bytes were sent to the client.
-    pub(super) const fn sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
+    /// These bytes were sent to the client.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.answers += self.sent.count(bytes, is_answer);
     }
 
     fn fill(&mut self, is_granted: bool) {
@@ -95,12 +113,15 @@ impl ControlFrames {
         if earned > 0 {
             self.filled = Instant::now();
         }
-        let paid = std::mem::take(&mut self.sent) / BYTES_PAY;
+        let paid =
+            std::mem::take(&mut self.bytes) / BYTES_PAY + std::mem::take(&mut self.answers) * ANSWER_PAYS;
         self.left = self.left.saturating_add(earned).saturating_add(paid).min(AT_ONCE * times);
     }
+}
 
-    /// How many control frames begin in these bytes.
-    fn count(&mut self, bytes: &[u8]) -> u64 {
+impl Frames {
+    /// How many frames have their head end in these bytes and are such, by length, kind and flags.
+    fn count(&mut self, bytes: &[u8], is_such: fn(u32, u8, u8) -> bool) -> u64 {
         let mut frames = 0;
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
@@ -122,7 +143,7 @@ impl ControlFrames {
                         At::Head(*head, filled)
                     } else {
                         let length = u32::from_be_bytes([0, high, middle, low]);
-                        frames += u64::from(is_control(length, kind, flags));
+                        frames += u64::from(is_such(length, kind, flags));
                         At::Within(length)
                     }
                 }
@@ -150,7 +171,8 @@ mod tests {
         let all = [&preface[..], &settings, &carries, &ping, &window, &carries, &empty].concat();
         for at_once in [1, 2, 8, 9, 10, 1_000, 100_000] {
             let mut frames = ControlFrames::new();
-            let counted: u64 = all.chunks(at_once).map(|bytes| frames.count(bytes)).sum();
+            let counted: u64 =
+                all.chunks(at_once).map(|bytes| frames.received.count(bytes, is_control)).sum();
             assert_eq!(counted, 6, "{at_once}");
         }
     }
@@ -168,8 +190,27 @@ mod tests {
         assert!(begun().receive(&pings(8_000), true));
         assert!(!begun().receive(&pings(10_500), true));
         let mut download = begun();
-        download.sent(1 << 20);
+        download.sent(&frame(DATA, 0, (1 << 20) - HEAD_BYTES));
         assert!(download.receive(&pings(1_000), false));
         assert!(!download.receive(&pings(1_000), false));
+    }
+
+    #[test]
+    fn each_small_message_of_an_answer_pays_for_the_frames_that_say_it_was_taken() {
+        let mut stream = ControlFrames::new();
+        assert!(stream.receive(&[b'P'; PREFACE_BYTES as usize], true));
+        let taken = frame(8, 0, 4).repeat(3);
+        for number in 0..20_000 {
+            stream.sent(&frame(DATA, 0, 105));
+            assert!(stream.receive(&taken, true), "after {number} messages");
+        }
+        // What pays nothing: frames without content, and those of the connection.
+        let mut silent = ControlFrames::new();
+        assert!(silent.receive(&[b'P'; PREFACE_BYTES as usize], false));
+        let empty = [frame(DATA, END_STREAM, 0), frame(6, 1, 8), frame(8, 0, 4)].concat();
+        assert!((0..20_000).any(|_| {
+            silent.sent(&empty);
+            !silent.receive(&taken, false)
+        }));
     }
 }

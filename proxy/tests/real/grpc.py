@@ -204,6 +204,21 @@ def main():
             counts = {str(code): len(all) for code, all in codes.items()}
             check(list(code for code, _ in codes) == [grpc.StatusCode.OK],
                   f"none of the calls is lost while the app ends its connections every 0.7 s: {counts}")
+        with secure("calls.test") as channel, concurrent.futures.ThreadPoolExecutor(8) as pool:
+            # The library says of each message that it was taken, more than once.
+            def in_turn(_):
+                turns, count = threading.Semaphore(1), 0
+
+                def requests():
+                    for _ in range(1250):
+                        turns.acquire()
+                        yield b"turn"
+                for answer in channel.stream_stream("/real.Calls/Talk")(requests(), metadata=metadata, timeout=60):
+                    count += answer == b"TURN"
+                    turns.release()
+                return count
+            said = sum(pool.map(in_turn, range(8)))
+            check(said == 10_000, f"10,000 short messages go there and come back in turn, on eight streams: {said}")
         server.stop(None)
 
 
