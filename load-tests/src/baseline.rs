@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use pingora::apps::HttpServerOptions;
 use pingora::http::ResponseHeader;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
@@ -89,7 +90,8 @@ impl ProxyHttp for PassThrough {
     }
 }
 
-/// Serves until ended; arguments are `LISTEN UPSTREAM TLS-LISTEN CERTIFICATE KEY`.
+/// Serves until ended; arguments are `LISTEN UPSTREAM TLS-LISTEN CERTIFICATE KEY`. Clients that begin with its preface are
+/// served over HTTP/2, and so is asked an upstream `h2://ADDRESS`.
 ///
 /// # Errors
 /// When an argument is missing, no address or no certificate.
@@ -108,7 +110,12 @@ pub fn serve(settings: Settings) -> std::result::Result<(), Box<dyn std::error::
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let mut peer = HttpPeer::new(upstream.parse::<SocketAddr>()?, false, String::new());
+    let (address, is_http2) =
+        upstream.strip_prefix("h2://").map_or((upstream.as_str(), false), |address| (address, true));
+    let mut peer = HttpPeer::new(address.parse::<SocketAddr>()?, false, String::new());
+    if is_http2 {
+        peer.options.set_http_version(2, 2);
+    }
     if settings == Settings::Tuned {
         peer.options.connection_timeout = Some(Duration::from_secs(2));
         peer.options.total_connection_timeout = Some(Duration::from_secs(4));
@@ -121,6 +128,11 @@ pub fn serve(settings: Settings) -> std::result::Result<(), Box<dyn std::error::
         refusal.insert_header(name, value)?;
     }
     let mut service = http_proxy_service(&server.configuration, PassThrough { peer, settings, refusal });
+    if let Some(proxy) = service.app_logic_mut() {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        proxy.server_options = Some(options);
+    }
     match settings {
         Settings::Default => service.add_tcp(listen),
         Settings::Tuned => service.add_listener(
