@@ -18,7 +18,7 @@ use crate::record::{ListenerReading, WAITING_BYTES_MAX};
 use crate::session::health::Condition;
 use crate::session::storage::Storage;
 use crate::state::{CACHED_TOKENS, Snapshot, State};
-use crate::upstream::{HealthReading, Name, ServerState};
+use crate::upstream::{HealthReading, Name, ServerState, Standing};
 
 /// Connections of the admin listener at once. One more takes the place of the oldest: who holds connections keeps nobody
 /// out.
@@ -353,12 +353,16 @@ fn address(reading: &HealthReading) -> Value {
             "detail": check.detail,
         })
     });
+    let left_out = match reading.standing {
+        Standing::Ejected(left) => Some(left),
+        Standing::Up | Standing::OnTrial | Standing::CheckFails => None,
+    };
     json!({
         "address": reading.address,
         "state": reading.standing.as_str(),
         "since": time(reading.since),
         "cause": reading.cause,
-        "leftOutMs": reading.left_out.map(millis),
+        "leftOutMs": left_out.map(millis),
         "outstanding": reading.outstanding,
         "lastCheck": check,
     })

@@ -80,7 +80,7 @@ families! {
     UPSTREAM_FAILURES: Counter "portcullis_upstream_failures_total" ["app", "kind"]
         "Attempts that got no answer of an app: refused, unreachable, connect-timeout, answer-timeout (no head of an answer in time), read-timeout (the answer had begun), write-timeout, total-timeout (longer than timeouts.total), timeout (of which kind is not known), reset, dns (its name has no address), tls-unknown-ca, tls-name, tls-expired, tls-other, protocol (the answer is no HTTP that can be passed on), local (no descriptor or port was left here).";
     UPSTREAM_UP: Gauge "portcullis_upstream_server_up" ["app", "server"]
-        "1 while an address of a configured server of an app takes requests; 0 while all are left out after failures, or their checks fail, or its name has none.";
+        "1 while an address of a configured server of an app takes requests, or was left out for long enough and the next request tries it; 0 while all are left out after failures, or their checks fail, or its name has none.";
     SERVER_ADDRESSES: Gauge "portcullis_upstream_server_addresses" ["app", "server"]
         "Addresses of a server: one, or those that its name has.";
     SERVER_EJECTED: Gauge "portcullis_upstream_server_ejected" ["app", "server"]

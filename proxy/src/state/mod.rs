@@ -560,18 +560,18 @@ impl State {
         let apps = snapshot.config.apps.iter().zip(snapshot.upstreams.servers());
         let readings = apps.flat_map(|(app, servers)| {
             servers.into_iter().map(|one| {
-                let how_many = |standing: Standing| {
-                    one.addresses.iter().filter(|address| address.standing == standing).count()
+                let how_many = |is_so: fn(Standing) -> bool| {
+                    one.addresses.iter().filter(|address| is_so(address.standing)).count()
                 };
                 let lookups = one.name.into_iter().flat_map(Name::results);
                 ServerReading {
                     app: &app.id,
                     server: one.server,
                     metrics: one.metrics,
-                    is_up: how_many(Standing::Up) > 0,
+                    is_up: how_many(|it| matches!(it, Standing::Up | Standing::OnTrial)) > 0,
                     addresses: one.addresses.len(),
-                    ejected: how_many(Standing::Ejected),
-                    failing: how_many(Standing::CheckFails),
+                    ejected: how_many(|it| matches!(it, Standing::Ejected(_))),
+                    failing: how_many(|it| it == Standing::CheckFails),
                     outstanding: one.addresses.iter().map(|address| u64::from(address.outstanding)).sum(),
                     is_checked: one.is_checked,
                     lookups: lookups.map(|(result, count)| (result.as_str(), count)).collect(),

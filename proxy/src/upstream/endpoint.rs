@@ -7,7 +7,7 @@ use std::time::Duration;
 use pingora::upstreams::peer::HttpPeer;
 
 use super::address::Address;
-use super::health::{Health, Standing};
+use super::health::Health;
 use super::outstanding::Outstanding;
 use crate::failure::NetworkFailure;
 
@@ -40,11 +40,6 @@ impl Endpoint {
     /// How many requests are under way here.
     pub(crate) fn outstanding(&self) -> &Outstanding {
         self.health.outstanding()
-    }
-
-    /// Whether it takes requests, for whoever only looks.
-    pub(super) fn is_up(&self) -> bool {
-        self.health.standing() == Standing::Up
     }
 
     /// Whether it takes requests, or was left out for long enough to be tried; for whoever only looks.

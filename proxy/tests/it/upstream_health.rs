@@ -322,6 +322,7 @@ fn a_server_that_speaks_no_http_or_breaks_its_answers_off_is_left_out() {
         let out = address(&service, 0).unwrap();
         assert_eq!((&out["state"], &out["cause"]), (&"ejected".into(), &cause.into()), "{what}: {out:#}");
         assert_eq!(bodies(&service, 6), ["good"; 6], "{what}");
+        told_once_that_it_is_left_out(&service, &bad.to_string(), cause, 60);
     }
 }
 
@@ -347,6 +348,61 @@ fn dead_servers_are_502_with_the_cause_and_stay_ejected_through_a_reload() {
         ))
     };
     assert!(failures(&dead[0]) + failures(&dead[1]) >= 3.0);
+    for server in &dead {
+        told_once_that_it_is_left_out(&service, server, "refused", 60);
+    }
+}
+
+/// The log says so in one line, whatever it said of failures before.
+fn told_once_that_it_is_left_out(service: &Service, server: &str, cause: &str, secs: u64) {
+    let log = fs::read_to_string(service.file("first.log")).unwrap();
+    let server = format!("server=\"{server}\"");
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("left_out_secs") && line.contains(&server)).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let (cause, left) = (format!("cause=\"{cause}\""), format!("left_out_secs={secs} "));
+    for part in ["WARN", "app=\"wiki\"", &cause, &left] {
+        assert!(told[0].contains(part), "{part}: {}", told[0]);
+    }
+}
+
+/// Whether the server is neither up nor left out, but to be tried; that is not called a time-out of nothing.
+fn is_on_trial(service: &Service) -> Option<()> {
+    let state = address(service, 0)?;
+    let left = state["leftOutMs"].as_u64();
+    assert_eq!(state["state"] == "ejected", left.is_some_and(|left| left > 0), "{state:#}");
+    (state["state"] == "on-trial").then_some(())
+}
+
+#[test]
+fn a_server_that_the_next_request_tries_is_not_said_to_be_down() {
+    for (what, eject_for, check) in [
+        ("its time-out is over", "500ms", ""),
+        (
+            "a check passed",
+            "1m",
+            r#"check = { path = "/healthz", interval = "1s", timeout = "900ms", healthy = 1, unhealthy = 1 }"#,
+        ),
+    ] {
+        let (service, at) = (Service::new(""), free_address());
+        configure(&service, &[format!("http://{at}")], &format!("eject-for = \"{eject_for}\"\n{check}"), "");
+        let _process: Process = service.start();
+        let series = |family: &str| {
+            service.metric(&format!("portcullis_upstream_{family}{{app=\"wiki\",server=\"{at}\"}}"))
+        };
+        let panic = || service.metric("portcullis_upstream_panic{app=\"wiki\"}");
+        if !check.is_empty() {
+            wait_until(&service, 0, "check-fails");
+            assert_eq!((series("server_up"), panic()), (0.0, 1.0), "{what}");
+        }
+        assert_eq!(service.get("/").status, 502, "{what}");
+        let server = Server::start_at("back", at).unwrap();
+        wait_for(what, || is_on_trial(&service));
+        assert_eq!(server.requests(), 0, "{what}: nobody asked it");
+        assert_eq!((series("server_up"), series("server_ejected"), panic()), (1.0, 0.0, 0.0), "{what}");
+        assert_eq!(service.get("/").body, "back", "{what}");
+        wait_until(&service, 0, "up");
+    }
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Pool {
 
     /// Whether all addresses get requests, because fewer are up than so many percent, or none.
     pub(super) fn panics(&self, percent: u8) -> bool {
-        health::panics(self.endpoints().filter(|one| one.is_up()).count(), self.members.len(), percent)
+        health::panics(self.endpoints().filter(|one| one.would_take()).count(), self.members.len(), percent)
     }
 
     /// The place of the server that takes a request. `tried` are the addresses that failed it already; with fewer up
@@ -110,9 +110,7 @@ impl Pool {
             let fresh = |member: &Member| !tried.contains(&member.endpoint.address);
             has_weight(at) && self.members.get(at).is_some_and(fresh)
         };
-        // Looked at before the clock is.
-        let looks_well =
-            |at: usize| is_fresh(at) && self.get(at).is_some_and(|one| one.is_up() || one.would_take());
+        let looks_well = |at: usize| is_fresh(at) && self.get(at).is_some_and(|one| one.would_take());
         let mut taken = [None; TRIALS_MAX];
         for slot in 0..if panics { 0 } else { TRIALS_MAX } {
             let usable = |at: usize| looks_well(at) && !taken.contains(&Some(at));

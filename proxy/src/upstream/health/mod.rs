@@ -56,8 +56,10 @@ pub(super) struct Subject {
 pub(crate) enum Standing {
     /// It takes requests.
     Up,
-    /// Requests failed, and it is left out for a while.
-    Ejected,
+    /// Requests failed, and it is left out for so much longer.
+    Ejected(Duration),
+    /// It was left out, and that is over: the next request tries it, or one is at it.
+    OnTrial,
     /// Its checks fail.
     CheckFails,
 }
@@ -67,7 +69,8 @@ impl Standing {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
-            Self::Ejected => "ejected",
+            Self::Ejected(_) => "ejected",
+            Self::OnTrial => "on-trial",
             Self::CheckFails => "check-fails",
         }
     }
@@ -100,10 +103,8 @@ pub(crate) struct HealthReading {
     pub(crate) standing: Standing,
     /// Since when, in Unix seconds.
     pub(crate) since: i64,
-    /// Why it does not take requests.
+    /// Why it does not take requests, or did not.
     pub(crate) cause: Option<&'static str>,
-    /// For how much longer it is left out, while it is ejected.
-    pub(crate) left_out: Option<Duration>,
     /// Requests under way.
     pub(crate) outstanding: u32,
     pub(crate) last_check: Option<LastCheck>,
@@ -160,19 +161,17 @@ impl Health {
         self.subject.settings.check.is_some()
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    fn standing(&self) -> Standing {
         if self.is_down.load(Ordering::Relaxed) {
             Standing::CheckFails
-        } else if self.passive.until_ms() != 0 {
-            Standing::Ejected
         } else {
-            Standing::Up
+            self.passive.standing(now_ms)
         }
     }
 
     /// Whether it is not left out, or long enough to be tried; for whoever only looks.
     pub(super) fn would_take(&self) -> bool {
-        !self.is_down.load(Ordering::Relaxed) && self.passive.until_ms() <= now_ms()
+        !self.is_down.load(Ordering::Relaxed) && self.passive.would_take(now_ms)
     }
 
     /// Whether it takes a request, which may be the one that tries it again.
@@ -194,7 +193,8 @@ impl Health {
         }
     }
 
-    /// A request to it got no answer. The log has at most one failure of an address in half a minute.
+    /// A request to it got no answer. The log has each time that it is left out, and otherwise at most one failure of an
+    /// address in half a minute.
     pub(super) fn failed(&self, cause: NetworkFailure, to_connect: bool, problem: &dyn std::fmt::Display) {
         self.metrics.failed(cause);
         let now = now_ms();
@@ -208,24 +208,31 @@ impl Health {
             self.changed(Some(cause.as_str()));
         }
         let logged = self.logged_ms.load(Ordering::Relaxed);
-        if logged != 0 && now < logged.saturating_add(millis(LOG_EVERY)) {
-            return;
-        }
-        if self.logged_ms.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        let is_due = logged == 0 || now >= logged.saturating_add(millis(LOG_EVERY));
+        let is_ours = (is_due || out.is_some())
+            && self.logged_ms.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if !is_ours && out.is_none() {
             return;
         }
         let text = problem.to_string();
         let detail: String = text.escape_debug().take(DETAIL_MAX).collect();
         let Subject { app, server, address, .. } = &self.subject;
-        tracing::warn!(
-            app = &**app,
-            server = &**server,
-            address,
-            cause = cause.as_str(),
-            left_out_secs = out.map(|out| out.as_secs()),
-            detail,
-            "the upstream gave no answer"
-        );
+        let (app, server, cause) = (&**app, &**server, cause.as_str());
+        match out {
+            Some(out) => {
+                let left_out_secs = millis(out).div_ceil(1_000);
+                tracing::warn!(
+                    app,
+                    server,
+                    address,
+                    cause,
+                    left_out_secs,
+                    detail,
+                    "the upstream gave no answer: it is left out for a while"
+                );
+            }
+            None => tracing::warn!(app, server, address, cause, detail, "the upstream gave no answer"),
+        }
     }
 
     const fn limits(&self) -> Limits {
@@ -241,18 +248,11 @@ impl Health {
     pub(crate) fn read(&self) -> HealthReading {
         let standing = self.standing();
         let Change { at, cause } = self.change.lock().clone();
-        let left_out = match standing {
-            Standing::Ejected => {
-                Some(Duration::from_millis(self.passive.until_ms().saturating_sub(now_ms())))
-            }
-            Standing::Up | Standing::CheckFails => None,
-        };
         HealthReading {
             address: self.subject.address.clone(),
             standing,
             since: if at == 0 { self.known_since } else { at },
             cause: cause.filter(|_| standing != Standing::Up),
-            left_out,
             outstanding: self.outstanding.count(),
             last_check: self.last_check.lock().clone(),
         }

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::Standing;
 use super::ticks::millis;
 
 /// How long the one request that tries a server again may take before another may.
@@ -39,9 +40,27 @@ pub(super) struct Passive {
 }
 
 impl Passive {
-    /// Until when it is left out, in milliseconds of the process; 0 is not at all.
-    pub(super) fn until_ms(&self) -> u64 {
+    fn until_ms(&self) -> u64 {
         self.until_ms.load(Ordering::Relaxed)
+    }
+
+    /// How it does; for whoever only looks.
+    pub(super) fn standing(&self, now: impl Fn() -> u64) -> Standing {
+        let until = self.until_ms();
+        if until == 0 {
+            return Standing::Up;
+        }
+        match until.saturating_sub(now()) {
+            0 => Standing::OnTrial,
+            _ if self.on_trial.load(Ordering::Relaxed) => Standing::OnTrial,
+            left => Standing::Ejected(Duration::from_millis(left)),
+        }
+    }
+
+    /// Whether it would take a request now; for whoever only looks.
+    pub(super) fn would_take(&self, now: impl Fn() -> u64) -> bool {
+        let until = self.until_ms();
+        until == 0 || until <= now()
     }
 
     /// Whether it takes a request. One that has been left out takes one first, and others when that went well.
@@ -68,6 +87,7 @@ impl Passive {
         let was_out = self.until_ms() != 0;
         if was_out {
             self.ejections.store(0, Ordering::Relaxed);
+            self.on_trial.store(false, Ordering::Relaxed);
             self.until_ms.store(0, Ordering::Relaxed);
         }
         was_out
@@ -82,7 +102,8 @@ impl Passive {
             return None;
         }
         // A request that was under way when it was left out says nothing new; the one that tries it does.
-        if self.until_ms() > now && !self.on_trial.swap(false, Ordering::Relaxed) {
+        let was_on_trial = self.on_trial.swap(false, Ordering::Relaxed);
+        if self.until_ms() > now && !was_on_trial {
             return None;
         }
         let out = limits.eject_for.saturating_mul(1 << times.min(16)).min(limits.eject_max);
@@ -153,6 +174,32 @@ mod tests {
                 "the trial failed"
             );
         }
+    }
+
+    #[test]
+    fn a_time_out_that_is_over_leaves_nothing_out_and_each_begins_without_a_trial() {
+        let (health, standing) = (Passive::default(), |health: &Passive, now| health.standing(|| now));
+        assert_eq!(standing(&health, SECOND), Standing::Up);
+        health.failed(true, LIMITS, SECOND);
+        for (now, left) in [(SECOND, 5 * SECOND), (6 * SECOND - 1, 1)] {
+            assert_eq!(standing(&health, now), Standing::Ejected(Duration::from_millis(left)));
+            assert!(!health.would_take(|| now));
+        }
+        for now in [6 * SECOND, 900 * SECOND] {
+            assert_eq!(standing(&health, now), Standing::OnTrial, "nobody asked it, and the next one does");
+            assert!(health.would_take(|| now));
+        }
+        assert!(health.takes_requests(|| 900 * SECOND));
+        assert_eq!(standing(&health, 901 * SECOND), Standing::OnTrial, "one request is trying it");
+        assert!(!health.would_take(|| 901 * SECOND));
+        assert!(health.succeeded());
+        assert_eq!(standing(&health, 901 * SECOND), Standing::Up);
+
+        assert_eq!(health.failed(true, LIMITS, 902 * SECOND), Some(LIMITS.eject_for));
+        assert_eq!(standing(&health, 902 * SECOND), Standing::Ejected(LIMITS.eject_for));
+        assert_eq!(health.failed(true, LIMITS, 903 * SECOND), None, "no trial, but what was under way");
+        health.answers_checks(904 * SECOND);
+        assert_eq!(standing(&health, 904 * SECOND), Standing::OnTrial, "a check passed");
     }
 
     #[test]
