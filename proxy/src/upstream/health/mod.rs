@@ -6,6 +6,7 @@
 mod active;
 mod check;
 mod passive;
+mod standing;
 mod ticks;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use self::active::Active;
 use self::check::{Checked, check, fraction, jittered};
 use self::passive::{Limits, Passive};
+pub(crate) use self::standing::Standing;
 use self::ticks::{millis, now_ms};
 use super::outstanding::Outstanding;
 use crate::clock::unix_now;
@@ -49,31 +51,6 @@ pub(super) struct Subject {
     /// Whatever else says who answers there: authority, certificates, name, protocol.
     pub(super) reached_by: u64,
     pub(super) settings: settings::Health,
-}
-
-/// How an address does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It takes requests.
-    Up,
-    /// Requests failed, and it is left out for so much longer.
-    Ejected(Duration),
-    /// It was left out, and that is over: the next request tries it, or one is at it.
-    OnTrial,
-    /// Its checks fail.
-    CheckFails,
-}
-
-impl Standing {
-    /// The word of `/status`.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Ejected(_) => "ejected",
-            Self::OnTrial => "on-trial",
-            Self::CheckFails => "check-fails",
-        }
-    }
 }
 
 /// Why an address became what it is.

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Standing;
+use super::standing::Standing;
 use super::ticks::millis;
 
 /// How long the one request that tries a server again may take before another may.
