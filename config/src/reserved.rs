@@ -137,6 +137,7 @@ pub const RESERVED: &[Reserved] = &[
     // Who the user is, as proxies say it.
     identity("cf-access-*", "Cloudflare Access: -Authenticated-User-Email, -Jwt-Assertion"),
     origin("cf-*", "Cloudflare: -Connecting-IP, -IPCountry, -Visitor, -Worker"),
+    identity("x-portcullis-assertion", "ours: apps that look for who asks in an assertion"),
     identity("x-auth-request-*", "oauth2-proxy behind nginx's auth_request"),
     identity("x-auth-user*", "Keycloak Gatekeeper: -Username, -Userid"),
     identity("x-auth-email", "Keycloak Gatekeeper"),

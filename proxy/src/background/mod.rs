@@ -148,12 +148,10 @@ impl Background {
             tick = tick.wrapping_add(1);
             self.start_due(tick);
             let mut found = self.look().await;
-            if asked.is_none() {
-                if !found.differ_from(&known) {
-                    continue;
-                }
-                found = Self::settled(found).await;
+            if asked.is_none() && !found.differ_from(&known) {
+                continue;
             }
+            found = Self::settled(found).await;
             drop(snapshot);
             let (serves, found) = loop {
                 match self.reload(found).await {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 use portcullis_config::settings::Timeouts;
 use tokio::time::{Instant, Sleep};
@@ -154,6 +154,9 @@ enum Wait {
     Body,
     /// The app, for the head of its answer.
     Head,
+    /// The app, for the word that the client waits for before it sends its body. Not every app gives one, so that a client that waits
+    /// for ever is late itself.
+    Continue,
     /// Whoever says something.
     Anything,
     /// The client of a tunnel, whose app has ended.
@@ -192,6 +195,12 @@ struct Relay<'r> {
     deadline: Option<Instant>,
 }
 
+/// Whether the client waits for `100 Continue` (RFC 9110, section 10.1.1): one of HTTP/1.0 does not, whatever it says.
+fn waits_for_continue(head: &RequestHeader) -> bool {
+    let is_asked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    head.version >= Version::HTTP_11 && head.headers.get(EXPECT).is_some_and(is_asked)
+}
+
 impl<'r> Relay<'r> {
     fn new(
         session: &'r mut Session,
@@ -205,7 +214,7 @@ impl<'r> Relay<'r> {
         session.set_write_timeout(None);
         let is_whole = session.downstream_session.is_body_done() && again.is_empty();
         let sends = if is_whole { Sends::Nothing } else { Sends::Body };
-        let expects = sends == Sends::Body && session.req_header().headers.contains_key(EXPECT);
+        let expects = sends == Sends::Body && waits_for_continue(session.req_header());
         // A call may be silent before its answer begins, too.
         let is_call = is_call(session, ctx);
         let client_idle = ctx.snapshot.config.server.client_idle;
@@ -460,6 +469,8 @@ impl<'r> Relay<'r> {
             && (is_paced || self.answers == Answers::Head)
         {
             Wait::Body
+        } else if self.answers == Answers::Head && self.expects && self.sends == Sends::Body {
+            Wait::Continue
         } else if self.answers == Answers::Head {
             Wait::Head
         } else if self.answers == Answers::Over {
@@ -475,7 +486,7 @@ impl<'r> Relay<'r> {
         let mut now = Instant::now();
         let waits = self.waits();
         let moved = std::mem::replace(&mut self.moved, self.exchange.moved());
-        let has_moved = moved != self.moved && waits != Wait::Head;
+        let has_moved = moved != self.moved && !matches!(waits, Wait::Head | Wait::Continue);
         let since = match self.wait {
             Some((before, since)) if before == waits && !has_moved => since,
             _ => now,
@@ -485,7 +496,7 @@ impl<'r> Relay<'r> {
             Wait::ClientTakes => self.client_idle,
             Wait::AppTakes => self.times.write,
             Wait::Body | Wait::Head | Wait::Anything if self.is_stream => self.times.stream_idle,
-            Wait::Head => self.times.first_byte,
+            Wait::Head | Wait::Continue => self.times.first_byte,
             Wait::Body | Wait::Anything => self.times.read,
             Wait::LastWords => LAST_WORDS,
         };
@@ -502,7 +513,7 @@ impl<'r> Relay<'r> {
         loop {
             if until <= now {
                 return Poll::Ready(Err(match deadline {
-                    Some(_) => Self::over(waits),
+                    Some(_) => Fault::Timeout(NetworkFailure::TotalTimeout).into(),
                     None => self.too_late(waits),
                 }));
             }
@@ -521,21 +532,12 @@ impl<'r> Relay<'r> {
         }
     }
 
-    /// What it means that the request took too long altogether: it is the fault of whoever is waited for.
-    fn over(waits: Wait) -> Stop {
-        match waits {
-            Wait::ClientTakes | Wait::Body | Wait::LastWords => Stop::ClientSilent,
-            Wait::AppTakes | Wait::Head | Wait::Anything => {
-                Fault::Timeout(NetworkFailure::TotalTimeout).into()
-            }
-        }
-    }
-
     /// What it means that a wait was too long.
     fn too_late(&self, waits: Wait) -> Stop {
         match waits {
             Wait::ClientTakes => Stop::ClientSilent,
             Wait::AppTakes => Fault::Timeout(NetworkFailure::WriteTimeout).into(),
+            Wait::Continue => Stop::BodyTooSlow,
             Wait::Body if self.ctx.forwarding.pace.is_some() => Stop::BodyTooSlow,
             Wait::Body => Stop::ClientSilent,
             Wait::Head => Fault::Timeout(NetworkFailure::AnswerTimeout).into(),

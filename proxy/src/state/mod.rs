@@ -146,6 +146,12 @@ pub enum StateError {
     /// The session store cannot be used.
     #[error(transparent)]
     Sessions(#[from] StorageProblem),
+    /// A file of policies holds none any more.
+    #[error(
+        "{} held policies and holds none now, as while it is written; to do without them remove the file, or disable them (`state = \"disabled\"`)",
+        .0.display()
+    )]
+    Emptied(PathBuf),
     /// The files were written while they were read.
     #[error("the files are being written")]
     Changing,
@@ -174,6 +180,23 @@ fn read_to_serve(path: &Path, is_whole: impl FnOnce(Option<&Config>) -> bool) ->
         loaded.diagnostics.extend(found);
     }
     accept(loaded)
+}
+
+/// Refuses a file of policies that has lost all of them, for one that is written just now may be empty: without its policies, apps
+/// that let in by `unmatched` would be open. The main file cannot serve empty.
+fn keeps_policies(config: Config, former: &Config, main: &Path) -> Result<Config, StateError> {
+    let holds = |config: &Config, file: &Path| {
+        let file = file.to_string_lossy();
+        let mut places = config.policy_places.iter();
+        places.any(|place| place.strip_prefix(&*file).is_some_and(|rest| rest.starts_with(':')))
+    };
+    let emptied = former.files.iter().find(|file| {
+        *file != main && holds(former, file) && config.files.contains(file) && !holds(&config, file)
+    });
+    match emptied {
+        Some(file) => Err(StateError::Emptied(file.clone())),
+        None => Ok(config),
+    }
 }
 
 fn accept(loaded: Loaded) -> Result<Config, StateError> {
@@ -419,7 +442,9 @@ impl State {
         if let Err(StateError::Changing) = read {
             return Err(StateError::Changing);
         }
-        let built = read.and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
+        let built = read
+            .and_then(|config| keeps_policies(config, &former.config, &self.path))
+            .and_then(|config| build(config, Generation(former.generation.0 + 1), Some(&former)));
         let (snapshot, compile) = built.inspect_err(|_| self.metrics.reload_refused())?;
         let values = snapshot.config.restart_values();
         let waiting = values.differing(&self.started);

@@ -23,9 +23,9 @@ use crate::wire::answer;
 /// More than all buffers on the way hold.
 const MANY: usize = 64 << 20;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const SWITCH: &[u8] =
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A proxy before an app that does this with each of its connections; `lines` are the app's.
 fn before(lines: &str, app: impl Fn(TcpStream) + Send + Sync + 'static) -> (Service, Process) {
@@ -509,11 +509,36 @@ fn a_request_has_one_time_for_all_of_it_unless_it_is_a_stream() {
         rest(&mut stream)
     };
     assert!(ask("/silent").contains("HTTP/1.1 504 "));
+    // Of a client that is slow itself, too, which says nothing of the server.
+    let mut upload =
+        service.send(&Service::head("POST", "/silent", "Connection: close\r\nContent-Length: 9\r\n"));
+    let late = rest(&mut upload);
+    assert!(late.contains("HTTP/1.1 504 "), "{late}");
     let cut = ask("/drips");
     assert!(cut.contains("HTTP/1.1 200 ") && !cut.ends_with(&".".repeat(30)), "{cut}");
     let events = ask("/events");
     assert!(events.ends_with(&".".repeat(30)), "{events}");
-    assert_eq!(faults(&service, "total-timeout"), 2.0);
+    assert_eq!(faults(&service, "total-timeout"), 3.0);
+    assert_eq!(service.metric("portcullis_upstream_server_ejections_total"), 0.0);
+}
+
+#[test]
+fn who_waits_for_ever_to_send_a_body_is_late_and_its_app_is_not() {
+    let (service, _process) = before("timeouts = { first-byte = \"1s\", read = \"1s\" }", |mut stream| {
+        head(&mut stream);
+        thread::sleep(Duration::from_secs(5));
+    });
+    // Over HTTP/1.0 and with another word nobody waits for anything but the body.
+    for (version, word) in [("1.1", "100-continue"), ("1.0", "100-continue"), ("1.1", "other")] {
+        let head = format!(
+            "POST /silent HTTP/{version}\r\nHost: {HOST}\r\nAuthorization: Bearer {}\r\nConnection: close\r\nContent-Length: 9\r\nExpect: {word}\r\n\r\n",
+            keys::token()
+        );
+        let all = rest(&mut service.send(head.as_bytes()));
+        assert!(!all.contains(" 504 "), "{version} {word}: {all}");
+    }
+    assert_eq!(faults(&service, "answer-timeout"), 0.0);
+    assert_eq!(service.metric("portcullis_upstream_server_ejections_total"), 0.0);
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn never_n66_the_body_of_a_refused_request_is_read_as_the_next_one() {
 #[test]
 fn never_n67_what_follows_an_upgrade_passes_before_the_app_agreed() {
     let world = World::start(Setup { server: "body-max = \"1KiB\"", ..Setup::default() });
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let mut early = World::head("GET", "/ws-never", upgrade);
     early.extend_from_slice(SMUGGLED.as_bytes());
     answers(&world, &early);

@@ -70,9 +70,19 @@ fn never_n80_an_error_in_deciding_lets_a_request_pass() {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+    // A file that stays empty is none to reload by, whatever its policies were.
+    for nothing in ["", "# written later\n"] {
+        let refused = world.metric("portcullis_configuration_reloads_total{result=\"failure\"}");
+        fs::write(world.file("policies.toml"), nothing).unwrap();
+        world.wait_for("the reload to be refused", |world| {
+            world.metric("portcullis_configuration_reloads_total{result=\"failure\"}") > refused
+        });
+        assert_eq!(world.get("/admin", "").status, 403);
+        fs::write(world.file("policies.toml"), &text).unwrap();
+    }
 }
 
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn head_with(token: &str, target: &str, lines: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\n{lines}\r\n")

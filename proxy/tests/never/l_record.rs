@@ -12,7 +12,7 @@ use crate::origin::Counter;
 use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const FRAMING: &str = "portcullis_refusals_total{app=\"wiki\",reason=\"bad-framing\",code=\"0\"}";
 /// `CANCEL` (RFC 9113, section 7).
 const CANCEL: [u8; 4] = [0, 0, 0, 8];

@@ -12,7 +12,7 @@ use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
 const PADDED: u8 = 8;
-const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn before(app: &RawApp) -> World {
     World::start(Setup { upstreams: app.upstreams(), ..Setup::default() })
@@ -165,7 +165,7 @@ fn never_n97_a_request_that_may_have_been_carried_out_is_sent_again() {
 
 #[test]
 fn never_n94_the_end_of_a_websocket_adds_bytes_to_it() {
-    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     let app = RawApp::start(move |_| Reply::Echo(head.as_bytes().to_vec()));
     let world = before(&app);
     let mut stream = TcpStream::connect(&world.plain).unwrap();

@@ -227,7 +227,7 @@ fn never_n95_a_body_that_comes_byte_by_byte_is_waited_for() {
     let expected = World::head("POST", "/", "Expect: 100-continue\r\nContent-Length: 100000\r\n");
     let nobody = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 100000\r\n\r\n");
     let honest = World::head("POST", "/", "Content-Length: 30720\r\n");
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let socket = World::head("GET", "/ws", upgrade);
     std::thread::scope(|scope| {
         let slow = |head: &[u8], piece: &[u8]| {

@@ -138,7 +138,7 @@ impl Origin {
     }
 
     fn echo(&self, stream: &mut (impl Read + Write)) {
-        let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+        let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
         let mut alive = stream.write_all(head).is_ok();
         let mut chunk = [0; 4096];
         while alive {

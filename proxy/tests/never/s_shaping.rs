@@ -77,7 +77,7 @@ fn never_n52_a_path_that_resembles_a_public_one_is_let_in_as_nobody() {
             assert_eq!(world.origin.last().target(), target);
         }
         // No reader of one path is asked for a WebSocket by whoever likes.
-        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         assert_eq!(stranger(&world, "/assets/ws", upgrade).status, 401);
     }
 }

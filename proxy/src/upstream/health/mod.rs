@@ -175,9 +175,9 @@ impl Health {
     pub(super) fn failed(&self, cause: NetworkFailure, to_connect: bool, problem: &dyn std::fmt::Display) {
         self.metrics.failed(cause);
         let now = now_ms();
-        // A want of this machine says nothing of that one.
+        // A want of this machine says nothing of that one, nor does a request that was too long: its client may be slow.
         let out = match cause {
-            NetworkFailure::Local => None,
+            NetworkFailure::Local | NetworkFailure::TotalTimeout => None,
             _ => self.passive.failed(to_connect, self.limits(), now),
         };
         if out.is_some() {

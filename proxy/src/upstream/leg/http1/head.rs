@@ -1,9 +1,13 @@
 //! Heads of answers, and where the answers end. What is odd is refused: two readers of it may disagree about its end, and
 //! what follows on the connection would be another user's.
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{StatusCode, Version};
 use memchr::memchr;
@@ -16,7 +20,22 @@ use super::super::fields::{FIELDS_MAX, HEAD_BYTES_MAX};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) head_only: bool,
-    pub(super) upgrade: bool,
+    /// What a server says that takes the WebSocket that was asked for.
+    pub(super) accept: Option<Accept>,
+}
+
+/// The value of `Sec-WebSocket-Accept`.
+pub(super) type Accept = [u8; 28];
+
+/// What RFC 6455, section 4.2.2, makes of the key of a request. Whoever passes on a switch without it has a tunnel to a server
+/// that goes on with HTTP, and whose further requests nobody judges.
+pub(super) fn accept_of(key: &HeaderValue) -> Accept {
+    let all = [key.as_bytes(), b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &all);
+    let mut accept = [0; 28];
+    // INVARIANT: 20 bytes become 28 letters.
+    let _ = STANDARD.encode_slice(digest.as_ref(), &mut accept);
+    accept
 }
 
 /// Reads a head as it comes.
@@ -143,7 +162,12 @@ fn framing(
         return Err(AMBIGUOUS);
     }
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        let is_agreed = asked.upgrade && version == Version::HTTP_11 && headers.contains_key(UPGRADE);
+        let mut said = headers.get_all(SEC_WEBSOCKET_ACCEPT).iter();
+        let is_taken = match (asked.accept, said.next(), said.next()) {
+            (Some(accept), Some(said), None) => said.as_bytes() == accept,
+            _ => false,
+        };
+        let is_agreed = is_taken && version == Version::HTTP_11 && headers.contains_key(UPGRADE);
         return if is_agreed { Ok(Framing::Tunnel) } else { Err(UNASKED) };
     }
     let is_empty = asked.head_only || status.is_informational() || matches!(status.as_u16(), 204 | 304);
@@ -155,7 +179,8 @@ fn framing(
     })
 }
 
-const UNASKED: Fault = Fault::protocol("the answer switches protocols, which was not asked for");
+const UNASKED: Fault =
+    Fault::protocol("the answer switches protocols, which was not asked for, or not as RFC 6455 has it");
 
 /// A length: digits and nothing else, few enough for 64 bits.
 fn digits(text: &[u8]) -> Option<u64> {
@@ -181,7 +206,7 @@ fn says(wanted: &[u8], headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    const GET: Asked = Asked { head_only: false, upgrade: false };
+    const GET: Asked = Asked { head_only: false, accept: None };
 
     fn read(text: &str, asked: Asked) -> Result<(Framing, bool), String> {
         let mut received = BytesMut::from(text);
@@ -215,7 +240,7 @@ mod tests {
         ] {
             assert_eq!(of(lines), Ok(expected), "{lines:?}");
         }
-        let head = Asked { head_only: true, upgrade: false };
+        let head = Asked { head_only: true, accept: None };
         assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", head), Ok((Framing::Empty, true)));
     }
 
@@ -259,10 +284,17 @@ mod tests {
 
     #[test]
     fn nobody_switches_protocols_unasked() {
-        let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
-        let upgrade = Asked { head_only: false, upgrade: true };
-        assert_eq!(read(switch, upgrade), Ok((Framing::Tunnel, false)));
-        assert_eq!(read(switch, GET), Err(UNASKED.to_string()));
+        let switch =
+            |accept: &str| format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n{accept}\r\n");
+        let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        let upgrade = Asked { head_only: false, accept: Some(accept_of(&key)) };
+        assert_eq!(read(&switch(accept), upgrade), Ok((Framing::Tunnel, false)));
+        assert_eq!(read(&switch(accept), GET), Err(UNASKED.to_string()));
+        // A server that has not understood goes on with HTTP, and so would its client with whatever it likes.
+        for other in ["", "Sec-WebSocket-Accept: bad\r\n", &accept.repeat(2)] {
+            assert_eq!(read(&switch(other), upgrade), Err(UNASKED.to_string()), "{other}");
+        }
         assert_eq!(read("HTTP/1.1 101 Go\r\n\r\n", upgrade), Err(UNASKED.to_string()));
     }
 

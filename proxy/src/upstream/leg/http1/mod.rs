@@ -8,11 +8,12 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::header::SEC_WEBSOCKET_KEY;
 use pingora::protocols::Stream;
 use tokio::io::AsyncReadExt as _;
 
 use self::chunks::{Chunks, Part, piece};
-use self::head::{Asked, Framing, HeadReader};
+use self::head::{Asked, Framing, HeadReader, accept_of};
 use self::sending::Sending;
 use super::fault::Fault;
 use super::message::{Event, Request};
@@ -50,13 +51,15 @@ enum State {
 
 impl Exchange {
     pub(super) fn new(stream: Stream, request: &Request) -> Result<Self, Fault> {
+        let key = request.head.headers.get(SEC_WEBSOCKET_KEY).filter(|_| request.upgrade);
+        let accept = key.map(accept_of);
         Ok(Self {
             stream,
             sending: Sending::new(request)?,
             received: BytesMut::new(),
             bytes_received: 0,
             state: State::Head(HeadReader::default()),
-            asked: Asked { head_only: request.head.method == http::Method::HEAD, upgrade: request.upgrade },
+            asked: Asked { head_only: request.head.method == http::Method::HEAD, accept },
             keeps: true,
         })
     }
