@@ -257,6 +257,7 @@ texts! {
     lead_down();
     lead_app_down();
     lead_maintenance();
+    lead_maintenance_public();
     lead_no_fault_of_yours();
     lead_groups_missing();
     lead_certificate_none();

@@ -128,6 +128,10 @@ impl<'v> View<'v> {
             headline: Headline::of(refusal, context.texts),
             context,
         };
+        if matches!(refusal, Refusal::Maintenance) && facts.app.is_none() {
+            // On a path that is open to everybody nobody was judged, and nobody is told to be let in.
+            view.headline.lead = &view.context.texts.lead_maintenance_public;
+        }
         view.ways = view.find_ways(certificate);
         view.card = view.find_card(refusal);
         let is_place = view.is_place();

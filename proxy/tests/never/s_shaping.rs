@@ -654,6 +654,9 @@ fn an_app_that_is_worked_at_says_so_to_who_would_be_let_in() {
     let public = stranger(&world, "/healthz", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n");
     assert_eq!(public.status, 503);
     assert!(!public.body.contains("Wiki"), "a stranger learns no name: {}", public.body);
+    // Nobody judged who asks for it, so nobody is told to be let in.
+    assert!(!public.body.contains("allowed in"), "{}", public.body);
+    assert!(public.body.contains("This app is being worked on."), "{}", public.body);
     assert_eq!(world.origin.hits(), 0);
     world.wait_for("the log", |world| world.log().contains("\"reason\":\"maintenance\""));
     let series = "portcullis_refusals_total{app=\"wiki\",reason=\"maintenance\",code=\"880401\"}";

@@ -38,6 +38,7 @@ lead-step-open = Vaše přihlášení bylo úspěšné, ale zbývá dokončit je
 lead-down = Vaši žádost nebylo možné ověřit, protože potřebná služba neodpovídá. Obvykle je to jen dočasné.
 lead-app-down = Přístup vám byl povolen, ale aplikace neodpověděla. Obvykle je to jen dočasné.
 lead-maintenance = Na této aplikaci právě probíhá údržba. Přístup máte povolen a nemusíte nic dělat.
+lead-maintenance-public = Na této aplikaci právě probíhá údržba. Nemusíte nic dělat.
 lead-no-fault-of-yours = Na vaší straně chyba není.
 lead-groups-missing = Vaše přihlášení bylo úspěšné, ale přihlašovací služba nesdělila, do kterých skupin patříte. Tento údaj je k rozhodnutí nutný.
 lead-certificate-none = Vaše přihlášení bylo úspěšné, ale tato aplikace vyžaduje také klientský certifikát a váš prohlížeč žádný nepředložil.

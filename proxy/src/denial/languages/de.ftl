@@ -38,6 +38,7 @@ lead-step-open = Ihre Anmeldung war erfolgreich, aber ein Schritt davon ist noch
 lead-down = Ihre Anfrage konnte nicht geprüft werden, weil ein dafür benötigter Dienst nicht antwortet. Das geht meist vorüber.
 lead-app-down = Ihr Zugriff wurde zugelassen, aber die App hinter uns hat nicht geantwortet. Das geht meist vorüber.
 lead-maintenance = An dieser App wird gerade gearbeitet. Ihr Zugriff ist zugelassen, und Sie müssen nichts tun.
+lead-maintenance-public = An dieser App wird gerade gearbeitet. Sie müssen nichts tun.
 lead-no-fault-of-yours = Das liegt nicht an Ihnen.
 lead-groups-missing = Ihre Anmeldung war erfolgreich, aber Ihr Anmeldedienst hat nicht mitgeteilt, zu welchen Gruppen Sie gehören. Ohne diese Angabe ist keine Entscheidung möglich.
 lead-certificate-none = Ihre Anmeldung war erfolgreich, aber diese App verlangt zusätzlich ein Clientzertifikat, und Ihr Browser hat keines vorgelegt.

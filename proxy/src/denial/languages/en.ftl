@@ -39,6 +39,7 @@ lead-step-open = Your sign-in was successful, but a step of it is still open.
 lead-down = We could not check your request, because a service that we need does not answer. It usually passes.
 lead-app-down = You were let in, but the app behind us did not answer. It usually passes.
 lead-maintenance = This app is being worked on. You are allowed in, and there is nothing that you need to do.
+lead-maintenance-public = This app is being worked on. There is nothing that you need to do.
 lead-no-fault-of-yours = Nothing on your side caused this.
 lead-groups-missing = Your sign-in was successful, but your sign-in service did not say which groups you belong to, and that is needed to decide.
 lead-certificate-none = Your sign-in was successful, but this app also asks for a client certificate, and your browser showed none.

@@ -38,6 +38,7 @@ lead-step-open = El inicio de sesión se ha realizado correctamente, pero falta 
 lead-down = No se ha podido comprobar su solicitud porque un servicio necesario no responde. Suele ser temporal.
 lead-app-down = Se le ha permitido el acceso, pero la aplicación no ha respondido. Suele ser temporal.
 lead-maintenance = Esta aplicación está en mantenimiento. Su acceso está permitido y no tiene que hacer nada.
+lead-maintenance-public = Esta aplicación está en mantenimiento. No tiene que hacer nada.
 lead-no-fault-of-yours = No se debe a nada que haya hecho usted.
 lead-groups-missing = El inicio de sesión se ha realizado correctamente, pero su servicio de inicio de sesión no ha indicado a qué grupos pertenece. Ese dato es necesario para tomar la decisión.
 lead-certificate-none = El inicio de sesión se ha realizado correctamente, pero esta aplicación también requiere un certificado de cliente y su navegador no ha presentado ninguno.

@@ -38,6 +38,7 @@ lead-step-open = Votre connexion a réussi, mais une étape reste à effectuer.
 lead-down = Votre demande n’a pas pu être vérifiée, car un service nécessaire ne répond pas. C’est en général passager.
 lead-app-down = Votre accès a été autorisé, mais l’application n’a pas répondu. C’est en général passager.
 lead-maintenance = Cette application est en cours de maintenance. Votre accès est autorisé et vous n’avez rien à faire.
+lead-maintenance-public = Cette application est en cours de maintenance. Vous n’avez rien à faire.
 lead-no-fault-of-yours = Vous n’y êtes pour rien.
 lead-groups-missing = Votre connexion a réussi, mais votre service de connexion n’a pas indiqué à quels groupes vous appartenez. Cette information est nécessaire à la décision.
 lead-certificate-none = Votre connexion a réussi, mais cette application exige aussi un certificat client, et votre navigateur n’en a présenté aucun.

@@ -38,6 +38,7 @@ lead-step-open = Proses masuk Anda berhasil, tetapi masih ada langkah yang belum
 lead-down = Permintaan Anda tidak dapat diperiksa karena layanan yang diperlukan tidak merespons. Biasanya ini hanya sementara.
 lead-app-down = Anda telah diberi akses, tetapi aplikasi tidak merespons. Biasanya ini hanya sementara.
 lead-maintenance = Aplikasi ini sedang dalam pemeliharaan. Anda diizinkan masuk dan tidak perlu melakukan apa pun.
+lead-maintenance-public = Aplikasi ini sedang dalam pemeliharaan. Anda tidak perlu melakukan apa pun.
 lead-no-fault-of-yours = Penyebabnya bukan di pihak Anda.
 lead-groups-missing = Proses masuk Anda berhasil, tetapi layanan masuk tidak menyebutkan grup Anda. Informasi ini diperlukan untuk mengambil keputusan.
 lead-certificate-none = Proses masuk Anda berhasil, tetapi aplikasi ini juga memerlukan sertifikat klien dan browser Anda tidak memberikannya.

@@ -38,6 +38,7 @@ lead-step-open = L’accesso è riuscito, ma resta un passaggio da completare.
 lead-down = Non è stato possibile verificare la richiesta perché un servizio necessario non risponde. Di solito è temporaneo.
 lead-app-down = L’accesso è stato consentito, ma l’app non ha risposto. Di solito è temporaneo.
 lead-maintenance = Questa app è in manutenzione. L’accesso è consentito e non occorre fare nulla.
+lead-maintenance-public = Questa app è in manutenzione. Non occorre fare nulla.
 lead-no-fault-of-yours = Il problema non dipende da te.
 lead-groups-missing = L’accesso è riuscito, ma il servizio di accesso non ha indicato i gruppi di appartenenza. Questa informazione è necessaria per decidere.
 lead-certificate-none = L’accesso è riuscito, ma questa app richiede anche un certificato client e il browser non ne ha presentato alcuno.

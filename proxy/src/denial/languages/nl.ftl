@@ -38,6 +38,7 @@ lead-step-open = Uw aanmelding is geslaagd, maar er moet nog een stap worden vol
 lead-down = Uw aanvraag kon niet worden gecontroleerd, omdat een benodigde service niet reageert. Meestal is dit tijdelijk.
 lead-app-down = U hebt toegang gekregen, maar de app heeft niet gereageerd. Meestal is dit tijdelijk.
 lead-maintenance = Er wordt aan deze app gewerkt. U hebt toegang en hoeft niets te doen.
+lead-maintenance-public = Er wordt aan deze app gewerkt. U hoeft niets te doen.
 lead-no-fault-of-yours = Dit ligt niet aan u.
 lead-groups-missing = Uw aanmelding is geslaagd, maar uw aanmeldservice heeft niet doorgegeven tot welke groepen u behoort. Dat gegeven is nodig voor de beslissing.
 lead-certificate-none = Uw aanmelding is geslaagd, maar deze app vereist ook een clientcertificaat en uw browser heeft er geen verstrekt.

@@ -38,6 +38,7 @@ lead-step-open = Logowanie powiodło się, ale pozostał do wykonania jeden krok
 lead-down = Nie udało się sprawdzić Twojego żądania, ponieważ potrzebna usługa nie odpowiada. Zwykle jest to przejściowe.
 lead-app-down = Dostęp został przyznany, ale aplikacja nie odpowiedziała. Zwykle jest to przejściowe.
 lead-maintenance = Trwają prace nad tą aplikacją. Dostęp jest przyznany i nie trzeba nic robić.
+lead-maintenance-public = Trwają prace nad tą aplikacją. Nie trzeba nic robić.
 lead-no-fault-of-yours = Przyczyna nie leży po Twojej stronie.
 lead-groups-missing = Logowanie powiodło się, ale usługa logowania nie podała, do jakich grup należysz. Ta informacja jest potrzebna do podjęcia decyzji.
 lead-certificate-none = Logowanie powiodło się, ale ta aplikacja wymaga też certyfikatu klienta, a przeglądarka żadnego nie przedstawiła.

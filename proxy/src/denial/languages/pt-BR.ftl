@@ -38,6 +38,7 @@ lead-step-open = Sua entrada foi bem-sucedida, mas ainda falta concluir uma etap
 lead-down = Não foi possível verificar sua solicitação porque um serviço necessário não responde. Isso costuma ser temporário.
 lead-app-down = Seu acesso foi permitido, mas o aplicativo não respondeu. Isso costuma ser temporário.
 lead-maintenance = Este aplicativo está em manutenção. Seu acesso está permitido e você não precisa fazer nada.
+lead-maintenance-public = Este aplicativo está em manutenção. Você não precisa fazer nada.
 lead-no-fault-of-yours = A causa não está do seu lado.
 lead-groups-missing = Sua entrada foi bem-sucedida, mas o serviço de entrada não informou a quais grupos você pertence. Essa informação é necessária para a decisão.
 lead-certificate-none = Sua entrada foi bem-sucedida, mas este aplicativo também exige um certificado de cliente, e seu navegador não apresentou nenhum.

@@ -38,6 +38,7 @@ lead-step-open = Inloggningen lyckades, men ett steg återstår.
 lead-down = Vi kunde inte kontrollera din begäran eftersom en tjänst som behövs inte svarar. Det brukar gå över.
 lead-app-down = Du har fått åtkomst, men appen svarade inte. Det brukar gå över.
 lead-maintenance = Underhåll pågår av den här appen. Du har åtkomst och behöver inte göra något.
+lead-maintenance-public = Underhåll pågår av den här appen. Du behöver inte göra något.
 lead-no-fault-of-yours = Felet ligger inte hos dig.
 lead-groups-missing = Inloggningen lyckades, men inloggningstjänsten angav inte vilka grupper du tillhör. Den uppgiften behövs för beslutet.
 lead-certificate-none = Inloggningen lyckades, men den här appen kräver också ett klientcertifikat, och webbläsaren visade inte upp något.

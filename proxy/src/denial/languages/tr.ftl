@@ -38,6 +38,7 @@ lead-step-open = Oturum açma işleminiz başarılı oldu ancak tamamlanmamış 
 lead-down = Gerekli bir hizmet yanıt vermediği için isteğiniz denetlenemedi. Bu durum genellikle geçicidir.
 lead-app-down = Erişiminize izin verildi ancak uygulama yanıt vermedi. Bu durum genellikle geçicidir.
 lead-maintenance = Bu uygulamada bakım yapılıyor. Erişiminize izin verildi ve bir şey yapmanız gerekmiyor.
+lead-maintenance-public = Bu uygulamada bakım yapılıyor. Bir şey yapmanız gerekmiyor.
 lead-no-fault-of-yours = Sorun sizden kaynaklanmıyor.
 lead-groups-missing = Oturum açma işleminiz başarılı oldu ancak oturum açma hizmetiniz hangi gruplara üye olduğunuzu bildirmedi. Karar için bu bilgi gerekiyor.
 lead-certificate-none = Oturum açma işleminiz başarılı oldu ancak bu uygulama bir istemci sertifikası da gerektiriyor ve tarayıcınız sertifika sunmadı.

@@ -38,6 +38,7 @@ lead-step-open = Bạn đã đăng nhập thành công nhưng vẫn còn một b
 lead-down = Chúng tôi không thể kiểm tra yêu cầu của bạn vì một dịch vụ cần thiết không phản hồi. Tình trạng này thường chỉ là tạm thời.
 lead-app-down = Bạn đã được phép truy cập nhưng ứng dụng không phản hồi. Tình trạng này thường chỉ là tạm thời.
 lead-maintenance = Ứng dụng này đang được bảo trì. Bạn được phép truy cập và không cần làm gì.
+lead-maintenance-public = Ứng dụng này đang được bảo trì. Bạn không cần làm gì.
 lead-no-fault-of-yours = Nguyên nhân không phải từ phía bạn.
 lead-groups-missing = Bạn đã đăng nhập thành công nhưng dịch vụ đăng nhập không cho biết bạn thuộc những nhóm nào. Cần có thông tin này để đưa ra quyết định.
 lead-certificate-none = Bạn đã đăng nhập thành công nhưng ứng dụng này còn yêu cầu chứng chỉ máy khách và trình duyệt của bạn không cung cấp chứng chỉ nào.

@@ -38,6 +38,7 @@ lead-step-open = 你已成功登录，但还有一个步骤未完成。
 lead-down = 所需的某项服务没有响应，因此无法检查你的请求。这种情况通常是暂时的。
 lead-app-down = 你的访问已获允许，但应用没有响应。这种情况通常是暂时的。
 lead-maintenance = 此应用正在维护。你的访问已获允许，无需进行任何操作。
+lead-maintenance-public = 此应用正在维护。无需进行任何操作。
 lead-no-fault-of-yours = 这不是你的问题。
 lead-groups-missing = 你已成功登录，但登录服务未提供你所属的组。做出决定需要此信息。
 lead-certificate-none = 你已成功登录，但此应用还要求客户端证书，而你的浏览器未提供证书。

@@ -38,6 +38,7 @@ lead-step-open = 您已成功登入，但還有一個步驟尚未完成。
 lead-down = 所需的某項服務沒有回應，因此無法檢查您的要求。這種情況通常是暫時的。
 lead-app-down = 您的存取已獲允許，但應用程式沒有回應。這種情況通常是暫時的。
 lead-maintenance = 此應用程式正在維護。您的存取已獲允許，不需要進行任何操作。
+lead-maintenance-public = 此應用程式正在維護。不需要進行任何操作。
 lead-no-fault-of-yours = 這不是您造成的問題。
 lead-groups-missing = 您已成功登入，但登入服務未提供您所屬的群組。必須有此資訊才能做出決定。
 lead-certificate-none = 您已成功登入，但此應用程式也要求用戶端憑證，而您的瀏覽器未提供憑證。
