@@ -56,8 +56,20 @@ impl RequestContext {
         }
     }
 
+    /// Whether the client was sent the head of an answer and less than all of it, which its status does not say.
+    const fn is_truncated(&self) -> bool {
+        self.forwarding.is_truncated && self.traffic.status.is_some()
+    }
+
+    /// The server to which it was sent last, as the configuration names it.
+    fn server(&self) -> Option<String> {
+        let server = self.endpoint().map(|endpoint| &endpoint.server).or(self.forwarding.server.as_ref());
+        server.map(|server| server.to_string())
+    }
+
     /// The status that the client was sent, or would have been.
     fn status(&self, refused: Option<u16>) -> Option<u16> {
+        let refused = refused.filter(|_| !self.is_truncated());
         let aborted = matches!(self.progress, Progress::Aborted(..)).then_some(CLIENT_CLOSED_REQUEST);
         refused.or(self.traffic.status).or(aborted)
     }
@@ -91,8 +103,6 @@ impl RequestContext {
         let agent = head.hint_bytes(&http::header::USER_AGENT);
         let Traffic { status, bytes_in, bytes_out, .. } = self.traffic;
         let begun_unix_ms = self.begun_unix_ms();
-        let failed = self.forwarding.failure.as_ref().and_then(|(_, server)| server.as_ref());
-        let server = self.endpoint().map(|endpoint| &endpoint.server).or(failed);
         Access {
             created_date_time: clock::timestamp(begun_unix_ms),
             unix_secs: begun_unix_ms.div_euclid(1_000),
@@ -114,8 +124,9 @@ impl RequestContext {
             status: status.or(self.status(refusal.map(|refusal| refusal.info().status))).unwrap_or(0),
             bytes_in,
             bytes_out,
+            answer_truncated: self.is_truncated(),
             duration_ms: self.started.elapsed().as_micros() as f64 / 1_000.0,
-            upstream_server: server.map(|server| server.to_string()),
+            upstream_server: self.server(),
             upstream_attempts: Some(self.forwarding.attempts).filter(|attempts| *attempts > 0),
             user_agent: agent.map(|agent| field(agent, VALUE_MAX)),
             format,
@@ -158,8 +169,9 @@ impl RequestContext {
             Some(AppliedPolicy { id: policy.id.to_string(), result: result.as_str(), digest })
         });
         let device = facts.caller.as_ref().and_then(|caller| caller.token().device());
-        let (cause, server) =
-            self.forwarding.failure.as_ref().map(|(cause, server)| (*cause, server)).unzip();
+        // An earlier attempt may have failed of a request that was answered.
+        let is_of_app = matches!(refusal, Some(Refusal::Upstream { .. }));
+        let cause = self.forwarding.failure.filter(|_| is_of_app);
         Entry {
             version: 1,
             created_date_time: clock::timestamp(self.now_unix_ms),
@@ -168,8 +180,9 @@ impl RequestContext {
             reason: refusal.map(Refusal::reason),
             error_code: info.map(|info| info.code).filter(|code| *code != 0),
             status: self.status(info.map(|info| info.status)),
+            answer_truncated: self.is_truncated(),
             upstream_failure: cause.map(|cause| cause.as_str()),
-            upstream_server: server.and_then(Option::as_deref).map(str::to_owned),
+            upstream_server: self.server(),
             upstream_attempts: Some(self.forwarding.attempts).filter(|attempts| *attempts > 0),
             reasons,
             app_id: self.app().map(|app| app.id.clone()),

@@ -82,8 +82,13 @@ pub(crate) struct Forwarding {
     pub(crate) affinity: upstream::Affinity,
     /// The addresses that failed it.
     pub(crate) tried: Vec<upstream::Address>,
-    /// Why the last attempt failed, and at which server.
-    pub(crate) failure: Option<(NetworkFailure, Option<Arc<str>>)>,
+    /// Why the last attempt failed that got no answer.
+    pub(crate) failure: Option<NetworkFailure>,
+    /// The server where it was sent last, once the permit can no longer say it: after a failure or a refusal, and under
+    /// another configuration.
+    pub(crate) server: Option<Arc<str>>,
+    /// Whether the client had been sent the head of an answer whose rest never came.
+    pub(crate) is_truncated: bool,
     pub(crate) asked_at: Option<Instant>,
     pub(crate) body_bytes: u64,
     /// While its body is waited for.
@@ -210,6 +215,7 @@ impl RequestContext {
         if !is_due || !matches!(self.progress, Progress::Permitted(_)) {
             return Ok(());
         }
+        self.keep_server();
         let former = std::mem::replace(&mut self.snapshot, self.state.snapshot());
         let id = |snapshot: &Snapshot, app: Option<AppIndex>| {
             app.and_then(|app| snapshot.config.apps.get(app.0 as usize)).map(|app| app.id.clone())
@@ -394,10 +400,19 @@ impl RequestContext {
 
     /// Where the request was sent last.
     pub(crate) fn endpoint(&self) -> Option<&upstream::Endpoint> {
-        let (Progress::Permitted(permit), Some(chosen)) = (&self.progress, &self.forwarding.chosen) else {
+        let (Progress::Permitted(permit) | Progress::Aborted(permit, _), Some(chosen)) =
+            (&self.progress, &self.forwarding.chosen)
+        else {
             return None;
         };
         self.snapshot.upstreams.endpoint(permit, chosen)
+    }
+
+    /// Keeps the name of the server for what is logged, before the permit or the configuration is another.
+    pub(crate) fn keep_server(&mut self) {
+        if let Some(server) = self.endpoint().map(|endpoint| Arc::clone(&endpoint.server)) {
+            self.forwarding.server = Some(server);
+        }
     }
 
     /// The request's id, as it is written.

@@ -1,6 +1,5 @@
 //! The app's side of a request: where it is sent, with which head, and what is taken out of the answer.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{
@@ -233,10 +232,11 @@ pub(super) fn attempt_failed(ctx: &mut RequestContext, fault: &Fault, to_connect
     let mut failed = None;
     if let Some(endpoint) = ctx.endpoint() {
         endpoint.failed(cause, to_connect, fault);
-        failed = Some((Arc::clone(&endpoint.server), endpoint.address.clone()));
+        failed = Some(endpoint.address.clone());
     }
-    ctx.forwarding.tried.extend(failed.as_ref().map(|(_, address)| address.clone()));
-    ctx.forwarding.failure = Some((cause, failed.map(|(server, _)| server)));
+    ctx.forwarding.tried.extend(failed);
+    ctx.keep_server();
+    ctx.forwarding.failure = Some(cause);
 }
 
 /// Whether a request is sent once more that got this far; counted, and its server is not asked again while another is

@@ -163,6 +163,7 @@ impl ProxyHttp for Gateway {
         problem: &Error,
         ctx: &mut Box<RequestContext>,
     ) -> FailToProxy {
+        ctx.keep_server();
         let Some(refusal) = refusal_of(problem, session, ctx) else {
             // Nothing that follows on the connection can be trusted.
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -178,6 +179,7 @@ impl ProxyHttp for Gateway {
             || session.response_written().is_some_and(|head| {
                 !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS
             });
+        ctx.forwarding.is_truncated = is_answered;
         // Judged anew and refused: no page can follow an upgrade, but a frame can.
         if session.was_upgraded()
             && matches!(ctx.progress, Progress::Refused(_))

@@ -45,6 +45,9 @@ pub struct Access {
     pub protocol: &'static str,
     /// The status that was sent; 499 when the client went away before there was one.
     pub status: u16,
+    /// Whether the answer was cut after its head, for `reason`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub answer_truncated: bool,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -140,6 +143,7 @@ mod tests {
             path: "/a \"b\" ü".into(),
             protocol: "HTTP/1.1",
             status: 200,
+            answer_truncated: false,
             bytes_in: 0,
             bytes_out: 5,
             duration_ms: 1.5,

@@ -38,10 +38,13 @@ pub struct Entry {
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Whether the client was sent that status and less than the whole answer, for the reason that is said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub answer_truncated: bool,
     /// Why the app gave no answer; see [`NetworkFailure`](crate::failure::NetworkFailure).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_failure: Option<&'static str>,
-    /// The server of the app that gave none, as configured.
+    /// The server of the app to which it was sent last, as the configuration names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_server: Option<String>,
     /// Every reason that failed.
@@ -222,6 +225,7 @@ impl Line for Entry {
             &self.path,
             &self.at_fault,
             &self.reports,
+            &self.upstream_server,
         ];
         let applied = self.applied_conditional_access_policies.iter();
         size_of::<Self>()
