@@ -73,11 +73,15 @@ pub fn load(path: &Path) -> Loaded {
 }
 
 /// The settings of the main file, without any policy or location, if they can be read whatever else is wrong: to tell what a
-/// log says while a policy is being mended. Nothing is ever decided by them.
+/// log says while something is being mended. Of a file with a fault in its TOML they are what can be made of the rest. Nothing
+/// is ever decided by them.
 #[must_use]
 pub fn load_settings(path: &Path) -> Option<Config> {
     let mut loader = Loader::default();
-    let main = loader.file(path, None)?;
+    let main = loader.file(path, None).or_else(|| {
+        let file = loader.sources.add(path.to_path_buf(), read(path).ok()?);
+        Some(Node::of_table(file, DeTable::parse_recoverable(loader.sources.text(file)).0))
+    })?;
     let mut lowering = Lowering::new(path.parent().unwrap_or(Path::new("")).to_path_buf());
     lowering.settings(&main, &loader.sources);
     lowering.end(&loader.sources, true).0

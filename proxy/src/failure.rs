@@ -71,6 +71,29 @@ words! {
 }
 
 impl NetworkFailure {
+    /// What it is, and what mends it where that can be said. The table of causes in the README has the same words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Refused => "nobody listens there",
+            Self::Unreachable => "there is no route to its network",
+            Self::ConnectTimeout => "no connection, or no end of its TLS handshake, within `connect`",
+            Self::AnswerTimeout => "no head of an answer within `first-byte`",
+            Self::ReadTimeout => "an answer that had begun did not go on within `read`",
+            Self::WriteTimeout => "it did not take the request within `write`",
+            Self::TotalTimeout => "the request took longer than `total`",
+            Self::Timeout => "too late, of which kind is not known",
+            Self::Reset => "it closed the connection without a whole answer",
+            Self::Dns => "its name does not resolve",
+            Self::TlsUnknownCa => "its certificate is of an authority that is not trusted: name that in `ca`",
+            Self::TlsName => "its certificate is for another name: write `tls-name`",
+            Self::TlsExpired => "its certificate has expired, or is not valid yet",
+            Self::TlsOther => "the handshake failed otherwise; the process log's `detail` has the words",
+            Self::Protocol => "the answer is no HTTP that can be passed on",
+            Self::Local => "no descriptor or port was left on this machine",
+        }
+    }
+
     /// The failure that a chain of errors stands for; the innermost known one counts. `None` when none does.
     pub(crate) fn of_chain(outer: &(dyn Error + 'static)) -> Option<Self> {
         let mut found = None;
@@ -138,6 +161,20 @@ impl NetworkFailure {
             Self::Reset
         } else {
             Self::TlsOther
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NetworkFailure;
+
+    #[test]
+    fn the_table_of_causes_in_the_readme_says_what_each_means() {
+        let readme = include_str!("../README.md");
+        for cause in NetworkFailure::ALL {
+            let row = format!("\n| `{}` | {} |\n", cause.as_str(), cause.meaning());
+            assert!(readme.contains(&row), "the README has no row {row}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! what the policies of today say to the same facts.
 
 use jiff::tz::TimeZone;
+use portcullis_policy::path::{PathForm, read_text};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use super::{sentence, since, zone};
 use crate::clock::timestamp;
 use crate::decision_record::DecisionRecord;
 use crate::reference::Reference;
-use crate::refusal::Refusal;
+use crate::refusal::{BadRequest, Refusal};
 
 /// Everything about one decision that a help desk asks for.
 #[derive(Clone, Debug, Serialize)]
@@ -39,8 +40,13 @@ pub struct Account {
     /// Why, in the words of logs and metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether it was let in.
+    /// How it ended, in the words of logs and metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Whether nothing refused it: it went to its app, or was answered in the app's place.
     pub was_let_in: bool,
+    /// Whether its answer was cut after its head: then the user was shown no page.
+    pub answer_truncated: bool,
     /// Whether it was the policies that refused it.
     #[serde(skip)]
     pub refused_by_policies: bool,
@@ -110,7 +116,9 @@ impl Account {
             code: found.code,
             reason: found.reason.clone().or_else(|| shared_reason(today.refusal, found)),
             refused_by_policies: matches!(refusal, Some(Refusal::Policy(..))),
+            outcome: found.outcome.clone(),
             was_let_in: found.was_let_in(),
+            answer_truncated: found.is_truncated,
             notes: notes(found, refusal, &reported, zone),
             reported: reported.iter().map(|at| timestamp(*at)).collect(),
             who: caller.values,
@@ -166,6 +174,16 @@ fn notes(found: &Found, refusal: Option<&Refusal>, reported: &[i64], zone: Optio
     }
     match found.outcome.as_deref() {
         Some("granted") => notes.push("The request was let in.".to_owned()),
+        Some("public") => notes.push(
+            "The request was let in as nobody's, and no policy was asked: its path is public, or it was a preflight that the \
+             app answers."
+                .to_owned(),
+        ),
+        Some("replied") => notes.push(
+            "Nothing refused the request: it was answered in the app's place (`redirect`, `respond`, a preflight, the way to \
+             https or to the sign-in)."
+                .to_owned(),
+        ),
         Some("aborted") => {
             notes.push("The request was let in; its client went away before the answer was whole.".to_owned())
         }
@@ -189,20 +207,35 @@ fn ended(found: &Found, refusal: Option<&Refusal>) -> Option<String> {
             "This version does not know the reason `{reason}`: another one wrote the line."
         ));
     };
+    if found.is_truncated {
+        let status = found.stated("Status").unwrap_or("a status");
+        return Some(format!(
+            "The request was let in, and its answer began: the client got {status}, and less than the whole answer. It ended \
+             because of `{reason}`."
+        ));
+    }
+    let let_in = if found.was_known() {
+        "The policies let the request in"
+    } else {
+        "No policy was asked, for the path is public"
+    };
     Some(match refusal {
         Refusal::Policy(..) => return None,
-        Refusal::Upstream { .. } => {
-            "The policies let the request in; the app behind did not answer it.".to_owned()
+        Refusal::Upstream { .. } => format!("{let_in}; the app behind did not answer it."),
+        Refusal::Maintenance => format!("{let_in}; its app is under maintenance."),
+        Refusal::BadRequest(bad) => {
+            let before =
+                format!("No policy was evaluated: the request was refused before, because of `{reason}`.");
+            let path = found.stated("Path").unwrap_or_default();
+            bad_request(*bad, path).map_or_else(|| before.clone(), |form| format!("{before} {form}"))
         }
-        Refusal::Maintenance => "The policies let the request in; its app is under maintenance.".to_owned(),
         Refusal::SignIn(_) => {
             format!("It was a sign-in, which no policy is asked about; it failed because of `{reason}`.")
         }
         Refusal::BodyTooLarge | Refusal::BodyTooSlow | Refusal::Internal => {
             format!("No policy refused it: it ended because of `{reason}`.")
         }
-        Refusal::BadRequest(_)
-        | Refusal::NoApp
+        Refusal::NoApp
         | Refusal::NoToken
         | Refusal::BadToken(_)
         | Refusal::BadSession(_)
@@ -214,6 +247,45 @@ fn ended(found: &Found, refusal: Option<&Refusal>) -> Option<String> {
             format!("No policy was evaluated: the request was refused before, because of `{reason}`.")
         }
     })
+}
+
+/// Which form of a request it was that was not accepted, and what would allow it, where a setting has to do with that.
+fn bad_request(bad: BadRequest, path: &str) -> Option<String> {
+    if let Some(form) = PathForm::ALL.into_iter().find(|form| BadRequest::path(*form) == bad) {
+        return Some(format!(
+            "Its path has the form `{0}`. With `allow-paths = [\"{0}\"]` in the app it would be judged, and {1}.",
+            form.as_str(),
+            form.meaning()
+        ));
+    }
+    match bad {
+        BadRequest::AmbiguousPath => Some(ambiguous(path)),
+        BadRequest::MethodNotAllowed => {
+            Some("The app's `methods` do not name its method, or it is one that no app is sent.".to_owned())
+        }
+        BadRequest::Origin => {
+            Some("With its page's origin among the app's `allowed-origins` it would be judged.".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// How a path is read in several ways. It is read anew as the log has it, where a very long one is cut.
+fn ambiguous(path: &str) -> String {
+    let read = read_text(path).ok();
+    let forms: Vec<String> =
+        read.iter().flat_map(|read| read.forms().iter()).map(|form| format!("`{}`", form.as_str())).collect();
+    let readings: Vec<String> = read
+        .iter()
+        .flat_map(|read| [read.written()].into_iter().chain(read.others().iter().map(String::as_str)))
+        .map(|reading| format!("`{reading}`"))
+        .collect();
+    let of = if forms.is_empty() { String::new() } else { format!(" of the form {}", forms.join(", ")) };
+    let as_what = if readings.len() < 2 { String::new() } else { format!(" ({})", readings.join(" and ")) };
+    format!(
+        "Its path{of} can be read in several ways{as_what}, which lead to different apps, or which `prefix-rewrite` makes no \
+         one path of. No `allow-paths` lets it in: it is to be sent in the plain form."
+    )
 }
 
 fn other(found: &Found) -> Other {
@@ -228,9 +300,38 @@ fn other(found: &Found) -> Other {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, ended};
+    use super::{BadRequest, Found, PathForm, bad_request, ended, notes};
     use crate::help_desk::found::Line;
     use crate::refusal::Refusal;
+
+    #[test]
+    fn the_form_that_was_not_accepted_and_what_would_allow_it_are_said_in_the_words_of_the_settings() {
+        for form in PathForm::ALL {
+            let said = bad_request(BadRequest::path(form), "/").unwrap();
+            let allowed = format!("`allow-paths = [\"{}\"]`", form.as_str());
+            assert!(said.contains(&allowed) && said.contains(form.meaning()), "{said}");
+        }
+        let said = bad_request(BadRequest::AmbiguousPath, "/gitlab//x").unwrap();
+        for part in ["of the form `double-slash`", "`/gitlab//x` and `/gitlab/x`", "No `allow-paths`"] {
+            assert!(said.contains(part), "`{part}`: {said}");
+        }
+        assert!(bad_request(BadRequest::Framing, "/").is_none());
+    }
+
+    #[test]
+    fn what_was_answered_in_the_apps_place_is_told_as_refused_by_nobody() {
+        for (outcome, note) in [("replied", "answered in the app's place"), ("public", "no policy was asked")]
+        {
+            let line = format!(
+                "{{\"createdDateTime\":\"2026-11-24T02:31:06.123Z\",\"requestId\":\"01937e2a-1b2c-7d3e-8f40-516273849999\",\
+                 \"policyGeneration\":1,\"status\":307,\"outcome\":\"{outcome}\"}}"
+            );
+            let found = Found::of_line(serde_json::from_str::<Line>(&line).unwrap());
+            assert!(found.was_let_in(), "{outcome}");
+            let notes = notes(&found, None, &[], None);
+            assert!(matches!(&*notes, [one] if one.contains(note)), "{outcome}: {notes:?}");
+        }
+    }
 
     #[test]
     fn how_a_request_ended_is_said_of_each_refusal_that_no_policy_made() {
@@ -238,7 +339,7 @@ mod tests {
             let info = refusal.info();
             let line = format!(
                 "{{\"createdDateTime\":\"2026-11-24T02:31:06.123Z\",\"requestId\":\"01937e2a-1b2c-7d3e-8f40-516273849999\",\
-                 \"policyGeneration\":1,\"reason\":\"{}\"}}",
+                 \"policyGeneration\":1,\"userId\":\"alice\",\"reason\":\"{}\"}}",
                 info.reason
             );
             let found = Found::of_line(serde_json::from_str::<Line>(&line).unwrap());

@@ -70,7 +70,10 @@ pub enum LookupError {
         at: String,
     },
     /// No line fits.
-    #[error("no line of the log has this {what}; {searched}")]
+    #[error(
+        "no line of the log has this {what}; {searched}; of requests that were not refused the log has those alone that \
+         `grants-one-in` chooses"
+    )]
     NotFound {
         /// What was looked for.
         what: &'static str,
@@ -78,7 +81,9 @@ pub enum LookupError {
         searched: Searched,
     },
     /// There is no log to look in.
-    #[error("the configuration logs to no file; name one with --log FILE, or ask for the support code")]
+    #[error(
+        "no log file is known from the configuration; name one with --log FILE, or ask for the support code"
+    )]
     NoLog,
     /// A log cannot be read.
     #[error("{}: {problem}", portcullis_config::printable::value(&path.to_string_lossy()))]

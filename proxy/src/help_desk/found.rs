@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::clock::{parse_timestamp, timestamp};
 use crate::decision_record::DecisionRecord;
 use crate::denial::SealedDecision;
+use crate::failure::NetworkFailure;
 
 /// One decision as it was found.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Found {
     pub(super) repeats: Option<u32>,
     /// The refused request that its user reported by this one.
     pub(super) reports: Option<u128>,
+    /// Whether the client had been sent the head of an answer whose rest never came.
+    pub(super) is_truncated: bool,
     /// What else the log has, by name.
     pub(super) stated: Vec<(&'static str, String)>,
     pub(super) generation: u64,
@@ -103,6 +106,8 @@ pub(super) struct Line {
     #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
+    answer_truncated: bool,
+    #[serde(default)]
     repeats: Option<u32>,
     #[serde(default)]
     reports: Option<String>,
@@ -136,6 +141,7 @@ impl Found {
             reason: None,
             repeats: None,
             reports: None,
+            is_truncated: false,
             stated: Vec::new(),
             generation: decision.generation,
             policies_digest: hex(decision.policies_digest),
@@ -164,7 +170,7 @@ impl Found {
             ("Status", line.status.map(|status| status.to_string())),
             ("Known by", line.carrier),
             ("Session", line.session_id),
-            ("App's failure", line.upstream_failure),
+            ("App's failure", line.upstream_failure.map(|cause| explained(&cause))),
             ("App's server", line.upstream_server),
             ("Attempts", line.upstream_attempts.map(|attempts| attempts.to_string())),
         ];
@@ -177,6 +183,7 @@ impl Found {
             reason: line.reason,
             repeats: line.repeats,
             reports: line.reports.and_then(|id| Uuid::parse_str(&id).ok()).map(|id| id.as_u128()),
+            is_truncated: line.answer_truncated,
             stated: stated.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
             generation: line.policy_generation,
             policies_digest: line.policies_digest,
@@ -196,13 +203,27 @@ impl Found {
         self.record.as_ref().map(|record| record.app.as_str()).or_else(|| self.stated("App"))
     }
 
+    /// Whether nothing refused it: it went to its app, or we answered it in the app's place.
     pub(super) fn was_let_in(&self) -> bool {
-        matches!(self.outcome.as_deref(), Some("granted" | "aborted"))
+        matches!(self.outcome.as_deref(), Some("granted" | "aborted" | "public" | "replied"))
+    }
+
+    /// Whether it was known who asked. Who asks for a public path is not.
+    pub(super) fn was_known(&self) -> bool {
+        self.subject.is_some() || self.record.is_some() || self.stated("Known by").is_some()
     }
 
     /// When it was decided.
     pub(super) fn at(&self) -> String {
         timestamp(self.now_unix_ms)
+    }
+}
+
+/// A cause with what it means; one that this version does not know as it is.
+fn explained(cause: &str) -> String {
+    match NetworkFailure::ALL.into_iter().find(|known| known.as_str() == cause) {
+        Some(known) => format!("{cause}: {}", known.meaning()),
+        None => cause.to_owned(),
     }
 }
 

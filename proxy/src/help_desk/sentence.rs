@@ -34,11 +34,29 @@ pub(super) fn of(
     help: &Help,
     desk: &Desk<'_>,
 ) -> String {
+    if found.reports.is_some() {
+        return "That is your report to us; it reached us.".to_owned();
+    }
+    if found.outcome.as_deref() == Some("replied") {
+        return "That request was answered; nothing refused it.".to_owned();
+    }
     if found.was_let_in() {
         return "That request was let in; nothing refused it.".to_owned();
     }
-    if found.reports.is_some() {
-        return "That is your report to us; it reached us.".to_owned();
+    match refusal {
+        Some(_) if found.is_truncated => {
+            return "The answer to your request had begun, and was cut off before its end. Please load it again.".to_owned();
+        }
+        // Whose path is open to everybody is known to nobody, and was told no app.
+        Some(Refusal::Upstream { .. }) if !found.was_known() => {
+            return "What you opened did not answer. It was no decision about you; it usually passes."
+                .to_owned();
+        }
+        Some(Refusal::Maintenance) if !found.was_known() => {
+            return "What you opened is being worked on. There is nothing that you need to do; it usually passes."
+                .to_owned();
+        }
+        Some(_) | None => {}
     }
     say(refusal, app, help, disclosure(found, desk) == Disclosure::Minimal)
 }

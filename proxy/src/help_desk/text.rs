@@ -190,7 +190,11 @@ impl fmt::Display for Account {
         if let Some(code) = self.code {
             let reason =
                 self.reason.as_deref().map(|reason| format!(" ({})", value(reason))).unwrap_or_default();
-            writeln!(f, "Shown to the user: error code {code}{reason}")?;
+            let shown = match self.answer_truncated {
+                false => "Shown to the user",
+                true => "Not shown, for the answer had begun",
+            };
+            writeln!(f, "{shown}: error code {code}{reason}")?;
         }
         for note in &self.notes {
             writeln!(f, "{}", value(note))?;

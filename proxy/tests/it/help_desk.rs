@@ -360,6 +360,26 @@ fn while_a_policy_is_broken_what_the_log_says_is_told_and_nothing_is_compared() 
 }
 
 #[test]
+fn while_the_main_file_is_no_toml_what_the_log_says_is_told() {
+    let running = Running::start();
+    let id = refused(&running, "blocked-location", "/reports", JSON);
+    let config = running.file("portcullis.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replacen("[[app]]\n", "[[app]]\nmaintenance = flase\n", 1)).unwrap();
+    let log = running.file("decisions.ndjson");
+    for arguments in [vec![id.as_str()], vec![id.as_str(), "--log", log.to_str().unwrap()]] {
+        let output = explain(&running, &arguments);
+        let (out, err) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(err.contains("flase"), "the fault is said: {err}");
+        assert!(
+            output.status.success() && out.contains("block-other-countries (not compared): failure"),
+            "{out}{err}"
+        );
+    }
+}
+
+#[test]
 fn a_request_for_no_app_is_told_as_one() {
     let running = Running::start();
     let head = "GET /x HTTP/1.1\r\nHost: unknown.example\r\nConnection: close\r\n\r\n";

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::h2::{Connection, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, block, fields, frame};
 use crate::keys;
 use crate::origin::Counter;
+use crate::raw_app::{RawApp, Reply};
 use crate::wire::answer;
 use crate::world::{HOST, Setup, World};
 
@@ -85,6 +86,7 @@ fn never_n103_a_client_that_leaves_before_the_answer_is_an_attacker_or_a_grant()
     assert_eq!((&entry["outcome"], &entry["status"]), (&"aborted".into(), &499.into()), "{entry}");
     assert_eq!(entry["reason"], Value::Null, "{entry}");
     assert!(entry["userId"].is_string(), "the user is recorded: {entry}");
+    assert_eq!(entry["upstreamServer"], world.origin.address.as_str(), "{entry}");
     // During its own upload, with a length and without.
     for lines in ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"] {
         let mut stream = open(&world, &World::head("POST", "/upload", lines));
@@ -487,6 +489,76 @@ fn never_n77_a_line_of_the_access_log_says_which_server_was_asked() {
     for name in ["upstreamServer", "upstreamAttempts"] {
         assert!(refused.get(name).is_none(), "{refused}");
     }
+}
+
+#[test]
+fn both_logs_name_the_server_of_each_request_that_was_sent_and_have_one_status_for_it() {
+    let (tx, asked_for) = std::sync::mpsc::channel();
+    let app = RawApp::start(move |asked| match asked.target() {
+        "/left" => {
+            let _ = tx.send(());
+            Reply::Keep(Vec::new())
+        }
+        "/half" => Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi".to_vec()),
+        "/silent" | "/much" => Reply::Keep(Vec::new()),
+        _ => Reply::ok("hi"),
+    });
+    let world = World::start(Setup {
+        log: "grants-one-in = 1, access = { file = \"access.log\" }",
+        app: "public = [\"/healthz\"]\nbody-max = \"1KiB\"\ntimeouts = { first-byte = \"2s\", read = \"1s\" }\n",
+        upstreams: app.upstreams(),
+        ..Setup::default()
+    });
+    assert_eq!(world.get("/healthz", "").status, 200);
+    assert_eq!(world.get("/whole", "").status, 200);
+    assert_eq!(world.get("/silent", "").status, 504);
+    let mut half = open(&world, &World::head("GET", "/half", ""));
+    let _ = half.read_to_end(&mut Vec::new());
+    let left = open(&world, &World::head("GET", "/left", ""));
+    asked_for.recv_timeout(Duration::from_secs(20)).unwrap();
+    drop(left);
+    let mut much = open(&world, &World::head("POST", "/much", "Transfer-Encoding: chunked\r\n"));
+    much.write_all(format!("400\r\n{0}\r\n400\r\n{0}\r\n", "x".repeat(1_024)).as_bytes()).unwrap();
+    assert_eq!(answer(&mut much, false).status, 413);
+    let access = |world: &World| std::fs::read_to_string(world.file("access.log")).unwrap_or_default();
+    world.wait_for("six lines", |world| access(world).lines().count() == 6);
+    let access: Vec<Value> = access(&world).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let server = app.upstreams().replace(['[', ']', '"'], "").replace("http://", "");
+    for (path, outcome, status, cut) in [
+        ("/healthz", "public", 200, Value::Null),
+        ("/whole", "granted", 200, Value::Null),
+        ("/silent", "failed", 504, Value::Null),
+        ("/half", "failed", 200, true.into()),
+        ("/left", "aborted", 499, Value::Null),
+        ("/much", "rejected", 413, Value::Null),
+    ] {
+        let decision = line(&world, path);
+        for line in [&decision, access.iter().find(|line| line["path"] == path).unwrap()] {
+            assert_eq!((&line["outcome"], &line["status"]), (&outcome.into(), &status.into()), "{line}");
+            let sent = (&line["upstreamServer"], &line["upstreamAttempts"]);
+            assert_eq!(sent, (&server.as_str().into(), &1.into()), "{line}");
+            assert_eq!(line["answerTruncated"], cut, "{line}");
+        }
+    }
+    let account = |path: &str| {
+        let config = world.file("portcullis.toml");
+        let id = line(&world, path)["requestId"].as_str().unwrap().to_owned();
+        let (done, out, err) = ends(&["explain".as_ref(), id.as_ref(), "--config".as_ref(), config.as_ref()]);
+        assert!(done, "{err}");
+        out
+    };
+    let half = account("/half");
+    for wanted in [
+        "its answer began: the client got 200, and less than the whole answer",
+        "read-timeout: an answer that had begun did not go on within `read`",
+        "was cut off before its end",
+    ] {
+        assert!(half.contains(wanted), "`{wanted}` is missing: {half}");
+    }
+    assert!(!half.contains("did not answer"), "{half}");
+    let public = account("/healthz");
+    assert!(public.contains("its path is public") && public.contains("nothing refused it"), "{public}");
+    assert!(!public.contains("unknown") && !public.contains("not known here"), "{public}");
 }
 
 #[test]

@@ -87,7 +87,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy/session", &["admit", "clock", "failure", "seal", "token"]),
     ("proxy/denial", &["admit", "clock", "decision_record", "limit", "reference", "refusal"]),
     ("proxy/waiting", &["seal"]),
-    ("proxy/help_desk", &["clock", "decision_record", "denial", "reference", "refusal", "waiting"]),
+    (
+        "proxy/help_desk",
+        &["clock", "decision_record", "denial", "failure", "reference", "refusal", "waiting"],
+    ),
     ("proxy/pages", &["clock", "denial", "reference", "refusal"]),
     ("proxy/own", &["admit", "denial", "session"]),
     ("proxy/forward_auth", &["admit", "denial"]),
