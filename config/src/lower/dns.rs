@@ -16,9 +16,17 @@ pub(super) fn dns(cx: &mut Context<'_>, main: View<'_>) -> Option<Dns> {
         (duration("timeout")?, duration("ttl-min")?, duration("ttl-max")?, duration("hold")?);
     if ttl_min > ttl_max {
         cx.push(
-            Diagnostic::error("dns/ttl", view.at_key("ttl-min"), "`ttl-min` is longer than `ttl-max`")
-                .why("no answer could count for as long as both say")
-                .help("raise `ttl-max`, which is `5m` by default, or shorten `ttl-min`, which is `5s`"),
+            Diagnostic::error(
+                "dns/ttl",
+                view.at_first(&["ttl-min", "ttl-max"]),
+                "`ttl-min` is longer than `ttl-max`",
+            )
+            .why("no answer could count for as long as both say")
+            .help(format!(
+                "raise `ttl-max`, which is {}, or shorten `ttl-min`, which is {}",
+                view.said("ttl-max"),
+                view.said("ttl-min")
+            )),
         );
     }
     Some(Dns { servers, timeout, ttl_min, ttl_max, hold })

@@ -21,11 +21,15 @@ pub(super) fn health(cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) -> 
         cx.push(
             Diagnostic::error(
                 "health/times",
-                view.at_key("eject-for"),
+                view.at_first(&["eject-for", "eject-max"]),
                 "`eject-for` is longer than `eject-max`",
             )
             .why("a server would be left out for longer at first than at most")
-            .help("raise `eject-max`, which is `5m` by default, or shorten `eject-for`"),
+            .help(format!(
+                "raise `eject-max`, which is {}, or shorten `eject-for`, which is {}",
+                view.said("eject-max"),
+                view.said("eject-for")
+            )),
         );
     }
     Some(Health {
@@ -53,11 +57,15 @@ fn check(cx: &mut Context<'_>, view: View<'_>, hosts: &[String]) -> Option<Healt
         cx.push(
             Diagnostic::error(
                 "health/times",
-                view.at_key("timeout"),
+                view.at_first(&["timeout", "interval"]),
                 "`timeout` is not shorter than `interval`",
             )
             .why("a server that does not answer would be asked anew before the last check is over")
-            .help("raise `interval`, which is `10s` by default, or shorten `timeout`, which is `2s`"),
+            .help(format!(
+                "raise `interval`, which is {}, or shorten `timeout`, which is {}",
+                view.said("interval"),
+                view.said("timeout")
+            )),
         );
     }
     Some(HealthCheck {

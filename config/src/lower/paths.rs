@@ -2,13 +2,16 @@
 //! different rules, and forms of paths that an app allows.
 
 use portcullis_policy::PolicySet;
-use portcullis_policy::model::{AppSelector, Targets};
+use portcullis_policy::model::{AppSelector, Policy, PolicyState, Targets};
 use portcullis_policy::path::{PathCase, PathForm, PathForms};
 
 use super::context::Context;
 use crate::diagnose::{At, Diagnostic};
 use crate::schema::tree::View;
 use crate::settings::{App, Upstream};
+
+/// Rules by which two apps differ that are named at most.
+const RULES_SHOWN: usize = 6;
 
 /// How an app takes letter case.
 pub(super) fn case(view: View<'_>) -> PathCase {
@@ -46,18 +49,25 @@ pub(super) fn allowed(cx: &mut Context<'_>, view: View<'_>) -> PathForms {
 /// Warns of apps that share a server, where a path that one of them lets pass could be the other's page.
 pub(super) fn shared_upstreams(apps: &[App], set: &PolicySet, places: &[At], found: &mut Vec<Diagnostic>) {
     for (later, (app, at)) in apps.iter().zip(places).enumerate() {
-        let shares = |other: &&App| {
+        let shared = |other: &App| {
             let same = |theirs: &Upstream| app.upstreams.iter().any(|own| own.at == theirs.at);
-            other.upstreams.iter().any(same) && differ(set, other, app)
+            other.upstreams.iter().any(same).then(|| differences(set, other, app))
         };
-        let Some(other) = apps.iter().take(later).find(shares) else { continue };
-        let what = format!("`{}` and `{}` share a server and have different rules", other.id, app.id);
-        let case = [other, app].iter().any(|app| app.paths == PathCase::Unknown);
-        let help = if case {
-            "if the server separates hosts or paths by other rules than Portcullis, give both the same rules; say `paths = \"case-sensitive\"` or `\"case-insensitive\"` if you know"
-        } else {
-            "if the server separates hosts or paths by other rules than Portcullis, give both the same rules"
+        let former = apps.iter().take(later);
+        let mut differing = former.filter_map(|other| Some((other, shared(other)?)));
+        let Some((other, rules)) = differing.find(|(_, rules)| !rules.is_empty()) else { continue };
+        let more = match rules.len().saturating_sub(RULES_SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
         };
+        let what = format!(
+            "`{}` and `{}` share a server and have different rules: {}{more}",
+            other.id,
+            app.id,
+            rules.iter().map(String::as_str).take(RULES_SHOWN).collect::<Vec<_>>().join(", ")
+        );
+        let help =
+            "if the server separates hosts or paths by other rules than Portcullis, give both the same rules";
         found.push(
             Diagnostic::warning("app/shared-upstream", *at, what)
                 .why("whoever reaches a page of one app under a name of the other is judged by the other's rules")
@@ -66,24 +76,33 @@ pub(super) fn shared_upstreams(apps: &[App], set: &PolicySet, places: &[At], fou
     }
 }
 
-/// Whether two apps let different requests in.
-fn differ(set: &PolicySet, one: &App, other: &App) -> bool {
+/// The keys and policies by which two apps let different requests in.
+fn differences(set: &PolicySet, one: &App, other: &App) -> Vec<String> {
     let model = |id: &str| set.apps.iter().find(|app| app.id == id);
-    let (Some(left), Some(right)) = (model(&one.id), model(&other.id)) else { return true };
-    let settings = one.contexts != other.contexts
-        || one.methods != other.methods
-        || one.issuers != other.issuers
-        || one.audiences != other.audiences
-        || one.allow_paths != other.allow_paths
-        || one.paths != other.paths;
-    let access = left.unmatched != right.unmatched || left.assigned != right.assigned;
+    let (Some(left), Some(right)) = (model(&one.id), model(&other.id)) else {
+        return vec!["`id`".to_owned()];
+    };
+    let keys = [
+        ("public", one.openings.paths != other.openings.paths),
+        ("cors", one.openings.preflights != other.openings.preflights),
+        ("unmatched", left.unmatched != right.unmatched),
+        ("assigned", left.assigned != right.assigned),
+        ("issuers", one.issuers != other.issuers),
+        ("audiences", one.audiences != other.audiences),
+        ("client-certificate", one.client_certificates != other.client_certificates),
+        ("methods", one.methods != other.methods),
+        ("contexts", one.contexts != other.contexts),
+        ("allow-paths", one.allow_paths != other.allow_paths),
+        ("paths", one.paths != other.paths),
+    ];
+    let keys = keys.into_iter().filter(|(_, differ)| *differ).map(|(key, _)| format!("`{key}`"));
     let named = |selector: &AppSelector, app: &portcullis_policy::model::App| match selector {
         AppSelector::All => true,
         AppSelector::None => false,
         AppSelector::App(id) => *id == app.id,
         AppSelector::Group(group) => app.groups.contains(group),
     };
-    let policies = set.policies.iter().any(|policy| match &*policy.targets {
+    let differs = |policy: &&Policy| match &*policy.targets {
         Targets::Contexts(_) => false,
         Targets::Apps(apps) => {
             let meant = |side: &[AppSelector], app| side.iter().any(|selector| named(selector, app));
@@ -91,6 +110,7 @@ fn differ(set: &PolicySet, one: &App, other: &App) -> bool {
                 || meant(&apps.exclude, left) != meant(&apps.exclude, right)
                 || (apps.filter.is_some() && left.attributes != right.attributes)
         }
-    });
-    settings || access || policies
+    };
+    let enforced = set.policies.iter().filter(|policy| policy.state == PolicyState::Enabled);
+    keys.chain(enforced.filter(differs).map(|policy| format!("policy `{}`", policy.id.as_str()))).collect()
 }

@@ -51,7 +51,8 @@ pub(super) fn shaping(
     view: View<'_>,
     (hosts, prefix): (&[String], &str),
 ) -> Option<Shaping> {
-    let prefix_rewrite = cx.parse_key(view, "prefix-rewrite", |text| prefix_rewrite(text, prefix));
+    let prefix_rewrite =
+        cx.parse_key(view, "prefix-rewrite", |text| prefix_rewrite(text, view.get("path").map(|_| prefix)));
     let own_answer = own_answer(cx, view, (hosts, prefix), prefix_rewrite.as_deref());
     let maintenance = maintenance(cx, view);
     let upstream_host = cx.parse_key(view, "upstream-host", upstream_host);
@@ -105,10 +106,22 @@ fn own_answer(
     }
 }
 
-/// Warns of keys that are about servers, where there are none.
+/// Warns of keys that are about servers, or what they receive, where there are none.
 fn of_servers(cx: &mut Context<'_>, view: View<'_>) {
-    const KEYS: [&str; 7] =
-        ["upstream-ca", "upstream-host", "balance", "retries", "timeouts", "health", "request-headers"];
+    const KEYS: [&str; 12] = [
+        "upstream-ca",
+        "upstream-host",
+        "balance",
+        "retries",
+        "timeouts",
+        "health",
+        "request-headers",
+        "identity-headers",
+        "assertion",
+        "session-authorization",
+        "forward-authorization",
+        "allow-headers",
+    ];
     for node in KEYS.into_iter().filter(|key| view.get(key).is_some()) {
         cx.push(
             Diagnostic::warning("app/answer", view.at_key(node), format!("`{node}` without `upstreams`"))
@@ -199,7 +212,8 @@ fn maintenance(cx: &mut Context<'_>, view: View<'_>) -> Option<Duration> {
     Some(retry_after)
 }
 
-fn prefix_rewrite(text: &str, prefix: &str) -> Result<String, Flaw> {
+/// `prefix` is the app's path, where one is written.
+fn prefix_rewrite(text: &str, prefix: Option<&str>) -> Result<String, Flaw> {
     let path = values::path_prefix(text)?;
     let flaw = |what: String| Flaw::new("app/prefix-rewrite", what);
     if !read_text(&path).is_ok_and(|read| read.forms().is_empty()) {
@@ -207,7 +221,12 @@ fn prefix_rewrite(text: &str, prefix: &str) -> Result<String, Flaw> {
             .why("the app could serve another page than the one that was judged")
             .help("write a path of plain names, such as `/` or `/app`"));
     }
-    if path == prefix {
+    if prefix.is_none() && path == "/" {
+        return Err(flaw("there is no `path` of the app to take away".to_owned())
+            .why("nothing would be rewritten")
+            .help("write `path`, such as `path = \"/wiki\"`, or leave `prefix-rewrite` out"));
+    }
+    if prefix == Some(&path) {
         return Err(flaw(format!("`{}` is the app's path already", shortened(text)))
             .why("nothing would be rewritten")
             .help("leave it out, or write `/` to take the app's path away"));

@@ -252,7 +252,7 @@ pub(crate) fn secure_url(text: &str) -> Result<Url, Flaw> {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
         _ => Err(Flaw::new("value/url", format!("`{}` is neither https nor on loopback", shortened(text)))
-            .why("what is fetched without TLS can be replaced in transit")
+            .why("what travels without TLS can be read and replaced on its way")
             .help("write an https URL")),
     }
 }
@@ -292,8 +292,13 @@ fn written_path(text: &str, tail: &str) -> Result<String, Flaw> {
             .why("paths compare in normal form: without a query, empty, `.` or `..` segments, or a `/` at the end")
             .help("write `/admin` for one path, or `/admin/**` (where patterns are allowed) for all below it too; `?`, `#`, `%` and `*` of a name are `%3F`, `%23`, `%25` and `%2A`")
     };
-    if text.len() > 1_024 || text.contains('*') {
+    if text.len() > 1_024 {
         return Err(flaw());
+    }
+    if text.contains('*') {
+        return Err(Flaw::new("path/pattern", format!("`{}` has a `*` within a path", whole()))
+            .why("a star stands for nothing but all paths below one: in a final `/**`, where patterns are allowed")
+            .help("write whole paths, or `/admin/**` for all below one; a `*` of a name is `%2A`"));
     }
     let name = text.trim_matches('/');
     if !name.is_empty() && !text.starts_with('/') {

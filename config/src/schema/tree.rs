@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::check::shortened;
 use super::{Literal, Need, Table};
 use crate::diagnose::{At, FileId};
 
@@ -181,6 +182,18 @@ impl<'t> View<'t> {
     /// The place of a key's value, or of the table if there is none.
     pub(crate) fn at_key(&self, name: &str) -> At {
         self.get(name).map_or(self.at, |node| node.at)
+    }
+
+    /// Where the first of these keys is written that is; the table, where none is.
+    pub(crate) fn at_first(&self, names: &[&str]) -> At {
+        names.iter().find_map(|name| self.get(name)).map_or(self.at, |node| node.at)
+    }
+
+    /// The value of a key as its reader knows it: what is written, or the default, which says so.
+    pub(crate) fn said(&self, name: &str) -> String {
+        let text = self.text(name).unwrap_or_default();
+        let origin = if self.get(name).is_some() { "" } else { " by default" };
+        format!("`{}`{origin}", shortened(text))
     }
 
     /// The items of a list that is written under a key.
