@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
+use portcullis_config::ask::Asking;
 use portcullis_config::diagnose::{render_json, render_text};
 use portcullis_config::load::load;
 use portcullis_config::{Diagnostic, Severity, Sources, ask};
@@ -34,13 +35,14 @@ fn answers() -> Vec<(PathBuf, Vec<Diagnostic>, Sources)> {
         answers.push((path, loaded.diagnostics, loaded.sources));
     }
     let config = load(Path::new("tests/questions/configuration/main.toml")).config.unwrap();
+    let asking = Asking { config: &config, now: 1_800_000_000, is_received: |_, _| true };
     for path in cases("tests/questions") {
         let text = std::fs::read_to_string(&path).unwrap();
         let (diagnostics, sources) = if text.starts_with("[[case]]") {
-            let read = ask::cases(&config, &path, text, 1_800_000_000);
+            let read = ask::cases(asking, &path, text);
             (read.diagnostics, read.sources)
         } else {
-            let read = ask::request(&config, Some((&path, text)), String::new(), 1_800_000_000);
+            let read = ask::request(asking, Some((&path, text)), String::new());
             (read.diagnostics, read.sources)
         };
         answers.push((path, diagnostics, sources));

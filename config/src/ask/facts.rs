@@ -13,6 +13,7 @@ use portcullis_policy::signals::{
     Principal, SignIn, Standing, Target, Value,
 };
 
+use super::Asking;
 use super::question::{Case, Question};
 use crate::diagnose::{At, Diagnostic, Sources};
 use crate::lower::context::Context;
@@ -25,34 +26,32 @@ use crate::vocabulary::DEVICE_KEYS;
 
 /// One question; problems are added to `found`.
 pub(super) fn question(
-    config: &Config,
+    asking: Asking<'_>,
     node: &Node,
-    now: i64,
     sources: &Sources,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Question> {
     // A question names no files.
     let mut cx =
         Context { sources, folder: Path::new(""), found, files: &mut Vec::new(), named: &mut Vec::new() };
-    of_view(&mut cx, config, View::new(&QUESTION, node), now)
+    of_view(&mut cx, asking, View::new(&QUESTION, node))
 }
 
 /// The cases of a file.
 pub(super) fn cases(
-    config: &Config,
+    asking: Asking<'_>,
     node: &Node,
-    now: i64,
     sources: &Sources,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Case>> {
     let mut cx =
         Context { sources, folder: Path::new(""), found, files: &mut Vec::new(), named: &mut Vec::new() };
     let file = View::new(&CASES, node);
-    file.tables("case", &CASE).map(|view| case(&mut cx, config, view, now)).collect()
+    file.tables("case", &CASE).map(|view| case(&mut cx, asking, view)).collect()
 }
 
-fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Option<Case> {
-    let policies = || config.policies.policies.iter().map(|policy| policy.id.as_str());
+fn case(cx: &mut Context<'_>, asking: Asking<'_>, view: View<'_>) -> Option<Case> {
+    let policies = || asking.config.policies.policies.iter().map(|policy| policy.id.as_str());
     for (id, at) in view.texts("applied") {
         if !policies().any(|known| known == id) {
             let help = match nearest(id, policies()) {
@@ -63,7 +62,7 @@ fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Opti
             cx.push(Diagnostic::error("policy/unknown", at, what).help(help));
         }
     }
-    let question = of_view(cx, config, view.table("request", &QUESTION)?, now);
+    let question = of_view(cx, asking, view.table("request", &QUESTION)?);
     let code = match view.get("code").map(|node| &node.kind) {
         Some(Kind::Integer(Some(code))) => u32::try_from(*code).ok(),
         _ => None,
@@ -84,12 +83,13 @@ fn case(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Opti
     })
 }
 
-fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> Option<Question> {
-    let now = moment(cx, view).unwrap_or(now);
+fn of_view(cx: &mut Context<'_>, asking: Asking<'_>, view: View<'_>) -> Option<Question> {
+    let config = asking.config;
+    let now = moment(cx, view).unwrap_or(asking.now);
     let gone: Vec<&str> = view.texts("unavailable").map(|(name, _)| name).collect();
     let app = app(cx, config, view);
     let settings = app.and_then(|app| config.apps.get(app));
-    let path = path(cx, (config, settings), view)?;
+    let path = path(cx, (asking, settings), view)?;
     let asked = cx.parse_key(view, "context", values::context);
     let contexts = |path: &str| match (asked, settings) {
         (None, Some(app)) => app.contexts_of(path),
@@ -110,7 +110,12 @@ fn of_view(cx: &mut Context<'_>, config: &Config, view: View<'_>, now: i64) -> O
         && settings.openings.covers(path.written(), settings.paths);
     let path = path.written().to_owned();
     let evidence = evidence(cx, config, view, settings);
-    let principal = principal(cx, view, now, &gone, config, evidence);
+    // Of what is open to everybody nobody is asked who he is.
+    let is_stranger = is_public && view.get("user").is_none() && view.get("program").is_none();
+    let principal = match is_stranger {
+        true => Some(Principal { id: "".into(), auth_time: None, standing: Standing::default().into() }),
+        false => principal(cx, view, now, &gone, config, evidence),
+    };
     let address = cx.parse_key(view, "ip", |text| {
         text.parse::<IpAddr>().map(|address| address.to_canonical()).map_err(|_| {
             Flaw::new("value/address", format!("`{}` is no address", shortened(text)))
@@ -189,7 +194,7 @@ fn or_gone<T>(known: Option<T>, gone: bool) -> Fact<T> {
 /// The path of a request, as it would be read of a request head.
 fn path<'v>(
     cx: &mut Context<'_>,
-    (config, app): (&Config, Option<&'v App>),
+    (asking, app): (Asking<'v>, Option<&'v App>),
     view: View<'v>,
 ) -> Option<ReadPath<'v>> {
     let text = view.text("path").or_else(|| app.map(|app| app.path_prefix.as_str())).unwrap_or("/");
@@ -205,15 +210,20 @@ fn path<'v>(
             return cx.parse(text, at(view), |_| Err(flaw));
         }
     };
+    if let Some(flaw) = app.and_then(|app| not_of_app(asking.config, app, &read)) {
+        return cx.parse(text, at(view), |_| Err(flaw));
+    }
+    if app.is_some_and(|app| !(asking.is_received)(app, read.written())) {
+        let flaw = flaw("cannot be rewritten to a path that all readers agree on")
+            .help("beside `prefix-rewrite` no `allow-paths` lets it pass: ask about another path");
+        return cx.parse(text, at(view), |_| Err(flaw));
+    }
     let refused = app.and_then(|app| read.forms().beyond(app.allow_paths));
     if let Some(form) = refused {
         let flaw = flaw("has a form that the app does not allow").help(format!(
             "requests with it pass where the app says `allow-paths = [\"{}\"]`",
             form.as_str()
         ));
-        return cx.parse(text, at(view), |_| Err(flaw));
-    }
-    if let Some(flaw) = app.and_then(|app| not_of_app(config, app, &read)) {
         return cx.parse(text, at(view), |_| Err(flaw));
     }
     Some(read)
@@ -307,7 +317,7 @@ fn principal(
             let at = if user.is_some() { view.at_key("program") } else { view.at() };
             cx.push(
                 Diagnostic::error("ask/who", at, format!("a request has {what}"))
-                    .help("a token is a person's or a program's: write one of them"),
+                    .help("a token is a person's or a program's: write one of them; without a token only the paths of `public` are opened"),
             );
             return None;
         }

@@ -15,7 +15,10 @@ use crate::load;
 use crate::schema::ask_tables::{CASES, QUESTION};
 use crate::schema::check;
 use crate::schema::tree::{Entry, Kind, Node};
-use crate::settings::Config;
+use crate::settings::{App, Config};
+
+/// The file that stands for what the command line writes, among the texts that were read.
+pub const COMMAND_LINE: &str = "command line";
 
 /// The result of reading.
 #[derive(Clone, Debug)]
@@ -37,16 +40,28 @@ pub struct Request {
     pub applied_only: bool,
 }
 
+/// To what questions are put.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'c> {
+    /// The configuration.
+    pub config: &'c Config,
+    /// The time of asking, Unix seconds.
+    pub now: i64,
+    /// Whether an app receives a path of its own, in normal form, so that all readers agree on it; no other passes,
+    /// whatever the app allows.
+    pub is_received: fn(&App, &str) -> bool,
+}
+
 /// Reads a request: `text` of `path` if there is one (TOML, JSON, or Graph's body), and over it
-/// `overrides`, TOML again, which the command line writes. `now` is the time of asking, Unix seconds.
+/// `overrides`, TOML again, which the command line writes.
 #[must_use]
-pub fn request(config: &Config, text: Option<(&Path, String)>, overrides: String, now: i64) -> Read<Request> {
+pub fn request(asking: Asking<'_>, text: Option<(&Path, String)>, overrides: String) -> Read<Request> {
     let (mut sources, mut found) = (Sources::default(), Vec::new());
     let mut parts = Vec::new();
     if let Some((path, text)) = text {
         parts.push(parse(&mut sources, path.to_path_buf(), text, &mut found));
     }
-    parts.push(parse(&mut sources, PathBuf::from("command line"), overrides, &mut found));
+    parts.push(parse(&mut sources, PathBuf::from(COMMAND_LINE), overrides, &mut found));
     let parts: Option<Vec<Node>> = parts.into_iter().collect();
     let request = parts.and_then(|parts| {
         let applied_only = parts.first().is_some_and(graph::applied_only);
@@ -63,7 +78,7 @@ pub fn request(config: &Config, text: Option<(&Path, String)>, overrides: String
         }
         let node = whole?;
         check::table(&QUESTION, &node, &mut found);
-        let question = facts::question(config, &node, now, &sources, &mut found);
+        let question = facts::question(asking, &node, &sources, &mut found);
         question.map(|question| Request { question, applied_only })
     });
     finish(request, found, sources)
@@ -71,11 +86,11 @@ pub fn request(config: &Config, text: Option<(&Path, String)>, overrides: String
 
 /// Reads a file of cases.
 #[must_use]
-pub fn cases(config: &Config, path: &Path, text: String, now: i64) -> Read<Vec<Case>> {
+pub fn cases(asking: Asking<'_>, path: &Path, text: String) -> Read<Vec<Case>> {
     let (mut sources, mut found) = (Sources::default(), Vec::new());
     let cases = parse(&mut sources, path.to_path_buf(), text, &mut found).and_then(|node| {
         check::table(&CASES, &node, &mut found);
-        facts::cases(config, &node, now, &sources, &mut found)
+        facts::cases(asking, &node, &sources, &mut found)
     });
     finish(cases, found, sources)
 }

@@ -105,8 +105,15 @@ fn is_near(name: &str, other: &str) -> bool {
 }
 
 /// Apps about which no enabled policy speaks, and what happens to their visitors.
-pub(super) fn uncovered(set: &PolicySet, place: impl Fn(&str) -> Option<At>, found: &mut Vec<Diagnostic>) {
-    for app in &set.apps {
+pub(super) fn uncovered(
+    set: &PolicySet,
+    settings: &[settings::App],
+    place: impl Fn(&str) -> Option<At>,
+    found: &mut Vec<Diagnostic>,
+) {
+    // Of what is open to everybody no policy is asked.
+    let asked = set.apps.iter().zip(settings).filter(|(_, settings)| !settings.is_public());
+    for (app, _) in asked {
         let Some(at) = place(&app.id) else { continue };
         let about = |state: PolicyState| {
             let mut policies = set.policies.iter().filter(move |policy| policy.state == state);

@@ -176,7 +176,10 @@ impl Lowering {
                         .why("every request meets what its app says under `unmatched`, which refuses unless it says `allow`")
                         .help("write `policies = [\"policies/*.toml\"]` and a policy; `portcullis import` brings Entra's"),
                 ),
-                None => hints::uncovered(&set, |app| known.apps.places.get(app).copied().flatten(), found),
+                None => {
+                    let apps = settings.as_ref().map_or(&[][..], |settings| &settings.apps);
+                    hints::uncovered(&set, apps, |app| known.apps.places.get(app).copied().flatten(), found);
+                }
             }
             if let Some(settings) = &settings {
                 let place = |id: &str| known.policies.places.get(id).copied().flatten();

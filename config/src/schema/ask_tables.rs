@@ -36,7 +36,7 @@ pub(crate) static QUESTION: Table = Table {
         optional("roles", TEXTS, "Directory role ids."),
         optional("guest", TEXT, "How the user is external: `b2b-collaboration-guest` …"),
         optional("home-tenant", TEXT, "The tenant that the user comes from."),
-        required("app", Shape::Text(Form::Id), "The app, by id."),
+        required("app", Shape::Text(Form::Id), "The app, by id; on the command line `--app`."),
         optional("context", Shape::Text(Form::Context), "The authentication context; from `path` if absent."),
         default("method", Literal::Text("GET"), TEXT, "The method."),
         optional("path", TEXT, "The path; where the app begins if absent."),

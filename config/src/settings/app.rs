@@ -1,7 +1,7 @@
 //! A protected application: where it is reached, what it demands of a request, and what it receives.
 
 use portcullis_policy::Openings;
-use portcullis_policy::model::AuthenticationContext;
+use portcullis_policy::model::{AuthenticationContext, PathPattern};
 use portcullis_policy::path::{Compare, PathCase, PathForms, is_below};
 
 use super::certificates::ClientCertificates;
@@ -128,6 +128,16 @@ impl App {
     #[must_use]
     pub fn has_path(&self, path: &str) -> bool {
         is_below(path, &self.path_prefix, self.paths.stricter())
+    }
+
+    /// Whether each of its paths is open to everybody.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        let is_whole = |pattern: &PathPattern| match pattern {
+            PathPattern::Exact(_) => false,
+            PathPattern::Subtree(base) => is_below(&self.path_prefix, base, self.paths.sparing()),
+        };
+        self.openings.paths.iter().any(is_whole)
     }
 
     /// The contexts that a path may ask for. Two where they turn on letter case, or on what some servers take for it,

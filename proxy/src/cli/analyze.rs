@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use portcullis_config::ask::Question;
 use portcullis_config::printable::value;
+use portcullis_config::settings::App;
 use portcullis_config::vocabulary::DEVICE_KEYS;
-use portcullis_policy::analyze::{Issue, analyze};
+use portcullis_policy::analyze::{Issue, IssueKind, analyze};
 use portcullis_policy::model::{PolicySet, RiskLevel};
 use portcullis_policy::signals::{
-    Fact, Identity, OwnedDevice, OwnedSignals, Principal, Value as Attribute, ValueRef,
+    AppIndex, Fact, Identity, OwnedDevice, OwnedSignals, Principal, Value as Attribute, ValueRef,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +57,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let set = subject.policies.set();
-    let issues = analyze(set, unix_now());
+    let mut issues = analyze(set, unix_now());
+    // Of what is open to everybody no policy is asked, so that none need speak of it.
+    let is_public = |app: AppIndex| subject.config.apps.get(app.0 as usize).is_some_and(App::is_public);
+    issues.retain(|issue| match issue.kind {
+        IssueKind::AppUncovered | IssueKind::PeopleUncovered => !issue.app.is_some_and(is_public),
+        _ => true,
+    });
     match arguments.format {
         Format::Text => {
             for issue in &issues {

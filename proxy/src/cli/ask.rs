@@ -4,14 +4,13 @@
 use std::path::Path;
 
 use percent_encoding::{CONTROLS, percent_encode};
-use portcullis_config::ask::Question;
+use portcullis_config::ask::{Asking, Question};
 use portcullis_config::diagnose::{Diagnostic, Sources, render_text};
-use portcullis_config::printable::value;
 use portcullis_config::settings::App;
 use portcullis_config::{Config, load};
 use portcullis_policy::decision::Generation;
 use portcullis_policy::explain::{Explanation, explain};
-use portcullis_policy::path::read;
+use portcullis_policy::path::{ReadPath, read};
 use portcullis_policy::reference::Conclusion;
 use portcullis_policy::remedy::{self, Installation, Remedies};
 use portcullis_policy::signals::Fact;
@@ -86,14 +85,10 @@ impl Subject {
         let Some((app, rewrite)) = app.and_then(|app| Some((app, PrefixRewrite::of(app)?))) else {
             return Ok(());
         };
-        let sent = percent_encode(asked.path.as_bytes(), CONTROLS).to_string();
-        let seen = rewrite.target(sent.as_bytes()).map_err(|_| {
-            let asked = value(&asked.path);
-            format!("`{asked}` is refused (400) before any policy is asked: `prefix-rewrite` makes no path of it that all readers agree on")
-        })?;
+        let seen = seen_of(&rewrite, &asked.path).ok_or("the app receives no such path")?;
         let context = asked.target.context;
-        let others = seen.path.others().iter().map(String::as_str);
-        for path in [seen.path.written()].into_iter().chain(others) {
+        let others = seen.others().iter().map(String::as_str);
+        for path in [seen.written()].into_iter().chain(others) {
             let (own, by_case) = app.contexts_of(path);
             let readings = [Some(own), by_case].into_iter().flatten();
             let readings = readings.map(|own| (path.to_owned(), own.or(context)));
@@ -160,6 +155,20 @@ impl Answered {
     pub(super) const fn outcome(&self) -> &'static str {
         if self.is_public { PUBLIC } else { self.explanation.conclusion.as_str() }
     }
+}
+
+/// A configuration to which questions are put at a time in Unix seconds.
+pub(super) fn asking(config: &Config, now: i64) -> Asking<'_> {
+    let is_received = |app: &App, path: &str| {
+        PrefixRewrite::of(app).is_none_or(|rewrite| seen_of(&rewrite, path).is_some())
+    };
+    Asking { config, now, is_received }
+}
+
+/// What an app sees of a path.
+fn seen_of(rewrite: &PrefixRewrite, path: &str) -> Option<ReadPath<'static>> {
+    let sent = percent_encode(path.as_bytes(), CONTROLS).to_string();
+    rewrite.target(sent.as_bytes()).ok().map(|seen| seen.path)
 }
 
 /// Paths of an app, as its clients ask for them, under which a policy that names `path` may see that one; the likeliest first.

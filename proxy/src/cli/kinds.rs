@@ -24,6 +24,8 @@ pub(super) struct Kind {
     pub(super) name: String,
     /// TOML, as `what-if` takes it.
     pub(super) request: String,
+    /// Whether nobody is behind it.
+    pub(super) is_stranger: bool,
 }
 
 /// Whether conditions ask for something.
@@ -38,6 +40,27 @@ struct Trait {
 
 fn trait_of(name: impl Into<String>, lines: impl Into<String>) -> Trait {
     Trait { name: name.into(), lines: lines.into() }
+}
+
+/// A request of nobody for each path that an app opens to everybody.
+pub(super) fn strangers(app: &App) -> Vec<Kind> {
+    let of_path = |pattern: &PathPattern| {
+        let path = within(pattern);
+        Kind {
+            name: format!("a stranger opens {} at {path}", app.id),
+            request: format!("app = {}\npath = {}\n", json!(app.id), json!(path)),
+            is_stranger: true,
+        }
+    };
+    app.openings.paths.iter().map(of_path).collect()
+}
+
+/// A path that a pattern covers.
+fn within(pattern: &PathPattern) -> String {
+    match pattern {
+        PathPattern::Exact(path) => path.clone(),
+        PathPattern::Subtree(path) => format!("{path}/below"),
+    }
 }
 
 /// The kinds of requests for an app, the plainest first. `now`: Unix seconds; asked where policies ask for times, so
@@ -67,6 +90,7 @@ pub(super) fn of(config: &Config, app: &App, now: i64) -> Vec<Kind> {
             kinds.push(Kind {
                 name: format!("{} opens {} {}", person.name, app.id, circumstance.name),
                 request: format!("{}{base}{}", person.lines, circumstance.lines),
+                is_stranger: false,
             });
         }
     }
@@ -266,11 +290,7 @@ fn requests(app: &App, policies: &[&Policy]) -> Vec<Trait> {
     for request in policies.iter().filter_map(|policy| policy.conditions.request.as_ref()) {
         methods.extend(request.methods.iter().cloned());
         for pattern in request.paths.iter().chain(&request.exclude_paths) {
-            let path = match pattern {
-                PathPattern::Exact(path) => path.clone(),
-                PathPattern::Subtree(path) => format!("{path}/below"),
-            };
-            paths.extend(own_paths(app, &path).into_iter().next());
+            paths.extend(own_paths(app, &within(pattern)).into_iter().next());
         }
     }
     let of_path = |path: &String| trait_of(format!("at {path}"), format!("path = {}\n", json!(path)));

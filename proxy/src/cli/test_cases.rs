@@ -11,7 +11,7 @@ use portcullis_config::printable::value;
 use portcullis_policy::model::PolicyState;
 use portcullis_policy::reference::{FindingResult, Tri};
 
-use super::ask::{Answered, Subject, invalid};
+use super::ask::{Answered, Subject, asking, invalid};
 use super::kinds;
 use super::terminal::{self, Failure};
 use super::what_if::headline;
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 continue;
             }
         };
-        let read = ask::cases(&subject.config, path, text, unix_now());
+        let read = ask::cases(asking(&subject.config, unix_now()), path, text);
         let Some(cases) = read.value else {
             terminal::error(&format!(
                 "portcullis: {}",
@@ -142,7 +142,7 @@ fn applied(subject: &Subject, answered: &Answered) -> Vec<String> {
     ids
 }
 
-/// A case of each kind that the policies distinguish: for each app, users of each kind that policies name, with each
+/// A case of each path that an app opens to everybody, and of each kind that the policies distinguish: for each app, users of each kind that policies name, with each
 /// condition that policies have. Of the cases with the same answer by the same policies the first is written; where no
 /// policy applies, the first of those ruled out by the same conditions. The answers of today become expectations, to be
 /// read and corrected by a person.
@@ -152,9 +152,9 @@ fn init(subject: &Subject) -> ExitCode {
          you mean? Then keep it in CI.\n",
     );
     for app in &subject.config.apps {
-        let mut seen = BTreeSet::new();
-        for kind in kinds::of(&subject.config, app, unix_now()) {
-            let read = ask::request(&subject.config, None, kind.request.clone(), unix_now());
+        let (mut seen, mut written) = (BTreeSet::new(), 0);
+        for kind in kinds::strangers(app).into_iter().chain(kinds::of(&subject.config, app, unix_now())) {
+            let read = ask::request(asking(&subject.config, unix_now()), None, kind.request.clone());
             // A question that makes no sense here, such as several factors where nothing proves them.
             let Some(mut asked) = read.value else { continue };
             let answered = match subject.decide(&mut asked.question) {
@@ -165,19 +165,22 @@ fn init(subject: &Subject) -> ExitCode {
                 }
             };
             let (outcome, applied) = (answered.outcome(), applied(subject, &answered));
+            let code = answered.code.filter(|_| !answered.is_public).map(|(code, _)| code);
             // Where no policy applies, the reasons why not: a user in an excluded group, an address in the office.
             let policies = answered.explanation.policies.iter();
-            let ruled_out: Vec<_> = if applied.is_empty() {
+            let ruled_out: Vec<_> = if applied.is_empty() && !answered.is_public {
                 policies.map(|explained| explained.finding.ruled_out_by()).collect()
             } else {
                 Vec::new()
             };
-            if seen.len() >= CASES_MAX || !seen.insert((outcome, answered.code, applied.clone(), ruled_out)) {
+            let is_new = seen.insert((outcome, code, applied.clone(), ruled_out));
+            if written >= CASES_MAX || !(is_new || kind.is_stranger) {
                 continue;
             }
+            written += 1;
             let name = serde_json::Value::from(kind.name);
             let _ = write!(out, "\n[[case]]\nname = {name}\nexpect = \"{outcome}\"\n");
-            if let Some((code, _)) = answered.code.filter(|_| !answered.is_public) {
+            if let Some(code) = code {
                 let _ = writeln!(out, "code = {code}");
             }
             let _ = writeln!(out, "applied = {}", serde_json::Value::from(applied));

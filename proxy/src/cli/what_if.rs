@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use portcullis_config::ask;
+use portcullis_config::diagnose::{Diagnostic, render_text};
 use portcullis_config::printable::value;
 use portcullis_config::settings::{App, OwnAnswer};
 use portcullis_policy::PolicySet;
@@ -15,7 +16,7 @@ use portcullis_policy::reference::{Conclusion, Tri};
 use portcullis_policy::remedy::{Finding, Remedies, Remedy};
 use serde_json::{Value, json};
 
-use super::ask::{Answered, Subject, invalid};
+use super::ask::{Answered, Subject, asking};
 use super::terminal::{self, Failure};
 use crate::clock::{self, unix_now};
 
@@ -172,26 +173,71 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => None,
         Some(path) => Some((path.as_path(), read(path)?)),
     };
-    let read = ask::request(&subject.config, text, arguments.facts.written(), unix_now());
+    let read = ask::request(asking(&subject.config, unix_now()), text, arguments.facts.written());
     let Some(mut request) = read.value else {
-        return Err(invalid("the request", &read.diagnostics, &read.sources));
+        return Err(in_flags(&read));
     };
     let answered = subject.ask(&mut request.question)?;
     let set = subject.policies.set();
+    let app = subject.config.apps.get(request.question.signals.target.app.0 as usize);
+    let instead = app.and_then(instead);
     match arguments.format {
         Format::Text => {
             let text = text_of(set, &answered, arguments.all);
-            let app = subject.config.apps.get(request.question.signals.target.app.0 as usize);
-            terminal::print(&[text, app.and_then(instead).unwrap_or_default()].concat());
+            terminal::print(&[text, instead.map(|(words, _)| words).unwrap_or_default()].concat());
         }
-        Format::Json => terminal::print(&format!("{:#}", json_of(set, &answered))),
+        Format::Json => {
+            let answer = json_of(set, &answered, instead.map(|(_, found)| found));
+            terminal::print(&format!("{answer:#}"));
+        }
         Format::Graph => terminal::print(&format!("{:#}", graph_of(set, &answered, request.applied_only))),
     }
     Ok(())
 }
 
+/// Problems of a request. Of what flags said, the flag is shown, and not the TOML that stands for it.
+fn in_flags<T>(read: &ask::Read<T>) -> Failure {
+    let is_of_flags = |one: &&Diagnostic| read.sources.path(one.file) == Path::new(ask::COMMAND_LINE);
+    let (flags, written): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+        read.diagnostics.iter().partition(is_of_flags);
+    let mut problems = Vec::new();
+    if !written.is_empty() {
+        let written: Vec<Diagnostic> = written.into_iter().cloned().collect();
+        problems.push(render_text(&written, &read.sources));
+    }
+    for one in flags {
+        let (line, column) = read.sources.line_column(one.file, one.span.start);
+        let line = read.sources.text(one.file).lines().nth(line - 1).unwrap_or_default();
+        let place = match line.split_once(" = ") {
+            // What is missing has no line of its own.
+            Some((key, said)) if column > 1 => format!("--{} {}", flag_of(key), value(said)),
+            _ => "the command line".to_owned(),
+        };
+        let mut text =
+            format!("{}[{}]: {}\n --> {place}\n", one.severity.as_str(), one.code, value(&one.what));
+        for (word, said) in [("why", &one.why), ("help", &one.help)] {
+            if let Some(said) = said {
+                let _ = writeln!(text, "  = {word}: {}", value(said));
+            }
+        }
+        problems.push(text);
+    }
+    format!("the request is invalid\n{}", problems.join("\n")).into()
+}
+
+/// The flag that writes a key.
+fn flag_of(key: &str) -> &str {
+    match key {
+        "groups" => "group",
+        "roles" => "role",
+        "device.compliant" => "device-compliant",
+        "device.trust-type" => "device-joined",
+        same => same,
+    }
+}
+
 /// The text of a file, or of standard input where it is `-`. A pipe is good enough: `--request <(…)` is one.
-pub(super) fn read(path: &std::path::Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let problem = |error: std::io::Error| format!("cannot read `{}`: {error}", terminal::shown(path));
     let mut text = String::new();
     if path.as_os_str() == "-" {
@@ -228,18 +274,21 @@ pub(super) fn headline(answered: &Answered) -> String {
     }
 }
 
-/// What whoever is let in is answered by us, in place of the app.
-fn instead(app: &App) -> Option<String> {
+/// What whoever is let in is answered by us, in place of the app: in words, and as a program reads it.
+fn instead(app: &App) -> Option<(String, Value)> {
     Some(match (app.shaping.maintenance, &app.shaping.own_answer) {
-        (Some(_), _) => {
-            "\nthe app is being worked at: whoever is let in is answered 503, code 880401".to_owned()
-        }
-        (None, Some(OwnAnswer::Redirect { to, status, .. })) => {
-            format!("\nthe app has no servers: whoever is let in is sent to {} ({status})", value(to))
-        }
-        (None, Some(OwnAnswer::Fixed { status, .. })) => {
-            format!("\nthe app has no servers: whoever is let in is answered {status}")
-        }
+        (Some(_), _) => (
+            "\nthe app is being worked at: whoever is let in is answered 503, code 880401".to_owned(),
+            json!({ "kind": "maintenance", "status": 503, "code": 880_401 }),
+        ),
+        (None, Some(OwnAnswer::Redirect { to, status, .. })) => (
+            format!("\nthe app has no servers: whoever is let in is sent to {} ({status})", value(to)),
+            json!({ "kind": "redirect", "status": status, "to": to }),
+        ),
+        (None, Some(OwnAnswer::Fixed { status, .. })) => (
+            format!("\nthe app has no servers: whoever is let in is answered {status}"),
+            json!({ "kind": "respond", "status": status }),
+        ),
         (None, None) => return None,
     })
 }
@@ -326,8 +375,10 @@ const fn word(holds: Tri) -> &'static str {
     }
 }
 
-fn json_of(set: &PolicySet, answered: &Answered) -> Value {
-    let policies = answered.explanation.policies.iter().map(|explained| {
+/// `instead`: what we answer to whoever is let in, in place of the app.
+fn json_of(set: &PolicySet, answered: &Answered, instead: Option<Value>) -> Value {
+    let asked = answered.explanation.policies.iter().filter(|_| !answered.is_public);
+    let policies = asked.map(|explained| {
         let parts = explained.parts.iter().map(|words| {
             json!({
                 "part": words.part.as_str(), "matches": word(words.holds),
@@ -348,8 +399,8 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
             "why": explained.sentence(),
         })
     });
-    let refused = answered.explanation.conclusion.refused();
-    let remedies = answered.remedies.alternatives.iter().map(|one| {
+    let refused = answered.explanation.conclusion.refused().filter(|_| !answered.is_public);
+    let remedies = answered.remedies.alternatives.iter().filter(|_| !answered.is_public).map(|one| {
         let parts = one.changes.iter().map(|remedy| match remedy {
             Remedy::LaterTime { at } => json!({ "kind": remedy.as_str(), "at": at }),
             other => json!({ "kind": other.as_str() }),
@@ -362,10 +413,11 @@ fn json_of(set: &PolicySet, answered: &Answered) -> Value {
         "reasons": refused.map_or_else(Vec::new, |refused| {
             refused.reasons.iter().map(|reason| reason.as_str()).collect()
         }),
-        "temporary": answered.is_temporary,
+        "temporary": answered.is_temporary && !answered.is_public,
         "assigned": word(answered.explanation.assigned),
         "policies": policies.collect::<Vec<_>>(),
         "remedies": remedies.collect::<Vec<_>>(),
+        "instead": instead,
     })
 }
 

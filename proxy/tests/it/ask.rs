@@ -382,6 +382,130 @@ fn what_if_knows_the_path_of_an_app_and_what_stands_in_its_place() {
 }
 
 #[test]
+fn no_allow_paths_is_advised_for_a_path_that_prefix_rewrite_makes_two_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = below_a_path(folder.path(), ADMIN_IS_SHUT);
+    let ask = |path: &str| {
+        let base = ["what-if", "--config", main.to_str().unwrap(), "--user", "kari", "--app", "wiki"];
+        run(&[&base[..], &["--path", path]].concat(), "")
+    };
+    let check = |path: &str, wanted: &str, other: &str| {
+        let found = ask(path);
+        assert_eq!(found.code, 1, "{path}");
+        assert!(found.err.contains(wanted) && !found.err.contains(other), "{path}: {}", found.err);
+    };
+    let (never, allowed) = ("no `allow-paths` lets it pass", "allow-paths = [\"");
+    // What it makes of it begins with two slashes: a host and its path.
+    check("/gitlab//x", never, allowed);
+    check("/gitlab/%2Fx", never, allowed);
+    check("/gitlab/a//x", "allow-paths = [\"double-slash\"]", never);
+    let text = std::fs::read_to_string(&main).unwrap();
+    let allows = "path = \"/gitlab\"\nallow-paths = [\"double-slash\"]\n";
+    std::fs::write(&main, text.replacen("path = \"/gitlab\"\n", allows, 1)).unwrap();
+    check("/gitlab//x", never, allowed);
+    assert!(ask("/gitlab/a//x").out.starts_with("grant: "), "{}", ask("/gitlab/a//x").err);
+}
+
+/// An app that is gone, and tells everybody so, and one of which a part is open.
+fn open_to_everybody(folder: &Path) -> PathBuf {
+    let main = with_policies(folder, ABROAD);
+    let text = std::fs::read_to_string(&main).unwrap();
+    let before = "hosts = [\"wiki.example.com\"]\n";
+    let app = format!("{before}public = [\"/healthz\", \"/static/**\"]\n");
+    let gone = "[[app]]\nid = \"gone\"\nhosts = [\"gone.example.com\"]\nrespond = { status = 410 }\npublic = [\"/**\"]\n\n[[app]]\nid = \"old\"\nhosts = [\"old.example.com\"]\nredirect = { to = \"https://new.example.com/\" }\n\n[[location]]\n";
+    std::fs::write(&main, text.replace(before, &app).replacen("[[location]]\n", gone, 1)).unwrap();
+    main
+}
+
+#[test]
+fn a_stranger_is_asked_about_where_everybody_is_let_in_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = open_to_everybody(folder.path());
+    let config = main.to_str().unwrap();
+    let ask = |app: &str, path: &str| {
+        run(&["what-if", "--config", config, "--app", app, "--path", path, "--format", "json"], "")
+    };
+    for (app, path) in [("gone", "/any"), ("wiki", "/healthz"), ("wiki", "/static/a.css")] {
+        let found = ask(app, path);
+        let found: Value =
+            serde_json::from_str(&found.out).unwrap_or_else(|_| panic!("{app} {path}: {}", found.err));
+        assert_eq!(found["outcome"], "public", "{app} {path}");
+        // Of what nobody is asked for nothing is said.
+        assert_eq!(found["policies"], serde_json::json!([]), "{app} {path}");
+    }
+    for (app, path) in [("wiki", "/healthz/"), ("wiki", "/"), ("old", "/")] {
+        let found = ask(app, path);
+        assert_eq!(found.code, 1, "{app} {path}");
+        assert!(found.err.contains("without a token only the paths of `public`"), "{path}: {}", found.err);
+    }
+    // Each open path has a case, which holds.
+    let first = run(&["test", "--config", config, "--init"], "");
+    for name in [
+        "a stranger opens gone at /below",
+        "a stranger opens wiki at /healthz",
+        "a stranger opens wiki at /static/below",
+    ] {
+        let case = format!("name = \"{name}\"\nexpect = \"public\"\n");
+        assert!(first.out.contains(&case), "`{name}` is missing:\n{}", first.out);
+    }
+    let cases = folder.path().join("cases.toml");
+    std::fs::write(&cases, &first.out).unwrap();
+    let again = run(&["test", "--config", config, cases.to_str().unwrap()], "");
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+}
+
+#[test]
+fn an_app_that_is_open_to_everybody_has_nobody_uncovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = open_to_everybody(folder.path());
+    // The policies speak of the wiki alone.
+    std::fs::write(folder.path().join("own.toml"), ABROAD.replace("\"all\"] }\ngrant", "\"wiki\"] }\ngrant"))
+        .unwrap();
+    let found = run(&["analyze", "--config", main.to_str().unwrap(), "--format", "json"], "");
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let found = found["warnings"].as_array().unwrap();
+    let uncovered =
+        |app: &str| found.iter().any(|one| one["what"].as_str().unwrap().contains(&format!("app `{app}`")));
+    assert!(uncovered("old") && !uncovered("gone"), "{found:#?}");
+}
+
+#[test]
+fn what_is_answered_in_place_of_an_app_is_told_to_programs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = open_to_everybody(folder.path());
+    let ask = |app: &str| {
+        let base = ["what-if", "--config", main.to_str().unwrap(), "--user", "kari", "--format", "json"];
+        let found = run(&[&base[..], &["--app", app]].concat(), "");
+        serde_json::from_str::<Value>(&found.out).unwrap()["instead"].clone()
+    };
+    assert_eq!(ask("gone"), serde_json::json!({ "kind": "respond", "status": 410 }));
+    let to = "https://new.example.com/";
+    assert_eq!(ask("old"), serde_json::json!({ "kind": "redirect", "status": 302, "to": to }));
+    assert_eq!(ask("wiki"), Value::Null);
+    let text = std::fs::read_to_string(&main).unwrap();
+    std::fs::write(&main, text.replacen("id = \"wiki\"", "id = \"wiki\"\nmaintenance = true", 1)).unwrap();
+    assert_eq!(ask("wiki"), serde_json::json!({ "kind": "maintenance", "status": 503, "code": 880_401 }));
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_shown_as_the_flag_that_has_it() {
+    let config = example();
+    let ask = |more: &[&str]| run(&[&["what-if", "--config", &config][..], more].concat(), "");
+    for (flags, wanted) in [
+        (&["--user", "a", "--app", "wikii"][..], "no app `wikii`\n --> --app \"wikii\"\n"),
+        (&["--user", "a"], "has no `app`\n --> the command line\n"),
+        (&["--user", "a"], "on the command line `--app`"),
+        (&["--app", "wiki"], "neither `user` nor `program`\n --> the command line\n"),
+        (&["--user", "a", "--app", "wiki", "--acrs", "c99999"], " --> --acrs [\"c99999\"]\n"),
+    ] {
+        let found = ask(flags);
+        assert_eq!(found.code, 1, "{flags:?}");
+        assert!(found.err.contains(wanted), "`{wanted}` is missing:\n{}", found.err);
+        assert!(!found.err.contains(" | "), "no TOML that nobody wrote: {}", found.err);
+    }
+}
+
+#[test]
 fn first_cases_and_examples_name_the_path_that_clients_ask_for() {
     let folder = tempfile::tempdir().unwrap();
     let main = below_a_path(folder.path(), ADMIN_IS_SHUT);

@@ -9,6 +9,7 @@ use portcullis_policy::decision::{Generation, ReasonCode, Refused};
 use portcullis_policy::signals::{OwnedSignals, Target};
 use portcullis_policy::{CompiledPolicies, Outcome};
 
+use super::super::ask::asking;
 use super::super::kinds;
 use crate::refusal::{Class, ErrorInfo};
 use crate::route::{Found, Routes};
@@ -101,7 +102,7 @@ fn leads_back(
     now: i64,
 ) -> Option<String> {
     kinds::of(config, app, now).into_iter().take(KINDS_MAX).find_map(|kind| {
-        let question = ask::request(config, None, kind.request, now).value?.question;
+        let question = ask::request(asking(config, now), None, kind.request).value?.question;
         let refused = refused(policies, &question.signals)?;
         let mut reasons = refused.reasons.iter().chain([refused.primary]);
         if refused.temporary
