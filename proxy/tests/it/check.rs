@@ -198,9 +198,14 @@ fn check_says_before_the_start_what_would_stop_it_or_what_clients_would_refuse()
             setup.put("key.pem", &key);
         }),
         ("issuer/keys", false, "`main` in `", |setup| setup.put("keys.json", "")),
-        ("issuer/keys", false, "the JWK set has no usable key; without keys", |setup| {
-            setup.put("keys.json", r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#);
-        }),
+        (
+            "issuer/keys",
+            false,
+            "no usable key; the first is secret: publish no `d` and no `k`, and no key of `kty` `oct`; without keys",
+            |setup| {
+                setup.put("keys.json", r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#);
+            },
+        ),
         // Of holes alone: to read it took all memory.
         ("tls/pair", false, "it is larger than 1048576 bytes", |setup| setup.stretch("chain.pem")),
         ("geo/unreadable", false, "country.mmdb`: it is larger than", |setup| setup.stretch("country.mmdb")),
@@ -409,7 +414,8 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     let column = found["column"].as_u64().unwrap() as usize - 1;
     assert!(line[column..].starts_with(&format!("http://{closed}\"")), "it points there: {found:#}");
     assert_eq!(found["severity"], "warning", "{found:#}");
-    assert!(found["why"].as_str().unwrap().contains("the other servers of its apps"), "{found:#}");
+    let why = "other servers get the requests for `wiki`: should they fail, too, it is 502";
+    assert_eq!(found["why"], why, "{found:#}");
     assert_eq!(diagnostics.len(), 3, "{diagnostics:#?}");
 
     // Keys that come from a URL, a clock of now, and an upstream that listens.
@@ -438,8 +444,24 @@ fn check_online_asks_issuers_and_upstreams_and_offline_asks_nobody() {
     let found = found.as_array().unwrap().iter().find(|one| one["code"] == "online/upstream").unwrap();
     assert_eq!(found["severity"], "error", "{found:#}");
     assert!(found["why"].as_str().unwrap().contains("502"), "{found:#}");
+    assert_eq!(found["why"], "requests for `wiki` would be answered with 502", "{found:#}");
     let words = found["what"].as_str().unwrap();
     assert!(words.ends_with("refused: Connection refused (os error 111)"), "{words}");
+
+    // Apps that share it are told apart: one has another server, the other none.
+    let setup = Setup::new();
+    setup.change("file = \"keys.json\"", &format!("url = \"http://{address}/keys\""));
+    setup.change("http://127.0.0.1:9", &format!("http://{closed}\", \"http://{address}"));
+    let only = format!(
+        "[[app]]\nid = \"dead\"\nhosts = [\"dead.test\"]\nupstreams = [\"http://{closed}\"]\nunmatched = \"allow\"\n\n[[app]]"
+    );
+    setup.change("[[app]]", &only);
+    let found = setup.check(&["--online", "--format", "json"]);
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let found = found.as_array().unwrap().iter().find(|one| one["code"] == "online/upstream").unwrap();
+    assert_eq!(found["severity"], "error", "{found:#}");
+    let why = "requests for `dead` would be answered with 502; other servers get the requests for `wiki`: should they fail, too, it is 502";
+    assert_eq!(found["why"], why, "{found:#}");
 
     // A certificate that nobody has signed.
     let setup = Setup::new();

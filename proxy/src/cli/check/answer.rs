@@ -7,7 +7,7 @@ pub(super) struct Answer {
     /// A line for people when all is well.
     pub(super) line: Option<String>,
     /// What is wrong: severity, code, what, why, how to mend it.
-    pub(super) problem: Option<(Severity, &'static str, String, &'static str, String)>,
+    pub(super) problem: Option<(Severity, &'static str, String, String, String)>,
     /// What stands in the file, in one of these ways.
     pub(super) asked: Vec<String>,
 }
@@ -29,6 +29,7 @@ impl Answer {
         why: &'static str,
         help: String,
     ) -> Self {
-        Self { line: None, problem: Some((severity, code, what, why, help)), asked: vec![asked.to_owned()] }
+        let problem = Some((severity, code, what, why.to_owned(), help));
+        Self { line: None, problem, asked: vec![asked.to_owned()] }
     }
 }

@@ -23,6 +23,9 @@ const STEP: Duration = Duration::from_secs(3);
 /// How far a clock may be off before we warn: the header has whole seconds, and an answer takes time.
 const SKEW_SECS: i64 = 5;
 
+/// Apps that are named at most of those that share an upstream.
+const APPS_SHOWN: usize = 10;
+
 /// The kind of machines that upstreams are, behind issuers, providers and the session store.
 const UPSTREAM: u8 = 3;
 
@@ -72,7 +75,7 @@ pub(super) fn ask(loaded: &Loaded, config: &Config, clock: fn() -> i64) -> (Vec<
         let (severity, code, what, why, help) = answer.problem?;
         let asked: Vec<&str> = answer.asked.iter().map(String::as_str).collect();
         let (file, span) = loaded.sources.find_value(&asked).unwrap_or((FileId::MAIN, 0..0));
-        let (label, why, help) = (None, Some(why.to_owned()), Some(help));
+        let (label, why, help) = (None, Some(why), Some(help));
         Some(Diagnostic { code, severity, file, span, what, label, why, help })
     });
     (lines, problems.collect())
@@ -102,7 +105,8 @@ impl Reached {
 /// Answers by what was asked: kinds of machines, and which of them.
 type Answers = BTreeMap<(u8, usize), Vec<Answer>>;
 
-/// An upstream that was not reached is no error where every app of it has another one that was: requests go there.
+/// Says of an upstream that was not reached what that means for each app of it. It is no error where every one has
+/// another that was: requests go there.
 fn spare(config: &Config, reached: &[Reached], answers: &mut Answers) {
     let is_good = |answers: &Answers, upstream: &Upstream| {
         let position = reached.iter().position(|one| *one == Reached::of(upstream));
@@ -111,18 +115,37 @@ fn spare(config: &Config, reached: &[Reached], answers: &mut Answers) {
     };
     let lives = |answers: &Answers, app: &App| app.upstreams.iter().any(|one| is_good(answers, one));
     for (position, which) in reached.iter().enumerate() {
-        let mut of =
-            config.apps.iter().filter(|app| app.upstreams.iter().any(|one| Reached::of(one) == *which));
-        if !of.all(|app| lives(answers, app)) {
-            continue;
-        }
+        let of = config.apps.iter().filter(|app| app.upstreams.iter().any(|one| Reached::of(one) == *which));
+        let (living, dead): (Vec<&App>, Vec<&App>) = of.partition(|app| lives(answers, app));
         for answer in answers.get_mut(&(UPSTREAM, position)).into_iter().flatten() {
-            if let Some((severity, _, _, why, _)) = &mut answer.problem {
+            let Some((severity, _, _, why, _)) = &mut answer.problem else { continue };
+            let spared = match living.is_empty() {
+                true => None,
+                false => Some(format!(
+                    "other servers get the requests for {}: should they fail, too, it is 502",
+                    named(&living)
+                )),
+            };
+            let lost = match dead.is_empty() {
+                true => None,
+                false => Some(format!("requests for {} would be answered with 502", named(&dead))),
+            };
+            if lost.is_none() {
                 *severity = Severity::Warning;
-                *why = "the other servers of its apps get their requests: should they fail, too, it is 502";
             }
+            *why = [lost, spared].into_iter().flatten().collect::<Vec<_>>().join("; ");
         }
     }
+}
+
+/// Apps by their ids.
+fn named(apps: &[&App]) -> String {
+    let more = match apps.len().saturating_sub(APPS_SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let ids: Vec<String> = apps.iter().take(APPS_SHOWN).map(|app| format!("`{}`", app.id)).collect();
+    ids.join(", ") + &more
 }
 
 async fn ask_issuer(issuer: &Issuer, clock: fn() -> i64) -> Vec<Answer> {
