@@ -91,6 +91,21 @@ impl KeyFault {
     }
 }
 
+/// What is wrong with the first key of a set that has none that is usable.
+fn first(fault: Option<KeyFault>) -> String {
+    let Some(fault) = fault else { return String::new() };
+    let words = match fault {
+        KeyFault::Malformed => "malformed: it lacks a member, or one has the wrong form",
+        KeyFault::Use => "for something else than to verify signatures, by its `use` or `key_ops`",
+        KeyFault::Secret => "secret: publish no `d` and no `k`, and no key of `kty` `oct`",
+        KeyFault::Algorithm => "of a `kty`, `crv` or `alg` that verifies nothing here",
+        KeyFault::NotConfigured => "for an algorithm that is not among the issuer's `algorithms`",
+        KeyFault::Weak => "an RSA key of less than 2048 bits, of more than 8192, or of an unfit exponent",
+        KeyFault::Ambiguous => "ambiguous: another has its `kid` and algorithm",
+    };
+    format!("; the first is {words}")
+}
+
 impl fmt::Display for UnusedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The source's text is escaped: it may hold line ends.
@@ -105,14 +120,14 @@ impl fmt::Display for UnusedKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// It is no JSON object with a `keys` array, or a member is repeated.
-    #[error("the document is no JWK set")]
+    #[error("the document is no JWK set, `{{\"keys\": [{{…}}]}}`; a PEM file or a key alone is none")]
     Malformed,
     /// It has more keys than any real set.
     #[error("the JWK set has too many keys")]
     TooMany,
-    /// No key in it can verify a signature that is accepted.
-    #[error("the JWK set has no usable key")]
-    Empty,
+    /// No key in it can verify a signature that is accepted; what is wrong with the first, if it has any.
+    #[error("the JWK set has no usable key{}", first(*.0))]
+    Empty(Option<KeyFault>),
 }
 
 impl KeySet {
@@ -161,7 +176,7 @@ impl KeySet {
         }
         keys.retain(|key| !key.algorithms.is_empty());
         if keys.is_empty() {
-            return Err(KeySetError::Empty);
+            return Err(KeySetError::Empty(unused.first().map(|key| key.fault)));
         }
         let mut by_kid: HashMap<Box<str>, Vec<usize>> = HashMap::new();
         for (position, key) in keys.iter().enumerate() {

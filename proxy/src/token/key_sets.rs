@@ -91,12 +91,12 @@ fn a_key_that_cannot_be_used_costs_only_itself_and_its_reason_is_reported() {
         (KeyFault::Malformed, json!(1)),
         (KeyFault::Malformed, json!(null)),
     ] {
-        assert_eq!(parsed(std::slice::from_ref(&odd)).err(), Some(KeySetError::Empty), "{odd}");
+        assert_eq!(parsed(std::slice::from_ref(&odd)).err(), Some(KeySetError::Empty(Some(fault))), "{odd}");
         let beside = parsed(&[odd.clone(), EC.jwk("ec")]).unwrap();
         assert_eq!((beside.count(), beside.unused().len()), (1, 1), "{odd}");
         assert_eq!(beside.unused().first().map(|key| key.fault), Some(fault), "{odd}");
     }
-    assert_eq!(parsed(&[]).err(), Some(KeySetError::Empty));
+    assert_eq!(parsed(&[]).err(), Some(KeySetError::Empty(None)));
     assert_eq!(parsed(&vec![json!({}); 1000]).err(), Some(KeySetError::TooMany));
     for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#] {
         let algorithms = ["RS256".to_owned()];
@@ -149,7 +149,10 @@ fn only_two_different_keys_of_one_kid_and_algorithm_are_ambiguous_and_that_kid_a
     assert!(with_keys(&torn, &RSA_OTHER, r#"{"alg":"RS256","kid":"b"}"#).is_ok(), "another kid");
     let faults: Vec<_> = parsed(&torn).unwrap().unused().iter().map(|key| key.fault).collect();
     assert_eq!(faults, [KeyFault::Ambiguous; 2]);
-    assert_eq!(parsed(&[RSA.jwk("a"), RSA_OTHER.jwk("a")]).err(), Some(KeySetError::Empty));
+    assert_eq!(
+        parsed(&[RSA.jwk("a"), RSA_OTHER.jwk("a")]).err(),
+        Some(KeySetError::Empty(Some(KeyFault::Ambiguous)))
+    );
 }
 
 fn from_b64(value: &Value) -> Vec<u8> {

@@ -131,7 +131,7 @@ async fn a_changed_key_file_is_taken_up_and_a_broken_one_is_not() {
     std::fs::File::create(&path).unwrap().write_all(br#"{"keys":[]}"#).unwrap();
     until(|| store.failures() > 0).await;
     assert_eq!((store.generation(), store.keys()), (1, 1));
-    assert_eq!(store.last_error(), Some(FetchError::Keys(KeySetError::Empty)));
+    assert_eq!(store.last_error(), Some(FetchError::Keys(KeySetError::Empty(None))));
     std::fs::write(&path, set(&[RSA.jwk("rsa"), EC.jwk("ec")]).body).unwrap();
     until(|| store.generation() == 2).await;
     assert_eq!(store.keys(), 2);
