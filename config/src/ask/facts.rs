@@ -13,8 +13,7 @@ use portcullis_policy::signals::{
     Principal, SignIn, Standing, Target, Value,
 };
 
-use super::Asking;
-use super::question::{Case, Question};
+use super::question::{Asking, Case, Question};
 use crate::diagnose::{At, Diagnostic, Sources};
 use crate::lower::context::Context;
 use crate::lower::values::{self, Flaw};

@@ -8,14 +8,13 @@ mod question;
 
 use std::path::{Path, PathBuf};
 
-pub use question::{Case, Question};
+pub use question::{Asking, Case, Question};
 
 use crate::diagnose::{Diagnostic, FileId, Severity, Sources};
 use crate::load;
 use crate::schema::ask_tables::{CASES, QUESTION};
 use crate::schema::check;
 use crate::schema::tree::{Entry, Kind, Node};
-use crate::settings::{App, Config};
 
 /// The file that stands for what the command line writes, among the texts that were read.
 pub const COMMAND_LINE: &str = "command line";
@@ -38,18 +37,6 @@ pub struct Request {
     pub question: Question,
     /// Whether Graph's body asked for the policies that apply only.
     pub applied_only: bool,
-}
-
-/// To what questions are put.
-#[derive(Clone, Copy, Debug)]
-pub struct Asking<'c> {
-    /// The configuration.
-    pub config: &'c Config,
-    /// The time of asking, Unix seconds.
-    pub now: i64,
-    /// Whether an app receives a path of its own, in normal form, so that all readers agree on it; no other passes,
-    /// whatever the app allows.
-    pub is_received: fn(&App, &str) -> bool,
 }
 
 /// Reads a request: `text` of `path` if there is one (TOML, JSON, or Graph's body), and over it

@@ -4,6 +4,20 @@ use portcullis_policy::Reading;
 use portcullis_policy::model::AuthenticationContext;
 use portcullis_policy::signals::OwnedSignals;
 
+use crate::settings::{App, Config};
+
+/// To what questions are put.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'c> {
+    /// The configuration.
+    pub config: &'c Config,
+    /// The time of asking, Unix seconds.
+    pub now: i64,
+    /// Whether an app receives a path of its own, in normal form, so that all readers agree on it; no other passes,
+    /// whatever the app allows.
+    pub is_received: fn(&App, &str) -> bool,
+}
+
 /// A request to be asked.
 #[derive(Clone, Debug)]
 pub struct Question {

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::check::shortened;
 use super::{Literal, Need, Table};
 use crate::diagnose::{At, FileId};
 
@@ -193,7 +192,7 @@ impl<'t> View<'t> {
     pub(crate) fn said(&self, name: &str) -> String {
         let text = self.text(name).unwrap_or_default();
         let origin = if self.get(name).is_some() { "" } else { " by default" };
-        format!("`{}`{origin}", shortened(text))
+        format!("`{text}`{origin}")
     }
 
     /// The items of a list that is written under a key.
