@@ -658,11 +658,13 @@ fn why_an_app_gives_no_answer_is_reported_in_log_metric_and_line() {
         }
         let said = world.said();
         assert_eq!(said.matches(&format!("cause=\"{cause}\"")).count(), 1, "{cause}: {said}");
-        // More of the same fills no log.
+        // More of the same fills no log: that the server is left out is said once.
         for _ in 0..3 {
             assert_eq!(world.get(target, "").status, status, "{cause}");
         }
-        assert_eq!(world.said().matches("cause=").count(), 1, "{cause}: {}", world.said());
+        let said = world.said();
+        let left_out = said.matches("left out for a while").count();
+        assert!(left_out <= 1 && said.matches("cause=").count() <= 1 + left_out, "{cause}: {said}");
     }
     // What stops within an answer is told apart from what never began.
     let half = RawApp::start(|_| Reply::Keep(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi".to_vec()));
