@@ -135,8 +135,8 @@ pub(super) fn expect_body(session: &mut Session, ctx: &mut RequestContext) {
     }
     ctx.forwarding.pace = BodyPace::new(rate);
 }
-/// What the content types of gRPC and gRPC-Web begin with.
-/// The kind of calls in which both sides send when they like.
+
+/// What the content types of gRPC and gRPC-Web begin with: calls in which both sides send when they like.
 const GRPC: &[u8] = b"application/grpc";
 
 /// Whether the request is a call of gRPC, which lasts as long as both sides like: over HTTP/2, and of somebody who is

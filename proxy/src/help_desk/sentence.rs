@@ -10,6 +10,7 @@ use super::found::Found;
 use crate::denial::{is_verified, read_out};
 use crate::refusal::{
     BadRequest, BadToken, Class, ClientCertificateProblem, Refusal, Resolution, Sender, SignInFault,
+    SignInTrouble,
 };
 
 /// What the policies of today make of the same request.
@@ -141,61 +142,41 @@ fn unavailable(app: &str) -> String {
 }
 
 const fn by_sign_in(fault: SignInFault) -> &'static str {
-    match fault {
-        SignInFault::AccessDenied => {
+    match fault.trouble() {
+        SignInTrouble::Ended => {
             "Your sign-in service ended the sign-in before it was finished. If you cancelled it yourself, please sign in again."
         }
-        SignInFault::LoginRequired
-        | SignInFault::InteractionRequired
-        | SignInFault::ProviderError
-        | SignInFault::CodeRefused => {
+        SignInTrouble::ProviderError => {
             "Your sign-in service could not finish the sign-in. Please sign in again."
         }
-        SignInFault::StaleLink | SignInFault::MalformedLink | SignInFault::OtherAttempt => {
+        SignInTrouble::OldLink => {
             "That sign-in link is no longer valid. Please open the app again, and sign in."
         }
-        SignInFault::CookiesBlocked => {
+        SignInTrouble::NoCookies => {
             "Your browser did not send back the cookie that it was given. Please allow cookies for this address, or use a normal \
              window, and sign in again."
         }
-        SignInFault::OtherIssuer
-        | SignInFault::MalformedAnswer
-        | SignInFault::AnswerTooLarge
-        | SignInFault::IdTokenMalformed
-        | SignInFault::IdTokenSignature
-        | SignInFault::IdTokenIssuer
-        | SignInFault::IdTokenAudience
-        | SignInFault::IdTokenNonce
-        | SignInFault::IdTokenTime
-        | SignInFault::IdTokenAccessToken
-        | SignInFault::IdTokenClaims
-        | SignInFault::UserinfoSubject => {
+        SignInTrouble::Answer => {
             "What your sign-in service answered is not accepted here, so you were not signed in. Please sign in again; if that \
              does not help, we look into it."
         }
-        SignInFault::NotFresh | SignInFault::ContextMissing => {
+        SignInTrouble::NotDelivered => {
             "You signed in again, but your sign-in service did not do what the app asks for. We look into it."
         }
-        SignInFault::ClientRefused
-        | SignInFault::RequestRefused
-        | SignInFault::MetadataUnusable
-        | SignInFault::SessionTooLarge => {
+        SignInTrouble::Configuration => {
             "The connection to your sign-in service is not set up as it has to be. You cannot change that; we look into it."
         }
-        SignInFault::ProviderUnavailable
-        | SignInFault::ProviderUnreachable
-        | SignInFault::ProviderTimeout
-        | SignInFault::KeysUnavailable => {
+        SignInTrouble::NoAnswer => {
             "Your sign-in service did not answer. It usually passes; please sign in again in a minute."
         }
-        SignInFault::StoreUnavailable => {
+        SignInTrouble::Store => {
             "Your sign-in was successful, but it could not be kept. It usually passes; please sign in again in a minute."
         }
-        SignInFault::SessionNotKept => {
+        SignInTrouble::NotKept => {
             "You were sent to your sign-in service several times, and came back each time without a sign-in that lasts, so it was \
              stopped. Please use a normal window, with cookies allowed."
         }
-        SignInFault::Internal => OUR_FAULT,
+        SignInTrouble::Internal => OUR_FAULT,
     }
 }
 

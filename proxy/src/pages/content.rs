@@ -4,7 +4,7 @@
 use crate::denial::escape::{Hole, is_own_address, is_web_address};
 use crate::denial::headline::{Icon, Kind};
 use crate::denial::texts::{Message, Texts};
-use crate::refusal::{Blame, SignInFault};
+use crate::refusal::{Blame, SignInFault, SignInTrouble};
 
 use super::page::{Choice, FragmentStep, MePage, OwnPage, ProviderError, SignedOutThere};
 
@@ -224,40 +224,18 @@ impl<'p> Content<'p> {
 /// Headline and lead of a fault.
 fn words_of(fault: SignInFault, texts: &'static Texts) -> (&'static Message, &'static Message) {
     let failed = &texts.headline_sign_in_failed;
-    match fault {
-        SignInFault::StaleLink | SignInFault::MalformedLink | SignInFault::OtherAttempt => {
-            (&texts.headline_stale, &texts.lead_stale)
-        }
-        SignInFault::CookiesBlocked => (&texts.headline_cookies, &texts.lead_cookies),
-        SignInFault::SessionNotKept => (&texts.headline_loop, &texts.lead_loop),
-        SignInFault::AccessDenied => (failed, &texts.lead_cancelled),
-        SignInFault::LoginRequired
-        | SignInFault::InteractionRequired
-        | SignInFault::ProviderError
-        | SignInFault::CodeRefused => (failed, &texts.lead_provider_error),
-        SignInFault::OtherIssuer
-        | SignInFault::MalformedAnswer
-        | SignInFault::AnswerTooLarge
-        | SignInFault::IdTokenMalformed
-        | SignInFault::IdTokenSignature
-        | SignInFault::IdTokenIssuer
-        | SignInFault::IdTokenAudience
-        | SignInFault::IdTokenNonce
-        | SignInFault::IdTokenTime
-        | SignInFault::IdTokenAccessToken
-        | SignInFault::IdTokenClaims
-        | SignInFault::UserinfoSubject => (failed, &texts.lead_provider_answer),
-        SignInFault::NotFresh | SignInFault::ContextMissing => (failed, &texts.lead_not_delivered),
-        SignInFault::ClientRefused
-        | SignInFault::RequestRefused
-        | SignInFault::MetadataUnusable
-        | SignInFault::SessionTooLarge => (failed, &texts.lead_configuration),
-        SignInFault::ProviderUnavailable
-        | SignInFault::ProviderUnreachable
-        | SignInFault::ProviderTimeout
-        | SignInFault::KeysUnavailable => (failed, &texts.lead_unreachable),
-        SignInFault::StoreUnavailable => (failed, &texts.lead_store),
-        SignInFault::Internal => (&texts.headline_fault, &texts.lead_no_fault_of_yours),
+    match fault.trouble() {
+        SignInTrouble::OldLink => (&texts.headline_stale, &texts.lead_stale),
+        SignInTrouble::NoCookies => (&texts.headline_cookies, &texts.lead_cookies),
+        SignInTrouble::NotKept => (&texts.headline_loop, &texts.lead_loop),
+        SignInTrouble::Ended => (failed, &texts.lead_cancelled),
+        SignInTrouble::ProviderError => (failed, &texts.lead_provider_error),
+        SignInTrouble::Answer => (failed, &texts.lead_provider_answer),
+        SignInTrouble::NotDelivered => (failed, &texts.lead_not_delivered),
+        SignInTrouble::Configuration => (failed, &texts.lead_configuration),
+        SignInTrouble::NoAnswer => (failed, &texts.lead_unreachable),
+        SignInTrouble::Store => (failed, &texts.lead_store),
+        SignInTrouble::Internal => (&texts.headline_fault, &texts.lead_no_fault_of_yours),
     }
 }
 

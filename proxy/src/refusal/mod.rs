@@ -14,7 +14,7 @@ use portcullis_policy::model::Evidence;
 use portcullis_policy::signals::Principal;
 
 pub use bad::{BadRequest, BadToken, ClientCertificateProblem, Sender};
-pub use sign_in_fault::{Blame, SignInFault};
+pub use sign_in_fault::{Blame, SignInFault, SignInTrouble};
 pub use subcode::{Carrier, Subcode};
 pub use table::{Class, ErrorInfo, RETRY_AFTER, Resolution};
 

@@ -95,7 +95,70 @@ words! {
     }
 }
 
+/// What a person is told of a failed sign-in: several faults are one to whoever signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInTrouble {
+    /// The provider or the user ended it before it was finished.
+    Ended,
+    /// The provider could not finish it.
+    ProviderError,
+    /// The link is over, or was never whole.
+    OldLink,
+    /// The browser keeps no cookie.
+    NoCookies,
+    /// What the provider answered is not accepted.
+    Answer,
+    /// The provider did not do what was asked for.
+    NotDelivered,
+    /// The connection to the provider is not set up as it has to be.
+    Configuration,
+    /// The provider does not answer.
+    NoAnswer,
+    /// The session could not be kept.
+    Store,
+    /// The session was lost again and again.
+    NotKept,
+    /// A fault of ours.
+    Internal,
+}
+
 impl SignInFault {
+    /// What a person is told of it.
+    #[must_use]
+    pub const fn trouble(self) -> SignInTrouble {
+        match self {
+            Self::AccessDenied => SignInTrouble::Ended,
+            Self::LoginRequired | Self::InteractionRequired | Self::ProviderError | Self::CodeRefused => {
+                SignInTrouble::ProviderError
+            }
+            Self::StaleLink | Self::MalformedLink | Self::OtherAttempt => SignInTrouble::OldLink,
+            Self::CookiesBlocked => SignInTrouble::NoCookies,
+            Self::OtherIssuer
+            | Self::MalformedAnswer
+            | Self::AnswerTooLarge
+            | Self::IdTokenMalformed
+            | Self::IdTokenSignature
+            | Self::IdTokenIssuer
+            | Self::IdTokenAudience
+            | Self::IdTokenNonce
+            | Self::IdTokenTime
+            | Self::IdTokenAccessToken
+            | Self::IdTokenClaims
+            | Self::UserinfoSubject => SignInTrouble::Answer,
+            Self::NotFresh | Self::ContextMissing => SignInTrouble::NotDelivered,
+            Self::ClientRefused | Self::RequestRefused | Self::MetadataUnusable | Self::SessionTooLarge => {
+                SignInTrouble::Configuration
+            }
+            Self::ProviderUnavailable
+            | Self::ProviderUnreachable
+            | Self::ProviderTimeout
+            | Self::KeysUnavailable => SignInTrouble::NoAnswer,
+            Self::StoreUnavailable => SignInTrouble::Store,
+            Self::SessionNotKept => SignInTrouble::NotKept,
+            Self::Internal => SignInTrouble::Internal,
+        }
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub const fn blame(self) -> Blame {
